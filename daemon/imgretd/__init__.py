@@ -1,0 +1,1 @@
+"""imgretd: the daemon that keeps the index true."""

@@ -1,0 +1,1 @@
+"""The Unix socket between the daemon and everyone else."""

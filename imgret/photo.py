@@ -1,0 +1,111 @@
+"""The nouns: what a file is on disk, what is known of its content, and what a question found.
+
+Plain, frozen data without behaviour, shared by every room of the project. A *photo* is a path; a
+*content* is the bytes that lie there, named by their BLAKE3. Descriptions, notes and vectors belong
+to the content, so that a move, a rename or a copy costs nothing.
+
+Paths are `bytes`: a name on a Linux disk need not be UTF-8.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Fingerprint(Struct, frozen=True):
+    """What `stat` says of a file. Equal fingerprints mean *unchanged*; a difference only a suspicion."""
+
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+class Facts(Struct, frozen=True):
+    """What the file itself says, without any model."""
+
+    format: str  # Pillow's name: JPEG, PNG, HEIF, ...
+    width: int  # pixels, upright (after the EXIF orientation)
+    height: int
+    taken_at: int | None = None  # seconds since 1970, the camera's wall clock read as UTC
+    camera: str | None = None  # "make model", the make not said twice
+    latitude: float | None = None  # degrees, north positive
+    longitude: float | None = None  # degrees, east positive
+
+
+class Detection(Struct, frozen=True):
+    """One object the detector found."""
+
+    label: str  # lower case, as the recipe has it
+    confidence: float  # 0..1
+    box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
+
+
+class Stage(StrEnum):
+    """The steps from a file to a vector, in the order in which they follow from each other."""
+
+    DECODE = "decode"  # facts, and the hash of the upright pixels
+    CAPTION = "caption"
+    DETECT = "detect"
+    TOPICS = "topics"  # of the caption
+    EMBED = "embed"  # of the caption, the counts, the topics and the note
+
+
+class View(StrEnum):
+    """The texts of one content that are embedded apart; `PASSAGE` is the seed's and leads."""
+
+    PASSAGE = "passage"
+    CAPTION = "caption"
+    COUNTS = "counts"
+    NOTE = "note"
+
+
+class ModelIdentity(Struct, frozen=True, order=True):
+    """Which model made a result. Two results may be compared only where their identities are equal."""
+
+    name: str  # a hub name, or the name of a local file or folder
+    revision: str  # the pull's commit id, or "sha256:..." of a local file or folder
+    settings: str = ""  # what else shapes the result: "beams=3 tokens=60 float32"
+
+
+class Description(Struct, frozen=True):
+    """All that is known of one content. `None` means *not described yet*, empty means *nothing found*."""
+
+    caption: str | None = None
+    detections: tuple[Detection, ...] | None = None
+    topics: tuple[str, ...] | None = None
+    note: str | None = None
+
+
+class Photo(Struct, frozen=True):
+    """A path in the index and what lies there."""
+
+    id: int
+    path: bytes  # absolute
+    fingerprint: Fingerprint
+    content: int | None  # None until the file could be read
+    online: bool = True
+    gone_at: int | None = None  # seconds since 1970; a tombstone
+
+
+class Hit(Struct, frozen=True):
+    """One answer to a question: a content, the path it is shown by, and why it was found."""
+
+    rank: int  # from 1
+    content: int
+    path: bytes
+    score: float  # the ranking's own sum; comparable within one answer only
+    cosine: float | None  # of the leading view; None when only words found it
+    strength: str  # strong, fair or weak
+    caption: str | None
+    objects: dict[str, int]  # label -> how many
+    topics: tuple[str, ...]
+    note: str | None
+    taken_at: int | None
+    width: int | None
+    height: int | None
+    online: bool
+    why: tuple[str, ...]  # the words, counts and parts of the note that matched
+    other_paths: tuple[bytes, ...] = ()  # copies of the same content

@@ -1,0 +1,1 @@
+"""What a terminal may be sent: clean text and pictures. Nothing of Textual."""
