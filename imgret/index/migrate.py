@@ -1,0 +1,101 @@
+"""Bring an index file up to this program's schema, one numbered SQL file at a time.
+
+Each file runs in one transaction with its record (`user_version`); a file of a later program is
+refused; before an existing index is changed, a backup of it is made beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import NamedTuple
+
+import apsw
+
+from imgret.errors import IndexProblem, IndexTooNew
+
+APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
+
+
+class Migration(NamedTuple):
+    """One numbered file."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """All of them, in order."""
+    found = []
+    for entry in resources.files("imgret.index").joinpath("sql").iterdir():
+        match = re.fullmatch(r"(\d{4})-.*\.sql", entry.name)
+        if match:
+            found.append(Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8")))
+    found.sort()
+    return found
+
+
+def version(db: apsw.Connection) -> int:
+    """The schema version of an open file; 0 for an empty one. Refuses files that are not ours or newer."""
+    application = db.pragma("application_id")
+    current = int(db.pragma("user_version"))
+    tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    if application != APPLICATION_ID and tables:
+        raise IndexProblem(
+            f"{db.filename} is an SQLite file, but not an imgret index",
+            "Name another file with IMGRET_INDEX; this one was not touched.",
+        )
+    newest = migrations()[-1].version
+    if current > newest:
+        raise IndexTooNew(
+            f"{db.filename} has schema version {current}; this imgret knows versions up to {newest}"
+        )
+    return current
+
+
+def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
+    """Run what is missing; returns the version reached. An interrupted step leaves the version before it."""
+    steps = migrations() if steps is None else steps
+    current = version(db)
+    due = [step for step in steps if step.version > current]
+    if due and current:
+        backup(db, f"{db.filename}.v{current}.bak")
+    for step in due:
+        with _exclusive(db):
+            # Another process may have been quicker: its version counts, not the one read above.
+            if int(db.pragma("user_version")) >= step.version:
+                continue
+            db.execute(step.sql)
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", step.version)
+    return int(db.pragma("user_version"))
+
+
+def backup(db: apsw.Connection, to: str) -> None:
+    """Copy a consistent state of the index to the new file `to`, by SQLite's backup API; mode 0600."""
+    part = f"{to}.part"
+    os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    target = apsw.Connection(part)
+    try:
+        with target.backup("main", db, "main") as copy:
+            while not copy.done:
+                copy.step(1024)
+    finally:
+        target.close()
+    os.replace(part, to)
+
+
+class _exclusive:  # noqa: N801 - reads as a verb at its only use
+    """`BEGIN IMMEDIATE` ... `COMMIT`; DDL and pragmas inside roll back together."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.db = db
+
+    def __enter__(self) -> None:
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.db.execute("ROLLBACK" if kind else "COMMIT")
