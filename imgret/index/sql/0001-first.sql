@@ -144,13 +144,17 @@ CREATE TRIGGER document_changed AFTER UPDATE ON document BEGIN
 END;
 
 -- What is to do. A row goes away in the transaction that saves its result; attempts are counted at the claim,
--- so that a photo that kills the process is set aside as well.
+-- so that a photo that kills the process is set aside as well. `claim` is 0 when free, n while in flight in a
+-- batch of n photos, and -1 for one that was in flight, with others, when a process died: it is claimed alone
+-- next time, so that the innocent do not pay for the guilty.
 CREATE TABLE work (
   content    INTEGER NOT NULL REFERENCES content (id) ON DELETE CASCADE,
   stage      TEXT NOT NULL,
   attempts   INTEGER NOT NULL DEFAULT 0,
   not_before INTEGER NOT NULL DEFAULT 0,
+  claim      INTEGER NOT NULL DEFAULT 0,
   error      TEXT,                                -- why the last attempt failed
   PRIMARY KEY (content, stage)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX work_stage ON work (stage, content);
+CREATE INDEX work_claimed ON work (content) WHERE claim <> 0;
+CREATE INDEX work_failed ON work (content) WHERE error IS NOT NULL;

@@ -1,0 +1,240 @@
+"""Paths and contents: where photos lie, what they are, and what happens when either changes.
+
+A path points to a content; descriptions, notes and vectors hang on the content. So a move, a rename
+or a copy is a new path to an old content and costs nothing, and an edit in place is an old path to a
+new content, which takes the note along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import apsw
+
+from imgret.index import roots
+from imgret.index.connection import Index
+from imgret.photo import Facts, Fingerprint, Photo
+
+KEEP_TOMBSTONES = 30 * 86400  # seconds
+MAX_ATTEMPTS = 5
+PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
+
+Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 200,000 of them
+
+
+def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
+    """Name -> fingerprint of the living photos in one folder of a root."""
+    rows = index.db.execute(
+        "SELECT name, size, mtime_ns, ctime_ns, inode FROM photo"
+        " WHERE root = ? AND folder = ? AND gone_at IS NULL",
+        (root, folder),
+    )
+    return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}
+
+
+def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
+    """The folders of a root, at or below `under`, that hold living photos."""
+    if not under:
+        rows = index.db.execute(
+            "SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL", (root,)
+        )
+    else:  # "/" + 1 is "0": the range of everything that begins with `under/`
+        rows = index.db.execute(
+            "SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL"
+            " AND (folder = ? OR (folder > ? AND folder < ?))",
+            (root, under, under + b"/", under + b"0"),
+        )
+    return {folder for (folder,) in rows}
+
+
+def save(
+    index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, hash_: bytes, now: int
+) -> tuple[int, bool]:
+    """This content (32-byte BLAKE3) lies at this path. -> (content, is it new to the index).
+
+    A path whose content changed gives its note to the new one, if that has none.
+    """
+    with index.writing() as db:
+        row = db.execute("SELECT id FROM content WHERE hash = ?", (hash_,)).fetchone()
+        if row is None:
+            db.execute("INSERT INTO content (hash) VALUES (?)", (hash_,))
+            content, new = db.last_insert_rowid(), True
+        else:
+            content, new = row[0], False
+        before = db.execute(
+            "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
+            (root, folder, name),
+        ).fetchone()
+        _put(db, root, folder, name, fingerprint, content, now)
+        db.execute(
+            "DELETE FROM unreadable WHERE photo ="
+            " (SELECT id FROM photo WHERE root = ? AND folder = ? AND name = ?)",
+            (root, folder, name),
+        )
+        if before and before[0] not in (None, content):
+            db.execute(
+                "INSERT OR IGNORE INTO note SELECT ?, text, written_at FROM note WHERE content = ?",
+                (content, before[0]),
+            )
+        return content, new
+
+
+def touch(index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, now: int) -> None:
+    """The path was looked at and holds what it held; only its fingerprint is another."""
+    f = fingerprint
+    with index.writing() as db:
+        db.execute(
+            "UPDATE photo SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, last_seen = ?"
+            " WHERE root = ? AND folder = ? AND name = ?",
+            (f.size, f.mtime_ns, f.ctime_ns, f.inode, now, root, folder, name),
+        )
+
+
+def save_unreadable(
+    index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, error: str, now: int
+) -> None:
+    """The file at this path could not be read; what was known of it stays, and it is tried again later."""
+    with index.writing() as db:
+        row = db.execute(
+            "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
+            (root, folder, name),
+        ).fetchone()
+        _put(db, root, folder, name, fingerprint, row[0] if row else None, now)
+        db.execute(
+            "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
+            " ON CONFLICT (photo) DO UPDATE SET attempts = attempts + 1, error = excluded.error,"
+            "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
+            (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
+        )
+
+
+def due_unreadable(index: Index, root: int, now: int) -> list[tuple[bytes, bytes]]:
+    """(folder, name) of the unreadable files of a root that are worth another try."""
+    rows = index.db.execute(
+        "SELECT folder, name FROM unreadable JOIN photo ON photo.id = unreadable.photo"
+        " WHERE root = ? AND gone_at IS NULL AND not_before <= ? AND attempts < ?",
+        (root, now, MAX_ATTEMPTS),
+    )
+    return [(folder, name) for folder, name in rows]
+
+
+def bury(index: Index, root: int, folder: bytes, names: Iterable[bytes], now: int) -> int:
+    """These files are gone: they become tombstones. -> how many were alive."""
+    buried = 0
+    with index.writing() as db:
+        for name in names:
+            db.execute(
+                "UPDATE photo SET gone_at = ? WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
+                (now, root, folder, name),
+            )
+            buried += db.changes()
+    return buried
+
+
+def purge(index: Index, now: int) -> int:
+    """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
+    with index.writing() as db:
+        db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
+        orphans = [
+            content
+            for (content,) in db.execute(
+                "SELECT id FROM content WHERE id NOT IN (SELECT content FROM photo WHERE content IS NOT NULL)"
+                " AND id NOT IN (SELECT content FROM note)"
+            )
+        ]
+        forget(index, orphans)
+    return len(orphans)
+
+
+def remove_root(index: Index, path: bytes, now: int) -> bool:
+    """Stop knowing the root at `path`. Its contents stay until the purge, its notes for good."""
+    with index.writing() as db:
+        row = db.execute("SELECT id FROM root WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return False
+        db.execute("DELETE FROM root WHERE id = ?", (row[0],))
+        return True
+
+
+def forget(index: Index, contents: Iterable[int]) -> None:
+    """Drop contents and all that hangs on them, derived tables included."""
+    from imgret.index import vectors
+
+    with index.writing() as db:
+        for content in contents:
+            vectors.remove(index, content)
+            db.execute("DELETE FROM content WHERE id = ?", (content,))
+
+
+def save_facts(index: Index, content: int, facts: Facts, pixels: bytes) -> None:
+    """What the file itself says, and the BLAKE3 of its upright pixels."""
+    with index.writing() as db:
+        db.execute(
+            "UPDATE content SET pixels = ?, format = ?, width = ?, height = ?, taken_at = ?, camera = ?,"
+            " latitude = ?, longitude = ? WHERE id = ?",
+            (pixels, facts.format, facts.width, facts.height, facts.taken_at, facts.camera)
+            + (facts.latitude, facts.longitude, content),
+        )
+
+
+def facts(index: Index, content: int) -> Facts | None:
+    """What the file itself says; None before it was decoded."""
+    row = index.db.execute(
+        "SELECT format, width, height, taken_at, camera, latitude, longitude FROM content"
+        " WHERE id = ? AND format IS NOT NULL",
+        (content,),
+    ).fetchone()
+    return Facts(*row) if row else None
+
+
+def find(index: Index, path: bytes) -> Photo | None:
+    """The photo at an absolute path, tombstones included; None when the index does not know it."""
+    place = roots.root_of(index, path)
+    if place is None:
+        return None
+    root, folder, name = place
+    for photo in _photos(index, "root = ? AND folder = ? AND name = ?", (root.id, folder, name)):
+        return photo
+    return None
+
+
+def paths(index: Index, content: int) -> list[Photo]:
+    """Where a content lies now: those online first, then by path."""
+    found = _photos(index, "content = ? AND gone_at IS NULL", (content,))
+    return sorted(found, key=lambda photo: (not photo.online, photo.path))
+
+
+def paths_of(index: Index, contents: Iterable[int]) -> Mapping[int, list[Photo]]:
+    """`paths` for many contents; those that lie nowhere are left out."""
+    return {content: found for content in contents if (found := paths(index, content))}
+
+
+def _photos(index: Index, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
+    rows = index.db.execute(
+        "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content, online, gone_at"
+        f" FROM photo JOIN root ON root.id = photo.root WHERE {where}",
+        values,  # type: ignore[arg-type]
+    )
+    for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:
+        fingerprint = Fingerprint(size, mtime, ctime, inode)
+        yield Photo(id_, roots.join(root, folder, name), fingerprint, content, bool(online), gone_at)
+
+
+def _put(
+    db: apsw.Connection,
+    root: int,
+    folder: bytes,
+    name: bytes,
+    fingerprint: Fingerprint,
+    content: int | None,
+    now: int,
+) -> None:
+    f = fingerprint
+    db.execute(
+        "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen, last_seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (root, folder, name) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
+        " ctime_ns = excluded.ctime_ns, inode = excluded.inode, content = excluded.content,"
+        " last_seen = excluded.last_seen, gone_at = NULL",
+        (root, folder, name, f.size, f.mtime_ns, f.ctime_ns, f.inode, content, now, now),
+    )

@@ -1,0 +1,90 @@
+"""The folders that were indexed or are watched, and whether their disks are there."""
+
+from __future__ import annotations
+
+import os
+
+from msgspec import Struct
+
+from imgret.index.connection import Index
+
+
+class Root(Struct, frozen=True):
+    """A folder that was indexed or is watched."""
+
+    id: int
+    path: bytes  # absolute, resolved
+    filesystem: str | None  # its identity when last seen
+    watched: bool
+    online: bool
+    reason: str | None  # why it is offline
+    scanned_at: int | None  # last full scan, seconds since 1970
+
+
+_COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
+
+
+def roots(index: Index) -> list[Root]:
+    """Every root, by path."""
+    with index.reading() as db:
+        return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root ORDER BY path")]
+
+
+def root_of(index: Index, path: bytes) -> tuple[Root, bytes, bytes] | None:
+    """The innermost root above the file `path`, the file's folder relative to it, and its name."""
+    for root in sorted(roots(index), key=lambda root: len(root.path), reverse=True):
+        inside = relative(root.path, path)
+        if inside:
+            folder, _, name = inside.rpartition(b"/")
+            return root, folder, name
+    return None
+
+
+def relative(root: bytes, path: bytes) -> bytes | None:
+    """`path` seen from `root`: empty for the root itself, None for a path that is not inside."""
+    if path == root:
+        return b""
+    above = root.rstrip(b"/") + b"/"
+    return path[len(above) :] if path.startswith(above) else None
+
+
+def add(index: Index, path: bytes, *, watched: bool | None = None) -> Root:
+    """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None."""
+    with index.writing() as db:
+        db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (path,))
+        if watched is not None:
+            db.execute("UPDATE root SET watched = ? WHERE path = ?", (int(watched), path))
+        row = db.execute(f"SELECT {_COLUMNS} FROM root WHERE path = ?", (path,)).fetchone()
+        return _root(row)
+
+
+def join(root: bytes, folder: bytes, name: bytes) -> bytes:
+    """The absolute path of a photo."""
+    return os.path.join(root, folder, name)
+
+
+def mark_online(index: Index, root: int, filesystem: str | None) -> None:
+    """The root is there, on this filesystem."""
+    with index.writing() as db:
+        db.execute(
+            "UPDATE root SET online = 1, reason = NULL, filesystem = coalesce(?, filesystem) WHERE id = ?",
+            (filesystem, root),
+        )
+
+
+def mark_offline(index: Index, root: int, reason: str) -> None:
+    """The root is away: its photos stay searchable and are marked so."""
+    with index.writing() as db:
+        db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (reason, root))
+
+
+def mark_scanned(index: Index, root: int, now: int) -> None:
+    """A full scan of the root ended at `now`."""
+    with index.writing() as db:
+        db.execute("UPDATE root SET scanned_at = ? WHERE id = ?", (now, root))
+
+
+def _root(row: tuple[object, ...] | None) -> Root:
+    assert row is not None
+    id_, path, filesystem, watched, online, reason, scanned_at = row
+    return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]
