@@ -12,8 +12,9 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 import apsw
 
@@ -92,9 +93,17 @@ class Index:
                 raise
             self.db.execute("COMMIT")
 
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, one by one; the columns' types are the schema's."""
+        return iter(self.db.execute(sql, values))
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        return self.db.execute(sql, values).fetchone()
+
     def setting(self, key: str) -> str | None:
         """A small fact that the index remembers of itself."""
-        row = self.db.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+        row = self.row("SELECT value FROM setting WHERE key = ?", (key,))
         return str(row[0]) if row else None
 
     def remember(self, key: str, value: str | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import apsw
+import msgspec
 
 from imgret.index import roots
 from imgret.index.connection import Index
@@ -24,7 +25,7 @@ Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 2
 
 def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
     """Name -> fingerprint of the living photos in one folder of a root."""
-    rows = index.db.execute(
+    rows = index.rows(
         "SELECT name, size, mtime_ns, ctime_ns, inode FROM photo"
         " WHERE root = ? AND folder = ? AND gone_at IS NULL",
         (root, folder),
@@ -35,11 +36,9 @@ def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
 def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
     """The folders of a root, at or below `under`, that hold living photos."""
     if not under:
-        rows = index.db.execute(
-            "SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL", (root,)
-        )
+        rows = index.rows("SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL", (root,))
     else:  # "/" + 1 is "0": the range of everything that begins with `under/`
-        rows = index.db.execute(
+        rows = index.rows(
             "SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL"
             " AND (folder = ? OR (folder > ? AND folder < ?))",
             (root, under, under + b"/", under + b"0"),
@@ -110,7 +109,7 @@ def save_unreadable(
 
 def due_unreadable(index: Index, root: int, now: int) -> list[tuple[bytes, bytes]]:
     """(folder, name) of the unreadable files of a root that are worth another try."""
-    rows = index.db.execute(
+    rows = index.rows(
         "SELECT folder, name FROM unreadable JOIN photo ON photo.id = unreadable.photo"
         " WHERE root = ? AND gone_at IS NULL AND not_before <= ? AND attempts < ?",
         (root, now, MAX_ATTEMPTS),
@@ -135,6 +134,7 @@ def purge(index: Index, now: int) -> int:
     """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
     with index.writing() as db:
         db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
+        db.execute("DELETE FROM root WHERE watched = 0 AND id NOT IN (SELECT root FROM photo)")
         orphans = [
             content
             for (content,) in db.execute(
@@ -146,14 +146,13 @@ def purge(index: Index, now: int) -> int:
     return len(orphans)
 
 
-def remove_root(index: Index, path: bytes, now: int) -> bool:
-    """Stop knowing the root at `path`. Its contents stay until the purge, its notes for good."""
+def bury_root(index: Index, root: int, now: int) -> int:
+    """Stop watching a root and bury its photos. -> how many. Added again within 30 days it costs nothing."""
     with index.writing() as db:
-        row = db.execute("SELECT id FROM root WHERE path = ?", (path,)).fetchone()
-        if row is None:
-            return False
-        db.execute("DELETE FROM root WHERE id = ?", (row[0],))
-        return True
+        db.execute("UPDATE photo SET gone_at = ? WHERE root = ? AND gone_at IS NULL", (now, root))
+        buried = db.changes()
+        db.execute("UPDATE root SET watched = 0 WHERE id = ?", (root,))
+        return buried
 
 
 def forget(index: Index, contents: Iterable[int]) -> None:
@@ -172,18 +171,17 @@ def save_facts(index: Index, content: int, facts: Facts, pixels: bytes) -> None:
         db.execute(
             "UPDATE content SET pixels = ?, format = ?, width = ?, height = ?, taken_at = ?, camera = ?,"
             " latitude = ?, longitude = ? WHERE id = ?",
-            (pixels, facts.format, facts.width, facts.height, facts.taken_at, facts.camera)
-            + (facts.latitude, facts.longitude, content),
+            (pixels, *msgspec.structs.astuple(facts), content),
         )
 
 
 def facts(index: Index, content: int) -> Facts | None:
     """What the file itself says; None before it was decoded."""
-    row = index.db.execute(
+    row = index.row(
         "SELECT format, width, height, taken_at, camera, latitude, longitude FROM content"
         " WHERE id = ? AND format IS NOT NULL",
         (content,),
-    ).fetchone()
+    )
     return Facts(*row) if row else None
 
 
@@ -210,10 +208,10 @@ def paths_of(index: Index, contents: Iterable[int]) -> Mapping[int, list[Photo]]
 
 
 def _photos(index: Index, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
-    rows = index.db.execute(
+    rows = index.rows(
         "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content, online, gone_at"
         f" FROM photo JOIN root ON root.id = photo.root WHERE {where}",
-        values,  # type: ignore[arg-type]
+        values,
     )
     for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:
         fingerprint = Fingerprint(size, mtime, ctime, inode)
@@ -231,8 +229,8 @@ def _put(
 ) -> None:
     f = fingerprint
     db.execute(
-        "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen, last_seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen,"
+        " last_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (root, folder, name) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
         " ctime_ns = excluded.ctime_ns, inode = excluded.inode, content = excluded.content,"
         " last_seen = excluded.last_seen, gone_at = NULL",

@@ -49,13 +49,36 @@ def relative(root: bytes, path: bytes) -> bytes | None:
 
 
 def add(index: Index, path: bytes, *, watched: bool | None = None) -> Root:
-    """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None."""
+    """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None.
+
+    Roots do not overlap: those inside the new one are absorbed with their photos. For a path inside a
+    root that is known already, ask `enclosing` first.
+    """
     with index.writing() as db:
         db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (path,))
         if watched is not None:
             db.execute("UPDATE root SET watched = ? WHERE path = ?", (int(watched), path))
         row = db.execute(f"SELECT {_COLUMNS} FROM root WHERE path = ?", (path,)).fetchone()
-        return _root(row)
+        root = _root(row)
+        for inner in roots(index):
+            inside = relative(path, inner.path)
+            if inside:
+                db.execute(
+                    "UPDATE photo SET root = ?1, folder = CAST(CASE folder WHEN x'' THEN ?2"
+                    " ELSE ?2 || x'2f' || folder END AS BLOB) WHERE root = ?3",
+                    (root.id, inside, inner.id),
+                )
+                db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
+        return root
+
+
+def enclosing(index: Index, path: bytes) -> tuple[Root, bytes] | None:
+    """The root that is or holds the folder `path`, and the folder relative to it."""
+    for root in roots(index):
+        inside = relative(root.path, path)
+        if inside is not None:
+            return root, inside
+    return None
 
 
 def join(root: bytes, folder: bytes, name: bytes) -> bytes:

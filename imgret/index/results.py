@@ -1,0 +1,197 @@
+"""What the models and the user said of a content: captions, boxes, topics, notes, and who made them.
+
+Every result remembers the identity of its model. Saving one keeps the tables for filters (`detection`,
+`topic`) and the words index true in the same transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.index import vectors, words
+from imgret.index.connection import Index
+from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+
+
+def model_id(index: Index, stage: Stage, identity: ModelIdentity) -> int:
+    """The row of a model; made on first use."""
+    key = (stage.value, identity.name, identity.revision, identity.settings)
+    where = "stage = ? AND name = ? AND revision = ? AND settings = ?"
+    row = index.row(f"SELECT id FROM model WHERE {where}", key)
+    if row is None:
+        with index.writing() as db:
+            db.execute("INSERT INTO model (stage, name, revision, settings) VALUES (?, ?, ?, ?)", key)
+            return db.last_insert_rowid()
+    return int(row[0])
+
+
+def save_caption(index: Index, content: int, identity: ModelIdentity, caption: str) -> None:
+    """The caption of a content."""
+    _save(index, content, Stage.CAPTION, identity, caption)
+
+
+def save_detections(
+    index: Index, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
+) -> None:
+    """The boxes of a content, and its counts by label for `dog>=2`."""
+    with index.writing() as db:
+        _save(index, content, Stage.DETECT, identity, list(found))
+        db.execute("DELETE FROM detection WHERE content = ?", (content,))
+        db.executemany(
+            "INSERT INTO detection (label, content, count) VALUES (?, ?, ?)",
+            [(label, content, count) for label, count in counts.items()],
+        )
+
+
+def save_topics(index: Index, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
+    """The topics of a content's caption."""
+    with index.writing() as db:
+        _save(index, content, Stage.TOPICS, identity, list(topics))
+        db.execute("DELETE FROM topic WHERE content = ?", (content,))
+        db.executemany("INSERT OR IGNORE INTO topic VALUES (?, ?)", [(topic, content) for topic in topics])
+
+
+def save_vectors(
+    index: Index, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
+) -> None:
+    """The vectors of a content's views, and the record that this embedder made them."""
+    with index.writing():
+        vectors.save(index, content, identity, found)
+        _save(index, content, Stage.EMBED, identity, sorted(view.value for view in found))
+
+
+def copy(index: Index, source: int, target: int) -> None:
+    """Give `target` all that is known of `source`: both have the same pixels. A note of its own stays."""
+    with index.writing() as db:
+        for table, columns in (
+            ("stage_result", "stage, model, payload, made_at"),
+            ("detection", "label, count"),
+            ("topic", "label"),
+            ("note", "text, written_at"),
+        ):
+            db.execute(
+                f"INSERT OR IGNORE INTO {table} (content, {columns})"
+                f" SELECT ?, {columns} FROM {table} WHERE content = ?",
+                (target, source),
+            )
+        vectors.copy(index, source, target)
+        refresh_words(index, target)
+
+
+def twin(index: Index, content: int, pixels: bytes) -> int | None:
+    """Another content with the same upright pixels whose description is complete; None if there is none."""
+    row = index.row(
+        "SELECT id FROM content WHERE pixels = ? AND id <> ?"
+        " AND id IN (SELECT content FROM stage_result)"
+        " AND id NOT IN (SELECT content FROM work) ORDER BY id LIMIT 1",
+        (pixels, content),
+    )
+    return int(row[0]) if row else None
+
+
+def description(index: Index, content: int) -> Description:
+    """All that is known of a content."""
+    rows = {
+        Stage(stage): payload
+        for stage, payload in index.rows(
+            "SELECT stage, payload FROM stage_result WHERE content = ?", (content,)
+        )
+    }
+
+    def told(stage: Stage, kind: Any) -> Any:
+        return msgspec.json.decode(rows[stage], type=kind) if stage in rows else None
+
+    return Description(
+        caption=told(Stage.CAPTION, str),
+        detections=told(Stage.DETECT, tuple[Detection, ...]),
+        topics=told(Stage.TOPICS, tuple[str, ...]),
+        note=note(index, content),
+    )
+
+
+def identities(index: Index, content: int) -> dict[Stage, ModelIdentity]:
+    """Which model made each result of a content."""
+    rows = index.rows(
+        "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
+        " WHERE content = ?",
+        (content,),
+    )
+    return {Stage(stage): ModelIdentity(*rest) for stage, *rest in rows}
+
+
+def note(index: Index, content: int) -> str | None:
+    """The user's own words about a content."""
+    row = index.row("SELECT text FROM note WHERE content = ?", (content,))
+    return str(row[0]) if row else None
+
+
+def write_note(index: Index, content: int, text: str | None) -> None:
+    """Keep the user's words about a content, or take them back with None or an empty text.
+
+    They are found as words at once; the vectors that follow from them are queued by `work.queue`.
+    """
+    text = (text or "").strip()
+    with index.writing() as db:
+        if text:
+            db.execute(
+                "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",
+                (content, text, int(time.time())),
+            )
+        else:
+            db.execute("DELETE FROM note WHERE content = ?", (content,))
+        refresh_words(index, content)
+
+
+def refresh_words(index: Index, content: int) -> None:
+    """Bring the words of a content up to date: caption, labels, note, and the names of all its paths."""
+    with index.writing() as db:
+        known = description(index, content)
+        labels = [
+            label
+            for (label,) in db.execute(
+                "SELECT label FROM detection WHERE content = ? UNION SELECT label FROM topic WHERE content = ?",
+                (content, content),
+            )
+        ]
+        words.save(
+            index,
+            content,
+            caption=known.caption or "",
+            labels=" ".join(label.replace("_", " ") for label in labels),
+            note=known.note or "",
+            names=names(index, content),
+        )
+
+
+def names(index: Index, content: int) -> str:
+    """The words of the file and folder names under which a content lies, each once."""
+    found: dict[str, None] = {}
+    rows = index.rows(
+        "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"
+        " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id",
+        (content,),
+    )
+    for root, folder, name in rows:
+        found.update(dict.fromkeys(words.name_words(root, folder, name).split()))
+    return " ".join(found)
+
+
+def _save(index: Index, content: int, stage: Stage, identity: ModelIdentity, payload: object) -> None:
+    with index.writing() as db:
+        db.execute(
+            "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                content,
+                stage.value,
+                model_id(index, stage, identity),
+                msgspec.json.encode(payload).decode(),
+                int(time.time()),
+            ),
+        )

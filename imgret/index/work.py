@@ -1,0 +1,212 @@
+"""What is to do: content x stage, durable, nothing lost and nothing done twice.
+
+`claim` counts the attempt before the work begins, so that a photo which kills the process is set aside
+after five tries as well; `recover`, called once by the one writer when it starts, gives back what a
+dead process held. A result and its `done` are saved in one transaction by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from imgret.index import roots
+from imgret.index.connection import Index
+from imgret.index.photos import MAX_ATTEMPTS, PAUSES
+from imgret.photo import ModelIdentity, Stage
+
+# What has to be made again when a stage's result is another.
+FOLLOWERS: Mapping[Stage, tuple[Stage, ...]] = {
+    Stage.DECODE: (),
+    Stage.CAPTION: (Stage.TOPICS, Stage.EMBED),
+    Stage.DETECT: (Stage.EMBED,),
+    Stage.TOPICS: (Stage.EMBED,),
+    Stage.EMBED: (),
+}
+
+_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
+
+
+_ONLINE = (
+    "EXISTS (SELECT 1 FROM photo JOIN root ON root.id = photo.root"
+    " WHERE photo.content = work.content AND gone_at IS NULL AND online)"
+)
+
+
+class Claim(Struct, frozen=True):
+    """One content to work on."""
+
+    content: int
+    path: bytes  # one of its living paths on a root that is there
+    stages: frozenset[Stage]
+
+
+class Failure(Struct, frozen=True):
+    """A photo that could not be described, and when it is tried again."""
+
+    path: bytes
+    stage: str  # a Stage, or "read"
+    error: str
+    attempts: int
+    not_before: int  # seconds since 1970
+    set_aside: bool  # tried often enough
+
+
+def queue(index: Index, content: int, stages: Collection[Stage]) -> None:
+    """These stages of a content are to do. What waits already keeps its attempts."""
+    with index.writing() as db:
+        db.executemany(
+            "INSERT OR IGNORE INTO work (content, stage) VALUES (?, ?)", [(content, s.value) for s in stages]
+        )
+
+
+def queue_outdated(index: Index, identities: Mapping[Stage, ModelIdentity], off: Collection[Stage]) -> int:
+    """Queue what is missing or was made by another model than `identities` has; unqueue the stages `off`.
+
+    -> how many results are to be made. The old ones stay and answer until then.
+    """
+    queued = 0
+    with index.writing() as db:
+        for stage, identity in identities.items():
+            db.execute(
+                "INSERT OR IGNORE INTO work (content, stage)"
+                " SELECT content.id, ?1 FROM content"
+                " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ?1"
+                " LEFT JOIN model ON model.id = r.model"
+                " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
+                (stage.value, identity.name, identity.revision, identity.settings),
+            )
+            queued += db.changes()
+        db.executemany("DELETE FROM work WHERE stage = ?", [(stage.value,) for stage in off])
+    return queued
+
+
+def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, after: int = 0) -> list[Claim]:
+    """Up to `limit` contents, by id and above `after`, with something due among `stages` and what follows.
+
+    A content that was in flight when a process died comes first, and alone.
+    """
+    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+    due = f"stage IN ({ours}) AND not_before <= {int(now)} AND attempts < {MAX_ATTEMPTS}"
+    claims: list[Claim] = []
+    with index.writing() as db:
+        orphaned = index.row(f"SELECT min(content) FROM work WHERE claim < 0 AND {due}")
+        orphan = orphaned[0] if orphaned else None
+        rows = list(
+            index.rows(
+                f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim <= 0 AND content > ?"
+                f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
+                (after, limit) if orphan is None else (orphan - 1, 1),
+            )
+        )
+        for content, found in rows:
+            todo = {Stage(stage) for stage in found.split(",")}
+            for stage in tuple(todo):
+                todo.update(follower for follower in _closure(stage) if follower in stages)
+            db.executemany(
+                "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
+                " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
+                [(content, stage.value, len(rows)) for stage in todo],
+            )
+            path = db.execute(
+                "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                " WHERE content = ? AND gone_at IS NULL AND online ORDER BY photo.id LIMIT 1",
+                (content,),
+            ).fetchone()
+            assert path is not None
+            claims.append(Claim(content, roots.join(*path), frozenset(todo)))
+    return claims
+
+
+def done(index: Index, content: int, stages: Iterable[Stage]) -> None:
+    """These stages are saved. Call it in the transaction that saves them."""
+    with index.writing() as db:
+        db.executemany(
+            "DELETE FROM work WHERE content = ? AND stage = ?", [(content, stage.value) for stage in stages]
+        )
+
+
+def failed(index: Index, content: int, stages: Iterable[Stage], error: str, now: int) -> None:
+    """These stages failed for the same reason: they are tried again after growing pauses."""
+    with index.writing() as db:
+        for stage in stages:
+            db.execute(
+                "UPDATE work SET claim = 0, error = ?, not_before = ? + CASE attempts WHEN 1 THEN ?"
+                " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
+                (error, now, *PAUSES, content, stage.value),
+            )
+
+
+def release(index: Index, contents: Iterable[int] | None = None) -> None:
+    """Give back claims that were not worked on: the attempt does not count. None: all of them."""
+    with index.writing() as db:
+        where = "" if contents is None else " AND content = ?"
+        sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE claim <> 0{where}"
+        if contents is None:
+            db.execute(sql)
+        else:
+            db.executemany(sql, [(content,) for content in contents])
+
+
+def recover(index: Index) -> None:
+    """What a dead process held is free again; what it held with others is claimed alone next time."""
+    with index.writing() as db:
+        db.execute("UPDATE work SET attempts = max(attempts - 1, 0), claim = -1 WHERE claim > 1")
+        db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
+
+
+def retry(index: Index, contents: Collection[int] | None = None) -> int:
+    """Try failed photos again now, those set aside too; None: all of them. -> how many."""
+    with index.writing() as db:
+        reset = "UPDATE work SET attempts = 0, not_before = 0, error = NULL WHERE error IS NOT NULL"
+        if contents is None:
+            tried = db.execute("SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL").fetchone()
+            count = int(tried[0]) if tried else 0
+            db.execute(reset)
+            db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
+            return count + db.changes()
+        count = 0
+        for content in contents:
+            db.execute(f"{reset} AND content = ?", (content,))
+            count += db.changes() > 0
+        return count
+
+
+def waiting(index: Index) -> dict[Stage, int]:
+    """Stage -> how many contents wait for it, failures that were set aside not counted."""
+    rows = index.rows(
+        f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage", (MAX_ATTEMPTS,)
+    )
+    return {Stage(stage): count for stage, count in rows}
+
+
+def of(index: Index, content: int) -> dict[Stage, tuple[int, int, str | None]]:
+    """Stage -> (attempts, not before, error) of what is to do for a content."""
+    rows = index.rows("SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,))
+    return {Stage(stage): (attempts, not_before, error) for stage, attempts, not_before, error in rows}
+
+
+def failures(index: Index, limit: int = 1000) -> list[Failure]:
+    """The photos that could not be described, by path."""
+    rows = index.rows(
+        "SELECT root.path, folder, photo.name, min(stage), error, max(attempts), max(not_before)"
+        " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
+        " JOIN root ON root.id = photo.root WHERE error IS NOT NULL GROUP BY photo.id"
+        " UNION ALL SELECT root.path, folder, photo.name, 'read', error, attempts, not_before"
+        " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root ON root.id = photo.root"
+        " WHERE gone_at IS NULL ORDER BY 1, 2, 3 LIMIT ?",
+        (limit,),
+    )
+    return [
+        Failure(roots.join(root, folder, name), stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS)
+        for root, folder, name, stage, error, attempts, not_before in rows
+    ]
+
+
+def _closure(stage: Stage) -> set[Stage]:
+    found: set[Stage] = set()
+    for follower in FOLLOWERS[stage]:
+        found |= {follower} | _closure(follower)
+    return found
