@@ -1,0 +1,112 @@
+"""The kitty graphics protocol: pictures that are sent once and then placed by ordinary characters.
+
+A picture is transmitted with an id and a *virtual* placement of so many cells. Every cell that holds
+`PLACEHOLDER` with two combining marks (its row and its column) and a foreground colour equal to the id
+then shows its piece of the picture, so that scrolling and redrawing cost text only. The protocol is
+described at https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders; the marks are
+the first of kitty's own table, `gen/rowcolumn-diacritics.txt`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from base64 import b64encode
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgret.terminal.fit import Pixels
+
+PLACEHOLDER = "\U0010eeee"
+CHUNK = 4096  # bytes of base64 in one sequence: the protocol's limit
+_FILE_MARK = "tty-graphics-protocol"  # the terminal deletes only files with this in their name
+
+_MARKS = """
+305 30d-30e 310 312 33d-33f 346 34a-34c 350-352 357 35b 363-36f 483-487 592-595 597-599 59c-5a1
+5a8-5a9 5ab-5ac 5af 5c4 610-617 657-65b 65d-65e 6d6-6dc 6df-6e2 6e4 6e7-6e8 6eb-6ec 730 732-733
+735-736 73a 73d 73f-741 743 745 747 749-74a 7eb-7f1 7f3 816-819 81b-823 825-827 829-82d 951
+953-954 f82-f83 f86-f87 135d-135f 17dd 193a 1a17 1a75-1a7c 1b6b 1b6d-1b73 1cd0-1cd2 1cda-1cdb
+1ce0 1dc0-1dc1 1dc3-1dc9 1dcb-1dcc 1dd1-1de6 1dfe 20d0-20d1 20d4-20d7 20db-20dc 20e1 20e7 20e9
+20f0
+"""
+
+
+def _expanded(ranges: str) -> str:
+    spans = (span.partition("-") for span in ranges.split())
+    return "".join(
+        chr(code) for first, _, last in spans for code in range(int(first, 16), int(last or first, 16) + 1)
+    )
+
+
+MARKS = _expanded(_MARKS)
+MAX_CELLS = len(MARKS)  # a picture is at most so many columns wide and rows high
+
+
+@lru_cache(maxsize=2048)
+def placeholders(row: int, columns: int) -> str:
+    """One row of a picture as text of `columns` cells; its colour must be the picture's id."""
+    return "".join(f"{PLACEHOLDER}{MARKS[row]}{MARKS[column]}" for column in range(columns))
+
+
+def transmit(image_id: int, pixels: Pixels, columns: int, rows: int, *, folder: str | None = None) -> str:
+    """The sequences that send `pixels` (height, width, 3) and place them virtually on the given cells.
+
+    `image_id` is 1..2**24-1, because it is also a colour. With `folder`, which the terminal must be able
+    to read, the pixels go through a file there that the terminal deletes, and the text is short.
+    """
+    place = f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}"
+    if folder is not None:
+        height, width = pixels.shape[:2]
+        name = b64encode(os.fsencode(_handed_over(pixels.tobytes(), folder))).decode()
+        return f"\x1b_G{place},f=24,s={width},v={height},t=t;{name}\x1b\\"
+    data = b64encode(_png(pixels)).decode()
+    parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
+    last = len(parts) - 1
+    return "".join(
+        f"\x1b_G{f'{place},f=100,' if n == 0 else ''}m={int(n < last)};{part}\x1b\\"
+        for n, part in enumerate(parts)
+    )
+
+
+def delete(image_id: int) -> str:
+    """The sequence that removes a picture's placements and frees its memory in the terminal."""
+    return f"\x1b_Ga=d,d=I,q=2,i={image_id}\x1b\\"
+
+
+def file_question(image_id: int, folder: str) -> tuple[str, str]:
+    """Ask whether the terminal reads files in `folder`: the sequence, and the file to remove afterwards."""
+    path = _handed_over(b"\0\0\0", folder)
+    name = b64encode(os.fsencode(path)).decode()
+    return f"\x1b_Ga=q,t=t,f=24,s=1,v=1,i={image_id};{name}\x1b\\", path
+
+
+def through_tmux(sequences: str) -> str:
+    """Wrap graphics sequences so that tmux (with `allow-passthrough on`) hands them to its terminal."""
+    return "".join(
+        "\x1bPtmux;" + (part + "\x1b\\").replace("\x1b", "\x1b\x1b") + "\x1b\\"
+        for part in sequences.split("\x1b\\")
+        if part
+    )
+
+
+def hex_colour(image_id: int) -> str:
+    """The foreground colour that names the picture: `#rrggbb`."""
+    return f"#{image_id:06x}"
+
+
+def _png(pixels: Pixels) -> bytes:
+    # PNG's filters make a photo a quarter smaller than zlib alone; higher levels gain little and cost much.
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png", compress_level=1)
+    return file.getvalue()
+
+
+def _handed_over(raw: bytes, folder: str) -> str:
+    handle, path = tempfile.mkstemp(prefix=f"imgret-{_FILE_MARK}-", dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        file.write(raw)
+    return path

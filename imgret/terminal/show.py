@@ -1,0 +1,43 @@
+"""One picture among lines of text: what `imgret query --preview` writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgret.terminal import blocks, kitty, sixel
+from imgret.terminal.fit import HALF_BLOCK, fit, scaled
+from imgret.terminal.probe import Capabilities, Graphics
+from imgret.terminal.sent import SentPictures
+
+if TYPE_CHECKING:
+    from imgret.terminal.fit import Pixels
+
+
+def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities | Graphics) -> bytes:
+    """The bytes that show a picture (height, width, 3) at the cursor, in at most `columns` x `rows` cells.
+
+    The cursor ends at the beginning of the line below. Empty for `Graphics.NONE`.
+    """
+    terminal = graphics if isinstance(graphics, Capabilities) else Capabilities(graphics)
+    height, width = image_pixels.shape[:2]
+    if terminal.graphics is Graphics.KITTY:
+        place = fit(width, height, min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS), terminal.cell)
+        sent, _ = SentPictures().add("picture", place.columns, place.rows, 0)
+        pixels = scaled(image_pixels, place.width, place.height)
+        text = kitty.transmit(sent.image_id, pixels, place.columns, place.rows, folder=terminal.folder)
+        if terminal.tmux:
+            text = kitty.through_tmux(text)
+        colour = blocks.foreground(sent.image_id)
+        for row in range(place.rows):
+            text += f"{colour}{kitty.placeholders(row, place.columns)}\x1b[39m\n"
+    elif terminal.graphics is Graphics.SIXEL:
+        place = fit(width, height, columns, rows, terminal.cell)
+        # Room is made first and the cursor goes back up: a sixel never meets the end of the screen.
+        picture = sixel.encode(scaled(image_pixels, place.width, place.height), terminal.colours)
+        text = f"{chr(10) * place.rows}\x1b[{place.rows}A\x1b7{picture}\x1b8\x1b[{place.rows}B"
+    elif terminal.graphics is Graphics.BLOCKS:
+        place = fit(width, height, columns, rows, HALF_BLOCK)
+        text = blocks.encode(scaled(image_pixels, place.width, place.height))
+    else:
+        text = ""
+    return text.encode()

@@ -1,0 +1,63 @@
+"""Pictures as sixels, for xterm, foot, mlterm, WezTerm, Konsole and tmux >= 3.4.
+
+A sixel is a column of six pixels of one colour. Each band of six lines is written once per colour in
+it, overprinted. The format: https://vt100.net/docs/vt3xx-gp/chapter14.html. A picture must never
+reach the last row of the screen, or the terminal scrolls: that is for the caller to see to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imgret.terminal.fit import Pixels
+
+BAND = 6  # lines of pixels written at once
+_RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)  # shorter runs are not shorter as `!n`
+
+
+def encode(pixels: Pixels, colours: int = 256) -> str:
+    """The picture (height, width, 3) in at most `colours` colours, 2..256, as one DCS sequence.
+
+    A height that is no multiple of six leaves the rest of the last band untouched (transparent).
+    """
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray(pixels).quantize(max(2, min(256, colours)), Image.Quantize.FASTOCTREE)
+    indices = np.asarray(image)
+    height, width = indices.shape
+    palette = image.getpalette() or []
+    used = np.unique(indices).tolist()
+    registers = "".join(
+        f"#{n};2;" + ";".join(str(round(value / 2.55)) for value in palette[3 * n : 3 * n + 3]) for n in used
+    )
+    bands = [_band(indices[top : top + BAND]) for top in range(0, height, BAND)]
+    # P2=1: pixels that no sixel sets keep what was there.
+    return f'\x1bP0;1;0q"1;1;{width};{height}{registers}{"-".join(bands)}\x1b\\'
+
+
+def _band(indices: NDArray[np.uint8]) -> str:
+    """One band (up to 6, width): per colour in it the sixels, each colour returning to the left margin."""
+    import numpy as np
+
+    found, inverse = np.unique(indices, return_inverse=True)
+    inverse = inverse.reshape(indices.shape)
+    columns = np.arange(indices.shape[1])
+    bits = np.zeros((len(found), indices.shape[1]), np.uint8)
+    for line, row in enumerate(inverse):
+        bits[row, columns] |= 1 << line
+    ends = indices.shape[1] - np.argmax(bits[:, ::-1] != 0, axis=1)
+    rows = bits + 63
+    return "$".join(
+        f"#{colour}{_RUN.sub(_repeated, rows[n, : ends[n]].tobytes()).decode()}"
+        for n, colour in enumerate(found.tolist())
+    )
+
+
+def _repeated(run: re.Match[bytes]) -> bytes:
+    return b"!%d%c" % (len(run[0]), run[0][0])

@@ -1,0 +1,95 @@
+"""The kitty protocol as a terminal would read it, and the bookkeeping of what it holds."""
+
+import base64
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.cells import cell_len
+
+from imgret.terminal import kitty
+from imgret.terminal.sent import SentPictures
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
+SEQUENCE = re.compile(r"\x1b_G([^;\x1b]*);?([^\x1b]*)\x1b\\")
+
+
+def test_a_picture_comes_in_chunks_that_join_to_the_same_pixels() -> None:
+    text = kitty.transmit(0x123456, PIXELS, 10, 4)
+    parts = SEQUENCE.findall(text)
+    assert SEQUENCE.sub("", text) == ""
+    assert len(parts) > 1
+    assert "i=1193046" in parts[0][0]
+    assert "c=10,r=4" in parts[0][0]
+    assert "U=1" in parts[0][0]
+    assert [keys.endswith("m=1") for keys, _ in parts] == [True] * (len(parts) - 1) + [False]
+    assert all(len(data) <= kitty.CHUNK and len(data) % 4 == 0 for _, data in parts)
+    image = Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in parts))))
+    assert np.array_equal(np.asarray(image), PIXELS)
+
+
+def test_a_picture_goes_through_a_private_file_where_the_terminal_can_read_it(tmp_path: Path) -> None:
+    text = kitty.transmit(7, PIXELS, 10, 4, folder=str(tmp_path))
+    ((keys, data),) = SEQUENCE.findall(text)
+    path = base64.b64decode(data).decode()
+    assert "t=t" in keys
+    assert "s=90,v=60" in keys
+    assert "tty-graphics-protocol" in path  # or the terminal would not delete it
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert Path(path).read_bytes() == PIXELS.tobytes()
+    assert len(text) < 300
+
+
+@given(st.integers(0, kitty.MAX_CELLS - 1), st.integers(1, kitty.MAX_CELLS))
+def test_a_row_of_placeholders_is_as_wide_as_its_columns_and_names_each_cell(row: int, columns: int) -> None:
+    text = kitty.placeholders(row, columns)
+    assert cell_len(text) == columns
+    cells = [text[start : start + 3] for start in range(0, len(text), 3)]
+    assert [cell[0] for cell in cells] == [kitty.PLACEHOLDER] * columns
+    assert {cell[1] for cell in cells} == {kitty.MARKS[row]}
+    assert [kitty.MARKS.index(cell[2]) for cell in cells] == list(range(columns))
+
+
+def test_the_marks_are_those_of_the_protocol() -> None:
+    assert len(set(kitty.MARKS)) == kitty.MAX_CELLS
+    assert [ord(mark) for mark in kitty.MARKS[:5]] == [0x305, 0x30D, 0x30E, 0x310, 0x312]
+    assert list(kitty.MARKS) == sorted(kitty.MARKS)
+
+
+def test_tmux_passes_each_sequence_on_unchanged() -> None:
+    text = kitty.delete(5) + kitty.delete(6)
+    wrapped = kitty.through_tmux(text)
+    inside = re.findall(r"\x1bPtmux;(.*?[^\x1b])\x1b\\(?!\x1b\\)", wrapped, re.DOTALL)
+    assert wrapped.count("\x1bPtmux;") == 2
+    assert "".join(inside).replace("\x1b\x1b", "\x1b") == text
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 60)), max_size=60))
+def test_the_terminal_never_holds_more_than_the_budget(steps: list[tuple[int, int]]) -> None:
+    sent = SentPictures(budget=100, first_id=0xFFFFFE)
+    held: dict[int, int] = {}
+    for key, size in steps:
+        picture, freed = sent.add(key, 1, 1, size)
+        for image_id in freed:
+            del held[image_id]  # each is freed once, and was held
+        assert picture.image_id not in held
+        assert 0 < picture.image_id < 1 << 24
+        held[picture.image_id] = size
+        assert sum(held.values()) == sent.size <= 100
+        assert len(sent) == len(held)
+        assert sent.get(key) == picture
+    assert sorted(sent.clear()) == sorted(held)
+    assert sent.size == len(sent) == 0
+
+
+def test_the_picture_used_last_stays() -> None:
+    sent = SentPictures(budget=20)
+    first = sent.add("first", 1, 1, 10)[0]
+    second = sent.add("second", 1, 1, 10)[0]
+    assert sent.get("first") == first
+    assert sent.add("third", 1, 1, 10)[1] == [second.image_id]

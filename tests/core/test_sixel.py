@@ -1,0 +1,82 @@
+"""Sixels, read back by a decoder written from the format's description."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from imgret.terminal import sixel
+
+TOKEN = re.compile(r'"([\d;]+)|#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([?-~])|([$-])')
+
+
+def decoded(text: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The pixels that the sequence sets, and which it sets; beyond the declared size is an error."""
+    match = re.fullmatch(r"\x1bP0;1;0q(.*)\x1b\\", text, re.DOTALL)
+    assert match is not None
+    colours: dict[int, tuple[int, ...]] = {}
+    x = y = colour = position = 0
+    pixels = np.zeros((0, 0, 3), np.uint8)
+    touched = np.zeros((0, 0), bool)
+    body = match[1]
+    while position < len(body):
+        token = TOKEN.match(body, position)
+        assert token is not None, body[position : position + 20]
+        position = token.end()
+        raster, define, red, green, blue, select, count, repeated, single, move = token.groups()
+        if raster:
+            _, _, width, height = map(int, raster.split(";"))
+            pixels = np.zeros((height, width, 3), np.uint8)
+            touched = np.zeros((height, width), bool)
+        elif define:
+            colours[int(define)] = tuple(round(int(part) * 2.55) for part in (red, green, blue))
+        elif select:
+            colour = int(select)
+        elif move:
+            x, y = 0, y + (6 if move == "-" else 0)
+        else:
+            bits = ord(repeated or single) - 63
+            run = slice(x, x + int(count or 1))
+            assert run.stop <= pixels.shape[1]
+            for line in (line for line in range(6) if bits >> line & 1):
+                pixels[y + line, run] = colours[colour]
+                touched[y + line, run] = True
+            x = run.stop
+    return pixels, touched
+
+
+def test_four_colours_come_back_where_they_were() -> None:
+    quadrants = np.zeros((40, 50, 3), np.uint8)
+    quadrants[:20, :25], quadrants[:20, 25:] = (255, 0, 0), (0, 255, 0)
+    quadrants[20:, :25], quadrants[20:, 25:] = (0, 0, 255), (255, 255, 0)
+    pixels, touched = decoded(sixel.encode(quadrants))
+    assert touched.all()
+    assert abs(pixels.astype(int) - quadrants).max() <= 2  # percent rounds
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from([2, 16, 256]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_picture_sets_every_pixel_of_its_size_and_none_beyond(
+    width: int, height: int, colours: int, seed: int
+) -> None:
+    picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    text = sixel.encode(picture, colours)
+    pixels, touched = decoded(text)
+    assert pixels.shape == picture.shape
+    assert touched.all()
+    assert len(set(re.findall(r"#(\d+);2;", text))) <= colours
+
+
+@pytest.mark.parametrize("colours", [16, 256])
+def test_a_smooth_picture_stays_recognisable(colours: int) -> None:
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    picture = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(90)), axis=2)
+    pixels, _ = decoded(sixel.encode(np.ascontiguousarray(picture), colours))
+    assert abs(pixels.astype(int) - picture).mean() < (40 if colours == 16 else 16)
