@@ -1,0 +1,126 @@
+"""Batch sizes are found by trying, and one broken item costs itself alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.describe.batching import BatchSize, in_batches, is_device_lost, is_out_of_memory
+from imgret.errors import ImgretError, PhotoError, WeightsError
+
+STEPS = st.lists(st.tuples(st.booleans(), st.integers(1, 300)), max_size=200)
+
+
+@given(st.integers(1, 256), st.integers(0, 256), STEPS)
+def test_a_size_stays_between_one_and_its_limit(start, more, steps):
+    size = BatchSize(start, start + more)
+    for fits, count in steps:
+        after = size.succeeded(min(count, size.size)) if fits else size.halved(min(count, size.size))
+        assert 1 <= after.size <= after.limit
+        assert after.size >= size.size if fits else after.size <= max(1, size.size // 2)
+        size = after
+
+
+@given(st.integers(2, 64), st.integers(1, 64))
+def test_a_batch_grows_to_what_fits_and_mostly_stays_there(limit, fits):
+    size, failures = BatchSize(1, limit), 0
+    for _ in range(3000):
+        if size.size > fits:
+            failures, size = failures + 1, size.halved(size.size)
+        else:
+            size = size.succeeded(size.size)
+    assert size.size * 2 > min(fits, limit)
+    assert failures <= 12
+
+
+def test_only_full_batches_prove_that_there_is_room():
+    size = BatchSize(4, 8)
+    for _ in range(100):
+        size = size.succeeded(3)
+    assert size == BatchSize(4, 8)
+
+
+@given(
+    st.lists(st.sampled_from(["fine", "broken", "refused"]), max_size=60),
+    st.integers(1, 20),
+    st.integers(1, 20),
+)
+def test_each_item_has_its_own_result_whatever_memory_and_neighbours_do(kinds, size, fits):
+    items = list(enumerate(kinds))
+
+    def call(part):
+        if len(part) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        if any(kind == "broken" for _, kind in part):
+            raise ValueError("a shape it does not like")
+        if any(kind == "refused" for _, kind in part):
+            raise PhotoError("no picture")
+        return [number for number, _ in part]
+
+    results, after = in_batches(items, call, BatchSize(size, size))
+    assert len(results) == len(items)
+    for (number, kind), result in zip(items, results, strict=True):
+        if kind == "fine":
+            assert result == number
+        else:
+            assert isinstance(result, PhotoError)
+            assert result.transient == (kind == "broken")
+    assert len(items) < size or after.size <= max(fits, 1)
+
+
+def test_memory_that_lacks_even_for_one_is_a_transient_failure_of_that_one():
+    released = []
+
+    def call(part):
+        if "huge" in part:
+            raise RuntimeError("alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+        return [item.upper() for item in part]
+
+    results, _ = in_batches(["a", "huge", "b"], call, BatchSize(8, 8), release=lambda: released.append(1))
+    assert results[0] == "A"
+    assert results[2] == "B"
+    assert isinstance(results[1], PhotoError)
+    assert results[1].transient
+    assert released
+
+
+def test_a_model_that_gives_too_few_results_is_not_believed():
+    results, _ = in_batches([1, 2, 3], lambda part: part[:1], BatchSize(3, 3))
+    assert results == [1, 2, 3]  # alone each has its own
+
+
+def test_what_is_not_about_a_photo_ends_the_run():
+    def weights(part):
+        raise WeightsError("not those of the record")
+
+    with pytest.raises(WeightsError):
+        in_batches([1], weights, BatchSize(1, 1))
+
+    def lost(part):
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered", 710)
+
+    with pytest.raises(ImgretError, match="device-side assert"):
+        in_batches([1], lost, BatchSize(1, 1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("anything"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("could not create a memory object: failed to allocate"),
+    ],
+)
+def test_out_of_memory_has_many_names(error):
+    assert is_out_of_memory(error)
+    assert not is_device_lost(error)
+
+
+def test_a_real_allocation_that_cannot_be_had_is_known():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    assert is_out_of_memory(raised.value)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -1,0 +1,341 @@
+"""Each job has exactly one outcome, whatever breaks: memory, models, files, the run itself.
+
+The models here are plain functions of the pixels and the texts that can be told to fail; the decoder
+opens real files in threads.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgret.describe.batching import BatchSize
+from imgret.describe.models import Models
+from imgret.describe.pipeline import Job, Pipeline
+from imgret.errors import PhotoError, WeightsError
+from imgret.photo import Description, Detection, Facts, ModelIdentity, Stage, View
+
+ALL = frozenset(Stage)
+NAMES = ("caption", "detect", "topics", "embed")
+TEXT = frozenset({Stage.TOPICS, Stage.EMBED})
+
+
+class ThreadDecoder:
+    """Opens files in threads; a file named slow waits for `gate`."""
+
+    def __init__(self):
+        self.pool = ThreadPoolExecutor(2)
+        self.gate = threading.Event()
+
+    def submit(self, path):
+        return self.pool.submit(self._decode, path)
+
+    def _decode(self, path):
+        if b"slow" in path:
+            assert self.gate.wait(20)
+        try:
+            pixels = np.array(Image.open(path).convert("RGB"))
+        except OSError as error:
+            raise PhotoError(f"{path!r}: {error}") from None
+        height, width, _ = pixels.shape
+        return SimpleNamespace(
+            facts=Facts("PNG", width, height), pixels=pixels, pixel_hash=pixels.tobytes()[:3]
+        )
+
+
+class Fails:
+    """A model that fails when asked to: `when` sees the items of each call and may raise."""
+
+    identity = ModelIdentity("function", "1")
+    dimension = 4
+
+    def __init__(self, when=lambda items: None):
+        self.when = when
+        self.calls = []
+
+    def close(self):
+        pass
+
+    def _seen(self, items):
+        self.calls.append(len(items))
+        self.when(items)
+
+    def caption(self, images):
+        self._seen(images)
+        return [f"value {image[0, 0, 0]}" for image in images]
+
+    def detect(self, images):
+        self._seen(images)
+        return [(Detection(f"thing{image[0, 0, 0]}", 0.5, (0, 0, 1, 1)),) for image in images]
+
+    def topics(self, texts):
+        self._seen(texts)
+        return [(f"about_{text}",) for text in texts]
+
+    def embed(self, pairs):
+        self._seen(pairs)
+        return np.array([[1, len(a), len(b), sum(b.encode())] for a, b in pairs], np.float32)
+
+
+def models(**when):
+    return Models(
+        **{
+            stage: Fails(when.get(stage, lambda items: None))
+            for stage in ("caption", "detect", "topics", "embed")
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    paths = []
+    for number in range(24):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (3 + number, 5), (number, 0, 0)).save(path)
+        paths.append(bytes(path))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    decoder = ThreadDecoder()
+    yield decoder
+    decoder.gate.set()
+    decoder.pool.shutdown()
+
+
+def outcomes(pipeline, jobs):
+    found = {}
+    for batch in pipeline.run(jobs):
+        assert batch
+        for outcome in batch:
+            assert outcome.key not in found, "two outcomes for one job"
+            found[outcome.key] = outcome
+    return found
+
+
+def plain(outcome):
+    """An outcome as something that can be compared."""
+    vectors = outcome.vectors and {view: tuple(map(float, v)) for view, v in outcome.vectors.items()}
+    failures = {stage: str(error) for stage, error in outcome.failures.items()}
+    return outcome.facts, outcome.caption, outcome.detections, outcome.topics, vectors, failures, outcome.twin
+
+
+def describing_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("describe-")]
+
+
+STAGES = st.frozensets(st.sampled_from(list(Stage)))
+KNOWN = st.builds(
+    Description,
+    caption=st.none() | st.sampled_from(["", "a dog"]),
+    detections=st.none() | st.just((Detection("dog", 0.9, (0, 0, 1, 1)),)),
+    topics=st.none() | st.just(("sports",)),
+    note=st.none() | st.just("at the lake"),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    wanted=st.lists(st.tuples(st.integers(0, 25), STAGES, KNOWN), max_size=24),
+    batch=st.integers(1, 9),
+    absent=st.frozensets(st.sampled_from(NAMES)),
+    devices=st.integers(1, 3),
+)
+def test_each_job_has_one_outcome_equal_to_that_alone(files, decoder, wanted, batch, absent, devices):
+    paths = [*files, b"/nowhere/at/all.png", files[0] + b".txt"]
+    jobs = [
+        Job(key, paths[number], stages, known, "lake 2021")
+        for key, (number, stages, known) in enumerate(wanted)
+    ]
+
+    def bundle():
+        bundle = models()
+        for stage in absent:
+            setattr(bundle, stage, None)
+        return bundle
+
+    together = outcomes(Pipeline([bundle() for _ in range(devices)], decoder, batch=batch), jobs)
+    assert sorted(together) == [job.key for job in jobs]
+    for job in jobs:
+        alone = outcomes(Pipeline(bundle(), decoder, batch=1), [job])[job.key]
+        assert plain(together[job.key]) == plain(alone)
+        made = together[job.key]
+        for stage, result in (
+            (Stage.CAPTION, made.caption),
+            (Stage.DETECT, made.detections),
+            (Stage.TOPICS, made.topics),
+            (Stage.EMBED, made.vectors),
+        ):
+            assert result is None or (stage in job.stages and stage not in made.failures)
+    assert not describing_threads()
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_memory_that_runs_out_costs_time_and_nothing_else(files, decoder, stage):
+    def too_many(items):
+        if len(items) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    released = []
+    short = models(**{stage: too_many})
+    pipeline = Pipeline(short, decoder, batch=8, release=lambda: released.append(stage))
+    assert {k: plain(o) for k, o in outcomes(pipeline, jobs).items()} == {
+        k: plain(o) for k, o in outcomes(Pipeline(models(), decoder, batch=8), jobs).items()
+    }
+    assert released
+    assert max(getattr(short, stage).calls[-4:]) <= 4  # it has learnt
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_a_photo_that_breaks_a_model_costs_itself_alone(files, decoder, stage):
+    def broken(items):
+        for item in items:
+            if isinstance(item, np.ndarray):
+                seventh = item[0, 0, 0] == 7
+            else:
+                seventh = "value 7 " in f"{item[-1] if isinstance(item, tuple) else item} "
+            if seventh:
+                raise ValueError("cannot broadcast")
+
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    found = outcomes(Pipeline(models(**{stage: broken}), decoder, batch=8), jobs)
+    failed = {key for key, outcome in found.items() if outcome.failures}
+    assert failed == {7}
+    assert list(found[7].failures) == [Stage(stage)]
+    assert found[7].failures[Stage(stage)].transient
+    assert (found[7].vectors is None) == (stage == "embed")
+
+
+def test_vectors_without_a_direction_are_refused(files, decoder):
+    class Zero(Fails):
+        def embed(self, pairs):
+            vectors = super().embed(pairs)
+            for row, (_, text) in zip(vectors, pairs, strict=True):
+                if "value 3 " in text:
+                    row[:] = 0
+                if "value 5 " in text:
+                    row[0] = np.nan
+            return vectors
+
+    bundle = models()
+    bundle.embed = Zero()
+    found = outcomes(Pipeline(bundle, decoder), [Job(key, path, ALL) for key, path in enumerate(files)])
+    assert {key for key, outcome in found.items() if outcome.failures} == {3, 5}
+    assert found[3].vectors is None
+    assert set(found[4].vectors) == {View.PASSAGE, View.CAPTION, View.COUNTS}
+
+
+def test_topics_follow_the_caption_alone(files, decoder):
+    path = files[0]
+
+    def topics(bundle, **known):
+        job = Job(0, path, frozenset({Stage.TOPICS}), Description(**known))
+        return outcomes(Pipeline(bundle, decoder), [job])[0].topics
+
+    without = models()
+    without.caption = None
+    assert topics(models(), caption="a dog") == ("about_a dog",)
+    assert topics(models(), caption="") == ()
+    assert topics(models()) is None  # the caption will come
+    assert topics(without) == ()  # it will not
+
+
+def test_a_slow_file_delays_only_itself(files, decoder, tmp_path):
+    slow = tmp_path / "slow.png"
+    shutil.copy(files[1], bytes(slow))
+    decoder.gate.clear()
+    run = Pipeline(models(), decoder, batch=4).run(
+        [Job(99, bytes(slow), ALL), *(Job(key, path, ALL) for key, path in enumerate(files))]
+    )
+    seen = []
+    for batch in run:
+        seen += [outcome.key for outcome in batch]
+        if len(seen) == len(files):
+            assert 99 not in seen
+            decoder.gate.set()
+    assert seen[-1] == 99
+
+
+def test_photos_without_pixels_to_see_do_not_wait_for_those_that_have(files, decoder, tmp_path):
+    slow = tmp_path / "slow.png"
+    shutil.copy(files[1], bytes(slow))
+    decoder.gate.clear()
+    jobs = [Job(0, bytes(slow), ALL), Job(1, files[0], TEXT, Description(caption="a dog"))]
+    run = Pipeline(models(), decoder).run(jobs)
+    assert [outcome.key for outcome in next(run)] == [1]
+    decoder.gate.set()
+    assert [outcome.key for batch in run for outcome in batch] == [0]
+
+
+def test_twins_cost_a_decode_and_no_model(files, decoder):
+    bundle = models()
+    pipeline = Pipeline(bundle, decoder, known_pixels=lambda key, pixels: pixels[0] < 20)
+    found = outcomes(pipeline, [Job(key, path, ALL) for key, path in enumerate(files)])
+    assert {key for key, outcome in found.items() if outcome.twin} == set(range(20))
+    assert sum(bundle.caption.calls) == len(files) - 20
+    assert found[0].facts == Facts("PNG", 3, 5)
+    assert plain(found[0])[1:6] == (None, None, None, None, {})
+
+
+def test_stopping_finishes_the_batch_in_flight_and_the_rest_can_be_done_later(files, decoder):
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    pipeline = Pipeline(models(), decoder, batch=4)
+    first = {}
+    for batch in pipeline.run(jobs):
+        first |= {outcome.key: plain(outcome) for outcome in batch}
+        pipeline.stop()
+    assert 0 < len(first) < len(jobs)
+    assert not describing_threads()
+    rest = outcomes(pipeline, [job for job in jobs if job.key not in first])
+    whole = {key: plain(outcome) for key, outcome in rest.items()} | first
+    assert whole == {k: plain(o) for k, o in outcomes(Pipeline(models(), decoder), jobs).items()}
+
+
+def test_leaving_in_the_middle_ends_the_threads(files, decoder):
+    run = Pipeline(models(detect=lambda items: time.sleep(0.05)), decoder, batch=2).run(
+        Job(key, path, ALL) for key, path in enumerate(files)
+    )
+    next(run)
+    run.close()
+    assert not describing_threads()
+
+
+def test_errors_of_the_caller_and_of_the_run_travel(files, decoder):
+    def jobs():
+        yield Job(0, files[0], ALL)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Pipeline(models(), decoder).run(jobs()))
+
+    def weights(items):
+        raise WeightsError("not those of the record")
+
+    with pytest.raises(WeightsError):
+        list(Pipeline(models(topics=weights), decoder).run([Job(0, files[0], ALL)]))
+    assert not describing_threads()
+
+
+def test_progress_says_where_every_photo_is(files, decoder):
+    pipeline = Pipeline(models(), decoder, batch=BatchSize(4, 4))
+    for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(files)):
+        now = pipeline.stats
+        assert now.saving >= len(batch)
+        assert now.decoding + now.waiting + now.describing + now.saving + now.done <= len(files)
+    last = pipeline.stats
+    assert (last.decoding, last.waiting, last.describing, last.saving, last.done) == (0, 0, 0, 0, len(files))
+    assert set(last.stage_seconds) == {Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED}
+    assert Counter(seconds > 0 for seconds in last.stage_seconds.values()) == {True: 4}
