@@ -1,0 +1,263 @@
+"""A photo file -> its facts and its upright RGB pixels, by Pillow. Runs in the decoder's process only.
+
+The format is told by the first bytes, never by the name (raw files excepted), and only what is listed is
+handed to a decoder. The size is checked before anything is decoded. Small photos come out exactly as
+Pillow opens them; large ones are reduced so that their long side fits `side`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import struct
+from io import BytesIO
+from typing import IO
+
+from msgspec import Struct
+
+# The plugins by name: Pillow would import all fifty of them to find one that it does not know yet.
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+from imgret.describe import raw
+from imgret.describe.facts import ORIENTATION, Tags, facts, text, turned, upright_size
+from imgret.describe.fingerprint import OPEN_FLAGS, not_a_file, unreadable
+from imgret.errors import PhotoError
+from imgret.photo import Facts
+
+# Twice what the captioner looks at (384 px): what a JPEG's own reduction must leave of the short side.
+DRAFT_SHORT_SIDE = 768
+
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # lengths of BMP's second header
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+class Limits(Struct, frozen=True):
+    """What one file may cost."""
+
+    megapixels: int
+    memory_mb: int
+    side: int  # pixels
+
+
+def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
+    """Facts, (width, height) and the RGB bytes, row by row. Raises PhotoError whatever the file holds."""
+    name = os.fsdecode(path)
+    try:
+        with os.fdopen(os.open(path, OPEN_FLAGS), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise not_a_file(path, status.st_mode)
+            if status.st_size == 0:
+                raise PhotoError(f"{name} is empty", "It is tried again.", transient=True)
+            return _decoded(path, file, limits)
+    except PhotoError:
+        raise
+    except MemoryError:
+        raise _too_large(name, limits) from None
+    except Image.DecompressionBombError:
+        raise _too_many_pixels(name, "more than twice", limits) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise unreadable(path, error) from None
+        raise _damaged(name, error, limits) from None
+    except Exception as error:  # decoders raise what they like on a damaged file: this is their process
+        raise _damaged(name, error, limits) from None
+
+
+def sniff(head: bytes) -> str | None:
+    """Pillow's name of the format that begins with these bytes (32 are enough); None for all others."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "TIFF"
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
+        return "JXL"
+    if head[4:8] == b"ftyp":
+        brands = [head[i : i + 4] for i in (8, *range(16, 32, 4))]
+        if b"avif" in brands or b"avis" in brands:
+            return "AVIF"
+        return "HEIF" if any(brand in _HEIF for brand in brands) else None
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS:
+        return "BMP"
+    return None
+
+
+def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
+    name, exif, kind = os.fsdecode(path), None, ""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    Image.MAX_IMAGE_PIXELS = limits.megapixels * 1_000_000
+    if raw.is_raw(path):
+        kind, exif, file = "RAW", _raw_exif(file), _preview(name, file)
+    head = file.read(32)
+    file.seek(0)
+    known = sniff(head)
+    if known is None:
+        raise PhotoError(f"{name} is not a picture of a known format", "Exclude it, or mend its name.")
+    _prepare(known, name)
+    try:
+        image: Image.Image = Image.open(file, formats=(known,))
+    except UnidentifiedImageError as error:
+        raise _damaged(name, error, limits) from None
+    with image:
+        if image.width * image.height > limits.megapixels * 1_000_000:
+            raise _too_many_pixels(name, f"{image.width} x {image.height}", limits)
+        exif = exif or image.getexif()
+        orientation = 1 if _turns_itself(image) else turned(exif.get(ORIENTATION))
+        told = facts(
+            kind or image.format or known,
+            upright_size(image.size, orientation),
+            exif,
+            _directory(exif, 0x8769),
+            _directory(exif, 0x8825),
+        )
+        shown = _rgb(_reduced(image, limits.side))
+        if orientation in _TURN:
+            shown = shown.transpose(_TURN[orientation])
+        return told, shown.size, shown.tobytes()
+
+
+def _prepare(kind: str, name: str) -> None:
+    """Load the plugin of a rare format; one thread each, for threads cost address space."""
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+    elif kind == "AVIF":
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    elif kind == "JXL":
+        try:
+            from pillow_jxl import JpegXLImagePlugin
+        except ImportError:
+            raise PhotoError(
+                f"{name} is JPEG XL, whose decoder is not installed", "Install imgret[jxl]."
+            ) from None
+        JpegXLImagePlugin.DECODE_THREADS = 0
+
+
+def _turns_itself(image: Image.Image) -> bool:
+    """Whether the decoder applies the orientation: then EXIF's must not be applied once more.
+
+    In JPEG XL the codestream's orientation counts, except where a JPEG is packed in it as it was.
+    """
+    return image.format in ("TIFF", "HEIF") or (image.format == "JXL" and not getattr(image, "jpeg", False))
+
+
+def _directory(exif: Image.Exif, tag: int) -> Tags:
+    try:
+        return exif.get_ifd(tag)
+    except Exception:  # garbage for EXIF: whatever the parser stumbled over, the picture may be fine
+        return {}
+
+
+def _raw_exif(file: IO[bytes]) -> Image.Exif | None:
+    """The EXIF of a raw file that is TIFF inside; of the others, the preview carries its own."""
+    exif = Image.Exif()
+    try:
+        exif.load_from_fp(file)  # type: ignore[no-untyped-call,unused-ignore]
+        exif.get(ORIENTATION)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return None
+    return exif
+
+
+def _preview(name: str, file: IO[bytes]) -> IO[bytes]:
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = raw.largest_preview(data)
+        if found is None:
+            raise PhotoError(f"{name} is a raw file without a preview", "Exclude it, or export it as JPEG.")
+        # A preview ends with its own marker; 64 MiB is beyond any of them.
+        return BytesIO(data[found[0] : found[0] + (64 << 20)])
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """The picture, its long side at most `side`; a smaller one untouched."""
+    long, short = max(image.size), min(image.size)
+    target = _scaled(image.size, min(1.0, max(DRAFT_SHORT_SIDE / short, 0.0), side / long))
+    image.draft(None, target)  # JPEG only: decodes to a half, a quarter or an eighth
+    image.load()
+    image = _resizable(image)
+    if max(image.size) <= side:
+        return image
+    size = _scaled(image.size, side / max(image.size))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _scaled(size: tuple[int, int], by: float) -> tuple[int, int]:
+    return max(1, round(size[0] * by)), max(1, round(size[1] * by))
+
+
+def _resizable(image: Image.Image) -> Image.Image:
+    """Palettes and deep samples turned into modes that can be averaged."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda sample: sample / 257).convert("L")  # 65535 -> 255; convert alone clips
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        scale = 255 / (high - low) if high > low else 0  # type: ignore[operator]
+        return image.point(lambda sample: sample * scale - low * scale).convert("L")  # type: ignore[operator]
+    if "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode in ("P", "1"):
+        return image.convert("RGB")
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB, what is transparent over white."""
+    if image.mode not in _ALPHA:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper
+
+
+def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
+    said = text(str(error)) or type(error).__name__
+    if "memory" in said.lower():  # how C decoders tell of a failed allocation
+        return _too_large(name, limits)
+    if isinstance(error, UnidentifiedImageError):
+        said = "its header cannot be read"
+    return PhotoError(f"{name} is damaged or cut short: {said}", "It is tried again.", transient=True)
+
+
+def _too_large(name: str, limits: Limits) -> PhotoError:
+    return PhotoError(
+        f"{name} needs more than the {limits.memory_mb} MB that a decoder may use",
+        "Raise decode_memory_mb in the configuration.",
+    )
+
+
+def _too_many_pixels(name: str, size: str, limits: Limits) -> PhotoError:
+    return PhotoError(
+        f"{name} has too many pixels ({size}, the limit is {limits.megapixels} million)",
+        "Raise max_megapixels in the configuration.",
+    )
