@@ -114,6 +114,16 @@ CREATE TABLE vector (
 ) STRICT;
 CREATE INDEX vector_content ON vector (content);
 
+-- How the codes in `nearest` are made; no row while it holds float32. `nearest` itself, a vec0 table of the
+-- leading view, is made with the first vector, because its dimension is the embedder's.
+CREATE TABLE projection (
+  model        INTEGER PRIMARY KEY REFERENCES model (id) ON DELETE CASCADE,
+  learned_from INTEGER NOT NULL,                  -- photos in the library at that time
+  scale        REAL NOT NULL,
+  mean         BLOB NOT NULL,                     -- float32
+  basis        BLOB NOT NULL                      -- float32, dimension x components
+) STRICT;
+
 -- What the words index reads: one row a content. A plain table, so that FTS5's `delete` gets the old values right.
 CREATE TABLE document (
   content INTEGER PRIMARY KEY REFERENCES content (id) ON DELETE CASCADE,

@@ -1,0 +1,228 @@
+"""`nearest`: the sqlite-vec table of the leading view, derived from `vector` and made anew at will.
+
+Up to `EXACT` photos it holds float32 and answers exactly, and any SQLite shell with sqlite-vec can ask
+it; above, it holds int8 codes, whose candidates are to be rescored from the truth. Nothing here is
+ever the only copy: a table that is missing or damaged is rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.index import codes
+from imgret.index.connection import Index
+from imgret.photo import View
+
+EXACT = 50_000  # photos: beyond, a float32 scan takes longer than people wait
+GROWN = 4  # the projection is learned again when the library is this many times larger
+STEP = 4096  # rows a step of a rebuild
+MOST = 4096  # vec0 gives no more at once
+ANSWERING = "answering"  # the setting that names the row of `model` whose vectors answer
+
+Ids = NDArray[np.int64]
+Matrix = NDArray[np.float32]
+Progress = Callable[[int, int], None]  # (rows done, rows in all)
+
+
+def answering(db: apsw.Connection) -> int | None:
+    """The row of `model` whose vectors answer; None while there are no vectors."""
+    value = db.execute("SELECT value FROM setting WHERE key = ?", (ANSWERING,)).get
+    return int(value) if value is not None else None
+
+
+def put(index: Index, content: int, vector: Matrix | None) -> None:
+    """Within `writing()`: the leading vector of a content is now this one, (dimension,); None removes it."""
+    with index.writing() as db:
+        learned = projection(db)
+        try:
+            if not _exists(db):
+                if vector is None:
+                    return
+                _create(db, len(vector), learned)
+            db.execute("DELETE FROM nearest WHERE content = ?", (content,))
+            if vector is not None:
+                _insert(db, np.array([content]), vector[np.newaxis], learned)
+        except apsw.Error as error:
+            if not _broken(error):
+                raise
+            rebuild(index)
+
+
+def search(index: Index, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+    """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
+
+    Exact in a small library. In a large one codes decide: ask for 4 times the results wanted, rescore
+    them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table cannot answer.
+    """
+    count = min(count, MOST)
+    with index.reading() as db:
+        model = answering(db)
+        if model is None or count < 1 or (among is not None and not len(among)):
+            return np.zeros(0, np.int64)
+        try:
+            found = _match(db, query, count, among)
+            lacking = among is None and len(found) < count and len(found) < _present(db, model, count)
+        except apsw.Error as error:
+            if not _broken(error):
+                raise
+            raise Damaged(str(error)) from None
+        if lacking:
+            raise Damaged(f"it knows only {len(found)} photos")
+        return found
+
+
+class Damaged(Exception):
+    """`nearest` is missing, damaged or lacks photos; `rebuild` makes it anew."""
+
+
+def rebuild(index: Index, progress: Progress | None = None) -> None:
+    """Make `nearest` anew from the truth, in one transaction: until it is done, the old table answers."""
+    with index.writing() as db:
+        _drop(db)
+        db.execute("DELETE FROM projection")
+        model = answering(db)
+        total = _present(db, model, -1)
+        if not total:
+            return
+        learned = None
+        if total > EXACT:
+            learned = codes.learn(_sample(db, model, total), total)
+            db.execute(
+                "INSERT INTO projection (model, learned_from, scale, mean, basis) VALUES (?, ?, ?, ?, ?)",
+                (model, total, learned.scale, learned.mean.tobytes(), learned.basis.tobytes()),
+            )
+        done = 0
+        for ids, vectors in rows(db, model, View.PASSAGE):
+            if not done:
+                _create(db, vectors.shape[1], learned)
+            _insert(db, ids, vectors, learned)
+            done += len(ids)
+            if progress:
+                progress(done, total)
+
+
+def tend(index: Index, progress: Progress | None = None) -> bool:
+    """Rebuild if the library has outgrown what the table was made for. Cheap when it has not.
+
+    Whoever writes calls it between batches; questions go on being answered from the old table.
+    """
+    with index.reading() as db:
+        model, learned = answering(db), projection(db)
+        limit = EXACT if learned is None else learned.learned_from * GROWN
+        outgrown = _present(db, model, limit + 1) > limit
+    if outgrown:
+        rebuild(index, progress)
+    return outgrown
+
+
+def check(index: Index) -> list[str]:
+    """What is wrong with the table, in sentences; empty when it is sound."""
+    with index.reading() as db:
+        model = answering(db)
+        sql = "SELECT content FROM vector WHERE model = ? AND view = ?"
+        truth = {row[0] for row in db.execute(sql, (model, str(View.PASSAGE)))}
+        if not _exists(db):
+            return ["the table `nearest` is missing"] if truth else []
+        try:
+            there = {row[0] for row in db.execute("SELECT content FROM nearest")}
+        except apsw.Error as error:
+            return [f"the table `nearest` is damaged: {error}"]
+    lacking = len(truth - there)
+    return [f"the table `nearest` lacks {lacking} of {len(truth)} photos"] if lacking else []
+
+
+def projection(db: apsw.Connection) -> codes.Projection | None:
+    """How the table's codes were made; None while it holds float32."""
+    row = db.execute("SELECT learned_from, scale, mean, basis FROM projection").fetchone()
+    if row is None:
+        return None
+    learned_from, scale, mean, basis = row
+    mean = np.frombuffer(mean, np.float32)
+    return codes.Projection(
+        mean, np.frombuffer(basis, np.float32).reshape(len(mean), -1), scale, learned_from
+    )
+
+
+def rows(db: apsw.Connection, model: int | None, view: View) -> Iterator[tuple[Ids, Matrix]]:
+    """The truth of one view in steps, by content: (ids, vectors as float32)."""
+    last = -1
+    while True:
+        step: list[tuple[Any, ...]] = db.execute(
+            "SELECT content, data FROM vector WHERE model = ? AND view = ? AND content > ?"
+            " ORDER BY content LIMIT ?",
+            (model, str(view), last, STEP),
+        ).fetchall()
+        if not step:
+            return
+        last = step[-1][0]
+        matrix = np.frombuffer(b"".join(data for _, data in step), np.float16)
+        yield np.array([row[0] for row in step], np.int64), matrix.reshape(len(step), -1).astype(np.float32)
+
+
+def _match(db: apsw.Connection, query: Matrix, count: int, among: Ids | None) -> Ids:
+    learned = projection(db)
+    if learned is None:
+        column, literal, value = "vector", "?", query.astype(np.float32).tobytes()
+    else:
+        column, literal, value = "code", "vec_int8(?)", learned.encode(query[np.newaxis])[0].tobytes()
+    sql = f"SELECT content FROM nearest WHERE {column} MATCH {literal} AND k = ?"
+    values: list[apsw.SQLiteValue] = [value, count]
+    if among is not None:
+        sql += " AND content IN (SELECT value FROM carray(?))"
+        values.append(apsw.carray(np.ascontiguousarray(among, np.int64), flags=apsw.SQLITE_CARRAY_INT64))
+    found = db.execute(f"{sql} ORDER BY distance", values)
+    return np.fromiter((row[0] for row in found), np.int64)
+
+
+def _create(db: apsw.Connection, dimension: int, learned: codes.Projection | None) -> None:
+    if learned is None:
+        column = f"vector float[{dimension}] distance_metric=cosine"
+    else:
+        column = f"code int8[{learned.basis.shape[1]}]"
+    db.execute(f"CREATE VIRTUAL TABLE nearest USING vec0 (content INTEGER PRIMARY KEY, {column})")
+
+
+def _insert(db: apsw.Connection, ids: Ids, vectors: Matrix, learned: codes.Projection | None) -> None:
+    coded = vectors.astype(np.float32) if learned is None else learned.encode(vectors)
+    sql = f"INSERT INTO nearest VALUES (?, {'?' if learned is None else 'vec_int8(?)'})"
+    db.executemany(sql, ((content, row.tobytes()) for content, row in zip(ids.tolist(), coded, strict=True)))
+
+
+def _drop(db: apsw.Connection) -> None:
+    """Drop the table, and what a damaged one may leave of its shadows."""
+    try:
+        db.execute("DROP TABLE IF EXISTS nearest")
+    except apsw.Error as error:
+        if not _broken(error):
+            raise
+    for (name,) in db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'nearest_*'"
+    ).fetchall():
+        db.execute(f'DROP TABLE IF EXISTS "{name}"')
+
+
+def _exists(db: apsw.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'nearest'").get is not None
+
+
+def _present(db: apsw.Connection, model: int | None, at_most: int) -> int:
+    """How many photos have a leading vector, counted no further than `at_most`."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM vector WHERE model = ? AND view = ? LIMIT ?)"
+    return int(db.execute(sql, (model, str(View.PASSAGE), at_most)).get)
+
+
+def _sample(db: apsw.Connection, model: int | None, total: int) -> Matrix:
+    """About `codes.SAMPLE` leading vectors, spread evenly over the library."""
+    stride = max(1, total // codes.SAMPLE)
+    found = [vectors[::stride] for _, vectors in rows(db, model, View.PASSAGE)]
+    return np.concatenate(found)
+
+
+def _broken(error: apsw.Error) -> bool:
+    """Is this about the derived table itself, and not about the disk, a lock or the file?"""
+    return type(error) in (apsw.SQLError, apsw.CorruptError, apsw.ConstraintError, apsw.MismatchError)

@@ -1,0 +1,212 @@
+"""The vectors, and which embedder answers with them: the truth that `nearest` is made from.
+
+Every view of a content is kept apart, as float16 of unit norm. Vectors of several embedders may lie
+here side by side, but only one of them *answers*; after a change of embedder the old one goes on
+answering until the new one covers as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.index import nearest
+from imgret.index.connection import Index
+from imgret.photo import ModelIdentity, Stage, View
+
+NORM_TOLERANCE = 0.02  # bf16 embedders drift by less; anything further off is not a unit vector
+
+Ids = NDArray[np.int64]
+Matrix = NDArray[np.float32]  # (rows, dimension)
+
+
+def save(index: Index, content: int, model: ModelIdentity, vectors: Mapping[View, Matrix]) -> None:
+    """Replace all views of a content by `vectors`, each (dimension,), and keep `nearest` true with them.
+
+    Raises ValueError for a vector that holds NaN, is not of unit norm (zero included) or not as long as
+    the model's other vectors: one such row would hide its true neighbours from every question.
+    """
+    with index.writing() as db:
+        row = _row(db, model)
+        dimension = _dimension(db, row)
+        checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
+        for view, vector in checked.items():
+            dimension = dimension or len(vector)
+            if len(vector) != dimension:
+                raise ValueError(
+                    f"the {view} vector of content {content} has {len(vector)} dimensions; "
+                    f"those of {model.name} have {dimension}"
+                )
+        db.execute("DELETE FROM vector WHERE content = ? AND model = ?", (content, row))
+        db.executemany(
+            "INSERT INTO vector (content, view, model, data) VALUES (?, ?, ?, ?)",
+            (
+                (content, str(view), row, vector.astype(np.float16).tobytes())
+                for view, vector in checked.items()
+            ),
+        )
+        if nearest.answering(db) is None and checked:
+            index.remember(nearest.ANSWERING, str(row))
+        if nearest.answering(db) == row:
+            nearest.put(index, content, checked.get(View.PASSAGE))
+
+
+def copy(index: Index, source: int, target: int) -> None:
+    """Give content `target` the vectors of `source`, whose pixels are the same."""
+    with index.writing() as db:
+        db.execute("DELETE FROM vector WHERE content = ?", (target,))
+        db.execute(
+            "INSERT INTO vector (content, view, model, data) "
+            "SELECT ?, view, model, data FROM vector WHERE content = ?",
+            (target, source),
+        )
+        row = db.execute(
+            "SELECT data FROM vector WHERE content = ? AND view = ? AND model = ?",
+            (target, str(View.PASSAGE), nearest.answering(db)),
+        ).fetchone()
+        nearest.put(index, target, np.frombuffer(row[0], np.float16).astype(np.float32) if row else None)
+
+
+def remove(index: Index, content: int) -> None:
+    """Forget every vector of a content."""
+    with index.writing() as db:
+        db.execute("DELETE FROM vector WHERE content = ?", (content,))
+        nearest.put(index, content, None)
+
+
+def answering(index: Index) -> ModelIdentity | None:
+    """The embedder whose vectors answer now; None while there are no vectors."""
+    with index.reading() as db:
+        row = db.execute(
+            "SELECT name, revision, settings FROM model WHERE id = ?", (nearest.answering(db),)
+        ).fetchone()
+    return ModelIdentity(*row) if row else None
+
+
+def settle(index: Index, wanted: ModelIdentity) -> bool:
+    """Let `wanted` answer, once it covers all living photos that the one before covers; True once it does.
+
+    The vectors of others are dropped then, and `nearest` is made anew. Until then nothing changes.
+    """
+    with index.writing() as db:
+        old, new = nearest.answering(db), _row(db, wanted)
+        if old == new:
+            return True
+        lacking = db.execute(
+            "SELECT 1 FROM vector AS old WHERE model = ?1 AND view = ?3"
+            " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = old.content AND gone_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM vector AS new"
+            "  WHERE new.model = ?2 AND new.view = ?3 AND new.content = old.content) LIMIT 1",
+            (old, new, str(View.PASSAGE)),
+        ).fetchone()
+        if lacking:
+            return False
+        index.remember(nearest.ANSWERING, str(new))
+        db.execute("DELETE FROM vector WHERE model <> ?", (new,))
+        nearest.rebuild(index)
+        return True
+
+
+def covered(index: Index, model: ModelIdentity) -> int:
+    """How many contents have a vector of `model`."""
+    with index.reading() as db:
+        return int(
+            db.execute(
+                "SELECT count(*) FROM vector WHERE view = ? AND model = ("
+                " SELECT id FROM model WHERE stage = ? AND name = ? AND revision = ? AND settings = ?)",
+                (str(View.PASSAGE), str(Stage.EMBED), model.name, model.revision, model.settings),
+            ).get
+        )
+
+
+def of(index: Index, contents: Ids, view: View) -> tuple[NDArray[np.bool_], Matrix]:
+    """The answering embedder's vectors of `contents` in one view: (which have one, those rows in order).
+
+    The matrix is (number that have one, dimension), float32.
+    """
+    with index.reading() as db:
+        statement = "SELECT data FROM vector WHERE model = ? AND view = ? AND content = ?"
+        row, found, data = nearest.answering(db), np.zeros(len(contents), bool), []
+        cursor = db.cursor()
+        for position, content in enumerate(contents.tolist()):
+            value = cursor.execute(statement, (row, str(view), content)).get
+            if value is not None:
+                found[position] = True
+                data.append(value)
+    if not data:
+        return found, np.zeros((0, 1), np.float32)
+    return found, np.frombuffer(b"".join(data), np.float16).reshape(len(data), -1).astype(np.float32)
+
+
+def every(index: Index, view: View, *, limit: int | None = None) -> tuple[Ids, Matrix]:
+    """The ids and vectors of one view, all of them or `limit` spread evenly over the library."""
+    with index.reading() as db:
+        row = nearest.answering(db)
+        span = db.execute(
+            "SELECT count(*), min(content), max(content) FROM vector WHERE model = ? AND view = ?",
+            (row, str(view)),
+        ).fetchone()
+        if not span or not span[0]:
+            return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+        if limit is None or span[0] <= limit:
+            rows = list(
+                db.execute(
+                    "SELECT content, data FROM vector WHERE model = ? AND view = ? ORDER BY content",
+                    (row, str(view)),
+                )
+            )
+        else:
+            rows = list(_spread(db, row, view, span[1], span[2], limit))
+    ids = np.array([content for content, _ in rows], np.int64)
+    return ids, np.frombuffer(b"".join(d for _, d in rows), np.float16).reshape(len(ids), -1).astype(
+        np.float32
+    )
+
+
+def _spread(
+    db: apsw.Connection, model: int | None, view: View, first: int, last: int, limit: int
+) -> Iterator[tuple[int, bytes]]:
+    """At most `limit` rows of a view at even distances between two ids, each at most once."""
+    seen = -1
+    for wanted in np.linspace(first, last, limit).astype(np.int64).tolist():
+        found = db.execute(
+            "SELECT content, data FROM vector WHERE model = ? AND view = ? AND content >= ?"
+            " ORDER BY content LIMIT 1",
+            (model, str(view), max(wanted, seen + 1)),
+        ).fetchone()
+        if found:
+            seen = int(found[0])
+            yield seen, found[1]
+
+
+def _unit(vector: Matrix, content: int, view: View) -> Matrix:
+    flat = np.asarray(vector, np.float32).reshape(-1)
+    norm = float(np.linalg.norm(flat))
+    if not np.isfinite(norm):
+        raise ValueError(f"the {view} vector of content {content} holds NaN or infinity")
+    if abs(norm - 1) > NORM_TOLERANCE:
+        raise ValueError(f"the {view} vector of content {content} has norm {norm:.3f} instead of 1")
+    return flat / np.float32(norm)
+
+
+def rebuild(index: Index, progress: nearest.Progress | None = None) -> None:
+    """Make what is derived from the vectors anew; see `nearest.rebuild`."""
+    nearest.rebuild(index, progress)
+
+
+def _row(db: apsw.Connection, model: ModelIdentity) -> int:
+    key = (str(Stage.EMBED), model.name, model.revision, model.settings)
+    db.execute("INSERT OR IGNORE INTO model (stage, name, revision, settings) VALUES (?, ?, ?, ?)", key)
+    return int(
+        db.execute(
+            "SELECT id FROM model WHERE stage = ? AND name = ? AND revision = ? AND settings = ?", key
+        ).get
+    )
+
+
+def _dimension(db: apsw.Connection, row: int) -> int | None:
+    size = db.execute("SELECT length(data) FROM vector WHERE model = ? LIMIT 1", (row,)).get
+    return int(size) // 2 if size is not None else None

@@ -1,0 +1,189 @@
+"""The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
+
+A document has four columns: the caption, the labels, the note, and the words of file and folder names.
+Text without spaces between its words (Chinese, Japanese, Korean) is cut into characters, so that a word
+in it is found as a phrase.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import apsw
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from imgret.index.connection import Index
+
+COLUMNS = ("caption", "labels", "note", "names")
+TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])  # as in the schema
+_PLAIN = {"include_offsets": False, "include_colocated": False}  # the tokenizer's answer: a list of tokens
+_UNSPACED = re.compile(
+    "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff])"
+)
+
+Ids = NDArray[np.int64]
+Counts = NDArray[np.int32]
+
+
+class Term(Struct, frozen=True):
+    """A word of a question as the index knows it."""
+
+    text: str  # as it was asked
+    tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
+    documents: int  # how many hold its rarest token
+
+
+def save(index: Index, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
+    """The words of a content, in place of those before."""
+    values = [cut(text) for text in (caption, labels, note, names)]
+    with index.writing() as db:
+        db.execute(
+            "INSERT INTO document (content, caption, labels, note, names) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (content) DO UPDATE SET caption = excluded.caption, labels = excluded.labels,"
+            " note = excluded.note, names = excluded.names",
+            (content, *values),
+        )
+
+
+def remove(index: Index, content: int) -> None:
+    """Forget the words of a content."""
+    with index.writing() as db:
+        db.execute("DELETE FROM document WHERE content = ?", (content,))
+
+
+def rebuild(index: Index) -> None:
+    """Make the words index anew from the documents."""
+    with index.writing() as db:
+        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+
+
+def check(index: Index) -> list[str]:
+    """What is wrong with the words index, in sentences; empty when it is sound."""
+    try:
+        with index.writing() as db:
+            # Only with rank = 1 is the index compared with the documents it was made from.
+            db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+    except apsw.CorruptError as error:
+        return [f"the words index does not fit its documents: {error}"]
+    return []
+
+
+def cut(text: str) -> str:
+    """Text as it is indexed: characters of unspaced scripts apart, composed, without NUL (which ends FTS5's)."""
+    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", text)).replace("\0", " ")
+
+
+def name_words(root: bytes, folder: bytes, name: bytes) -> str:
+    """The words of a photo's path: the root's own name, its folders and its file name without the suffix.
+
+    `beach_2019/IMG0042-RosaParks.jpg` has `beach 2019 IMG0042 IMG 0042 RosaParks Rosa Parks`: what is
+    written together is kept and taken apart. Bytes that are not UTF-8 divide words.
+    """
+    stem = os.path.splitext(name)[0]
+    path = b"/".join((os.path.basename(root.rstrip(b"/")), folder, stem))
+    text = path.decode("utf-8", "replace").replace("\ufffd", " ")
+    found: dict[str, None] = {}
+    for word in re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text)):
+        found[word] = None
+        parts = _apart(word)
+        if len(parts) > 1:
+            found.update(dict.fromkeys(parts))
+    return " ".join(found)
+
+
+def terms(index: Index, texts: Iterable[str]) -> list[Term]:
+    """Each word or phrase as the index knows it; what holds no letter or digit is left out, as is a repeat."""
+    found: dict[tuple[str, ...], Term] = {}
+    with index.reading() as db:
+        for text in texts:
+            tokens = tokenize(db, text)
+            if tokens and tokens not in found:
+                known = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
+                found[tokens] = Term(text, tokens, min(int(count or 0) for count in known))
+    return list(found.values())
+
+
+def size(index: Index) -> int:
+    """About how many documents there are: never fewer, and read in no time."""
+    with index.reading() as db:
+        return int(db.execute("SELECT max(content) FROM document").get or 0)
+
+
+def best(index: Index, asked: Sequence[Term], count: int, budget: int, among: Ids | None = None) -> Ids:
+    """The `count` documents that match best by BM25, best first; `among` these ids only, if given.
+
+    BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
+    once those before them hold more than `budget` documents; the rarest is always asked.
+    """
+    chosen: list[Term] = []
+    for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
+        if chosen and sum(kept.documents for kept in chosen) + term.documents > budget:
+            break
+        chosen.append(term)
+    if not chosen or count < 1 or (among is not None and not len(among)):
+        return np.zeros(0, np.int64)
+    match = " OR ".join('"' + cut(term.text).replace('"', '""') + '"' for term in chosen)
+    sql, values = "SELECT rowid FROM words WHERE words MATCH ?", [match]
+    if among is not None:
+        sql += " AND +rowid IN (SELECT value FROM carray(?))"
+        values.append(apsw.carray(np.ascontiguousarray(among, np.int64), flags=apsw.SQLITE_CARRAY_INT64))
+    with index.reading() as db:
+        rows = db.execute(f"{sql} ORDER BY bm25(words, 1, 1, 1, 1), rowid LIMIT ?", (*values, count))
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Counts, Counts]:
+    """How often each term stands in each column: (contents, terms, columns), and the columns' lengths."""
+    counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
+    lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
+    with index.reading() as db:
+        tokenizer, cursor = _tokenizer(db), db.cursor()
+        for place, content in enumerate(contents.tolist()):
+            sql = "SELECT caption, labels, note, names FROM document WHERE content = ?"
+            for column, text in enumerate(cursor.execute(sql, (content,)).fetchone() or ()):
+                if not text:
+                    continue
+                tokens = tokenizer(text.encode(), apsw.FTS5_TOKENIZE_DOCUMENT, None, **_PLAIN)
+                lengths[place, column] = len(tokens)
+                for number, term in enumerate(asked):
+                    counts[place, number, column] = _count(tokens, term.tokens)
+    return counts, lengths
+
+
+def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
+    """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
+    data = cut(text).encode("utf-8", "replace")
+    return tuple(_tokenizer(db)(data, apsw.FTS5_TOKENIZE_QUERY, None, **_PLAIN))
+
+
+def _tokenizer(db: apsw.Connection) -> apsw.FTS5Tokenizer:
+    return db.fts5_tokenizer(*TOKENIZER)
+
+
+def _count(tokens: Sequence[str], wanted: tuple[str, ...]) -> int:
+    first, rest = wanted[0], len(wanted)
+    if rest == 1:
+        return tokens.count(first)
+    return sum(tuple(tokens[at : at + rest]) == wanted for at, token in enumerate(tokens) if token == first)
+
+
+def _apart(word: str) -> list[str]:
+    """`IMG0042` -> IMG, 0042; `RosaParks` -> Rosa, Parks; `JPEGFile` -> JPEG, File."""
+    parts, start = [], 0
+    for at in range(1, len(word)):
+        before, here = word[at - 1], word[at]
+        after = word[at + 1] if at + 1 < len(word) else ""
+        if (
+            before.isdigit() != here.isdigit()
+            or (before.islower() and here.isupper())
+            or (before.isupper() and here.isupper() and after.islower())
+        ):
+            parts.append(word[start:at])
+            start = at
+    return [*parts, word[start:]]
