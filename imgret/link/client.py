@@ -1,0 +1,154 @@
+"""The blocking client of the daemon's socket: what `imgret query` needs, and nothing that costs to import.
+
+`NoDaemon` means that nobody is there who answers (no socket, a stale file, a daemon that is leaving): the
+caller then does the same work itself. Any other error is an answer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from imgret.errors import DaemonError
+from imgret.link import messages
+from imgret.link.messages import Answer, Refused
+
+TYPE_CHECKING = False  # typing's own costs 3 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Self
+
+TIMEOUT = 60.0  # seconds without a byte; the first question after the start may load the embedder
+_CHUNK = 1 << 16
+
+
+class NoDaemon(DaemonError):
+    """No daemon listens at this path."""
+
+    hint = "Start it: `imgret service install`, or `imgretd --foreground`."
+
+
+class Connection:
+    """One connection to the daemon of this user; questions one after the other. Close it, or use `with`."""
+
+    def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
+        """Raises NoDaemon, or DaemonError when the socket is another user's."""
+        self._buffer = b""
+        self._next = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(path)
+            owner = _owner(self._socket, path)
+        except TimeoutError:
+            self._socket.close()
+            raise DaemonError(f"the daemon does not answer within {timeout:g} s") from None
+        except OSError as error:
+            self._socket.close()
+            raise NoDaemon(f"no daemon at {path}: {error.strerror or error}") from None
+        if owner != os.geteuid():
+            self._socket.close()
+            raise DaemonError(f"{path} belongs to another user", "Remove it, or set IMGRET_SOCKET.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def ask(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of one request. Raises Refused with what the daemon said, NoDaemon when it left."""
+        answer = self._answer(method, params)
+        if answer.body:
+            self._read(answer.body)
+        return answer.result
+
+    def ask_bytes(self, method: str, params: dict[str, Any]) -> tuple[Any, bytes]:
+        """The result of one request, and the finished output that came with it."""
+        answer = self._answer(method, params)
+        return answer.result, self._read(answer.body)
+
+    def events(self, params: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Subscribe: (name, data) of each event until the daemon leaves. A quiet minute is no error."""
+        self.ask("subscribe", params or {})
+        self._socket.settimeout(None)
+        while line := self._line(at_end=b""):
+            event = messages.read_event(line)
+            if event is not None:
+                yield event
+
+    def _answer(self, method: str, params: dict[str, Any]) -> Answer:
+        self._next += 1
+        line = messages.request_line(self._next, method, params)
+        if len(line) > messages.LINE_LIMIT:
+            raise Refused(messages.TOO_LONG, "the question is too long for the daemon")
+        try:
+            self._socket.sendall(line)
+        except TimeoutError:
+            raise DaemonError("the daemon does not read what it is sent") from None
+        except OSError:
+            pass  # it hung up; why may still stand in what it sent before
+        try:
+            return messages.read_answer(self._line())
+        except Refused as error:
+            if error.code == messages.STOPPING:
+                raise NoDaemon("the daemon is leaving") from None
+            raise
+
+    def _line(self, at_end: bytes | None = None) -> bytes:
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > messages.LINE_LIMIT:
+                raise Refused(messages.TOO_LONG, "the daemon's answer has no end")
+            part = self._receive()
+            if not part:
+                if at_end is not None:
+                    return at_end
+                raise NoDaemon("the daemon left before it answered")
+            self._buffer += part
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _read(self, size: int) -> bytes:
+        parts = [self._buffer[:size]]
+        self._buffer = self._buffer[size:]
+        missing = size - len(parts[0])
+        while missing:
+            part = self._receive(min(missing, _CHUNK))
+            if not part:
+                raise NoDaemon("the daemon left in the middle of its answer")
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def _receive(self, size: int = _CHUNK) -> bytes:
+        try:
+            return self._socket.recv(size)
+        except TimeoutError:
+            raise DaemonError(f"the daemon does not answer within {self._socket.gettimeout():g} s") from None
+        except OSError:
+            return b""
+
+
+def ask(path: str, method: str, params: dict[str, Any], timeout: float = TIMEOUT) -> Any:
+    """One question on a connection of its own: the result. Raises NoDaemon, DaemonError or Refused."""
+    with Connection(path, timeout) as daemon:
+        return daemon.ask(method, params)
+
+
+def ask_bytes(path: str, method: str, params: dict[str, Any], timeout: float = TIMEOUT) -> tuple[Any, bytes]:
+    """One question on a connection of its own: the result, and the finished output to be copied."""
+    with Connection(path, timeout) as daemon:
+        return daemon.ask_bytes(method, params)
+
+
+def _owner(connected: socket.socket, path: str) -> int:
+    """The user who listens. From the kernel where it says so; a file can be swapped after a look at it."""
+    if hasattr(socket, "SO_PEERCRED"):
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
+        return int.from_bytes(credentials[4:8], sys.byteorder)
+    return os.stat(path).st_uid

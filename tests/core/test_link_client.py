@@ -1,0 +1,152 @@
+"""The client against real sockets: no daemon, a stale file, one that leaves, another user's, slow ones."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from imgret.errors import DaemonError
+from imgret.link import client, messages
+from imgret.link.client import Connection, NoDaemon
+from imgret.link.messages import Refused
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "d.sock")
+
+
+@pytest.fixture
+def daemon(path):
+    """A real listener that reads one line a connection and sends what it was given; answers are queued."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    answers, asked = [], []
+
+    def serve():
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as lines:
+                asked.append(messages.read_request(lines.readline()))
+                for part in answers:
+                    peer.sendall(part)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield answers, asked
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_no_socket_is_no_daemon(path):
+    with pytest.raises(NoDaemon):
+        client.ask(path, "status", {})
+
+
+def test_a_stale_socket_file_is_no_daemon(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    assert os.path.exists(path)
+    with pytest.raises(NoDaemon):
+        client.ask(path, "status", {})
+
+
+def test_a_path_too_long_for_a_socket_is_no_daemon(tmp_path):
+    with pytest.raises(NoDaemon):
+        client.ask(str(tmp_path / ("x" * 200)), "status", {})
+
+
+def test_a_question_and_its_output(path, daemon):
+    answers, asked = daemon
+    body = bytes(range(256)) * 4000
+    answers += [messages.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
+    assert client.ask_bytes(path, "query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
+    assert (asked[0].method, asked[0].params) == ("query", {"text": "two \udcff dogs"})
+    assert client.ask(path, "query", {}) == {"hits": 2}
+
+
+def test_events_come_until_the_daemon_leaves(path, daemon):
+    answers, _ = daemon
+    answers += [messages.result_line(1, {}), messages.event_line("progress", {"done": 1}) * 2]
+    with Connection(path) as connection:
+        assert list(connection.events()) == [("progress", {"done": 1})] * 2
+
+
+@pytest.mark.parametrize("part", [b"", b'{"v":1,"id":1,"res', messages.result_line(1, {}, 100) + b"x" * 99])
+def test_one_that_leaves_before_it_has_answered_is_no_daemon(path, daemon, part):
+    daemon[0].append(part)
+    with pytest.raises(NoDaemon):
+        client.ask_bytes(path, "query", {})
+
+
+def test_one_that_says_it_is_leaving_is_no_daemon(path, daemon):
+    daemon[0].append(messages.error_line(Refused(messages.STOPPING, "leaving")))
+    with pytest.raises(NoDaemon):
+        client.ask(path, "query", {})
+
+
+def test_a_refusal_is_raised_with_its_words(path, daemon):
+    daemon[0].append(messages.error_line(Refused(messages.BAD_PARAMS, "no such filter", "See --help.", 2)))
+    with pytest.raises(Refused, match="no such filter") as refused:
+        client.ask(path, "query", {})
+    assert (refused.value.exit_code, refused.value.hint) == (2, "See --help.")
+
+
+@pytest.mark.parametrize(
+    "line", [b"x" * (messages.LINE_LIMIT + 100_000), b"\xff\n", b'{"v":9}\n', b'{"v":1}\n']
+)
+def test_an_answer_that_makes_no_sense_is_refused(path, daemon, line):
+    daemon[0].append(line)
+    with pytest.raises(Refused):
+        client.ask(path, "query", {})
+
+
+def test_silence_ends_in_an_error_that_says_so(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with pytest.raises(DaemonError, match=r"within 0\.1 s") as error:
+            client.ask(path, "query", {}, timeout=0.1)
+    assert not isinstance(error.value, NoDaemon)
+
+
+def test_another_users_socket_is_not_asked(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("listening as another user needs root")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for above in folder.parents[:3]:
+        above.chmod(above.stat().st_mode | 0o011)
+    path = str(folder / "d.sock")
+    script = f"""
+import os, socket, sys
+os.setuid(65534)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind({path!r})
+listener.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    theirs = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with theirs:
+        theirs.stdout.readline()
+        with pytest.raises(DaemonError, match="another user"):
+            client.ask(path, "query", {})
+        theirs.stdin.close()
+
+
+def test_the_client_costs_little_to_import():
+    script = "import sys; import imgret.link.client; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "imgret.link.messages" in loaded
+    assert not loaded & {"torch", "numpy", "textual", "typer", "msgspec", "asyncio", "inspect", "typing"}

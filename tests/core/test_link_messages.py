@@ -1,0 +1,104 @@
+"""What is written is read back, and nothing that comes over the socket breaks the reader."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.errors import ConfigError, Exit, IndexBusy, QueryError
+from imgret.link import messages
+from imgret.link.messages import Refused
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
+ids = st.one_of(st.none(), st.integers(), texts)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=8,
+)
+objects = st.dictionaries(texts, values, max_size=4)
+
+
+def one_line(line):
+    return line.endswith(b"\n") and line.count(b"\n") == 1 and line.isascii()
+
+
+@given(ids, texts, objects)
+def test_a_request_is_read_back(identity, method, params):
+    line = messages.request_line(identity, method, params)
+    request = messages.read_request(line)
+    assert one_line(line)
+    assert (request.id, request.method, request.params) == (identity, method, params)
+
+
+@given(ids, values, st.integers(0, 2**40))
+def test_an_answer_is_read_back(identity, result, body):
+    line = messages.result_line(identity, result, body)
+    answer = messages.read_answer(line)
+    assert one_line(line)
+    assert (answer.id, answer.result, answer.body) == (identity, result, body)
+
+
+@given(ids, texts, texts, st.sampled_from(Exit))
+def test_a_refusal_is_read_back(identity, message, hint, code):
+    line = messages.error_line(Refused("failed", message, hint, code, identity))
+    assert one_line(line)
+    with pytest.raises(Refused) as refused:
+        messages.read_answer(line)
+    error = refused.value
+    assert (str(error), error.hint, error.exit_code, error.request) == (message, hint, code, identity)
+
+
+@given(texts, objects)
+def test_an_event_is_read_back(name, data):
+    assert messages.read_event(messages.event_line(name, data)) == (name, data)
+
+
+@given(st.one_of(st.binary(max_size=200), values.map(lambda v: json.dumps(v).encode())))
+def test_garbage_is_refused_and_nothing_else(line):
+    for read in (messages.read_request, messages.read_answer):
+        error = None
+        try:
+            read(line)
+        except Refused as refused:
+            error = refused
+        assert error is None or one_line(messages.error_line(error))
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"", messages.NOT_JSON),
+        (b"[" * 100_000, messages.NOT_JSON),
+        (b'{"v":1,"id":1,"method":"query"', messages.NOT_JSON),
+        (b'{"v":1,"id":' + b"9" * 10_000 + b"}", messages.NOT_JSON),
+        (b"[1]", messages.NOT_JSON),
+        (b" " * messages.LINE_LIMIT + b"{}", messages.TOO_LONG),
+        (b'{"v":2,"id":1,"method":"query"}', messages.WRONG_VERSION),
+        (b'{"id":1,"method":"query"}', messages.WRONG_VERSION),
+        (b'{"v":1,"id":1}', messages.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":7}', messages.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":"query","params":[1]}', messages.BAD_PARAMS),
+        (b'{"v":1,"id":{},"method":"query"}', messages.BAD_PARAMS),
+    ],
+)
+def test_each_wrong_request_has_its_code(line, code):
+    with pytest.raises(Refused) as refused:
+        messages.read_request(line)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("error", [ConfigError("a", "b"), IndexBusy("c"), QueryError("d", "e", 3)])
+def test_our_errors_keep_message_hint_and_exit_code(error):
+    with pytest.raises(Refused) as refused:
+        messages.read_answer(messages.error_line(messages.refusal(error)))
+    told = refused.value
+    assert (str(told), told.hint, told.exit_code) == (str(error), error.hint, error.exit_code)
+
+
+def test_an_exit_code_of_a_later_release_is_the_daemons():
+    line = b'{"v":1,"id":1,"error":{"code":"new","message":"m","hint":"","exit":77}}'
+    with pytest.raises(Refused) as refused:
+        messages.read_answer(line)
+    assert refused.value.exit_code == Exit.DAEMON
