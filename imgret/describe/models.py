@@ -82,6 +82,7 @@ class Models:
     topics: TopicClassifier | None = None
     embed: Embedder | None = None
     missing: dict[Stage, str] = field(default_factory=dict)
+    disabled: set[Stage] = field(default_factory=set)  # set to `none`: not wanted, which is no lack
 
     def stages(self) -> frozenset[Stage]:
         """The stages that can be done now; `DECODE` always can."""

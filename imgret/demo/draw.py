@@ -1,0 +1,164 @@
+"""Drawn pictures whose content is known: what `imgret demo` shows and what the tests describe and ask for.
+
+Red, green, blue or yellow circles, squares and triangles on white or black: one alone, or up to six in a
+scene with one clearly the largest. Equal seeds give equal pictures, to the pixel.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+COLOURS: Mapping[str, tuple[int, int, int]] = {
+    "red": (220, 30, 30),
+    "green": (30, 170, 60),
+    "blue": (40, 70, 220),
+    "yellow": (240, 210, 40),
+}
+KINDS = ("circle", "square", "triangle")
+GROUNDS: Mapping[str, tuple[int, int, int]] = {"white": (250, 250, 250), "black": (15, 15, 15)}
+LANDSCAPE = (640, 480)
+PORTRAIT = (480, 640)
+
+_GAP = 0.02  # between two shapes, and to the border, as a fraction of the shorter side
+_LARGEST = 1.45  # how many times wider than any other the largest shape of a scene is
+_EXIF_IFD, _EXIF_TAKEN, _EXIF_MODEL = 0x8769, 0x9003, 0x0110
+
+
+class Shape(Struct, frozen=True):
+    """One shape; its box is the square of side `2 * radius` around its centre."""
+
+    colour: str
+    kind: str
+    x: int  # pixels, centre
+    y: int
+    radius: int  # pixels
+
+
+class Drawing(Struct, frozen=True):
+    """What is to be drawn, the largest shape first."""
+
+    ground: str
+    size: tuple[int, int]  # width, height in pixels
+    shapes: tuple[Shape, ...]
+
+    @property
+    def caption(self) -> str:
+        """The sentence the demo's captioner learns for this drawing; it begins with the recipe's prompt."""
+        largest = self.shapes[0]
+        if len(self.shapes) == 1:
+            return f"a picture of a {largest.colour} {largest.kind} on a plain {self.ground} background"
+        return (
+            f"a picture of a large {largest.colour} {largest.kind} among smaller shapes"
+            f" on a plain {self.ground} background"
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Kind -> how many."""
+        kinds = [shape.kind for shape in self.shapes]
+        return {kind: kinds.count(kind) for kind in KINDS if kind in kinds}
+
+
+def single(rng: random.Random, size: tuple[int, int] = LANDSCAPE, **fixed: str) -> Drawing:
+    """One shape, near the middle. `fixed` may give its `colour`, its `kind` and the `ground`."""
+    width, height = size
+    side = min(size)
+    shape = Shape(
+        colour=fixed.get("colour") or rng.choice(list(COLOURS)),
+        kind=fixed.get("kind") or rng.choice(KINDS),
+        x=width // 2 + rng.randint(-side // 12, side // 12),
+        y=height // 2 + rng.randint(-side // 12, side // 12),
+        radius=rng.randint(round(0.24 * side), round(0.34 * side)),
+    )
+    return Drawing(fixed.get("ground") or rng.choice(list(GROUNDS)), size, (shape,))
+
+
+def scene(rng: random.Random, count: int, size: tuple[int, int] = LANDSCAPE) -> Drawing:
+    """`count` shapes (2 to 6) that neither touch each other nor the border, one clearly the largest."""
+    side = min(size)
+    while True:  # a placement may run out of room; the next one seldom does
+        radii = [round(side * rng.uniform(0.17, 0.21))]
+        radii += [round(min(side * rng.uniform(0.09, 0.13), radii[0] / _LARGEST)) for _ in range(count - 1)]
+        shapes: list[Shape] = []
+        for radius in radii:
+            for _ in range(60):
+                shape = _somewhere(rng, radius, size)
+                if all(_apart(shape, other, round(_GAP * side)) for other in shapes):
+                    shapes.append(shape)
+                    break
+        if len(shapes) == count:
+            return Drawing(rng.choice(list(GROUNDS)), size, tuple(shapes))
+
+
+def render(drawing: Drawing) -> Image.Image:
+    """The picture, RGB."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", drawing.size, GROUNDS[drawing.ground])
+    pen = ImageDraw.Draw(image)
+    for shape in drawing.shapes:
+        x, y, r = shape.x, shape.y, shape.radius
+        fill = COLOURS[shape.colour]
+        if shape.kind == "circle":
+            pen.ellipse([x - r, y - r, x + r, y + r], fill=fill)
+        elif shape.kind == "square":
+            pen.rectangle([x - r, y - r, x + r, y + r], fill=fill)
+        else:
+            pen.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=fill)
+    return image
+
+
+def demo_folder(path: str, seed: int = 24) -> dict[str, Drawing]:
+    """Draw 24 pictures into the folder `path` (made if need be) -> file name -> what is drawn there.
+
+    Twelve singles, one of each colour and kind, and twelve scenes, JPEG and PNG, some upright, some with
+    the date and the camera in their EXIF. The names say nothing of what can be seen.
+    """
+    rng = random.Random(seed)
+    drawings = [
+        single(rng, rng.choice((LANDSCAPE, PORTRAIT)), colour=colour, kind=kind)
+        for colour in COLOURS
+        for kind in KINDS
+    ]
+    drawings += [scene(rng, 2 + number % 5, rng.choice((LANDSCAPE, PORTRAIT))) for number in range(12)]
+    rng.shuffle(drawings)
+    os.makedirs(path, exist_ok=True)
+    made = {}
+    for number, drawing in enumerate(drawings, 1):
+        name = f"IMG_{number:04d}." + ("png" if number % 4 == 0 else "jpg")
+        image = render(drawing)
+        if name.endswith("png"):
+            image.save(os.path.join(path, name))
+        else:
+            exif = image.getexif()
+            if number % 2:
+                exif[_EXIF_MODEL] = "Drawing Board"
+                exif.get_ifd(_EXIF_IFD)[_EXIF_TAKEN] = f"{2018 + number % 6}:07:{number:02d} 12:30:00"
+            image.save(os.path.join(path, name), quality=92, exif=exif)
+        made[name] = drawing
+    return made
+
+
+def _somewhere(rng: random.Random, radius: int, size: tuple[int, int]) -> Shape:
+    edge = radius + round(_GAP * min(size))
+    return Shape(
+        colour=rng.choice(list(COLOURS)),
+        kind=rng.choice(KINDS),
+        x=rng.randint(edge, size[0] - edge),
+        y=rng.randint(edge, size[1] - edge),
+        radius=radius,
+    )
+
+
+def _apart(one: Shape, other: Shape, gap: int) -> bool:
+    """Whether the boxes of two shapes leave `gap` pixels between them."""
+    reach = one.radius + other.radius + gap
+    return abs(one.x - other.x) >= reach or abs(one.y - other.y) >= reach

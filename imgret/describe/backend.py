@@ -1,0 +1,136 @@
+"""torch and the libraries above it, set up once for all four models: silent, offline, within bounds.
+
+Nothing here imports torch when the module is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from imgret.config import Places
+from imgret.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+_MOST_THREADS = 8  # more of them wait for each other at these batch sizes
+
+
+def prepare(places: Places) -> None:
+    """Tell the libraries, before their import: be silent and offline, install nothing, write only here."""
+    home = os.path.join(places.state, "ultralytics")
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    os.environ.update(
+        YOLO_OFFLINE="True",
+        YOLO_VERBOSE="False",
+        YOLO_AUTOINSTALL="False",
+        YOLO_CONFIG_DIR=home,
+        ULTRALYTICS_SAFE_LOAD="True",
+        TOKENIZERS_PARALLELISM="false",
+        TRANSFORMERS_VERBOSITY="error",
+    )
+    os.environ.setdefault("MPLCONFIGDIR", home)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """What a library says while it is imported or loads weights is for its developers, not for our stderr."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            # wordllama calls logging.basicConfig at its import, which would put every INFO on stderr
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+
+@contextmanager
+def loading(path: str) -> Iterator[None]:
+    """Whatever a library raises over foreign weights becomes a WeightsError that names them."""
+    from safetensors import SafetensorError
+
+    try:
+        with silence():
+            _mute_transformers()
+            yield
+    except ImportError as error:
+        raise WeightsError(
+            f"{path} needs the package {error.name or error}", f"Install it: `pip install {error.name}`."
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        AssertionError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        SafetensorError,
+    ) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or name other weights."
+        ) from error
+
+
+def threads() -> None:
+    """Bound the threads of one operation; OMP_NUM_THREADS, where set, has the say."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(_MOST_THREADS, len(os.sched_getaffinity(0))))
+
+
+def device(asked: str) -> str:
+    """`auto` -> the first GPU, else the CPU; anything else as it stands. Raises WeightsError."""
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without CUDA
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"the device {asked!r} cannot be used: {reason}", "Correct `device` in the configuration."
+        ) from None
+    return asked
+
+
+def dtype(asked: str, on: str) -> torch.dtype:
+    """`auto` -> bfloat16 on a GPU, float32 on a CPU."""
+    import torch
+
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return named.get(asked) or (torch.bfloat16 if on.startswith("cuda") else torch.float32)
+
+
+def give_back(on: str) -> None:
+    """Return freed memory to the device, so that others can use it."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if on.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+def _mute_transformers() -> None:
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()

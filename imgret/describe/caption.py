@@ -1,0 +1,73 @@
+"""Captions: BLIP, as transformers has it, begun with the recipe's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from transformers import BlipForConditionalGeneration, BlipProcessor
+
+from imgret.config import CaptionSettings
+from imgret.describe import backend
+from imgret.describe.models import Pixels
+from imgret.describe.passage import PROMPT
+from imgret.photo import ModelIdentity
+
+
+class BlipCaptioner:
+    """A `Captioner`: any BLIP captioning model in the layout of the hub."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
+        """Load the folder at `path`. Raises WeightsError."""
+        self._identity = identity
+        self._settings = settings
+        self._device = device
+        with backend.loading(path):
+            # The PIL processor makes the pixels the model was trained on; torchvision's differ by 0.0007.
+            self._processor = BlipProcessor.from_pretrained(path, backend="pil", local_files_only=True)
+            self._model = BlipForConditionalGeneration.from_pretrained(
+                path, dtype=backend.dtype(settings.dtype, device), local_files_only=True
+            )
+            self._model.eval().to(device)
+            self._prompt = self._processor.tokenizer(PROMPT, return_tensors="pt")["input_ids"].to(device)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision, beams, tokens and dtype."""
+        return self._identity
+
+    def caption(self, images: Sequence[Pixels]) -> list[str]:
+        """One sentence per image, in order; it begins with the prompt."""
+        if not images:
+            return []
+        sentences: list[str] = self._processor.tokenizer.batch_decode(
+            self._token_ids(self._pixel_values(images)),
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=True,  # without it transformers 5 writes `dog ' s`
+        )
+        return [sentence.strip() for sentence in sentences]
+
+    def close(self) -> None:
+        """Give back the memory."""
+        del self._model
+        backend.give_back(self._device)
+
+    def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
+        """(images, 3, side, side), normalised, on the device, in the model's dtype."""
+        pictures = [Image.fromarray(image) for image in images]
+        values = self._processor.image_processor(pictures, return_tensors="pt")["pixel_values"]
+        return values.to(self._device, self._model.dtype)  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def _token_ids(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(images, tokens): the best beam of each image."""
+        count = len(pixel_values)
+        ids = self._prompt.expand(count, -1).clone()  # `generate` writes the begin token into its argument
+        return self._model.generate(  # type: ignore[no-any-return]
+            pixel_values=pixel_values,
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            num_beams=self._settings.beams,
+            max_new_tokens=self._settings.max_tokens,
+        )

@@ -1,0 +1,118 @@
+"""Objects: any YOLO that ultralytics runs, from `.pt` or `.onnx`.
+
+The libraries must have been told first where to write and what not to do: `imgret.describe.backend.prepare`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ultralytics import YOLO
+from ultralytics.data.augment import LetterBox
+from ultralytics.models.yolo.detect import DetectionPredictor
+
+from imgret.config import DetectSettings
+from imgret.describe import backend
+from imgret.describe.models import Pixels
+from imgret.errors import WeightsError
+from imgret.photo import Detection, ModelIdentity
+
+
+class _Predictor(DetectionPredictor):  # type: ignore[misc]
+    """Letterboxes each image by itself, so that its neighbours in the batch do not change its padding."""
+
+    def pre_transform(self, im: list[Any]) -> list[Any]:
+        box = LetterBox(self.imgsz, auto=not _static(self.model), stride=self.model.stride)
+        return [box(image=image) for image in im]
+
+
+class YoloDetector:
+    """A `Detector`. Batches give what single images give: only images of one letterboxed shape share one."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: DetectSettings, device: str) -> None:
+        """Load the file at `path`. Raises WeightsError."""
+        if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
+            raise WeightsError(
+                f"{path} needs the package onnxruntime", "Install it: `pip install 'imgret[onnx]'`."
+            )
+        self._identity = identity
+        self._settings = settings
+        self._device = device
+        with backend.loading(path):
+            self._model = YOLO(path, task="detect")
+            # The first prediction builds the network, and is where foreign weights would fail.
+            self._boxes([np.zeros((32, 32, 3), dtype=np.uint8)])
+        self._labels = {number: label.lower() for number, label in self._model.names.items()}
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision and the least confidence."""
+        return self._identity
+
+    def detect(self, images: Sequence[Pixels]) -> list[tuple[Detection, ...]]:
+        """Per image its objects, in the order of the model's boxes; boxes as fractions of the image."""
+        found: list[tuple[Detection, ...]] = [()] * len(images)
+        for rows in self._batches(images):
+            # ultralytics takes arrays for OpenCV's, blue first
+            bgr = [np.ascontiguousarray(images[row][..., ::-1]) for row in rows]
+            for row, boxes in zip(rows, self._boxes(bgr), strict=True):
+                found[row] = tuple(self._detections(boxes))
+        return found
+
+    def close(self) -> None:
+        """Give back the memory."""
+        del self._model
+        backend.give_back(self._device)
+
+    def _batches(self, images: Sequence[Pixels]) -> list[list[int]]:
+        """Row numbers that may share a batch; a network exported for one image gets one at a time."""
+        network = self._model.predictor.model
+        if _static(network):
+            return [[row] for row in range(len(images))]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, image in enumerate(images):
+            shape = letterboxed(image.shape[:2], self._model.predictor.imgsz, int(network.stride))
+            groups.setdefault(shape, []).append(row)
+        return list(groups.values())
+
+    def _boxes(self, bgr: list[Pixels]) -> list[Any]:
+        with backend.silence():
+            results = self._model.predict(
+                bgr,
+                predictor=_Predictor,
+                conf=self._settings.confidence,
+                device=self._device,
+                save=False,
+                verbose=False,
+            )
+        return [result.boxes for result in results]
+
+    def _detections(self, boxes: Any) -> list[Detection]:
+        return [
+            Detection(
+                label=self._labels[int(number)],
+                confidence=float(confidence),
+                box=(float(left), float(top), float(right), float(bottom)),
+            )
+            for number, confidence, (left, top, right, bottom) in zip(
+                boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxyn.tolist(), strict=True
+            )
+        ]
+
+
+def letterboxed(shape: tuple[int, int], side: tuple[int, int] | list[int], stride: int) -> tuple[int, int]:
+    """(height, width) of an image once scaled to fit `side` and padded to a multiple of `stride`.
+
+    The formula of ultralytics' LetterBox(auto=True).
+    """
+    ratio = min(side[0] / shape[0], side[1] / shape[1])
+    height, width = round(shape[0] * ratio), round(shape[1] * ratio)
+    return height + (side[0] - height) % stride, width + (side[1] - width) % stride
+
+
+def _static(network: Any) -> bool:
+    """Whether a network takes one shape of batch only, as most ONNX files do."""
+    return network.format != "pt" and not getattr(network, "dynamic", False)

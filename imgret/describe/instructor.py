@@ -1,0 +1,102 @@
+"""Vectors by INSTRUCTOR, through InstructorEmbedding's own class.
+
+That package cannot load weights on a sentence-transformers above 2.2.2, so they are loaded by
+sentence-transformers itself and given to the package's class, whose tokenizing, masking and pooling are
+the reference: the mean is taken over the text's tokens alone, while the instruction is only attended to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from imgret.config import EmbedSettings
+from imgret.describe import backend
+from imgret.describe.models import Vectors
+from imgret.photo import ModelIdentity
+
+with backend.silence():
+    from InstructorEmbedding.instructor import INSTRUCTOR, INSTRUCTOR_Pooling, INSTRUCTOR_Transformer
+    from sentence_transformers import SentenceTransformer
+
+_LONGEST = 512  # tokens, the instruction among them
+
+
+class _Encoder(INSTRUCTOR_Transformer):  # type: ignore[misc]
+    """The package's transformer module around weights that sentence-transformers loaded."""
+
+    def __init__(self, native: Any) -> None:
+        torch.nn.Module.__init__(self)  # its own __init__ loads weights, in the way that no longer works
+        self.model_ = native.auto_model
+        self.tokenizer_ = native.tokenizer
+        self.max_seq_length = _LONGEST
+        self.do_lower_case = False
+
+    @property
+    def auto_model(self) -> Any:
+        return self.model_
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.tokenizer_
+
+
+class _Instructor(INSTRUCTOR):  # type: ignore[misc]
+    """The package's model, with what its base class has renamed since."""
+
+    def __init__(self, path: str, device: str, dtype: torch.dtype) -> None:
+        native = SentenceTransformer(
+            path, device=device, local_files_only=True, model_kwargs={"dtype": dtype}
+        )
+        modules = list(native)
+        pooling = INSTRUCTOR_Pooling(native[0].get_embedding_dimension(), pooling_mode="mean")
+        super().__init__(modules=[_Encoder(modules[0]), pooling, *modules[2:]], device=device)
+        self.to(dtype)
+
+    _text_length = staticmethod(len)
+
+    def tokenize(self, texts: list[list[str]]) -> Any:
+        return self[0].tokenize(texts)
+
+    @property
+    def _target_device(self) -> Any:
+        return next(self.parameters()).device
+
+
+class InstructorEmbedder:
+    """An `Embedder`: any INSTRUCTOR model in the layout of the hub."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: EmbedSettings, device: str) -> None:
+        """Load the folder at `path`. Raises WeightsError."""
+        self._identity = identity
+        self._device = device
+        with backend.loading(path):
+            self._model = _Instructor(path, device, backend.dtype(settings.dtype, device))
+            self._dimension: int = self.embed([("", "a photo")]).shape[1]
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision and dtype."""
+        return self._identity
+
+    @property
+    def dimension(self) -> int:
+        """768 for the real ones."""
+        return self._dimension
+
+    def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """(instruction, text) pairs -> float32 (len(pairs), dimension), unit norm, in order."""
+        if not pairs:
+            return np.zeros((0, self._dimension), dtype=np.float32)
+        rows = [[instruction, text] for instruction, text in pairs]
+        vectors = self._model.encode(rows, batch_size=len(rows), convert_to_tensor=True)
+        # In bfloat16 the model's own norms drift by a thousandth.
+        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+
+    def close(self) -> None:
+        """Give back the memory."""
+        del self._model
+        backend.give_back(self._device)

@@ -1,0 +1,152 @@
+"""The models that the settings ask for: loaded, stood in for, or missing with a sentence that says so.
+
+`identities` answers *which models would these be* without loading any; `load_embedder` loads what a question
+needs; `load_models` loads what describing needs. Only the loaders that are wanted are imported, and torch
+only with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from imgret.config import Places, Settings
+from imgret.describe import backend, weights
+from imgret.describe.models import Embedder, Models
+from imgret.errors import WeightsError
+from imgret.photo import ModelIdentity, Stage
+
+if TYPE_CHECKING:
+    from imgret.describe.models import Captioner, Detector, TopicClassifier
+    from imgret.describe.weights import Weights
+
+OnSkip = Callable[[Stage, str], None]
+
+
+def load_models(
+    settings: Settings,
+    places: Places,
+    stages: Collection[Stage] | None = None,
+    *,
+    on_skip: OnSkip | None = None,
+    device: str | None = None,
+) -> Models:
+    """The models of `stages` (all of them by default).
+
+    A stage whose weights are missing or wrong stands in `Models.missing` with a sentence, and `on_skip` is
+    told; one set to `none` stands in `Models.disabled`. The embedder is stood in for by wordllama, so that
+    what is described can be found: then it is loaded, and stands in `missing` all the same. `device`
+    overrides the settings, for a worker that has one of several GPUs.
+    """
+    on = device or _first(settings.device)
+    models = Models()
+    for stage in weights.STAGES:
+        if stages is not None and stage not in stages:
+            continue
+        found = weights.locate(stage, settings, places)
+        if found.kind is weights.Kind.NONE:
+            models.disabled.add(stage)
+            continue
+        try:
+            setattr(models, stage.value, _load(found, settings, places, on))
+        except WeightsError as error:
+            models.missing[stage] = _sentence(stage, error)
+            if stage is Stage.EMBED:
+                models.embed = _offline(settings, places)
+            if on_skip:
+                on_skip(stage, models.missing[stage])
+    return models
+
+
+def load_embedder(settings: Settings, places: Places, *, device: str | None = None) -> Embedder:
+    """The embedder of questions: the configured one, or wordllama where its weights are missing.
+
+    With wordllama nothing of torch is imported. Raises WeightsError where the settings say `none` or the
+    weights are not those of the record.
+    """
+    found = weights.locate(Stage.EMBED, settings, places)
+    if found.kind is weights.Kind.NONE:
+        raise WeightsError(
+            "the embedder is set to `none`: nothing can be asked by meaning",
+            f"Set `weights` under [embed] in {places.config}.",
+        )
+    if not found.present:
+        return _offline(settings, places)
+    return _embedder(found, settings, places, device or _first(settings.device))
+
+
+def identities(settings: Settings, places: Places) -> dict[Stage, ModelIdentity]:
+    """Which model each stage would use now; disabled stages and those without weights are left out.
+
+    The embed stage is there with wordllama's identity where wordllama would stand in. Fast: torch is not
+    imported and nothing is loaded; hashes of local files are remembered.
+    """
+    found = {}
+    for stage in weights.STAGES:
+        here = weights.locate(stage, settings, places)
+        if stage is Stage.EMBED and not here.present and here.kind is not weights.Kind.NONE:
+            here = weights.offline_embedder(places)
+        if here.present:
+            found[stage] = weights.identity(here, settings)
+    return found
+
+
+def _load(
+    found: Weights, settings: Settings, places: Places, on: str
+) -> Captioner | Detector | TopicClassifier | Embedder:
+    if found.stage is Stage.EMBED:
+        return _embedder(found, settings, places, on)
+    path = weights.checked(found, places)
+    identity = weights.identity(found, settings)
+    device = _ready(places, on)
+    if found.stage is Stage.CAPTION:
+        from imgret.describe.caption import BlipCaptioner
+
+        return BlipCaptioner(path, identity, settings.caption, device)
+    if found.stage is Stage.DETECT:
+        from imgret.describe.detect import YoloDetector
+
+        return YoloDetector(path, identity, settings.detect, device)
+    from imgret.describe.topics import RobertaTopics
+
+    return RobertaTopics(path, identity, settings.topics, device)
+
+
+def _embedder(found: Weights, settings: Settings, places: Places, on: str) -> Embedder:
+    path = weights.checked(found, places)
+    identity = weights.identity(found, settings)
+    if found.kind is weights.Kind.PACKAGED:
+        from imgret.describe.embed import WordLlamaEmbedder
+
+        return WordLlamaEmbedder(path, identity)
+    device = _ready(places, on)
+    from imgret.describe.instructor import InstructorEmbedder
+
+    return InstructorEmbedder(path, identity, settings.embed, device)
+
+
+def _offline(settings: Settings, places: Places) -> Embedder:
+    return _embedder(weights.offline_embedder(places), settings, places, "cpu")
+
+
+def _ready(places: Places, on: str) -> str:
+    """The device, once torch may be imported and is set up."""
+    backend.prepare(places)
+    backend.threads()
+    return backend.device(on)
+
+
+def _first(device: str | tuple[str, ...]) -> str:
+    if isinstance(device, str):
+        return device
+    return device[0] if device else "auto"
+
+
+def _sentence(stage: Stage, error: WeightsError) -> str:
+    lost = {
+        Stage.CAPTION: "no captions",
+        Stage.DETECT: "no counts of objects",
+        Stage.TOPICS: "no topics",
+        Stage.EMBED: "the small offline embedder stands in",
+    }
+    return f"{lost[stage]}: {error}. {error.hint}".strip()
