@@ -1,0 +1,68 @@
+"""Being a good guest: low priority for the threads that work, and reasons to wait.
+
+Linux keeps priorities for each thread, so the threads that answer questions stay as quick as they were.
+Everything here is asked again and again and costs microseconds; what cannot be found out is no reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+import threading
+
+_NICE = 10
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "ppc64le": 273, "s390x": 282}
+_WHO_PROCESS = 1
+_CLASS_IDLE = 3 << 13
+_POWER = "/sys/class/power_supply"
+# What a batch needs beside the weights, and what others may want to allocate meanwhile.
+LEAST_FREE_GPU_BYTES = 1 << 30
+
+
+def lower_this_thread() -> None:
+    """From now on, and for the threads and processes it starts: nice 10, disk when nobody else wants it."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
+
+
+def on_battery(power: str = _POWER) -> bool:
+    """Is this machine running on its battery? Not so when a charger is plugged in or there is no battery."""
+    try:
+        supplies = os.listdir(power)
+    except OSError:
+        return False
+    discharging = False
+    for name in supplies:
+        supply = os.path.join(power, name)
+        kind = _line(supply, "type")
+        if kind in ("Mains", "USB") and _line(supply, "online") == "1":
+            return False
+        if kind == "Battery" and _line(supply, "scope") != "Device":  # not that of a mouse
+            discharging = discharging or _line(supply, "status") == "Discharging"
+    return discharging
+
+
+def gpu_is_short() -> bool:
+    """Has another process taken the GPU's memory? Asked only when torch and a GPU are in use already."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return False
+    free, _total = torch.cuda.mem_get_info()
+    ours = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # cached, free for our next batch
+    return bool(free + ours < LEAST_FREE_GPU_BYTES)
+
+
+def _line(supply: str, name: str) -> str:
+    try:
+        with open(os.path.join(supply, name), encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,101 @@
+"""Logging: to the journal with fields where it listens, else plain lines on stderr.
+
+Give fields with `log.info("...", extra={"fields": {"ROOT": path}})`: the journal keeps each under
+`IMGRET_ROOT` (`journalctl --user IMGRET_ROOT=...`); the plain line ends with them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+from imgret.terminal.clean import clean
+
+_JOURNAL = "/run/systemd/journal/socket"
+_LONGEST = 32 << 10  # bytes of one value: a datagram must fit into the socket's buffer
+
+
+def set_up(level: int = logging.INFO, environ: Mapping[str, str] = os.environ) -> None:
+    """Send this process's log where it is read: to the journal when stderr is the journal's."""
+    handler: logging.Handler
+    if _stderr_is_journal(environ):
+        handler = JournalHandler(_JOURNAL)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def entry(record: logging.LogRecord) -> bytes:
+    """A record in the journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    message = record.getMessage()
+    if record.exc_info:
+        message += "\n" + logging.Formatter().formatException(record.exc_info)
+    values = {
+        "MESSAGE": message,
+        "PRIORITY": str(_priority(record.levelno)),
+        "SYSLOG_IDENTIFIER": "imgretd",
+        "LOGGER": record.name,
+        "THREAD_NAME": record.threadName or "",
+        **{f"IMGRET_{name}": value for name, value in _fields(record).items()},
+    }
+    lines = []
+    for name, value in values.items():
+        data = value.encode("utf-8", "surrogateescape")[:_LONGEST]
+        # A value with a newline in it carries its length (little-endian, 64 bits) instead of an equals sign.
+        lines.append(name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n")
+    return b"".join(lines)
+
+
+class JournalHandler(logging.Handler):
+    """Writes each record as one datagram."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record. A journal that is being restarted costs that record."""
+        try:
+            self._socket.sendto(entry(record), self._path)
+        except OSError:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+        super().close()
+
+
+class PlainFormatter(logging.Formatter):
+    """One cleaned line, the fields at its end."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`12:00:00 INFO Message  root=/photos`."""
+        fields = "".join(f"  {name.lower()}={clean(value)}" for name, value in _fields(record).items())
+        return clean(super().format(record)) + fields
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str]:
+    given: dict[str, object] = getattr(record, "fields", {})
+    return {
+        name: os.fsdecode(value) if isinstance(value, bytes) else str(value) for name, value in given.items()
+    }
+
+
+def _priority(level: int) -> int:
+    """Python's levels as syslog's: 3 error, 4 warning, 6 info, 7 debug."""
+    bounds = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+    return next((number for bound, number in bounds if level >= bound), 7)
+
+
+def _stderr_is_journal(environ: Mapping[str, str]) -> bool:
+    try:
+        stderr = os.fstat(2)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}" and os.path.exists(_JOURNAL)
