@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import apsw
 import numpy as np
@@ -21,7 +22,6 @@ from imgret.index.connection import Index
 
 COLUMNS = ("caption", "labels", "note", "names")
 TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])  # as in the schema
-_PLAIN = {"include_offsets": False, "include_colocated": False}  # the tokenizer's answer: a list of tokens
 _UNSPACED = re.compile(
     "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff])"
@@ -75,7 +75,7 @@ def check(index: Index) -> list[str]:
 
 
 def cut(text: str) -> str:
-    """Text as it is indexed: characters of unspaced scripts apart, composed, without NUL (which ends FTS5's)."""
+    """Text as it is indexed: characters of unspaced scripts apart, composed, without NUL (FTS5's end)."""
     return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", text)).replace("\0", " ")
 
 
@@ -98,7 +98,7 @@ def name_words(root: bytes, folder: bytes, name: bytes) -> str:
 
 
 def terms(index: Index, texts: Iterable[str]) -> list[Term]:
-    """Each word or phrase as the index knows it; what holds no letter or digit is left out, as is a repeat."""
+    """Each word or phrase as the index knows it; repeats and what has no letter or digit are left out."""
     found: dict[tuple[str, ...], Term] = {}
     with index.reading() as db:
         for text in texts:
@@ -128,11 +128,11 @@ def best(index: Index, asked: Sequence[Term], count: int, budget: int, among: Id
         chosen.append(term)
     if not chosen or count < 1 or (among is not None and not len(among)):
         return np.zeros(0, np.int64)
-    match = " OR ".join('"' + cut(term.text).replace('"', '""') + '"' for term in chosen)
-    sql, values = "SELECT rowid FROM words WHERE words MATCH ?", [match]
+    sql = "SELECT rowid FROM words WHERE words MATCH ?"
+    values: list[apsw.SQLiteValue | apsw.CArrayBinding] = [" OR ".join(quoted(term.text) for term in chosen)]
     if among is not None:
         sql += " AND +rowid IN (SELECT value FROM carray(?))"
-        values.append(apsw.carray(np.ascontiguousarray(among, np.int64), flags=apsw.SQLITE_CARRAY_INT64))
+        values.append(carray(among))
     with index.reading() as db:
         rows = db.execute(f"{sql} ORDER BY bm25(words, 1, 1, 1, 1), rowid LIMIT ?", (*values, count))
         return np.fromiter((row[0] for row in rows), np.int64)
@@ -149,7 +149,7 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
             for column, text in enumerate(cursor.execute(sql, (content,)).fetchone() or ()):
                 if not text:
                     continue
-                tokens = tokenizer(text.encode(), apsw.FTS5_TOKENIZE_DOCUMENT, None, **_PLAIN)
+                tokens = tokenizer(text)
                 lengths[place, column] = len(tokens)
                 for number, term in enumerate(asked):
                     counts[place, number, column] = _count(tokens, term.tokens)
@@ -158,12 +158,27 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
 
 def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
     """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
-    data = cut(text).encode("utf-8", "replace")
-    return tuple(_tokenizer(db)(data, apsw.FTS5_TOKENIZE_QUERY, None, **_PLAIN))
+    return tuple(_tokenizer(db)(cut(text)))
 
 
-def _tokenizer(db: apsw.Connection) -> apsw.FTS5Tokenizer:
-    return db.fts5_tokenizer(*TOKENIZER)
+def quoted(text: str) -> str:
+    """Text as FTS5 reads it literally: one phrase, whatever operators stand in it."""
+    return '"' + cut(text).replace('"', '""') + '"'
+
+
+def carray(ids: Ids) -> apsw.CArrayBinding:
+    """Ids as the table `carray(?)`."""
+    return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
+
+
+def _tokenizer(db: apsw.Connection) -> Callable[[str], list[str]]:
+    make = db.fts5_tokenizer(*TOKENIZER)
+
+    def tokens(text: str) -> list[str]:
+        data, reason = text.encode("utf-8", "replace"), apsw.FTS5_TOKENIZE_DOCUMENT
+        return cast(list[str], make(data, reason, None, include_offsets=False, include_colocated=False))
+
+    return tokens
 
 
 def _count(tokens: Sequence[str], wanted: tuple[str, ...]) -> int:

@@ -1,0 +1,232 @@
+"""Filters: what a question asks of a photo beside its meaning, and the contents that pass.
+
+A filter is about a content (when it was taken, what was counted in it) or about a path (its folder, its
+name, its disk). A content passes if one of its living paths passes all filters about paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from imgret.index import roots, words
+
+if TYPE_CHECKING:
+    import apsw
+
+    from imgret.index.connection import Index
+
+Ids = NDArray[np.int64]
+HAS = ("note", "caption", "gps", "objects", "topics", "date")
+
+
+class Taken(Struct, frozen=True, tag=True):
+    """Taken within [start, end), wall-clock seconds since 1970."""
+
+    start: int | None
+    end: int | None
+
+
+class Inside(Struct, frozen=True, tag=True):
+    """In this folder or below it: an absolute path, or folder names that follow each other."""
+
+    folder: bytes
+
+
+class Named(Struct, frozen=True, tag=True):
+    """The file name holds this text, or fits it as a pattern with `*` and `?`; case does not matter."""
+
+    pattern: str
+
+
+class Objects(Struct, frozen=True, tag=True):
+    """At least `least` and at most `most` of these were detected."""
+
+    label: str
+    least: int
+    most: int | None
+
+
+class Topic(Struct, frozen=True, tag=True):
+    """One of the topics holds this word."""
+
+    name: str
+
+
+class Camera(Struct, frozen=True, tag=True):
+    """The camera's make and model hold this text."""
+
+    name: str
+
+
+class Has(Struct, frozen=True, tag=True):
+    """It has this: one of `HAS`."""
+
+    what: str
+
+
+class Online(Struct, frozen=True, tag=True):
+    """Its disk is there, or not."""
+
+    online: bool
+
+
+class Format(Struct, frozen=True, tag=True):
+    """The file's format, as Pillow names it."""
+
+    name: str
+
+
+class Said(Struct, frozen=True, tag=True):
+    """These words, in this order, stand in its caption, labels, note or names."""
+
+    words: str
+
+
+Filter = Taken | Inside | Named | Objects | Topic | Camera | Has | Online | Format | Said
+
+
+class Clause(Struct, frozen=True):
+    """A filter, or its opposite."""
+
+    filter: Filter
+    negated: bool = False
+
+
+def matching(index: Index, clauses: Sequence[Clause]) -> Ids | None:
+    """The contents that pass every clause and lie somewhere, ascending; None without clauses: all do."""
+    if not clauses:
+        return None
+    where, values = ["1"], []
+    paths, path_values = [_LIVING], []
+    with index.reading() as db:
+        for clause in clauses:
+            sql, found = _sql(index, db, clause.filter)
+            sql = f"NOT coalesce({sql}, 0)" if clause.negated else sql
+            if isinstance(clause.filter, Inside | Named | Online):
+                paths.append(sql)
+                path_values += found
+            else:
+                where.append(sql)
+                values += found
+        rows = db.execute(
+            f"SELECT id FROM content WHERE {' AND '.join(where)} AND EXISTS (SELECT 1 FROM photo"
+            f" JOIN root ON root.id = photo.root WHERE {' AND '.join(paths)}) ORDER BY id",
+            (*values, *path_values),
+        )
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def gone(index: Index) -> Ids:
+    """The contents that lie nowhere any more, ascending: their tombstones are kept for a while."""
+    with index.reading() as db:
+        rows = db.execute(
+            "SELECT DISTINCT content FROM photo AS buried WHERE gone_at IS NOT NULL AND content IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = buried.content AND gone_at IS NULL)"
+            " ORDER BY content"
+        )
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def newest(index: Index, among: Ids | None, count: int) -> Ids:
+    """The `count` contents taken last, undated ones after them; `among` these ids, if given."""
+    sql = "SELECT id FROM content WHERE EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+    values: list[Any] = []
+    if among is not None:
+        sql, values = (
+            "SELECT id FROM content WHERE id IN (SELECT value FROM carray(?))",
+            [words.carray(among)],
+        )
+    with index.reading() as db:
+        rows = db.execute(f"{sql} ORDER BY taken_at IS NULL, taken_at DESC, id LIMIT ?", (*values, count))
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
+    """The living paths of a content that pass the clauses about paths: (path, online), online ones first."""
+    paths = [_LIVING.replace("content.id", "?")]
+    values: list[Any] = [content]
+    with index.reading() as db:
+        for clause in clauses:
+            if isinstance(clause.filter, Inside | Named | Online):
+                sql, found = _sql(index, db, clause.filter)
+                paths.append(f"NOT coalesce({sql}, 0)" if clause.negated else sql)
+                values += found
+        rows = db.execute(
+            "SELECT root.path, folder, name, online FROM photo JOIN root ON root.id = photo.root"
+            f" WHERE {' AND '.join(paths)} ORDER BY online DESC, photo.id",
+            values,
+        )
+        return [(roots.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
+
+
+_LIVING = "photo.content = content.id AND photo.gone_at IS NULL"
+_HAVING = {
+    "note": "id IN (SELECT content FROM note)",
+    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '\"\"')",
+    "gps": "latitude IS NOT NULL",
+    "objects": "id IN (SELECT content FROM detection)",
+    "topics": "id IN (SELECT content FROM topic)",
+    "date": "taken_at IS NOT NULL",
+}
+
+
+def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[Any]]:
+    """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`."""
+    match filter_:
+        case Taken(start, end):
+            first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
+            return "(taken_at >= ? AND taken_at < ?)", [first, last]
+        case Objects(label, least, most):
+            counted = "SELECT content FROM detection WHERE label = ? AND count"
+            if least > 0:
+                bound = most if most is not None else 1 << 62
+                return f"id IN ({counted} BETWEEN ? AND ?)", [label, least, bound]
+            return f"id NOT IN ({counted} > ?)", [label, most]
+        case Topic(name):
+            pattern = f"%{name.replace('_', ' ')}%"
+            return "id IN (SELECT content FROM topic WHERE replace(label, '_', ' ') LIKE ?)", [pattern]
+        case Camera(name):
+            return "instr(lower(camera), ?) > 0", [_lower(name)]
+        case Format(name):
+            return "format = ?", [name]
+        case Has(what):
+            return _HAVING[what], []
+        case Said(text):
+            phrase = " ".join(words.tokenize(db, text)) and words.quoted(text)
+            return ("id IN (SELECT rowid FROM words WHERE words MATCH ?)", [phrase]) if phrase else ("1", [])
+        case Online(online):
+            return "root.online = ?", [int(online)]
+        case Named(pattern):
+            name, pattern = "lower(CAST(name AS TEXT))", _lower(pattern)
+            if "*" in pattern or "?" in pattern:
+                return f"{name} GLOB ?", [pattern.replace("[", "[[]")]
+            return f"instr({name}, ?) > 0", [pattern]
+        case Inside(folder):
+            return _inside(index, folder)
+
+
+def _inside(index: Index, folder: bytes) -> tuple[str, list[Any]]:
+    if not folder.startswith(b"/"):
+        whole = "lower(CAST(root.path || x'2f' || folder || x'2f' AS TEXT))"
+        return f"instr({whole}, ?) > 0", [_lower(f"/{folder.decode('utf-8', 'replace')}/")]
+    either: list[str] = ["0"]
+    values: list[Any] = []
+    for root in roots.roots(index):
+        below = roots.relative(root.path, folder)
+        if roots.relative(folder, root.path) is not None:
+            either.append("root = ?")
+            values.append(root.id)
+        elif below is not None:  # "/" + 1 is "0": the range of everything that begins with `below/`
+            either.append("(root = ? AND (folder = ? OR (folder > ? AND folder < ?)))")
+            values += [root.id, below, below + b"/", below + b"0"]
+    return f"({' OR '.join(either)})", values
+
+
+def _lower(text: str) -> str:
+    """As SQLite's lower(): ASCII letters alone."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)

@@ -1,0 +1,168 @@
+"""A question -> the photos that answer it: filters, candidates, one weighted sum, and why.
+
+Candidates come from the nearest vectors, the words and the notes; all views of these few hundred are
+then scored from the truth. Filters apply inside the search, never after it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from imgret.index import filters, nearest, vectors, words
+from imgret.index.connection import Index
+from imgret.photo import Hit, ModelIdentity, View
+from imgret.search import fuse, hits
+from imgret.search.query import Question
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+RANKS = ("hybrid", "vector", "words")
+STRENGTHS = ("weak", "fair", "strong")
+POOL = 200  # candidates from each source; all their views are scored exactly
+MORE = 3  # candidates for each hit wanted, so that copies can be collapsed
+BUDGET = 20_000  # documents that the words may read for their candidates
+MOST_TERMS = 64
+SAMPLE = 256  # vectors that tell a question's background
+AWAY = 0.5  # how much `--not` takes away of a question that counts 1
+
+
+class Asker(Protocol):
+    """What embeds the texts of a question (see `imgret.search.ask.QueryEmbedder`)."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Whose vectors they are."""
+        ...
+
+    def vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """(texts, dimension), unit norm."""
+        ...
+
+
+class Answer(Struct, frozen=True):
+    """The hits, best first, and what should be said of them on stderr, one sentence each."""
+
+    hits: list[Hit]
+    notes: list[str]
+
+
+def search(
+    index: Index,
+    question: Question,
+    asker: Asker | None,
+    *,
+    rank: str = "hybrid",
+    k: int = 20,
+    apart: bool = False,
+    minimum: str = "weak",
+) -> Answer:
+    """The `k` best answers to a question.
+
+    `rank` is one of RANKS: `vector` is the cosine of the seed's passage alone, `words` is BM25 alone.
+    Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
+    and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
+    STRENGTHS, are left out.
+    """
+    search_ = _Search(index, question, asker, rank, k)
+    found = [one for one in search_.run() if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
+    return Answer(hits.describe(index, question, found, k=k, apart=apart), search_.notes)
+
+
+class _Search:
+    """One search: what its steps share."""
+
+    def __init__(self, index: Index, question: Question, asker: Asker | None, rank: str, k: int) -> None:
+        self.index, self.question, self.rank, self.k = index, question, rank, k
+        self.notes: list[str] = []
+        self.asker = self._fitting(asker)
+        self.asks = bool(question.words.strip() or question.away or question.weights)
+
+    def run(self) -> list[hits.Found]:
+        among, gone = filters.matching(self.index, self.question.clauses), filters.gone(self.index)
+        if not self.asks:
+            ids = filters.newest(self.index, among, self.k * MORE)
+            return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
+        terms = words.terms(self.index, self.question.terms[:MOST_TERMS]) if self.rank != "vector" else []
+        query = self._vector() if self.rank != "words" else None
+        pool = max(POOL, self.k * MORE)
+        parts = [words.best(self.index, terms, pool, BUDGET, among)]
+        if query is not None:
+            parts.append(self._nearest(query, pool, among, len(gone)))
+        candidates = np.setdiff1d(np.unique(np.concatenate(parts)), gone, assume_unique=True)
+        return self._scored(candidates, terms, query)
+
+    def _vector(self) -> NDArray[np.float32] | None:
+        """Where the question points: its words, more or less of some, away from others. Unit norm."""
+        if self.asker is None:
+            return None
+        asked = [(self.question.words, 1.0)] if self.question.words.strip() else []
+        asked += [(text, weight - 1.0) for text, weight in self.question.weights]
+        asked += [(text, -AWAY) for text in self.question.away]
+        found = self.asker.vectors([text for text, _ in asked])
+        query = np.array([weight for _, weight in asked], np.float32) @ found
+        norm = float(np.linalg.norm(query))
+        return query / np.float32(norm) if norm > 1e-6 else None
+
+    def _nearest(self, query: NDArray[np.float32], pool: int, among: Ids | None, gone: int) -> Ids:
+        try:
+            return nearest.search(self.index, query, pool + gone, among)
+        except nearest.Damaged as damage:
+            self.notes.append(f"the table of nearest vectors was made anew: {damage}")
+            nearest.rebuild(self.index)
+            return nearest.search(self.index, query, pool + gone, among)
+
+    def _scored(
+        self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
+    ) -> list[hits.Found]:
+        counts, lengths = words.occurrences(self.index, terms, ids)
+        documents = np.array([term.documents for term in terms], np.int64)
+        told = fuse.bm25(counts, lengths, documents, words.size(self.index))
+        cosines: dict[View, Scores] = {}
+        if query is None:
+            score = told
+        else:
+            cosines = {view: self._cosines(ids, view, query) for view in View}
+            grounds = {view: self._ground(view, query) for view in View}
+            score = fuse.fused(cosines, grounds, told) if self.rank == "hybrid" else cosines[View.PASSAGE]
+        order = np.lexsort((ids, -score))
+        keep = [at for at in order.tolist() if query is not None or told[at] > 0]
+        found = []
+        for at in keep[: self.k * MORE]:
+            cosine = float(cosines[View.PASSAGE][at]) if cosines else None
+            matched = tuple(term.text for number, term in enumerate(terms) if counts[at, number].any())
+            strength = "strong"
+            found.append(hits.Found(int(ids[at]), float(score[at]), cosine, strength, matched))
+        return found
+
+    def _cosines(self, ids: Ids, view: View, query: NDArray[np.float32]) -> Scores:
+        have, matrix = vectors.of(self.index, ids, view)
+        cosines = np.full(len(ids), np.nan, np.float32)
+        if have.any():
+            cosines[have] = matrix @ query
+        return cosines
+
+    def _ground(self, view: View, query: NDArray[np.float32]) -> fuse.Background:
+        _, matrix = vectors.every(self.index, view, limit=SAMPLE)
+        return fuse.background(matrix @ query if len(matrix) else np.zeros(0, np.float32))
+
+    def _fitting(self, asker: Asker | None) -> Asker | None:
+        """The asker, if its vectors may meet those of the index."""
+        if self.rank == "words":
+            return None
+        answering = vectors.answering(self.index)
+        if asker is None:
+            self.notes.append("only words were searched: no embedder is there (see `imgret models list`)")
+        elif answering is None:
+            self.notes.append("only words were searched: no photo has vectors yet")
+        elif answering != asker.identity:
+            self.notes.append(
+                f"only words were searched: the vectors are still those of {answering.name}, "
+                f"not of {asker.identity.name}; `imgret index` or the daemon makes them anew"
+            )
+        else:
+            return asker
+        return None

@@ -1,0 +1,63 @@
+"""A hit as a line of JSON, version 1: one rendering for the command, the daemon and the batch."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from imgret.photo import Hit
+
+VERSION = 1
+
+
+def line(hit: Hit, **more: object) -> bytes:
+    """One JSON object without its newline; `more` (a batch's question, say) follows the version.
+
+    A path that is not UTF-8 is shown with replacement characters, and `path_bytes` has it in base64.
+    """
+    return msgspec.json.encode({"v": VERSION, **more, **fields(hit)})
+
+
+def fields(hit: Hit) -> dict[str, Any]:
+    """What is told of a hit, in the documented order."""
+    told: dict[str, Any] = {
+        "rank": hit.rank,
+        "score": round(hit.score, 4),
+        "cosine": None if hit.cosine is None else round(hit.cosine, 4),
+        "strength": hit.strength,
+        **path(hit.path),
+        "caption": hit.caption,
+        "objects": hit.objects,
+        "topics": hit.topics,
+        "note": hit.note,
+        "taken_at": taken(hit.taken_at),
+        "width": hit.width,
+        "height": hit.height,
+        "online": hit.online,
+        "why": hit.why,
+    }
+    if hit.other_paths:
+        told["other_paths"] = [path(other) for other in hit.other_paths]
+    return told
+
+
+def path(name: bytes) -> dict[str, str]:
+    """`path`, and `path_bytes` where the name on disk is not UTF-8."""
+    try:
+        return {"path": name.decode()}
+    except UnicodeDecodeError:
+        return {"path": name.decode(errors="replace"), "path_bytes": base64.b64encode(name).decode()}
+
+
+def taken(at: int | None) -> str | None:
+    """The camera's wall clock, ISO 8601 without a zone: `2019-07-14T10:30:00`."""
+    if at is None:
+        return None
+    from datetime import datetime, timedelta
+
+    try:
+        return (datetime(1970, 1, 1) + timedelta(seconds=at)).isoformat()
+    except OverflowError:
+        return None
