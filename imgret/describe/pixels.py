@@ -66,10 +66,12 @@ def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
     """Facts, (width, height) and the RGB bytes, row by row. Raises PhotoError whatever the file holds."""
     name = os.fsdecode(path)
     try:
-        with os.fdopen(os.open(path, OPEN_FLAGS), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise not_a_file(path, status.st_mode)
+        fd = os.open(path, OPEN_FLAGS)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise not_a_file(path, status.st_mode)
+        with os.fdopen(fd, "rb") as file:
             if status.st_size == 0:
                 raise PhotoError(f"{name} is empty", "It is tried again.", transient=True)
             return _decoded(path, file, limits)
@@ -78,7 +80,7 @@ def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
     except MemoryError:
         raise _too_large(name, limits) from None
     except Image.DecompressionBombError:
-        raise _too_many_pixels(name, "more than twice", limits) from None
+        raise _too_many_pixels(name, f"more than {2 * limits.megapixels} million", limits) from None
     except OSError as error:
         if error.errno is not None:
             raise unreadable(path, error) from None
