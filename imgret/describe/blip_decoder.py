@@ -1,0 +1,120 @@
+"""BLIP's arithmetic without its waste: the same weights and the same sums, fewer times.
+
+What transformers does for each beam is done here for each picture:
+
+- keys and values of the cross-attention are made once and shared by the beams (BLIP base: 577 positions x 12
+  layers x 2 x 768 numbers, by far the most that a step reads), and the prompt is read once;
+- nothing moves when beams change places. The keys and values of the words stay where they were
+  written, one slot per step and beam, and a mask says which slots are a beam's own past;
+- attention is fused, and the wide output layer sees the last word only.
+
+Shapes: B pictures, K beams, S words read at once, H heads of d numbers, D = H x d, T picture positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot, scaled_dot_product_attention
+from transformers import BlipForConditionalGeneration
+
+
+def see(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
+    """Normalised pixels (B, 3, side, side) -> what the words may look at (B, T, D)."""
+    vision = model.vision_model
+    hidden: Tensor = vision.embeddings(pixels)
+    for layer in vision.encoder.layers:
+        attention = layer.self_attn
+        batch, positions, width = hidden.shape
+        query, key, value = (
+            attention.qkv(layer.layer_norm1(hidden))
+            .view(batch, positions, 3, attention.num_heads, attention.head_dim)
+            .permute(2, 0, 3, 1, 4)
+        )
+        seen = scaled_dot_product_attention(query, key, value, scale=attention.scale)
+        hidden = hidden + attention.projection(seen.transpose(1, 2).reshape(batch, positions, width))
+        hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
+    seen = vision.post_layernorm(hidden)
+    return seen
+
+
+class Decoder:
+    """The text decoder at work on a batch: the pictures it looks at, and the words each beam has read.
+
+    `logits` (B, V) are those of the first word after the prompt.
+    """
+
+    def __init__(
+        self, model: BlipForConditionalGeneration, seen: Tensor, prompt: Sequence[int], beams: int, steps: int
+    ) -> None:
+        """Read `prompt` beside each picture of `seen` (B, T, D); room for `steps` more words a beam."""
+        bert = model.text_decoder.bert
+        self._embeddings = bert.embeddings
+        self._layers = list(bert.encoder.layer)
+        self._head = model.text_decoder.cls
+        self._prompt = len(prompt)
+        self._used = 0  # slots
+        first = self._layers[0].attention.self
+        slots = len(prompt) + steps * beams
+        self._past = seen.new_empty(
+            (len(self._layers), 2, len(seen), first.num_attention_heads, slots, first.attention_head_size)
+        )
+        self._pictures = torch.stack(
+            [
+                torch.stack([_split(cross, cross.key(seen)), _split(cross, cross.value(seen))])
+                for cross in (layer.crossattention.self for layer in self._layers)
+            ]
+        )  # (layers, 2, B, H, T, d)
+        words = torch.tensor(prompt, device=seen.device).expand(len(seen), -1)
+        causal = torch.ones(len(prompt), len(prompt), dtype=torch.bool, device=seen.device).tril()
+        self.logits: Tensor = self._head(self._read(words, slice(0, len(prompt)), causal)[:, -1])
+
+    def read(self, words: Tensor, ancestors: Tensor) -> Tensor:
+        """One more word for each beam: (B, K) -> the logits of the next (B, K, V).
+
+        `ancestors` (B, K, steps so far, this one too) says for each step in which beam's slot a beam's
+        own past was written; for this step that is the beam itself.
+        """
+        batch, beams, step = ancestors.shape
+        own = one_hot(ancestors, beams).to(torch.bool).view(batch, 1, beams, step * beams)
+        mask = torch.cat([own.new_ones(batch, 1, beams, self._prompt), own], dim=-1)
+        position = self._prompt + step - 1
+        logits: Tensor = self._head(self._read(words, slice(position, position + 1), mask))
+        return logits
+
+    def keep(self, pictures: Tensor) -> None:
+        """Go on with these pictures of the batch only."""
+        self._pictures = self._pictures.index_select(2, pictures)
+        self._past = self._past.index_select(2, pictures)
+
+    def _read(self, words: Tensor, positions: slice, mask: Tensor) -> Tensor:
+        """Words (B, S), into the next S slots -> the last layer (B, S, D)."""
+        embeddings = self._embeddings
+        hidden: Tensor = embeddings.LayerNorm(
+            embeddings.word_embeddings(words) + embeddings.position_embeddings.weight[positions]
+        )
+        begin, self._used = self._used, self._used + words.shape[1]
+        for layer, past, pictures in zip(self._layers, self._past, self._pictures, strict=True):
+            own, cross = layer.attention, layer.crossattention
+            past[0, :, :, begin : self._used] = _split(own.self, own.self.key(hidden))
+            past[1, :, :, begin : self._used] = _split(own.self, own.self.value(hidden))
+            key, value = past[:, :, :, : self._used]
+            hidden = own.output(_attend(own.self, hidden, key, value, mask), hidden)
+            hidden = cross.output(_attend(cross.self, hidden, *pictures), hidden)
+            hidden = layer.feed_forward_chunk(hidden)
+        return hidden
+
+
+def _split(attention: nn.Module, hidden: Tensor) -> Tensor:
+    """(B, S, D) -> (B, H, S, d)."""
+    return hidden.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+
+def _attend(
+    attention: nn.Module, hidden: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    query = _split(attention, attention.query(hidden))
+    found = scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return found.transpose(1, 2).flatten(2)

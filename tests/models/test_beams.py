@@ -1,0 +1,113 @@
+"""The words are those of transformers' own `generate`, token by token, batched or not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BlipConfig, BlipForConditionalGeneration
+
+from imgret.describe.blip_beams import Search, generate
+
+END = 3
+
+
+def blip(seed, *, vocabulary=37, spread=0.4, end_bias=0.0):
+    """A random BLIP whose captions differ and end at different lengths."""
+    config = BlipConfig(
+        text_config={
+            "vocab_size": vocabulary,
+            "hidden_size": 32,
+            "encoder_hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 80,
+            "bos_token_id": vocabulary - 1,
+            "sep_token_id": END,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+            "is_decoder": True,
+        },
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "image_size": 32,
+            "patch_size": 8,
+        },
+    )
+    torch.manual_seed(seed)
+    model = BlipForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * spread)
+        model.text_decoder.cls.predictions.decoder.bias[END] += end_bias
+    return model
+
+
+def reference(model, pixels, prompt, search):
+    """transformers' own answer for each picture alone. It fills what follows an end with ends."""
+    found = []
+    for picture in pixels:
+        with torch.inference_mode():
+            ids = model.generate(
+                pixel_values=picture[None],
+                input_ids=torch.tensor([[*prompt, END]]),
+                num_beams=search.beams,
+                max_new_tokens=search.most,
+                min_new_tokens=search.least or None,
+            )[0].tolist()
+        words = ids[len(prompt) :]
+        found.append(prompt + (words[: words.index(END) + 1] if END in words else words))
+    return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+SEARCHES = st.builds(
+    Search, beams=st.integers(1, 5), most=st.integers(1, 12), least=st.integers(0, 4)
+).filter(lambda search: search.least <= search.most)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    end_bias=st.floats(-2, 8),
+    spread=st.sampled_from([0.1, 0.4, 1.0]),
+    pictures=st.integers(1, 4),
+    prompt=st.lists(st.integers(4, 35), max_size=4),
+    search=SEARCHES,
+)
+def test_the_ids_are_those_of_generate(seed, end_bias, spread, pictures, prompt, search):
+    model = blip(seed, spread=spread, end_bias=end_bias)
+    prompt = [36, *prompt]
+    pixels = torch.randn(pictures, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+    assert generate(model, pixels, prompt, search) == reference(model, pixels, prompt, search)
+
+
+def test_captions_of_very_different_lengths_do_not_disturb_each_other():
+    pixels = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    model = blip(seed=11, end_bias=4.0)
+    search = Search(most=60)
+    together = generate(model, pixels, [36, 5, 6], search)
+    assert len({len(ids) for ids in together}) >= 3, "this seed must give captions that end apart"
+    assert together == [generate(model, picture[None], [36, 5, 6], search)[0] for picture in pixels]
+    assert together == reference(model, pixels, [36, 5, 6], search)
+
+
+def test_a_caption_may_be_cut_or_made_longer():
+    pixels = torch.randn(2, 3, 32, 32)
+    model = blip(seed=3, end_bias=50.0)
+    assert [ids[1:] for ids in generate(model, pixels, [36])] == [[END], [END]]
+    forced = generate(model, pixels, [36], Search(most=7, least=7))
+    assert [len(ids) for ids in forced] == [8, 8]
+    assert all(END not in ids for ids in forced)
