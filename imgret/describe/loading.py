@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from imgret.config import Places, Settings
 from imgret.describe import backend, weights
 from imgret.describe.models import Embedder, Models
-from imgret.errors import WeightsError
+from imgret.errors import WeightsError, WeightsMissing
 from imgret.photo import ModelIdentity, Stage
 
 if TYPE_CHECKING:
@@ -89,6 +89,16 @@ def identities(settings: Settings, places: Places) -> dict[Stage, ModelIdentity]
         if here.present:
             found[stage] = weights.identity(here, settings)
     return found
+
+
+def missing(settings: Settings, places: Places) -> dict[Stage, str]:
+    """The stages whose weights are not on this disk, each with the sentence that says what that costs."""
+    found = (weights.locate(stage, settings, places) for stage in weights.STAGES)
+    return {
+        each.stage: _sentence(each.stage, WeightsMissing(each.problem or f"{each.name} is missing", each.hint))
+        for each in found
+        if not each.present and each.kind is not weights.Kind.NONE
+    }
 
 
 def _load(

@@ -60,33 +60,28 @@ def save(
             content, new = db.last_insert_rowid(), True
         else:
             content, new = row[0], False
-        before = db.execute(
-            "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
-            (root, folder, name),
-        ).fetchone()
+        before = content_at(index, root, folder, name)
         _put(db, root, folder, name, fingerprint, content, now)
         db.execute(
             "DELETE FROM unreadable WHERE photo ="
             " (SELECT id FROM photo WHERE root = ? AND folder = ? AND name = ?)",
             (root, folder, name),
         )
-        if before and before[0] not in (None, content):
+        if before not in (None, content):
             db.execute(
                 "INSERT OR IGNORE INTO note SELECT ?, text, written_at FROM note WHERE content = ?",
-                (content, before[0]),
+                (content, before),
             )
         return content, new
 
 
-def touch(index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, now: int) -> None:
-    """The path was looked at and holds what it held; only its fingerprint is another."""
-    f = fingerprint
-    with index.writing() as db:
-        db.execute(
-            "UPDATE photo SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, last_seen = ?"
-            " WHERE root = ? AND folder = ? AND name = ?",
-            (f.size, f.mtime_ns, f.ctime_ns, f.inode, now, root, folder, name),
-        )
+def content_at(index: Index, root: int, folder: bytes, name: bytes) -> int | None:
+    """The content that lies at a living path; None if the index knows none."""
+    row = index.row(
+        "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
+        (root, folder, name),
+    )
+    return row[0] if row else None
 
 
 def save_unreadable(
@@ -94,11 +89,7 @@ def save_unreadable(
 ) -> None:
     """The file at this path could not be read; what was known of it stays, and it is tried again later."""
     with index.writing() as db:
-        row = db.execute(
-            "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
-            (root, folder, name),
-        ).fetchone()
-        _put(db, root, folder, name, fingerprint, row[0] if row else None, now)
+        _put(db, root, folder, name, fingerprint, content_at(index, root, folder, name), now)
         db.execute(
             "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
             " ON CONFLICT (photo) DO UPDATE SET attempts = attempts + 1, error = excluded.error,"
@@ -194,6 +185,24 @@ def find(index: Index, path: bytes) -> Photo | None:
     for photo in _photos(index, "root = ? AND folder = ? AND name = ?", (root.id, folder, name)):
         return photo
     return None
+
+
+def every_path(index: Index) -> Iterator[bytes]:
+    """The absolute paths of all living photos, root by root, a thousand at a time: no long read."""
+    last = 0
+    while True:
+        rows = list(
+            index.rows(
+                "SELECT photo.id, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                " WHERE photo.id > ? AND gone_at IS NULL ORDER BY photo.id LIMIT 1000",
+                (last,),
+            )
+        )
+        if not rows:
+            return
+        last = rows[-1][0]
+        for _, root, folder, name in rows:
+            yield roots.join(root, folder, name)
 
 
 def paths(index: Index, content: int) -> list[Photo]:

@@ -66,8 +66,11 @@ def save_vectors(
         _save(index, content, Stage.EMBED, identity, sorted(view.value for view in found))
 
 
-def copy(index: Index, source: int, target: int) -> None:
-    """Give `target` all that is known of `source`: both have the same pixels. A note of its own stays."""
+def copy(index: Index, source: int, target: int) -> set[Stage]:
+    """Give `target` all that is known of `source`: both have the same pixels. A note of its own stays.
+
+    -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
+    """
     with index.writing() as db:
         for table, columns in (
             ("stage_result", "stage, model, payload, made_at"),
@@ -82,14 +85,17 @@ def copy(index: Index, source: int, target: int) -> None:
             )
         vectors.copy(index, source, target)
         refresh_words(index, target)
+        same_note = note(index, source) == note(index, target)
+        return {stage for stage in identities(index, target) if same_note or stage is not Stage.EMBED}
 
 
-def twin(index: Index, content: int, pixels: bytes) -> int | None:
-    """Another content with the same upright pixels whose description is complete; None if there is none."""
+def twin(index: Index, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
+    """Another content with the same upright pixels for which none of `stages` is still to do, or None."""
+    undone = ",".join(f"'{stage.value}'" for stage in stages)
     row = index.row(
         "SELECT id FROM content WHERE pixels = ? AND id <> ?"
-        " AND id IN (SELECT content FROM stage_result)"
-        " AND id NOT IN (SELECT content FROM work) ORDER BY id LIMIT 1",
+        " AND EXISTS (SELECT 1 FROM stage_result WHERE content = id)"
+        f" AND NOT EXISTS (SELECT 1 FROM work WHERE content = id AND stage IN ({undone})) ORDER BY id LIMIT 1",
         (pixels, content),
     )
     return int(row[0]) if row else None

@@ -174,6 +174,17 @@ def retry(index: Index, contents: Collection[int] | None = None) -> int:
         return count
 
 
+def due(index: Index, stages: Collection[Stage], now: int) -> int:
+    """How many contents `claim` would give, all in all."""
+    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+    row = index.row(
+        f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND not_before <= ? AND attempts < ?"
+        f" AND {_ONLINE}",
+        (now, MAX_ATTEMPTS),
+    )
+    return int(row[0]) if row else 0
+
+
 def waiting(index: Index) -> dict[Stage, int]:
     """Stage -> how many contents wait for it, failures that were set aside not counted."""
     rows = index.rows(

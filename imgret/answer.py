@@ -1,0 +1,138 @@
+"""A question in, finished lines out: what `imgret query` and the daemon share, flags and all.
+
+The `Answerer` keeps the index open and the embedder warm. A question never fails for want of weights:
+without an embedder that fits the index it is answered by words, and that is said.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from imgret.config import NONE, WORDLLAMA, Places, Settings
+from imgret.errors import Exit, UsageError, WeightsError
+from imgret.index import totals, vectors, work
+from imgret.index.connection import Index
+from imgret.photo import Hit, Stage
+
+if TYPE_CHECKING:
+    from imgret.search.ask import QueryEmbedder
+
+FORMATS = ("plain", "json", "null")
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A question and how it is to be answered: the options of `imgret query`, the `params` of the socket."""
+
+    text: str = ""
+    k: int = 20
+    rank: str = "hybrid"
+    format: str = "plain"  # plain and null: paths; json: one object a line
+
+
+class Answered(NamedTuple):
+    """What a command prints and how it ends."""
+
+    output: bytes
+    notes: list[str]  # sentences for stderr
+    exit: Exit
+
+
+class Answerer:
+    """Answers questions about one index. Belongs to the thread that made it."""
+
+    def __init__(self, index: Index, settings: Settings, places: Places) -> None:
+        """Cheap: the embedder is loaded by the first question that needs it."""
+        self._index = index
+        self._settings = settings
+        self._places = places
+        self._asker: QueryEmbedder | None = None
+        self._told: str | None = None
+
+    def answer(self, request: Request) -> Answered:
+        """Search and render. Raises QueryError for a question that cannot be read."""
+        from imgret.search import query, rank
+
+        _checked(request)
+        question = query.parse(request.text, datetime.now())
+        notes = self._missing()
+        asker = None if request.rank == "words" else self._embedder(notes)
+        found = rank.search(self._index, question, asker, rank=request.rank, k=request.k)
+        output = b"".join(_rendered(hit, request.format) for hit in found.hits)
+        return Answered(output, [*notes, *found.notes], Exit.OK if found.hits else Exit.NO_HITS)
+
+    def warm(self) -> None:
+        """Load the embedder now, so that the first question does not wait for it."""
+        self._embedder([])
+
+    def _embedder(self, notes: list[str]) -> QueryEmbedder | None:
+        """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
+        wanted = vectors.answering(self._index)
+        if wanted is None:
+            return None
+        if self._asker is not None and self._asker.identity == wanted:
+            return self._asker
+        self._asker = None
+        from imgret.search.ask import QueryEmbedder
+
+        settings = self._settings
+        if wanted.name == WORDLLAMA:
+            embed = msgspec.structs.replace(settings.embed, weights=WORDLLAMA, revision=None)
+            settings = msgspec.structs.replace(settings, embed=embed)
+        from imgret.describe.loading import load_embedder, load_models
+
+        try:
+            embedder = load_embedder(settings, self._places)
+        except WeightsError as error:
+            notes.append(f"answered by words alone: {error}")
+            return None
+        if embedder.identity != wanted:
+            notes.append(
+                f"answered by words alone: the photos were embedded by {wanted.name}, the questions would be"
+                f" by {embedder.identity.name}; run `imgret index`"
+            )
+            return None
+        topics = None
+        if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
+            topics = load_models(settings, self._places, [Stage.TOPICS]).topics
+        self._asker = QueryEmbedder(embedder, topics)
+        return self._asker
+
+    def _missing(self) -> list[str]:
+        """One line when photos wait for captions."""
+        if Stage.CAPTION not in totals.waiting_stages(self._index):
+            return []
+        count = work.waiting(self._index).get(Stage.CAPTION, 0)
+        return [f"{count} photos have no caption yet: run `imgret models pull`, then `imgret index`"] * bool(
+            count
+        )
+
+
+def read_request(params: object) -> Request:
+    """The params of a request over the socket. UsageError naming what is wrong with them."""
+    try:
+        return msgspec.convert(params, Request)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"not a question: {error}") from None
+
+
+def _checked(request: Request) -> None:
+    from imgret.search.rank import RANKS
+
+    if request.rank not in RANKS:
+        raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
+    if request.format not in FORMATS:
+        raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
+    if not 1 <= request.k <= 100_000:
+        raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
+
+
+def _rendered(hit: Hit, how: str) -> bytes:
+    if how == "json":
+        from imgret.search import render
+
+        return render.line(hit) + b"\n"
+    return hit.path + (b"\0" if how == "null" else b"\n")

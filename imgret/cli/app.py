@@ -1,0 +1,80 @@
+"""The command line put together, and the one place where an error becomes two lines and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from imgret import __version__
+from imgret.cli import demo, folders, indexing, photos, query, render, status
+from imgret.cli.models import models_app
+from imgret.errors import EXIT_MEANING, ImgretError
+
+_EPILOG = (
+    "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_MEANING.items()) + "."
+)
+
+app = typer.Typer(
+    name="imgret",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    """Photo folders, searchable in plain words, from the terminal."""
+    if version:
+        render.out_line(f"imgret {__version__}")
+        raise typer.Exit
+
+
+for command in (
+    query.query,
+    indexing.index,
+    folders.add,
+    folders.remove,
+    photos.show,
+    photos.note,
+    status.status,
+    status.retry,
+    demo.demo,
+    status.doctor,
+    status.pause,
+    status.resume,
+    status.backup,
+    status.export,
+):
+    # `-word` in a question leaves a word out; it is no option.
+    unknown = {"ignore_unknown_options": True} if command is query.query else {}
+    app.command(epilog=_EPILOG, context_settings=unknown)(command)
+app.command("folders", epilog=_EPILOG)(folders.list_folders)
+app.add_typer(models_app, name="models")
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line. -> its exit code; nothing but an exit code leaves here."""
+    os.umask(0o077)
+    try:
+        app(arguments)
+    except SystemExit as stop:  # Typer's own end, with 2 for a wrong option and 130 for ctrl-C
+        code = int(stop.code or 0)
+    except ImgretError as error:
+        render.complain(error)
+        code = int(error.exit_code)
+    try:
+        render.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed once more at the end
+        return 128 + 13  # as if SIGPIPE had ended it
+    return code

@@ -1,0 +1,96 @@
+"""What `imgret doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from imgret.cli import render
+from imgret.cli.session import Session
+from imgret.errors import ImgretError
+
+
+def checks(here: Session) -> Iterator[tuple[bool, str]]:
+    """(is it sound, a sentence), one after the other."""
+    yield (
+        True,
+        f"configuration: {here.places.config}{'' if os.path.exists(here.places.config) else ' (none: defaults)'}",
+    )
+    yield from _index(here)
+    yield from _weights(here)
+    yield from _folders(here)
+    yield from _programs(here)
+
+
+def rebuild_derived(here: Session) -> None:
+    """Make `nearest` and `words` anew from the truth."""
+    from imgret.cli.progress import bar
+    from imgret.index import vectors, words
+    from imgret.index.connection import writer
+
+    with writer(here.places.index, wait=60.0), here.index() as index, bar("Rebuilding"):
+        words.rebuild(index)
+        vectors.rebuild(index)
+    render.say("the derived tables were made anew from the truth")
+
+
+def _index(here: Session) -> Iterator[tuple[bool, str]]:
+    path = here.places.index
+    if not os.path.exists(path):
+        yield True, f"index: none yet at {path}"
+        return
+    try:
+        with here.index() as index:
+            from imgret.index import words
+
+            problems = index.problems() + words.check(index)
+            size = os.path.getsize(path)
+    except ImgretError as error:
+        yield False, f"index: {error}. {error.hint}"
+        return
+    for problem in problems:
+        yield False, f"index: {problem}. `imgret doctor --rebuild` mends derived tables; keep a backup"
+    if not problems:
+        yield True, f"index: {path}, {size / 1e6:.1f} MB, sound"
+    loose = stat.S_IMODE(os.stat(path).st_mode) & 0o077
+    if loose:
+        yield False, f"index: others may read it; run `chmod 600 {path}`"
+
+
+def _weights(here: Session) -> Iterator[tuple[bool, str]]:
+    from imgret.describe import weights
+
+    for stage in weights.STAGES:
+        found = weights.locate(stage, here.settings, here.places)
+        if found.kind is weights.Kind.NONE:
+            yield True, f"{stage.value}: off"
+        elif found.present:
+            yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
+        else:
+            yield (
+                False,
+                f"{stage.value}: {found.problem or found.name + ' is missing'}. Run `imgret models pull`",
+            )
+
+
+def _folders(here: Session) -> Iterator[tuple[bool, str]]:
+    for folder in here.settings.folders:
+        path = os.path.expanduser(os.fsencode(folder))
+        good = os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
+        yield good, f"folder: {render.shown(path)}{'' if good else ' cannot be read'}"
+
+
+def _programs(here: Session) -> Iterator[tuple[bool, str]]:
+    from importlib.metadata import version
+
+    import apsw
+
+    from imgret.cli.link import daemon_state
+
+    yield (
+        True,
+        f"SQLite {apsw.sqlite_lib_version()}, sqlite-vec {version('sqlite-vec')}, torch {version('torch')}",
+    )
+    state = daemon_state(here)
+    yield True, f"daemon: {'running' if state else 'not running'}"

@@ -1,0 +1,89 @@
+"""`imgret demo`: the whole recipe on drawn pictures, with nothing from outside."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from importlib import resources
+from typing import Annotated
+
+import typer
+
+from imgret.answer import Answerer, Request
+from imgret.cli import render
+from imgret.cli.indexing import describe, look
+from imgret.cli.session import Session
+from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings, TopicsSettings
+from imgret.errors import UsageError
+from imgret.index.connection import writer
+
+QUESTIONS = ("a red circle", "two squares", "a yellow triangle on black")
+
+
+def demo(
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Leave the pictures and the index in this new folder."),
+    ] = None,
+) -> None:
+    """Draw pictures, describe them with the four tiny models that ship with imgret, and ask questions."""
+    from imgret.demo.draw import demo_folder
+
+    with ExitStack() as stack:
+        if keep is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imgret-demo-"))
+        else:
+            folder = os.path.abspath(os.path.expanduser(keep))
+            if os.path.lexists(folder):
+                raise UsageError(f"{keep} is there already", "Name a new folder.")
+            os.makedirs(folder, mode=0o700)
+        pictures = os.path.join(folder, "pictures")
+        os.mkdir(pictures, mode=0o700)
+        drawn = demo_folder(pictures)
+        render.say(f"drew {len(drawn)} pictures in {pictures}")
+        models = stack.enter_context(resources.as_file(resources.files("imgret.demo").joinpath("models")))
+        here = demo_session(folder, str(models))
+        with writer(here.places.index), here.index(create=True) as index:
+            look(here, index, [os.fsencode(pictures)])
+            describe(here, index)
+            answerer = Answerer(index, here.settings, here.places)
+            for question in QUESTIONS:
+                render.out_line(f'\nimgret query --json -k 3 "{question}"')
+                answered = answerer.answer(Request(text=question, k=3, format="json"))
+                render.say_all(answered.notes)
+                render.out(answered.output)
+    if keep is not None:
+        render.say(
+            f"ask more: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
+        )
+
+
+def demo_session(folder: str, models: str) -> Session:
+    """A configuration of its own below `folder`, with the tiny models; nothing of the user's is touched."""
+    settings = Settings(
+        device="cpu",
+        caption=CaptionSettings(weights=os.path.join(models, "caption")),
+        detect=DetectSettings(weights=os.path.join(models, "detect.pt")),
+        topics=TopicsSettings(weights=os.path.join(models, "topics")),
+        embed=EmbedSettings(weights=os.path.join(models, "embed")),
+    )
+    places = Places(
+        config=os.path.join(folder, "config.toml"),
+        index=os.path.join(folder, "index.db"),
+        state=os.path.join(folder, "state"),
+        models=os.path.join(folder, "models"),
+        socket=os.path.join(folder, "imgretd.sock"),
+    )
+    text = 'device = "cpu"\n' + "".join(
+        f'[{table}]\nweights = "{weights}"\n'
+        for table, weights in (
+            ("caption", settings.caption.weights),
+            ("detect", settings.detect.weights),
+            ("topics", settings.topics.weights),
+            ("embed", settings.embed.weights),
+        )
+    )
+    with open(places.config, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Session(settings, places)

@@ -1,0 +1,177 @@
+"""`imgret index`: look at folders and describe what is new, without any daemon."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from imgret.cli import render
+from imgret.cli.progress import Advance, bar
+from imgret.cli.session import Session, folders, session
+from imgret.errors import Exit, UsageError
+from imgret.index.connection import Index
+from imgret.photo import Stage
+from imgret.sync import Synced
+
+SHOWN_PROBLEMS = 20
+
+
+def index(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH...", help="Folders; none: the `folders` of the configuration."),
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0)] = 3600.0,
+) -> None:
+    """Describe the photos in folders: new and changed ones only; what is known costs nothing.
+
+    Exits with 1 when some photos could not be read or described; the rest is indexed all the same.
+    """
+    here = session()
+    wanted = folders(paths or here.settings.folders)
+    if not wanted:
+        raise UsageError("no folder to index", "Name one: imgret index ~/Pictures")
+    if _handed_over(here, wanted):
+        return
+    from imgret.index.connection import writer
+
+    with (
+        writer(
+            here.places.index, wait=wait, waiting=lambda who: render.say(f"waiting for {who}, which indexes")
+        ),
+        here.index(create=True) as index,
+    ):
+        problems = look(here, index, wanted)
+        failed = describe(here, index)
+        index.checkpoint()
+    if problems or failed:
+        raise typer.Exit(Exit.NO_HITS)
+
+
+def look(here: Session, index: Index, wanted: list[bytes]) -> int:
+    """Bring the paths up to date with the disk, and tell what was found. -> how many problems."""
+    from imgret.sync import add_root, sync
+
+    problems = 0
+    for path in wanted:
+        root, inside = add_root(index, path)
+        with bar(f"Looking at {render.shown(path)}") as advance:
+            found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
+        problems += _tell(path, found)
+    return problems
+
+
+def describe(here: Session, index: Index) -> int:
+    """Describe what is due with the models that are here. -> how many photos failed."""
+    from imgret.describe.loading import identities, load_models
+    from imgret.index import work
+    from imgret.ingest import Ingest, enabled_stages, prepare
+
+    work.recover(index)
+    able = identities(here.settings, here.places)
+    prepare(index, here.settings, able)
+    waiting = work.due(index, able.keys() | {Stage.DECODE}, int(time.time()))
+    _tell_missing(here, index)
+    if not waiting:
+        render.say("nothing to describe: everything is up to date")
+        return 0
+    with bar("Loading the models"):
+        models = load_models(here.settings, here.places, enabled_stages(here.settings))
+    began = time.monotonic()
+    try:
+        ingest = Ingest(index, here.settings, models)
+        with _stopping_gently(ingest), bar("Describing", total=waiting) as advance:
+            described = ingest.run(lambda progress: _advance(advance, progress, waiting))
+    finally:
+        models.close()
+    seconds = time.monotonic() - began
+    rate = described.done / seconds if seconds else 0.0
+    render.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
+    failures = work.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
+    for failure in failures[:SHOWN_PROBLEMS]:
+        render.say(f"{failure.error}")
+    if len(failures) > SHOWN_PROBLEMS:
+        render.say("... `imgret status` lists them all")
+    if described.interrupted:
+        left = work.due(index, models.stages(), int(time.time()))
+        render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
+        raise KeyboardInterrupt
+    return described.failed
+
+
+def _advance(advance: Advance, progress: object, total: int) -> None:
+    from imgret.describe.pipeline import Progress
+
+    assert isinstance(progress, Progress)
+    rate = progress.done / progress.seconds if progress.seconds else 0.0
+    note = f"{rate:.1f}/s  decode {progress.decoding}  model {progress.waiting + progress.describing}"
+    advance(progress.done, max(total, progress.done), f"{note}  save {progress.saving}")
+
+
+@contextmanager
+def _stopping_gently(ingest: object) -> Iterator[None]:
+    """The first ctrl-C or SIGTERM ends after the batch in flight, the second at once."""
+    from imgret.ingest import Ingest
+
+    assert isinstance(ingest, Ingest)
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        render.say("stopping after this batch; once more stops at once")
+        ingest.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(path: bytes, found: Synced) -> int:
+    if found.offline:
+        render.say(f"{render.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
+        return 1
+    figures = [
+        f"{count} {word}"
+        for count, word in (
+            (found.new, "new"),
+            (found.changed, "changed"),
+            (found.moved, "moved or copied"),
+            (found.gone, "gone"),
+            (found.unreadable, "unreadable"),
+        )
+        if count
+    ]
+    render.say(f"{render.shown(path)}: {found.seen} photos, {', '.join(figures) or 'nothing changed'}")
+    render.say_all(found.problems[:SHOWN_PROBLEMS])
+    if len(found.problems) > SHOWN_PROBLEMS:
+        render.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")
+    return len(found.problems)
+
+
+def _tell_missing(here: Session, index: Index) -> None:
+    """Say once in plain words what is missing; again only when it changes."""
+    from imgret.describe.loading import missing
+
+    sentences = missing(here.settings, here.places)
+    told = "\n".join(sentences.values())
+    if told and index.setting("told missing") != told:
+        render.say_all(sentences.values())
+        render.say(
+            "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
+        )
+    if (index.setting("told missing") or "") != told:
+        index.remember("told missing", told or None)
+
+
+def _handed_over(here: Session, wanted: list[bytes]) -> bool:
+    """Let the daemon do it, if one serves this index; follow it until it is done."""
+    from imgret.cli.link import daemon_index
+
+    return daemon_index(here, wanted)

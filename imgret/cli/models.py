@@ -1,0 +1,107 @@
+"""`imgret models`: which weights the configuration asks for, where they are, and whether they are those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+import typer
+
+from imgret.cli import render
+from imgret.cli.progress import Advance, bar
+from imgret.cli.session import session
+from imgret.errors import Exit, UsageError, WeightsError
+from imgret.photo import Stage
+from imgret.terminal.clean import clean
+
+models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, verify.")
+
+
+@models_app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """The stages, their weights, and whether they are on this disk."""
+    from imgret.describe import weights
+
+    here = session()
+    for stage in weights.STAGES:
+        found = weights.locate(stage, here.settings, here.places)
+        off = found.kind is weights.Kind.NONE
+        state = "off" if off else "here" if found.present else "missing"
+        if as_json:
+            told: dict[str, object] = {
+                "stage": stage.value,
+                "weights": found.name,
+                "kind": found.kind.value,
+                "state": state,
+            }
+            told |= {"revision": found.revision or None, "path": found.path or None}
+            render.out_line(msgspec.json.encode(told))
+        else:
+            where = (
+                (found.revision or "")[:19] if found.present else found.problem or "run `imgret models pull`"
+            )
+            render.out_line(
+                clean(f"{stage.value:<8} {state:<8} {found.name}  {'' if off else where}".rstrip())
+            )
+
+
+@models_app.command("pull")
+def pull(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="STAGE...", help="caption, detect, topics, embed; none: all."),
+    ] = None,
+) -> None:
+    """Download what is missing; goes on where it was interrupted. The only command that uses the network."""
+    from imgret.describe import pull as pulling
+    from imgret.describe import weights
+
+    here = session()
+    wanted = [_stage(name) for name in stages] if stages else list(weights.STAGES)
+    for stage in wanted:
+        found = weights.locate(stage, here.settings, here.places)
+        if found.kind not in (weights.Kind.HUB, weights.Kind.RELEASE):
+            render.say(f"{stage.value}: {found.name} needs no download")
+            continue
+        with bar(f"{stage.value}: {found.name}") as advance:
+            record = pulling.pull(found, here.places, _shown_by(advance))
+        render.say(f"{stage.value}: {found.name} at {record.revision[:19]}, {len(record.files)} files")
+    render.say("photos that waited for these weights are described by the next `imgret index`, or the daemon")
+
+
+@models_app.command("verify")
+def verify() -> None:
+    """Read every file of the weights and hold it to the record of its pull."""
+    from imgret.describe import weights
+
+    here = session()
+    sound = True
+    for stage in weights.STAGES:
+        found = weights.locate(stage, here.settings, here.places)
+        if found.kind is weights.Kind.NONE:
+            continue
+        try:
+            if not found.present:
+                raise WeightsError(found.problem or "missing", "Run `imgret models pull`.")
+            weights.checked(found, here.places, full=True)
+        except WeightsError as error:
+            sound = False
+            render.out_line(clean(f"WRONG {stage.value}: {error}. {error.hint}"))
+        else:
+            render.out_line(clean(f"ok    {stage.value}: {found.name} {(found.revision or '')[:19]}"))
+    if not sound:
+        raise typer.Exit(Exit.INDEX)
+
+
+def _stage(name: str) -> Stage:
+    try:
+        return Stage(name)
+    except ValueError:
+        raise UsageError(f"{name} is no stage", "caption, detect, topics or embed") from None
+
+
+def _shown_by(advance: Advance) -> Callable[[str, int, int], None]:
+    return lambda name, done, total: advance(done, total, name)

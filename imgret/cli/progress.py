@@ -1,0 +1,54 @@
+"""Progress on stderr: a live bar on a terminal, nothing in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Tell the bar how far it is; `note` is a few words beside it."""
+
+    def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Set the bar; a `total` of None leaves it as it was."""
+        ...
+
+
+@contextmanager
+def bar(title: str, total: int | None = None) -> Iterator[Advance]:
+    """A progress bar while the block runs. rich is imported only where it is seen."""
+    if not sys.stderr.isatty():
+        yield _unseen
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total, note="")
+
+        def advance(done: int, total: int | None = None, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield advance
+
+
+def _unseen(done: int, total: int | None = None, note: str = "") -> None:
+    """Where nobody looks, nothing is drawn."""
+    del done, total, note

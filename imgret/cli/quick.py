@@ -1,0 +1,108 @@
+"""`imgret query` against a warm daemon, before anything is imported that costs a millisecond.
+
+Only the plainest flags are read here; anything else, and the absence of a daemon, is left to the full
+command line, which asks the same question in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from imgret.link.client import NoDaemon, ask_bytes
+from imgret.link.messages import Refused
+
+_SWITCHES = {"--json": ("format", "json"), "-0": ("format", "null"), "--print0": ("format", "null")}
+_VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
+
+
+def answered(arguments: list[str]) -> int | None:
+    """Print the daemon's answer and give the exit code; None: leave it to the full command line."""
+    params = _params(arguments)
+    if params is None or (params["format"] == "plain" and sys.stdout.isatty()):
+        return None
+    return asked(params)
+
+
+def asked(params: dict[str, object]) -> int | None:
+    """Ask the daemon; None when there is none, or when it does not serve our index."""
+    from imgret.errors import DaemonError
+
+    path = _socket()
+    if not os.path.exists(path):
+        return None
+    try:
+        result, output = ask_bytes(path, "query", {**params, "index": _index()})
+    except NoDaemon:
+        return None
+    except Refused as error:
+        if error.code == "other_index":
+            return None
+        print(f"imgret: {_clean(str(error))}", file=sys.stderr)
+        if error.hint:
+            print(_clean(error.hint), file=sys.stderr)
+        return int(error.exit_code)
+    except DaemonError as error:
+        print(f"imgret: {_clean(str(error))}; asking without it", file=sys.stderr)
+        return None
+    for note in result["notes"]:
+        print(_clean(note), file=sys.stderr)
+    try:
+        sys.stdout.buffer.write(output)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
+    return int(result["exit"])
+
+
+def _params(arguments: list[str]) -> dict[str, object] | None:
+    params: dict[str, object] = {"text": "", "format": "plain"}
+    words: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _SWITCHES:
+            key, value = _SWITCHES[argument]
+            params[key] = value
+        elif argument in _VALUES:
+            given = next(rest, "")
+            if argument in ("-k", "--limit") and not (given.isdecimal() and given.isascii()):
+                return None
+            params[_VALUES[argument]] = int(given) if _VALUES[argument] == "k" else given
+        elif argument == "--":
+            words += rest
+        elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
+            return None  # an option of the full command line; a later -word is part of the question
+        else:
+            words.append(argument)
+    if not words:
+        return None
+    params["text"] = " ".join(words)
+    return params
+
+
+def _socket() -> str:
+    given = os.environ.get("IMGRET_SOCKET")
+    if given:
+        return given
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return os.path.join(
+        runtime if os.path.isabs(runtime) else _xdg("XDG_STATE_HOME", ".local/state"), "imgretd.sock"
+    )
+
+
+def _index() -> str:
+    given = os.environ.get("IMGRET_INDEX")
+    return os.path.abspath(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
+
+
+def _xdg(variable: str, fallback: str) -> str:
+    """As `imgret.config.places` has it; a test holds the two together."""
+    given = os.environ.get(variable, "")
+    home = os.environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(given if os.path.isabs(given) else os.path.join(home, fallback), "imgret")
+
+
+def _clean(text: str) -> str:
+    from imgret.terminal.clean import clean
+
+    return clean(text)

@@ -1,0 +1,66 @@
+"""The one owner of stdout and of the narration on stderr.
+
+stdout is data: bytes as they are, one record a line or NUL-terminated. stderr is narration: cleaned
+sentences, with colours only on a terminal and never with NO_COLOR. A reader that goes away (`| head`)
+ends the program quietly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+from imgret.errors import ImgretError
+from imgret.terminal.clean import clean
+
+
+def out(data: bytes) -> None:
+    """Write bytes to stdout, as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+
+
+def out_line(line: str | bytes) -> None:
+    """One line of data. Text is encoded as file names are, so that a path survives byte for byte."""
+    out((os.fsencode(line) if isinstance(line, str) else line) + b"\n")
+
+
+def out_path(path: bytes, *, nul: bool = False) -> None:
+    """A path for another program: the original bytes, except that a terminal gets them cleaned."""
+    if not nul and sys.stdout.isatty():
+        path = clean(path).encode("utf-8", "replace")
+    out(path + (b"\0" if nul else b"\n"))
+
+
+def flush() -> None:
+    """Hand everything to the reader."""
+    sys.stdout.flush()
+
+
+def say(sentence: str) -> None:
+    """One line of narration."""
+    print(clean(sentence), file=sys.stderr)
+
+
+def say_all(sentences: Iterable[str]) -> None:
+    """Several lines of narration."""
+    for sentence in sentences:
+        say(sentence)
+
+
+def complain(error: ImgretError, program: str = "imgret") -> None:
+    """What happened, and what to do."""
+    lit = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    name = f"\x1b[1;31m{program}:\x1b[0m" if lit else f"{program}:"
+    print(f"{name} {clean(str(error))}", file=sys.stderr)
+    if error.hint:
+        print(clean(error.hint), file=sys.stderr)
+
+
+def shown(path: bytes) -> str:
+    """A path in a sentence: cleaned, and with the home folder as `~`."""
+    home = os.fsencode(os.path.expanduser("~"))
+    if path == home or path.startswith(home + b"/"):
+        path = b"~" + path[len(home) :]
+    return clean(path)

@@ -1,0 +1,49 @@
+"""What every command begins with: the settings, the places, and the paths of the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imgret.config import Places, Settings, load, places
+from imgret.errors import UsageError
+from imgret.index.connection import Index
+
+
+@dataclass(frozen=True)
+class Session:
+    """The configuration of this run."""
+
+    settings: Settings
+    places: Places
+
+    def index(self, *, create: bool = False) -> Index:
+        """The index, opened; without `create` a missing one is an error that says what to do."""
+        return Index(self.places.index, create=create)
+
+
+def session() -> Session:
+    """Read the configuration once."""
+    where = places()
+    return Session(load(where.config), where)
+
+
+def absolute(path: str) -> bytes:
+    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed."""
+    raw = os.path.abspath(os.path.expanduser(os.fsencode(path)))
+    folder, name = os.path.split(raw)
+    return os.path.join(os.path.realpath(folder), name) if name else raw
+
+
+def folders(paths: Iterable[str]) -> list[bytes]:
+    """The folders that were named, resolved. UsageError for one that is not there or not a folder."""
+    found = []
+    for path in paths:
+        raw = os.path.realpath(os.path.expanduser(os.fsencode(path)))
+        if not os.path.exists(raw):
+            raise UsageError(f"{path} is not there", "Name a folder that exists.")
+        if not os.path.isdir(raw):
+            raise UsageError(f"{path} is a file", "Name the folder that holds it.")
+        found.append(raw)
+    return found

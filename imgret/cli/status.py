@@ -1,0 +1,184 @@
+"""`imgret status`, `retry`, `doctor`, `backup` and `export`: the index as a whole."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from imgret.cli import render
+from imgret.cli.session import Session, session
+from imgret.errors import Exit, IndexProblem, UsageError
+from imgret.terminal.clean import clean
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch the daemon work.")] = False,
+) -> None:
+    """How many photos there are, how far along they are, and what failed."""
+    here = session()
+    if follow:
+        from imgret.cli.link import follow_daemon
+
+        follow_daemon(here)
+        return
+    told = status_fields(here)
+    if as_json:
+        render.out_line(msgspec.json.encode(told))
+        return
+    for line in status_text(told):
+        render.out_line(line)
+
+
+def status_fields(here: Session) -> dict[str, Any]:
+    """The JSON of `imgret status`."""
+    from imgret.cli.link import daemon_state
+    from imgret.index import roots, work
+    from imgret.index.totals import photos_under, totals, waiting_stages
+    from imgret.search.render import path as path_fields
+
+    told: dict[str, Any] = {"v": 1, "index": here.places.index}
+    if not os.path.exists(here.places.index):
+        empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
+        return told | empty | {"waiting": {}, "daemon": daemon_state(here), "folders": [], "failures": []}
+    with here.index() as index:
+        aside = waiting_stages(index)
+        figures = msgspec.structs.asdict(totals(index, aside))
+        told |= figures
+        waits = work.waiting(index)
+        told["waiting"] = {stage.value: waits[stage] for stage in sorted(aside) if stage in waits}
+        told["daemon"] = daemon_state(here)
+        told["folders"] = [
+            {
+                **path_fields(root.path),
+                "photos": photos_under(index, root.id),
+                "watched": root.watched,
+                "online": root.online,
+                "reason": root.reason,
+                "scanned_at": root.scanned_at,
+            }
+            for root in roots.roots(index)
+        ]
+        told["failures"] = [
+            {
+                **path_fields(failure.path),
+                "stage": failure.stage,
+                "reason": failure.error,
+                "attempts": failure.attempts,
+                "again_at": None if failure.set_aside else failure.not_before,
+            }
+            for failure in work.failures(index, 100)
+        ]
+    return told
+
+
+def status_text(told: dict[str, Any]) -> list[str]:
+    """The same for a person: cleaned lines."""
+    lines = [
+        f"{told['photos']} photos: {told['described']} described, {told['pending']} pending,"
+        f" {told['failed']} failed, {told['offline']} offline"
+    ]
+    for stage, count in told["waiting"].items():
+        lines.append(f"{count} wait for {stage}: its weights are missing, run `imgret models pull`")
+    for folder in told["folders"]:
+        words = ["watched"] if folder["watched"] else []
+        words += [] if folder["online"] else [f"offline: {folder['reason']}"]
+        lines.append(f"  {folder['path']}  {folder['photos']} photos  {', '.join(words)}".rstrip())
+    if not told["folders"]:
+        lines.append("no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched")
+    for failure in told["failures"]:
+        aside = (
+            "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
+        )
+        lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    lines.append(f"daemon: {told['daemon'] or 'not running'}")
+    return [clean(line) for line in lines]
+
+
+def retry(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="None: all that failed.")
+    ] = None,
+) -> None:
+    """Try failed photos again now, those that were set aside too."""
+    from imgret.cli.link import told_daemon
+    from imgret.cli.session import absolute
+    from imgret.index import photos, work
+
+    here = session()
+    with here.index() as index:
+        if files:
+            found = [photos.find(index, absolute(file)) for file in files]
+            count = work.retry(index, [photo.content for photo in found if photo and photo.content])
+        else:
+            count = work.retry(index)
+    waked = told_daemon(here, "retry", {})
+    render.say(f"{count} to be tried again" + ("" if waked or not count else ": run `imgret index`"))
+
+
+def doctor(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make every derived table anew from the truth.")
+    ] = False,
+) -> None:
+    """Look at the index, the weights and the programs around them, and say what is wrong and what to do."""
+    from imgret.cli.checks import checks, rebuild_derived
+
+    here = session()
+    if rebuild:
+        rebuild_derived(here)
+    sound = True
+    for good, sentence in checks(here):
+        sound &= good
+        render.out_line(clean(("ok    " if good else "WRONG ") + sentence))
+    if not sound:
+        raise typer.Exit(Exit.INDEX)
+
+
+def backup(
+    to: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")],
+) -> None:
+    """Copy the index, notes and all, to another file while everything goes on."""
+    from imgret.index.migrate import backup as copy
+
+    here = session()
+    target = os.path.abspath(os.path.expanduser(to))
+    if os.path.lexists(target):
+        raise UsageError(f"{to} is there already", "Name a new file.")
+    with here.index() as index:
+        try:
+            copy(index.db, target)
+        except OSError as error:
+            raise IndexProblem(f"{to} cannot be written: {error.strerror}") from None
+    render.say(f"the index was copied to {to}")
+
+
+def export() -> None:
+    """Every photo as one JSON object a line, as `imgret show --json` has it."""
+    from imgret.cli.photos import state_line
+    from imgret.index import photos
+    from imgret.state import photo_state
+
+    here = session()
+    with here.index() as index:
+        for path in photos.every_path(index):
+            render.out_line(state_line(photo_state(index, here.settings, path)))
+
+
+def pause() -> None:
+    """Let the daemon rest until `imgret resume`."""
+    from imgret.cli.link import command_daemon
+
+    command_daemon(session(), "pause")
+    render.say("the daemon pauses; questions are answered all the same")
+
+
+def resume() -> None:
+    """Let the daemon go on."""
+    from imgret.cli.link import command_daemon
+
+    command_daemon(session(), "resume")
+    render.say("the daemon goes on")

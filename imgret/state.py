@@ -1,0 +1,119 @@
+"""What is known of one photo, and why it is not found when it is not; and the state of the whole."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from imgret.config import Settings
+from imgret.describe import passage
+from imgret.exclude import Exclude
+from imgret.index import photos, results, roots, totals, work
+from imgret.index.connection import Index
+from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
+
+DESCRIBED, PENDING, FAILED, EXCLUDED, OFFLINE, UNKNOWN = (
+    "described",
+    "pending",
+    "failed",
+    "excluded",
+    "offline",
+    "unknown",
+)
+
+
+class PhotoState(Struct, frozen=True):
+    """Everything known about a path."""
+
+    path: bytes
+    state: str  # described, pending, failed, excluded, offline or unknown
+    reason: str | None  # why it is not described, and what to do
+    photo: Photo | None = None
+    facts: Facts | None = None
+    description: Description = Description()
+    objects: dict[str, int] = {}
+    models: dict[Stage, ModelIdentity] = {}
+    waiting: tuple[Stage, ...] = ()  # stages whose weights are missing
+    other_paths: tuple[bytes, ...] = ()
+
+
+def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoState:
+    """The state of the file at an absolute path; works without an index and without the file too."""
+    photo = photos.find(index, path) if index is not None else None
+    if index is None or photo is None or photo.gone_at is not None:
+        return _not_in_index(index, settings, path, photo)
+    if photo.content is None:
+        return PhotoState(path, FAILED, _unread(index, path), photo)
+    content = photo.content
+    known = results.description(index, content)
+    todo = work.of(index, content)
+    waiting = tuple(sorted(stage for stage in todo if stage in totals.waiting_stages(index)))
+    state, reason = DESCRIBED, None
+    errors = {stage: row for stage, row in todo.items() if row[2]}
+    if not photo.online:
+        state, reason = OFFLINE, _offline(index, path)
+    elif errors:
+        attempts, not_before, error = next(iter(errors.values()))
+        state, reason = FAILED, f"{error} ({_again(attempts, not_before)})"
+    elif set(todo) - set(waiting):
+        state = PENDING
+        reason = "waiting for " + ", ".join(sorted(set(todo) - set(waiting)))
+    elif waiting:
+        reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
+    others = tuple(p.path for p in photos.paths(index, content) if p.path != path)
+    return PhotoState(
+        path,
+        state,
+        reason,
+        photo,
+        photos.facts(index, content),
+        known,
+        passage.counts(known.detections or ()),
+        results.identities(index, content),
+        waiting,
+        others,
+    )
+
+
+def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: Photo | None) -> PhotoState:
+    if photo is not None and photo.gone_at is not None:
+        when = datetime.fromtimestamp(photo.gone_at, UTC).strftime("%Y-%m-%d")
+        return PhotoState(path, UNKNOWN, f"it was gone on {when}; it is forgotten after 30 days", photo)
+    if not os.path.lexists(path):
+        return PhotoState(path, UNKNOWN, "there is no such file")
+    if os.path.islink(path):
+        return PhotoState(path, EXCLUDED, "a symbolic link: what it points to is indexed where it lies")
+    if not os.path.isfile(path):
+        return PhotoState(path, EXCLUDED, "it is not a regular file")
+    enclosing = roots.enclosing(index, os.path.dirname(path)) if index is not None else None
+    rules = Exclude(settings.exclude, hidden=settings.hidden)
+    inside = roots.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
+    why = rules.explain(inside or b"")
+    if why:
+        return PhotoState(path, EXCLUDED, why)
+    if enclosing is None:
+        return PhotoState(path, UNKNOWN, "its folder is not known: run `imgret index` or `imgret add` on it")
+    return PhotoState(path, PENDING, "it is new: run `imgret index`, or wait for the daemon")
+
+
+def _unread(index: Index, path: bytes) -> str:
+    for failure in work.failures(index):
+        if failure.path == path:
+            return f"{failure.error} ({_again(failure.attempts, failure.not_before)})"
+    return "it could not be read yet"
+
+
+def _offline(index: Index, path: bytes) -> str:
+    place = roots.root_of(index, path)
+    return f"its disk is away: {place[0].reason}" if place and place[0].reason else "its disk is away"
+
+
+def _again(attempts: int, not_before: int) -> str:
+    if attempts >= photos.MAX_ATTEMPTS:
+        return f"set aside after {attempts} tries; `imgret retry` tries again"
+    seconds = not_before - int(time.time())
+    when = "next time" if seconds <= 0 else f"in {seconds // 60 + 1} min"
+    return f"try {attempts} of {photos.MAX_ATTEMPTS}, again {when}"

@@ -1,0 +1,230 @@
+"""Bring the index's paths up to date with a folder on disk, and queue what there is to describe.
+
+The scan says what is suspicious; here the hash decides. Additions come before deletions, so that a
+moved photo is met before it is missed; deletions are tombstones; and a root that is away is marked
+offline, which deletes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from imgret.config import Settings
+from imgret.describe.fingerprint import content_hash
+from imgret.errors import PhotoError
+from imgret.exclude import Exclude
+from imgret.index import photos, results, roots, work
+from imgret.index.connection import Index
+from imgret.index.roots import Root
+from imgret.ingest import enabled_stages
+from imgret.mounts import root_health, root_identity
+from imgret.photo import Fingerprint, Stage
+from imgret.scan import Change, FolderScan, RootOffline, scan
+
+HASHERS = 4  # threads: hashing waits for the disk
+COMMIT = 256  # files a transaction
+
+
+class Synced(Struct):
+    """What a pass found, in files."""
+
+    seen: int = 0
+    new: int = 0  # contents that the index did not know
+    moved: int = 0  # new paths of known contents: moves, renames, copies, and files that came back
+    changed: int = 0  # other bytes at a known path
+    gone: int = 0
+    unreadable: int = 0
+    racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
+    problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
+    offline: str | None = None  # why the root is away
+
+
+class _Found(Struct, frozen=True):
+    folder: bytes
+    name: bytes
+    change: Change
+    fingerprint: Fingerprint
+
+
+def add_root(index: Index, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
+    """The root that is or holds the folder `path`, made if need be, and the folder relative to it."""
+    enclosing = roots.enclosing(index, path)
+    if enclosing is not None and (enclosing[1] == b"" or watched is None):
+        root, inside = enclosing
+        if watched is not None:
+            root = roots.add(index, root.path, watched=watched)
+        return root, inside
+    return roots.add(index, path, watched=watched), b""
+
+
+def sync(
+    index: Index,
+    settings: Settings,
+    root: Root,
+    *,
+    folders: Collection[bytes] = (b"",),
+    recursive: bool = True,
+    on_progress: Callable[[int], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Synced:
+    """Look at `folders` of a root (relative to it) and make the index true.
+
+    `on_progress` is told how many files were seen. When `stopped`, what was found is kept and nothing
+    is deleted.
+    """
+    outcome = Synced()
+    known_photos = next(iter(photos.known_folders(index, root.id)), None) is not None
+    health = root_health(root.path, root.filesystem, knows_photos=known_photos)
+    if health is not None:
+        return _offline(index, root, outcome, health)
+    roots.mark_online(index, root.id, root_identity(root.path))
+    gone: list[tuple[bytes, list[bytes]]] = []
+    try:
+        _take_in(
+            index,
+            settings,
+            root,
+            _found(index, settings, root, folders, recursive, gone, outcome, on_progress),
+            outcome,
+            stopped,
+        )
+        if stopped():
+            return outcome
+        again = root_health(root.path, root.filesystem, knows_photos=known_photos)
+        if gone and again is not None:
+            return _offline(index, root, outcome, again)
+    except RootOffline as error:
+        return _offline(index, root, outcome, str(error))
+    now = int(time.time())
+    with index.writing():
+        for folder, names in gone:
+            outcome.gone += _bury(index, root, folder, names, now)
+        if recursive and b"" in folders:
+            roots.mark_scanned(index, root.id, now)
+    return outcome
+
+
+def _found(
+    index: Index,
+    settings: Settings,
+    root: Root,
+    folders: Collection[bytes],
+    recursive: bool,  # noqa: FBT001
+    gone: list[tuple[bytes, list[bytes]]],
+    outcome: Synced,
+    on_progress: Callable[[int], None],
+) -> Iterator[_Found]:
+    """The files to be read; those that are gone are put aside in `gone`."""
+    rules = Exclude(settings.exclude, hidden=settings.hidden)
+    met: set[tuple[bytes, bytes]] = set()
+    known_folders = {folder for each in folders for folder in photos.known_folders(index, root.id, each)}
+    scans: Iterable[FolderScan] = scan(
+        root.path,
+        lambda folder: photos.known(index, root.id, folder),
+        rules,
+        folders=folders,
+        recursive=recursive,
+        known_folders=known_folders if recursive else (),
+    )
+    for each in scans:
+        outcome.seen += each.pictures
+        on_progress(outcome.seen)
+        if each.problem:
+            outcome.problems.append(each.problem)
+        lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
+        if lost:
+            gone.append((each.folder, lost))
+        for finding in each.findings:
+            if finding.fingerprint is not None:
+                met.add((each.folder, finding.name))
+                if finding.change is Change.RACY:
+                    outcome.racy.add(each.folder)
+                yield _Found(each.folder, finding.name, finding.change, finding.fingerprint)
+    for folder, name in photos.due_unreadable(index, root.id, int(time.time())):
+        if (folder, name) not in met:
+            try:
+                status = os.lstat(roots.join(root.path, folder, name))
+            except OSError:
+                continue
+            stamp = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            yield _Found(folder, name, Change.SUSPECT, stamp)
+
+
+def _take_in(
+    index: Index,
+    settings: Settings,
+    root: Root,
+    found: Iterator[_Found],
+    outcome: Synced,
+    stopped: Callable[[], bool],
+) -> None:
+    """Hash what was found, a transaction's worth at a time, ahead of the saving."""
+
+    def read(each: _Found) -> bytes | PhotoError:
+        try:
+            return content_hash(roots.join(root.path, each.folder, each.name))
+        except PhotoError as error:
+            return error
+
+    stages = enabled_stages(settings)
+    with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
+        while not stopped() and (some := list(islice(found, COMMIT))):
+            hashes = list(hashers.map(read, some))
+            with index.writing():
+                for each, read_as in zip(some, hashes, strict=True):
+                    if isinstance(read_as, PhotoError):
+                        _keep_unreadable(index, root, each, read_as, outcome)
+                    else:
+                        _keep(index, root, each, read_as, stages, outcome)
+
+
+def _keep(
+    index: Index, root: Root, each: _Found, hash_: bytes, stages: Collection[Stage], outcome: Synced
+) -> None:
+    # A file so young that a later write may leave the same fingerprint gets one that no file has: the
+    # next look finds it suspicious and asks the hash again.
+    fingerprint = replace(each.fingerprint, inode=-1) if each.change is Change.RACY else each.fingerprint
+    before = photos.content_at(index, root.id, each.folder, each.name)
+    content, new = photos.save(index, root.id, each.folder, each.name, fingerprint, hash_, int(time.time()))
+    if content == before:
+        return
+    if new:
+        work.queue(index, content, stages)
+    results.refresh_words(index, content)
+    if before is not None:
+        outcome.changed += 1
+        results.refresh_words(index, before)
+    elif new:
+        outcome.new += 1
+    else:
+        outcome.moved += 1
+
+
+def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
+    outcome.unreadable += 1
+    outcome.problems.append(f"{error}. {error.hint}".strip())
+    photos.save_unreadable(
+        index, root.id, each.folder, each.name, each.fingerprint, str(error), int(time.time())
+    )
+
+
+def _bury(index: Index, root: Root, folder: bytes, names: list[bytes], now: int) -> int:
+    contents = {photos.content_at(index, root.id, folder, name) for name in names}
+    buried = photos.bury(index, root.id, folder, names, now)
+    for content in contents - {None}:
+        assert content is not None
+        results.refresh_words(index, content)  # its names are fewer now
+    return buried
+
+
+def _offline(index: Index, root: Root, outcome: Synced, reason: str) -> Synced:
+    roots.mark_offline(index, root.id, reason)
+    outcome.offline = reason
+    return outcome
