@@ -1,0 +1,230 @@
+"""The files in which data sets are published -> `Dataset`. Pure functions of paths.
+
+- Flickr8k's `Flickr8k.token.txt` and Flickr30k's `results_20130124.token`: `name.jpg#0<TAB>caption`,
+  with splits in lists of names such as `Flickr_8k.testImages.txt`;
+- Kaggle's `captions.txt`: `image,caption`, quoted as CSV is;
+- Karpathy's `dataset_*.json`, which carries its splits;
+- COCO's `captions_*.json`;
+- our own JSON lines: `{"path": ..., "queries": [...]}`.
+
+What has lines is read line by line; of a JSON document each element is read by itself. So a bad one costs
+no other, and is reported with its place.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from itertools import chain
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from imgret.errors import UsageError
+from imgret.evaluate.dataset import Dataset, Entry, Problem, Trouble, assemble
+from imgret.evaluate.text import Line, document, lines
+
+ALL = "all"  # the split that is everything
+SPLIT_LIST = "Flickr_8k.{}Images.txt"  # a split's photos, in a file beside the captions
+KNOWN = "Known are Flickr's .token files, Kaggle's captions.txt, Karpathy's and COCO's JSON, and .jsonl."
+
+Found = Iterator[Entry | Problem]
+Row = TypeVar("Row", bound=Struct)
+
+
+class _Own(Struct):
+    path: str
+    queries: list[str]
+
+
+class _Sentence(Struct):
+    raw: str
+
+
+class _Pictured(Struct):
+    filename: str
+    sentences: list[_Sentence]
+    split: str = ""
+    filepath: str = ""
+
+
+class _Image(Struct):
+    id: int | str
+    file_name: str
+
+
+class _Annotation(Struct):
+    id: int | str
+    image_id: int | str
+    caption: str
+
+
+class _Document(Struct):
+    images: list[Raw]
+    annotations: list[Raw] | None = None
+
+
+def read(captions: str, images: str, *, name: str = "", split: str | None = None) -> Dataset:
+    """The data set in the file `captions`, whose photos lie in the folder `images`.
+
+    `split` is the name of a split, the path of a list of photos, or `all`; by default the test split
+    where there is one, else everything. Raises UsageError for a file that cannot be read, is of no known
+    format, or has no such split.
+    """
+    name = name or os.path.basename(captions)
+    suffix = os.path.splitext(captions)[1].lower()
+    if suffix == ".json":
+        data, odd = document(captions)
+        try:
+            whole = msgspec.json.decode(data, type=_Document)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise UsageError(f"{captions} is not a data set: {error}", KNOWN) from None
+        if whole.annotations is None:
+            found = _karpathy(captions, whole, images, split)
+            return assemble(name, images, chain(odd, found))
+        found = chain(odd, _coco(captions, whole))
+    elif suffix in (".jsonl", ".ndjson"):
+        found = _own(captions)
+    else:
+        found = _delimited(captions)
+    only, listed = _listed(captions, split)
+    return assemble(name, images, chain(listed, found), only)
+
+
+def _delimited(path: str) -> Found:
+    """Kaggle's file by its header, Flickr's by its first row. Raises UsageError for anything else."""
+    rows = lines(path)
+    odd: list[Problem] = []
+    for first in rows:
+        if isinstance(first, Line):
+            break
+        odd.append(first)
+    else:
+        raise UsageError(f"{path} is empty", KNOWN)
+    yield from odd
+    if first.text.lower().replace(" ", "") == "image,caption":
+        yield from _csv(rows)
+    elif "\t" in first.text and "#" in first.text:
+        yield from _token(chain([first], rows))
+    else:
+        raise UsageError(f"{first.where}: the captions are of no known format", KNOWN)
+
+
+def _token(rows: Iterator[Line | Problem]) -> Found:
+    """`name.jpg#0<TAB>caption`"""
+    for line in rows:
+        if isinstance(line, Problem):
+            yield line
+            continue
+        identity, tab, caption = line.text.partition("\t")
+        photo, _, number = identity.strip().rpartition("#")
+        if tab and photo and number.isdecimal():
+            yield Entry(photo, (caption,), line.where, identity.strip())
+        else:
+            yield _malformed(line, "not of the form name.jpg#0<TAB>caption")
+
+
+def _csv(rows: Iterator[Line | Problem]) -> Found:
+    """`image,caption`. Each line is read by itself: one unclosed quote must not swallow the rest."""
+    for line in rows:
+        if isinstance(line, Problem):
+            yield line
+            continue
+        try:
+            fields = next(csv.reader([line.text], strict=True))
+        except csv.Error as error:
+            yield _malformed(line, str(error))
+            continue
+        if len(fields) == 2:
+            yield Entry(fields[0].strip(), (fields[1],), line.where)
+        else:
+            yield _malformed(line, f"{len(fields)} fields instead of 2")
+
+
+def _own(path: str) -> Found:
+    for line in lines(path):
+        if isinstance(line, Problem):
+            yield line
+            continue
+        try:
+            row = msgspec.json.decode(line.text, type=_Own)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            yield _malformed(line, str(error))
+        else:
+            yield Entry(row.path, tuple(row.queries), line.where, row.path)
+
+
+def _karpathy(path: str, whole: _Document, images: str, split: str | None) -> Found:
+    wanted = "test" if split is None else split
+    splits: set[str] = set()
+    for row in _rows(path, "images", whole.images, _Pictured):
+        if isinstance(row, Problem):
+            yield row
+            continue
+        where, pictured = row
+        splits.add(pictured.split)
+        if wanted == ALL or pictured.split == wanted:
+            folder = pictured.filepath  # COCO's photos lie in two folders; often one alone is at hand
+            inside = os.path.isdir(os.path.join(images, folder))
+            photo = os.path.join(folder, pictured.filename) if inside else pictured.filename
+            yield Entry(photo, tuple(sentence.raw for sentence in pictured.sentences), where, photo)
+    if wanted != ALL and wanted not in splits:
+        has = ", ".join(sorted(splits - {""})) or "none"
+        raise UsageError(f"{path} has no split {wanted}", f"It has {has}; `{ALL}` takes everything.")
+
+
+def _coco(path: str, whole: _Document) -> Found:
+    names: dict[int | str, str] = {}
+    for image in _rows(path, "images", whole.images, _Image):
+        if isinstance(image, Problem):
+            yield image
+            continue
+        where, one = image
+        names.setdefault(one.id, one.file_name)
+        yield Entry(one.file_name, (), where, f"image {one.id}")
+    for annotation in _rows(path, "annotations", whole.annotations or [], _Annotation):
+        if isinstance(annotation, Problem):
+            yield annotation
+            continue
+        where, said = annotation
+        if said.image_id in names:
+            yield Entry(names[said.image_id], (said.caption,), where, f"annotation {said.id}")
+        else:
+            yield Problem(Trouble.MALFORMED, where, f"image {said.image_id} is not in the file", 1)
+
+
+def _rows(path: str, part: str, rows: list[Raw], kind: type[Row]) -> Iterator[tuple[str, Row] | Problem]:
+    for number, raw in enumerate(rows):
+        where = f"{os.path.basename(path)}: {part}[{number}]"
+        try:
+            yield where, msgspec.json.decode(raw, type=kind)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            yield Problem(Trouble.MALFORMED, where, str(error), 1)
+
+
+def _listed(captions: str, split: str | None) -> tuple[frozenset[str] | None, list[Entry | Problem]]:
+    """The photos of a split that is a list of names, one a line; None: everything."""
+    if split == ALL:
+        return None, []
+    beside = os.path.join(os.path.dirname(captions), SPLIT_LIST.format(split or "test"))
+    if os.path.isfile(beside):
+        path = beside
+    elif split is None:
+        return None, []
+    elif os.path.isfile(split):
+        path = split
+    else:
+        raise UsageError(f"there is no split {split}", f"Neither {split} nor {beside} is a file.")
+    found = [
+        line
+        if isinstance(line, Problem)
+        else Entry(line.text.strip(), (), line.where, f"{line.text.strip()} in the list")
+        for line in lines(path)
+    ]
+    return frozenset(entry.photo for entry in found if isinstance(entry, Entry)), found
+
+
+def _malformed(line: Line, what: str) -> Problem:
+    return Problem(Trouble.MALFORMED, line.where, what, 1)
