@@ -1,0 +1,179 @@
+"""What a folder stands on: its file system, and whether that is still the one we know.
+
+A disk that was unplugged leaves an empty mount point behind, and reading that as "every photo was
+deleted" is the mistake that this module exists to prevent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from msgspec import Struct
+
+_MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
+_BY_UUID = "/dev/disk/by-uuid"
+
+# Others may change files there without the kernel telling us: no events, look by a timer.
+_NETWORK = frozenset(
+    [
+        "9p",
+        "afs",
+        "acfs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "glusterfs",
+        "gfs2",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+        "vboxsf",
+        "vmhgfs",
+        "prl_fs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.davfs2",
+        "fuse.glusterfs",
+        "fuse.ceph",
+        "fuse.s3fs",
+        "fuse.gvfsd-fuse",
+        "fuse.vmhgfs-fuse",
+        "fuse.smbnetfs",
+        "fuse.curlftpfs",
+    ]
+)
+# Their f_fsid (statfs(2)) is made of the volume's UUID; the others' is a device number or random.
+_LASTING_FSID = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+
+
+class Mount(Struct, frozen=True):
+    """One line of the mount table."""
+
+    device: str  # "major:minor"
+    inside: bytes  # the folder of the file system that is mounted here
+    point: bytes  # where it is mounted
+    kind: str  # nfs4, ext4, fuse.sshfs, ...
+    source: bytes  # device, server:/export, ...
+
+
+class RootHealth(Struct, frozen=True):
+    """Whether what is missing below a watched folder may be believed to be deleted."""
+
+    online: bool
+    reason: str | None = None  # why not
+
+
+def parse_mounts(table: bytes) -> list[Mount]:
+    """The lines of a mountinfo file; lines that cannot be read are left out."""
+    mounts = []
+    for line in table.split(b"\n"):
+        left, _, right = line.partition(b" - ")
+        fields, tail = left.split(b" "), right.split(b" ")
+        if len(fields) >= 6 and len(tail) >= 2:
+            device, kind = fields[2].decode("ascii", "replace"), tail[0].decode("ascii", "replace")
+            mounts.append(Mount(device, _plain(fields[3]), _plain(fields[4]), kind, _plain(tail[1])))
+    return mounts
+
+
+def mount_of(path: bytes) -> Mount | None:
+    """The mount on which `path` lies; None where that cannot be told (not Linux)."""
+    try:
+        with open(_MOUNTS, "rb") as file:
+            mounts = parse_mounts(file.read())
+    except OSError:
+        return None
+    real, best = os.path.realpath(path), None
+    for mount in mounts:  # of two on the same point the later one covers the earlier
+        if _is_below(real, mount.point) and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best
+
+
+def network_filesystem(path: bytes) -> str | None:
+    """The type of the network file system that `path` lies on; None on a local one."""
+    mount = mount_of(path)
+    return mount.kind if mount and mount.kind in _NETWORK else None
+
+
+def root_identity(path: bytes) -> str | None:
+    """Which folder of which volume this is; the same after a reboot or a replug. None: cannot be told.
+
+    Device numbers and names are dealt anew each time, so the volume is named by its UUID where it has
+    one, else by the file behind its loop device, else by its type and source. The place within the
+    volume belongs to it: when a bind mount goes, what shows may be another folder of the same volume.
+    """
+    mount = mount_of(path)
+    if mount is None:
+        return None
+    real = os.path.realpath(path)
+    rest = b"" if real == mount.point else real[len(mount.point.rstrip(b"/")) + 1 :]
+    place = os.path.join(mount.inside, rest) if rest else mount.inside
+    try:
+        return f"{_volume(mount)} {os.fsdecode(place)}"
+    except OSError:
+        return None
+
+
+def root_health(path: bytes, identity: str | None = None, *, photos: bool = False) -> RootHealth:
+    """Whether the watched folder is there, readable, and the one whose `identity` was recorded.
+
+    With `photos`, some are known to lie below it: then an empty folder is taken for an empty mount
+    point. Ask before each batch of deletions is committed.
+    """
+    name = os.fsdecode(path)
+    try:
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            return RootHealth(online=False, reason=f"{name} is not a folder")
+        with os.scandir(path) as entries:
+            empty = all(entry.name == b"lost+found" for entry in entries)
+    except OSError as error:
+        return RootHealth(online=False, reason=f"{name} cannot be read: {error.strerror or error}")
+    here = root_identity(path) if identity is not None else None
+    if here is not None and here != identity:
+        return RootHealth(online=False, reason=f"{name} lies on another disk than it did")
+    if photos and empty:
+        return RootHealth(online=False, reason=f"{name} is empty, though it held photos")
+    return RootHealth(online=True)
+
+
+def _volume(mount: Mount) -> str:
+    if mount.kind in _LASTING_FSID:
+        return f"{mount.kind}:{os.statvfs(mount.point).f_fsid:016x}"
+    major, _, minor = mount.device.partition(":")
+    if major != "0":  # a block device
+        with contextlib.suppress(OSError, ValueError):
+            device = os.makedev(int(major), int(minor))
+            for entry in os.scandir(_BY_UUID):
+                if os.stat(entry.path).st_rdev == device:
+                    return f"uuid:{entry.name}"
+    with contextlib.suppress(OSError), open(f"/sys/dev/block/{mount.device}/loop/backing_file", "rb") as file:
+        return f"loop:{os.fsdecode(file.read().strip())}"
+    return f"{mount.kind}:{os.fsdecode(mount.source)}"
+
+
+def _is_below(path: bytes, point: bytes) -> bool:
+    return path == point or path.startswith(point if point.endswith(b"/") else point + b"/")
+
+
+def _plain(field: bytes) -> bytes:
+    r"""Undo the table's octal escapes of space, tab, newline and backslash."""
+    parts = field.split(b"\\")
+    for at in range(1, len(parts)):
+        code = parts[at][:3]
+        if len(code) == 3 and all(48 <= digit <= 55 for digit in code) and int(code, 8) < 256:
+            parts[at] = bytes([int(code, 8)]) + parts[at][3:]
+        else:
+            parts[at] = b"\\" + parts[at]
+    return b"".join(parts)
