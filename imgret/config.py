@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from imgret.errors import ConfigError
+from imgret.photo import Stage
 
 DEFAULT_CAPTION = "noamrot/FuseCap_Image_Captioning"
 DEFAULT_DETECT = "yolov8m-oiv7.pt"
@@ -88,6 +89,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     topics: TopicsSettings = field(default_factory=TopicsSettings)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
+
+    def stages(self) -> frozenset[Stage]:
+        """The stages that are wanted, whether or not their weights are here."""
+        weights = {
+            Stage.CAPTION: self.caption.weights,
+            Stage.DETECT: self.detect.weights,
+            Stage.TOPICS: self.topics.weights,
+            Stage.EMBED: self.embed.weights,
+        }
+        return frozenset({Stage.DECODE} | {stage for stage, name in weights.items() if name != NONE})
 
 
 class Places(Struct, frozen=True):

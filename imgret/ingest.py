@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from imgret.config import NONE, Settings
+from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
 from imgret.describe.models import Models
@@ -33,26 +33,12 @@ class Described(Struct, frozen=True):
     interrupted: bool
 
 
-def enabled_stages(settings: Settings) -> frozenset[Stage]:
-    """The stages that the configuration wants, whether or not their weights are here."""
-    wanted = {Stage.DECODE}
-    for stage, weights in (
-        (Stage.CAPTION, settings.caption.weights),
-        (Stage.DETECT, settings.detect.weights),
-        (Stage.TOPICS, settings.topics.weights),
-        (Stage.EMBED, settings.embed.weights),
-    ):
-        if weights != NONE:
-            wanted.add(stage)
-    return frozenset(wanted)
-
-
 def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdentity]) -> int:
     """Queue what the models of today would make otherwise. -> how many results; cheap when nothing changed.
 
     `identities` are those of the stages that can be done now; the others keep waiting.
     """
-    wanted = enabled_stages(settings)
+    wanted = settings.stages()
     today = ";".join(f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted))
     if index.setting("models") == today:
         return 0
@@ -72,7 +58,7 @@ class Ingest:
         self._index = index
         self._settings = settings
         self._models = models
-        self._stages = models.stages() & enabled_stages(settings)
+        self._stages = models.stages() & settings.stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
 

@@ -23,7 +23,6 @@ from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
-from imgret.ingest import enabled_stages
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, Stage
 from imgret.scan import Change, FolderScan, RootOffline, scan
@@ -81,9 +80,9 @@ def sync(
     """
     outcome = Synced()
     known_photos = next(iter(photos.known_folders(index, root.id)), None) is not None
-    health = root_health(root.path, root.filesystem, knows_photos=known_photos)
-    if health is not None:
-        return _offline(index, root, outcome, health)
+    health = root_health(root.path, root.filesystem, photos=known_photos)
+    if not health.online:
+        return _offline(index, root, outcome, health.reason or "it is away")
     roots.mark_online(index, root.id, root_identity(root.path))
     gone: list[tuple[bytes, list[bytes]]] = []
     try:
@@ -97,9 +96,9 @@ def sync(
         )
         if stopped():
             return outcome
-        again = root_health(root.path, root.filesystem, knows_photos=known_photos)
-        if gone and again is not None:
-            return _offline(index, root, outcome, again)
+        health = root_health(root.path, root.filesystem, photos=known_photos)
+        if gone and not health.online:
+            return _offline(index, root, outcome, health.reason or "it is away")
     except RootOffline as error:
         return _offline(index, root, outcome, str(error))
     now = int(time.time())
@@ -173,7 +172,7 @@ def _take_in(
         except PhotoError as error:
             return error
 
-    stages = enabled_stages(settings)
+    stages = settings.stages()
     with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
         while not stopped() and (some := list(islice(found, COMMIT))):
             hashes = list(hashers.map(read, some))

@@ -84,13 +84,11 @@ def _folders(here: Session) -> Iterator[tuple[bool, str]]:
 def _programs(here: Session) -> Iterator[tuple[bool, str]]:
     from importlib.metadata import version
 
-    import apsw
-
     from imgret.cli.link import daemon_state
 
     yield (
         True,
-        f"SQLite {apsw.sqlite_lib_version()}, sqlite-vec {version('sqlite-vec')}, torch {version('torch')}",
+        ", ".join(f"{name} {version(name)}" for name in ("apsw", "sqlite-vec", "torch")),
     )
     state = daemon_state(here)
     yield True, f"daemon: {'running' if state else 'not running'}"

@@ -70,7 +70,7 @@ def describe(here: Session, index: Index) -> int:
     """Describe what is due with the models that are here. -> how many photos failed."""
     from imgret.describe.loading import identities, load_models
     from imgret.index import work
-    from imgret.ingest import Ingest, enabled_stages, prepare
+    from imgret.ingest import Ingest, prepare
 
     work.recover(index)
     able = identities(here.settings, here.places)
@@ -81,7 +81,7 @@ def describe(here: Session, index: Index) -> int:
         render.say("nothing to describe: everything is up to date")
         return 0
     with bar("Loading the models"):
-        models = load_models(here.settings, here.places, enabled_stages(here.settings))
+        models = load_models(here.settings, here.places, here.settings.stages())
     began = time.monotonic()
     try:
         ingest = Ingest(index, here.settings, models)

@@ -17,7 +17,6 @@ from imgret.config import Settings
 from imgret.errors import Exit, UsageError
 from imgret.index import photos, results, work
 from imgret.index.connection import Index
-from imgret.ingest import enabled_stages
 from imgret.photo import Stage
 
 BATCH = 500  # notes a transaction
@@ -44,7 +43,7 @@ def photo_content(index: Index, settings: Settings, path: bytes) -> int:
 
 def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) -> None:
     """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
-    embed = Stage.EMBED in enabled_stages(here.settings)
+    embed = Stage.EMBED in here.settings.stages()
     with index.writing():
         for content, text in notes:
             results.write_note(index, content, text)

@@ -1,0 +1,44 @@
+# Everything runs in .venv, made on first use. PYTHON=python3.12 make demo  picks another interpreter.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# One thread a process: the suites and two-core machines are faster so.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check bench test-slow test-systemd test-terminals clean
+
+demo: $(READY)
+	$(BIN)/imgret demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not systemd and not terminals"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+test-systemd: $(READY)
+	$(BIN)/python -m pytest -m systemd
+
+test-terminals: $(READY)
+	$(BIN)/python -m pytest -m terminals
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "imgret needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): the first time this takes some minutes and 7 GB, most of it torch with CUDA."
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx,jxl]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,60 @@
+"""What every test stands on: private places, no network, no hub, and a report of tests that may not be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["YOLO_OFFLINE"] = "True"
+
+SEED = Path(__file__).resolve().parents[2] / "shared" / "seed"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--forbid-skipped-must-run",
+        action="store_true",
+        help="fail when a test marked must_run was skipped",
+    )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()
+    strict = item.config.getoption("--forbid-skipped-must-run")
+    if strict and report.skipped and item.get_closest_marker("must_run"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not be skipped, and was: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def seed() -> Path:
+    """The published data of the research prototype, where a checkout has it beside it."""
+    if not SEED.is_dir():
+        pytest.skip("the prototype's published data do not lie beside this checkout")
+    return SEED
+
+
+@pytest.fixture(autouse=True)
+def private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has its own configuration, index, state and socket; the user's are never touched."""
+    home = tmp_path_factory.mktemp("home")
+    for variable, folder in (
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_DATA_HOME", "data"),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("XDG_RUNTIME_DIR", "run"),
+    ):
+        (home / folder).mkdir(mode=0o700)
+        monkeypatch.setenv(variable, str(home / folder))
+    monkeypatch.setenv("HOME", str(home))
+    for variable in ("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"):
+        monkeypatch.delenv(variable, raising=False)
+    return home
