@@ -7,7 +7,7 @@ without an embedder that fits the index it is answered by words, and that is sai
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -16,10 +16,10 @@ from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import Exit, UsageError, WeightsError
 from imgret.index import totals, vectors, work
 from imgret.index.connection import Index
-from imgret.photo import Hit, Stage
+from imgret.photo import Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
-    from imgret.search.ask import QueryEmbedder
+    from imgret.search.rank import Asker
 
 FORMATS = ("plain", "json", "null")
 
@@ -41,16 +41,58 @@ class Answered(NamedTuple):
     exit: Exit
 
 
+class Askers(Protocol):
+    """Where an `Answerer` gets what embeds its questions."""
+
+    def asker(self, wanted: ModelIdentity) -> Asker:
+        """The embedder that makes vectors of `wanted`. WeightsError, saying why, where it cannot be had."""
+        ...
+
+
+class OwnAskers:
+    """Loads the embedder when it is first asked for, and keeps it."""
+
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self._settings = settings
+        self._places = places
+        self._asker: Asker | None = None
+
+    def asker(self, wanted: ModelIdentity) -> Asker:
+        """See `Askers`."""
+        if self._asker is None or self._asker.identity != wanted:
+            self._asker = None  # its memory goes before the next one comes
+            self._asker = self._loaded(wanted)
+        return self._asker
+
+    def _loaded(self, wanted: ModelIdentity) -> Asker:
+        from imgret.describe.loading import load_embedder, load_models
+        from imgret.search.ask import QueryEmbedder
+
+        settings = self._settings
+        if wanted.name == WORDLLAMA:
+            embed = msgspec.structs.replace(settings.embed, weights=WORDLLAMA, revision=None)
+            settings = msgspec.structs.replace(settings, embed=embed)
+        embedder = load_embedder(settings, self._places)
+        if embedder.identity != wanted:
+            raise WeightsError(
+                f"the photos were embedded by {wanted.name}, the questions would be by"
+                f" {embedder.identity.name}; run `imgret index`"
+            )
+        topics = None
+        if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
+            topics = load_models(settings, self._places, [Stage.TOPICS]).topics
+        return QueryEmbedder(embedder, topics)
+
+
 class Answerer:
     """Answers questions about one index. Belongs to the thread that made it."""
 
-    def __init__(self, index: Index, settings: Settings, places: Places) -> None:
-        """Cheap: the embedder is loaded by the first question that needs it."""
+    def __init__(
+        self, index: Index, settings: Settings, places: Places, askers: Askers | None = None
+    ) -> None:
+        """Cheap: the embedder is loaded by the first question that needs it. `askers` may be shared."""
         self._index = index
-        self._settings = settings
-        self._places = places
-        self._asker: QueryEmbedder | None = None
-        self._told: str | None = None
+        self._askers = askers or OwnAskers(settings, places)
 
     def answer(self, request: Request) -> Answered:
         """Search and render. Raises QueryError for a question that cannot be read."""
@@ -68,38 +110,16 @@ class Answerer:
         """Load the embedder now, so that the first question does not wait for it."""
         self._embedder([])
 
-    def _embedder(self, notes: list[str]) -> QueryEmbedder | None:
+    def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
         wanted = vectors.answering(self._index)
         if wanted is None:
             return None
-        if self._asker is not None and self._asker.identity == wanted:
-            return self._asker
-        self._asker = None
-        from imgret.search.ask import QueryEmbedder
-
-        settings = self._settings
-        if wanted.name == WORDLLAMA:
-            embed = msgspec.structs.replace(settings.embed, weights=WORDLLAMA, revision=None)
-            settings = msgspec.structs.replace(settings, embed=embed)
-        from imgret.describe.loading import load_embedder, load_models
-
         try:
-            embedder = load_embedder(settings, self._places)
+            return self._askers.asker(wanted)
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
-        if embedder.identity != wanted:
-            notes.append(
-                f"answered by words alone: the photos were embedded by {wanted.name}, the questions would be"
-                f" by {embedder.identity.name}; run `imgret index`"
-            )
-            return None
-        topics = None
-        if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
-            topics = load_models(settings, self._places, [Stage.TOPICS]).topics
-        self._asker = QueryEmbedder(embedder, topics)
-        return self._asker
 
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""

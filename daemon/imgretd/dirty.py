@@ -43,6 +43,11 @@ class DirtyFolders:
     def __len__(self) -> int:
         return len(self._folders) + len(self._trees) + len(self._later)
 
+    @property
+    def active(self) -> bool:
+        """Has something happened that was not handed out? (Looking again later is not something.)"""
+        return bool(self._folders or self._trees)
+
     def touch(self, folder: bytes, root: bytes, now: float) -> None:
         """Something happened in `folder` of `root` at `now`."""
         _touch(self._folders, folder, now)

@@ -18,10 +18,12 @@ _JOURNAL = "/run/systemd/journal/socket"
 _LONGEST = 32 << 10  # bytes of one value: a datagram must fit into the socket's buffer
 
 
-def set_up(level: int = logging.INFO, environ: Mapping[str, str] = os.environ) -> None:
-    """Send this process's log where it is read: to the journal when stderr is the journal's."""
+def set_up(
+    level: int = logging.INFO, *, plain: bool = False, environ: Mapping[str, str] = os.environ
+) -> None:
+    """Send this process's log where it is read: to the journal when stderr is the journal's, unless `plain`."""
     handler: logging.Handler
-    if _stderr_is_journal(environ):
+    if not plain and _stderr_is_journal(environ):
         handler = JournalHandler(_JOURNAL)
     else:
         handler = logging.StreamHandler(sys.stderr)

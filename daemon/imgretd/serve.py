@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from imgret.errors import DaemonError, ImgretError
@@ -41,9 +42,10 @@ Method = Callable[[dict[str, Any]], Awaitable[Reply]]
 class Server:
     """Answers on one listening socket. Lives in one asyncio loop."""
 
-    def __init__(self, methods: Mapping[str, Method]) -> None:
-        """`subscribe` is answered here; every other method is looked up in `methods`."""
+    def __init__(self, methods: Mapping[str, Method], now: Callable[[], tuple[str, dict[str, Any]]]) -> None:
+        """`subscribe` is answered here, with the event `now()` first; other methods are those of `methods`."""
         self._methods = methods
+        self._now = now
         self._clients: set[asyncio.Task[None]] = set()
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -136,7 +138,7 @@ class Server:
             request = messages.read_request(line)
             if request.method == "subscribe":
                 self._subscribers.add(writer)
-                return messages.result_line(request.id, {})
+                return messages.result_line(request.id, {}) + messages.event_line(*self._now())
             method = self._methods.get(request.method)
             if method is None:
                 raise Refused(messages.UNKNOWN_METHOD, f"no method {request.method[:100]!r}")
@@ -156,12 +158,28 @@ class Server:
             self._busy -= 1
 
 
+@contextlib.contextmanager
+def alone(path: str) -> Iterator[None]:
+    """Be the one daemon at this socket's path. The kernel drops the lock with the process."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(f"{path}.lock cannot be made: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.") from None
+    finally:
+        os.close(lock)
+
+
 def listen(path: str) -> socket.socket:
     """A listening socket at `path`, mode 0600. A stale file is replaced, a living daemon's is not.
 
-    Raises DaemonError. The caller holds the daemon's lock, so no other daemon starts meanwhile.
+    Raises DaemonError. The caller is `alone`, so no other daemon starts meanwhile.
     """
-    os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

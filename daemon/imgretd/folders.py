@@ -1,0 +1,135 @@
+"""Which folders are kept true: from the configuration to roots in the index, watches and timers.
+
+A folder inside another configured one is covered by it. A folder on a network file system, and one that the
+kernel refuses to watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+
+from imgret.config import Settings
+from imgret.exclude import Exclude
+from imgret.index import roots
+from imgret.index.connection import Index
+from imgret.mounts import network_filesystem
+from imgret.sync import add_root
+from imgretd.dirty import is_in
+from imgretd.reconcile import Reconciler, Watched
+from imgretd.watch import Skip, Watcher
+
+SUSPENDED_SECONDS = 5.0  # the machine's clock went on for so much longer than ours
+
+
+class Folders:
+    """Hands watched folders to the reconciler, and touches what must be scanned. One thread at a time."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        self._watched: dict[bytes, Watched] = {}
+        self._also: dict[bytes, Watched] = {}  # asked for once: scanned, not watched
+        self._by_timer: set[bytes] = set()
+        self._watcher: Watcher | None = None
+        self._rules: tuple[object, ...] = ()
+        self._full_scan_seconds = self._timer_seconds = 3600.0
+        self._last_full_scan = self._last_timer = time.monotonic()
+        self._asleep = _asleep()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    @property
+    def unwatched(self) -> int:
+        """How many folders the kernel refuses to watch (`fs.inotify.max_user_watches`): they are polled."""
+        return self._watcher.unwatched if self._watcher is not None else 0
+
+    def configure(self, index: Index, settings: Settings) -> None:
+        """Keep exactly the configured folders true. Those that are new are scanned now."""
+        rules = Exclude(settings.exclude, hidden=settings.hidden)
+        wanted = [os.path.realpath(os.path.expanduser(os.fsencode(folder))) for folder in settings.folders]
+        watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
+        for root in roots.roots(index):
+            if root.watched and not any(is_in(path, root.path) for path in watched):
+                roots.add(index, root.path, watched=False)
+        self._full_scan_seconds = settings.daemon.full_scan_hours * 3600
+        self._timer_seconds = settings.daemon.network_scan_minutes * 60
+        self._watched = watched
+        self._also = {path: each for path, each in self._also.items() if path not in watched}
+        self._reconciler.keep({**self._also, **watched}, settings)
+        identity = (settings.exclude, settings.hidden)
+        if self._watcher is None or identity != self._rules:
+            self._rules = identity
+            self.stop()
+            self._watcher = Watcher(self._reconciler.touch, self._reconciler.touch_tree, self._skip(rules))
+        before = self._by_timer
+        self._by_timer = {path for path in watched if network_filesystem(path)}
+        self._watcher.watch(watched.keys() - self._by_timer)
+        for path in self._by_timer - before:
+            self._reconciler.touch_tree(path)
+
+    def also(self, index: Index, paths: Iterable[bytes]) -> None:
+        """Scan these folders once, now, watched or not."""
+        for path in paths:
+            if not any(is_in(path, known) for known in self._watched):
+                self._also[path] = _watched(index, path, watch=False)
+        self._reconciler.keep({**self._also, **self._watched}, self._reconciler.settings)
+        for path in paths:
+            self._reconciler.touch_tree(path)
+
+    def tick(self) -> None:
+        """Once a second or so: touch what is due by its timer, and everything after a suspend."""
+        if self._watcher is None:
+            return
+        now, asleep = time.monotonic(), _asleep()
+        if now - self._last_timer >= self._timer_seconds:
+            self._last_timer = now
+            for path in self._by_timer | self._watcher.unwatchable:
+                self._reconciler.touch_tree(path)
+        if now - self._last_full_scan >= self._full_scan_seconds or asleep - self._asleep > SUSPENDED_SECONDS:
+            self._last_full_scan = now
+            self._watcher.look_everywhere()
+            for path in self._by_timer:
+                self._reconciler.touch_tree(path)
+        self._asleep = asleep
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+
+    def _skip(self, rules: Exclude) -> Skip:
+        def skip(folder: bytes) -> bool:
+            above, name = os.path.split(folder)
+            for each in self._watched.values():
+                inside = roots.relative(each.root.path, above)
+                if inside is not None:
+                    return rules.excludes_folder(inside, name)
+            return False
+
+        return skip
+
+
+def _watched(index: Index, path: bytes, *, watch: bool) -> Watched:
+    root, inside = add_root(index, path)
+    if watch and not inside and not root.watched:
+        root = roots.add(index, root.path, watched=True)
+    return Watched(path, root, inside)
+
+
+def _outermost(paths: Iterable[bytes]) -> list[bytes]:
+    """Those that lie in no other."""
+    found: list[bytes] = []
+    for path in sorted(set(paths)):
+        if not any(is_in(path, other) for other in found):
+            found.append(path)
+    return found
+
+
+def _asleep() -> float:
+    """Seconds that this machine has slept since it was started."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

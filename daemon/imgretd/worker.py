@@ -1,0 +1,245 @@
+"""The thread that describes: claims what is due, with the models that are here, until nothing is left.
+
+The work itself is `imgret.ingest`, the code of `imgret index`. Here is only when: not while paused, on
+battery, or while another program needs the GPU's memory; and what is given back when there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from imgret.config import Places, Settings
+from imgret.errors import ImgretError
+from imgret.index import work
+from imgret.index.connection import Index
+from imgret.ingest import Ingest, prepare
+from imgret.photo import Stage
+from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
+from imgretd.warm import Warm
+
+if TYPE_CHECKING:
+    from imgret.describe.decode import DecodePool
+    from imgret.describe.pipeline import Progress
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0  # how often pauses that have passed and reasons to wait are looked at
+RETRY_SECONDS = 30.0  # when the index or a device fails
+NOTES_SECONDS = 2.0  # how soon what another process queued (a note, a retry) is noticed
+
+
+class Worker(threading.Thread):
+    """Describes one index. Woken from any thread; `on_progress` and `on_problem` are called on its own."""
+
+    def __init__(
+        self,
+        places: Places,
+        settings: Settings,
+        warm: Warm,
+        on_progress: Callable[[int, int, float], None],
+        on_problem: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """`on_progress` is told how many are done in this run, of how many, and how many a second."""
+        super().__init__(name="describe", daemon=True)
+        self._places = places
+        self._settings = settings
+        self._warm = warm
+        self._on_progress = on_progress
+        self._on_problem = on_problem
+        self._on_change = on_change
+        self._changed = threading.Condition()
+        self._awake = True  # there may be something to do
+        self._busy = False
+        self._paused = False
+        self._stopping = False
+        self._reloaded: tuple[Settings, Warm] | None = None
+        self._ingest: Ingest | None = None
+        self._decoder: DecodePool | None = None
+        self._last_worked = self._last_look = time.monotonic()
+        self.heartbeat = time.monotonic()
+        self.problem: str | None = None
+        self.waits_for: str | None = None  # why there is work and it is not done
+
+    @property
+    def idle(self) -> bool:
+        """Is there nothing to do, as far as it has looked?"""
+        with self._changed:
+            return not (self._awake or self._busy or self._reloaded)
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        with self._changed:
+            self._awake = True
+            self._changed.notify_all()
+
+    def pause(self, *, paused: bool) -> None:
+        """Describe nothing for now, after the batch in flight; or go on."""
+        with self._changed:
+            self._paused = paused
+            if paused:
+                self._interrupt()
+            self._awake = True
+            self._changed.notify_all()
+
+    def reload(self, settings: Settings, warm: Warm) -> None:
+        """Go on with these settings and models, after the batch in flight."""
+        with self._changed:
+            self._reloaded = settings, warm
+            self._interrupt()
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End after the batch in flight."""
+        with self._changed:
+            self._stopping = True
+            self._interrupt()
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        """The thread."""
+        lower_this_thread()
+        try:
+            while not self._stopping:
+                try:
+                    with Index(self._places.index) as index:
+                        work.recover(index)
+                        self._serve(index)
+                except ImgretError as error:
+                    self._say(f"{error}. {error.hint}".strip())
+                    self._wait(RETRY_SECONDS, only_for_stop=True)
+        finally:
+            self._close_decoder()
+
+    def _serve(self, index: Index) -> None:
+        version = -1
+        while not self._stopping:
+            self.heartbeat = time.monotonic()
+            self._take_reload()
+            now_version = int(index.db.pragma("data_version"))
+            with self._changed:
+                looks = self._awake or now_version != version or self._look_is_due()
+                self._busy, self._awake = looks, False
+            version = now_version
+            if looks:
+                try:
+                    self._work(index)
+                finally:
+                    self._busy = False
+                self._say(None)
+                self._on_change()
+            self._unload_if_idle()
+            self._wait(NOTES_SECONDS)
+
+    def _work(self, index: Index) -> None:
+        """Describe all that is due, if nothing speaks against it."""
+        from imgret.describe.loading import identities
+
+        self._last_look = time.monotonic()
+        stages = self._settings.stages()
+        able = identities(self._settings, self._places)
+        prepare(index, self._settings, able)
+        total = work.due(index, (able.keys() & stages) | {Stage.DECODE}, int(time.time()))
+        if not total:
+            self.waits_for = None
+            return
+        self.waits_for = self._why_not()
+        if self.waits_for is not None:
+            return
+        ingest = Ingest(index, self._settings, self._warm.models())
+        with self._changed:
+            if self._stopping or self._paused or self._reloaded is not None:
+                self._awake = True
+                return
+            self._ingest = ingest
+        try:
+            self._on_progress(0, total, 0.0)
+            ingest.run(lambda progress: self._advance(ingest, progress, total), self._pool())
+        finally:
+            self._last_worked = time.monotonic()
+            with self._changed:
+                self._ingest = None
+
+    def _advance(self, ingest: Ingest, progress: Progress, total: int) -> None:
+        self.heartbeat = time.monotonic()
+        rate = progress.done / progress.seconds if progress.seconds else 0.0
+        self._on_progress(progress.done, max(total, progress.done), rate)
+        if self._why_not() is not None:
+            self.wake()
+            ingest.stop()
+
+    def _why_not(self) -> str | None:
+        if self._paused:
+            return "paused"
+        if self._settings.daemon.pause_on_battery and on_battery():
+            return "on battery"
+        if gpu_is_short():
+            self._warm.unload_heavy()
+            return "another program needs the GPU's memory"
+        return None
+
+    def _pool(self) -> DecodePool:
+        """The decoder's processes: kept as long as the models, so that one photo does not wait for them."""
+        if self._decoder is None:
+            from imgret.describe.decode import DecodePool, default_workers
+
+            s = self._settings
+            self._decoder = DecodePool(
+                default_workers(s.decode_workers),
+                memory_mb=s.decode_memory_mb,
+                seconds=s.decode_seconds,
+                max_megapixels=s.max_megapixels,
+            )
+        return self._decoder
+
+    def _close_decoder(self) -> None:
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
+
+    def _unload_if_idle(self) -> None:
+        idle = time.monotonic() - self._last_worked
+        if idle >= self._settings.daemon.unload_after_minutes * 60:
+            self._close_decoder()
+            if self._warm.unload_heavy():
+                log.info("Gave the heavy models' memory back")
+
+    def _take_reload(self) -> None:
+        with self._changed:
+            reloaded, self._reloaded = self._reloaded, None
+            if reloaded is None:
+                return
+            self._awake = True
+        self._close_decoder()
+        old = self._warm
+        self._settings, self._warm = reloaded
+        if old is not self._warm:
+            old.close()
+
+    def _look_is_due(self) -> bool:
+        return time.monotonic() - self._last_look >= LOOK_SECONDS
+
+    def _interrupt(self) -> None:
+        if self._ingest is not None:
+            self._ingest.stop()
+
+    def _wait(self, seconds: float, *, only_for_stop: bool = False) -> None:
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not self._stopping and time.monotonic() < deadline:
+                if not only_for_stop and (self._awake or self._reloaded is not None):
+                    return
+                self.heartbeat = time.monotonic()
+                self._changed.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+
+    def _say(self, problem: str | None) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            if problem is not None:
+                self._on_problem(problem)
+            else:
+                log.info("Goes on")
