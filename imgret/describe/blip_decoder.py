@@ -14,6 +14,7 @@ Shapes: B pictures, K beams, S words read at once, H heads of d numbers, D = H x
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +37,7 @@ def see(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
         seen = scaled_dot_product_attention(query, key, value, scale=attention.scale)
         hidden = hidden + attention.projection(seen.transpose(1, 2).reshape(batch, positions, width))
         hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
-    seen = vision.post_layernorm(hidden)
-    return seen
+    return cast(Tensor, vision.post_layernorm(hidden))
 
 
 class Decoder:
@@ -109,12 +109,13 @@ class Decoder:
 
 def _split(attention: nn.Module, hidden: Tensor) -> Tensor:
     """(B, S, D) -> (B, H, S, d)."""
-    return hidden.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+    heads = cast(int, attention.num_attention_heads)
+    return hidden.view(*hidden.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def _attend(
     attention: nn.Module, hidden: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    query = _split(attention, attention.query(hidden))
+    query = _split(attention, cast(nn.Module, attention.query)(hidden))
     found = scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return found.transpose(1, 2).flatten(2)

@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from imgret.config import CaptionSettings
-from imgret.describe import backend
+from imgret.describe import backend, blip_beams
 from imgret.describe.models import Pixels
 from imgret.describe.passage import PROMPT
 from imgret.photo import ModelIdentity
@@ -21,7 +21,6 @@ class BlipCaptioner:
     def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
-        self._settings = settings
         self._device = device
         with backend.loading(path):
             # The PIL processor makes the pixels the model was trained on; torchvision's differ by 0.0007.
@@ -30,7 +29,10 @@ class BlipCaptioner:
                 path, dtype=backend.dtype(settings.dtype, device), local_files_only=True
             )
             self._model.eval().to(device)
-            self._prompt = self._processor.tokenizer(PROMPT, return_tensors="pt")["input_ids"].to(device)
+        words = self._processor.tokenizer(PROMPT)["input_ids"]
+        # BLIP begins with a token of its own, and goes on where the prompt's end token would be
+        self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
+        self._search = blip_beams.Search(beams=settings.beams, most=settings.max_tokens)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -59,15 +61,6 @@ class BlipCaptioner:
         values = self._processor.image_processor(pictures, return_tensors="pt")["pixel_values"]
         return values.to(self._device, self._model.dtype)  # type: ignore[no-any-return]
 
-    @torch.inference_mode()
-    def _token_ids(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(images, tokens): the best beam of each image."""
-        count = len(pixel_values)
-        ids = self._prompt.expand(count, -1).clone()  # `generate` writes the begin token into its argument
-        return self._model.generate(  # type: ignore[no-any-return]
-            pixel_values=pixel_values,
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            num_beams=self._settings.beams,
-            max_new_tokens=self._settings.max_tokens,
-        )
+    def _token_ids(self, pixel_values: torch.Tensor) -> list[list[int]]:
+        """The best beam of each image, the prompt included."""
+        return blip_beams.generate(self._model, pixel_values, self._prompt, self._search)

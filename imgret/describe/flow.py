@@ -13,11 +13,11 @@ from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
-from imgret.describe.models import Pixels
+from imgret.describe.decode import Decoded
 from imgret.describe.ready import Ready
 from imgret.describe.stages import PIXEL_STAGES, Describer, Draft, Job, Outcome
 from imgret.errors import PhotoError
-from imgret.photo import Facts, Stage
+from imgret.photo import Stage
 
 _PIXEL_BYTES = 512 << 20  # of decoded pictures that wait for a model
 _LEAST_WINDOW = 32  # photos on their way at once
@@ -25,25 +25,6 @@ _SETTLED = 64  # outcomes without a model that make a batch of their own
 _SETTLED_SECONDS = 0.5  # or so long after the first of them
 _LINGER_SHARE = 0.1  # of the last batch's time, to wait for a fuller one
 _LINGER_SECONDS = (0.02, 0.5)  # at first, at most
-
-
-class Decoded(Protocol):
-    """What the decoder knows of a file; see `imgret.describe.decode`."""
-
-    @property
-    def facts(self) -> Facts:
-        """What the file itself says."""
-        ...
-
-    @property
-    def pixels(self) -> Pixels:
-        """Upright RGB."""
-        ...
-
-    @property
-    def pixel_hash(self) -> bytes:
-        """BLAKE3 of the pixels."""
-        ...
 
 
 class Decoder(Protocol):

@@ -3,8 +3,8 @@
 What a photo was asked for is done; a stage without a model is left undone, which is no failure. Text
 stages take the caption and the detections just made, else those that already stand (`Job.known`):
 
-- topics follow the caption alone. No caption yet and a captioner at hand: left undone, for it will come.
-  No captioner at all, or an empty caption: no topics.
+- topics follow the caption alone. Without one they are left undone, for it may still come; with an empty
+  one, and where captions are not wanted at all, there are none.
 - vectors follow from whatever is known, so that a photo can be found by its note or its name even when its
   caption failed. Whoever saves them queues them again when a caption comes.
 """
@@ -167,7 +167,7 @@ class Describer:
                 caption = draft.description().caption
                 if caption:
                     asked.append((draft, caption))
-                elif caption == "" or self._models.caption is None:
+                elif caption == "" or Stage.CAPTION in self._models.disabled:
                     draft.topics = ()
         for draft, topics in self._results(Stage.TOPICS, asked, model.topics):
             draft.topics = topics

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.describe.batching import BatchSize
+from imgret.describe.decode import Decoded
 from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Pipeline
 from imgret.errors import PhotoError, WeightsError
@@ -48,9 +48,7 @@ class ThreadDecoder:
         except OSError as error:
             raise PhotoError(f"{path!r}: {error}") from None
         height, width, _ = pixels.shape
-        return SimpleNamespace(
-            facts=Facts("PNG", width, height), pixels=pixels, pixel_hash=pixels.tobytes()[:3]
-        )
+        return Decoded(Facts("PNG", width, height), pixels, pixels.tobytes()[:3])
 
 
 class Fails:
@@ -246,11 +244,14 @@ def test_topics_follow_the_caption_alone(files, decoder):
         return outcomes(Pipeline(bundle, decoder), [job])[0].topics
 
     without = models()
-    without.caption = None
+    without.caption = None  # not pulled yet
+    unwanted = models()
+    unwanted.caption, unwanted.disabled = None, {Stage.CAPTION}
     assert topics(models(), caption="a dog") == ("about_a dog",)
     assert topics(models(), caption="") == ()
-    assert topics(models()) is None  # the caption will come
-    assert topics(without) == ()  # it will not
+    assert topics(models()) is None
+    assert topics(without) is None  # the caption may still come
+    assert topics(unwanted) == ()  # it will not
 
 
 def test_a_slow_file_delays_only_itself(files, decoder, tmp_path):
