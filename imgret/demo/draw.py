@@ -1,7 +1,7 @@
 """Drawn pictures whose content is known: what `imgret demo` shows and what the tests describe and ask for.
 
 Red, green, blue or yellow circles, squares and triangles on white or black: one alone, or up to six in a
-scene with one clearly the largest. Equal seeds give equal pictures, to the pixel.
+scene around one that is clearly the largest. Equal seeds give equal pictures, to the pixel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ LANDSCAPE = (640, 480)
 PORTRAIT = (480, 640)
 
 _GAP = 0.02  # between two shapes, and to the border, as a fraction of the shorter side
-_LARGEST = 1.45  # how many times wider than any other the largest shape of a scene is
 _EXIF_IFD, _EXIF_TAKEN, _EXIF_MODEL = 0x8769, 0x9003, 0x0110
 
 
@@ -68,29 +67,21 @@ class Drawing(Struct, frozen=True):
 
 
 def single(rng: random.Random, size: tuple[int, int] = LANDSCAPE, **fixed: str) -> Drawing:
-    """One shape, near the middle. `fixed` may give its `colour`, its `kind` and the `ground`."""
-    width, height = size
+    """One shape near the middle. `fixed` may give its `colour`, its `kind` and the `ground`."""
     side = min(size)
-    shape = Shape(
-        colour=fixed.get("colour") or rng.choice(list(COLOURS)),
-        kind=fixed.get("kind") or rng.choice(KINDS),
-        x=width // 2 + rng.randint(-side // 12, side // 12),
-        y=height // 2 + rng.randint(-side // 12, side // 12),
-        radius=rng.randint(round(0.24 * side), round(0.34 * side)),
-    )
+    shape = _in_the_middle(rng, rng.randint(round(0.32 * side), round(0.38 * side)), size, **fixed)
     return Drawing(fixed.get("ground") or rng.choice(list(GROUNDS)), size, (shape,))
 
 
 def scene(rng: random.Random, count: int, size: tuple[int, int] = LANDSCAPE) -> Drawing:
-    """`count` shapes (2 to 6) that neither touch each other nor the border, one clearly the largest."""
+    """`count` shapes (2 to 6) that neither touch each other nor the border, the largest near the middle."""
     side = min(size)
     while True:  # a placement may run out of room; the next one seldom does
-        radii = [round(side * rng.uniform(0.17, 0.21))]
-        radii += [round(min(side * rng.uniform(0.09, 0.13), radii[0] / _LARGEST)) for _ in range(count - 1)]
-        shapes: list[Shape] = []
-        for radius in radii:
+        shapes = [_in_the_middle(rng, rng.randint(round(0.21 * side), round(0.25 * side)), size)]
+        for _ in range(count - 1):
+            radius = rng.randint(round(0.09 * side), round(0.12 * side))
             for _ in range(60):
-                shape = _somewhere(rng, radius, size)
+                shape = _anywhere(rng, radius, size)
                 if all(_apart(shape, other, round(_GAP * side)) for other in shapes):
                     shapes.append(shape)
                     break
@@ -147,7 +138,19 @@ def demo_folder(path: str, seed: int = 24) -> dict[str, Drawing]:
     return made
 
 
-def _somewhere(rng: random.Random, radius: int, size: tuple[int, int]) -> Shape:
+def _in_the_middle(rng: random.Random, radius: int, size: tuple[int, int], **fixed: str) -> Shape:
+    width, height = size
+    jitter = min(size) // 30
+    return Shape(
+        colour=fixed.get("colour") or rng.choice(list(COLOURS)),
+        kind=fixed.get("kind") or rng.choice(KINDS),
+        x=width // 2 + rng.randint(-jitter, jitter),
+        y=height // 2 + rng.randint(-jitter, jitter),
+        radius=radius,
+    )
+
+
+def _anywhere(rng: random.Random, radius: int, size: tuple[int, int]) -> Shape:
     edge = radius + round(_GAP * min(size))
     return Shape(
         colour=rng.choice(list(COLOURS)),

@@ -1,0 +1,49 @@
+"""The tiny checkpoints, loaded once by the production loaders for all tests of the models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgret.config import Places, Settings
+from imgret.demo.bundled import demo_settings
+from imgret.describe.loading import load_models
+from imgret.describe.models import Models
+
+# tests are imported by path (importlib mode), so their shared helper `hub_server` must be told where it lies
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def places_in(home: Path) -> Places:
+    """Places below `home`."""
+    return Places(
+        config=str(home / "config.toml"),
+        index=str(home / "index.db"),
+        state=str(home / "state"),
+        models=str(home / "models"),
+        socket=str(home / "socket"),
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Places:
+    """Fresh places for one test."""
+    return places_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Settings:
+    """Settings that name the four bundled checkpoints."""
+    return demo_settings()
+
+
+@pytest.fixture(scope="session")
+def models(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
+    """The four bundled checkpoints, loaded."""
+    loaded = load_models(tiny, places_in(tmp_path_factory.mktemp("models")))
+    assert not loaded.missing
+    yield loaded
+    loaded.close()

@@ -1,0 +1,113 @@
+"""A hub on loopback that speaks as much of the real one's protocol as a pull needs, and can misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LARGE = 5000  # bytes, from which on a file is listed with a SHA-256, as the hub does with LFS
+
+
+@dataclass
+class Hub:
+    """What is served, how it misbehaves, and what was asked."""
+
+    files: dict[str, bytes]
+    repository: str = "someone/model"
+    commit: str = COMMIT
+    cut: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # file -> bytes after which each next answer breaks
+    altered: set[str] = field(default_factory=set)  # files served with other bytes than are listed
+    busy: bool = False
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
+    url: str = ""
+
+    def listing(self) -> bytes:
+        """What `/api/models/NAME/revision/REVISION?blobs=true` answers."""
+        siblings = []
+        for name, content in self.files.items():
+            sibling: dict[str, object] = {"rfilename": name, "size": len(content)}
+            header = b"blob %d\0" % len(content)
+            sibling["blobId"] = hashlib.sha1(header + content).hexdigest()
+            if len(content) >= LARGE:
+                sibling["lfs"] = {
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "size": len(content),
+                    "pointerSize": 134,
+                }
+            siblings.append(sibling)
+        return json.dumps({"id": self.repository, "sha": self.commit, "siblings": siblings}).encode()
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    """Serve `hub` on a free port for as long as the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            asked_range = self.headers.get("Range")
+            hub.asked.append((path, asked_range))
+            if hub.busy:
+                self.answer(503, b"busy")
+            elif path.startswith("/api/models/"):
+                known = path in {
+                    f"/api/models/{hub.repository}/revision/{revision}"
+                    for revision in ("main", "v1", hub.commit)
+                }
+                self.answer(
+                    200 if known and query == "blobs=true" else 404, hub.listing() if known else b"{}"
+                )
+            else:
+                name = path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/").removeprefix("/v8.4.0/")
+                if name in hub.files:
+                    self.file(name, asked_range)
+                else:
+                    self.answer(404, b"no such file")
+
+        def file(self, name: str, asked_range: str | None) -> None:
+            content = hub.files[name]
+            if name in hub.altered:
+                content = content[::-1]
+            etag = f'"{hashlib.md5(content).hexdigest()}"'
+            start, status = 0, 200
+            if asked_range and self.headers.get("If-Range") in (None, etag):
+                match = re.fullmatch(r"bytes=(\d+)-", asked_range)
+                assert match
+                start, status = int(match[1]), 206
+            cuts = hub.cut.get(name)
+            self.answer(status, content[start:], etag, cuts.pop(0) if cuts else None)
+
+        def answer(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if etag:
+                self.send_header("ETag", etag)
+            self.end_headers()
+            self.wfile.write(body if cut is None else body[:cut])
+            if cut is not None:
+                self.close_connection = True
+
+        def log_message(self, *args: object) -> None:
+            """stderr stays empty."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,197 @@
+"""What the names of weights mean, and where they lie; no model is loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
+from imgret.describe import record, weights
+from imgret.describe.loading import identities
+from imgret.describe.weights import Kind
+from imgret.errors import WeightsError, WeightsMissing
+from imgret.photo import Stage
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("none", Kind.NONE),
+        ("wordllama", Kind.PACKAGED),
+        ("noamrot/FuseCap_Image_Captioning", Kind.HUB),
+        ("models/caption", Kind.HUB),
+        ("/srv/models/caption", Kind.LOCAL),
+        ("./caption", Kind.LOCAL),
+        ("../caption", Kind.LOCAL),
+        ("~/models/caption", Kind.LOCAL),
+        ("yolov8m-oiv7.pt", Kind.RELEASE),
+        ("yolo11n.pt", Kind.RELEASE),
+        ("./yolov8m-oiv7.pt", Kind.LOCAL),
+        ("birds.pt", Kind.LOCAL),
+        ("yolov8n_int8.onnx", Kind.LOCAL),
+    ],
+)
+def test_a_name_means_one_thing(name: str, kind: Kind) -> None:
+    assert weights.kind(name) is kind
+
+
+@given(st.text(min_size=1))
+def test_an_official_name_never_leads_out_of_the_models_folder(name: str) -> None:
+    if weights.kind(name) is Kind.RELEASE:
+        assert os.path.basename(name) == name
+
+
+def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
+    here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "yolov8m-oiv7.pt").write_bytes(b"a pickle that somebody left here")
+    monkeypatch.chdir(tmp_path)
+    found = weights.locate(Stage.DETECT, Settings(), here)
+    assert not found.present
+    with pytest.raises(WeightsMissing, match=r"yolov8m-oiv7\.pt is not on this disk"):
+        weights.checked(found, here)
+
+
+def test_an_official_file_that_was_not_pulled_is_not_loaded(here: Places) -> None:
+    path = Path(weights.release_path(weights.locate(Stage.DETECT, Settings(), here), here))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"put there by hand")
+    assert not weights.locate(Stage.DETECT, Settings(), here).present
+
+
+def test_a_relative_name_is_looked_for_beside_the_configuration(
+    here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "birds.onnx").write_bytes(b"onnx")
+    monkeypatch.chdir("/")
+    found = weights.locate(Stage.DETECT, Settings(detect=DetectSettings(weights="birds.onnx")), here)
+    assert found.present
+    assert found.path == str(tmp_path / "birds.onnx")
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "sentence"),
+    [
+        (Stage.DETECT, "/nowhere/birds.pt", "/nowhere/birds.pt does not exist"),
+        (Stage.DETECT, "/etc", "/etc is not a .pt or .onnx file"),
+        (Stage.CAPTION, "/etc", "/etc is not a folder with a config.json"),
+        (Stage.CAPTION, "someone/model", "someone/model is not on this disk"),
+        (Stage.CAPTION, "wordllama", "wordllama is an embedder and nothing else"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
+    table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
+    found = weights.locate(
+        stage, msgspec.structs.replace(Settings(), **{stage.value: table(weights=name)}), here
+    )
+    assert not found.present
+    assert found.problem == sentence
+    assert found.hint
+
+
+def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_path: Path) -> None:
+    folder = tmp_path / "caption"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"one")
+    (folder / "README.md").write_text("not part of the model")
+    settings = Settings(caption=CaptionSettings(weights=str(folder)))
+    first = identities(settings, here)[Stage.CAPTION]
+    assert first.name == "caption"
+    assert first.revision.startswith("sha256:")
+    assert identities(settings, here)[Stage.CAPTION] == first
+
+    (folder / "README.md").write_text("still not part of the model")
+    assert identities(settings, here)[Stage.CAPTION] == first
+
+    (folder / "model.safetensors").write_bytes(b"two")
+    os.utime(folder / "model.safetensors", ns=(1, 1))
+    assert identities(settings, here)[Stage.CAPTION].revision != first.revision
+
+
+def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
+    fewer = msgspec.structs.replace(tiny, caption=msgspec.structs.replace(tiny.caption, beams=1))
+    changed = {
+        stage for stage, found in identities(fewer, here).items() if found != identities(tiny, here)[stage]
+    }
+    assert changed == {Stage.CAPTION}
+
+
+def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_stands_in(
+    here: Places,
+) -> None:
+    found = identities(Settings(caption=CaptionSettings(weights="none")), here)
+    assert set(found) == {Stage.EMBED}
+    assert found[Stage.EMBED].name == "wordllama"
+    assert identities(Settings(embed=EmbedSettings(weights="none")), here) == {}
+
+
+def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -> None:
+    identities(tiny, here)
+    kept = os.path.join(here.state, record.LOCAL)
+    assert os.stat(kept).st_mode & 0o777 == 0o600
+    before = os.stat(kept).st_mtime_ns
+    identities(tiny, here)
+    assert os.stat(kept).st_mtime_ns == before
+
+
+def test_a_damaged_record_of_pulls_is_said_and_a_damaged_cache_of_hashes_is_made_anew(
+    here: Places, tiny: Settings
+) -> None:
+    os.makedirs(here.state)
+    for name in (record.PULLED, record.LOCAL):
+        Path(here.state, name).write_text("not = [toml")
+    assert len(identities(tiny, here)) == 4
+    with pytest.raises(WeightsError, match=r"weights\.lock\.toml is damaged"):
+        identities(Settings(), here)
+
+
+def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Places, tiny: Settings) -> None:
+    Path(here.state).write_text("a file where the folder should be")
+    assert len(identities(tiny, here)) == 4
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+        st.builds(
+            record.Record,
+            st.text(st.characters(exclude_categories=["Cs"])),
+            st.dictionaries(
+                st.text(min_size=1).filter(lambda name: name.isprintable()),
+                st.builds(
+                    record.File, st.integers(0, 2**40), st.text("0123456789abcdef"), st.integers(0, 2**62)
+                ),
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_a_record_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, records: dict[str, record.Record]
+) -> None:
+    path = str(tmp_path_factory.mktemp("record") / "weights.lock.toml")
+    for name, kept in records.items():
+        record.put(path, name, kept)
+    assert record.read(path) == records
+
+
+def test_finding_out_imports_neither_torch_nor_transformers_nor_the_hub() -> None:
+    program = (
+        "import sys\n"
+        "from imgret.config import Settings, places\n"
+        "from imgret.describe.loading import identities, load_embedder\n"
+        "identities(Settings(), places()); load_embedder(Settings(), places())\n"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'sentence_transformers', 'ultralytics'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert done.stderr == ""

@@ -1,0 +1,272 @@
+"""`models pull` against a real server on loopback: what is fetched, recorded, resumed, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import hub_server
+import msgspec
+import numpy as np
+import pytest
+
+from imgret.config import CaptionSettings, DetectSettings, Places, Settings
+from imgret.demo import draw
+from imgret.describe import record, weights
+from imgret.describe.loading import identities, load_models
+from imgret.describe.pull import pull
+from imgret.errors import HubUnreachable, WeightsError
+from imgret.photo import Stage
+
+TENSORS = bytes(range(256)) * 100
+REPOSITORY = {
+    "config.json": b'{"model_type": "blip"}',
+    "model.safetensors": TENSORS,
+    "pytorch_model.bin": b"an older format of the same" * 300,
+    "tf_model.h5": b"another program's",
+    "vocab.txt": b"a\nb\n",
+    "README.md": b"# read me",
+    "onnx/model.json": b"{}",
+    "../outside.json": b"{}",
+    "2_Dense/config.json": b"{}",
+    "2_Dense/pytorch_model.bin": b"dense" * 10,
+}
+WANTED = {"config.json", "model.safetensors", "vocab.txt", "2_Dense/config.json", "2_Dense/pytorch_model.bin"}
+SETTINGS = Settings(
+    caption=CaptionSettings(weights="someone/model"), detect=DetectSettings(weights="yolov8m-oiv7.pt")
+)
+
+
+@pytest.fixture
+def hub() -> Iterator[hub_server.Hub]:
+    with hub_server.serving(hub_server.Hub(dict(REPOSITORY) | {"yolov8m-oiv7.pt": TENSORS})) as serving:
+        yield serving
+
+
+@pytest.fixture
+def environ(hub: hub_server.Hub, tmp_path: Path) -> dict[str, str]:
+    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "IMGRET_RELEASES": hub.url}
+
+
+def locate(
+    stage: Stage, here: Places, environ: dict[str, str], settings: Settings = SETTINGS
+) -> weights.Weights:
+    return weights.locate(stage, settings, here, environ)
+
+
+def fetched(hub: hub_server.Hub) -> list[str]:
+    return [path.rsplit("/resolve/")[1].split("/", 1)[1] for path, _ in hub.asked if "/resolve/" in path]
+
+
+def test_a_pull_gets_what_a_loader_needs_and_records_it(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    got = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert set(got.files) == WANTED
+    assert set(fetched(hub)) == WANTED
+    assert got.revision == hub_server.COMMIT
+    assert got.files["model.safetensors"].sha256 == hashlib.sha256(TENSORS).hexdigest()
+
+    found = locate(Stage.CAPTION, here, environ)
+    assert found.present
+    assert found.revision == hub_server.COMMIT
+    path = weights.checked(found, here, full=True)
+    assert Path(path, "model.safetensors").read_bytes() == TENSORS
+    assert os.stat(os.path.join(here.state, record.PULLED)).st_mode & 0o777 == 0o600
+    assert weights.identity(found, SETTINGS).revision == hub_server.COMMIT
+
+
+def test_the_hubs_own_library_finds_what_was_pulled(
+    here: Places, environ: dict[str, str], tmp_path: Path
+) -> None:
+    from huggingface_hub import snapshot_download
+
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    folder = snapshot_download("someone/model", cache_dir=tmp_path / "hub" / "hub", local_files_only=True)
+    assert folder == locate(Stage.CAPTION, here, environ).path
+
+
+def test_a_second_pull_fetches_nothing(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
+    first = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    hub.asked.clear()
+    assert pull(locate(Stage.CAPTION, here, environ), here, environ=environ) == first
+    assert fetched(hub) == []
+
+
+def test_without_safetensors_the_bin_is_taken(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    del hub.files["model.safetensors"]
+    got = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert "pytorch_model.bin" in got.files
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    hub.cut["model.safetensors"] = [9000, 7000]
+    told: list[tuple[str, int, int]] = []
+    pull(locate(Stage.CAPTION, here, environ), here, lambda *step: told.append(step), environ)
+    ranges = [asked for path, asked in hub.asked if path.endswith("model.safetensors")]
+    assert ranges == [None, "bytes=9000-", "bytes=16000-"]
+    assert told[-1] == ("model.safetensors", len(TENSORS), len(TENSORS))
+    assert Path(locate(Stage.CAPTION, here, environ).path or "", "model.safetensors").read_bytes() == TENSORS
+
+
+@pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
+def test_an_interrupted_pull_is_gone_on_with_by_the_next(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str], stage: Stage
+) -> None:
+    name = "model.safetensors" if stage is Stage.CAPTION else "yolov8m-oiv7.pt"
+    hub.cut[name] = [9000, 0]
+    with pytest.raises(HubUnreachable, match=rf"stopped after 9000 of {len(TENSORS)} bytes") as stopped:
+        pull(locate(stage, here, environ), here, environ=environ)
+    assert "it resumes" in stopped.value.hint
+    assert not locate(stage, here, environ).present
+
+    hub.cut.clear()
+    hub.asked.clear()
+    got = pull(locate(stage, here, environ), here, environ=environ)
+    assert [asked for path, asked in hub.asked if path.endswith(name)] == ["bytes=9000-"]
+    assert got.files[name].sha256 == hashlib.sha256(TENSORS).hexdigest()
+    assert locate(stage, here, environ).present
+
+
+def test_a_release_that_changed_meanwhile_is_not_pieced_together(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    hub.cut["yolov8m-oiv7.pt"] = [9000, 0]
+    with pytest.raises(HubUnreachable):
+        pull(locate(Stage.DETECT, here, environ), here, environ=environ)
+    hub.files["yolov8m-oiv7.pt"] = TENSORS[::-1]
+    pull(locate(Stage.DETECT, here, environ), here, environ=environ)
+    assert Path(weights.checked(locate(Stage.DETECT, here, environ), here)).read_bytes() == TENSORS[::-1]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_other_bytes_than_announced_are_refused_and_removed(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str], name: str
+) -> None:
+    hub.altered.add(name)
+    with pytest.raises(WeightsError, match=rf"{name} came with other bytes than were announced"):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert not locate(Stage.CAPTION, here, environ).present
+    hub.altered.clear()
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    weights.checked(locate(Stage.CAPTION, here, environ), here, full=True)
+
+
+def test_a_repository_that_is_not_there_is_said(here: Places, environ: dict[str, str]) -> None:
+    settings = Settings(caption=CaptionSettings(weights="someone/else"))
+    with pytest.raises(WeightsError, match=r"someone/else\S+ does not exist"):
+        pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
+
+
+def test_a_repository_without_weights_is_said(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    hub.files = {"config.json": b"{}", "tf_model.h5": b"another program's"}
+    with pytest.raises(WeightsError, match="holds no weights that can be loaded"):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+
+
+def test_a_busy_hub_and_one_that_does_not_answer_are_said(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    hub.busy = True
+    with pytest.raises(HubUnreachable, match="answered 503"):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    gone = environ | {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    with pytest.raises(HubUnreachable, match=r"cannot be reached: .*refused"):
+        pull(locate(Stage.CAPTION, here, gone), here, environ=gone)
+
+
+def test_offline_means_that_nothing_is_asked(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    offline = environ | {"HF_HUB_OFFLINE": "1"}
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
+        pull(locate(Stage.CAPTION, here, offline), here, environ=offline)
+    assert hub.asked == []
+
+
+def test_a_pinned_revision_is_held_apart(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
+    pinned = Settings(caption=CaptionSettings(weights="someone/model", revision="v1"))
+    hub.commit = "f" * 40
+    pull(locate(Stage.CAPTION, here, environ, pinned), here, environ=environ)
+    assert locate(Stage.CAPTION, here, environ, pinned).revision == "f" * 40
+    assert not locate(Stage.CAPTION, here, environ).present
+    hub.commit = hub_server.COMMIT
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert locate(Stage.CAPTION, here, environ).revision == hub_server.COMMIT
+    assert locate(Stage.CAPTION, here, environ, pinned).revision == "f" * 40
+
+
+def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[str, str]) -> None:
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    found = locate(Stage.CAPTION, here, environ)
+    tensors = Path(found.path or "", "model.safetensors").resolve()
+
+    tensors.write_bytes(TENSORS[:-1] + b"!")
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
+        weights.checked(found, here)
+    tensors.write_bytes(TENSORS)
+    weights.checked(found, here)
+
+    added = Path(found.path or "", "adapter_config.json")
+    added.write_text("{}")
+    with pytest.raises(WeightsError, match=r"adapter_config\.json was not pulled"):
+        weights.checked(found, here)
+    added.unlink()
+
+    tensors.unlink()
+    assert not locate(Stage.CAPTION, here, environ).present
+
+
+def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(
+    here: Places, environ: dict[str, str]
+) -> None:
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    found = locate(Stage.CAPTION, here, environ)
+    tensors = Path(found.path or "", "model.safetensors").resolve()
+    was = os.stat(tensors)
+    tensors.write_bytes(TENSORS[::-1])
+    os.utime(tensors, ns=(was.st_atime_ns, was.st_mtime_ns))
+    weights.checked(found, here)
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
+        weights.checked(found, here, full=True)
+
+
+def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
+    here: Places, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", environ["HF_HOME"])
+    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    Path(locate(Stage.CAPTION, here, environ).path or "", "config.json").resolve().write_text("{ }")
+    skipped: dict[Stage, str] = {}
+    loaded = load_models(SETTINGS, here, [Stage.CAPTION, Stage.EMBED], on_skip=skipped.__setitem__)
+    assert loaded.stages() == {Stage.DECODE, Stage.EMBED}
+    assert "config.json is not the file that was pulled" in skipped[Stage.CAPTION]
+    assert skipped == loaded.missing
+
+
+def test_a_tiny_checkpoint_is_pulled_and_captions(
+    here: Places, tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(tiny.caption.weights)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    settings = msgspec.structs.replace(tiny, caption=CaptionSettings(weights="someone/model"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    with hub_server.serving(hub_server.Hub(files)) as hub:
+        environ = dict(os.environ) | {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+        pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
+    loaded = load_models(settings, here, [Stage.CAPTION])
+    assert loaded.caption
+    assert loaded.caption.identity == identities(settings, here)[Stage.CAPTION]
+    assert loaded.caption.identity.revision == hub_server.COMMIT
+    drawing = draw.single(random.Random(1), colour="red", kind="circle", ground="white")
+    assert loaded.caption.caption([np.asarray(draw.render(drawing))]) == [drawing.caption]
+    loaded.close()
