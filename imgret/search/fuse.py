@@ -1,8 +1,8 @@
 """Late fusion: what each view and the words say of the candidates, in one sum. Pure numpy.
 
 The vectors lead. Each view's cosines are taken relative to this question's own background in the
-library, because embedders differ in where their cosines lie (0.83 +- 0.03 for one, 0.2 +- 0.1 for
-another), and the words are weighed in units of its spread.
+library, because embedders differ in where their cosines lie (0.83 +- 0.03 for one, 0.05 +- 0.07 for
+another), and the words are weighed in units of its spread, so that one set of weights fits both.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ Counts = NDArray[np.int32]
 
 
 class Weights(Struct, frozen=True):
-    """How much each source counts beside the cosine of the leading text."""
+    """How much each source counts; found by `python -m benchmarks.quality`, told in ARCHITECTURE.md."""
 
-    counts: float = 0.1  # of a cosine: a little, since labels repeat much of the caption
-    words: float = 0.06  # of a spread, for each unit of BM25
-    rare: float = 1.0
+    passage: float = 0.5  # of the text's cosine; the rest is the caption's own, which counts do not blur
+    note: float = 0.5  # a note beside a caption is added, so that it does not drown in it
+    counts: float = 0.1  # a little: labels repeat much of the caption
+    words: float = 0.1  # spreads for each unit of BM25: more would harm questions in other words
+    literal: float = 8.0  # spreads for a document that holds the whole question, as only names do
+    literal_power: float = 3.0  # ... and how fast that falls when only a part of it is there
 
 
 WEIGHTS = Weights()
+LEAST_SPREAD = 0.01  # of cosines: where all photos are alike, words must still count
 
 
 class Background(Struct, frozen=True):
@@ -37,44 +41,82 @@ class Background(Struct, frozen=True):
     spread: float
 
 
+class Matches(Struct, frozen=True):
+    """Which words of the question stand in the candidates."""
+
+    counts: Counts  # (candidates, terms, columns): how often
+    lengths: Counts  # (candidates, columns), in tokens
+    rarity: Scores  # (terms,): inverse document frequency
+    rarest: float  # that of a word in no document
+
+
 def background(cosines: Scores) -> Background:
     """Median and robust spread, so that the photos which match do not count as background."""
     if not len(cosines):
-        return Background(0.0, 0.0)
+        return Background(0.0, LEAST_SPREAD)
     middle = float(np.median(cosines))
-    return Background(middle, 1.4826 * float(np.median(np.abs(cosines - middle))))
+    spread = 1.4826 * float(np.median(np.abs(cosines - middle)))  # the deviation of normally spread values
+    return Background(middle, max(spread, LEAST_SPREAD))
+
+
+def rarity(documents: NDArray[np.int64], total: int) -> Scores:
+    """Inverse document frequency as BM25 has it, for terms that this many of `total` documents hold."""
+    documents = np.minimum(documents, total)
+    return np.log1p((total - documents + 0.5) / (documents + 0.5)).astype(np.float32)
 
 
 def fused(
     cosines: Mapping[View, Scores],
     grounds: Mapping[View, Background],
-    words: Scores,
+    matches: Matches,
     weights: Weights = WEIGHTS,
 ) -> Scores:
     """The score of each candidate, on the scale of the leading view's cosine.
 
-    `cosines[view]` is NaN where a candidate lacks the view; `words` is BM25, 0 where nothing matched.
+    `cosines[view]` is NaN where a candidate lacks the view. A candidate without any vector is scored as
+    the middle of the library and by its words.
     """
-
-    def above(view: View) -> Scores:
-        return cosines[view] - np.float32(grounds[view].middle)
-
-    text = np.fmax(above(View.CAPTION), above(View.NOTE))
-    text = np.where(np.isnan(text), above(View.PASSAGE), text)
-    counts = np.nan_to_num(above(View.COUNTS), nan=0.0)
+    above = {view: cosines[view] - np.float32(grounds[view].middle) for view in View}
+    passage = np.nan_to_num(above[View.PASSAGE], nan=0.0)
+    caption, note = above[View.CAPTION], above[View.NOTE]
+    own = np.where(np.isnan(caption), np.where(np.isnan(note), passage, note), caption)
+    both = ~np.isnan(caption) & ~np.isnan(note)
+    beside = np.where(both, np.maximum(np.nan_to_num(note, nan=0.0), 0.0), 0.0)
     lead = grounds[View.PASSAGE]
-    score = np.nan_to_num(text, nan=0.0) + weights.counts * counts + weights.words * lead.spread * words
-    return np.asarray(lead.middle + score, np.float32)
+    score = (
+        lead.middle
+        + weights.passage * passage
+        + (1 - weights.passage) * own
+        + weights.note * beside
+        + weights.counts * np.nan_to_num(above[View.COUNTS], nan=0.0)
+        + weights.words * lead.spread * bm25(matches)
+        + weights.literal * lead.spread * literal(matches, weights.literal_power)
+    )
+    return np.asarray(score, np.float32)
 
 
-def bm25(counts: Counts, lengths: Counts, documents: NDArray[np.int64], total: int) -> Scores:
-    """BM25 (k1 1.2, b 0.75) of documents (documents, terms, columns), all columns read as one text.
-
-    `lengths` is (documents, columns) in tokens; `documents` (terms,) how many of `total` hold each term.
-    """
-    held = counts.sum(axis=2).astype(np.float32)
-    length = lengths.sum(axis=1, keepdims=True).astype(np.float32)
+def bm25(matches: Matches) -> Scores:
+    """BM25 (k1 1.2, b 0.75) of each candidate, all columns read as one text."""
+    held = matches.counts.sum(axis=2).astype(np.float32)
+    length = matches.lengths.sum(axis=1, keepdims=True).astype(np.float32)
     mean = float(length.sum()) / max(len(length), 1)
     norm = 1.2 * (0.25 + 0.75 * length / max(mean, 1.0))
-    idf = np.log1p((np.maximum(total - documents, 0) + 0.5) / (documents + 0.5)).astype(np.float32)
-    return np.asarray((idf * held * 2.2 / (held + norm)).sum(axis=1), np.float32)
+    return np.asarray((matches.rarity * held * 2.2 / (held + norm)).sum(axis=1), np.float32)
+
+
+def coverage(matches: Matches) -> Scores:
+    """How much of the question stands in each candidate, 0..1, its rare words weighing more."""
+    held = matches.counts.any(axis=2)
+    asked = float(matches.rarity.sum())
+    return np.asarray((held * matches.rarity).sum(axis=1) / max(asked, 1e-6), np.float32)
+
+
+def literal(matches: Matches, power: float) -> Scores:
+    """How far a candidate holds the question word for word, 0..1; less where those words are common.
+
+    Words that all of the question shares with a note or a name say what no vector can see; one shared
+    word among several says little, hence the power.
+    """
+    held = matches.counts.any(axis=2) * matches.rarity
+    mean = (held * matches.rarity).sum(axis=1) / np.maximum(held.sum(axis=1), 1e-6)
+    return np.asarray(coverage(matches) ** power * mean / max(matches.rarest, 1e-6), np.float32)

@@ -17,6 +17,7 @@ from imgret.index.connection import Index
 from imgret.photo import Hit, ModelIdentity, View
 from imgret.search import fuse, hits
 from imgret.search.query import Question
+from imgret.search.stopwords import STOPWORDS
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -86,7 +87,7 @@ class _Search:
         if not self.asks:
             ids = filters.newest(self.index, among, self.k * MORE)
             return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
-        terms = words.terms(self.index, self.question.terms[:MOST_TERMS]) if self.rank != "vector" else []
+        terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
         pool = max(POOL, self.k * MORE)
         parts = [words.best(self.index, terms, pool, BUDGET, among)]
@@ -94,6 +95,11 @@ class _Search:
             parts.append(self._nearest(query, pool, among, len(gone)))
         candidates = np.setdiff1d(np.unique(np.concatenate(parts)), gone, assume_unique=True)
         return self._scored(candidates, terms, query)
+
+    def _terms(self) -> list[words.Term]:
+        """The words to look up: those that carry a picture, or all of them where none does."""
+        telling = [term for term in self.question.terms if term.lower() not in STOPWORDS]
+        return words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS])
 
     def _vector(self) -> NDArray[np.float32] | None:
         """Where the question points: its words, more or less of some, away from others. Unit norm."""
@@ -118,25 +124,33 @@ class _Search:
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
     ) -> list[hits.Found]:
-        counts, lengths = words.occurrences(self.index, terms, ids)
-        documents = np.array([term.documents for term in terms], np.int64)
-        told = fuse.bm25(counts, lengths, documents, words.size(self.index))
+        matches = self._matches(ids, terms)
+        told = fuse.bm25(matches)
         cosines: dict[View, Scores] = {}
         if query is None:
             score = told
         else:
             cosines = {view: self._cosines(ids, view, query) for view in View}
             grounds = {view: self._ground(view, query) for view in View}
-            score = fuse.fused(cosines, grounds, told) if self.rank == "hybrid" else cosines[View.PASSAGE]
+            score = fuse.fused(cosines, grounds, matches) if self.rank == "hybrid" else cosines[View.PASSAGE]
         order = np.lexsort((ids, -score))
         keep = [at for at in order.tolist() if query is not None or told[at] > 0]
         found = []
         for at in keep[: self.k * MORE]:
             cosine = float(cosines[View.PASSAGE][at]) if cosines else None
-            matched = tuple(term.text for number, term in enumerate(terms) if counts[at, number].any())
+            matched = tuple(
+                term.text for number, term in enumerate(terms) if matches.counts[at, number].any()
+            )
             strength = "strong"
             found.append(hits.Found(int(ids[at]), float(score[at]), cosine, strength, matched))
         return found
+
+    def _matches(self, ids: Ids, terms: list[words.Term]) -> fuse.Matches:
+        counts, lengths = words.occurrences(self.index, terms, ids)
+        total = words.size(self.index)
+        documents = np.array([term.documents for term in terms] + [0], np.int64)
+        rarity = fuse.rarity(documents, total)
+        return fuse.Matches(counts, lengths, rarity[:-1], float(rarity[-1]))
 
     def _cosines(self, ids: Ids, view: View, query: NDArray[np.float32]) -> Scores:
         have, matrix = vectors.of(self.index, ids, view)
