@@ -72,7 +72,7 @@ _ANSWER = re.compile(
     rb"|\x1b\[(?P<size>[468]);(?P<first>\d{1,6});(?P<second>\d{1,6})t"
     rb"|\x1b\[\?1;(?P<status>\d);?(?P<registers>\d{0,9})[\d;]*S"
 )
-_UNFINISHED = re.compile(rb"\x1b(\[\?[\d;]*|P[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\[[468];[\d;]*)\Z")
+_UNFINISHED = re.compile(rb"\x1b(\[\?[\d;]*|P>[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\[[468];[\d;]*)\Z")
 
 
 def split_answers(data: bytes) -> tuple[list[re.Match[bytes]], bytes, bytes]:

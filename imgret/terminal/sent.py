@@ -6,6 +6,7 @@ a terminal keeps pictures until it is closed.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -32,7 +33,7 @@ class SentPictures:
         self._sent: OrderedDict[Hashable, Sent] = OrderedDict()
         self._budget = budget
         # A random beginning, so that two programs in one window do not overwrite each other's pictures.
-        self._next = random.randrange(0x10000, _IDS) if first_id is None else first_id
+        self._ids = itertools.count(random.randrange(_IDS) if first_id is None else first_id)
         self.size = 0  # bytes held
 
     def __len__(self) -> int:
@@ -45,21 +46,20 @@ class SentPictures:
             self._sent.move_to_end(key)
         return found
 
-    def add(self, key: Hashable, columns: int, rows: int, size: int) -> tuple[Sent, list[int]]:
-        """Note a picture that is about to be sent. Return it, and the ids to delete to make room."""
+    def new_id(self) -> int:
+        """An id that no picture of ours has; may be called on any thread."""
+        return next(self._ids) % (_IDS - 1) + 1
+
+    def add(self, key: Hashable, sent: Sent) -> list[int]:
+        """Note a picture that is about to be sent. Return the ids to delete to make room."""
         freed = self.remove(key)
-        in_use = {sent.image_id for sent in self._sent.values()}
-        while self._next in in_use or self._next == 0:
-            self._next = (self._next + 1) % _IDS
-        sent = Sent(self._next, columns, rows, size)
-        self._next = (self._next + 1) % _IDS
         self._sent[key] = sent
-        self.size += size
+        self.size += sent.size
         while self.size > self._budget and len(self._sent) > 1:
             _, oldest = self._sent.popitem(last=False)
             self.size -= oldest.size
             freed.append(oldest.image_id)
-        return sent, freed
+        return freed
 
     def remove(self, key: Hashable) -> list[int]:
         """Forget one picture; the ids to delete (none if it was not there)."""

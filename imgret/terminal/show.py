@@ -22,12 +22,12 @@ def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities |
     height, width = image_pixels.shape[:2]
     if terminal.graphics is Graphics.KITTY:
         place = fit(width, height, min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS), terminal.cell)
-        sent, _ = SentPictures().add("picture", place.columns, place.rows, 0)
+        image_id = SentPictures().new_id()
         pixels = scaled(image_pixels, place.width, place.height)
-        text = kitty.transmit(sent.image_id, pixels, place.columns, place.rows, folder=terminal.folder)
+        text = kitty.transmit(image_id, pixels, place.columns, place.rows, folder=terminal.folder)
         if terminal.tmux:
             text = kitty.through_tmux(text)
-        colour = blocks.foreground(sent.image_id)
+        colour = blocks.foreground(image_id)
         for row in range(place.rows):
             text += f"{colour}{kitty.placeholders(row, place.columns)}\x1b[39m\n"
     elif terminal.graphics is Graphics.SIXEL:

@@ -13,7 +13,7 @@ from PIL import Image
 from rich.cells import cell_len
 
 from imgret.terminal import kitty
-from imgret.terminal.sent import SentPictures
+from imgret.terminal.sent import Sent, SentPictures
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
 SEQUENCE = re.compile(r"\x1b_G([^;\x1b]*);?([^\x1b]*)\x1b\\")
@@ -74,8 +74,8 @@ def test_the_terminal_never_holds_more_than_the_budget(steps: list[tuple[int, in
     sent = SentPictures(budget=100, first_id=0xFFFFFE)
     held: dict[int, int] = {}
     for key, size in steps:
-        picture, freed = sent.add(key, 1, 1, size)
-        for image_id in freed:
+        picture = Sent(sent.new_id(), 1, 1, size)
+        for image_id in sent.add(key, picture):
             del held[image_id]  # each is freed once, and was held
         assert picture.image_id not in held
         assert 0 < picture.image_id < 1 << 24
@@ -89,7 +89,7 @@ def test_the_terminal_never_holds_more_than_the_budget(steps: list[tuple[int, in
 
 def test_the_picture_used_last_stays() -> None:
     sent = SentPictures(budget=20)
-    first = sent.add("first", 1, 1, 10)[0]
-    second = sent.add("second", 1, 1, 10)[0]
+    first, second, third = (Sent(sent.new_id(), 1, 1, 10) for _ in range(3))
+    assert sent.add("first", first) == sent.add("second", second) == []
     assert sent.get("first") == first
-    assert sent.add("third", 1, 1, 10)[1] == [second.image_id]
+    assert sent.add("third", third) == [second.image_id]

@@ -1,0 +1,195 @@
+"""The library as it is on this machine: the index read here, meaning asked of the daemon where there is one.
+
+Words, details and figures come straight from the SQLite file, which any number of readers may read while
+the daemon writes. Only the embedding of a question is the daemon's to do, because it keeps the model
+warm; when there is none, or when it dies in the middle, the same search runs in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import msgspec
+
+from imgret.config import Places, Settings
+from imgret.errors import DaemonError, IndexProblem
+from imgret.link.client import Connection, NoDaemon
+from imgret.link.messages import Refused
+from imgret_tui.hits import read_hits
+from imgret_tui.library import Details, Failure, Folder, Found, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from imgret.answer import Answerer
+    from imgret.index.connection import Index
+
+OTHER_INDEX = "other_index"  # the daemon's word for: I serve another file
+QUICK = 2.0  # seconds: a daemon asked for its state answers at once, whatever it works on
+RETRY_DAEMON = 10.0  # seconds until a daemon that was not there is looked for again
+
+
+class IndexLibrary:
+    """A `Library` over one index file. Belongs to one thread; cheap until it is asked something."""
+
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self._settings = settings
+        self._places = places
+        self._index: Index | None = None
+        self._answerer: Answerer | None = None
+        self._daemon: Connection | None = None
+        self._no_daemon_until = 0.0
+
+    def words(self, question: str, limit: int) -> Found:
+        """By words alone, in this process."""
+        return self._here({"text": question, "k": limit, "rank": "words", "format": "json"}, remarks=False)
+
+    def search(self, question: str, limit: int) -> Found:
+        """By meaning: the daemon's answer, or this process's."""
+        return self._anywhere({"text": question, "k": limit, "format": "json"})
+
+    def like(self, path: bytes, limit: int) -> Found:
+        """By the picture at `path`, which is left out of the answer."""
+        found = self._anywhere({"like": os.fsdecode(path), "k": limit + 1, "format": "json"})
+        return Found(tuple(hit for hit in found.hits if hit.path != path), found.remark)
+
+    def details(self, path: bytes) -> Details:
+        """From the index, and the file's size from the disk where it is there."""
+        from imgret.state import photo_state
+
+        known = photo_state(self._open(), self._settings, path)
+        facts = known.facts
+        return Details(
+            state=known.state,
+            reason=known.reason,
+            size=known.photo.fingerprint.size if known.photo else None,
+            camera=facts.camera if facts else None,
+            latitude=facts.latitude if facts else None,
+            longitude=facts.longitude if facts else None,
+        )
+
+    def note(self, path: bytes, text: str) -> None:
+        """Found as words at once, and by its meaning when its vectors are made again."""
+        from imgret.index import photos, results, work
+        from imgret.photo import Stage
+
+        index = self._open()
+        photo = photos.find(index, path)
+        if photo is None or photo.content is None:
+            raise IndexProblem("this photo is not in the index any more", "Search again.")
+        with index.writing():
+            results.write_note(index, photo.content, text or None)
+            if Stage.EMBED in self._settings.stages():
+                work.queue(index, photo.content, [Stage.EMBED])
+        self._wake("wake")
+
+    def state(self) -> State:
+        """The figures of `imgret status`, and one sentence about the daemon."""
+        from imgret.index.totals import totals, waiting_stages
+
+        if not os.path.exists(self._places.index):
+            return State(daemon=self._daemon_sentence())
+        index = self._open()
+        figures = totals(index, waiting_stages(index))
+        return State(
+            photos=figures.photos,
+            pending=figures.pending,
+            failed=figures.failed,
+            offline=figures.offline,
+            daemon=self._daemon_sentence(),
+        )
+
+    def folders(self) -> tuple[Folder, ...]:
+        """The roots of the index."""
+        from imgret.index import roots
+
+        return tuple(
+            Folder(root.path, root.online, root.watched, root.reason, root.scanned_at)
+            for root in roots.roots(self._open())
+        )
+
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed, by path."""
+        from imgret.index import work
+
+        return tuple(
+            Failure(failure.path, failure.error, failure.attempts) for failure in work.failures(self._open())
+        )
+
+    def retry(self) -> int:
+        """Queue the failures again, and wake the daemon."""
+        from imgret.index import work
+
+        count = work.retry(self._open())
+        self._wake("retry")
+        return count
+
+    def close(self) -> None:
+        """Close the index and the socket."""
+        if self._daemon is not None:
+            self._daemon.close()
+        if self._index is not None:
+            self._index.close()
+
+    def _open(self) -> Index:
+        from imgret.index.connection import Index
+
+        if self._index is None:
+            self._index = Index(self._places.index, create=False)
+        return self._index
+
+    def _anywhere(self, request: dict[str, Any]) -> Found:
+        try:
+            result, lines = self._connected().ask_bytes("query", {**request, "index": self._places.index})
+        except NoDaemon:
+            self._lose_daemon()
+            return self._here(request)
+        except Refused as error:
+            if error.code != OTHER_INDEX:
+                raise
+            self._lose_daemon()
+            return self._here(request)
+        return Found(read_hits(lines), " ".join(result.get("notes", ())) if isinstance(result, dict) else "")
+
+    def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
+        from imgret.answer import Answerer, read_request
+
+        if self._answerer is None:
+            self._answerer = Answerer(self._open(), self._settings, self._places)
+        answer = self._answerer.answer(read_request(request))
+        return Found(read_hits(answer.output), ". ".join(answer.notes) if remarks else "")
+
+    def _connected(self) -> Connection:
+        """The connection to the daemon, kept open from question to question. NoDaemon where there is none."""
+        if self._daemon is None:
+            if time.monotonic() < self._no_daemon_until:
+                raise NoDaemon("no daemon a moment ago")
+            self._daemon = Connection(self._places.socket)
+        return self._daemon
+
+    def _lose_daemon(self) -> None:
+        self._no_daemon_until = time.monotonic() + RETRY_DAEMON
+        if self._daemon is not None:
+            self._daemon.close()
+            self._daemon = None
+
+    def _daemon_sentence(self) -> str:
+        try:
+            with Connection(self._places.socket, QUICK) as daemon:
+                state = daemon.ask("status", {})
+        except NoDaemon:
+            return ""
+        except DaemonError as error:
+            return str(error)
+        if not isinstance(state, dict) or state.get("index") != self._places.index:
+            return ""
+        return str(state.get("sentence") or state.get("state") or "daemon runs")
+
+    def _wake(self, method: str) -> None:
+        """Tell the daemon that there is work; one that is away finds it when it comes."""
+        try:
+            with Connection(self._places.socket, QUICK) as daemon:
+                daemon.ask(method, {})
+        except (DaemonError, msgspec.MsgspecError):
+            pass

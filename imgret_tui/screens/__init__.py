@@ -1,0 +1,1 @@
+"""The screens: the search, and what opens over it."""

@@ -1,0 +1,60 @@
+"""The last line: how many hits, and what the daemon does now."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from imgret.terminal.clean import clean
+from imgret_tui.library import State
+
+
+class StatusLine(Static):
+    """One line, made anew from what is known."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="status", markup=False)
+        self._state: State | None = None
+        self._hits = self._remark = ""
+
+    def show_hits(self, shown: int, strong: int, marked: int, remark: str, *, searching: bool) -> None:
+        """Say how the search stands."""
+        parts = [f"{shown} hit{'' if shown == 1 else 's'}"]
+        if strong:
+            parts.append(f"{strong} strong")
+        if marked:
+            parts.append(f"{marked} marked")
+        if searching:
+            parts.append("searching…")
+        self._hits = " · ".join(parts)
+        self._remark = clean(remark)
+        self._write()
+
+    def show_state(self, state: State) -> None:
+        """Say how the library stands."""
+        self._state = state
+        self._write()
+
+    def _write(self) -> None:
+        line = [Content(self._hits)]
+        if self._state is not None:
+            line.append(_described(self._state))
+        line.append(Content.styled("f1 help", "$muted"))
+        line.append(Content.styled(self._remark, "$muted"))
+        self.update(Content("  │  ").join(part for part in line if part))
+
+
+def _described(state: State) -> Content:
+    calm = [f"{state.photos} photo{'' if state.photos == 1 else 's'}"]
+    if state.pending:
+        calm.append(f"{state.pending} to describe")
+    calm.append(clean(state.daemon) or "no daemon")
+    troubles = []
+    if state.failed:
+        troubles.append(f"{state.failed} failed")
+    if state.offline:
+        troubles.append(f"{state.offline} offline")
+    text = Content(" · ".join(calm))
+    if not troubles:
+        return text
+    return Content.assemble(text, " · ", (" · ".join(troubles) + " (f3)", "$text-warning"))
