@@ -1,0 +1,152 @@
+"""Which paths are photos of ours, and why not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.errors import ConfigError
+from imgret.exclude import Exclude, is_picture
+
+names = st.binary(min_size=1, max_size=12).filter(
+    lambda n: b"/" not in n and b"\0" not in n and n.strip(b".")
+)
+paths = st.lists(names | st.sampled_from([b"a.jpg", b"Trash", b".git", b"x.tmp.png"]), min_size=1, max_size=4)
+PATTERNS = ["*.tmp.*", "Trash/", "/top", "a/**/z", "!keep.jpg", "b[0-9]?.*"]
+
+
+def walked(rules: Exclude, path: bytes) -> bool:
+    """Whether a walk that asks of each folder and then of the file would come to the file."""
+    *folders, name = path.split(b"/")
+    at = b""
+    for folder in folders:
+        if rules.excludes_folder(at, folder):
+            return False
+        at = os.path.join(at, folder)
+    return not rules.excludes_file(at, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (b"a.jpg", None),
+        (b"2021/IMG_1.HEIC", None),
+        (b"2021/DSC.Nef", None),
+        (b"a.tmp.jpg", "pattern *.tmp.*"),
+        (b"x/Trash/y/a.jpg", "pattern Trash/"),
+        (b"Trash.jpg", None),
+        (b"top/a.jpg", "pattern /top"),
+        (b"x/top/a.jpg", None),
+        (b"a/b/c/z/a.jpg", "pattern a/**/z"),
+        (b".cache/a.jpg", "hidden: .cache"),
+        (b"x/.a.jpg", "hidden: .a.jpg"),
+        (b"notes.txt", "not a picture: .txt"),
+        (b"README", "not a picture: no extension"),
+        (b"jpg", "not a picture: no extension"),
+        (b"film.mp4", "not a picture: .mp4"),
+        (b"new\nline\x1b.jpg", None),
+        (b"\xff\xfe.png", None),
+        (b"b\nb12.jpg", None),
+    ],
+)
+def test_the_reason(path: bytes, reason: str | None) -> None:
+    rules = Exclude(PATTERNS)
+    assert rules.explain(path) == reason
+    assert walked(rules, path) == (reason is None)
+
+
+def test_hidden_on_request() -> None:
+    rules = Exclude([], hidden=True)
+    assert rules.explain(b".cache/.a.jpg") is None
+    assert walked(rules, b".cache/.a.jpg")
+
+
+def test_a_later_pattern_brings_back_a_file_but_not_from_an_excluded_folder() -> None:
+    rules = Exclude(["*.png", "!keep.png", "old/", "!old/keep.png"])
+    assert rules.explain(b"a/x.png") == "pattern *.png"
+    assert rules.explain(b"a/keep.png") is None
+    assert rules.explain(b"old/keep.png") == "pattern old/"
+
+
+def test_empty_lines_and_comments_do_not_shift_the_reasons() -> None:
+    assert Exclude(["", "# mine", "*.gif"]).explain(b"a.gif") == "pattern *.gif"
+
+
+def test_a_pattern_that_gitignore_does_not_know_is_named() -> None:
+    with pytest.raises(ConfigError, match="'!' is no gitignore pattern"):
+        Exclude(["*.tmp", "!"])
+
+
+@given(paths, st.booleans())
+def test_the_walk_and_the_explanation_agree(parts: list[bytes], hidden: bool) -> None:
+    rules = Exclude(PATTERNS, hidden=hidden)
+    path = b"/".join(parts)
+    assert walked(rules, path) == (rules.explain(path) is None)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n\0"), max_size=8), max_size=4), paths)
+def test_any_patterns_give_rules_or_a_sentence(patterns: list[str], parts: list[bytes]) -> None:
+    try:
+        rules = Exclude(patterns)
+    except ConfigError:
+        return
+    path = b"/".join(parts)
+    assert walked(rules, path) == (rules.explain(path) is None)
+
+
+@given(names)
+def test_an_extension_counts_whatever_its_case(stem: bytes) -> None:
+    assert is_picture(stem + b".jpg")
+    assert is_picture(stem + b".JpG")
+    assert not is_picture(stem + b".txt")
+
+
+def test_git_itself_agrees(tmp_path: Path) -> None:
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    subprocess.run(["git", "init", "-q", tmp_path], check=True, env=environment)
+    patterns = [
+        "*.png",
+        "!keep.png",
+        "old/",
+        "/top/*.jpg",
+        "a/**/z/",
+        "we?rd[0-9].jpg",
+        "**/deep/*.jpg",
+        "x\\ y",
+    ]
+    (tmp_path / ".gitignore").write_text("\n".join(patterns) + "\n")
+    files = [
+        "a.png",
+        "keep.png",
+        "old/keep.png",
+        "top/a.jpg",
+        "x/top/a.jpg",
+        "top/b/a.jpg",
+        "a/z/1.jpg",
+        "a/b/c/z/1.jpg",
+        "a/z.jpg",
+        "weird1.jpg",
+        "we/rd1.jpg",
+        "deep/1.jpg",
+        "q/deep/1.jpg",
+        "q/deep/w/1.jpg",
+        "old.jpg",
+        "x y/a.jpg",
+        "x y.jpg",
+    ]
+    asked = subprocess.run(
+        ["git", "-C", tmp_path, "check-ignore", "--no-index", "-z", "--stdin"],
+        input="\0".join(files),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    rules = Exclude(patterns)
+    ours = {file for file in files if rules.explain(file.encode())}
+    assert ours == set(asked.stdout.split("\0")) - {""}
