@@ -38,8 +38,12 @@ def migrations() -> list[Migration]:
     return found
 
 
-def version(db: apsw.Connection) -> int:
-    """The schema version of an open file; 0 for an empty one. Refuses files that are not ours or newer."""
+def version(db: apsw.Connection, newest: int | None = None) -> int:
+    """The schema version of an open file; 0 for an empty one.
+
+    Raises IndexProblem for a file that is not ours, IndexTooNew for one above `newest` (ours by default).
+    """
+    newest = migrations()[-1].version if newest is None else newest
     application = db.pragma("application_id")
     current = int(db.pragma("user_version"))
     tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -48,7 +52,6 @@ def version(db: apsw.Connection) -> int:
             f"{db.filename} is an SQLite file, but not an imgret index",
             "Name another file with IMGRET_INDEX; this one was not touched.",
         )
-    newest = migrations()[-1].version
     if current > newest:
         raise IndexTooNew(
             f"{db.filename} has schema version {current}; this imgret knows versions up to {newest}"
@@ -59,7 +62,7 @@ def version(db: apsw.Connection) -> int:
 def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
     """Run what is missing; returns the version reached. An interrupted step leaves the version before it."""
     steps = migrations() if steps is None else steps
-    current = version(db)
+    current = version(db, steps[-1].version)
     due = [step for step in steps if step.version > current]
     if due and current:
         backup(db, f"{db.filename}.v{current}.bak")

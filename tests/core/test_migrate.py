@@ -1,0 +1,118 @@
+"""Migrations on real files: from nothing, from a legacy state, interrupted, foreign, newer, damaged."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import apsw
+import pytest
+
+from imgret.errors import Exit, IndexProblem, IndexTooNew
+from imgret.index.connection import Index
+from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
+
+LEGACY = Migration(
+    1, "0001-legacy.sql", "CREATE TABLE photo (path TEXT) STRICT; INSERT INTO photo VALUES ('a');"
+)
+NEXT = Migration(
+    2, "0002-next.sql", "ALTER TABLE photo ADD COLUMN note TEXT; UPDATE photo SET note = 'kept';"
+)
+BROKEN = Migration(2, "0002-broken.sql", "CREATE TABLE half (x) STRICT; SELECT * FROM nothing_like_it;")
+
+
+def legacy(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path))
+    migrate(db, [LEGACY])
+    return db
+
+
+def test_a_new_file_is_ours_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "index.db"
+    with Index(str(path)) as index:
+        assert index.db.pragma("application_id") == APPLICATION_ID
+        assert version(index.db) == migrations()[-1].version
+        assert index.db.pragma("journal_mode") == "wal"
+        assert index.db.pragma("page_size") == 8192
+        assert index.problems() == []
+        for file in path.parent.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_every_migration_runs_alone_from_the_state_before_it(tmp_path: Path) -> None:
+    db = apsw.Connection(str(tmp_path / "x.db"))
+    for step in migrations():
+        assert migrate(db, [step]) == step.version
+    numbers = [step.version for step in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_legacy_file_is_brought_up_to_date_and_backed_up(tmp_path: Path) -> None:
+    db = legacy(tmp_path / "x.db")
+    assert migrate(db, [LEGACY, NEXT]) == 2
+    assert db.execute("SELECT * FROM photo").fetchall() == [("a", "kept")]
+    before = apsw.Connection(str(tmp_path / "x.db.v1.bak"))
+    assert before.execute("SELECT * FROM photo").fetchall() == [("a",)]
+    assert stat.S_IMODE((tmp_path / "x.db.v1.bak").stat().st_mode) == 0o600
+    assert migrate(db, [LEGACY, NEXT]) == 2  # nothing to do
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
+    db = legacy(tmp_path / "x.db")
+    with pytest.raises(apsw.SQLError):
+        migrate(db, [LEGACY, BROKEN])
+    assert db.pragma("user_version") == 1
+    assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("photo",)]
+    assert migrate(db, [LEGACY, NEXT]) == 2
+
+
+def test_a_newer_file_is_refused_and_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    with Index(str(path)) as index:
+        index.db.pragma("user_version", 99)
+    before = path.read_bytes()
+    with pytest.raises(IndexTooNew, match="schema version 99") as caught:
+        Index(str(path))
+    assert caught.value.exit_code is Exit.INDEX
+    assert caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_somebody_elses_database_is_refused_and_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(IndexProblem, match="not an imgret index"):
+        Index(str(path))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be looked at" * 40, b"SQLite format 3\0junk"]
+)
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "index.db"
+    path.write_bytes(content)
+    with pytest.raises(IndexProblem) as caught:
+        Index(str(path))
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_a_missing_file_is_only_made_when_asked(tmp_path: Path) -> None:
+    with pytest.raises(IndexProblem, match="there is no index"):
+        Index(str(tmp_path / "none.db"), create=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
+    with Index(str(tmp_path / "index.db")) as index:
+        index.remember("key", "value")
+        backup(index.db, str(tmp_path / "copy.db"))
+    with Index(str(tmp_path / "copy.db")) as copy:
+        assert copy.setting("key") == "value"
+        assert copy.problems() == []
