@@ -1,0 +1,348 @@
+"""Real folders, changed in every way a disk allows, against what was known of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgret.exclude import Exclude
+from imgret.photo import Fingerprint
+from imgret.scan import YOUNG_NS, Change, FolderScan, RootOffline, Stamp, changed, scan
+
+NOW = 1_700_000_000_000_000_000
+OLD, YOUNG, FUTURE = NOW - 10 * YOUNG_NS, NOW - YOUNG_NS + 1, NOW + 10 * YOUNG_NS
+LATER = time.time_ns() + 3600 * 10**9  # an hour on: nothing made by these tests is young then
+Known = dict[bytes, dict[bytes, Stamp]]
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "change"),
+    [
+        (None, None, Change.SAME),
+        (None, (1, OLD, OLD, 7), Change.NEW),
+        ((1, OLD, OLD, 7), None, Change.GONE),
+        ((1, YOUNG, YOUNG, 7), None, Change.GONE),
+        ((1, OLD, OLD, 7), (1, OLD, OLD, 7), Change.SAME),
+        ((1, OLD, OLD, 7), (2, OLD, OLD, 7), Change.SUSPECT),
+        ((1, OLD, OLD, 7), (1, OLD + 1, OLD, 7), Change.SUSPECT),
+        ((1, OLD, OLD, 7), (1, OLD, OLD + 1, 7), Change.SUSPECT),
+        ((1, OLD, OLD, 7), (1, OLD, OLD, 8), Change.SUSPECT),
+        (None, (1, YOUNG, YOUNG, 7), Change.RACY),
+        (None, (1, OLD, YOUNG, 7), Change.RACY),
+        (None, (1, YOUNG, OLD, 7), Change.RACY),
+        ((1, YOUNG, YOUNG, 7), (1, YOUNG, YOUNG, 7), Change.RACY),
+        (None, (1, NOW - YOUNG_NS, NOW - YOUNG_NS, 7), Change.NEW),
+        (None, (1, FUTURE, OLD, 7), Change.NEW),
+        ((1, FUTURE, FUTURE, 7), (1, FUTURE, FUTURE, 7), Change.SAME),
+        (None, (0, 0, 0, 0), Change.NEW),
+    ],
+)
+def test_changed(known: Stamp | None, seen: Stamp | None, change: Change) -> None:
+    assert changed(known, seen, NOW) is change
+
+
+moments = st.integers(NOW - 2 * YOUNG_NS, NOW + 2 * YOUNG_NS)
+stamps = st.tuples(st.integers(0, 2), moments, moments, st.integers(0, 2))
+
+
+@given(st.none() | stamps, st.none() | stamps)
+def test_changed_is_gone_only_without_a_file_and_same_only_with_an_equal_one(
+    known: Stamp | None, seen: Stamp | None
+) -> None:
+    change = changed(known, seen, NOW)
+    assert (change is Change.GONE) == (seen is None and known is not None)
+    if change is Change.SAME:
+        assert known == seen
+    if seen is not None and seen == known:
+        assert change in (Change.SAME, Change.RACY)
+
+
+class Library:
+    """A folder, and what the index would remember of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.known: Known = {}
+
+    def write(self, *names: str | bytes, data: bytes = b"photo") -> None:
+        for name in names:
+            path = os.path.join(os.fsencode(self.root), os.fsencode(name))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+
+    def look(
+        self,
+        rules: Exclude | None = None,
+        *,
+        folders: Iterable[bytes] = (b"",),
+        recursive: bool = True,
+        known_folders: Collection[bytes] | None = None,
+    ) -> list[FolderScan]:
+        nothing: Mapping[bytes, Stamp] = {}
+        return list(
+            scan(
+                os.fsencode(self.root),
+                lambda folder: self.known.get(folder, nothing),
+                rules or Exclude(),
+                folders=folders,
+                recursive=recursive,
+                known_folders=self.known.keys() if known_folders is None else known_folders,
+                now_ns=LATER,
+            )
+        )
+
+    def remember(self, scans: Iterable[FolderScan]) -> None:
+        for found in scans:
+            here = self.known.setdefault(found.folder, {})
+            for one in found.findings:
+                if one.fingerprint is None:
+                    here.pop(one.name)
+                else:
+                    f = one.fingerprint
+                    here[one.name] = (f.size, f.mtime_ns, f.ctime_ns, f.inode)
+            if not here:
+                del self.known[found.folder]
+
+
+def changes(scans: Iterable[FolderScan]) -> dict[bytes, str]:
+    return {os.path.join(s.folder, f.name): f.change.value for s in scans for f in s.findings}
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    root = tmp_path / "photos"
+    root.mkdir()
+    return Library(root)
+
+
+def test_new_same_suspect_gone_and_moved(library: Library) -> None:
+    library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "b/d/f.PNG")
+    first = library.look()
+    assert changes(first) == dict.fromkeys([b"a.jpg", b"b/c.jpg", b"b/d/e.jpg", b"b/d/f.PNG"], "new")
+    assert [s.folder for s in first] == [b"", b"b", b"b/d"]
+    assert [s.pictures for s in first] == [1, 1, 2]
+    status = os.stat(library.root / "a.jpg")
+    assert first[0].findings[0].fingerprint == Fingerprint(
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    )
+    library.remember(first)
+    assert changes(library.look()) == {}
+    library.write("a.jpg", data=b"edited")
+    os.rename(library.root / "b/d/e.jpg", library.root / "g.jpg")
+    (library.root / "b/c.jpg").unlink()
+    assert changes(library.look()) == {
+        b"a.jpg": "suspect",
+        b"g.jpg": "new",
+        b"b/d/e.jpg": "gone",
+        b"b/c.jpg": "gone",
+    }
+
+
+def test_a_file_just_written_is_racy(library: Library) -> None:
+    library.write("a.jpg")
+    (found,) = scan(os.fsencode(library.root), lambda _: {}, Exclude())
+    assert [one.change for one in found.findings] == [Change.RACY]
+
+
+def test_a_folder_removed_with_all_below_is_told_last(library: Library) -> None:
+    library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
+    library.remember(library.look())
+    shutil.rmtree(library.root / "b")
+    library.write("z/new.jpg")
+    found = library.look()
+    assert changes(found) == {b"z/new.jpg": "new", b"b/c.jpg": "gone", b"b/d/e.jpg": "gone"}
+    assert [s.folder for s in found[-2:]] == [b"b", b"b/d"]
+    library.remember(found)
+    assert changes(library.look()) == {}
+
+
+def test_a_folder_that_became_a_file_and_a_file_that_became_a_folder(library: Library) -> None:
+    library.write("a.jpg", "b.jpg/c.jpg")
+    library.remember(library.look())
+    os.unlink(library.root / "a.jpg")
+    shutil.rmtree(library.root / "b.jpg")
+    library.write("a.jpg/x.jpg", "b.jpg")
+    assert changes(library.look()) == {
+        b"a.jpg": "gone",
+        b"b.jpg": "new",
+        b"a.jpg/x.jpg": "new",
+        b"b.jpg/c.jpg": "gone",
+    }
+
+
+def test_dirty_folders_alone(library: Library) -> None:
+    library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
+    library.remember(library.look())
+    library.write("b/new.jpg", "f/new.jpg", "b/d/new.jpg")
+    dirty = library.look(folders=[b"b"], recursive=False)
+    assert [s.folder for s in dirty] == [b"b"]
+    assert dirty[0].subfolders == (b"d",)
+    assert changes(dirty) == {b"b/new.jpg": "new"}
+    assert changes(library.look(folders=[b"b", b"b/d", b"b"])) == {b"b/new.jpg": "new", b"b/d/new.jpg": "new"}
+    shutil.rmtree(library.root / "b/d")
+    found = library.look(folders=[b"b"], recursive=False)
+    assert changes(found) == {b"b/new.jpg": "new", b"b/d/e.jpg": "gone"}
+    shutil.rmtree(library.root / "b")
+    for known_folders in (None, ()):  # asked for by name, it is known to be gone even by itself
+        found = library.look(folders=[b"b"], recursive=False, known_folders=known_folders)
+        assert changes(found)[b"b/c.jpg"] == "gone"
+    assert changes(library.look(folders=[b"b"])) == {b"b/c.jpg": "gone", b"b/d/e.jpg": "gone"}
+
+
+def test_symlinks_are_not_followed_and_loops_cannot_arise(library: Library, tmp_path: Path) -> None:
+    library.write("a/b.jpg")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "private.jpg").write_bytes(b"x")
+    (library.root / "a/loop").symlink_to(library.root)
+    (library.root / "a/away").symlink_to(outside)
+    (library.root / "a/link.jpg").symlink_to("b.jpg")
+    (library.root / "a/self.jpg").symlink_to("self.jpg")
+    assert changes(library.look()) == {b"a/b.jpg": "new"}
+    assert changes(library.look(folders=[b"a/away", b"a/loop/a"])) == {}
+    library.remember(library.look())
+    os.rename(library.root / "a", tmp_path / "elsewhere")
+    (library.root / "a").symlink_to(tmp_path / "elsewhere")
+    assert changes(library.look(folders=[b"a"])) == {b"a/b.jpg": "gone"}
+
+
+def test_the_watched_folder_itself_may_be_a_symlink(library: Library, tmp_path: Path) -> None:
+    library.write("a.jpg")
+    link = tmp_path / "link"
+    link.symlink_to(library.root)
+    assert [len(s.findings) for s in scan(os.fsencode(link), lambda _: {}, Exclude())] == [1]
+
+
+def test_only_regular_files_with_the_name_of_a_picture(library: Library) -> None:
+    library.write("a.jpg", "a.txt", "noextension", ".hidden.jpg", ".git/a.jpg", "x/.nomedia")
+    os.mkfifo(library.root / "fifo.jpg")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(library.root / "socket.jpg"))
+    assert changes(library.look()) == {b"a.jpg": "new"}
+    hidden = library.look(Exclude(hidden=True))
+    assert changes(hidden) == dict.fromkeys([b"a.jpg", b".hidden.jpg", b".git/a.jpg"], "new")
+    listening.close()
+
+
+def test_what_is_excluded_afterwards_is_gone(library: Library) -> None:
+    library.write("a.jpg", "Trash/b.jpg", "c.tmp.jpg")
+    library.remember(library.look())
+    rules = Exclude(["Trash/", "*.tmp.jpg"])
+    assert changes(library.look(rules)) == {b"c.tmp.jpg": "gone", b"Trash/b.jpg": "gone"}
+    assert changes(library.look(rules, folders=[b"Trash"])) == {b"Trash/b.jpg": "gone"}
+
+
+def test_names_of_any_bytes(library: Library) -> None:
+    names = [b"new\nline.jpg", b"\x1b[31m.jpg", b"\xff\xfe.jpg", b"d\xff/ .jpg", "漢字.jpg".encode()]
+    library.write(*names)
+    found = library.look()
+    assert changes(found) == dict.fromkeys(names, "new")
+    library.remember(found)
+    assert changes(library.look(Exclude(["*.tmp"]))) == {}
+
+
+@pytest.mark.parametrize("vanish", [shutil.rmtree, lambda path: (shutil.rmtree(path), path.write_text(""))])
+def test_a_root_that_is_missing_is_offline(library: Library, vanish: Callable[[Path], object]) -> None:
+    library.write("a.jpg")
+    library.remember(library.look())
+    vanish(library.root)
+    with pytest.raises(RootOffline):
+        library.look()
+
+
+def test_a_root_that_goes_while_it_is_scanned_deletes_nothing(library: Library, tmp_path: Path) -> None:
+    library.write("a.jpg", "b/c.jpg", "d/e.jpg")
+    library.remember(library.look())
+    running = scan(
+        os.fsencode(library.root), lambda f: library.known.get(f, {}), Exclude(), known_folders=[b"b", b"d"]
+    )
+    assert next(running).folder == b""
+    os.rename(library.root, tmp_path / "unplugged")
+    library.root.mkdir()  # the empty mount point
+    with pytest.raises(RootOffline, match="replaced while it was scanned"):
+        list(running)
+
+
+def test_an_unreadable_folder_is_a_problem_and_nothing_in_it_is_gone(library: Library) -> None:
+    """In a process without the right to read everything, which root has."""
+    library.write("a.jpg", "locked/b.jpg", "locked/c/d.jpg", "listed/e.jpg")
+    library.remember(library.look())
+    (library.root / "locked").chmod(0o000)
+    (library.root / "listed").chmod(0o444)  # names may be read, files not looked at
+    program = (
+        "import os, sys\n"
+        "from imgret.exclude import Exclude\n"
+        "from imgret.scan import scan\n"
+        "stamp = (0, 0, 0, 0)\n"
+        "known = {b'locked': {b'b.jpg': stamp}, b'locked/c': {b'd.jpg': stamp}, b'listed': {b'e.jpg': stamp}}\n"
+        "for s in scan(os.fsencode(sys.argv[1]), lambda f: known.get(f, {}), Exclude(), known_folders=known):\n"
+        "    print(s.folder, [(f.name, f.change.value) for f in s.findings], s.problem)\n"
+    )
+    command = [sys.executable, "-c", program, str(library.root)]
+    if os.geteuid() == 0:
+        dropped = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    finally:
+        (library.root / "locked").chmod(0o700)
+        (library.root / "listed").chmod(0o700)
+    denied = "cannot be listed: Permission denied"
+    assert told[0].startswith("b'' [(b'a.jpg',")
+    assert told[1:] == [
+        f"b'listed' [] {library.root}/listed {denied}",
+        f"b'locked' [] {library.root}/locked {denied}",
+    ]
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "delete", "move", "rmtree"]),
+        st.sampled_from(["a.jpg", "d/a.jpg", "d/b.jpg", "d/e/c.jpg", "f/a.jpg", "f/x.txt"]),
+        st.sampled_from(["z.jpg", "d/y.jpg", "g/h/a.jpg"]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps, steps)
+def test_after_any_history_what_is_known_equals_the_disk(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: list[tuple[str, str, str]],
+    after: list[tuple[str, str, str]],
+) -> None:
+    library = Library(tmp_path_factory.mktemp("library"))
+    for history in (before, after):
+        for step, one, other in history:
+            source, target = library.root / one, library.root / other
+            if step == "write":
+                library.write(one)
+            elif step == "rmtree":
+                shutil.rmtree(
+                    source.parent if source.parent != library.root else target.parent, ignore_errors=True
+                )
+                library.root.mkdir(exist_ok=True)
+            elif source.exists() and step == "delete":
+                source.unlink()
+            elif source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(target)
+        library.remember(library.look())
+        disk = {
+            (os.fsencode(p.parent.relative_to(library.root)).removeprefix(b"."), os.fsencode(p.name))
+            for p in library.root.rglob("*.jpg")
+        }
+        assert {(folder, name) for folder, names in library.known.items() for name in names} == disk
+        assert changes(library.look()) == {}

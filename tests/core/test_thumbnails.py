@@ -1,0 +1,150 @@
+"""The shared cache: what the standard says, byte for byte where it says it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from imgret import thumbnails
+from imgret.describe.decode import DecodePool
+from imgret.thumbnails import Size
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> bytes:
+    path = tmp_path / "a photo.jpg"
+    Image.linear_gradient("L").resize((400, 200)).convert("RGB").save(path)
+    os.utime(path, (1_600_000_000, 1_600_000_000.75))
+    return os.fsencode(path)
+
+
+def pixels(photo: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(os.fsdecode(photo)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_the_standards_own_example() -> None:
+    """Section 'Thumbnail creation' hashes this URI."""
+    assert thumbnails.uri(b"/home/jens/photos/me.png") == "file:///home/jens/photos/me.png"
+    name = hashlib.md5(b"file:///home/jens/photos/me.png").hexdigest()
+    assert name == "c6ee772d9e49320e97ec29a7eb5b1697"
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        (b"/a b/c#d?.jpg", "file:///a%20b/c%23d%3F.jpg"),
+        (b"/!$&'()*+,-.:=@_~", "file:///!$&'()*+,-.:=@_~"),
+        (b'/;<>[\\]^`{|}"%', "file:///%3B%3C%3E%5B%5C%5D%5E%60%7B%7C%7D%22%25"),
+        (b"/\xff\n\x1b", "file:///%FF%0A%1B"),
+        ("/漢".encode(), "file:///%E6%BC%A2"),
+    ],
+)
+def test_uris_are_spelt_as_glib_spells_them(path: bytes, uri: str) -> None:
+    assert thumbnails.uri(path) == uri
+
+
+@given(st.binary())
+def test_uris_are_ascii_and_lose_nothing(path: bytes) -> None:
+    from urllib.parse import unquote_to_bytes
+
+    assert unquote_to_bytes(thumbnails.uri(path).removeprefix("file://")) == path
+    assert thumbnails.uri(path).isascii()
+
+
+def test_made_found_and_outdated(photo: bytes, private_places: Path) -> None:
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    made = thumbnails.make(photo, Size.LARGE, pixels(photo))
+    assert made is not None
+    name = hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png"
+    assert made == os.fsencode(private_places / "cache/thumbnails/large" / name)
+    assert stat.S_IMODE(os.stat(made).st_mode) == 0o600
+    for folder in (os.path.dirname(made), os.path.dirname(os.path.dirname(made))):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+        assert not [entry for entry in os.listdir(folder) if entry.startswith(b".")]
+    with Image.open(os.fsdecode(made)) as image:
+        assert image.size == (256, 128)
+        assert image.info["Thumb::URI"] == thumbnails.uri(photo)
+        assert image.info["Thumb::MTime"] == "1600000000"
+    assert thumbnails.thumbnail(photo, Size.LARGE) == made
+    assert thumbnails.thumbnail(photo, Size.NORMAL) is None
+    os.utime(photo, (1_600_000_001, 1_600_000_001))
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    os.unlink(photo)
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.make(photo, Size.LARGE, pixels(made)) is None
+
+
+def test_one_that_a_file_manager_made_is_used(photo: bytes, private_places: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("Software", "GNOME::ThumbnailFactory")
+    texts.add_text("Thumb::URI", thumbnails.uri(photo))
+    texts.add_text("Thumb::MTime", "1600000000")
+    folder = private_places / "cache/thumbnails/x-large"
+    folder.mkdir(parents=True)
+    place = folder / (hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png")
+    Image.new("RGBA", (512, 256)).save(place, pnginfo=texts)
+    assert thumbnails.thumbnail(photo, Size.X_LARGE) == os.fsencode(place)
+    whole = place.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"no PNG", whole[:8] + b"\xff" * 40):
+        place.write_bytes(damaged)
+        assert thumbnails.thumbnail(photo, Size.X_LARGE) is None
+
+
+@given(data=st.binary(max_size=200))
+def test_no_bytes_in_the_cache_upset_a_look(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    home = tmp_path_factory.mktemp("cache")
+    file = home / "a.jpg"
+    file.write_bytes(b"")
+    cache = os.fsencode(home / "thumbnails")
+    (home / "thumbnails/normal").mkdir(parents=True)
+    name = hashlib.md5(thumbnails.uri(os.fsencode(file)).encode()).hexdigest() + ".png"
+    (home / "thumbnails/normal" / name).write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    assert thumbnails.thumbnail(os.fsencode(file), Size.NORMAL, cache) is None
+
+
+def test_small_photos_are_not_enlarged(photo: bytes) -> None:
+    made = thumbnails.make(photo, Size.XX_LARGE, pixels(photo))
+    assert made is not None
+    with Image.open(os.fsdecode(made)) as image:
+        assert image.size == (400, 200)
+
+
+def test_thumbnails_have_no_thumbnails(photo: bytes) -> None:
+    made = thumbnails.make(photo, Size.NORMAL, pixels(photo))
+    assert made is not None
+    assert thumbnails.make(made, Size.NORMAL, pixels(made)) is None
+
+
+def test_obtained_through_the_decoder_and_failures_remembered(photo: bytes, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("not a picture")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(Path(os.fsdecode(photo)).read_bytes()[:600])
+    with DecodePool(1) as pool:
+        made = thumbnails.obtain(photo, Size.NORMAL, pool)
+        assert made is not None
+        assert thumbnails.obtain(os.fsencode(broken), Size.NORMAL, pool) is None
+        assert thumbnails.obtain(os.fsencode(cut), Size.NORMAL, pool) is None
+    assert thumbnails.failed(os.fsencode(broken))
+    assert not thumbnails.failed(os.fsencode(cut))  # it may still be on its way
+    # The pool is closed: what is known is answered without it.
+    assert thumbnails.obtain(photo, Size.NORMAL, pool) == made
+    assert thumbnails.obtain(os.fsencode(broken), Size.NORMAL, pool) is None
+    os.utime(broken, (1_600_000_000, 1_600_000_000))
+    assert not thumbnails.failed(os.fsencode(broken))
+
+
+def test_a_cache_that_cannot_be_written_is_an_os_error(photo: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="directory"):
+        thumbnails.make(photo, Size.NORMAL, pixels(photo), os.fsencode(tmp_path / "file"))
