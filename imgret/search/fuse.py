@@ -2,7 +2,7 @@
 
 The vectors lead. Each view's cosines are taken relative to this question's own background in the
 library, because embedders differ in where their cosines lie (0.83 +- 0.03 for one, 0.05 +- 0.07 for
-another), and the words are weighed in units of its spread, so that one set of weights fits both.
+another), and the words are weighed in units of the library's spread, so that one set of weights fits both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Weights(Struct, frozen=True):
     note: float = 0.5  # a note beside a caption is added, so that it does not drown in it
     counts: float = 0.1  # a little: labels repeat much of the caption
     words: float = 0.1  # spreads for each unit of BM25: more would harm questions in other words
-    literal: float = 8.0  # spreads for a document that holds the whole question, as only names do
+    literal: float = 6.0  # spreads for a document that holds the whole question, as only names do
     literal_power: float = 3.0  # ... and how fast that falls when only a part of it is there
 
 
@@ -69,11 +69,13 @@ def fused(
     cosines: Mapping[View, Scores],
     grounds: Mapping[View, Background],
     matches: Matches,
+    spread: float,
     weights: Weights = WEIGHTS,
 ) -> Scores:
     """The score of each candidate, on the scale of the leading view's cosine.
 
-    `cosines[view]` is NaN where a candidate lacks the view. A candidate without any vector is scored as
+    `cosines[view]` is NaN where a candidate lacks the view; `spread` is that of the library's own cosines. A
+    candidate without any vector is scored as
     the middle of the library and by its words.
     """
     above = {view: cosines[view] - np.float32(grounds[view].middle) for view in View}
@@ -82,15 +84,14 @@ def fused(
     own = np.where(np.isnan(caption), np.where(np.isnan(note), passage, note), caption)
     both = ~np.isnan(caption) & ~np.isnan(note)
     beside = np.where(both, np.maximum(np.nan_to_num(note, nan=0.0), 0.0), 0.0)
-    lead = grounds[View.PASSAGE]
     score = (
-        lead.middle
+        grounds[View.PASSAGE].middle
         + weights.passage * passage
         + (1 - weights.passage) * own
         + weights.note * beside
         + weights.counts * np.nan_to_num(above[View.COUNTS], nan=0.0)
-        + weights.words * lead.spread * bm25(matches)
-        + weights.literal * lead.spread * literal(matches, weights.literal_power)
+        + weights.words * spread * bm25(matches)
+        + weights.literal * spread * literal(matches, weights.literal_power)
     )
     return np.asarray(score, np.float32)
 

@@ -15,19 +15,18 @@ from numpy.typing import NDArray
 from imgret.index import filters, nearest, vectors, words
 from imgret.index.connection import Index
 from imgret.photo import Hit, ModelIdentity, View
-from imgret.search import fuse, hits
+from imgret.search import background, fuse, hits
+from imgret.search.background import STRENGTHS, worded
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 RANKS = ("hybrid", "vector", "words")
-STRENGTHS = ("weak", "fair", "strong")
 POOL = 200  # candidates from each source; all their views are scored exactly
 MORE = 3  # candidates for each hit wanted, so that copies can be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 MOST_TERMS = 64
-SAMPLE = 256  # vectors that tell a question's background
 AWAY = 0.5  # how much `--not` takes away of a question that counts 1
 
 
@@ -69,8 +68,13 @@ def search(
     STRENGTHS, are left out.
     """
     search_ = _Search(index, question, asker, rank, k)
-    found = [one for one in search_.run() if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
-    return Answer(hits.describe(index, question, found, k=k, apart=apart), search_.notes)
+    found = search_.run()
+    kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
+    if found and not kept:
+        search_.notes.append(f"nothing matches well enough: the best answer is {found[0].strength}")
+    elif found and search_.asks and all(one.strength == "weak" for one in found):
+        search_.notes.append("nothing matches well; these are the nearest")
+    return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
 
 
 class _Search:
@@ -98,7 +102,7 @@ class _Search:
 
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
-        telling = [term for term in self.question.terms if term.lower() not in STOPWORDS]
+        telling = [term for term in self.question.terms if term.lower().strip(".,;:!?()") not in STOPWORDS]
         return words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS])
 
     def _vector(self) -> NDArray[np.float32] | None:
@@ -125,25 +129,32 @@ class _Search:
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
     ) -> list[hits.Found]:
         matches = self._matches(ids, terms)
-        told = fuse.bm25(matches)
-        cosines: dict[View, Scores] = {}
+        told, covered = fuse.bm25(matches), fuse.coverage(matches)
+        cosine = np.full(len(ids), np.nan, np.float32)
         if query is None:
-            score = told
+            score, level = told, [STRENGTHS[at] for at in worded(covered).tolist()]
         else:
             cosines = {view: self._cosines(ids, view, query) for view in View}
-            grounds = {view: self._ground(view, query) for view in View}
-            score = fuse.fused(cosines, grounds, matches) if self.rank == "hybrid" else cosines[View.PASSAGE]
-        order = np.lexsort((ids, -score))
-        keep = [at for at in order.tolist() if query is not None or told[at] > 0]
-        found = []
-        for at in keep[: self.k * MORE]:
-            cosine = float(cosines[View.PASSAGE][at]) if cosines else None
-            matched = tuple(
-                term.text for number, term in enumerate(terms) if matches.counts[at, number].any()
+            ground = background.sample(self.index, len(query))
+            grounds, cosine = ground.grounds(query), cosines[View.PASSAGE]
+            lead = grounds[View.PASSAGE]
+            if self.rank == "vector":
+                score, seen = np.nan_to_num(cosine, nan=-1.0), None
+            else:
+                score, seen = fuse.fused(cosines, grounds, matches, ground.spread), covered
+            level = background.strengths(score, lead, ground.spread, seen)
+        order = np.lexsort((ids, -score)).tolist()
+        return [
+            hits.Found(
+                content=int(ids[at]),
+                score=float(score[at]),
+                cosine=None if np.isnan(cosine[at]) else float(cosine[at]),
+                strength=level[at],
+                matched=tuple(term.text for n, term in enumerate(terms) if matches.counts[at, n].any()),
             )
-            strength = "strong"
-            found.append(hits.Found(int(ids[at]), float(score[at]), cosine, strength, matched))
-        return found
+            for at in order[: self.k * MORE]
+            if query is not None or told[at] > 0
+        ]
 
     def _matches(self, ids: Ids, terms: list[words.Term]) -> fuse.Matches:
         counts, lengths = words.occurrences(self.index, terms, ids)
@@ -158,10 +169,6 @@ class _Search:
         if have.any():
             cosines[have] = matrix @ query
         return cosines
-
-    def _ground(self, view: View, query: NDArray[np.float32]) -> fuse.Background:
-        _, matrix = vectors.every(self.index, view, limit=SAMPLE)
-        return fuse.background(matrix @ query if len(matrix) else np.zeros(0, np.float32))
 
     def _fitting(self, asker: Asker | None) -> Asker | None:
         """The asker, if its vectors may meet those of the index."""

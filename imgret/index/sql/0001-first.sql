@@ -104,8 +104,10 @@ CREATE TABLE note (
   written_at INTEGER NOT NULL
 ) STRICT;
 
--- The truth about vectors: float16, unit norm, one row a view and an embedder.
+-- The truth about vectors: float16, unit norm, one row a view and an embedder. AUTOINCREMENT, so that who holds
+-- them in memory finds what is new by its id.
 CREATE TABLE vector (
+  id      INTEGER PRIMARY KEY AUTOINCREMENT,
   content INTEGER NOT NULL REFERENCES content (id) ON DELETE CASCADE,
   view    TEXT NOT NULL,
   model   INTEGER NOT NULL REFERENCES model (id),

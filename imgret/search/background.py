@@ -1,0 +1,74 @@
+"""A sample of the library: what a question is measured against, and how strong an answer is.
+
+A cosine alone says little: it depends on the embedder and on the question. So an answer's score is
+compared with the same question's cosines over a sample of this very library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from imgret.index import vectors
+from imgret.index.connection import Index
+from imgret.photo import View
+from imgret.search import fuse
+
+Matrix = NDArray[np.float32]
+Scores = NDArray[np.float32]
+
+SIZE = 256  # vectors of each view
+STRENGTHS = ("weak", "fair", "strong")
+# In spreads above the middle. Of questions about things that no photo shows, measured on photos with
+# captions, the best answer is below FAIR three times of four, and as good as never above STRONG.
+FAIR, STRONG = 3.0, 4.5
+# Shares of the question's words that stand in the photo's own texts.
+FAIR_WORDS, STRONG_WORDS = 0.6, 0.99
+
+
+class Sample(Struct, frozen=True):
+    """Some vectors of each view, spread evenly over the library, and how far these lie apart."""
+
+    views: Mapping[View, Matrix]
+    spread: float  # of the cosines between photos
+
+    def grounds(self, query: Matrix) -> dict[View, fuse.Background]:
+        """The question's background in each view; that of the leading view where a view is too rare."""
+        lead = fuse.background(self.views[View.PASSAGE] @ query)
+        return {
+            view: fuse.background(matrix @ query) if len(matrix) >= 8 else lead
+            for view, matrix in self.views.items()
+        }
+
+
+def sample(index: Index, dimension: int) -> Sample:
+    """Take a sample; the same library gives the same one."""
+    views = {}
+    for view in View:
+        _, matrix = vectors.every(index, view, limit=SIZE)
+        views[view] = matrix if len(matrix) else np.zeros((0, dimension), np.float32)
+    lead = views[View.PASSAGE]
+    across = lead[:: max(1, len(lead) // 64)] @ lead.T
+    spreads = [fuse.background(row).spread for row in across]
+    return Sample(views, float(np.mean(spreads)) if spreads else fuse.LEAST_SPREAD)
+
+
+def strengths(scores: Scores, ground: fuse.Background, spread: float, covered: Scores | None) -> list[str]:
+    """How strong each answer is, one of STRENGTHS.
+
+    `ground` is the question's background in the leading view, `spread` that of the library, `covered`
+    the share of the question's words that stand in each answer.
+    """
+    above = (scores - ground.middle) / max(ground.spread, spread)
+    level = (above >= FAIR).astype(int) + (above >= STRONG)
+    if covered is not None:
+        level = np.maximum(level, worded(covered))
+    return [STRENGTHS[at] for at in level.tolist()]
+
+
+def worded(covered: Scores) -> NDArray[np.int_]:
+    """The strength that the words alone give, as a place in STRENGTHS."""
+    return (covered >= FAIR_WORDS).astype(int) + (covered >= STRONG_WORDS)
