@@ -49,7 +49,7 @@ _ASKS = ("", "find ", "show me ", "a photo of ", "find a photo of ", "photos wit
 _FILLERS = ("please", "nice", "old", "holiday", "garden", "somewhere", "big", "little", "dog", "beach", "my")
 
 
-def topics(out: str, steps: int = 500) -> float:
+def topics(out: str, steps: int = 1000) -> float:
     """A RoBERTa classifier with the real 19 labels -> the folder `out`; returns the final loss."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
@@ -109,7 +109,7 @@ def topics(out: str, steps: int = 500) -> float:
     return loss.item()
 
 
-def embed(out: str, steps: int = 500, width: int = 64) -> float:
+def embed(out: str, steps: int = 260, width: int = 64) -> float:
     """An INSTRUCTOR: T5 encoder, mean, Dense to 768, Normalize -> the folder `out`; returns the final loss.
 
     Learns, whatever the instruction, that a question lies nearer to the texts that answer it than to others.
@@ -240,7 +240,7 @@ def _vectors(model: Any, rng: random.Random, texts: list[str]) -> Any:
     """(texts, 768), each under an instruction of its own: attended to, and left out of the mean."""
     import torch
 
-    instructions = [passage.instruction(rng.sample(LABELS, rng.randint(0, 3))) for _ in texts]
+    instructions = [passage.instruction(rng.sample(LABELS, rng.randint(0, 2))) for _ in texts]
     texts = [text.strip() for text in texts]
     tokens = model.tokenizer(
         [instruction + text for instruction, text in zip(instructions, texts, strict=True)],

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.describe import record
@@ -257,20 +258,12 @@ def _remember(where: str, key: str, fresh: record.Record) -> None:
 
 
 def _found(weights: Weights, path: str, revision: str) -> Weights:
-    return Weights(
-        weights.stage, weights.kind, weights.name, weights.pinned, path, present=True, revision=revision
-    )
+    return replace(weights, path=path, present=True, revision=revision)
 
 
 def _missing(weights: Weights, problem: str = "", hint: str = "") -> Weights:
-    return Weights(
-        weights.stage,
-        weights.kind,
-        weights.name,
-        weights.pinned,
-        weights.path,
-        present=False,
-        revision=None,
+    return replace(
+        weights,
         problem=problem or f"{weights.key} is not on this disk",
         hint=hint or WeightsMissing.hint,
     )

@@ -1,0 +1,148 @@
+"""The detector on real weights (YOLOv8n, int8 ONNX) and real photos, and what it does with bad weights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgret.config import DetectSettings, Places, Settings
+from imgret.describe import passage
+from imgret.describe.loading import load_models
+from imgret.describe.models import Pixels
+from imgret.photo import Stage
+
+
+def photo(path: Path) -> Pixels:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def detector(weights: Path, here: Places, device: str = "cpu"):
+    return load_models(
+        Settings(device=device, detect=DetectSettings(weights=str(weights))), here, [Stage.DETECT]
+    )
+
+
+def test_real_photos(seed: Path, here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
+    monkeypatch.chdir(tmp_path)
+    loaded = detector(seed / "weights" / "yolov8n_int8.onnx", here)
+    assert loaded.detect, loaded.missing
+    gallery = seed / "gallery"
+    giraffes = photo(gallery / "COCO_train2014_000000000025.jpg")
+    plane = photo(gallery / "COCO_train2014_000000000081.jpg")
+    upright = np.ascontiguousarray(np.rot90(plane))
+    together = loaded.detect.detect([giraffes, plane, upright])
+    assert "giraffe" in passage.counts(together[0])
+    assert passage.counts(together[1]) == {"airplane": 1}
+    assert together == [loaded.detect.detect([image])[0] for image in (giraffes, plane, upright)]
+    assert all(0 <= edge <= 1 for found in together for one in found for edge in one.box)
+    loaded.close()
+    assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written where we stand
+
+
+def test_colours_are_not_swapped(seed: Path, here: Places) -> None:
+    """A detector given blue for red is less sure of real photos."""
+    pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
+    loaded = detector(seed / "weights" / "yolov8n_int8.onnx", here)
+    assert loaded.detect
+    photos = [photo(path) for path in sorted((seed / "gallery").glob("*.jpg"))[:8]]
+    swapped = [np.ascontiguousarray(image[..., ::-1]) for image in photos]
+
+    def sure(found: list[tuple[object, ...]]) -> float:
+        return sum(one.confidence for each in found for one in each)  # type: ignore[attr-defined]
+
+    assert sure(loaded.detect.detect(photos)) > sure(loaded.detect.detect(swapped))
+    loaded.close()
+
+
+@pytest.mark.parametrize("name", ["broken.pt", "broken.onnx"])
+def test_weights_that_are_none_are_said_by_name(here: Places, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not weights at all")
+    loaded = detector(tmp_path / name, here)
+    assert loaded.detect is None
+    assert str(tmp_path / name) in loaded.missing[Stage.DETECT]
+
+
+def test_a_pickle_that_runs_code_is_refused(here: Places, tmp_path: Path) -> None:
+    import torch
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    torch.save({"model": Trap()}, tmp_path / "trap.pt")
+    loaded = detector(tmp_path / "trap.pt", here)
+    assert loaded.detect is None
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_device_that_is_not_there_is_said(here: Places, tiny: Settings) -> None:
+    loaded = detector(Path(tiny.detect.weights), here, device="cuda:99")
+    assert "the device 'cuda:99' cannot be used" in loaded.missing[Stage.DETECT]
+
+
+def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
+    tiny: Settings, here: Places, tmp_path: Path
+) -> None:
+    program = (
+        "import numpy as np\n"
+        "from imgret.config import places\n"
+        "from imgret.demo.bundled import demo_settings\n"
+        "from imgret.describe.loading import load_models\n"
+        "models = load_models(demo_settings(), places())\n"
+        "image = np.zeros((64, 48, 3), dtype=np.uint8)\n"
+        "caption = models.caption.caption([image])\n"
+        "models.detect.detect([image]); models.topics.topics(caption); models.embed.embed([('', caption[0])])\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    there = tmp_path / "there"
+    there.mkdir()
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "YOLO_", "HF_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=there,
+        env=environ | {"HOME": str(home)},
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert list(there.iterdir()) == []
+    assert {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()} <= {
+        f".local/state/imgret/{name}"
+        for name in (
+            "local-weights.toml",
+            "local-weights.toml.lock",
+            "ultralytics/settings.json",
+            "ultralytics/persistent_cache.json",
+        )
+    }
+
+
+@given(
+    st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([160, 320, 640]), st.sampled_from([32, 64])
+)
+def test_the_letterboxed_shape_is_that_of_the_library(
+    height: int, width: int, side: int, stride: int
+) -> None:
+    from ultralytics.data.augment import LetterBox
+
+    from imgret.describe.detect import letterboxed
+
+    ratio = max(height, width) / min(height, width)
+    if ratio > 100:  # the library scales such a line to nothing
+        return
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    boxed = LetterBox((side, side), auto=True, stride=stride)(image=image)
+    assert boxed.shape[:2] == letterboxed((height, width), (side, side), stride)

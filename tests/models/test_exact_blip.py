@@ -1,0 +1,57 @@
+"""The captioner's exact architecture (BLIP base, 384 pixels) with random weights, through the production loader."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgret.config import CaptionSettings, Places, Settings
+from imgret.describe.loading import load_models
+from imgret.describe.passage import PROMPT
+from imgret.photo import Stage
+
+TOKENS = 8  # random weights never end a sentence by themselves; more tokens only take longer
+
+
+@pytest.fixture(scope="module")
+def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint in the real repository's layout: its own config and tokenizer, random weights (0.9 GB)."""
+    import torch
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    folder = tmp_path_factory.mktemp("blip-base")
+    if shutil.disk_usage(folder).free < 4_000_000_000:
+        pytest.skip("less than 4 GB are free for a checkpoint of the real size")
+    for path in (seed / "fusecap").iterdir():
+        shutil.copyfile(path, folder / path.name)
+    torch.manual_seed(7)
+    model = BlipForConditionalGeneration(BlipConfig.from_pretrained(folder))
+    with torch.no_grad():
+        # the published initialisation of the eye is 1e-10: every picture would look the same
+        for parameter in model.vision_model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.05)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Path, here: Places) -> None:
+    settings = Settings(
+        device="cpu", caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
+    )
+    photos = [
+        np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
+    ]
+    loaded = load_models(settings, here, [Stage.CAPTION])
+    assert not loaded.missing
+    assert loaded.caption
+    together = loaded.caption.caption(photos)
+    assert together == [loaded.caption.caption([photo])[0] for photo in photos]
+    assert all(caption.startswith(PROMPT.strip()) for caption in together)
+    assert len(set(together)) > 1
+    loaded.close()

@@ -1,0 +1,85 @@
+"""INSTRUCTOR by the package's own class gives what sentence-transformers' native way gives."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+from imgret.config import Settings
+from imgret.demo.build_text import LABELS
+from imgret.describe import passage
+from imgret.describe.models import Models
+
+WORDS = [
+    "a",
+    "red",
+    "circle",
+    "two",
+    "squares",
+    "on",
+    "white",
+    "black",
+    "picture",
+    "of",
+    "large",
+    "zzyxw",
+    "ünïcödé",
+    "写真",
+    ",",
+    ".",
+    "!",
+    "holiday",
+    "giraffe",
+]
+
+
+def pairs(count: int) -> list[tuple[str, str]]:
+    """Every row with an instruction of its own; texts of one word to a few hundred, some with outer spaces."""
+    rng = random.Random(6)
+    made = []
+    for number in range(count):
+        instruction = passage.instruction(rng.sample(LABELS, number % 4))
+        text = " ".join(rng.choices(WORDS, k=rng.choice((1, 3, 8, 20, 60))))
+        made.append((instruction, f" {text}  " if number % 7 == 0 else text))
+    return made
+
+
+@pytest.mark.must_run
+def test_fifty_pairs_in_one_batch_agree_with_the_native_way(models: Models, tiny: Settings) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own, at its import
+        from sentence_transformers import SentenceTransformer
+
+        native = SentenceTransformer(tiny.embed.weights, device="cpu", local_files_only=True)
+    native.set_pooling_include_prompt(include_prompt=False)
+    given = pairs(50)
+    reference = np.stack(
+        [
+            native.encode(text.strip(), prompt=instruction, show_progress_bar=False)
+            for instruction, text in given
+        ]
+    )
+    assert models.embed
+    assert np.abs(models.embed.embed(given) - reference).max() < 1e-5
+
+
+def test_the_instruction_is_attended_to_and_left_out_of_the_mean(models: Models) -> None:
+    assert models.embed
+    one, other, joined = models.embed.embed(
+        [
+            ("represent the sports title:", "a red circle"),
+            ("represent the music title:", "a red circle"),
+            ("", "represent the sports title:a red circle"),
+        ]
+    )
+    assert np.abs(one - other).max() > 1e-6  # attended to
+    assert one @ other > one @ joined  # and not averaged
+
+
+def test_a_text_longer_than_the_model_reads_is_cut(models: Models) -> None:
+    assert models.embed
+    vectors = models.embed.embed([("represent the title:", "giraffe " * 2000), ("", "x")])
+    assert np.isfinite(vectors).all()
