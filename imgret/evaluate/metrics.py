@@ -36,7 +36,7 @@ MEASURES = ("R@1", "R@5", "R@20", PER_1000, MEDIAN, "MRR", "nDCG@10")
 LESS_IS_MORE = frozenset({PER_1000, MEDIAN})
 
 _CELLS = 4_000_000  # of a table in memory at once
-_EQUAL = 1e-6  # scores this close are equal: a product of matrices may differ in its last bits
+_EQUAL = 1e-6
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -88,14 +88,19 @@ def answer(contents: Ids, scores: Floats, right: int | None) -> Answer:
 
     `right` is None for a photo that is not in the index. Raises ValueError for scores that rise.
     """
-    if np.any(np.diff(scores) > _EQUAL):
+    if np.any(np.diff(scores) > 0):
         raise ValueError("the scores of a ranking must fall")
     if right is None or right not in contents:
         return Answer(None, len(contents))
     score = scores[contents == right][0]
-    above = int(np.count_nonzero(scores > score + _EQUAL))
-    equal = int(np.count_nonzero(np.abs(scores - score) <= _EQUAL))
-    return Answer(above + (equal + 1) / 2, len(contents))
+    alike = equal(scores, score)
+    above = int(np.count_nonzero((scores > score) & ~alike))
+    return Answer(above + (int(np.count_nonzero(alike)) + 1) / 2, len(contents))
+
+
+def equal(scores: Floats, score: float) -> NDArray[np.bool_]:
+    """Which scores are the same as `score`, but for the last bits of a product of matrices."""
+    return np.abs(np.asarray(scores) - score) <= _EQUAL
 
 
 def ranks(answers: Sequence[Answer], asked: Sequence[object], photos: int) -> Ranks:

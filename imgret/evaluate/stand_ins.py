@@ -1,0 +1,81 @@
+"""Captions from anywhere, in place of the captioner's: JSON lines `{"path": ..., "caption": ...}`.
+
+So the search can be measured apart from the captioner, or without its weights. What `imgret export` and
+`imgret query --json` print has both keys; other keys are ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from imgret.evaluate.dataset import Problem, Trouble
+from imgret.evaluate.gallery import Gallery
+from imgret.evaluate.text import lines
+from imgret.index import results, work
+from imgret.index.connection import Index
+from imgret.photo import ModelIdentity, Stage
+
+
+class StandIns(Struct, frozen=True):
+    """What a file of captions says."""
+
+    captions: Mapping[bytes, str]  # absolute path -> caption
+    identity: ModelIdentity  # the file's name and hash: other captions are another model's
+    problems: tuple[Problem, ...]
+
+
+class _Row(Struct):
+    path: str
+    caption: str
+
+
+def read(path: str, images: str) -> StandIns:
+    """The captions in a file, their paths absolute or relative to `images`; the first of two counts.
+
+    Raises UsageError for a file that cannot be read.
+    """
+    captions: dict[bytes, str] = {}
+    problems: list[Problem] = []
+    digest = hashlib.sha256()
+    for line in lines(path):
+        if isinstance(line, Problem):
+            problems.append(line)
+            continue
+        digest.update(line.text.encode() + b"\n")
+        try:
+            row = msgspec.json.decode(line.text, type=_Row)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            problems.append(Problem(Trouble.MALFORMED, line.where, str(error)))
+            continue
+        photo = os.fsencode(os.path.abspath(os.path.join(images, row.path)))
+        if photo in captions:
+            problems.append(Problem(Trouble.DUPLICATE, line.where, f"{row.path} was there before"))
+        else:
+            captions[photo] = row.caption.strip()
+    made_by = ModelIdentity(f"stand-in captions {os.path.basename(path)}", f"sha256:{digest.hexdigest()}")
+    return StandIns(captions, made_by, tuple(problems))
+
+
+def put(index: Index, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
+    """Let the captions stand as results of the index's photos; of `stages`, what follows is queued again.
+
+    -> how many photos have none: they count as captioned with nothing.
+    """
+    without = 0
+    with index.writing():
+        for path, content in gallery.items():
+            caption = given.captions.get(path, "")
+            without += not caption
+            if content is None:
+                continue
+            known, made = results.description(index, content), results.identities(index, content)
+            if (known.caption, made.get(Stage.CAPTION)) != (caption, given.identity):
+                results.save_caption(index, content, given.identity, caption)
+                results.refresh_words(index, content)
+                work.queue(index, content, {Stage.TOPICS} & set(stages))
+    return without
