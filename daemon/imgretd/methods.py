@@ -36,7 +36,7 @@ class Controls(Protocol):
         """What it does now."""
         ...
 
-    def look_at(self, paths: list[bytes]) -> None:
+    async def look_at(self, paths: list[bytes]) -> None:
         """Scan these folders now, and describe what is new."""
         ...
 
@@ -126,7 +126,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         for folder in folders:
             if not os.path.isdir(folder):
                 raise UsageError(f"{os.fsdecode(folder)} is not a folder")
-        controls.look_at(folders)
+        await controls.look_at(folders)
         return Reply({"folders": len(folders)})
 
     async def note(params: dict[str, Any]) -> Reply:

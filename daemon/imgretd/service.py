@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_SECONDS = 4.0  # of the 5 that a user waits for
 TICK_SECONDS = 1.0
+BEGUN_SECONDS = 10.0  # that a request waits for the start
 BEGIN_AGAIN_SECONDS = 2.0  # while another process writes, or the index cannot be
 _PAUSED = "paused"  # the setting in the index
 
@@ -178,10 +179,9 @@ class Service:
             "watching": len(self._folders),
         }
 
-    def look_at(self, paths: list[bytes]) -> None:
+    async def look_at(self, paths: list[bytes]) -> None:
         """Scan these folders now, and describe what is new."""
-        if not self._begun:
-            raise DaemonError(self._state.problem or "the daemon is still starting", "Ask again in a moment.")
+        await self._has_begun()
         with Index(self._places.index) as index:
             self._folders.also(index, paths)
         self._look()
@@ -202,8 +202,7 @@ class Service:
     async def reload(self) -> None:
         """Read the configuration again. ConfigError: the old one stays."""
         settings = load(self._places.config)
-        if not self._begun:
-            raise DaemonError("the daemon is still starting", "Ask again in a moment.")
+        await self._has_begun()
         warm = self._warm
         if _models(settings) != _models(self._settings):
             warm = Warm(settings, self._places, self._load_models)
@@ -218,6 +217,14 @@ class Service:
     def leave(self) -> None:
         """End the daemon, after this answer."""
         self._left.set()
+
+    async def _has_begun(self) -> None:
+        """DaemonError when it cannot begin, say since another process writes to the index."""
+        end = time.monotonic() + BEGUN_SECONDS
+        while not self._begun:
+            if time.monotonic() > end:
+                raise DaemonError(self._waiting or "the daemon is still starting", "Ask again in a moment.")
+            await asyncio.sleep(0.05)
 
     # What the threads tell, in the loop
 

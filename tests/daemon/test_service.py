@@ -1,0 +1,296 @@
+"""The daemon's life: what it does by itself, what it is told, how it leaves; a real process each."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmarks.harness import differences, write_picture
+from imgret.index import photos, roots
+from imgret.link.client import Connection, NoDaemon
+from imgret.link.messages import Refused
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
+    os.makedirs(home.photos / "a/b")
+    write_picture(home.photos / "a/b/1.png", 1)
+    write_picture(home.photos / "2.png", 2)
+    until(lambda: len(home.indexed()) == 2)
+    daemon.wait_until_idle()
+    assert differences(home) == []
+    os.rename(home.photos / "a", home.photos / "c")
+    os.unlink(home.photos / "2.png")
+    until(lambda: differences(home) == [])
+
+
+def test_what_changed_while_it_was_away_is_found_at_the_start(home):
+    write_picture(home.photos / "1.png", 1)
+    with home.daemon() as daemon:
+        until(lambda: len(home.indexed()) == 1)
+        daemon.wait_until_idle()
+    write_picture(home.photos / "1.png", 11)
+    write_picture(home.photos / "2.png", 2)
+    with home.daemon() as daemon:
+        until(lambda: differences(home) == [])
+        assert len(home.indexed()) == 2
+
+
+def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 5
+    assert not os.path.exists(home.places.socket)
+
+
+def test_told_to_stop_it_answers_and_leaves(home, daemon):
+    daemon.ask("stop")
+    assert daemon.process.wait(10) == 0
+    with pytest.raises(NoDaemon):
+        daemon.ask("status")
+
+
+def test_its_files_are_its_users_alone(home, daemon):
+    daemon.wait_until_idle()
+    for folder, _, names in os.walk(home.path / "data"):
+        assert os.stat(folder).st_mode & 0o077 == 0 or folder == str(home.path / "data")
+        for name in names:
+            assert os.stat(os.path.join(folder, name)).st_mode & 0o077 == 0, name
+    assert os.stat(home.places.socket).st_mode & 0o777 == 0o600
+
+
+def test_a_second_daemon_says_that_there_is_one(home, daemon):
+    second = subprocess.run(
+        [sys.executable, "-m", "imgretd", "--foreground"], env=home.environ, capture_output=True, text=True
+    )
+    assert second.returncode == 4
+    assert "another daemon" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert daemon.ask("status")["pid"] == daemon.pid
+
+
+def test_a_stale_socket_is_replaced(home):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(home.places.socket)
+    with home.daemon() as daemon:
+        assert daemon.ask("status")["pid"] == daemon.pid
+
+
+def test_killed_it_starts_again(home, daemon):
+    daemon.wait_until_idle()
+    daemon.kill()
+    write_picture(home.photos / "1.png", 1)
+    daemon.start()
+    until(lambda: differences(home) == [] and len(home.indexed()) == 1)
+
+
+def test_the_configuration_is_read_again(home, daemon, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_picture(other / "o.png", 7)
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    home.configure([home.photos, other])
+    daemon.signal(signal.SIGHUP)
+    until(lambda: len(home.indexed()) == 2)
+    write_picture(other / "p.png", 8)
+    until(lambda: len(home.indexed()) == 3)
+    home.configure([home.photos], 'exclude = ["1.*"]')
+    daemon.ask("reload")
+    write_picture(other / "q.png", 9)
+    until(lambda: os.fsencode(home.photos / "1.png") not in home.indexed())
+    assert os.fsencode(other / "q.png") not in home.indexed()
+    with home.index() as index:
+        assert {root.path: root.watched for root in roots.roots(index)} == {
+            os.fsencode(home.photos): True,
+            os.fsencode(other): False,
+        }
+
+
+def test_a_configuration_that_breaks_changes_nothing_and_says_so(home, daemon):
+    with open(home.places.config, "a") as config:
+        config.write("fodlers = []\n")
+    with pytest.raises(Refused, match="fodlers") as refused:
+        daemon.ask("reload")
+    assert refused.value.exit_code == 2
+    daemon.signal(signal.SIGHUP)
+    until(lambda: "The configuration stays as it was" in daemon.log())
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+
+
+def test_a_configuration_that_is_broken_at_the_start_is_said_in_two_lines(home):
+    with open(home.places.config, "a") as config:
+        config.write("nonsense\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "imgretd", "--foreground"], env=home.environ, capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert "config.toml" in ran.stderr
+
+
+def test_paused_it_does_nothing_and_remembers_both(home, daemon):
+    daemon.wait_until_idle()
+    assert daemon.ask("pause")["paused"]
+    write_picture(home.photos / "1.png", 1)
+    time.sleep(1.0)
+    assert home.indexed() == {}
+    daemon.stop()
+    daemon.start()
+    until(lambda: daemon.ask("status")["state"] == "paused")
+    assert home.indexed() == {}
+    assert not daemon.ask("resume")["paused"]
+    until(lambda: len(home.indexed()) == 1)
+
+
+def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in range(20):
+        write_picture(other / f"{number}.png", number)
+    daemon.wait_until_idle()
+    with Connection(home.places.socket) as connection:
+        connection.ask("index", {"paths": [str(other)]})
+        events = []
+        for name, data in connection.events():
+            events.append(name)
+            assert data["message"]
+            if name == "idle":
+                break
+    assert len(home.indexed()) == 20
+    assert events[-1] == "idle"
+    time.sleep(2.5)  # files as young as these are looked at once more
+    write_picture(other / "new.png", 99)  # asked for once, not watched
+    time.sleep(1)
+    assert len(home.indexed()) == 20
+
+
+@pytest.mark.parametrize("paths", [[], ["relative"], [7], "no list", ["/no/such/folder"]])
+def test_folders_that_cannot_be_indexed_are_refused(daemon, paths):
+    with pytest.raises(Refused):
+        daemon.ask("index", paths=paths)
+
+
+def test_a_folder_inside_another_is_covered_by_it(home, daemon):
+    (home.photos / "in").mkdir()
+    write_picture(home.photos / "in/1.png", 1)
+    home.configure([home.photos / "in", home.photos])
+    daemon.ask("reload")
+    until(lambda: len(home.indexed()) == 1)
+    assert daemon.ask("status")["watching"] == 1
+    home.configure([home.photos / "in"])
+    daemon.ask("reload")
+    daemon.wait_until_idle()
+    assert list(home.indexed()) == [os.fsencode(home.photos / "in/1.png")]
+    write_picture(home.photos / "in/2.png", 2)
+    until(lambda: len(home.indexed()) == 2)
+
+
+def test_a_removed_root_is_offline_and_comes_back(home, daemon):
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    os.rename(home.photos, home.path / "away")
+
+    def online():
+        with home.index() as index:
+            return [root.online for root in roots.roots(index)]
+
+    until(lambda: online() == [False])
+    assert len(home.indexed()) == 1
+    os.rename(home.path / "away", home.photos)
+    write_picture(home.photos / "2.png", 2)
+    until(lambda: online() == [True] and differences(home) == [])
+
+
+def test_a_root_swapped_for_a_symlink_deletes_nothing(home, daemon, tmp_path):
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    os.rename(home.photos, home.path / "away")
+    (tmp_path / "empty").mkdir()
+    os.symlink(tmp_path / "empty", home.photos)
+    time.sleep(1.5)
+    assert len(home.indexed()) == 1
+
+
+def test_a_note_is_kept_and_searched(home, daemon):
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    path = str(home.photos / "1.png")
+    daemon.ask("note", path=path, note="Grandmother's pudding")
+    result = home.imgret("query", "--json", "pudding")
+    assert json.loads(result.stdout)["note"] == "Grandmother's pudding"
+    daemon.ask("note", path=path, note=None)
+    assert home.imgret("query", "--json", "pudding").stdout == b""
+    with pytest.raises(Refused, match="not in the index"):
+        daemon.ask("note", path="/no/such.png", note="x")
+    with pytest.raises(Refused):
+        daemon.ask("note", path=7, note="x")
+
+
+def test_the_clock_may_jump(home, daemon):
+    """Files from the future, and from before 1970, are photos like others."""
+    for number, when in enumerate((2**33, -1, 0, 1)):
+        write_picture(home.photos / f"{number}.png", number)
+        os.utime(home.photos / f"{number}.png", (when, when))
+    until(lambda: differences(home) == [] and len(home.indexed()) == 4)
+    daemon.wait_until_idle()
+
+
+def test_while_another_process_writes_it_waits_says_so_and_answers(home):
+    from imgret.index.connection import writer
+
+    home.index().close()
+    write_picture(home.photos / "1.png", 1)
+    with home.daemon() as daemon:
+        daemon.stop()
+        with writer(home.places.index):
+            write_picture(home.photos / "2.png", 2)
+            daemon.start()
+            until(lambda: "is writing" in (daemon.ask("status")["problem"] or ""))
+            assert home.imgret("query", "--json", "x").returncode in (0, 1)
+            assert len(home.indexed()) <= 1
+        until(lambda: differences(home) == [])
+
+
+def test_an_offline_photo_is_found_and_marked(home, daemon):
+    write_picture(home.photos / "pudding.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    shutil.move(home.photos, home.path / "away")
+
+    def online():
+        hit = home.imgret("query", "--json", "pudding").stdout
+        return json.loads(hit)["online"] if hit else None
+
+    until(lambda: online() is False)
+
+
+def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
+    with pytest.raises(Refused) as refused:
+        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
+    assert refused.value.code == "other_index"
+
+
+def test_tombstones_are_kept_and_a_moved_photo_keeps_its_content(home, daemon):
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    (home.photos / "deep").mkdir()
+    os.rename(home.photos / "1.png", home.photos / "deep/2.png")
+    until(lambda: differences(home) == [])
+    with home.index() as index:
+        before = photos.find(index, os.fsencode(home.photos / "1.png"))
+        after = photos.find(index, os.fsencode(home.photos / "deep/2.png"))
+    assert before.gone_at is not None
+    assert before.content == after.content
