@@ -99,7 +99,9 @@ def grid_line(entry: Entry, row: int, rows: int, width: int, styles: Styles) -> 
     if row == rows - 1:
         mark = [Segment(MARK, styles.mark)] if entry.marked else []
         style = styles.cursor if entry.cursor else styles.dim if entry.hit.online else styles.warning
-        name = fitted([*mark, Segment(name_of(entry.hit), style)], width - 1, styles.base)
+        name = fitted(
+            [*mark, Segment(_tail(name_of(entry.hit), width - 1 - len(mark)), style)], width - 1, styles.base
+        )
         return [*name, Segment(" ", styles.base)]
     return fitted(_picture(entry.picture, row, width - 1, styles.base, centred=True), width, styles.base)
 
@@ -143,6 +145,15 @@ def _reasons(hit: Hit, styles: Styles) -> list[Segment]:
     if objects:
         line.append(Segment(("  " if why else "") + objects, styles.dim))
     return line
+
+
+def _tail(name: str, width: int) -> str:
+    """A name that is too long by its end: cameras number their photos there."""
+    if cell_len(name) <= width:
+        return name
+    while name and cell_len(name) >= width:
+        name = name[1:]
+    return f"…{name}"
 
 
 def _picture(

@@ -6,12 +6,16 @@ list without pictures costs none.
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from imgret.errors import PhotoError
 
 if TYPE_CHECKING:
     from imgret.describe.decode import DecodePool
     from imgret.terminal.fit import Pixels
+    from imgret.thumbnails import Decoder
 
 PREVIEW_SIDE = 1280  # pixels; the longer side of what a preview is scaled from
 SECONDS = 15.0  # for one file: longer than that nobody looks at a picture
@@ -29,9 +33,22 @@ class Loader:
         """The photo, upright, its longer side at most `PREVIEW_SIDE`."""
         return self._decoders().submit(path).result().pixels
 
-    def thumbnail(self, path: bytes) -> Pixels:
-        """The photo in small."""
-        return self.preview(path)
+    def thumbnail(self, path: bytes, side: int) -> Pixels:
+        """The photo in small, from the cache or made now; its longer side about `side` pixels or more."""
+        import numpy as np
+        from PIL import Image
+
+        from imgret import thumbnails
+
+        size = thumbnails.Size.LARGE if side <= thumbnails.Size.LARGE else thumbnails.Size.X_LARGE
+        try:
+            place = thumbnails.obtain(path, size, cast("Decoder", self._decoders()))
+            if place is None:
+                raise PhotoError("it cannot be decoded" if os.path.exists(path) else "it is gone")
+            with Image.open(place) as image:
+                return np.asarray(image.convert("RGB"))
+        except OSError:  # a cache that cannot be written, or that another program has just cleared
+            return self.preview(path)
 
     def close(self) -> None:
         """Stop the decoders."""

@@ -176,13 +176,19 @@ class Pictures:
     def _loaded(self, wanted: Wanted) -> tuple[Sent, Shown, str]:
         image_id = self._sent.new_id()
         try:
-            pixels = (
-                self._loader.preview(wanted.path) if wanted.preview else self._loader.thumbnail(wanted.path)
-            )
+            if wanted.preview:
+                pixels = self._loader.preview(wanted.path)
+            else:
+                pixels = self._loader.thumbnail(wanted.path, self._side(wanted))
         except ImgretError as error:
             shown = Shown(wanted.columns, wanted.rows, reason=clean(str(error)))
             return Sent(image_id, shown.columns, shown.rows, 1), shown, ""
         return self._encoded(wanted, pixels, image_id)
+
+    def _side(self, wanted: Wanted) -> int:
+        """The pixels of the longer side of its box."""
+        cell = self.terminal.cell if self.terminal.graphics is Graphics.KITTY else HALF_BLOCK
+        return max(wanted.columns * cell.width, wanted.rows * cell.height)
 
     def _encoded(self, wanted: Wanted, pixels: Pixels, image_id: int) -> tuple[Sent, Shown, str]:
         terminal, graphics = self.terminal, self.terminal.graphics

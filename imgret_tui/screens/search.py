@@ -142,6 +142,7 @@ class SearchScreen(Screen[None]):
             strong,
             len(self.results.marked),
             self._remark,
+            poor=bool(hits) and all(hit.strength == "weak" for hit in hits),
             searching=self._answered != self._number,
         )
 

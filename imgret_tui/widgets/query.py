@@ -19,6 +19,7 @@ class QueryInput(Input):
             compact=True,
             select_on_focus=False,
         )
+        self.cursor_blink = False  # a line that changes twice a second is sent twice a second
 
 
 class QueryProblem(Static):

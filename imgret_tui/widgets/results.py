@@ -190,7 +190,7 @@ class Results(ScrollView, can_focus=False):
         """The cells of one photo."""
         if self.grid:
             height = min(GRID_CELL.height, max(2, self._room.height))
-            return Size(max(1, min(GRID_CELL.width, self._room.width)), height)
+            return Size(max(1, self._room.width // self._across), height)
         return Size(max(1, self._room.width), 3 if self._room.height >= _ROOMY else 1)
 
     @property
@@ -201,7 +201,7 @@ class Results(ScrollView, can_focus=False):
     @property
     def _thumbnail(self) -> int:
         """The columns of a thumbnail in the list; 0 where there is no room for one."""
-        roomy = self._entry.height == 3 and self._room.width >= 4 * THUMBNAIL_COLUMNS
+        roomy = self._entry.height == 3 and self._room.width >= 3 * THUMBNAIL_COLUMNS
         return THUMBNAIL_COLUMNS if roomy and self._pictures.terminal.graphics is not Graphics.NONE else 0
 
     def _entry_line(self, place: int, row: int, entry: Size) -> list[Segment]:
@@ -210,9 +210,9 @@ class Results(ScrollView, can_focus=False):
         shown = Entry(
             hit, self._words, current, hit.path in self._marks, self._pictures.get(wanted) if wanted else None
         )
-        if self.grid:
-            return grid_line(shown, row, entry.height, entry.width, self._styles_of(current=False))
         styles = self._styles_of(current=current)
+        if self.grid:
+            return grid_line(shown, row, entry.height, entry.width, styles)
         return list_line(shown, row, entry.height, entry.width, styles, self._thumbnail)
 
     def _wanted(self, hit: Hit) -> Wanted | None:

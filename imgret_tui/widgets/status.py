@@ -17,11 +17,15 @@ class StatusLine(Static):
         self._state: State | None = None
         self._hits = self._remark = ""
 
-    def show_hits(self, shown: int, strong: int, marked: int, remark: str, *, searching: bool) -> None:
+    def show_hits(
+        self, shown: int, strong: int, marked: int, remark: str, *, poor: bool, searching: bool
+    ) -> None:
         """Say how the search stands."""
         parts = [f"{shown} hit{'' if shown == 1 else 's'}"]
         if strong:
             parts.append(f"{strong} strong")
+        elif poor:
+            parts.append("nothing matches well")
         if marked:
             parts.append(f"{marked} marked")
         if searching:
