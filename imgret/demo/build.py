@@ -193,7 +193,7 @@ def _blip_config(vocabulary: int, width: int = 64) -> Any:
     )
 
 
-def detect(out: str, pictures: int = 1200, steps: int = 700, width: float = 0.0625) -> float:
+def detect(out: str, pictures: int = 900, steps: int = 450, width: float = 0.0625) -> float:
     """A YOLOv8 of three classes for 160 pixels -> the file `out`; returns the final loss per picture."""
     import torch
     import ultralytics

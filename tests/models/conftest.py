@@ -44,6 +44,6 @@ def tiny() -> Settings:
 def models(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
     """The four bundled checkpoints, loaded."""
     loaded = load_models(tiny, places_in(tmp_path_factory.mktemp("models")))
-    assert not loaded.missing
+    assert not loaded.missing, loaded.missing
     yield loaded
     loaded.close()
