@@ -36,8 +36,15 @@ def load_models(
     A stage whose weights are missing or wrong stands in `Models.missing` with a sentence, and `on_skip` is
     told; one set to `none` stands in `Models.disabled`. The embedder is stood in for by wordllama, so that
     what is described can be found: then it is loaded, and stands in `missing` all the same. `device`
-    overrides the settings, for a worker that has one of several GPUs.
+    overrides the settings; without it, and with several devices in the settings, the models of all but the
+    first stand in `Models.peers`.
     """
+    if device is None and isinstance(settings.device, tuple) and len(settings.device) > 1:
+        models = load_models(settings, places, stages, on_skip=on_skip, device=settings.device[0])
+        models.peers = [
+            load_models(settings, places, stages, device=further) for further in settings.device[1:]
+        ]
+        return models
     on = device or _first(settings.device)
     models = Models()
     for stage in weights.STAGES:
@@ -95,7 +102,9 @@ def missing(settings: Settings, places: Places) -> dict[Stage, str]:
     """The stages whose weights are not on this disk, each with the sentence that says what that costs."""
     found = (weights.locate(stage, settings, places) for stage in weights.STAGES)
     return {
-        each.stage: _sentence(each.stage, WeightsMissing(each.problem or f"{each.name} is missing", each.hint))
+        each.stage: _sentence(
+            each.stage, WeightsMissing(each.problem or f"{each.name} is missing", each.hint)
+        )
         for each in found
         if not each.present and each.kind is not weights.Kind.NONE
     }

@@ -83,6 +83,7 @@ class Models:
     embed: Embedder | None = None
     missing: dict[Stage, str] = field(default_factory=dict)
     disabled: set[Stage] = field(default_factory=set)  # set to `none`: not wanted, which is no lack
+    peers: list[Models] = field(default_factory=list)  # the same models on further devices
 
     def stages(self) -> frozenset[Stage]:
         """The stages that can be done now; `DECODE` always can."""
@@ -102,3 +103,5 @@ class Models:
         for model in (self.caption, self.detect, self.topics, self.embed):
             if model is not None:
                 model.close()
+        for peer in self.peers:
+            peer.close()

@@ -13,11 +13,12 @@ Three parties, each with its own thread or processes:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
 
 from msgspec import Struct
 
+from imgret.describe import devices
 from imgret.describe.batching import BatchSize
 from imgret.describe.flow import Decoder, Run
 from imgret.describe.models import Models
@@ -25,8 +26,6 @@ from imgret.describe.stages import Describer, Job, Outcome
 from imgret.photo import Stage
 
 __all__ = ["Job", "Outcome", "Pipeline", "Progress"]
-
-_DEFAULT_BATCH = BatchSize(8, 64)
 
 
 class Progress(Struct, frozen=True):
@@ -47,22 +46,22 @@ class Pipeline:
 
     def __init__(
         self,
-        models: Models | Sequence[Models],
+        models: Models,
         decoder: Decoder,
         *,
         batch: BatchSize | int = 0,
         known_pixels: Callable[[int, bytes], bool] | None = None,
-        release: Callable[[], None] = lambda: None,
+        release: Callable[[], None] = devices.release,
     ) -> None:
-        """Describe with `models` what `decoder` decodes.
+        """Describe with `models`, and with their peers on other devices, what `decoder` decodes.
 
         `batch` is how many photos to begin with at once and at most (a number fixes both; 0: found by
         itself). `known_pixels(key, pixel_hash)` says whether another content with these pixels is
         described already. `release` gives cached memory back to the device after it ran out.
         """
         if isinstance(batch, int):
-            batch = BatchSize(batch, batch) if batch else _DEFAULT_BATCH
-        sets = [models] if isinstance(models, Models) else list(models)
+            batch = BatchSize(batch, batch) if batch else devices.batch_size(devices.free_memory())
+        sets = [models, *models.peers]
         self._describers = [Describer(each, batch, release) for each in sets]
         self._stages = sets[0].stages()
         self._decoder = decoder

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgret.describe import devices
 from imgret.describe.batching import BatchSize, in_batches, is_device_lost, is_out_of_memory
 from imgret.errors import ImgretError, PhotoError, WeightsError
 
@@ -124,3 +125,15 @@ def test_a_real_allocation_that_cannot_be_had_is_known():
         torch.empty(1 << 50, dtype=torch.uint8)
     assert is_out_of_memory(raised.value)
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+@given(st.integers(0, 1 << 40))
+def test_a_device_begins_with_what_its_memory_may_hold(free):
+    size = devices.batch_size(free)
+    assert 1 <= size.size <= size.limit <= 256
+    assert size.limit == 1 or size.limit * (256 << 20) <= free
+
+
+def test_memory_is_given_back_where_there_is_no_gpu():
+    devices.release()
+    assert devices.batch_size(None) == BatchSize(8, 8)

@@ -164,7 +164,9 @@ def test_each_job_has_one_outcome_equal_to_that_alone(files, decoder, wanted, ba
             setattr(bundle, stage, None)
         return bundle
 
-    together = outcomes(Pipeline([bundle() for _ in range(devices)], decoder, batch=batch), jobs)
+    several = bundle()
+    several.peers = [bundle() for _ in range(devices - 1)]
+    together = outcomes(Pipeline(several, decoder, batch=batch), jobs)
     assert sorted(together) == [job.key for job in jobs]
     for job in jobs:
         alone = outcomes(Pipeline(bundle(), decoder, batch=1), [job])[job.key]
