@@ -195,8 +195,9 @@ def _keep(
     if content == before:
         return
     if new:
-        work.queue(index, content, stages)
-    results.refresh_words(index, content)
+        work.queue(index, content, stages)  # its words follow when it could be decoded: it may be no photo
+    else:
+        results.refresh_words(index, content)
     if before is not None:
         outcome.changed += 1
         results.refresh_words(index, before)
