@@ -15,33 +15,18 @@ from io import BytesIO
 from typing import IO
 
 from msgspec import Struct
-
-# The plugins by name: Pillow would import all fifty of them to find one that it does not know yet.
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
-    Image,
-    ImageFile,
-    JpegImagePlugin,  # noqa: F401
-    MpoImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from imgret.describe import raw
 from imgret.describe.facts import ORIENTATION, Tags, facts, text, turned, upright_size
 from imgret.describe.fingerprint import OPEN_FLAGS, not_a_file, unreadable
+from imgret.describe.formats import prepare, sniff, turns_itself
 from imgret.errors import PhotoError
 from imgret.photo import Facts
 
 # Twice what the captioner looks at (384 px): what a JPEG's own reduction must leave of the short side.
 DRAFT_SHORT_SIDE = 768
 
-_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-_BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # lengths of BMP's second header
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -89,30 +74,6 @@ def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
         raise _damaged(name, error, limits) from None
 
 
-def sniff(head: bytes) -> str | None:
-    """Pillow's name of the format that begins with these bytes (32 are enough); None for all others."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "TIFF"
-    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
-        return "JXL"
-    if head[4:8] == b"ftyp":
-        brands = [head[i : i + 4] for i in (8, *range(16, 32, 4))]
-        if b"avif" in brands or b"avis" in brands:
-            return "AVIF"
-        return "HEIF" if any(brand in _HEIF for brand in brands) else None
-    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS:
-        return "BMP"
-    return None
-
-
 def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
     name, exif, kind = os.fsdecode(path), None, ""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -124,7 +85,7 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple
     known = sniff(head)
     if known is None:
         raise PhotoError(f"{name} is not a picture of a known format", "Exclude it, or mend its name.")
-    _prepare(known, name)
+    prepare(known, name)
     try:
         image: Image.Image = Image.open(file, formats=(known,))
     except UnidentifiedImageError as error:
@@ -132,12 +93,13 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple
     with image:
         if image.width * image.height > limits.megapixels * 1_000_000:
             raise _too_many_pixels(name, f"{image.width} x {image.height}", limits)
-        exif = exif or image.getexif()
-        orientation = 1 if _turns_itself(image) else turned(exif.get(ORIENTATION))
+        exif = exif or _exif(image)
+        tags = _directory(exif)
+        orientation = 1 if turns_itself(image) else turned(tags.get(ORIENTATION))
         told = facts(
             kind or image.format or known,
             upright_size(image.size, orientation),
-            exif,
+            tags,
             _directory(exif, 0x8769),
             _directory(exif, 0x8825),
         )
@@ -147,36 +109,18 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple
         return told, shown.size, shown.tobytes()
 
 
-def _prepare(kind: str, name: str) -> None:
-    """Load the plugin of a rare format; one thread each, for threads cost address space."""
-    if kind == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
-    elif kind == "AVIF":
-        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    elif kind == "JXL":
-        try:
-            from pillow_jxl import JpegXLImagePlugin
-        except ImportError:
-            raise PhotoError(
-                f"{name} is JPEG XL, whose decoder is not installed", "Install imgret[jxl]."
-            ) from None
-        JpegXLImagePlugin.DECODE_THREADS = 0
-
-
-def _turns_itself(image: Image.Image) -> bool:
-    """Whether the decoder applies the orientation: then EXIF's must not be applied once more.
-
-    In JPEG XL the codestream's orientation counts, except where a JPEG is packed in it as it was.
-    """
-    return image.format in ("TIFF", "HEIF") or (image.format == "JXL" and not getattr(image, "jpeg", False))
-
-
-def _directory(exif: Image.Exif, tag: int) -> Tags:
+def _exif(image: Image.Image) -> Image.Exif:
     try:
-        return exif.get_ifd(tag)
+        return image.getexif()
     except Exception:  # garbage for EXIF: whatever the parser stumbled over, the picture may be fine
+        return Image.Exif()
+
+
+def _directory(exif: Image.Exif, tag: int | None = None) -> Tags:
+    """The main directory, or the one that `tag` points to; values are parsed when they are asked for."""
+    try:
+        return dict(exif) if tag is None else exif.get_ifd(tag)
+    except Exception:  # as above
         return {}
 
 
@@ -185,7 +129,6 @@ def _raw_exif(file: IO[bytes]) -> Image.Exif | None:
     exif = Image.Exif()
     try:
         exif.load_from_fp(file)  # type: ignore[no-untyped-call,unused-ignore]
-        exif.get(ORIENTATION)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
         return None
     return exif
@@ -203,7 +146,7 @@ def _preview(name: str, file: IO[bytes]) -> IO[bytes]:
 def _reduced(image: Image.Image, side: int) -> Image.Image:
     """The picture, its long side at most `side`; a smaller one untouched."""
     long, short = max(image.size), min(image.size)
-    target = _scaled(image.size, min(1.0, max(DRAFT_SHORT_SIDE / short, 0.0), side / long))
+    target = _scaled(image.size, min(1.0, DRAFT_SHORT_SIDE / short, side / long))
     image.draft(None, target)  # JPEG only: decodes to a half, a quarter or an eighth
     image.load()
     image = _resizable(image)

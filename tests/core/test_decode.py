@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from imgret.describe import raw
 from imgret.describe.decode import Decoded, DecodePool, default_workers
-from imgret.describe.pixels import sniff
+from imgret.describe.formats import sniff
 from imgret.errors import PhotoError
 
 
@@ -218,11 +218,20 @@ def test_facts_come_with_the_pixels(pool: DecodePool, tmp_path: Path) -> None:
     assert (facts.width, facts.height) == (48, 64)
 
 
-def test_garbage_for_exif_costs_the_facts_and_not_the_picture(pool: DecodePool, tmp_path: Path) -> None:
-    drawn().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(200)))
-    decoded = decode(pool, tmp_path / "a.jpg")
-    assert decoded.pixels.shape == (48, 64, 3)
-    assert decoded.facts.taken_at is None
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_garbage_for_exif_costs_the_facts_and_not_the_picture(
+    pool: DecodePool, tmp_path: Path, kind: str
+) -> None:
+    good = with_exif(1, x010f="Canon").tobytes()
+    for number, garbage in enumerate(
+        [b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(200)), b"Exif\0\0", b"", good[:-3]]
+        + [good[:at] + b"\xee" + good[at + 1 :] for at in range(len(good))]
+    ):
+        path = tmp_path / str(number)
+        drawn().save(path, kind, exif=garbage)
+        decoded = decode(pool, path)
+        assert sorted(decoded.pixels.shape) == [3, 48, 64]
+        assert decoded.facts.taken_at is None
 
 
 def test_a_raw_file_is_shown_by_its_largest_preview(pool: DecodePool, tmp_path: Path) -> None:
