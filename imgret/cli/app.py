@@ -10,7 +10,9 @@ import typer
 
 from imgret import __version__
 from imgret.cli import demo, folders, indexing, photos, query, render, status
+from imgret.cli.evaluate import eval_app
 from imgret.cli.models import models_app
+from imgret.cli.service import service_app
 from imgret.errors import EXIT_MEANING, ImgretError
 
 _EPILOG = (
@@ -60,6 +62,8 @@ for command in (
     app.command(epilog=_EPILOG, context_settings=unknown)(command)
 app.command("folders", epilog=_EPILOG)(folders.list_folders)
 app.add_typer(models_app, name="models")
+app.add_typer(eval_app, name="eval")
+app.add_typer(service_app, name="service")
 
 
 def run(arguments: list[str] | None = None) -> int:
