@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgret.config import CaptionSettings, Places, Settings
 from imgret.demo import draw
-from imgret.demo.build_text import LABELS, TOPIC_OF
+from imgret.demo.lessons import LABELS, TOPIC_OF
 from imgret.demo.bundled import MODELS
 from imgret.describe import passage
 from imgret.describe.loading import identities, load_embedder, load_models

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imgret.config import Settings
-from imgret.demo.build_text import LABELS
+from imgret.demo.lessons import LABELS
 from imgret.describe import passage
 from imgret.describe.models import Models
 
