@@ -31,9 +31,12 @@ class Projection(NamedTuple):
         """Unit vectors (rows, dimension) -> codes (rows, components)."""
         return np.clip(np.rint((vectors - self.mean) @ self.basis * self.scale), -127, 127).astype(np.int8)
 
-    def query(self, vector: Matrix) -> tuple[Matrix, float]:
-        """What turns codes into cosines: `codes @ weights + constant` estimates `vectors @ vector`."""
-        return ((vector @ self.basis) / np.float32(self.scale)).astype(np.float32), float(vector @ self.mean)
+    def weights(self, query: Matrix) -> Matrix:
+        """What ranks codes as a query (dimension,) ranks vectors: `codes @ weights`, a cosine but for a constant.
+
+        The query itself is not coded, which a table of codes would ask for and which costs recall.
+        """
+        return ((query @ self.basis) / np.float32(self.scale)).astype(np.float32)
 
 
 def learn(sample: Matrix, library: int) -> Projection:

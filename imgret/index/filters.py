@@ -97,10 +97,8 @@ class Clause(Struct, frozen=True):
     negated: bool = False
 
 
-def matching(index: Index, clauses: Sequence[Clause]) -> Ids | None:
-    """The contents that pass every clause and lie somewhere, ascending; None without clauses: all do."""
-    if not clauses:
-        return None
+def matching(index: Index, clauses: Sequence[Clause]) -> Ids:
+    """The contents that lie somewhere and pass every clause, ascending."""
     where, values = ["1"], []
     paths, path_values = [_LIVING], []
     with index.reading() as db:

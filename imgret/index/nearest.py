@@ -66,7 +66,7 @@ def search(index: Index, query: Matrix, count: int, among: Ids | None = None) ->
             return np.zeros(0, np.int64)
         try:
             found = _match(db, query, count, among)
-            lacking = among is None and len(found) < count and len(found) < _present(db, model, count)
+            lacking = among is None and len(found) < count and len(found) < present(db, model, count)
         except apsw.Error as error:
             if not _broken(error):
                 raise
@@ -86,7 +86,7 @@ def rebuild(index: Index, progress: Progress | None = None) -> None:
         _drop(db)
         db.execute("DELETE FROM projection")
         model = answering(db)
-        total = _present(db, model, -1)
+        total = present(db, model, -1)
         if not total:
             return
         learned = None
@@ -114,7 +114,7 @@ def tend(index: Index, progress: Progress | None = None) -> bool:
     with index.reading() as db:
         model, learned = answering(db), projection(db)
         limit = EXACT if learned is None else learned.learned_from * GROWN
-        outgrown = _present(db, model, limit + 1) > limit
+        outgrown = present(db, model, limit + 1) > limit
     if outgrown:
         rebuild(index, progress)
     return outgrown
@@ -210,7 +210,7 @@ def _exists(db: apsw.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'nearest'").get is not None
 
 
-def _present(db: apsw.Connection, model: int | None, at_most: int) -> int:
+def present(db: apsw.Connection, model: int | None, at_most: int) -> int:
     """How many photos have a leading vector, counted no further than `at_most`."""
     sql = "SELECT count(*) FROM (SELECT 1 FROM vector WHERE model = ? AND view = ? LIMIT ?)"
     return int(db.execute(sql, (model, str(View.PASSAGE), at_most)).get)

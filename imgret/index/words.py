@@ -115,27 +115,33 @@ def size(index: Index) -> int:
         return int(db.execute("SELECT max(content) FROM document").get or 0)
 
 
-def best(index: Index, asked: Sequence[Term], count: int, budget: int, among: Ids | None = None) -> Ids:
-    """The `count` documents that match best by BM25, best first; `among` these ids only, if given.
+def best(
+    index: Index,
+    asked: Sequence[Term],
+    count: int,
+    budget: int,
+    *,
+    strict: bool = False,
+    passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
+) -> Ids:
+    """The `count` documents that match best by BM25, best first, of those that pass.
 
     BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
-    once those before them hold more than `budget` documents; the rarest is always asked.
+    once those before them hold more than `budget` documents; the rarest is always asked unless `strict`.
     """
     chosen: list[Term] = []
     for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
-        if chosen and sum(kept.documents for kept in chosen) + term.documents > budget:
+        if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
             break
         chosen.append(term)
-    if not chosen or count < 1 or (among is not None and not len(among)):
+    if not chosen or count < 1:
         return np.zeros(0, np.int64)
-    sql = "SELECT rowid FROM words WHERE words MATCH ?"
-    values: list[apsw.SQLiteValue | apsw.CArrayBinding] = [" OR ".join(quoted(term.text) for term in chosen)]
-    if among is not None:
-        sql += " AND +rowid IN (SELECT value FROM carray(?))"
-        values.append(carray(among))
+    match = " OR ".join(quoted(term.text) for term in chosen)
+    sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
     with index.reading() as db:
-        rows = db.execute(f"{sql} ORDER BY bm25(words, 1, 1, 1, 1), rowid LIMIT ?", (*values, count))
-        return np.fromiter((row[0] for row in rows), np.int64)
+        rows = db.execute(sql, (match, count if passes is None else -1))
+        found = np.fromiter((row[0] for row in rows), np.int64)
+    return found if passes is None else found[passes(found)][:count]
 
 
 def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Counts, Counts]:

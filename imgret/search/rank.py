@@ -6,7 +6,8 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -19,6 +20,7 @@ from imgret.search import background, fuse, hits
 from imgret.search.background import STRENGTHS, worded
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
+from imgret.search.warm import Warm
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -26,6 +28,8 @@ RANKS = ("hybrid", "vector", "words")
 POOL = 200  # candidates from each source; all their views are scored exactly
 MORE = 3  # candidates for each hit wanted, so that copies can be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
+SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
+FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
 MOST_TERMS = 64
 AWAY = 0.5  # how much `--not` takes away of a question that counts 1
 
@@ -59,15 +63,16 @@ def search(
     k: int = 20,
     apart: bool = False,
     minimum: str = "weak",
+    warm: Warm | None = None,
 ) -> Answer:
     """The `k` best answers to a question.
 
     `rank` is one of RANKS: `vector` is the cosine of the seed's passage alone, `words` is BM25 alone.
     Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
-    STRENGTHS, are left out.
+    STRENGTHS, are left out. `warm` answers in place of the tables, for who asks often.
     """
-    search_ = _Search(index, question, asker, rank, k)
+    search_ = _Search(index, question, asker, rank, k, warm)
     found = search_.run()
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
@@ -77,28 +82,66 @@ def search(
     return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
 
 
+class _Scope(NamedTuple):
+    """What the filters let through: ids, or a mask of the memory."""
+
+    passes: Callable[[Ids], NDArray[np.bool_]]
+    among: Ids | None = None
+    mask: NDArray[np.bool_] | None = None
+
+
 class _Search:
     """One search: what its steps share."""
 
-    def __init__(self, index: Index, question: Question, asker: Asker | None, rank: str, k: int) -> None:
+    def __init__(
+        self,
+        index: Index,
+        question: Question,
+        asker: Asker | None,
+        rank: str,
+        k: int,
+        warm: Warm | None,
+    ) -> None:
+        self.warm = warm if warm is not None and warm.memory.refresh(index) else None
         self.index, self.question, self.rank, self.k = index, question, rank, k
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
         self.asks = bool(question.words.strip() or question.away or question.weights)
 
     def run(self) -> list[hits.Found]:
-        among, gone = filters.matching(self.index, self.question.clauses), filters.gone(self.index)
+        """Everything found, best first: more than `k`, since copies are still to be collapsed."""
+        self.gone = filters.gone(self.index)
         if not self.asks:
+            among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.k * MORE)
             return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
+        scope = self._scope() if self.question.clauses or len(self.gone) > FEW_GONE else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
         pool = max(POOL, self.k * MORE)
-        parts = [words.best(self.index, terms, pool, BUDGET, among)]
+        passes = scope.passes if scope else None
+        parts = [
+            words.best(self.index, terms, pool, BUDGET, passes=passes)
+            if query is None
+            else words.best(self.index, terms, pool, SHARED_BUDGET, strict=True, passes=passes)
+        ]
         if query is not None:
-            parts.append(self._nearest(query, pool, among, len(gone)))
-        candidates = np.setdiff1d(np.unique(np.concatenate(parts)), gone, assume_unique=True)
+            parts.append(self._nearest(query, pool, scope))
+        candidates = np.setdiff1d(np.unique(np.concatenate(parts)), self.gone, assume_unique=True)
         return self._scored(candidates, terms, query)
+
+    def _scope(self) -> _Scope:
+        if self.warm is not None:
+            memory = self.warm.memory
+            mask = memory.mask(self.index, self.question.clauses)
+            return _Scope(mask=mask, passes=lambda ids: memory.passes(mask, ids))
+        among = filters.matching(self.index, self.question.clauses)
+
+        def passes(ids: Ids) -> NDArray[np.bool_]:
+            places = np.minimum(np.searchsorted(among, ids), max(len(among) - 1, 0))
+            return among[places] == ids if len(among) else np.zeros(len(ids), bool)
+
+        return _Scope(among=among, passes=passes)
 
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
@@ -117,13 +160,17 @@ class _Search:
         norm = float(np.linalg.norm(query))
         return query / np.float32(norm) if norm > 1e-6 else None
 
-    def _nearest(self, query: NDArray[np.float32], pool: int, among: Ids | None, gone: int) -> Ids:
+    def _nearest(self, query: NDArray[np.float32], pool: int, scope: _Scope | None) -> Ids:
+        count = pool + (0 if scope else len(self.gone))
+        if self.warm is not None:
+            return self.warm.memory.nearest(query, count, scope.mask if scope else None)
+        among = scope.among if scope else None
         try:
-            return nearest.search(self.index, query, pool + gone, among)
+            return nearest.search(self.index, query, count, among)
         except nearest.Damaged as damage:
             self.notes.append(f"the table of nearest vectors was made anew: {damage}")
             nearest.rebuild(self.index)
-            return nearest.search(self.index, query, pool + gone, among)
+            return nearest.search(self.index, query, count, among)
 
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
@@ -135,7 +182,8 @@ class _Search:
             score, level = told, [STRENGTHS[at] for at in worded(covered).tolist()]
         else:
             cosines = {view: self._cosines(ids, view, query) for view in View}
-            ground = background.sample(self.index, len(query))
+            taken = self.warm.sample if self.warm is not None else background.sample
+            ground = taken(self.index, len(query))
             grounds, cosine = ground.grounds(query), cosines[View.PASSAGE]
             lead = grounds[View.PASSAGE]
             if self.rank == "vector":
@@ -176,8 +224,8 @@ class _Search:
             return None
         answering = vectors.answering(self.index)
         if asker is None:
-            self.notes.append("only words were searched: no embedder is there (see `imgret models list`)")
-        elif answering is None:
+            return None  # who asked without one knows why
+        if answering is None:
             self.notes.append("only words were searched: no photo has vectors yet")
         elif answering != asker.identity:
             self.notes.append(
