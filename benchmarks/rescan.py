@@ -1,8 +1,9 @@
 """How fast an unchanged library is reconciled: `python -m benchmarks.rescan --files 50000 --folders 2500`.
 
-Makes a tree of tiny files in a temporary folder, scans it once to know it, then scans it again: nothing
-may have changed. Prints files per second, the median of the warm runs; with --cold (root only, Linux) also
-once with the kernel's caches dropped. What is known is a dict in memory: the index's part comes on top.
+Makes a tree of tiny files in a temporary folder and an index of it, then reconciles again and again:
+nothing may have changed. Prints files per second, the median of the warm runs, with the index and of
+the scan alone (what is known held in memory); with --cold (root only, Linux) also once after dropping
+the kernel's caches.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from imgret.config import Settings
 from imgret.exclude import Exclude
-from imgret.scan import Change, Stamp, scan
-
-Known = dict[bytes, dict[bytes, Stamp]]
+from imgret.index import photos, roots
+from imgret.index.connection import Index
+from imgret.scan import Stamp, scan
+from imgret.sync import sync
 
 
 def make_tree(root: bytes, files: int, folders: int) -> None:
@@ -34,28 +37,16 @@ def make_tree(root: bytes, files: int, folders: int) -> None:
             os.utime(path, (old, old))
 
 
-def learn(root: bytes, rules: Exclude) -> Known:
-    """What a first scan finds, as the index would remember it."""
-    nothing: dict[bytes, Stamp] = {}
-    known: Known = {}
-    for found in scan(root, lambda _: nothing, rules):
-        stamps = known.setdefault(found.folder, {})
-        for one in found.findings:
-            if one.fingerprint:
-                print_of = one.fingerprint
-                stamps[one.name] = (print_of.size, print_of.mtime_ns, print_of.ctime_ns, print_of.inode)
-    return known
-
-
-def rescan(root: bytes, known: Known, rules: Exclude) -> tuple[float, int, int]:
-    """Seconds, pictures seen, and how many of them were not as they were."""
-    nothing: Mapping[bytes, Stamp] = {}
+def timed(reconcile: Callable[[], tuple[int, int]], files: int) -> float:
+    """Seconds of one pass; `reconcile` gives the files seen and those not as they were."""
     begin = time.perf_counter()
-    pictures = differing = 0
-    for found in scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=known.keys()):
-        pictures += found.pictures
-        differing += sum(one.change is not Change.SAME for one in found.findings)
-    return time.perf_counter() - begin, pictures, differing
+    seen, differing = reconcile()
+    seconds = time.perf_counter() - begin
+    if seen != files or differing:
+        raise SystemExit(
+            f"wrong: nothing was changed, yet of {files} files {seen} were seen, {differing} changed"
+        )
+    return seconds
 
 
 def drop_caches() -> bool:
@@ -69,11 +60,53 @@ def drop_caches() -> bool:
     return True
 
 
+def measure(base: str, options: argparse.Namespace) -> None:
+    """Make the library below `base`, index it, and print what a look at it costs."""
+    root = os.fsencode(os.path.join(base, "photos"))
+    make_tree(root, options.files, options.folders)
+    time.sleep(2.1)  # until no fingerprint is young any more
+    settings, rules = Settings(exclude=tuple(options.exclude)), Exclude(options.exclude)
+    with Index(os.path.join(base, "index.db")) as index:
+        place = roots.add(index, root)
+        begin = time.perf_counter()
+        sync(index, settings, place)
+        place = roots.add(index, root)  # as it is known now, its file system included
+        print(f"first look, every file hashed: {time.perf_counter() - begin:.1f} s")
+        folders = photos.known_folders(index, place.id)
+        known = {folder: photos.known(index, place.id, folder) for folder in folders}
+        nothing: Mapping[bytes, Stamp] = {}
+
+        def with_index() -> tuple[int, int]:
+            told = sync(index, settings, place)
+            return told.seen, told.new + told.moved + told.changed + told.gone + told.unreadable
+
+        def scan_alone() -> tuple[int, int]:
+            looks = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
+            counts = [(look.pictures, len(look.findings)) for look in looks]
+            return sum(seen for seen, _ in counts), sum(found for _, found in counts)
+
+        for name, reconcile in (("with the index", with_index), ("scan alone", scan_alone)):
+            told(
+                name, statistics.median(timed(reconcile, options.files) for _ in range(options.runs)), options
+            )
+        if options.cold:
+            if drop_caches():
+                told("with the index, cold", timed(with_index, options.files), options)
+            else:
+                print("cold: not measured, only root may drop the kernel's caches")
+
+
+def told(name: str, seconds: float, options: argparse.Namespace) -> None:
+    """One line of the table."""
+    rate = options.files / seconds
+    print(
+        f"{name:<22}{options.files} files, {options.folders} folders  {seconds:6.3f} s  {rate:9,.0f} files/s"
+    )
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--folders", type=int, default=2_500)
     parser.add_argument("--runs", type=int, default=5)
@@ -81,26 +114,8 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true", help="also once after dropping the caches")
     parser.add_argument("--folder", help="make the tree below this folder instead of the temporary one")
     options = parser.parse_args()
-    rules = Exclude(options.exclude)
-    with tempfile.TemporaryDirectory(prefix="imgret-rescan-", dir=options.folder) as temporary:
-        root = os.fsencode(temporary)
-        make_tree(root, options.files, options.folders)
-        time.sleep(2.1)  # until no fingerprint is young any more
-        known = learn(root, rules)
-        runs = [rescan(root, known, rules) for _ in range(options.runs)]
-        if any(differing or pictures != options.files for _, pictures, differing in runs):
-            raise SystemExit("the scan is wrong: nothing was changed, yet it found changes")
-        seconds = statistics.median(run[0] for run in runs)
-        rate = options.files / seconds
-        print(
-            f"warm  {options.files} files in {options.folders} folders  {seconds:.3f} s  {rate:,.0f} files/s"
-        )
-        if options.cold:
-            if drop_caches():
-                seconds = rescan(root, known, rules)[0]
-                print(f"cold  the same  {seconds:.3f} s  {options.files / seconds:,.0f}/s")
-            else:
-                print("cold  not measured: only root may drop the kernel's caches")
+    with tempfile.TemporaryDirectory(prefix="imgret-rescan-", dir=options.folder) as base:
+        measure(base, options)
 
 
 if __name__ == "__main__":
