@@ -11,38 +11,26 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
-from imgret.cli import render
+from imgret.cli import asking, render
 from imgret.cli.indexing import describe
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
-from imgret.config import NONE, WORDLLAMA, Settings
+from imgret.config import NONE, Settings
 from imgret.describe.loading import load_models
 from imgret.describe.models import Models
 from imgret.errors import UsageError, WeightsMissing
 from imgret.evaluate import gallery, stand_ins
-from imgret.evaluate.bm25 import Bm25
 from imgret.evaluate.dataset import Dataset
-from imgret.evaluate.metrics import Floats, Ids
 from imgret.evaluate.recipe import Recipe
-from imgret.evaluate.run import Ranking, answers
 from imgret.evaluate.saved import Report, Run
 from imgret.index import work
 from imgret.index.connection import Index, writer
 from imgret.ingest import Ingest
-from imgret.photo import ModelIdentity, Stage
-from imgret.search.ask import QueryEmbedder
-from imgret.search.query import Question
-from imgret.search.rank import search
+from imgret.photo import Stage
 
-BASELINE = "bm25"
-WORDS = "words"
-BATCH = 64  # questions embedded at once
-Vector = NDArray[np.float32]
 _NEEDED = {Stage.CAPTION: "captions", Stage.DETECT: "detections"}
 
 
@@ -62,7 +50,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     with writer(plan.index), Index(plan.index) as base:
         held = _described(here, base, dataset, plan)
         with _question_models(here, plan) as models:
-            asker = _asked(models, dataset, plan)
+            asker = asking.asked(models, dataset, plan.ranks)
             prepared = time.monotonic() - began
             runs: list[Run] = []
             for recipe in plan.recipes:
@@ -71,7 +59,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
                     found = _embedded(here, base, index, held, recipe, models)
                     prepared += time.monotonic() - began
                     right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
-                    runs += _runs(index, dataset, right, recipe, plan.ranks, asker)
+                    runs += asking.runs(index, dataset, right, recipe, plan.ranks, asker)
     unreadable = sum(content is None for content in held.values())
     return Report(
         dataset=dataset.name,
@@ -98,14 +86,21 @@ def _described(here: Session, base: Index, dataset: Dataset, plan: Plan) -> gall
         if without:
             render.say(f"{without} of {len(held)} photos have no stand-in caption")
     describe(Session(settings, replace(here.places, index=plan.index)), base)
-    made = gallery.makers(base, {content for content in held.values() if content is not None})
+    contents = {content for content in held.values() if content is not None}
+    made = gallery.makers(base, contents)
+    if plan.stand_ins is None:  # those of an earlier run are not the captioner's
+        made[Stage.CAPTION] = {
+            maker: count for maker, count in made[Stage.CAPTION].items() if not stand_ins.made_by(maker)
+        }
     for stage in sorted(needed & _NEEDED.keys()):
-        count = sum(made.get(stage, {}).values())
+        count = sum(made[stage].values())
         if not count:
             raise WeightsMissing(
                 f"there are no {_NEEDED[stage]} to measure with",
                 "Run `imgret models pull`, choose another --recipe, or give --stand-in-captions.",
             )
+        if count < len(contents):
+            render.say(f"{len(contents) - count} of {len(contents)} photos have no {_NEEDED[stage]}")
     return held
 
 
@@ -127,42 +122,13 @@ def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, [Stage.TOPICS, Stage.EMBED])
     try:
-        if models.embed is None and set(plan.ranks) != {WORDS}:
+        if models.embed is None and set(plan.ranks) != {asking.WORDS}:
             raise UsageError("the embedder is set to `none`", "Set it under [embed], or give --rank words.")
-        render.say_all(models.missing.values())
+        if Stage.EMBED in models.missing:  # missing topics were told when the photos were described
+            render.say(models.missing[Stage.EMBED])
         yield models
     finally:
         models.close()
-
-
-class _Asked:
-    """The vectors of all questions, made once: every recipe and every ranking asks the same ones."""
-
-    def __init__(self, embedder: QueryEmbedder, texts: Sequence[str]) -> None:
-        self._embedder = embedder
-        self._vectors: dict[str, Vector] = {}
-        different = list(dict.fromkeys(texts))
-        with bar("Embedding the questions", total=len(different)) as advance:
-            for begun in range(0, len(different), BATCH):
-                some = different[begun : begun + BATCH]
-                self._vectors.update(zip(some, embedder.vectors(some), strict=True))
-                advance(len(self._vectors))
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The embedder's."""
-        return self._embedder.identity
-
-    def vectors(self, texts: Sequence[str]) -> Vector:
-        """(texts, dimension), unit norm."""
-        return np.stack([self._vectors[text] for text in texts])
-
-
-def _asked(models: Models, dataset: Dataset, plan: Plan) -> _Asked | None:
-    if models.embed is None or set(plan.ranks) == {WORDS}:
-        return None
-    topics = None if models.embed.identity.name == WORDLLAMA else models.topics  # it knows no instructions
-    return _Asked(QueryEmbedder(models.embed, topics), [query.text for query in dataset.queries])
 
 
 @contextmanager
@@ -203,39 +169,3 @@ def _embedded(
         if described.failed:
             render.say(f"{described.failed} photos could not be embedded for {recipe}")
     return found
-
-
-def _runs(
-    index: Index,
-    dataset: Dataset,
-    right: dict[str, int | None],
-    recipe: Recipe,
-    ranks: Sequence[str],
-    asker: _Asked | None,
-) -> Iterator[Run]:
-    contents = {content for content in right.values() if content is not None}
-    models = {
-        stage.value: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
-        for stage, identities in gallery.makers(index, contents).items()
-    }
-    for rank in (*ranks, BASELINE):
-        ranking = (
-            Bm25(gallery.passages(index, contents)) if rank == BASELINE else _searched(index, asker, rank)
-        )
-        began = time.monotonic()
-        with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
-            found = answers(dataset.queries, right, ranking, advance)
-        yield Run(recipe.value, rank, models, found, time.monotonic() - began)
-
-
-def _searched(index: Index, asker: _Asked | None, rank: str) -> Ranking:
-    """The ordinary search, its question given as plain text: a caption may hold `word:` or `-`."""
-
-    def ask(text: str, count: int) -> tuple[Ids, Floats]:
-        question = Question(words=text, terms=tuple(text.split()))
-        best: dict[int, float] = {}
-        for hit in search(index, question, asker, rank=rank, k=count, apart=True).hits:
-            best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
-        return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
-
-    return ask

@@ -102,12 +102,11 @@ def passages(index: Index, contents: Iterable[int]) -> dict[int, str]:
 
 def makers(index: Index, contents: Iterable[int]) -> dict[Stage, dict[ModelIdentity, int]]:
     """Which models made the results of each stage, and how many each."""
-    found: dict[Stage, dict[ModelIdentity, int]] = {}
+    found: dict[Stage, dict[ModelIdentity, int]] = {stage: {} for stage in Stage}
     for content in contents:
         for stage, identity in results.identities(index, content).items():
-            made = found.setdefault(stage, {})
-            made[identity] = made.get(identity, 0) + 1
-    return {stage: found[stage] for stage in Stage if stage in found}
+            found[stage][identity] = found[stage].get(identity, 0) + 1
+    return found
 
 
 def _root(index: Index, paths: Iterable[bytes]) -> None:

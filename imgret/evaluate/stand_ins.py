@@ -20,6 +20,8 @@ from imgret.index import results, work
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage
 
+_NAME = "stand-in captions"
+
 
 class StandIns(Struct, frozen=True):
     """What a file of captions says."""
@@ -57,8 +59,13 @@ def read(path: str, images: str) -> StandIns:
             problems.append(Problem(Trouble.DUPLICATE, line.where, f"{row.path} was there before"))
         else:
             captions[photo] = row.caption.strip()
-    made_by = ModelIdentity(f"stand-in captions {os.path.basename(path)}", f"sha256:{digest.hexdigest()}")
-    return StandIns(captions, made_by, tuple(problems))
+    identity = ModelIdentity(f"{_NAME} {os.path.basename(path)}", f"sha256:{digest.hexdigest()}")
+    return StandIns(captions, identity, tuple(problems))
+
+
+def made_by(identity: ModelIdentity) -> bool:
+    """Is this result a stand-in?"""
+    return identity.name.startswith(f"{_NAME} ")
 
 
 def put(index: Index, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
