@@ -1,0 +1,204 @@
+"""Whatever comes over the socket, the daemon answers the next one; a real process, real sockets."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.harness import Home
+from imgret.link import messages
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One daemon for all of them: it must live through each."""
+    folder = tmp_path_factory.mktemp("d")
+    with Home(folder=folder) as home, home.daemon() as daemon:
+        yield daemon
+        assert daemon.ask("status")["pid"] == daemon.pid
+        assert "Traceback" not in daemon.log(), daemon.log()
+
+
+def connected(daemon):
+    peer = socket.socket(socket.AF_UNIX)
+    peer.settimeout(30)
+    peer.connect(daemon.home.places.socket)
+    return peer
+
+
+def said(peer):
+    """The code of the refusal that comes, and whether the daemon hung up after it."""
+    with peer.makefile("rb") as lines:
+        return json.loads(lines.readline())["error"]["code"]
+
+
+def status_line(identity=1):
+    return messages.request_line(identity, "status", {})
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"\n", messages.NOT_JSON),
+        (b"GET / HTTP/1.1\r\n", messages.NOT_JSON),
+        (b"\xff\x00\xfe\n", messages.NOT_JSON),
+        (b"[" * 50_000 + b"\n", messages.NOT_JSON),
+        (b'{"v":2,"id":1,"method":"status"}\n', messages.WRONG_VERSION),
+        (b'{"v":1,"id":1,"method":"nonsense"}\n', messages.UNKNOWN_METHOD),
+        (b'{"v":1,"id":1,"method":"__init__"}\n', messages.UNKNOWN_METHOD),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":7}}\n', messages.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"txet":"x"}}\n', messages.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","k":-1}}\n', messages.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","rank":"none"}}\n', messages.FAILED),
+        (b'{"v":1,"id":1,"method":"index","params":{}}\n', messages.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":"note","params":{}}\n', messages.BAD_PARAMS),
+    ],
+)
+def test_a_wrong_line_costs_one_answer_and_the_connection_goes_on(served, line, code):
+    with connected(served) as peer:
+        peer.sendall(line + status_line())
+        with peer.makefile("rb") as lines:
+            assert json.loads(lines.readline())["error"]["code"] == code
+            assert json.loads(lines.readline())["result"]["pid"] == served.pid
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_garbage_is_answered_with_refusals(served, garbage):
+    with connected(served) as peer:
+        peer.sendall(garbage + b"\n" + status_line("last"))
+        with peer.makefile("rb") as lines:
+            answers = [json.loads(lines.readline()) for _ in range(garbage.count(b"\n") + 2)]
+        assert answers[-1]["id"] == "last"
+        assert all("error" in answer for answer in answers[:-1])
+
+
+def test_a_line_of_a_hundred_megabytes_is_cut_short(served):
+    before = served.memory_bytes()
+    with connected(served) as peer:
+        part, sent = b"x" * (1 << 20), 0
+        try:
+            while sent < 100 << 20:
+                sent += peer.send(part)
+        except OSError:
+            pass  # it hung up, as it should
+        assert sent < 100 << 20
+        assert said(peer) == messages.TOO_LONG
+    assert served.memory_bytes() - before < 32 << 20
+
+
+def test_half_a_line_is_waited_for_but_not_forever(served):
+    with connected(served) as peer:
+        peer.sendall(b'{"v":1,"id":1,')
+        began = time.monotonic()
+        assert said(peer) == messages.TIMED_OUT
+        assert 5 < time.monotonic() - began < 20
+
+
+def test_a_line_in_small_pieces_is_a_line(served):
+    with connected(served) as peer:
+        for byte in status_line():
+            peer.sendall(bytes([byte]))
+        with peer.makefile("rb") as lines:
+            assert json.loads(lines.readline())["result"]["pid"] == served.pid
+
+
+def test_many_questions_at_once_are_answered_in_order(served):
+    with connected(served) as peer:
+        peer.sendall(b"".join(status_line(number) for number in range(500)))
+        with peer.makefile("rb") as lines:
+            assert [json.loads(lines.readline())["id"] for _ in range(500)] == list(range(500))
+
+
+def test_clients_that_hang_up_are_not_missed(served):
+    for _ in range(100):
+        with connected(served) as peer:
+            peer.sendall(status_line())
+    assert served.ask("status")["pid"] == served.pid
+
+
+def test_a_client_that_never_reads_holds_up_nobody(served):
+    stubborn = connected(served)
+    stubborn.setblocking(False)
+    try:
+        while True:
+            stubborn.send(status_line())
+    except BlockingIOError:
+        pass  # both buffers are full: the daemon cannot write to it any more
+    began = time.monotonic()
+    assert served.ask("status")["pid"] == served.pid
+    assert time.monotonic() - began < 5
+    stubborn.close()
+
+
+def test_two_hundred_idle_connections_hold_up_nobody(served):
+    idle = [connected(served) for _ in range(200)]
+    assert served.ask("status")["pid"] == served.pid
+    for peer in idle:
+        peer.close()
+
+
+def test_every_subscriber_is_told(served):
+    peers = [connected(served) for _ in range(10)]
+    for peer in peers:
+        peer.sendall(messages.request_line(1, "subscribe", {}))
+    names = []
+    for peer in peers:
+        with peer.makefile("rb") as lines:
+            assert "result" in json.loads(lines.readline())
+            names.append(json.loads(lines.readline())["event"])
+        peer.close()
+    assert set(names) <= {"idle", "progress"}
+    assert len(names) == 10
+
+
+def test_another_user_is_not_answered(served):
+    """Even with the file's mode opened by mistake, the kernel says who asks."""
+    if os.geteuid() != 0:
+        pytest.skip("asking as another user needs root")
+    path = served.home.places.socket
+    script = f"""
+import os, socket
+os.setgid(65534); os.setuid(65534)
+peer = socket.socket(socket.AF_UNIX)
+peer.connect({path!r})
+try:
+    peer.sendall({status_line()!r})
+    print(len(peer.recv(1000)))
+except OSError:
+    print(0)
+"""
+    above = [path]
+    while len(above[-1]) > len("/tmp"):
+        above.append(os.path.dirname(above[-1]))
+    modes = {each: os.stat(each).st_mode for each in above}
+    for each, mode in modes.items():
+        os.chmod(each, mode | 0o077)
+    try:
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    finally:
+        for each, mode in modes.items():
+            os.chmod(each, mode)
+    assert ran.stdout == "0\n", ran.stderr
+    assert "another user" in served.log()
+
+
+def test_a_hundred_threads_ask_at_once(served):
+    answers = []
+
+    def ask():
+        answers.append(served.ask("status")["pid"])
+
+    threads = [threading.Thread(target=ask) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [served.pid] * 100
