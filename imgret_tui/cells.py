@@ -97,7 +97,8 @@ def list_line(entry: Entry, row: int, rows: int, width: int, styles: Styles, thu
 def grid_line(entry: Entry, row: int, rows: int, width: int, styles: Styles) -> list[Segment]:
     """Row `row` of `rows` of a grid cell, exactly `width` cells: the picture, and its name in the last row."""
     if row == rows - 1:
-        mark = [Segment(MARK, styles.mark)] if entry.marked else []
+        mark = [Segment(CURSOR, styles.cursor)] if entry.cursor else []
+        mark += [Segment(MARK, styles.mark)] if entry.marked else []
         style = styles.cursor if entry.cursor else styles.dim if entry.hit.online else styles.warning
         name = fitted(
             [*mark, Segment(_tail(name_of(entry.hit), width - 1 - len(mark)), style)], width - 1, styles.base

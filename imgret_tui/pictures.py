@@ -46,12 +46,12 @@ class Shown(Struct, frozen=True, eq=False):
     rows: int
     image_id: int | None = None  # kitty
     colours: list[list[tuple[int, int]]] | None = None  # half blocks
-    overlay: str | None = None  # sixel: written over blank cells
+    overlay: str | None = None  # written over blank cells: a sixel, or a stored picture's placing
     reason: str | None = None
 
     def line(self, row: int, style: Style) -> list[Segment]:
         """One row of `columns` cells, over the background of `style`."""
-        if self.image_id is not None:
+        if self.image_id is not None and self.overlay is None:
             colour = Style(color=Color.parse(kitty.hex_colour(self.image_id)))
             return [Segment(kitty.placeholders(row, self.columns), style + colour)]
         if self.colours is not None:
@@ -82,7 +82,7 @@ class Pictures:
     ) -> None:
         self.terminal = terminal
         self._loader = loader
-        self._write = write
+        self.send = write
         self._ready = ready
         self._grey = grey
         self._sent = SentPictures()
@@ -125,7 +125,7 @@ class Pictures:
         for wanted, sent, shown, text in arrived:
             freed = self._sent.add(wanted, sent)
             self._shown[sent.image_id] = shown
-            self._write(self._deletions(freed) + text)
+            self.send(self._deletions(freed) + text)
 
     def forget_all(self) -> str:
         """Forget every picture; the text that frees them in the terminal."""
@@ -199,7 +199,11 @@ class Pictures:
         height, width = pixels.shape[:2]
         place = fit(width, height, min(wanted.columns, most), min(wanted.rows, most), cell)
         text = ""
-        if graphics is Graphics.KITTY:
+        if graphics is Graphics.KITTY and wanted.preview and not terminal.tmux:
+            text = kitty.store(image_id, scaled(pixels, place.width, place.height), folder=terminal.folder)
+            overlay = kitty.place(image_id, place.columns, place.rows)
+            shown = Shown(place.columns, place.rows, image_id=image_id, overlay=overlay)
+        elif graphics is Graphics.KITTY:
             fitted = scaled(pixels, place.width, place.height)
             text = kitty.transmit(image_id, fitted, place.columns, place.rows, folder=terminal.folder)
             text = kitty.through_tmux(text) if terminal.tmux else text

@@ -56,18 +56,26 @@ def transmit(image_id: int, pixels: Pixels, columns: int, rows: int, *, folder: 
     `image_id` is 1..2**24-1, because it is also a colour. With `folder`, which the terminal must be able
     to read, the pixels go through a file there that the terminal deletes, and the text is short.
     """
-    place = f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}"
-    if folder is not None:
-        height, width = pixels.shape[:2]
-        name = b64encode(os.fsencode(_handed_over(pixels.tobytes(), folder))).decode()
-        return f"\x1b_G{place},f=24,s={width},v={height},t=t;{name}\x1b\\"
-    data = b64encode(_png(pixels)).decode()
-    parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
-    last = len(parts) - 1
-    return "".join(
-        f"\x1b_G{f'{place},f=100,' if n == 0 else ''}m={int(n < last)};{part}\x1b\\"
-        for n, part in enumerate(parts)
-    )
+    return _sent(f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}", pixels, folder)
+
+
+def store(image_id: int, pixels: Pixels, *, folder: str | None = None) -> str:
+    """The sequences that send `pixels` without showing them: for `place`."""
+    return _sent(f"a=t,q=2,i={image_id}", pixels, folder)
+
+
+def place(image_id: int, columns: int, rows: int) -> str:
+    """Show a stored picture at the cursor, which stays; over the cells' background and under their text.
+
+    Cells need not hold placeholders then, so a still picture costs no text. It does not scroll, and
+    tmux cannot pass it on.
+    """
+    return f"\x1b_Ga=p,q=2,i={image_id},p=1,c={columns},r={rows},C=1,z=-1\x1b\\"
+
+
+def take_away(image_id: int) -> str:
+    """Hide a placed picture and keep it stored."""
+    return f"\x1b_Ga=d,d=i,q=2,i={image_id}\x1b\\"
 
 
 def delete(image_id: int) -> str:
@@ -94,6 +102,20 @@ def through_tmux(sequences: str) -> str:
 def hex_colour(image_id: int) -> str:
     """The foreground colour that names the picture: `#rrggbb`."""
     return f"#{image_id:06x}"
+
+
+def _sent(control: str, pixels: Pixels, folder: str | None) -> str:
+    if folder is not None:
+        height, width = pixels.shape[:2]
+        name = b64encode(os.fsencode(_handed_over(pixels.tobytes(), folder))).decode()
+        return f"\x1b_G{control},f=24,s={width},v={height},t=t;{name}\x1b\\"
+    data = b64encode(_png(pixels)).decode()
+    parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
+    last = len(parts) - 1
+    return "".join(
+        f"\x1b_G{f'{control},f=100,' if n == 0 else ''}m={int(n < last)};{part}\x1b\\"
+        for n, part in enumerate(parts)
+    )
 
 
 def _png(pixels: Pixels) -> bytes:

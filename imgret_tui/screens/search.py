@@ -93,6 +93,14 @@ class SearchScreen(Screen[None]):
         self.set_class(event.size.width < _SMALL[0] or event.size.height < _SMALL[1], "-small")
         self.set_class(event.size.height < _FLAT, "-flat")
 
+    def on_screen_suspend(self) -> None:
+        """Something opens over the search."""
+        self.preview.cover(covered=True)
+
+    def on_screen_resume(self) -> None:
+        """The search is on top again."""
+        self.preview.cover(covered=False)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Ask when the typing pauses."""
         if event.input is self.question and event.value != self._asked.text:

@@ -23,7 +23,8 @@ class Details(Static):
 
     def show(self, hit: Hit | None, known: Known | None, question: str) -> None:
         """Describe this photo; `known` may come later than the hit."""
-        self.update(Content("\n").join(described(hit, known, question)) if hit else Content(""))
+        # Its height is fixed: a layout for each photo would send the whole screen again.
+        self.update(Content("\n").join(described(hit, known, question)) if hit else Content(""), layout=False)
 
 
 def described(hit: Hit, known: Known | None, question: str) -> list[Content]:

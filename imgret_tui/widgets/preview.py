@@ -1,4 +1,8 @@
-"""One photo as large as there is room: in cells, or as one sixel over blank cells."""
+"""One photo as large as there is room: in cells, or laid over blank cells by the terminal itself.
+
+A sixel, and a picture that kitty has stored, lie over the screen at a place of their own: they are put
+there after the blank cells, and taken away before anything else may stand in that place.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from imgret.photo import Hit
+from imgret.terminal import kitty
 from imgret.terminal.probe import Graphics
 from imgret_tui.cells import fitted
 from imgret_tui.pictures import Pictures, Shown, Wanted
 
+PATIENCE = 0.25  # seconds for which the picture before stays until the next is there
 # A segment with a control code has no width: Textual passes its text on as it is.
 _CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
@@ -23,42 +29,102 @@ class Preview(Widget):
         super().__init__(id="preview")
         self._pictures = pictures
         self._hit: Hit | None = None
+        self._shown: Shown | None = None
+        self._placed: tuple[int, Region] | None = None  # the picture that lies over the screen
+        self._covered = False
 
     def show(self, hit: Hit | None) -> None:
         """Show this photo, or nothing."""
         if hit is None or self._hit is None or hit.path != self._hit.path:
             self._hit = hit
-            self._ask()
-            self.refresh()
+            self._load()
+            if self._waiting:
+                self.set_timer(PATIENCE, self._give_up_the_one_before)
 
     def picture_ready(self, path: bytes) -> None:
-        """Draw it, if it is the one shown."""
+        """Draw it, if it is the one to be shown."""
         if self._hit is not None and self._hit.path == path:
-            self.refresh()
+            self._load()
+
+    def cover(self, *, covered: bool) -> None:
+        """Another screen opens over this one, or has closed: what lies over cells must make room for it."""
+        self._covered = covered
+        if covered:
+            self._take_away()
+        self.refresh()
 
     def on_resize(self) -> None:
         """Load the picture for the new size."""
-        self._ask()
+        self._shown = None
+        self._take_away()
+        self._load()
 
     def on_hide(self) -> None:
-        """Nothing is loaded for a preview that is not seen."""
+        """Nothing is loaded or left lying for a preview that is not seen."""
         self._pictures.want_preview(None)
+        self._shown = None
+        self._take_away()
+
+    def on_show(self) -> None:
+        """It is seen again."""
+        self._load()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`; a sixel goes out whole with the last of them."""
-        wanted = self._wanted()
-        shown = self._pictures.get(wanted) if wanted else None
-        strips = [self._line(row, shown).crop(crop.x, crop.right) for row in range(crop.y, crop.bottom)]
-        # Under another screen the text of that screen would be overwritten.
-        if strips and shown is not None and shown.overlay is not None and self.screen is self.app.screen:
-            region = self.content_region
-            left = region.x + (region.width - shown.columns) // 2
-            overlay = f"\x1b7\x1b[{region.y + 1};{left + 1}H{shown.overlay}\x1b8"
+        """The lines of `crop`, and with the last of them what lies over them."""
+        strips = [self._line(row).crop(crop.x, crop.right) for row in range(crop.y, crop.bottom)]
+        overlay = self._overlay()
+        if strips and overlay:
             strips[-1] = Strip([*strips[-1], Segment(overlay, None, _CONTROL)], strips[-1].cell_length)
         return strips
 
-    def _line(self, row: int, shown: Shown | None) -> Strip:
-        style, width = self.rich_style, self.size.width
+    @property
+    def _waiting(self) -> bool:
+        wanted = self._wanted()
+        return wanted is not None and self._pictures.get(wanted) is None
+
+    def _load(self) -> None:
+        """Show the picture if it is there, and have it loaded if not."""
+        wanted = self._wanted()
+        self._pictures.want_preview(wanted)
+        shown = self._pictures.get(wanted) if wanted else None
+        if shown is not self._shown and (shown is not None or wanted is None):
+            blank = self._placed is not None and shown is not None and shown.image_id is not None
+            self._shown = shown
+            if blank and shown is not None and shown.overlay is not None:
+                self._pictures.send(self._overlay())  # the cells below are blank already
+            else:
+                self.refresh()
+
+    def _give_up_the_one_before(self) -> None:
+        if self._waiting:
+            self._shown = None
+            self.refresh()
+
+    def _overlay(self) -> str:
+        """The text that lays the picture over the cells just drawn; empty when there is nothing to do."""
+        shown = self._shown
+        covered = self._covered or self.screen is not self.app.screen
+        if shown is None or shown.overlay is None or covered:
+            self._take_away()
+            return ""
+        region = self.content_region
+        left = region.x + (region.width - shown.columns) // 2
+        placing = f"\x1b7\x1b[{region.y + 1};{left + 1}H{shown.overlay}\x1b8"
+        if shown.image_id is None:
+            return placing  # a sixel was overwritten by the cells
+        if self._placed == (shown.image_id, region):
+            return ""
+        self._take_away()
+        self._placed = (shown.image_id, region)
+        return placing
+
+    def _take_away(self) -> None:
+        if self._placed is not None:
+            self._pictures.send(kitty.take_away(self._placed[0]))
+            self._placed = None
+
+    def _line(self, row: int) -> Strip:
+        shown, style, width = self._shown, self.rich_style, self.size.width
         if shown is None or row >= shown.rows or shown.columns > width:
             return Strip.blank(width, style)
         if shown.reason is not None:
@@ -72,9 +138,6 @@ class Preview(Widget):
         width, height = self.size
         if self._pictures.terminal.graphics is Graphics.SIXEL and self.region.bottom >= self.app.size.height:
             height -= 1  # a sixel that touches the last row of the screen scrolls it
-        if self._hit is None or width < 2 or height < 2:
+        if self._hit is None or width < 2 or height < 2 or not self.display:
             return None
         return Wanted(self._hit.path, width, height, preview=True)
-
-    def _ask(self) -> None:
-        self._pictures.want_preview(self._wanted())

@@ -111,7 +111,7 @@ class Results(ScrollView, can_focus=False):
         if hit is not None:
             if self._marks.pop(hit.path, None) is None:
                 self._marks[hit.path] = hit
-            self._refresh_entry(self.cursor)
+            self._refresh_frame(self.cursor)
 
     def toggle_all_marks(self) -> None:
         """Mark every hit, or none when all are marked."""
@@ -131,7 +131,7 @@ class Results(ScrollView, can_focus=False):
         if not self.is_mounted:
             return
         for place in (before, now):
-            self._refresh_entry(place)
+            self._refresh_frame(place)
         self.scroll_to_region(self._region(now), animate=False, force=True)
         self.post_message(Highlighted(self.current))
 
@@ -210,9 +210,10 @@ class Results(ScrollView, can_focus=False):
         shown = Entry(
             hit, self._words, current, hit.path in self._marks, self._pictures.get(wanted) if wanted else None
         )
-        styles = self._styles_of(current=current)
         if self.grid:
+            styles = self._styles_of(current=current and row == entry.height - 1)
             return grid_line(shown, row, entry.height, entry.width, styles)
+        styles = self._styles_of(current=current)
         return list_line(shown, row, entry.height, entry.width, styles, self._thumbnail)
 
     def _wanted(self, hit: Hit) -> Wanted | None:
@@ -234,6 +235,13 @@ class Results(ScrollView, can_focus=False):
 
     def _refresh_entry(self, place: int) -> None:
         self.refresh(self._region(place).translate(-self.scroll_offset))
+
+    def _refresh_frame(self, place: int) -> None:
+        """Draw what shows the cursor and the mark: in the grid the name alone, since pictures cost bytes."""
+        region = self._region(place)
+        if self.grid:
+            region = Region(region.x, region.bottom - 1, region.width, 1)
+        self.refresh(region.translate(-self.scroll_offset))
 
     def _lay_out(self) -> None:
         rows = -(-len(self._hits) // self._across)

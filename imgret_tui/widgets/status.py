@@ -45,7 +45,7 @@ class StatusLine(Static):
             line.append(_described(self._state))
         line.append(Content.styled("f1 help", "$muted"))
         line.append(Content.styled(self._remark, "$muted"))
-        self.update(Content("  │  ").join(part for part in line if part))
+        self.update(Content("  │  ").join(part for part in line if part), layout=False)
 
 
 def _described(state: State) -> Content:

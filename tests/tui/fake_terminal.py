@@ -25,7 +25,7 @@ QUESTION = re.compile(
     rb"|(?P<registers>\x1b\[\?1;1S)|\x1b_G(?P<query>[^;\x1b]*a=q[^;\x1b]*);(?P<data>[^\x1b]*)\x1b\\"
     rb"|(?P<sync>\x1b\[\?2026\$p)"
 )
-TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=T)[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")
+TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=[tT])[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")
 DELETE = re.compile(rb"\x1b_Ga=d,d=I,q=2,i=(\d+)\x1b\\")
 SIXEL = re.compile(rb"\x1bP[0-9;]*q[^\x1b]*\x1b\\")
 ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P_\]][^\x1b\x07]*(?:\x1b\\|\x07)|[ -/]*[0-~])")
