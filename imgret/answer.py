@@ -65,19 +65,11 @@ class OwnAskers:
         return self._asker
 
     def _loaded(self, wanted: ModelIdentity) -> Asker:
-        from imgret.describe.loading import load_embedder, load_models
+        from imgret.describe.loading import load_embedder_of, load_models
         from imgret.search.ask import QueryEmbedder
 
         settings = self._settings
-        if wanted.name == WORDLLAMA:
-            embed = msgspec.structs.replace(settings.embed, weights=WORDLLAMA, revision=None)
-            settings = msgspec.structs.replace(settings, embed=embed)
-        embedder = load_embedder(settings, self._places)
-        if embedder.identity != wanted:
-            raise WeightsError(
-                f"the photos were embedded by {wanted.name}, the questions would be by"
-                f" {embedder.identity.name}; run `imgret index`"
-            )
+        embedder = load_embedder_of(wanted, settings, self._places)
         topics = None
         if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
             topics = load_models(settings, self._places, [Stage.TOPICS]).topics

@@ -7,11 +7,14 @@ only with them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from imgret.config import Places, Settings
-from imgret.describe import backend, weights
+from msgspec.structs import replace
+
+from imgret.config import WORDLLAMA, Places, Settings
+from imgret.describe import backend, record, weights
 from imgret.describe.models import Embedder, Models
 from imgret.errors import WeightsError, WeightsMissing
 from imgret.photo import ModelIdentity, Stage
@@ -80,6 +83,29 @@ def load_embedder(settings: Settings, places: Places, *, device: str | None = No
     if not found.present:
         return _offline(settings, places)
     return _embedder(found, settings, places, device or _first(settings.device))
+
+
+def load_embedder_of(identity: ModelIdentity, settings: Settings, places: Places) -> Embedder:
+    """The embedder that made vectors of `identity`, be it the configured one or one before it.
+
+    Raises WeightsError where its weights are no longer on this disk.
+    """
+    name, revision = identity.name, None
+    if identity.revision.startswith("sha256:") and name != WORDLLAMA:  # a local folder, known by its content
+        seen = record.read(os.path.join(places.state, record.LOCAL)).items()
+        name = next((path for path, each in seen if each.revision == identity.revision), name)
+    elif name != WORDLLAMA:
+        revision = identity.revision
+    dtype = identity.settings.removeprefix("dtype=") or settings.embed.dtype
+    table = replace(settings.embed, weights=name, revision=revision, dtype=dtype)
+    embedder = load_embedder(replace(settings, embed=table), places)
+    if embedder.identity != identity:
+        embedder.close()
+        raise WeightsError(
+            f"the photos were embedded by {identity.name}, whose weights are no longer here",
+            "Run `imgret index`: it embeds them anew.",
+        )
+    return embedder
 
 
 def identities(settings: Settings, places: Places) -> dict[Stage, ModelIdentity]:
