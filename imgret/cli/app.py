@@ -1,19 +1,18 @@
-"""The command line put together, and the one place where an error becomes two lines and an exit code."""
+"""The command line put together."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from imgret import __version__
 from imgret.cli import demo, folders, indexing, photos, query, render, status
+from imgret.cli.boundary import exit_code
 from imgret.cli.evaluate import eval_app
 from imgret.cli.models import models_app
 from imgret.cli.service import service_app
-from imgret.errors import EXIT_MEANING, ImgretError
+from imgret.errors import EXIT_MEANING
 
 _EPILOG = (
     "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_MEANING.items()) + "."
@@ -68,17 +67,4 @@ app.add_typer(service_app, name="service")
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line. -> its exit code; nothing but an exit code leaves here."""
-    os.umask(0o077)
-    try:
-        app(arguments)
-    except SystemExit as stop:  # Typer's own end, with 2 for a wrong option and 130 for ctrl-C
-        code = int(stop.code or 0)
-    except ImgretError as error:
-        render.complain(error)
-        code = int(error.exit_code)
-    try:
-        render.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed once more at the end
-        return 128 + 13  # as if SIGPIPE had ended it
-    return code
+    return exit_code(lambda: int(app(arguments) or 0))

@@ -10,13 +10,10 @@ from typing import Annotated
 
 import typer
 
-from imgret.answer import Answerer, Request
 from imgret.cli import render
 from imgret.cli.indexing import describe, look
 from imgret.cli.session import Session
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings, TopicsSettings
 from imgret.errors import UsageError
-from imgret.index.connection import writer
 
 QUESTIONS = ("a red circle", "two squares", "a yellow triangle on black")
 
@@ -28,7 +25,9 @@ def demo(
     ] = None,
 ) -> None:
     """Draw pictures, describe them with the four tiny models that ship with imgret, and ask questions."""
+    from imgret.answer import Answerer, Request
     from imgret.demo.draw import demo_folder
+    from imgret.index.connection import writer
 
     with ExitStack() as stack:
         if keep is None:
@@ -61,13 +60,10 @@ def demo(
 
 def demo_session(folder: str, models: str) -> Session:
     """A configuration of its own below `folder`, with the tiny models; nothing of the user's is touched."""
-    settings = Settings(
-        device="cpu",
-        caption=CaptionSettings(weights=os.path.join(models, "caption")),
-        detect=DetectSettings(weights=os.path.join(models, "detect.pt")),
-        topics=TopicsSettings(weights=os.path.join(models, "topics")),
-        embed=EmbedSettings(weights=os.path.join(models, "embed")),
-    )
+    from imgret.config import Places
+    from imgret.demo.bundled import demo_settings
+
+    settings = demo_settings(models=models)
     places = Places(
         config=os.path.join(folder, "config.toml"),
         index=os.path.join(folder, "index.db"),

@@ -11,7 +11,6 @@ import typer
 
 from imgret.cli import render
 from imgret.cli.session import Session, folders, session
-from imgret.config import parse
 from imgret.errors import ConfigError, UsageError
 
 
@@ -72,6 +71,8 @@ def write_folders(here: Session, wanted: list[str]) -> None:
     """Set `folders` in the configuration file; everything else in it stays as it is."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
+
+    from imgret.config import parse
 
     path = here.places.config
     try:

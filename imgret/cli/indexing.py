@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +14,12 @@ from imgret.cli import render
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
-from imgret.index.connection import Index
-from imgret.photo import Stage
-from imgret.sync import Synced
+
+if TYPE_CHECKING:
+    from imgret.describe.pipeline import Progress
+    from imgret.index.connection import Index
+    from imgret.ingest import Ingest
+    from imgret.sync import Synced
 
 SHOWN_PROBLEMS = 20
 
@@ -71,6 +74,7 @@ def describe(here: Session, index: Index) -> int:
     from imgret.describe.loading import identities, load_models
     from imgret.index import work
     from imgret.ingest import Ingest, prepare
+    from imgret.photo import Stage
 
     work.recover(index)
     able = identities(here.settings, here.places)
@@ -104,21 +108,15 @@ def describe(here: Session, index: Index) -> int:
     return described.failed
 
 
-def _advance(advance: Advance, progress: object, total: int) -> None:
-    from imgret.describe.pipeline import Progress
-
-    assert isinstance(progress, Progress)
+def _advance(advance: Advance, progress: Progress, total: int) -> None:
     rate = progress.done / progress.seconds if progress.seconds else 0.0
     note = f"{rate:.1f}/s  decode {progress.decoding}  model {progress.waiting + progress.describing}"
     advance(progress.done, max(total, progress.done), f"{note}  save {progress.saving}")
 
 
 @contextmanager
-def _stopping_gently(ingest: object) -> Iterator[None]:
+def _stopping_gently(ingest: Ingest) -> Iterator[None]:
     """The first ctrl-C or SIGTERM ends after the batch in flight, the second at once."""
-    from imgret.ingest import Ingest
-
-    assert isinstance(ingest, Ingest)
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.default_int_handler)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from imgret.cli import render
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import session
 from imgret.errors import Exit, UsageError, WeightsError
-from imgret.photo import Stage
 from imgret.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from imgret.photo import Stage
 
 models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, verify.")
 
@@ -23,6 +24,8 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """The stages, their weights, and whether they are on this disk."""
+    import msgspec
+
     from imgret.describe import weights
 
     here = session()
@@ -97,6 +100,8 @@ def verify() -> None:
 
 
 def _stage(name: str) -> Stage:
+    from imgret.photo import Stage
+
     try:
         return Stage(name)
     except ValueError:

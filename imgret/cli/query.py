@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgret.cli import render
-from imgret.cli.session import session
 from imgret.errors import UsageError
-from imgret.terminal.clean import clean
 
 
 def query(
@@ -42,20 +39,8 @@ def query(
     on_terminal = how == "plain" and sys.stdout.isatty()
     code = asked(params) if not on_terminal else None
     if code is None:
-        code = _in_process(params, on_terminal)
+        from imgret.cli.asking import ask_here
+
+        code = ask_here(params, on_terminal=on_terminal)
     if code:
         raise typer.Exit(code)
-
-
-def _in_process(params: dict[str, object], on_terminal: bool) -> int:
-    from imgret.answer import Answerer, read_request
-
-    here = session()
-    with here.index() as index:
-        answered = Answerer(index, here.settings, here.places).answer(read_request(params))
-    render.say_all(answered.notes)
-    output = answered.output
-    if on_terminal:  # a person reads it: names are cleaned, the original bytes go to programs only
-        output = b"".join(clean(line).encode() + b"\n" for line in output.splitlines())
-    render.out(output)
-    return int(answered.exit)

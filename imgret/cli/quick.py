@@ -17,11 +17,20 @@ _VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
 
 
 def answered(arguments: list[str]) -> int | None:
-    """Print the daemon's answer and give the exit code; None: leave it to the full command line."""
+    """Print the answer and give the exit code; None: leave it to the full command line.
+
+    Without a daemon the same search runs here, still without the half second that Typer would cost.
+    """
     params = _params(arguments)
     if params is None or (params["format"] == "plain" and sys.stdout.isatty()):
         return None
-    return asked(params)
+    code = asked(params)
+    if code is not None:
+        return code
+    from imgret.cli.asking import ask_here
+    from imgret.cli.boundary import exit_code
+
+    return exit_code(lambda: ask_here(params))
 
 
 def asked(params: dict[str, object]) -> int | None:

@@ -8,17 +8,20 @@ ends the program quietly.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from imgret.errors import ImgretError
 from imgret.terminal.clean import clean
 
 
 def out(data: bytes) -> None:
-    """Write bytes to stdout, as they are."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    """Write bytes to stdout, as they are. SystemExit when the reader went away (`| head`)."""
+    with _written():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
 
 
 def out_line(line: str | bytes) -> None:
@@ -34,8 +37,21 @@ def out_path(path: bytes, *, nul: bool = False) -> None:
 
 
 def flush() -> None:
-    """Hand everything to the reader."""
-    sys.stdout.flush()
+    """Hand everything to the reader. SystemExit when it went away."""
+    with _written():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What could not be written is let go: the interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(128 + signal.SIGPIPE) from None  # as the signal ends other programs
+        raise ImgretError(f"the output cannot be written: {error.strerror}") from None
 
 
 def say(sentence: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from imgret.config import Places, Settings, load, places
 from imgret.errors import UsageError
-from imgret.index.connection import Index
+
+if TYPE_CHECKING:
+    from imgret.config import Places, Settings
+    from imgret.index.connection import Index
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,15 @@ class Session:
 
     def index(self, *, create: bool = False) -> Index:
         """The index, opened; without `create` a missing one is an error that says what to do."""
+        from imgret.index.connection import Index
+
         return Index(self.places.index, create=create)
 
 
 def session() -> Session:
     """Read the configuration once."""
+    from imgret.config import load, places
+
     where = places()
     return Session(load(where.config), where)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from imgret.cli import render
@@ -27,6 +26,8 @@ def status(
         return
     told = status_fields(here)
     if as_json:
+        import msgspec
+
         render.out_line(msgspec.json.encode(told))
         return
     for line in status_text(told):
@@ -35,6 +36,8 @@ def status(
 
 def status_fields(here: Session) -> dict[str, Any]:
     """The JSON of `imgret status`."""
+    import msgspec
+
     from imgret.cli.link import daemon_state
     from imgret.index import roots, work
     from imgret.index.totals import photos_under, totals, waiting_stages
@@ -158,7 +161,7 @@ def backup(
 
 def export() -> None:
     """Every photo as one JSON object a line, as `imgret show --json` has it."""
-    from imgret.cli.photos import state_line
+    from imgret.cli.telling import state_line
     from imgret.index import photos
     from imgret.state import photo_state
 

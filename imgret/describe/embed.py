@@ -2,20 +2,26 @@
 
 It stands in where the weights of the real embedder are missing, and can be chosen in the settings. It
 averages the vectors of a text's tokens (256 dimensions); it knows no instructions and ignores them.
+
+Only the package's files are used: its code imports requests and pydantic for downloads, which costs every
+`imgret query` half a second. A test holds the vectors to those of the package.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from imgret.describe import backend
 from imgret.describe.models import Vectors
 from imgret.errors import WeightsError
 from imgret.photo import ModelIdentity
+
+TOKENIZER = os.path.join(
+    "tokenizers", "l2_supercat_tokenizer_config.json"
+)  # beside the folder of the weights
+BATCH = 256  # texts: bounds the memory for the vectors of all their tokens
 
 
 class WordLlamaEmbedder:
@@ -29,21 +35,23 @@ class WordLlamaEmbedder:
 
     def __init__(self, path: str, identity: ModelIdentity) -> None:
         """Load the weights at `path`, a file inside the package. Raises WeightsError."""
-        self._identity = identity
-        with backend.silence():
-            from wordllama import WordLlama
+        from safetensors import SafetensorError, safe_open
+        from tokenizers import Tokenizer
 
+        self._identity = identity
+        tokenizer = os.path.join(os.path.dirname(os.path.dirname(path)), TOKENIZER)
         try:
-            self._model = WordLlama.load(
-                cache_dir=Path(os.path.dirname(os.path.dirname(path))),
-                dim=self.dimension,
-                disable_download=True,
-            )
-        except (OSError, ValueError) as error:
+            with open(tokenizer, encoding="utf-8") as file:
+                self._tokenizer = Tokenizer.from_str(file.read())
+            with safe_open(path, framework="numpy") as tensors:
+                self._table = tensors.get_tensor("embedding.weight")  # (tokens, 256), float16
+        except (OSError, ValueError, SafetensorError) as error:
             raise WeightsError(
                 f"{path} cannot be loaded: {error}",
                 "Install it again: `pip install --force-reinstall wordllama`.",
             ) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         self._nowhere = np.zeros(self.dimension, dtype=np.float32)
         self._nowhere[0] = 1.0
 
@@ -54,14 +62,15 @@ class WordLlamaEmbedder:
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
         """(instruction, text) pairs -> float32 (len(pairs), 256), unit norm, in order."""
-        if not pairs:
-            return np.zeros((0, self.dimension), dtype=np.float32)
-        vectors: Vectors = self._model.embed([text for _, text in pairs])
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        known = np.isfinite(norms) & (norms > 0)
-        unit: Vectors = np.where(known, vectors / np.where(known, norms, 1), self._nowhere)
-        return unit.astype(np.float32, copy=False)
+        vectors = np.empty((len(pairs), self.dimension), dtype=np.float32)
+        for start in range(0, len(pairs), BATCH):
+            texts = [text for _, text in pairs[start : start + BATCH]]
+            for row, found in enumerate(self._tokenizer.encode_batch(texts, add_special_tokens=False), start):
+                mean = self._table[found.ids].astype(np.float32).sum(axis=0)  # its length goes with the norm
+                norm = float(np.linalg.norm(mean))
+                vectors[row] = mean / norm if norm > 0 else self._nowhere
+        return vectors
 
     def close(self) -> None:
         """Give back the memory."""
-        del self._model
+        del self._table, self._tokenizer

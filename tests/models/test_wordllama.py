@@ -1,0 +1,50 @@
+"""The packaged embedder: the package's own vectors, without the package's imports."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgret.config import EmbedSettings, Places, Settings
+from imgret.describe.loading import load_embedder
+from imgret.describe.models import Embedder
+
+TEXTS = [
+    "a red circle on a plain white background",
+    "two giraffes",
+    "",
+    "  ",
+    "x",
+    "Ünïcödé 長頸鹿 🦒",
+    "a line\nand a\ttab",
+    "two giraffe , one tree ,  is in the photo . " * 40,
+    *(f"picture number {number} of a dog on a beach" for number in range(600)),
+]
+
+
+@pytest.fixture
+def embedder(here: Places) -> Embedder:
+    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), here)
+
+
+@pytest.mark.must_run
+def test_vectors_are_those_of_the_package(embedder: Embedder) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import wordllama
+    package = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    said = [text for text in TEXTS if text.strip()]
+    ours = embedder.embed([("an instruction that is ignored", text) for text in said])
+    theirs = package.embed(said, norm=True)
+    assert np.abs(ours - theirs).max() < 1e-6
+
+
+def test_every_vector_has_a_direction(embedder: Embedder) -> None:
+    vectors = embedder.embed([("", text) for text in TEXTS])
+    assert vectors.shape == (len(TEXTS), embedder.dimension)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert embedder.embed([]).shape == (0, embedder.dimension)
