@@ -11,8 +11,6 @@ import os
 import time
 from typing import Any
 
-import msgspec
-
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError, IndexProblem
 from imgret.link.client import Connection, NoDaemon
@@ -50,9 +48,11 @@ class IndexLibrary:
         return self._anywhere({"text": question, "k": limit, "format": "json"})
 
     def like(self, path: bytes, limit: int) -> Found:
-        """By the picture at `path`, which is left out of the answer."""
-        found = self._anywhere({"like": os.fsdecode(path), "k": limit + 1, "format": "json"})
-        return Found(tuple(hit for hit in found.hits if hit.path != path), found.remark)
+        """By the vector that the photo has."""
+        from imgret_tui.alike import alike
+
+        remark = f"like {os.fsdecode(os.path.basename(path))}"
+        return Found(tuple(alike(self._open(), path, limit)), remark)
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
@@ -74,6 +74,8 @@ class IndexLibrary:
         from imgret.index import photos, results, work
         from imgret.photo import Stage
 
+        if self._told("note", {"path": os.fsdecode(path), "note": text or None}):
+            return
         index = self._open()
         photo = photos.find(index, path)
         if photo is None or photo.content is None:
@@ -82,14 +84,13 @@ class IndexLibrary:
             results.write_note(index, photo.content, text or None)
             if Stage.EMBED in self._settings.stages():
                 work.queue(index, photo.content, [Stage.EMBED])
-        self._wake("wake")
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""
         from imgret.index.totals import totals, waiting_stages
 
         if not os.path.exists(self._places.index):
-            return State(daemon=self._daemon_sentence())
+            return State(daemon=_sentence(self._daemon_state()))
         index = self._open()
         figures = totals(index, waiting_stages(index))
         return State(
@@ -97,7 +98,7 @@ class IndexLibrary:
             pending=figures.pending,
             failed=figures.failed,
             offline=figures.offline,
-            daemon=self._daemon_sentence(),
+            daemon=_sentence(self._daemon_state()),
         )
 
     def folders(self) -> tuple[Folder, ...]:
@@ -122,7 +123,7 @@ class IndexLibrary:
         from imgret.index import work
 
         count = work.retry(self._open())
-        self._wake("retry")
+        self._told("retry", {})
         return count
 
     def close(self) -> None:
@@ -150,7 +151,7 @@ class IndexLibrary:
                 raise
             self._lose_daemon()
             return self._here(request)
-        return Found(read_hits(lines), " ".join(result.get("notes", ())) if isinstance(result, dict) else "")
+        return Found(read_hits(lines), ". ".join(result["notes"]))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
         from imgret.answer import Answerer, read_request
@@ -174,22 +175,32 @@ class IndexLibrary:
             self._daemon.close()
             self._daemon = None
 
-    def _daemon_sentence(self) -> str:
+    def _daemon_state(self) -> dict[str, Any] | None:
+        """What the daemon of this index says of itself; None where there is none."""
         try:
             with Connection(self._places.socket, QUICK) as daemon:
                 state = daemon.ask("status", {})
         except NoDaemon:
-            return ""
+            return None
         except DaemonError as error:
-            return str(error)
-        if not isinstance(state, dict) or state.get("index") != self._places.index:
-            return ""
-        return str(state.get("sentence") or state.get("state") or "daemon runs")
+            return {"problem": str(error)}
+        return state if isinstance(state, dict) and state.get("index") == self._places.index else None
 
-    def _wake(self, method: str) -> None:
-        """Tell the daemon that there is work; one that is away finds it when it comes."""
-        try:
-            with Connection(self._places.socket, QUICK) as daemon:
-                daemon.ask(method, {})
-        except (DaemonError, msgspec.MsgspecError):
-            pass
+    def _told(self, method: str, params: dict[str, Any]) -> bool:
+        """Tell the daemon of this index; False where there is none."""
+        if self._daemon_state() is None:
+            return False
+        with Connection(self._places.socket) as daemon:
+            daemon.ask(method, params)
+        return True
+
+
+def _sentence(state: dict[str, Any] | None) -> str:
+    """What the daemon does, for the status line."""
+    if state is None:
+        return ""
+    if state.get("problem"):
+        return str(state["problem"])
+    if state.get("total"):
+        return f"describing {state.get('done', 0)} of {state['total']}"
+    return f"daemon {state.get('state', 'runs')}"

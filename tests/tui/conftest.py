@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))  # for fake_terminal
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
