@@ -146,14 +146,12 @@ class Memory:
 
     def _take_new(self, db: apsw.Connection) -> None:
         last = _last(db)
-        rows: list[tuple[Any, ...]] = db.execute(
+        rows: Any = db.execute(
             "SELECT content, data FROM vector WHERE id > ? AND view = ? AND model = ? ORDER BY id",
             (self._last, str(View.PASSAGE), self._model),
         ).fetchall()
         self._last = last
-        newest: dict[int, bytes] = {
-            content: data for content, data in rows
-        }  # the last vector of each content
+        newest: dict[int, bytes] = dict(rows)  # the last vector of each content
         if newest:
             matrix = np.frombuffer(b"".join(newest.values()), np.float16).reshape(len(newest), -1)
             self._take(np.array(list(newest), np.int64), matrix.astype(np.float32), 0)

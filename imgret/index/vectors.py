@@ -7,13 +7,13 @@ answering until the new one covers as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import nearest
+from imgret.index import nearest, words
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage, View
 
@@ -122,64 +122,57 @@ def covered(index: Index, model: ModelIdentity) -> int:
         )
 
 
-def of(index: Index, contents: Ids, view: View) -> tuple[NDArray[np.bool_], Matrix]:
-    """The answering embedder's vectors of `contents` in one view: (which have one, those rows in order).
+def of(index: Index, contents: Ids, views: Sequence[View] = tuple(View)) -> dict[View, Matrix]:
+    """The answering embedder's vectors of `contents`, by view: float32 (contents, dimension), in order.
 
-    The matrix is (number that have one, dimension), float32.
+    A row is NaN where a content lacks the view.
     """
+    wanted = ", ".join(f"'{view}'" for view in views)
     with index.reading() as db:
-        statement = "SELECT data FROM vector WHERE model = ? AND view = ? AND content = ?"
-        row, found, data = nearest.answering(db), np.zeros(len(contents), bool), []
-        cursor = db.cursor()
-        for position, content in enumerate(contents.tolist()):
-            value = cursor.execute(statement, (row, str(view), content)).get
-            if value is not None:
-                found[position] = True
-                data.append(value)
-    if not data:
-        return found, np.zeros((0, 1), np.float32)
-    return found, np.frombuffer(b"".join(data), np.float16).reshape(len(data), -1).astype(np.float32)
+        model = nearest.answering(db)
+        shape = (len(contents), (_dimension(db, model) if model is not None else None) or 1)
+        found = {view: np.full(shape, np.nan, np.float32) for view in views}
+        place = {content: at for at, content in enumerate(contents.tolist())}
+        rows = db.execute(
+            f"SELECT view, content, data FROM carray(?) CROSS JOIN vector ON content = value"
+            f" WHERE model = ? AND view IN ({wanted})",
+            (words.carray(contents), model),
+        )
+        for view, content, data in rows:
+            found[View(view)][place[content]] = np.frombuffer(data, np.float16)
+    return found
 
 
-def every(index: Index, view: View, *, limit: int | None = None) -> tuple[Ids, Matrix]:
-    """The ids and vectors of one view, all of them or `limit` spread evenly over the library."""
+def spread(index: Index, count: int) -> Ids:
+    """At most `count` contents with vectors, evenly over the library, ascending; always the same ones."""
+    sql = "SELECT {} FROM vector WHERE model = ? AND view = ?"
+    found: list[int] = []
     with index.reading() as db:
-        row = nearest.answering(db)
-        span = db.execute(
-            "SELECT count(*), min(content), max(content) FROM vector WHERE model = ? AND view = ?",
-            (row, str(view)),
-        ).fetchone()
-        if not span or not span[0]:
-            return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
-        if limit is None or span[0] <= limit:
-            rows = list(
-                db.execute(
-                    "SELECT content, data FROM vector WHERE model = ? AND view = ? ORDER BY content",
-                    (row, str(view)),
-                )
-            )
-        else:
-            rows = list(_spread(db, row, view, span[1], span[2], limit))
-    ids = np.array([content for content, _ in rows], np.int64)
-    return ids, np.frombuffer(b"".join(d for _, d in rows), np.float16).reshape(len(ids), -1).astype(
-        np.float32
-    )
+        key = (nearest.answering(db), str(View.PASSAGE))
+        first = db.execute(sql.format("min(content)"), key).get
+        last = db.execute(sql.format("max(content)"), key).get
+        if first is None or last is None:
+            return np.zeros(0, np.int64)
+        for wanted in np.unique(np.linspace(int(first), int(last), count).astype(np.int64)).tolist():
+            after = max(wanted, found[-1] + 1 if found else wanted)
+            content = db.execute(sql.format("min(content)") + " AND content >= ?", (*key, after)).get
+            if content is not None:
+                found.append(int(content))
+    return np.array(found, np.int64)
 
 
-def _spread(
-    db: apsw.Connection, model: int | None, view: View, first: int, last: int, limit: int
-) -> Iterator[tuple[int, bytes]]:
-    """At most `limit` rows of a view at even distances between two ids, each at most once."""
-    seen = -1
-    for wanted in np.linspace(first, last, limit).astype(np.int64).tolist():
-        found = db.execute(
-            "SELECT content, data FROM vector WHERE model = ? AND view = ? AND content >= ?"
-            " ORDER BY content LIMIT 1",
-            (model, str(view), max(wanted, seen + 1)),
-        ).fetchone()
-        if found:
-            seen = int(found[0])
-            yield seen, found[1]
+def every(index: Index, view: View) -> tuple[Ids, Matrix]:
+    """The ids, ascending, and the vectors of one view: all of them, float32 (rows, dimension)."""
+    with index.reading() as db:
+        steps = list(nearest.rows(db, nearest.answering(db), view))
+    if not steps:
+        return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+    return np.concatenate([ids for ids, _ in steps]), np.concatenate([rows for _, rows in steps])
+
+
+def rebuild(index: Index, progress: nearest.Progress | None = None) -> None:
+    """Make what is derived from the vectors anew; see `nearest.rebuild`."""
+    nearest.rebuild(index, progress)
 
 
 def _unit(vector: Matrix, content: int, view: View) -> Matrix:
@@ -190,11 +183,6 @@ def _unit(vector: Matrix, content: int, view: View) -> Matrix:
     if abs(norm - 1) > NORM_TOLERANCE:
         raise ValueError(f"the {view} vector of content {content} has norm {norm:.3f} instead of 1")
     return flat / np.float32(norm)
-
-
-def rebuild(index: Index, progress: nearest.Progress | None = None) -> None:
-    """Make what is derived from the vectors anew; see `nearest.rebuild`."""
-    nearest.rebuild(index, progress)
 
 
 def _row(db: apsw.Connection, model: ModelIdentity) -> int:

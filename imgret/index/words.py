@@ -148,17 +148,21 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
     """How often each term stands in each column: (contents, terms, columns), and the columns' lengths."""
     counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
     lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
+    if not asked:
+        return counts, lengths
+    place = {content: at for at, content in enumerate(contents.tolist())}
+    sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
     with index.reading() as db:
-        tokenizer, cursor = _tokenizer(db), db.cursor()
-        for place, content in enumerate(contents.tolist()):
-            sql = "SELECT caption, labels, note, names FROM document WHERE content = ?"
-            for column, text in enumerate(cursor.execute(sql, (content,)).fetchone() or ()):
+        tokens_of = _tokenizer(db)
+        for content, *texts in db.execute(sql, (carray(contents),)):
+            at = place[content]
+            for column, text in enumerate(texts):
                 if not text:
                     continue
-                tokens = tokenizer(text)
-                lengths[place, column] = len(tokens)
+                tokens = tokens_of(text)
+                lengths[at, column] = len(tokens)
                 for number, term in enumerate(asked):
-                    counts[place, number, column] = _count(tokens, term.tokens)
+                    counts[at, number, column] = _count(tokens, term.tokens)
     return counts, lengths
 
 
@@ -174,6 +178,8 @@ def quoted(text: str) -> str:
 
 def carray(ids: Ids) -> apsw.CArrayBinding:
     """Ids as the table `carray(?)`."""
+    if not len(ids):
+        ids = np.array([-1])  # SQLite refuses an empty array, and no content has this id
     return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
 
 

@@ -44,12 +44,10 @@ class Sample(Struct, frozen=True):
         }
 
 
-def sample(index: Index, dimension: int) -> Sample:
+def sample(index: Index) -> Sample:
     """Take a sample; the same library gives the same one."""
-    views = {}
-    for view in View:
-        _, matrix = vectors.every(index, view, limit=SIZE)
-        views[view] = matrix if len(matrix) else np.zeros((0, dimension), np.float32)
+    found = vectors.of(index, vectors.spread(index, SIZE))
+    views = {view: rows[~np.isnan(rows[:, 0])] for view, rows in found.items()}
     lead = views[View.PASSAGE]
     across = lead[:: max(1, len(lead) // 64)] @ lead.T
     spreads = [fuse.background(row).spread for row in across]

@@ -25,8 +25,8 @@ from imgret.search.warm import Warm
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 RANKS = ("hybrid", "vector", "words")
-POOL = 200  # candidates from each source; all their views are scored exactly
-MORE = 3  # candidates for each hit wanted, so that copies can be collapsed
+POOL = 120  # candidates from each source; all their views are scored exactly
+MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
 FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
@@ -118,7 +118,7 @@ class _Search:
         scope = self._scope() if self.question.clauses or len(self.gone) > FEW_GONE else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
-        pool = max(POOL, self.k * MORE)
+        pool = self.k * MORE if self.rank == "vector" else max(POOL, self.k * MORE)
         passes = scope.passes if scope else None
         parts = [
             words.best(self.index, terms, pool, BUDGET, passes=passes)
@@ -181,9 +181,10 @@ class _Search:
         if query is None:
             score, level = told, [STRENGTHS[at] for at in worded(covered).tolist()]
         else:
-            cosines = {view: self._cosines(ids, view, query) for view in View}
+            views = (View.PASSAGE,) if self.rank == "vector" else tuple(View)
+            cosines = {view: rows @ query for view, rows in vectors.of(self.index, ids, views).items()}
             taken = self.warm.sample if self.warm is not None else background.sample
-            ground = taken(self.index, len(query))
+            ground = taken(self.index)
             grounds, cosine = ground.grounds(query), cosines[View.PASSAGE]
             lead = grounds[View.PASSAGE]
             if self.rank == "vector":
@@ -210,13 +211,6 @@ class _Search:
         documents = np.array([term.documents for term in terms] + [0], np.int64)
         rarity = fuse.rarity(documents, total)
         return fuse.Matches(counts, lengths, rarity[:-1], float(rarity[-1]))
-
-    def _cosines(self, ids: Ids, view: View, query: NDArray[np.float32]) -> Scores:
-        have, matrix = vectors.of(self.index, ids, view)
-        cosines = np.full(len(ids), np.nan, np.float32)
-        if have.any():
-            cosines[have] = matrix @ query
-        return cosines
 
     def _fitting(self, asker: Asker | None) -> Asker | None:
         """The asker, if its vectors may meet those of the index."""

@@ -21,9 +21,9 @@ class Warm:
         self._sample: background.Sample | None = None
         self._sampled = 0
 
-    def sample(self, index: Index, dimension: int) -> background.Sample:
+    def sample(self, index: Index) -> background.Sample:
         """The library's sample, a recent one."""
         size = len(self.memory)
         if self._sample is None or size > self._sampled * GROWN or size < self._sampled:
-            self._sample, self._sampled = background.sample(index, dimension), size
+            self._sample, self._sampled = background.sample(index), size
         return self._sample

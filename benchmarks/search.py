@@ -1,0 +1,255 @@
+"""How fast and how exact the search is: `python -m benchmarks.search --photos 10000 100000 1000000`.
+
+For each size a library is made in a temporary folder (--folder keeps it for the next run), and the same
+questions are asked of
+
+- this search with its vectors in memory, as the daemon holds them, without the socket;
+- this search in process, from the file alone;
+- sqlite-vec's float32 table, an array of float32 in memory, and the flow that reads every vector from
+  SQLite at each question.
+
+Prints warm p50 and p99 in milliseconds, recall@20 against the exact answer, bytes in memory and on disk;
+then the same with filters that let 0.1 %, 1 %, 10 % and 50 % through, and while 64-photo batches are
+committed. A million photos need 8 GB of disk and 6 GB of memory, and about ten minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
+from imgret.index import nearest, vectors
+from imgret.index.connection import Index
+from imgret.index.filters import Clause, Taken
+from imgret.photo import ModelIdentity, View
+from imgret.search import query, rank
+from imgret.search.query import Question
+from imgret.search.warm import Warm
+
+K = 20
+Matrix = NDArray[np.float32]
+Ask = Callable[[Question], list[int]]
+
+
+class Given:
+    """Questions' vectors that are known already: the embedder's time is not the search's."""
+
+    identity: ModelIdentity = MODEL
+
+    def __init__(self, texts: Sequence[str], matrix: Matrix) -> None:
+        self._vectors = dict(zip(texts, matrix, strict=True))
+
+    def vectors(self, texts: Sequence[str]) -> Matrix:
+        """The rows of these texts."""
+        return np.stack([self._vectors[text] for text in texts])
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--questions", type=int, default=60)
+    parser.add_argument("--folder", help="where libraries are made, and found again")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="imgret-bench-") as temporary:
+        for photos in arguments.photos:
+            measure(arguments.folder or temporary, photos, arguments.questions)
+
+
+def measure(folder: str, photos: int, questions: int) -> None:
+    """Everything about one size."""
+    generator = Generator()
+    path = os.path.join(folder, f"library-{photos}.db")
+    built = os.path.exists(path)
+    index = Index(path)
+    started = time.perf_counter()
+    if not built:
+        for _ in fill(index, generator, photos):
+            pass
+        filled = time.perf_counter()
+        nearest.rebuild(index)
+        print(f"made in {filled - started:.0f} s, `nearest` in {time.perf_counter() - filled:.1f} s")
+        index.checkpoint()
+    ids, matrix = vectors.every(index, View.PASSAGE)
+    chosen = np.random.default_rng(3).choice(min(photos, 10_000), questions, replace=False)
+    asked = generator.questions(matrix[chosen], seed=5)
+    captions = [
+        index.db.execute("SELECT caption FROM document WHERE content = ?", (int(ids[at]),)).get
+        for at in chosen
+    ]
+    texts = [f"{' '.join(str(caption).split()[4:7])} number {n}" for n, caption in enumerate(captions)]
+    given = Given(texts, asked)
+    plain = [query.parse(text, datetime.now()) for text in texts]
+    size = os.path.getsize(path) / 1e6
+    calibrated = "calibrated on real vectors" if generator.calibrated else "built-in spectrum"
+    print(f"\n{photos} photos ({calibrated}), {len(plain)} questions, file {size:.0f} MB")
+    exact = [set(ids[_top(matrix @ q)].tolist()) for q in asked]
+    before = _memory()
+    started = time.perf_counter()
+    warm = Warm(index)
+    loaded = time.perf_counter() - started
+    print(
+        f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
+    )
+
+    def ours(kind: str, held: Warm | None) -> Ask:
+        return lambda question: [
+            h.content for h in rank.search(index, question, given, rank=kind, k=K, apart=True, warm=held).hits
+        ]
+
+    _row("in memory, vector", plain, ours("vector", warm), exact)
+    _row("in memory, hybrid", plain, ours("hybrid", warm))
+    _row("in process, vector", plain, ours("vector", None), exact)
+    _row("in process, hybrid", plain, ours("hybrid", None))
+    _row("in process, words", plain, ours("words", None))
+    _row("numpy float32", plain, lambda q: ids[_top(matrix @ given.vectors([q.words])[0])].tolist(), exact)
+    few = plain[: max(5, min(questions, 2_000_000 // photos))]
+    _row("all vectors read each time", few, lambda q: _read_all(index, given.vectors([q.words])[0]), exact)
+    _float_table(folder, photos, ids, matrix, few, given, exact)
+    for share in (0.001, 0.01, 0.1, 0.5):
+        bound = int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share)
+        days = np.array(
+            [row[0] for row in index.db.execute("SELECT taken_at FROM content ORDER BY id")], np.int64
+        )
+        passing = np.flatnonzero(days < bound)
+        right = [set(ids[passing[_top(matrix[passing] @ q)]].tolist()) for q in asked]
+        filtered = [Question(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
+        _row(f"in memory, vector, {share:.1%} pass", filtered, ours("vector", warm), right)
+        _row(f"in process, vector, {share:.1%} pass", filtered[:20], ours("vector", None), right)
+    _while_writing(path, plain, ours("hybrid", warm), matrix)
+    print(f"peak memory of this process {_memory():.0f} MB; cold whole process {_cold(path):.0f} ms (words)")
+    index.close()
+
+
+def _row(
+    name: str, questions: Sequence[Question], ask: Ask, exact: Sequence[set[int]] | None = None
+) -> float:
+    """Ask twice to warm up, then time each question; prints a line, gives p50 in milliseconds."""
+    for question in questions[:2]:
+        ask(question)
+    times, answers = [], []
+    for question in questions:
+        started = time.perf_counter()
+        answers.append(ask(question))
+        times.append((time.perf_counter() - started) * 1e3)
+    p50, p99 = np.percentile(times, [50, 99])
+    line = f"  {name:34s} p50 {p50:8.1f} ms  p99 {p99:8.1f} ms"
+    if exact is not None:
+        shares = [
+            len(right & set(answer)) / max(len(right), 1)
+            for right, answer in zip(exact, answers, strict=False)
+        ]
+        line += f"  recall@{K} {np.mean(shares):.4f}"
+    print(line, flush=True)
+    return float(p50)
+
+
+def _top(scores: Matrix) -> NDArray[np.int64]:
+    if len(scores) <= K:
+        return np.argsort(-scores)
+    top = np.argpartition(-scores, K)[:K]
+    return np.asarray(top[np.argsort(-scores[top])], np.int64)
+
+
+def _read_all(index: Index, asked: Matrix) -> list[int]:
+    """Every vector out of SQLite, then one product: what a search without an index of its own does."""
+    rows = index.db.execute(
+        "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
+    ).fetchall()
+    matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
+    return [rows[at][0] for at in _top(matrix.astype(np.float32) @ asked)]
+
+
+def _float_table(
+    folder: str,
+    photos: int,
+    ids: NDArray[np.int64],
+    matrix: Matrix,
+    questions: Sequence[Question],
+    given: Given,
+    exact: Sequence[set[int]],
+) -> None:
+    path = os.path.join(folder, f"float-{photos}.db")
+    table = Index(path)
+    table.db.execute(
+        f"CREATE VIRTUAL TABLE v USING vec0 (content INTEGER PRIMARY KEY, e float[{DIMENSION}] distance_metric=cosine)"
+    )
+    with table.writing() as db:
+        db.executemany(
+            "INSERT INTO v VALUES (?, ?)",
+            ((i, row.tobytes()) for i, row in zip(ids.tolist(), matrix, strict=True)),
+        )
+    sql = f"SELECT content FROM v WHERE e MATCH ? AND k = {K} ORDER BY distance"
+    _row(
+        "sqlite-vec float32",
+        questions,
+        lambda q: [r[0] for r in table.db.execute(sql, (given.vectors([q.words])[0].tobytes(),))],
+        exact,
+    )
+    table.close()
+    for end in ("", "-wal", "-shm"):
+        if os.path.exists(path + end):
+            os.unlink(path + end)
+
+
+def _while_writing(path: str, questions: Sequence[Question], ask: Ask, matrix: Matrix) -> None:
+    """Questions while another connection commits batches of 64 photos, as fast as describing them allows."""
+    stop, batches = threading.Event(), [0]
+
+    def write() -> None:
+        with Index(path) as other:
+            top = int(other.db.execute("SELECT max(id) FROM content").get)
+            while not stop.wait(0.1):
+                with other.writing() as db:
+                    for row in matrix[:64]:
+                        top += 1
+                        db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
+                        vectors.save(other, top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
+                batches[0] += 1
+
+    alone = _row("in memory, hybrid, quiet", questions, ask)
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        busy = _row("in memory, hybrid, while writing", questions, ask)
+    finally:
+        stop.set()
+        thread.join()
+    print(f"  {batches[0]} batches of 64 were committed meanwhile; {busy / alone:.2f} times the latency")
+
+
+def _cold(path: str) -> float:
+    """Milliseconds of `imgret query` as a new process, by words, so that no model's load is in it."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "imgret", "query", "--rank", "words", "red giraffe"],
+            env={**os.environ, "IMGRET_INDEX": path, "IMGRET_SOCKET": "/nonexistent"},
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+        times.append((time.perf_counter() - started) * 1e3)
+    return float(np.median(times))
+
+
+def _memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+if __name__ == "__main__":
+    main()

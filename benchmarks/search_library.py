@@ -1,0 +1,158 @@
+"""A made-up library of any size for `benchmarks.search`: vectors like real ones, captions, dates.
+
+The vectors are calibrated on the 112 real ones of the seed where that folder is found: their mean, their
+axes and their variance; scenes, events within scenes and shots within events bring near neighbours as
+photo folders have them. Without the seed, a built-in spectrum of the same shape stands in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.index import nearest, roots
+from imgret.index.connection import Index
+from imgret.photo import ModelIdentity, View
+
+SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
+MODEL = ModelIdentity("generated", "benchmark")
+DIMENSION = 768
+STEP = 10_000
+FIRST_DAY, LAST_DAY = 1_000_000_000, 1_700_000_000
+
+Matrix = NDArray[np.float32]
+
+OBJECTS = (
+    "giraffe zebra horse cow sheep dog cat bird elephant bus train car bicycle motorcycle airplane boat person"
+    " child woman man pizza cake sandwich orange banana bed chair table umbrella kite surfboard skateboard"
+    " racket frisbee clock vase book laptop phone suitcase bench sign light sink oven"
+).split()
+QUALITIES = (
+    "red green blue white black brown yellow old small large striped wooden bright dark empty wet".split()
+)
+DOINGS = (
+    "standing sitting walking running playing eating sleeping riding flying waiting looking jumping".split()
+)
+PLACES = (
+    "beach street field kitchen park river mountain forest station garden office harbour bridge road".split()
+)
+
+
+class Generator:
+    """Unit vectors with the spread and the neighbourhoods of real photo vectors."""
+
+    def __init__(self, seed: int = 11) -> None:
+        """Calibrate on the seed's vectors where they are found."""
+        random = np.random.default_rng(seed)
+        self.calibrated = os.path.exists(SEED)
+        if self.calibrated:
+            real = np.load(SEED).astype(np.float64)
+            real /= np.linalg.norm(real, axis=1)[:, None]
+        else:  # a narrow cone whose cosines lie at 0.83 +- 0.03, as the real ones
+            real = random.standard_normal((112, 64)) * np.arange(1, 65) ** -0.35
+            real = np.hstack(
+                [real / np.linalg.norm(real, axis=1)[:, None] * 0.42, np.zeros((112, DIMENSION - 64))]
+            )
+            real[:, -1] = 0.91
+            real /= np.linalg.norm(real, axis=1)[:, None]
+        self.mean = real.mean(axis=0)
+        centred = real - self.mean
+        axes = np.linalg.svd(centred, full_matrices=False)[2][:64]
+        basis = np.linalg.qr(np.vstack([axes, random.standard_normal((DIMENSION - 64, DIMENSION))]).T)[0].T
+        basis[:64] = axes
+        self.total = (centred**2).sum(axis=1).mean()
+        self.shot_axes = (np.sqrt(_spectrum(0.9, 256))[random.permutation(256), None] * basis[:256]).astype(
+            np.float32
+        )
+        scene_axes = np.sqrt(_spectrum(0.7, 96))[:, None] * basis[:96]
+        scenes = 6000
+        self.scenes = (
+            np.sqrt(0.3) * centred[random.integers(0, 112, scenes)]
+            + np.sqrt(0.3 * self.total) * random.standard_normal((scenes, 96)) @ scene_axes
+        ).astype(np.float32)
+        popular = np.minimum(random.zipf(1.3, scenes).astype(float), 200)
+        self.popular = popular / popular.sum()
+
+    def photos(self, count: int, seed: int) -> tuple[Matrix, NDArray[np.int64]]:
+        """`count` vectors (count, 768) and the scene of each, in events of three shots on average."""
+        random = np.random.default_rng(seed)
+        event = np.repeat(np.arange(count), random.geometric(1 / 3, count))[:count]
+        scene = random.choice(len(self.scenes), event[-1] + 1, p=self.popular)
+        base = self.scenes[scene] + self._shots(random, len(scene), 0.30)
+        vectors = base[event] + self._shots(random, count, 0.10) + self.mean.astype(np.float32)
+        order = random.permutation(count)
+        return _unit(vectors)[order], scene[event][order]
+
+    def questions(self, targets: Matrix, seed: int) -> Matrix:
+        """A question near each of these vectors, as far from it as captions and questions lie apart."""
+        random = np.random.default_rng(seed)
+        mean = self.mean.astype(np.float32)
+        near = mean + np.float32(np.sqrt(0.65)) * (targets - mean)
+        return _unit(near + self._shots(random, len(targets), 0.35))
+
+    def _shots(self, random: np.random.Generator, count: int, share: float) -> Matrix:
+        noise = random.standard_normal((count, 256)).astype(np.float32) @ self.shot_axes
+        return np.asarray(np.float32(np.sqrt(share * self.total)) * noise, np.float32)
+
+
+def fill(index: Index, generator: Generator, photos: int) -> Iterator[tuple[Matrix, list[str]]]:
+    """Put a library into an empty index, in bulk; gives its vectors and captions step by step."""
+    with index.writing() as db:
+        root = roots.add(index, b"/photos").id
+        db.execute("INSERT INTO model VALUES (1, 'embed', ?, ?, '')", (MODEL.name, MODEL.revision))
+        db.execute("INSERT INTO model VALUES (2, 'caption', 'generated', 'benchmark', '')")
+        index.remember(nearest.ANSWERING, "1")
+    random = np.random.default_rng(7)
+    for first in range(1, photos + 1, STEP):
+        count = min(STEP, photos + 1 - first)
+        vectors, scenes = generator.photos(count, seed=first)
+        texts = [_caption(int(scene), random) for scene in scenes]
+        ids = range(first, first + count)
+        days = random.integers(FIRST_DAY, LAST_DAY, count).tolist()
+        data = [row.tobytes() for row in vectors.astype(np.float16)]
+        with index.writing() as db:
+            db.executemany(
+                "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
+                " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",
+                ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
+            )
+            db.executemany(
+                f"INSERT INTO photo VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1, NULL)",
+                ((i, b"album-%05d" % (i // 100), b"IMG_%07d.JPG" % i) for i in ids),
+            )
+            db.executemany(
+                "INSERT INTO stage_result VALUES (?, 'caption', 2, ?, 1)",
+                ((i, f'"{text}"') for i, text in zip(ids, texts, strict=True)),
+            )
+            db.executemany(
+                "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
+                ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
+            )
+            for view in (View.PASSAGE, View.CAPTION):
+                db.executemany(
+                    f"INSERT INTO vector (content, view, model, data) VALUES (?, '{view}', 1, ?)",
+                    zip(ids, data, strict=True),
+                )
+        yield vectors, texts
+
+
+def _caption(scene: int, random: np.random.Generator) -> str:
+    """A caption that scenes share in part: what is there follows from the scene, how it looks does not."""
+    thing, place = OBJECTS[scene % len(OBJECTS)], PLACES[scene // len(OBJECTS) % len(PLACES)]
+    other = OBJECTS[int(random.zipf(1.5)) % len(OBJECTS)]
+    quality = QUALITIES[int(random.integers(len(QUALITIES)))]
+    doing = DOINGS[int(random.integers(len(DOINGS)))]
+    return f"a picture of a {quality} {thing} {doing} near a {other} at the {place}"
+
+
+def _spectrum(power: float, components: int) -> NDArray[np.float64]:
+    """Shares of the variance that fall as a power of the rank; they sum to 1."""
+    shares = np.arange(1, components + 1) ** -power
+    return np.asarray(shares / shares.sum(), np.float64)
+
+
+def _unit(vectors: Matrix) -> Matrix:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
