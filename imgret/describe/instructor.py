@@ -23,6 +23,7 @@ with backend.silence():
     from sentence_transformers import SentenceTransformer
 
 _LONGEST = 512  # tokens, the instruction among them
+_ON_CPU, _ON_GPU = 8, 256  # texts in a batch: padding costs the one, launches the other
 
 
 class _Encoder(INSTRUCTOR_Transformer):  # type: ignore[misc]
@@ -56,7 +57,7 @@ class _Instructor(INSTRUCTOR):  # type: ignore[misc]
         super().__init__(modules=[_Encoder(modules[0]), pooling, *modules[2:]], device=device)
         self.to(dtype)
 
-    _text_length = staticmethod(len)
+    _text_length = staticmethod(len)  # by which `encode` puts texts of one length together
 
     def tokenize(self, texts: list[list[str]]) -> Any:
         return self[0].tokenize(texts)
@@ -73,6 +74,7 @@ class InstructorEmbedder:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
         self._device = device
+        self._together = _ON_CPU if device == "cpu" else _ON_GPU
         with backend.loading(path):
             self._model = _Instructor(path, device, backend.dtype(settings.dtype, device))
             self._dimension: int = self.embed([("", "a photo")]).shape[1]
@@ -92,7 +94,7 @@ class InstructorEmbedder:
         if not pairs:
             return np.zeros((0, self._dimension), dtype=np.float32)
         rows = [[instruction, text] for instruction, text in pairs]
-        vectors = self._model.encode(rows, batch_size=len(rows), convert_to_tensor=True)
+        vectors = self._model.encode(rows, batch_size=self._together, convert_to_tensor=True)
         # In bfloat16 the model's own norms drift by a thousandth.
         return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
 

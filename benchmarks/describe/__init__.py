@@ -1,0 +1,1 @@
+"""Photos described per second, beside a faithful loop of the seed: `python -m benchmarks.describe`."""

@@ -1,0 +1,44 @@
+"""Whether memory grows with the number of photos: the tiny models over many files, RSS looked at on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from benchmarks.describe.measure import pictures
+from imgret.config import Places, Settings
+from imgret.describe.decode import DecodePool, default_workers
+from imgret.describe.loading import load_models
+from imgret.describe.pipeline import Job, Pipeline
+from imgret.photo import Stage
+
+DISTINCT = 200  # files; they are described again and again
+
+
+class Memory(Struct, frozen=True):
+    """Resident memory of this process after so many photos."""
+
+    photos: int
+    megabytes: float
+
+
+def over(settings: Settings, places: Places, folder: str, photos: int) -> Iterator[Memory]:
+    """Describe `photos`, and look ten times on the way."""
+    paths = pictures(folder, min(DISTINCT, photos))
+    jobs = (Job(key, paths[key % len(paths)], frozenset(Stage)) for key in range(photos))
+    models = load_models(settings, places)
+    done, looked = 0, 0
+    with DecodePool(default_workers(settings.decode_workers)) as decoder:
+        for batch in Pipeline(models, decoder, batch=settings.batch).run(jobs):
+            done += len(batch)
+            if done * 10 // photos > looked:
+                looked = done * 10 // photos
+                yield Memory(done, _resident())
+    models.close()
+
+
+def _resident() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

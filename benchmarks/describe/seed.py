@@ -1,0 +1,87 @@
+"""The seed's loop, as its notebook has it: one picture at a time, float32, every model as its library has it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from msgspec import Struct
+from PIL import Image
+
+from imgret.config import EmbedSettings, Settings
+from imgret.describe import backend, passage
+from imgret.photo import ModelIdentity, Stage
+
+
+class Said(Struct, frozen=True):
+    """What the loop says of a picture."""
+
+    caption: str
+    counts: dict[str, int]
+    topics: tuple[str, ...]
+    vector: Any  # float32 (dimension,), of the passage
+
+
+class SeedLoop:
+    """The four models, loaded by their own libraries on one device."""
+
+    def __init__(self, settings: Settings, device: str) -> None:
+        self._device = device
+        self._most = settings.caption.max_tokens
+        with backend.silence():
+            from transformers import (
+                AutoModelForSequenceClassification,
+                AutoTokenizer,
+                BlipForConditionalGeneration,
+                BlipProcessor,
+            )
+            from ultralytics import YOLO
+
+            from imgret.describe.instructor import InstructorEmbedder
+
+            caption, topics = settings.caption.weights, settings.topics.weights
+            self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
+            self._blip = BlipForConditionalGeneration.from_pretrained(caption).eval().to(device)
+            self._yolo = YOLO(settings.detect.weights)
+            self._tokenizer = AutoTokenizer.from_pretrained(topics)
+            self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
+            # the package's own class, which nothing loads any more without the adapter
+            self._instructor = InstructorEmbedder(
+                settings.embed.weights, ModelIdentity("", ""), EmbedSettings(dtype="float32"), device
+            )
+        self.seconds = dict.fromkeys(Stage, 0.0)
+
+    @torch.no_grad()
+    def describe(self, path: bytes) -> Said:
+        """Open, caption, detect, classify, embed."""
+        self._began = time.perf_counter()
+        image = Image.open(path).convert("RGB")
+        self._lap(Stage.DECODE)
+        inputs = self._processor(image, passage.PROMPT, return_tensors="pt").to(self._device)
+        ids = self._blip.generate(**inputs, num_beams=3, max_new_tokens=self._most)
+        caption = self._processor.decode(
+            ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True
+        ).strip()
+        self._lap(Stage.CAPTION)
+        with backend.silence():
+            boxes = self._yolo.predict(image, save=False, verbose=False, device=self._device)[0].boxes
+        counts: dict[str, int] = {}
+        for number in boxes.cls.tolist():
+            label = self._yolo.names[int(number)].lower()
+            counts[label] = counts.get(label, 0) + 1
+        self._lap(Stage.DETECT)
+        tokens = self._tokenizer(caption, return_tensors="pt").to(self._device)
+        likely = self._roberta(**tokens).logits[0].sigmoid() >= 0.2
+        names = self._roberta.config.id2label
+        topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
+        self._lap(Stage.TOPICS)
+        pair = (passage.instruction(topics), passage.passage(caption, counts))
+        vector = self._instructor.embed([pair])[0]
+        self._lap(Stage.EMBED)
+        return Said(caption, counts, topics, vector)
+
+    def _lap(self, stage: Stage) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] += now - self._began
+        self._began = now
