@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.cli import asking, render
+from imgret.cli import ranked, render
 from imgret.cli.indexing import describe
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
@@ -50,7 +50,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     with writer(plan.index), Index(plan.index) as base:
         held = _described(here, base, dataset, plan)
         with _question_models(here, plan) as models:
-            asker = asking.asked(models, dataset, plan.ranks)
+            asker = ranked.asked(models, dataset, plan.ranks)
             prepared = time.monotonic() - began
             runs: list[Run] = []
             for recipe in plan.recipes:
@@ -59,7 +59,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
                     found = _embedded(here, base, index, held, recipe, models)
                     prepared += time.monotonic() - began
                     right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
-                    runs += asking.runs(index, dataset, right, recipe, plan.ranks, asker)
+                    runs += ranked.runs(index, dataset, right, recipe, plan.ranks, asker)
     unreadable = sum(content is None for content in held.values())
     return Report(
         dataset=dataset.name,
@@ -122,7 +122,7 @@ def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, [Stage.TOPICS, Stage.EMBED])
     try:
-        if models.embed is None and set(plan.ranks) != {asking.WORDS}:
+        if models.embed is None and set(plan.ranks) != {ranked.WORDS}:
             raise UsageError("the embedder is set to `none`", "Set it under [embed], or give --rank words.")
         if Stage.EMBED in models.missing:  # missing topics were told when the photos were described
             render.say(models.missing[Stage.EMBED])

@@ -1,0 +1,107 @@
+"""The ordinary search as a ranking that `imgret.evaluate` can measure, and the baseline beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.cli.progress import bar
+from imgret.config import WORDLLAMA
+from imgret.describe.models import Models
+from imgret.errors import IndexProblem
+from imgret.evaluate import gallery
+from imgret.evaluate.bm25 import Bm25
+from imgret.evaluate.dataset import Dataset
+from imgret.evaluate.metrics import Floats, Ids
+from imgret.evaluate.recipe import Recipe
+from imgret.evaluate.run import Ranking, answers
+from imgret.evaluate.saved import Run
+from imgret.index import vectors
+from imgret.index.connection import Index
+from imgret.photo import ModelIdentity
+from imgret.search.ask import QueryEmbedder
+from imgret.search.query import Question
+from imgret.search.rank import search
+
+BASELINE = "bm25"
+WORDS = "words"
+BATCH = 64  # questions embedded at once
+
+Vector = NDArray[np.float32]
+
+
+class Asked:
+    """The vectors of all questions, made once: every recipe and every ranking asks the same ones."""
+
+    def __init__(self, embedder: QueryEmbedder, texts: Sequence[str]) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, Vector] = {}
+        different = list(dict.fromkeys(texts))
+        with bar("Embedding the questions", total=len(different)) as advance:
+            for begun in range(0, len(different), BATCH):
+                some = different[begun : begun + BATCH]
+                self._vectors.update(zip(some, embedder.vectors(some), strict=True))
+                advance(len(self._vectors))
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The embedder's."""
+        return self._embedder.identity
+
+    def vectors(self, texts: Sequence[str]) -> Vector:
+        """(texts, dimension), unit norm."""
+        return np.stack([self._vectors[text] for text in texts])
+
+
+def asked(models: Models, dataset: Dataset, ranks: Sequence[str]) -> Asked | None:
+    """What the rankings need of the models; None when words are enough."""
+    if models.embed is None or set(ranks) == {WORDS}:
+        return None
+    topics = None if models.embed.identity.name == WORDLLAMA else models.topics  # it knows no instructions
+    return Asked(QueryEmbedder(models.embed, topics), [query.text for query in dataset.queries])
+
+
+def runs(
+    index: Index,
+    dataset: Dataset,
+    right: dict[str, int | None],
+    recipe: Recipe,
+    ranks: Sequence[str],
+    asker: Asked | None,
+) -> Iterator[Run]:
+    """A recipe's rows: each ranking, and the baseline. `right` is photo -> content."""
+    contents = {content for content in right.values() if content is not None}
+    models = {
+        stage.value: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
+        for stage, identities in gallery.makers(index, contents).items()
+        if identities
+    }
+    if asker and contents and (answering := vectors.answering(index)) != asker.identity:
+        raise IndexProblem(
+            f"{index.path} still answers with the vectors of {answering.name if answering else 'nobody'}",
+            "Some photos could not be embedded. Remove that file: the photos stay described.",
+        )
+    for rank in (*ranks, BASELINE):
+        ranking = (
+            Bm25(gallery.passages(index, contents)) if rank == BASELINE else _searched(index, asker, rank)
+        )
+        began = time.monotonic()
+        with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
+            found = answers(dataset.queries, right, ranking, advance)
+        yield Run(recipe.value, rank, models, found, time.monotonic() - began)
+
+
+def _searched(index: Index, asker: Asked | None, rank: str) -> Ranking:
+    """The ordinary search, its question given as plain text: a caption may hold `word:` or `-`."""
+
+    def ask(text: str, count: int) -> tuple[Ids, Floats]:
+        question = Question(words=text, terms=tuple(text.split()))
+        best: dict[int, float] = {}
+        for hit in search(index, question, asker, rank=rank, k=count, apart=True).hits:
+            best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
+        return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
+
+    return ask
