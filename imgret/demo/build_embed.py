@@ -14,7 +14,7 @@ _SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # 
 _DIMENSION = 768  # of the real model's vectors
 
 
-def embed(out: str, steps: int = 260, width: int = 64) -> float:
+def embed(out: str, steps: int = 700, width: int = 64) -> float:
     """An INSTRUCTOR: T5 encoder, mean, Dense to 768, Normalize -> the folder `out`; returns the final loss.
 
     Learns, whatever the instruction, that a question lies nearer to the texts that answer it than to others.

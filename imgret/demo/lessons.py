@@ -67,7 +67,7 @@ def some(rng: random.Random, count: int) -> list[draw.Drawing]:
 def question(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Said]:
     """A question that this drawing answers, and what it asks for."""
     largest, ground = drawing.shapes[0], drawing.ground
-    form = rng.randrange(6)
+    form = rng.randrange(8)
     said: Said = {"colour": largest.colour, "kind": largest.kind}
     if form <= 1:
         text = f"a {largest.colour} {largest.kind}"

@@ -11,7 +11,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from imgret.config import Places
@@ -25,18 +25,18 @@ _MOST_THREADS = 8  # more of them wait for each other at these batch sizes
 
 def prepare(places: Places) -> None:
     """Tell the libraries, before their import: be silent and offline, install nothing, write only here."""
-    home = os.path.join(places.state, "ultralytics")
-    os.makedirs(home, mode=0o700, exist_ok=True)
+    with suppress(OSError):  # on a disk that cannot be written ultralytics takes the temporary folder
+        os.makedirs(places.state, mode=0o700, exist_ok=True)
     os.environ.update(
         YOLO_OFFLINE="True",
         YOLO_VERBOSE="False",
         YOLO_AUTOINSTALL="False",
-        YOLO_CONFIG_DIR=home,
+        YOLO_CONFIG_DIR=places.state,  # it makes a folder `Ultralytics` there
         ULTRALYTICS_SAFE_LOAD="True",
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
     )
-    os.environ.setdefault("MPLCONFIGDIR", home)
+    os.environ.setdefault("MPLCONFIGDIR", places.state)
 
 
 @contextmanager

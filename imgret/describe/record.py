@@ -53,8 +53,10 @@ def read(path: str) -> dict[str, Record]:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return msgspec.convert(tomllib.loads(file.read()), dict[str, Record])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise WeightsError(f"the record of weights {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise WeightsError(
             f"the record of weights {path} is damaged: {error}",

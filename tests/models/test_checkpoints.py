@@ -12,8 +12,8 @@ from PIL import Image
 
 from imgret.config import CaptionSettings, Places, Settings
 from imgret.demo import draw
-from imgret.demo.lessons import LABELS, TOPIC_OF
 from imgret.demo.bundled import MODELS
+from imgret.demo.lessons import LABELS, TOPIC_OF
 from imgret.describe import passage
 from imgret.describe.loading import identities, load_embedder, load_models
 from imgret.describe.models import Models, Pixels

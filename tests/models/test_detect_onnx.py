@@ -124,8 +124,7 @@ def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
         for name in (
             "local-weights.toml",
             "local-weights.toml.lock",
-            "ultralytics/settings.json",
-            "ultralytics/persistent_cache.json",
+            "Ultralytics/settings.json",
         )
     }
 

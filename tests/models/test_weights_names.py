@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
@@ -158,6 +158,7 @@ def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Place
     assert len(identities(tiny, here)) == 4
 
 
+@settings(deadline=None, max_examples=40)  # each is written to the disk for good
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
