@@ -174,6 +174,7 @@ class Service:
             "pid": os.getpid(),
             **self._state.told(),
             "paused": self._paused,
+            "dirty": not self._reconciler.idle,
             "loaded": self._warm.loaded,
             "unwatched": self._folders.unwatched,
             "watching": len(self._folders),
