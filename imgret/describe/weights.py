@@ -100,7 +100,7 @@ def locate(
     if what is Kind.NONE:
         return Weights(stage, what, name, None, None, present=False, revision=None)
     if what is Kind.LOCAL:
-        return _local(stage, name, places)
+        return _local(stage, name, pinned, places)
     if what is Kind.PACKAGED:
         return _packaged(stage, places)
     found = Weights(stage, what, name, pinned, None, present=False, revision=None)
@@ -202,7 +202,7 @@ def _resolved(folder: str, asked: str) -> str | None:
         return None
 
 
-def _local(stage: Stage, name: str, places: Places) -> Weights:
+def _local(stage: Stage, name: str, pinned: str | None, places: Places) -> Weights:
     path = os.path.normpath(os.path.join(os.path.dirname(places.config), os.path.expanduser(name)))
     problem = None
     if not os.path.exists(path):
@@ -211,13 +211,17 @@ def _local(stage: Stage, name: str, places: Places) -> Weights:
         problem = f"{path} is not a .pt or .onnx file"
     elif stage is not Stage.DETECT and not os.path.isfile(os.path.join(path, "config.json")):
         problem = f"{path} is not a folder with a config.json"
-    found = Weights(stage, Kind.LOCAL, name, None, path, present=False, revision=None)
+    found = Weights(stage, Kind.LOCAL, name, pinned, path, present=False, revision=None)
     if problem is None:
         try:
-            return _found(found, path, _surveyed(path, places))
+            revision = _surveyed(path, places)
         except OSError as error:
             problem = f"{path} cannot be read: {error.strerror}"
-    return _missing(found, problem, f"Correct `weights` under [{stage}] in {places.config}.")
+        else:
+            if pinned in (None, revision):
+                return _found(found, path, revision)
+            problem = f"{path} is {revision}, while {pinned} is pinned"
+    return _missing(found, problem, f"Correct [{stage}] in {places.config}.")
 
 
 def _packaged(stage: Stage, places: Places) -> Weights:

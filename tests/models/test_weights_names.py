@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
 from imgret.describe import record, weights
@@ -88,9 +88,7 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 )
 def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
     table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
-    found = weights.locate(
-        stage, msgspec.structs.replace(Settings(), **{stage.value: table(weights=name)}), here
-    )
+    found = weights.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
     assert not found.present
     assert found.problem == sentence
     assert found.hint
@@ -116,8 +114,16 @@ def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_pa
     assert identities(settings, here)[Stage.CAPTION].revision != first.revision
 
 
+def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Settings) -> None:
+    revision = identities(tiny, here)[Stage.CAPTION].revision
+    pinned = replace(tiny, caption=replace(tiny.caption, revision=revision))
+    assert weights.locate(Stage.CAPTION, pinned, here).present
+    other = replace(tiny, caption=replace(tiny.caption, revision="sha256:0"))
+    assert "while sha256:0 is pinned" in (weights.locate(Stage.CAPTION, other, here).problem or "")
+
+
 def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
-    fewer = msgspec.structs.replace(tiny, caption=msgspec.structs.replace(tiny.caption, beams=1))
+    fewer = replace(tiny, caption=replace(tiny.caption, beams=1))
     changed = {
         stage for stage, found in identities(fewer, here).items() if found != identities(tiny, here)[stage]
     }
