@@ -15,9 +15,10 @@ from pathspec import GitIgnoreSpec
 from imgret.errors import ConfigError
 
 PICTURES = frozenset(
-    b"avif bmp dib gif heic heics heif heifs hif jfif jpe jpeg jpg jxl mpo png tif tiff webp "
+    b".avif .bmp .dib .gif .heic .heics .heif .heifs .hif .jfif .jpe .jpeg .jpg .jxl .mpo .png .tif .tiff .webp"
     # camera raw files, shown by their embedded previews
-    b"3fr arw cr2 cr3 crw dcr dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
+    b" .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl"
+    b" .sr2 .srf .srw .x3f".split()
 )
 
 
@@ -90,8 +91,7 @@ class Exclude:
 
 def is_picture(name: bytes) -> bool:
     """By its extension, whatever its case. A name without a dot has none."""
-    _, dot, extension = name.rpartition(b".")
-    return bool(dot) and extension.lower() in PICTURES
+    return name[name.rfind(b".") :].lower() in PICTURES
 
 
 def _compiled(patterns: Sequence[str]) -> GitIgnoreSpec:
