@@ -35,11 +35,6 @@ class Exclude:
         # Below a folder that "name/" excludes we never get, so files need not be asked about it.
         self._may_match_file = self._search([p for p in self._patterns if not p.endswith("/")])
 
-    @property
-    def hidden(self) -> bool:
-        """Whether names that begin with a dot are looked at."""
-        return self._hidden
-
     def excludes_file(self, folder: bytes, name: bytes) -> bool:
         """Whether the file `name` in `folder`, which is not excluded itself, is none of ours."""
         return (

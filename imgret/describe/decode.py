@@ -81,7 +81,8 @@ class DecodePool:
     def submit(self, path: bytes) -> Future[Decoded]:
         """Decode the file. The result, in any order among files, or PhotoError.
 
-        Any other ImgretError says that no decoder process can be started at all.
+        Any other ImgretError says that no decoder process can be started at all. A closed pool takes
+        no more files (RuntimeError).
         """
         return self._threads.submit(self._decode, path)
 
