@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.index import nearest, vectors
+from imgret.index import nearest, photos, vectors
 from imgret.index.connection import Index
 from imgret.index.filters import Clause, Taken
 from imgret.photo import ModelIdentity, View
@@ -229,6 +229,8 @@ def _while_writing(path: str, questions: Sequence[Question], ask: Ask, matrix: M
     finally:
         stop.set()
         thread.join()
+        with Index(path) as other:
+            photos.forget(other, range(len(matrix) + 1, len(matrix) + 1 + 64 * batches[0]))
     print(f"  {batches[0]} batches of 64 were committed meanwhile; {busy / alone:.2f} times the latency")
 
 

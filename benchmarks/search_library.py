@@ -25,20 +25,14 @@ FIRST_DAY, LAST_DAY = 1_000_000_000, 1_700_000_000
 
 Matrix = NDArray[np.float32]
 
-OBJECTS = (
-    "giraffe zebra horse cow sheep dog cat bird elephant bus train car bicycle motorcycle airplane boat person"
-    " child woman man pizza cake sandwich orange banana bed chair table umbrella kite surfboard skateboard"
-    " racket frisbee clock vase book laptop phone suitcase bench sign light sink oven"
-).split()
-QUALITIES = (
-    "red green blue white black brown yellow old small large striped wooden bright dark empty wet".split()
-)
-DOINGS = (
-    "standing sitting walking running playing eating sleeping riding flying waiting looking jumping".split()
-)
-PLACES = (
-    "beach street field kitchen park river mountain forest station garden office harbour bridge road".split()
-)
+# fmt: off
+OBJECTS = ["giraffe", "zebra", "horse", "cow", "sheep", "dog", "cat", "bird", "elephant", "bus", "train", "car",
+           "bicycle", "motorcycle", "airplane", "boat", "person", "child", "woman", "man", "pizza", "cake", "orange",
+           "bed", "chair", "table", "umbrella", "kite", "surfboard", "racket", "clock", "vase", "book", "laptop"]
+QUALITIES = ["red", "green", "blue", "white", "black", "brown", "yellow", "old", "small", "large", "striped", "wet"]
+DOINGS = ["standing", "sitting", "walking", "running", "playing", "eating", "sleeping", "waiting", "jumping"]
+PLACES = ["beach", "street", "field", "kitchen", "park", "river", "mountain", "forest", "station", "garden", "road"]
+# fmt: on
 
 
 class Generator:
@@ -155,4 +149,4 @@ def _spectrum(power: float, components: int) -> NDArray[np.float64]:
 
 
 def _unit(vectors: Matrix) -> Matrix:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

@@ -145,20 +145,21 @@ def of(index: Index, contents: Ids, views: Sequence[View] = tuple(View)) -> dict
 
 def spread(index: Index, count: int) -> Ids:
     """At most `count` contents with vectors, evenly over the library, ascending; always the same ones."""
-    sql = "SELECT {} FROM vector WHERE model = ? AND view = ?"
-    found: list[int] = []
+    where = "FROM vector WHERE model = ? AND view = ?"
     with index.reading() as db:
         key = (nearest.answering(db), str(View.PASSAGE))
-        first = db.execute(sql.format("min(content)"), key).get
-        last = db.execute(sql.format("max(content)"), key).get
+        first = db.execute(f"SELECT min(content) {where}", key).get
+        last = db.execute(f"SELECT max(content) {where}", key).get
         if first is None or last is None:
             return np.zeros(0, np.int64)
-        for wanted in np.unique(np.linspace(int(first), int(last), count).astype(np.int64)).tolist():
-            after = max(wanted, found[-1] + 1 if found else wanted)
-            content = db.execute(sql.format("min(content)") + " AND content >= ?", (*key, after)).get
-            if content is not None:
-                found.append(int(content))
-    return np.array(found, np.int64)
+        # Ids have gaps where photos were forgotten: try more of them than are wanted.
+        tried = np.unique(np.linspace(int(first), int(last), 4 * count).astype(np.int64))
+        rows = db.execute(
+            "SELECT content FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?",
+            (words.carray(tried), *key),
+        )
+        found = np.fromiter((row[0] for row in rows), np.int64)
+    return found[:: -(-len(found) // count)] if len(found) > count else found
 
 
 def every(index: Index, view: View) -> tuple[Ids, Matrix]:

@@ -150,6 +150,7 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
     lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
     if not asked:
         return counts, lengths
+    wanted = {term.tokens[0] for term in asked}
     place = {content: at for at, content in enumerate(contents.tolist())}
     sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
     with index.reading() as db:
@@ -161,6 +162,8 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
                     continue
                 tokens = tokens_of(text)
                 lengths[at, column] = len(tokens)
+                if wanted.isdisjoint(tokens):
+                    continue
                 for number, term in enumerate(asked):
                     counts[at, number, column] = _count(tokens, term.tokens)
     return counts, lengths

@@ -49,9 +49,8 @@ def sample(index: Index) -> Sample:
     found = vectors.of(index, vectors.spread(index, SIZE))
     views = {view: rows[~np.isnan(rows[:, 0])] for view, rows in found.items()}
     lead = views[View.PASSAGE]
-    across = lead[:: max(1, len(lead) // 64)] @ lead.T
-    spreads = [fuse.background(row).spread for row in across]
-    return Sample(views, float(np.mean(spreads)) if spreads else fuse.LEAST_SPREAD)
+    across = lead[:: max(1, len(lead) // 32)] @ lead.T
+    return Sample(views, fuse.spread(across) if across.size else fuse.LEAST_SPREAD)
 
 
 def strengths(scores: Scores, ground: fuse.Background, spread: float, covered: Scores | None) -> list[str]:

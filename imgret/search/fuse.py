@@ -54,9 +54,13 @@ def background(cosines: Scores) -> Background:
     """Median and robust spread, so that the photos which match do not count as background."""
     if not len(cosines):
         return Background(0.0, LEAST_SPREAD)
-    middle = float(np.median(cosines))
-    spread = 1.4826 * float(np.median(np.abs(cosines - middle)))  # the deviation of normally spread values
-    return Background(middle, max(spread, LEAST_SPREAD))
+    return Background(float(np.median(cosines)), spread(cosines))
+
+
+def spread(cosines: Scores) -> float:
+    """Median absolute deviation along the last axis, as the deviation of normally spread values; their mean."""
+    off = np.abs(cosines - np.median(cosines, axis=-1, keepdims=True))
+    return max(float(1.4826 * np.median(off, axis=-1).mean()), LEAST_SPREAD)
 
 
 def rarity(documents: NDArray[np.int64], total: int) -> Scores:

@@ -192,6 +192,7 @@ class _Search:
             else:
                 score, seen = fuse.fused(cosines, grounds, matches, ground.spread), covered
             level = background.strengths(score, lead, ground.spread, seen)
+        held: list[list[bool]] = [row.tolist() for row in matches.counts.any(axis=2)]
         order = np.lexsort((ids, -score)).tolist()
         return [
             hits.Found(
@@ -199,7 +200,7 @@ class _Search:
                 score=float(score[at]),
                 cosine=None if np.isnan(cosine[at]) else float(cosine[at]),
                 strength=level[at],
-                matched=tuple(term.text for n, term in enumerate(terms) if matches.counts[at, n].any()),
+                matched=tuple(term.text for term, there in zip(terms, held[at], strict=True) if there),
             )
             for at in order[: self.k * MORE]
             if query is not None or told[at] > 0
