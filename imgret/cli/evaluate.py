@@ -164,13 +164,11 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
     render.say_all(told(dataset.problems))
     if not dataset.queries:
         raise UsageError(f"{captions} leaves no question to ask", "See above what was left out.")
-    render.say(f"{name}: {len(dataset.queries)} questions, {len(dataset.photos)} photos")
     given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
     plan = Plan(
         recipes=tuple(dict.fromkeys(options.recipes or Recipe)),
         ranks=tuple(rank.value for rank in dict.fromkeys(options.ranks or Rank)),
         index=os.path.abspath(options.index or os.path.join(here.places.state, "eval", f"{name}.db")),
-        split=split,
         stand_ins=given,
     )
     report = measure(here, dataset, plan)

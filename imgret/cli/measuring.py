@@ -40,7 +40,6 @@ class Plan(Struct, frozen=True):
     recipes: Sequence[Recipe]
     ranks: Sequence[str]
     index: str  # path of the base index
-    split: str | None = None
     stand_ins: stand_ins.StandIns | None = None
 
 
@@ -63,7 +62,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     unreadable = sum(content is None for content in held.values())
     return Report(
         dataset=dataset.name,
-        split=plan.split,
+        split=dataset.split,
         photos=len({content for content in held.values() if content is not None}) + unreadable,
         unreadable=unreadable,
         queries=list(dataset.queries),

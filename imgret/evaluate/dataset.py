@@ -58,6 +58,7 @@ class Dataset(Struct, frozen=True):
     photos: tuple[str, ...]  # relative to `images` (or absolute), in the order of the file, each once
     queries: tuple[Query, ...]
     problems: tuple[Problem, ...] = ()
+    split: str = ""  # its name, or that of the list; empty: everything
 
     def path(self, photo: str) -> bytes:
         """Where a photo lies: absolute."""
@@ -65,9 +66,14 @@ class Dataset(Struct, frozen=True):
 
 
 def assemble(
-    name: str, images: str, found: Iterable[Entry | Problem], only: Collection[str] | None = None
+    name: str,
+    images: str,
+    found: Iterable[Entry | Problem],
+    *,
+    split: str = "",
+    only: Collection[str] | None = None,
 ) -> Dataset:
-    """Put together what a reader found; with `only`, the photos of a split and nothing else.
+    """Put together what a reader found; with `only`, the photos of the split and nothing else.
 
     The first of two entries with one id counts. A photo that is not on the disk goes with its captions;
     captions are stripped, and an empty one is malformed.
@@ -105,6 +111,7 @@ def assemble(
         photos=tuple(captions),
         queries=tuple(Query(photo, text) for photo, texts in captions.items() for text in texts),
         problems=tuple(problems),
+        split=split,
     )
 
 

@@ -82,15 +82,20 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
         except (msgspec.DecodeError, UnicodeError) as error:
             raise UsageError(f"{captions} is not a data set: {error}", KNOWN) from None
         if whole.annotations is None:
-            found = _karpathy(captions, whole, images, split)
-            return assemble(name, images, chain(odd, found))
-        found = chain(odd, _coco(captions, whole))
+            wanted = "test" if split is None else split
+            pictured = chain(odd, _karpathy(captions, whole, images, wanted))
+            return assemble(name, images, pictured, split="" if wanted == ALL else wanted)
+        found: Found = chain(odd, _coco(captions, whole))
     elif suffix in (".jsonl", ".ndjson"):
         found = _own(captions)
     else:
         found = _delimited(captions)
-    only, listed = _listed(captions, split)
-    return assemble(name, images, chain(listed, found), only)
+    path = _list(captions, split)
+    if path is None:
+        return assemble(name, images, found)
+    listed = list(_names(path))
+    only = frozenset(entry.photo for entry in listed if isinstance(entry, Entry))
+    return assemble(name, images, chain(listed, found), split=os.path.basename(path), only=only)
 
 
 def _delimited(path: str) -> Found:
@@ -156,8 +161,7 @@ def _own(path: str) -> Found:
             yield Entry(row.path, tuple(row.queries), line.where, row.path)
 
 
-def _karpathy(path: str, whole: _Document, images: str, split: str | None) -> Found:
-    wanted = "test" if split is None else split
+def _karpathy(path: str, whole: _Document, images: str, wanted: str) -> Found:
     splits: set[str] = set()
     for row in _rows(path, "images", whole.images, _Pictured):
         if isinstance(row, Problem):
@@ -204,26 +208,26 @@ def _rows(path: str, part: str, rows: list[Raw], kind: type[Row]) -> Iterator[tu
             yield Problem(Trouble.MALFORMED, where, str(error), 1)
 
 
-def _listed(captions: str, split: str | None) -> tuple[frozenset[str] | None, list[Entry | Problem]]:
-    """The photos of a split that is a list of names, one a line; None: everything."""
+def _list(captions: str, split: str | None) -> str | None:
+    """The list of a split's photos, one a line; None: everything is wanted."""
     if split == ALL:
-        return None, []
+        return None
     beside = os.path.join(os.path.dirname(captions), SPLIT_LIST.format(split or "test"))
     if os.path.isfile(beside):
-        path = beside
-    elif split is None:
-        return None, []
-    elif os.path.isfile(split):
-        path = split
-    else:
-        raise UsageError(f"there is no split {split}", f"Neither {split} nor {beside} is a file.")
-    found = [
-        line
-        if isinstance(line, Problem)
-        else Entry(line.text.strip(), (), line.where, f"{line.text.strip()} in the list")
-        for line in lines(path)
-    ]
-    return frozenset(entry.photo for entry in found if isinstance(entry, Entry)), found
+        return beside
+    if split is None:
+        return None
+    if os.path.isfile(split):
+        return split
+    raise UsageError(f"there is no split {split}", f"Neither {split} nor {beside} is a file.")
+
+
+def _names(path: str) -> Found:
+    for line in lines(path):
+        if isinstance(line, Problem):
+            yield line
+        else:
+            yield Entry(line.text.strip(), (), line.where, f"{line.text.strip()} in the list")
 
 
 def _malformed(line: Line, what: str) -> Problem:

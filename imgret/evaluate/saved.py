@@ -34,7 +34,7 @@ class Report(Struct, frozen=True):
     """A whole evaluation."""
 
     dataset: str
-    split: str | None
+    split: str  # empty: everything
     photos: int  # among which was searched: different contents, unreadable files included
     unreadable: int  # of those
     queries: list[Query]

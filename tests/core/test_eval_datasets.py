@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgret.errors import UsageError
-from imgret.evaluate.dataset import Query, Trouble, limited, told
+from imgret.evaluate.dataset import Query, Trouble
 from imgret.evaluate.formats import read
 
 DOG, CAT, SEA = "1000268201_693b08cb0e.jpg", "3000.jpg", "sea side.jpg"
@@ -54,9 +54,11 @@ def test_flickr_split_list_lies_beside_the_captions(folder):
         CAT,
         SEA,
     )  # without a caption, yet among what is searched
+    assert taken(folder, "t.token", tokens).split == "Flickr_8k.testImages.txt"
     assert taken(folder, "t.token", tokens, split="dev").photos == (DOG,)
     assert taken(folder, "t.token", tokens, split=own).photos == (DOG, CAT)
-    assert taken(folder, "t.token", tokens, split="all").photos == (DOG, CAT)
+    everything = taken(folder, "t.token", tokens, split="all")
+    assert (everything.photos, everything.split) == ((DOG, CAT), "")
     with pytest.raises(UsageError, match="no split nowhere"):
         taken(folder, "t.token", tokens, split="nowhere")
 
@@ -99,6 +101,7 @@ def test_karpathy_takes_the_test_split(folder):
         pictured(DOG, "train", "A dog"), pictured(CAT, "test", "A cat", " Cat "), pictured(SEA, "val")
     )
     assert taken(folder, "dataset_flickr8k.json", text).queries == (Query(CAT, "A cat"), Query(CAT, "Cat"))
+    assert taken(folder, "dataset_flickr8k.json", text).split == "test"
     assert taken(folder, "dataset_flickr8k.json", text, split="val").photos == (SEA,)
     assert taken(folder, "dataset_flickr8k.json", text, split="all").photos == (DOG, CAT, SEA)
     with pytest.raises(UsageError, match="no split dev"):
@@ -233,22 +236,6 @@ def test_a_file_that_is_not_there_is_refused(folder):
     for name in ("no.txt", "no.json", "no.jsonl"):
         with pytest.raises(UsageError, match="cannot be read"):
             read(str(folder / name), str(folder))
-
-
-def test_limited_to_the_first_photos(folder):
-    found = taken(folder, "t.token", f"{DOG}#0\tA dog\n{CAT}#0\tA cat\n{DOG}#1\tDog\n")
-    few = limited(found, 1)
-    assert few.photos == (DOG,)
-    assert [query.text for query in few.queries] == ["A dog", "Dog"]
-    assert limited(found, 99) == found
-
-
-def test_problems_are_counted_and_shown_by_example(folder):
-    tokens = f"{DOG}#0\tA dog\n" + "".join(f"gone{number}.jpg#0\tx\n" for number in range(5))
-    sentences = told(taken(folder, "t.token", tokens).problems, examples=2)
-    assert sentences[0] == "missing image: 5, 5 questions left out"
-    assert sentences[1].startswith("  t.token:2: gone0.jpg is not in ")
-    assert sentences[3] == "  ... and 3 more"
 
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]), min_size=1, max_size=12)

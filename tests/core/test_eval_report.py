@@ -8,7 +8,7 @@ import pytest
 
 from imgret.errors import UsageError
 from imgret.evaluate import saved, table
-from imgret.evaluate.dataset import Problem, Query, Trouble
+from imgret.evaluate.dataset import Dataset, Problem, Query, Trouble, limited, told
 from imgret.evaluate.metrics import Answer
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.saved import Report, Run
@@ -125,7 +125,7 @@ def test_published_figures_rise_with_k_and_from_recipe_to_recipe():
 
 
 def test_problems_and_unreadable_photos_stand_under_the_table():
-    made = Report("mine", None, 40, 3, QUERIES, [Problem(Trouble.BOM, "a.txt:1", "odd")], [run()], 0.0)
+    made = Report("mine", "", 40, 3, QUERIES, [Problem(Trouble.BOM, "a.txt:1", "odd")], [run()], 0.0)
     text = table.markdown(made)
     assert "3 photos could not be read" in text
     assert "- byte order mark: 1, no question lost" in text
@@ -150,3 +150,23 @@ def test_a_comparison_says_what_is_better():
     worse = table.compared(saved.compare(report(run()), report(run(answer=9))))
     assert "no, worse" in worse
     assert table.compared_json(saved.compare(report(run()), report(run())))["rows"][0]["a"] == "both/vector"
+
+
+def test_limited_to_the_first_photos():
+    queries = (Query("a", "1"), Query("b", "2"), Query("a", "3"))
+    whole = Dataset("mine", "/photos", ("a", "b", "c"), queries, split="test")
+    few = limited(whole, 1)
+    assert few == Dataset("mine", "/photos", ("a",), (queries[0], queries[2]), split="test")
+    assert limited(whole, 99) == whole
+
+
+def test_problems_are_counted_and_shown_by_example():
+    missing = [Problem(Trouble.MISSING, f"t:{line}", f"{line}.jpg", lost=2) for line in range(1, 6)]
+    assert told([*missing, Problem(Trouble.DUPLICATE, "t:9", "x was there before", lost=1)], examples=2) == [
+        "missing image: 5, 10 questions left out",
+        "  t:1: 1.jpg",
+        "  t:2: 2.jpg",
+        "  ... and 3 more",
+        "duplicate id: 1, 1 question left out",
+        "  t:9: x was there before",
+    ]

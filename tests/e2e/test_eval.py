@@ -1,0 +1,275 @@
+"""`imgret eval` as a user runs it: real files, the ordinary index and search, the tiny models."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+
+import pytest
+from typer.testing import CliRunner
+
+from imgret.cli.evaluate import eval_app
+from imgret.demo.bundled import MODELS
+from imgret.demo.draw import demo_folder
+from imgret.errors import UsageError, WeightsMissing
+from imgret.evaluate.saved import load
+
+NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four"}
+
+
+def asked(drawing):
+    """What a person may say of a drawing: its caption's words, and how many of each kind there are."""
+    counts = " , ".join(f"{NUMERALS.get(many, 'many')} {kind}" for kind, many in drawing.counts.items())
+    return f"{drawing.caption.removeprefix('a picture of ')} with {counts}"
+
+
+def evaluate(*arguments):
+    """Run the command; its errors are raised as they are."""
+    result = CliRunner().invoke(eval_app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def rows(result):
+    return {(row["recipe"], row["rank"]): row for row in json.loads(result.stdout)["rows"]}
+
+
+def value(row, measure):
+    return row["measures"][measure]["value"]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The demo's pictures, laid out as Flickr8k is: images in a folder, tokens and a split beside it."""
+    folder = tmp_path_factory.mktemp("flickr")
+    drawings = demo_folder(str(folder / "Images"))
+    tokens = "".join(f"{name}#0\t{asked(drawing)}\n" for name, drawing in drawings.items())
+    (folder / "Flickr8k.token.txt").write_text(tokens)
+    (folder / "Flickr_8k.testImages.txt").write_text("".join(f"{name}\n" for name in drawings))
+    stand_ins = [{"path": name, "caption": drawing.caption} for name, drawing in drawings.items()]
+    (folder / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in stand_ins))
+    return folder
+
+
+@pytest.fixture
+def tiny(private_places):
+    """A configuration that names the bundled checkpoints."""
+    config = private_places / "config" / "imgret"
+    config.mkdir()
+    stages = {"caption": "caption", "detect": "detect.pt", "topics": "topics", "embed": "embed"}
+    tables = [f'[{stage}]\nweights = "{os.path.join(MODELS, name)}"\n' for stage, name in stages.items()]
+    (config / "config.toml").write_text('device = "cpu"\n' + "".join(tables))
+
+
+@pytest.mark.must_run
+@pytest.mark.usefixtures("tiny")
+def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_path):
+    index, save = tmp_path / "eval.db", tmp_path / "run.json"
+    found = rows(
+        evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--save", save, "--json")
+    )
+    assert set(found) == {
+        (recipe, rank)
+        for recipe in ("detect", "caption", "both")
+        for rank in ("vector", "words", "hybrid", "bm25")
+    }
+    assert value(found["both", "vector"], "R@1") >= 0.9
+    assert value(found["both", "hybrid"], "R@1") >= 0.9
+    for measure in ("R@1", "MRR", "nDCG@10"):
+        detect, caption, both = (value(found[r, "vector"], measure) for r in ("detect", "caption", "both"))
+        assert detect <= caption <= both
+    assert found["both", "vector"]["published"]["R@1"] == 0.432
+    assert {"caption", "detect", "topics", "embed"} == set(found["both", "vector"]["models"])
+    assert {"detect", "embed"} == set(found["detect", "vector"]["models"])
+    assert load(str(save)).queries[0].text
+
+    made = stamps(index)
+    again = rows(evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--json"))
+    assert {name: row["measures"] for name, row in again.items()} == {
+        name: row["measures"] for name, row in found.items()
+    }
+    assert stamps(index) == made  # nothing was described or embedded a second time
+
+
+def stamps(index):
+    """Every result of the base and of the recipes' indexes, with the row it stands in."""
+    found = {}
+    for end in ("", ".detect", ".caption", ".both"):
+        path = f"{str(index).removesuffix('.db')}{end}.db"
+        with sqlite3.connect(path) as db:
+            found[end] = db.execute(
+                "SELECT content, stage, model, payload, made_at FROM stage_result"
+            ).fetchall()
+        db.close()
+        assert found[end]
+    return found
+
+
+def stood_in(drawn, name, *more, images=None):
+    """An evaluation without any weights: captions from a file, and the small offline embedder."""
+    return evaluate(
+        *("jsonl", name, "--images", images or drawn / "Images", "--recipe", "caption"),
+        *("--stand-in-captions", drawn / "captions.jsonl", *more),
+    )
+
+
+def questions(path, rows):
+    path.write_text("".join(json.dumps({"path": photo, "queries": said}) + "\n" for photo, said in rows))
+    return path
+
+
+def test_without_weights_the_search_is_measured_with_stand_ins(drawn, tmp_path):
+    own = questions(
+        tmp_path / "own.jsonl", [("IMG_0001.jpg", ["a blue triangle", "triangle"]), ("no.jpg", ["x"])]
+    )
+    result = stood_in(drawn, own, "--rank", "vector")
+    assert result.stdout.startswith("# own: 2 questions, 1 photos")
+    assert "stand-in captions captions.jsonl sha256:" in result.stdout
+    assert "wordllama" in result.stdout
+    assert "- missing image: 1, 1 question left out" in result.stdout
+    assert "own.jsonl:2: no.jpg is not in" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "title"),
+    [
+        ("flickr8k", "Flickr8k.token.txt", "# flickr8k: 2 questions"),
+        ("flickr8k", "captions.txt", "# flickr8k: 2 questions"),
+        ("flickr30k", "results_20130124.token", "# flickr30k: 2 questions"),
+        ("flickr30k", "dataset_flickr30k.json", "# flickr30k, split test: 1 questions"),
+        ("coco", "dataset_coco.json", "# coco, split test: 1 questions"),
+        ("coco", "annotations/captions_val2017.json", "# coco: 2 questions"),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_each_data_set_is_found_where_it_usually_lies(drawn, tmp_path, dataset, name, title, inside):
+    pair = {"IMG_0001.jpg": "a blue triangle", "IMG_0002.jpg": "a large blue circle"}
+    images = tmp_path / "images"
+    images.mkdir()
+    for photo in pair:
+        (images / photo).write_bytes((drawn / "Images" / photo).read_bytes())
+    sentences = [
+        {"filename": photo, "split": "test" if "1" in photo else "train", "sentences": [{"raw": text}]}
+        for photo, text in pair.items()
+    ]
+    coco = {
+        "images": [{"id": number, "file_name": photo} for number, photo in enumerate(pair)],
+        "annotations": [{"id": n, "image_id": n, "caption": text} for n, text in enumerate(pair.values())],
+    }
+    written = {
+        ".token": "".join(f"{photo}#0\t{text}\n" for photo, text in pair.items()),
+        "captions.txt": "image,caption\n" + "".join(f"{photo},{text}\n" for photo, text in pair.items()),
+        "dataset_": json.dumps({"images": sentences}),
+        "captions_": json.dumps(coco),
+    }
+    file = (images if inside else tmp_path) / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(next(text for part, text in written.items() if part in name))
+    options = ("--recipe", "caption", "--rank", "words")
+    options += ("--stand-in-captions", drawn / "captions.jsonl")
+    result = evaluate(dataset, "--images", images, *options)
+    assert result.stdout.startswith(title)
+    assert "published" not in result.stdout.split("In brackets")[0]  # that is for the vectors' rows
+
+
+@pytest.mark.parametrize(
+    "text", ["word: -triangle", 'dog>=2 in:/x "', "after:yesterday topic:", "-", '"' * 3, "NOT OR *"]
+)
+def test_a_question_is_plain_text(drawn, tmp_path, text):
+    own = questions(tmp_path / "own.jsonl", [("IMG_0001.jpg", [text]), ("IMG_0002.jpg", ["a circle"])])
+    found = rows(stood_in(drawn, own, "--rank", "vector", "--rank", "hybrid", "--json"))
+    assert all(value(row, "R@5") == 1 for (_, rank), row in found.items() if rank != "bm25")
+
+
+def test_the_gallery_is_what_was_asked_for_and_what_was_described_stays(drawn, tmp_path):
+    names = sorted(os.listdir(drawn / "Images"))
+    own = questions(tmp_path / "own.jsonl", [(name, ["a red circle"]) for name in names])
+    index = tmp_path / "own.db"
+    assert (
+        json.loads(stood_in(drawn, own, "--rank", "words", "--index", index, "--json").stdout)["photos"] == 24
+    )
+    limited = json.loads(stood_in(drawn, own, "--index", index, "--limit", 5, "--json").stdout)
+    assert (limited["photos"], limited["queries"]) == (5, 5)
+    alone = json.loads(stood_in(drawn, own, "--index", tmp_path / "new.db", "--limit", 5, "--json").stdout)
+    assert [row["measures"] for row in limited["rows"]] == [row["measures"] for row in alone["rows"]]
+
+
+def test_copies_are_one_photo_and_either_is_right(drawn, tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes((drawn / "Images" / "IMG_0001.jpg").read_bytes())
+    own = questions(tmp_path / "own.jsonl", [("a.jpg", ["blue"]), ("b.jpg", ["triangle"])])
+    captions = [{"path": name, "caption": "a blue triangle"} for name in ("a.jpg", "b.jpg")]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captions))
+    result = evaluate(
+        "jsonl", own, "--recipe", "caption", "--stand-in-captions", tmp_path / "said.jsonl", "--json"
+    )
+    assert json.loads(result.stdout)["photos"] == 1
+    assert all(value(row, "R@1") == 1 for row in rows(result).values())
+
+
+def test_a_photo_that_cannot_be_decoded_is_a_miss_for_meaning(drawn, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    (tmp_path / "good.png").write_bytes((drawn / "Images" / "IMG_0004.png").read_bytes())
+    own = questions(tmp_path / "own.jsonl", [("broken.jpg", ["a circle"]), ("good.png", ["a circle"])])
+    (tmp_path / "said.jsonl").write_text('{"path": "good.png", "caption": "a circle"}\n')
+    options = ("--recipe", "caption", "--stand-in-captions", tmp_path / "said.jsonl", "--rank", "hybrid")
+    result = evaluate("jsonl", own, *options, "--json")
+    assert "1 of 2 photos have no stand-in caption" in result.stderr
+    assert json.loads(result.stdout)["photos"] == 2
+    assert value(rows(result)["caption", "bm25"], "R@1") == 0.5
+
+
+def test_compare_two_runs(drawn, tmp_path):
+    names = sorted(os.listdir(drawn / "Images"))
+    own = questions(tmp_path / "own.jsonl", [(name, ["a red circle"]) for name in names])
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    stood_in(drawn, own, "--rank", "vector", "--save", a)
+    stood_in(drawn, own, "--rank", "words", "--save", b)
+    compared = json.loads(evaluate("compare", a, b, "--json").stdout)
+    assert [(row["a"], row["b"]) for row in compared["rows"]] == [("caption/bm25", "caption/bm25")]
+    table = evaluate("compare", a, b, "--rows", "caption/vector", "caption/words").stdout
+    assert "A: caption/vector" in table
+    assert "B: caption/words" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        (["flickr8k", "--images", "nowhere"], UsageError, "is not a folder"),
+        (["flickr30k", "--images", "Images"], UsageError, "no captions of Flickr30k"),
+        (["flickr8k", "--images", "Images", "--split", "dev"], UsageError, "no split dev"),
+        (["flickr8k", "--images", "Images", "--recipe", "detect"], WeightsMissing, "no detections"),
+        (["flickr8k", "--images", "Images", "--recipe", "caption"], WeightsMissing, "no captions"),
+        (["jsonl", "empty.jsonl"], UsageError, "no question"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(drawn, monkeypatch, arguments, error, told):
+    (drawn / "empty.jsonl").write_text("")
+    monkeypatch.chdir(drawn)
+    with pytest.raises(error, match=told):
+        evaluate(*arguments)
+
+
+def test_stand_ins_of_an_earlier_run_are_not_the_captioner(drawn, tmp_path):
+    own = questions(tmp_path / "own.jsonl", [("IMG_0001.jpg", ["a blue triangle"])])
+    stood_in(drawn, own, "--rank", "words")
+    with pytest.raises(WeightsMissing, match="no captions"):
+        evaluate("jsonl", own, "--images", drawn / "Images", "--recipe", "caption")
+
+
+def test_somebody_elses_index_is_not_taken(drawn, tmp_path):
+    from imgret.index import roots
+    from imgret.index.connection import Index
+
+    with Index(str(tmp_path / "library.db")) as library:
+        roots.add(library, b"/pictures")
+    with pytest.raises(UsageError, match="is a library of photos"):
+        evaluate("flickr8k", "--images", drawn / "Images", "--index", tmp_path / "library.db")
+
+
+def test_several_captions_files_are_asked_about(drawn, tmp_path):
+    for name in ("captions_val2014.json", "captions_train2014.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError, match="which captions"):
+        evaluate("coco", "--images", tmp_path)
