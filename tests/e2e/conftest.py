@@ -1,0 +1,81 @@
+"""Libraries of drawn pictures for the tests of the whole command, and disks that fill up or cannot be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# tests are imported by path (importlib mode), so their shared helpers must be told where they lie
+sys.path.insert(0, str(Path(__file__).parent))
+
+from command_line import PICTURES, TINY, WORDLLAMA, Library, draw, settle_clock
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """A library described by the four tiny models; nobody changes it, `library` is a copy."""
+    made = Library(tmp_path_factory.mktemp("described"))
+    made.photos.mkdir()
+    made.config.write_text(TINY)
+    for seed, (name, drawing) in enumerate(PICTURES.items()):
+        draw(made.photos / name, *drawing, seed=seed)
+    settle_clock(made.photos)
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("describing")
+        for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME"):
+            patch.setenv(variable, str(home))
+        for variable, value in made.environ().items():
+            patch.setenv(variable, value)
+        done = made.index()
+    assert done.code == 0, done.err
+    return made
+
+
+@pytest.fixture
+def library(described: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A library of one's own: five drawn pictures, described by the four tiny models."""
+    mine = Library(tmp_path / "library")
+    shutil.copytree(described.home, mine.home)
+    mine.write("UPDATE root SET path = ?, filesystem = NULL", os.fsencode(mine.photos))
+    for variable, value in mine.environ().items():
+        monkeypatch.setenv(variable, value)
+    assert mine.index().code == 0  # copies have other inodes: the hash says that they are what they were
+    return mine
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A library without photos and without an index; no model but the small offline embedder."""
+    mine = Library(tmp_path / "library")
+    mine.photos.mkdir(parents=True)
+    mine.config.write_text("decode_workers = 1\n" + WORDLLAMA)
+    for variable, value in mine.environ().items():
+        monkeypatch.setenv(variable, value)
+    return mine
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a tmpfs with the given options; skips where this user may not mount."""
+    made: list[Path] = []
+
+    def mount(options: str) -> Path:
+        place = tmp_path / f"disk{len(made)}"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no disk of its own: this user may not mount ({done.stderr.decode().strip()})")
+        made.append(place)
+        return place
+
+    yield mount
+    for place in made:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)

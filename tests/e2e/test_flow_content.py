@@ -1,0 +1,147 @@
+"""A photo's way in, and what later changes to it cost. The tiny models are real, and so is the meaning."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from command_line import PICTURES, Library, draw, imgret
+
+UNTOUCHED = "kept as it was"  # a caption that no model says: where it stands, none was asked again
+
+
+def mark(library: Library, name: str) -> int:
+    """Put a caption in the index that shows whether a model described this content anew. -> the content."""
+    content = library.content(name)
+    library.write(
+        "UPDATE stage_result SET payload = ? WHERE stage = 'caption' AND content = ?",
+        f'"{UNTOUCHED}"',
+        content,
+    )
+    return content
+
+
+def vectors(library: Library, content: int) -> list[tuple[object, ...]]:
+    return library.rows("SELECT view, data FROM vector WHERE content = ? ORDER BY view", content)
+
+
+@pytest.mark.must_run
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_drawing_is_found_first_by_its_description(library: Library, name: str) -> None:
+    colour, kind, ground = PICTURES[name]
+    found = imgret("query", f"a {colour} {kind} on {ground}")
+    assert found.code == 0
+    assert os.path.basename(found.paths[0]) == name
+
+
+@pytest.mark.must_run
+def test_a_red_circle_says_why_it_was_found(library: Library) -> None:
+    hit = imgret("query", "--json", "-k", "1", "a red circle").objects[0]
+    assert hit["path"].endswith("IMG_1.jpg")
+    assert hit["strength"] == "strong"
+    assert "red circle" in hit["caption"]
+    assert hit["objects"] == {"circle": 1}
+    assert hit["why"]
+
+
+def test_the_second_run_does_nothing(library: Library) -> None:
+    mark(library, "IMG_1.jpg")
+    before = library.rows("SELECT * FROM stage_result ORDER BY content, stage")
+    again = library.index()
+    assert again.code == 0
+    assert "5 photos, nothing changed" in again.err
+    assert "up to date" in again.err
+    assert library.rows("SELECT * FROM stage_result ORDER BY content, stage") == before
+
+
+@pytest.mark.must_run
+def test_a_copy_and_a_rename_keep_note_and_vector_and_cost_no_model(library: Library) -> None:
+    assert imgret("note", library.photos / "IMG_1.jpg", "the button of my coat").code == 0
+    assert library.index().code == 0
+    content = mark(library, "IMG_1.jpg")
+    before = vectors(library, content)
+    assert [view for view, _ in before] == ["caption", "counts", "note", "passage"]
+
+    (library.photos / "sub").mkdir()
+    (library.photos / "IMG_1.jpg").rename(library.photos / "sub" / "renamed.jpg")
+    shutil.copy(library.photos / "sub" / "renamed.jpg", library.photos / "copy.jpg")
+    again = library.index()
+    assert "2 moved or copied, 1 gone" in again.err
+    assert "nothing to describe" in again.err
+    assert library.content("renamed.jpg") == library.content("copy.jpg") == content
+    assert vectors(library, content) == before
+    shown = library.shown("sub/renamed.jpg")
+    assert (shown["note"], shown["caption"]) == ("the button of my coat", UNTOUCHED)
+    assert [other["path"] for other in shown["other_paths"]] == [str(library.photos / "copy.jpg")]
+
+    found = imgret("query", "--json", "a red circle").objects
+    assert [hit["path"].endswith(("copy.jpg", "renamed.jpg")) for hit in found] == [True] + [False] * 4
+    gone = library.shown("IMG_1.jpg")
+    assert (gone["state"], "it was gone on" in gone["reason"]) == ("unknown", True)
+
+
+@pytest.mark.must_run
+def test_new_metadata_alone_costs_a_decode_and_no_model(library: Library) -> None:
+    path = library.photos / "IMG_1.jpg"
+    before = mark(library, path.name)
+    assert imgret("note", path, "from the shop window").code == 0
+    assert library.index().code == 0
+    jpeg = path.read_bytes()
+    comment = b"\xff\xfe" + (2 + 5).to_bytes(2, "big") + b"hello"  # a COM segment right after SOI
+    path.write_bytes(jpeg[:2] + comment + jpeg[2:])
+
+    again = library.index()
+    assert again.code == 0
+    assert "1 changed" in again.err
+    after = library.content(path.name)
+    assert after != before
+    shown = library.shown(path.name)
+    assert (shown["state"], shown["caption"]) == ("described", UNTOUCHED)  # copied, not made
+    assert shown["note"] == "from the shop window"
+    assert vectors(library, after) == vectors(library, before)
+
+
+@pytest.mark.must_run
+def test_a_photo_edited_in_place_keeps_its_note(library: Library) -> None:
+    path = library.photos / "IMG_1.jpg"
+    assert imgret("note", path, "Aunt Mary's favourite").code == 0
+    draw(path, "green", "square", "black", seed=9)
+    again = library.index()
+    assert (again.code, "1 changed" in again.err) == (0, True)
+    shown = library.shown(path.name)
+    assert shown["note"] == "Aunt Mary's favourite"
+    assert "green square" in shown["caption"]
+    assert imgret("query", "mary").paths[0] == str(path)
+    assert imgret("query", "a green square").paths[0] == str(path)
+
+
+def test_a_note_is_found_at_once_by_its_words_and_after_the_next_run_by_its_meaning(library: Library) -> None:
+    path = library.photos / "IMG_2.jpg"
+    assert imgret("note", path, "xylophone lesson").code == 0
+    found = imgret("query", "--json", "xylophone").objects
+    assert found[0]["path"] == str(path)
+    assert "xylophone" in " ".join(found[0]["why"])
+    assert library.shown(path.name)["state"] == "pending"
+    assert "1 described" in library.index().err
+    assert library.shown(path.name)["state"] == "described"
+    assert ("note",) in library.rows("SELECT view FROM vector WHERE content = ?", library.content(path.name))
+    assert imgret("note", path, "--clear").code == 0
+    assert library.index().code == 0
+    assert ("note",) not in library.rows(
+        "SELECT view FROM vector WHERE content = ?", library.content(path.name)
+    )
+    assert imgret("note", path).code == 1
+
+
+def test_what_came_back_is_known(library: Library) -> None:
+    path, away = library.photos / "IMG_3.png", library.home / "away.png"
+    content = mark(library, path.name)
+    path.rename(away)
+    assert "1 gone" in library.index().err
+    assert len(imgret("query", "a green triangle").paths) == 4
+    away.rename(path)
+    again = library.index()
+    assert "1 moved or copied" in again.err
+    assert "nothing to describe" in again.err
+    assert library.content(path.name) == content
