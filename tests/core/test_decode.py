@@ -269,3 +269,12 @@ def test_sniffing_takes_any_bytes(head: bytes) -> None:
 def test_default_workers() -> None:
     assert default_workers(3) == 3
     assert 1 <= default_workers(0) <= 16
+
+
+def test_a_real_gallery_is_exactly_as_pillow_opens_it(pool: DecodePool, seed: Path) -> None:
+    paths = sorted((seed / "gallery").iterdir())
+    futures = [pool.submit(os.fsencode(path)) for path in paths]
+    for path, future in zip(paths, futures, strict=True):
+        with Image.open(path) as image:
+            expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        assert np.array_equal(future.result().pixels, expected), path
