@@ -124,16 +124,18 @@ def check(index: Index) -> list[str]:
     """What is wrong with the table, in sentences; empty when it is sound."""
     with index.reading() as db:
         model = answering(db)
-        sql = "SELECT content FROM vector WHERE model = ? AND view = ?"
-        truth = {row[0] for row in db.execute(sql, (model, str(View.PASSAGE)))}
-        if not _exists(db):
-            return ["the table `nearest` is missing"] if truth else []
+        first = next(rows(db, model, View.PASSAGE), None)
+        if first is None:
+            return []
+        sql = "SELECT count(*) FROM vector WHERE model = ? AND view = ?"
         try:
-            there = {row[0] for row in db.execute("SELECT content FROM nearest")}
-        except apsw.Error as error:
-            return [f"the table `nearest` is damaged: {error}"]
-    lacking = len(truth - there)
-    return [f"the table `nearest` lacks {lacking} of {len(truth)} photos"] if lacking else []
+            search(index, first[1][0], MOST)
+            lacking = db.execute(
+                f"{sql} AND content NOT IN (SELECT content FROM nearest)", (model, str(View.PASSAGE))
+            ).get
+        except (Damaged, apsw.Error) as error:
+            return [f"the table `nearest` is missing or damaged: {error}"]
+    return [f"the table `nearest` lacks {lacking} photos"] if lacking else []
 
 
 def projection(db: apsw.Connection) -> codes.Projection | None:

@@ -192,7 +192,7 @@ class _Search:
             else:
                 score, seen = fuse.fused(cosines, grounds, matches, ground.spread), covered
             level = background.strengths(score, lead, ground.spread, seen)
-        held: list[list[bool]] = [row.tolist() for row in matches.counts.any(axis=2)]
+        held = (matches.counts.sum(axis=2) > 0).tolist()
         order = np.lexsort((ids, -score)).tolist()
         return [
             hits.Found(

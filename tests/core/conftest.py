@@ -1,0 +1,111 @@
+"""A library made by hand: real index files, the real offline embedder, no picture files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgret.config import EmbedSettings, Settings, places
+from imgret.describe import passage
+from imgret.describe.loading import load_embedder
+from imgret.describe.models import Embedder
+from imgret.index import photos, results, roots
+from imgret.index.connection import Index
+from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
+from imgret.search.ask import QueryEmbedder
+
+CAPTIONER = ModelIdentity("captioner", "1")
+
+
+@pytest.fixture(scope="session")
+def wordllama() -> Embedder:
+    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), places())
+
+
+@pytest.fixture
+def asker(wordllama: Embedder) -> QueryEmbedder:
+    return QueryEmbedder(wordllama)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    with Index(str(tmp_path / "index.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def add(index: Index, wordllama: Embedder) -> Callable[..., int]:
+    """add("a/b.jpg", caption=..., objects={...}, note=..., ...) -> content; the root is /photos."""
+
+    def put(path: str, *, of: str | None = None, embed: bool = True, **known: Any) -> int:
+        folder, _, name = path.rpartition("/")
+        fingerprint = Fingerprint(1, 1, 1, 1)
+        digest = hashlib.blake2b((of or path).encode(), digest_size=32).digest()
+        with index.writing():
+            root = roots.add(index, b"/photos")
+            content, new = photos.save(index, root.id, folder.encode(), name.encode(), fingerprint, digest, 1)
+            if not new:
+                results.refresh_words(index, content)
+                return content
+            facts = Facts(known.get("format", "JPEG"), 40, 30, known.get("taken_at"), known.get("camera"))
+            pixels = hashlib.blake2b(str(known.get("pixels", path)).encode(), digest_size=32).digest()
+            photos.save_facts(index, content, facts, pixels)
+            objects: dict[str, int] = known.get("objects", {})
+            found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
+            if "caption" in known:
+                results.save_caption(index, content, CAPTIONER, known["caption"])
+            if "topics" in known:
+                results.save_topics(index, content, CAPTIONER, known["topics"])
+            results.save_detections(index, content, CAPTIONER, found, objects)
+            results.write_note(index, content, known.get("note"))
+            if embed:
+                described = Description(known.get("caption"), found, (), known.get("note"))
+                texts = passage.views(described, results.names(index, content))
+                rows = wordllama.embed([("", text) for text in texts.values()])
+                vectors = dict(zip(texts, rows, strict=True))
+                results.save_vectors(index, content, wordllama.identity, vectors)
+        return content
+
+    return put
+
+
+@pytest.fixture
+def units() -> Callable[..., Any]:
+    """units(rows, dimension) -> random unit vectors in a narrow cone, as embedders of texts give them."""
+
+    def make(rows: int, dimension: int = 32, seed: int = 0, cone: float = 2.0) -> Any:
+        random = np.random.default_rng(seed)
+        spectrum = np.arange(1, dimension + 1) ** -0.5
+        vectors = random.standard_normal((rows, dimension)) * spectrum
+        vectors[:, 0] += cone
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def bulk(index: Index) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
+    """bulk(vectors, model) -> contents that lie somewhere and have this passage vector each."""
+    from imgret.index import vectors
+    from imgret.photo import View
+
+    def put(rows: Sequence[Any], model: ModelIdentity) -> list[int]:
+        made = []
+        with index.writing() as db:
+            root = roots.add(index, b"/photos").id
+            start = int(db.execute("SELECT coalesce(max(id), 0) FROM content").get)  # type: ignore[arg-type]
+            for number, row in enumerate(rows, start + 1):
+                name = b"%d.jpg" % number
+                digest = hashlib.blake2b(name, digest_size=32).digest()
+                content, _ = photos.save(index, root, b"", name, Fingerprint(1, 1, 1, number), digest, 1)
+                photos.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
+                vectors.save(index, content, model, {View.PASSAGE: row})
+                made.append(content)
+        return made
+
+    return put

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.errors import QueryError
+from imgret.index.filters import (
+    Camera,
+    Clause,
+    Format,
+    Has,
+    Inside,
+    Named,
+    Objects,
+    Online,
+    Said,
+    Taken,
+    Topic,
+)
+from imgret.search import dates
+from imgret.search.query import Question, having, parse
+
+NOW = datetime(2026, 3, 18, 15, 30)  # a Wednesday
+
+
+def at(*date: int) -> int:
+    return int((datetime(*date) - datetime(1970, 1, 1)).total_seconds())  # type: ignore[arg-type]
+
+
+def filters(text: str) -> list[tuple[object, bool]]:
+    return [(clause.filter, clause.negated) for clause in parse(text, NOW).clauses]
+
+
+def test_words_and_filters_are_told_apart() -> None:
+    question = parse(
+        "two dogs on a beach after:2019 dog>=2 -indoor in:/photos/2021 topic:sports has:note", NOW
+    )
+    assert question.words == "two dogs on a beach"
+    assert question.terms == ("two", "dogs", "on", "a", "beach")
+    assert question.clauses == (
+        Clause(Taken(at(2019, 1, 1), None)),
+        Clause(Objects("dog", 2, None)),
+        Clause(Said("indoor"), negated=True),
+        Clause(Inside(b"/photos/2021")),
+        Clause(Topic("sports")),
+        Clause(Has("note")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "filter_", "negated"),
+    [
+        ("dog:", Objects("dog", 1, None), False),
+        ("-dog:", Objects("dog", 1, None), True),
+        ("dog=2", Objects("dog", 2, 2), False),
+        ("dog>2", Objects("dog", 3, None), False),
+        ("dog<=2", Objects("dog", 0, 2), False),
+        ("dog<2", Objects("dog", 0, 1), False),
+        ("Traffic_Light>=1", Objects("traffic light", 1, None), False),
+        ('"traffic light">=1', Objects("traffic light", 1, None), False),
+        ("dog>=99999999999", Objects("dog", 1 << 31, None), False),
+        ("name:IMG_*", Named("IMG_*"), False),
+        ('camera:"Canon EOS"', Camera("Canon EOS"), False),
+        ("-camera:canon", Camera("canon"), True),
+        ("is:offline", Online(online=False), False),
+        ("-is:offline", Online(online=False), True),
+        ("format:heic", Format("HEIF"), False),
+        ("FORMAT:png", Format("PNG"), False),
+        ('"red circle"', Said("red circle"), False),
+        ('-"red circle"', Said("red circle"), True),
+        ("\u201cred circle\u201d", Said("red circle"), False),
+        ("in:2021", Inside(b"2021"), False),
+        ("in:~/Pictures/", Inside(os.fsencode(os.path.expanduser("~/Pictures"))), False),
+    ],
+)
+def test_filters(text: str, filter_: object, negated: bool) -> None:
+    if text.startswith("in:~"):
+        filter_ = Inside(os.fsencode(os.path.expanduser("~/Pictures")))  # of this test's home
+    assert filters(text) == [(filter_, negated)]
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("2019", (at(2019, 1, 1), at(2020, 1, 1))),
+        ("2019-07", (at(2019, 7, 1), at(2019, 8, 1))),
+        ("2019-12", (at(2019, 12, 1), at(2020, 1, 1))),
+        ("2020-02-29", (at(2020, 2, 29), at(2020, 3, 1))),
+        ("2019/7/4", (at(2019, 7, 4), at(2019, 7, 5))),
+        ("2019-07-04T10:30", (at(2019, 7, 4, 10, 30), at(2019, 7, 4, 10, 31))),
+        ("july 2019", (at(2019, 7, 1), at(2019, 8, 1))),
+        ("Jul-2019", (at(2019, 7, 1), at(2019, 8, 1))),
+        ("today", (at(2026, 3, 18), at(2026, 3, 19))),
+        ("yesterday", (at(2026, 3, 17), at(2026, 3, 18))),
+        ("last week", (at(2026, 3, 9), at(2026, 3, 16))),
+        ("last-week", (at(2026, 3, 9), at(2026, 3, 16))),
+        ("last_month", (at(2026, 2, 1), at(2026, 3, 1))),
+        ("this year", (at(2026, 1, 1), at(2027, 1, 1))),
+        ("3 days ago", (at(2026, 3, 15), at(2026, 3, 16))),
+        ("monday", (at(2026, 3, 16), at(2026, 3, 17))),
+        ("thursday", (at(2026, 3, 12), at(2026, 3, 13))),
+        ("august", (at(2025, 8, 1), at(2025, 9, 1))),
+        ("march", (at(2026, 3, 1), at(2026, 4, 1))),
+    ],
+)
+def test_dates(text: str, span: tuple[int, int]) -> None:
+    assert dates.span(text, NOW) == span
+    if " " not in text:
+        assert filters(f"on:{text}") == [(Taken(*span), False)]
+    assert filters(f'after:"{text}" before:"{text}"') == [
+        (Taken(span[0], None), False),
+        (Taken(None, span[0]), False),
+    ]
+
+
+def test_the_last_month_and_year_that_exist() -> None:
+    first, end = dates.span("9999-12", NOW) or (0, 0)
+    assert first == at(9999, 12, 1)
+    assert end > at(9999, 12, 31)
+    assert dates.span("9999", NOW) == (at(9999, 1, 1), end)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "told"),
+    [
+        ("dogs aftr:2019", 5, "after"),
+        ("after:2019-02-30", 6, "no date"),
+        ("after:0000", 6, "no date"),
+        ("after:99999", 6, "no date"),
+        ('on:"999999 years ago"', 3, "no date"),
+        ("dog>=two", 5, "whole number"),
+        ("dog>=-1", 5, "whole number"),
+        ("has:everything", 4, "note"),
+        ("is:lost", 3, "offline"),
+        ("in:", 3, "wants a value"),
+        ("https://example.org", 0, "unknown key"),
+    ],
+)
+def test_what_cannot_be_read_is_pointed_at(text: str, position: int, told: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        parse(text, NOW)
+    assert refused.value.position == position
+    assert told in f"{refused.value} {refused.value.hint}"
+
+
+def test_weights() -> None:
+    question = parse('dogs 2:beach 0.5:"blue sky" -1:rain', NOW)
+    assert question.words == "dogs beach blue sky rain"
+    assert question.weights == (("beach", 2.0), ("blue sky", 0.5), ("rain", -1.0))
+
+
+def test_a_time_of_day_and_an_open_quote_are_words() -> None:
+    assert parse("at 12:30", NOW).words == "at 12:30"
+    assert parse('a "red circle', NOW).words == "a red circle"
+    assert parse('"', NOW) == Question()
+    assert parse("well-known - -- :)", NOW).words == "well-known - -- :)"
+
+
+def test_an_option_is_the_same_filter() -> None:
+    assert having(parse("dogs", NOW), "after", "last week", NOW) == parse('dogs after:"last week"', NOW)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_question_or_refused_at_a_place_in_it(text: str) -> None:
+    try:
+        question = parse(text, NOW)
+    except QueryError as refused:
+        assert 0 <= refused.position <= len(text) + 1
+    else:
+        assert parse(text, NOW) == question
+
+
+@given(st.lists(st.from_regex(r"[^\W\d_]{1,12}", fullmatch=True), max_size=20))
+def test_plain_words_are_the_question_and_nothing_else(words: list[str]) -> None:
+    assert parse(" ".join(words), NOW) == Question(words=" ".join(words), terms=tuple(words))
+
+
+@given(
+    st.dates(min_value=datetime(1, 1, 1).date(), max_value=datetime(9998, 12, 31).date()),
+    st.sampled_from(["%Y", "%Y-%m", "%Y-%m-%d"]),
+)
+def test_a_date_lies_in_the_span_that_it_names(day: object, form: str) -> None:
+    moment = datetime(day.year, day.month, day.day)  # type: ignore[attr-defined]
+    text = form.replace("%Y", f"{moment.year:04d}").replace("%m", f"{moment.month:02d}")
+    start, end = dates.span(text.replace("%d", f"{moment.day:02d}"), NOW) or (0, 0)
+    assert start <= (moment - datetime(1970, 1, 1)).total_seconds() < end

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgret.index import codes, nearest, photos, vectors
+from imgret.index.connection import Index
+from imgret.index.memory import Memory
+from imgret.photo import ModelIdentity, View
+
+A, B = ModelIdentity("a", "1"), ModelIdentity("b", "1")
+Units = Callable[..., Any]
+Bulk = Callable[..., list[int]]
+
+
+def exact(matrix: Any, query: Any, count: int) -> list[int]:
+    return list(np.argsort(-(matrix @ query), kind="stable")[:count])
+
+
+def test_saved_vectors_come_back_by_view(index: Index, units: Units, bulk: Bulk) -> None:
+    rows = units(3)
+    (content,) = bulk(rows[:1], A)
+    vectors.save(index, content, A, {View.PASSAGE: rows[1], View.NOTE: rows[2]})
+    found = vectors.of(index, np.array([content, 999]))
+    assert np.allclose(found[View.PASSAGE][0], rows[1], atol=1e-3)
+    assert np.allclose(found[View.NOTE][0], rows[2], atol=1e-3)
+    assert np.isnan(found[View.CAPTION][0]).all()
+    assert np.isnan(found[View.PASSAGE][1]).all()
+    assert nearest.search(index, rows[1], 1).tolist() == [content]
+    assert vectors.covered(index, A) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda v: v * np.nan, "NaN"),
+        (lambda v: np.where(np.arange(len(v)) == 3, np.inf, v), "infinity"),
+        (lambda v: v * 0, "norm 0.000"),
+        (lambda v: v * 1.5, "norm 1.500"),
+        (lambda v: np.append(v, 0.0), "33 dimensions"),
+    ],
+)
+def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
+    index: Index, units: Units, bulk: Bulk, spoil: Callable[[Any], Any], told: str
+) -> None:
+    rows = units(4)
+    content = bulk(rows[:3], A)[0]
+    with pytest.raises(ValueError, match=told):
+        vectors.save(index, content, A, {View.CAPTION: rows[3], View.PASSAGE: spoil(rows[3])})
+    assert nearest.search(index, rows[0], 3).tolist()[0] == content
+    assert np.allclose(vectors.of(index, np.array([content]))[View.PASSAGE][0], rows[0], atol=1e-3)
+
+
+def test_a_rollback_takes_back_the_nearest_too(index: Index, units: Units, bulk: Bulk) -> None:
+    rows = units(3)
+    content = bulk(rows[:2], A)[0]
+    with pytest.raises(RuntimeError), index.writing():
+        vectors.save(index, content, A, {View.PASSAGE: rows[2]})
+        raise RuntimeError
+    assert nearest.search(index, rows[0], 1).tolist() == [content]
+    assert nearest.check(index) == []
+
+
+def test_copies_and_removals(index: Index, units: Units, bulk: Bulk) -> None:
+    rows = units(2)
+    one, two = bulk(rows, A)
+    vectors.copy(index, one, two)
+    assert set(nearest.search(index, rows[0], 2).tolist()) == {one, two}
+    assert np.array_equal(*(vectors.of(index, np.array([c]))[View.PASSAGE] for c in (one, two)))
+    vectors.remove(index, one)
+    assert nearest.search(index, rows[0], 1).tolist() == [two]
+
+
+def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
+    index: Index, units: Units, bulk: Bulk
+) -> None:
+    old, new = units(4), units(4, dimension=16, seed=1)
+    contents = bulk(old, A)
+    assert vectors.answering(index) == A
+    for content, row in zip(contents[:3], new, strict=False):
+        vectors.save(index, content, B, {View.PASSAGE: row})
+        assert not vectors.settle(index, B)
+        assert vectors.answering(index) == A
+        assert nearest.search(index, old[0], 1).tolist() == contents[:1]
+    vectors.save(index, contents[3], B, {View.PASSAGE: new[3]})
+    assert vectors.settle(index, B)
+    assert vectors.answering(index) == B
+    assert nearest.search(index, new[2], 1).tolist() == [contents[2]]
+    assert vectors.covered(index, A) == 0
+    assert vectors.settle(index, B)
+
+
+def test_what_lies_nowhere_does_not_keep_the_old_embedder(index: Index, units: Units, bulk: Bulk) -> None:
+    one, two = bulk(units(2), A)
+    root = int(index.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
+    photos.bury(index, root, b"", [b"%d.jpg" % two], now=5)
+    vectors.save(index, one, B, {View.PASSAGE: units(1, dimension=8)[0]})
+    assert vectors.settle(index, B)
+
+
+def test_a_large_library_is_coded_and_found_again(
+    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "EXACT", 1000)
+    rows = units(1500, dimension=160)
+    contents = bulk(rows[:1400], A)
+    assert nearest.projection(index.db) is None
+    assert nearest.tend(index)
+    projection = nearest.projection(index.db)
+    assert projection is not None
+    assert projection.learned_from == 1400
+    assert not nearest.tend(index)
+    contents += bulk(rows[1400:], A)  # coded by the projection there is
+    shares = []
+    for query in units(20, dimension=160, seed=9):
+        found = nearest.search(index, query, 80).tolist()
+        right = [contents[at] for at in exact(rows, query, 20)]
+        shares.append(len(set(right) & set(found)) / 20)
+    assert np.mean(shares) >= 0.99
+    assert nearest.check(index) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE nearest",
+        "DELETE FROM nearest_chunks",
+        "DELETE FROM nearest WHERE content % 2",
+        "DROP TABLE nearest_vector_chunks00",
+        "UPDATE nearest_chunks SET validity = x'00'",
+    ],
+)
+def test_a_damaged_table_is_noticed_and_made_anew(
+    index: Index, units: Units, bulk: Bulk, damage: str
+) -> None:
+    rows = units(50)
+    contents = bulk(rows, A)
+    index.db.execute(damage)
+    with pytest.raises(nearest.Damaged):
+        nearest.search(index, rows[7], 50)
+    assert damage.startswith("UPDATE") or nearest.check(index) != []
+    vectors.rebuild(index)
+    assert nearest.check(index) == []
+    assert nearest.search(index, rows[7], 50).tolist()[0] == contents[7]
+    vectors.save(index, contents[3], A, {View.PASSAGE: rows[3]})
+
+
+def test_saving_mends_a_missing_table(index: Index, units: Units, bulk: Bulk) -> None:
+    rows = units(6)
+    contents = bulk(rows[:5], A)
+    index.db.execute("DROP TABLE nearest")
+    contents += bulk(rows[5:], A)
+    vectors.rebuild(index)
+    assert set(nearest.search(index, rows[0], 6).tolist()) == set(contents)
+
+
+def test_a_projection_keeps_the_order_of_its_sample(units: Units) -> None:
+    rows = units(2000, dimension=200)
+    projection = codes.learn(rows, 2000)
+    assert projection.basis.shape == (200, codes.DIMENSIONS)
+    assert np.allclose(projection.basis.T @ projection.basis, np.eye(codes.DIMENSIONS), atol=1e-4)
+    coded = projection.encode(rows)
+    assert coded.dtype == np.int8
+    query = units(1, dimension=200, seed=4)[0]
+    near, right = np.argsort(-(coded @ projection.weights(query)))[:40], exact(rows, query, 10)
+    assert len(set(near.tolist()) & set(right)) == 10
+
+
+def test_few_dimensions_make_short_codes(units: Units) -> None:
+    assert codes.learn(units(100, dimension=16), 100).encode(units(3, dimension=16)).shape == (3, 16)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_memory_answers_as_the_table_and_keeps_up(
+    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
+) -> None:
+    from imgret.index import memory as module
+
+    monkeypatch.setattr(nearest, "EXACT", 500 if coded else 10_000)
+    monkeypatch.setattr(module, "FULL", 200)
+    rows = units(1200, dimension=64)
+    contents = bulk(rows[:1000], A)
+    nearest.tend(index)
+    memory = Memory(index)
+    assert len(memory) == 1000
+
+    def recall(known: int) -> float:
+        shares = []
+        for query in units(10, dimension=64, seed=3):
+            found = memory.nearest(query, 80).tolist()
+            shares.append(len({contents[at] for at in exact(rows[:known], query, 20)} & set(found)) / 20)
+        return float(np.mean(shares))
+
+    assert recall(1000) >= 0.99
+    with Index(index.path) as other, other.writing():  # as another thread or process writes
+        vectors.save(other, contents[0], A, {View.PASSAGE: rows[1199]})
+        root = int(other.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
+        assert root
+    assert memory.refresh(index)
+    assert memory.nearest(rows[1199], 1).tolist() == [contents[0]]
+    with Index(index.path) as other:
+        vectors.save(other, contents[0], A, {View.PASSAGE: rows[0]})
+    new = Index(index.path)
+    contents += _bulk_into(new, rows[1000:], A)
+    new.close()
+    assert memory.refresh(index)
+    assert len(memory) == 1200
+    assert recall(1200) >= 0.99
+
+
+def _bulk_into(other: Index, rows: Any, model: ModelIdentity) -> list[int]:
+    made = []
+    with other.writing() as db:
+        for row in rows:
+            db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
+            made.append(db.last_insert_rowid())
+            vectors.save(other, made[-1], model, {View.PASSAGE: row})
+    return made
+
+
+def test_memory_of_another_embedder_answers_no_more(index: Index, units: Units, bulk: Bulk) -> None:
+    contents = bulk(units(3), A)
+    memory = Memory(index)
+    with Index(index.path) as other:
+        for content, row in zip(contents, units(3, dimension=8), strict=True):
+            vectors.save(other, content, B, {View.PASSAGE: row})
+        assert memory.refresh(index)
+        vectors.settle(other, B)
+    assert not memory.refresh(index)
+    assert Memory(index).refresh(index)
+
+
+def test_memory_of_an_empty_index_waits_for_the_first_vector(index: Index, units: Units) -> None:
+    memory = Memory(index)
+    assert not memory.refresh(index)
+    with Index(index.path) as other:
+        _bulk_into(other, units(1), A)
+    assert not memory.refresh(index)  # another embedder than the none it knew: load anew
+    assert Memory(index).refresh(index)
