@@ -79,11 +79,12 @@ def sync(
     is deleted.
     """
     outcome = Synced()
-    known_photos = next(iter(photos.known_folders(index, root.id)), None) is not None
+    known_photos = photos.any_known(index, root.id)
     health = root_health(root.path, root.filesystem, photos=known_photos)
     if not health.online:
         return _offline(index, root, outcome, health.reason or "it is away")
-    roots.mark_online(index, root.id, root_identity(root.path))
+    root = replace(root, filesystem=root_identity(root.path) or root.filesystem)
+    roots.mark_online(index, root.id, root.filesystem)
     gone: list[tuple[bytes, list[bytes]]] = []
     try:
         _take_in(
@@ -123,14 +124,16 @@ def _found(
     """The files to be read; those that are gone are put aside in `gone`."""
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     met: set[tuple[bytes, bytes]] = set()
-    known_folders = {folder for each in folders for folder in photos.known_folders(index, root.id, each)}
+    known_folders: set[bytes] = set()
+    if recursive:
+        known_folders.update(*(photos.known_folders(index, root.id, each) for each in folders))
     scans: Iterable[FolderScan] = scan(
         root.path,
         lambda folder: photos.known(index, root.id, folder),
         rules,
         folders=folders,
         recursive=recursive,
-        known_folders=known_folders if recursive else (),
+        known_folders=known_folders,
     )
     for each in scans:
         outcome.seen += each.pictures
@@ -176,12 +179,21 @@ def _take_in(
     with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
         while not stopped() and (some := list(islice(found, COMMIT))):
             hashes = list(hashers.map(read, some))
+            if any(isinstance(read_as, PhotoError) for read_as in hashes):
+                _still_there(root)
             with index.writing():
                 for each, read_as in zip(some, hashes, strict=True):
                     if isinstance(read_as, PhotoError):
                         _keep_unreadable(index, root, each, read_as, outcome)
                     else:
                         _keep(index, root, each, read_as, stages, outcome)
+
+
+def _still_there(root: Root) -> None:
+    """Files that cannot be read say nothing of themselves when their disk is gone. Raises RootOffline."""
+    health = root_health(root.path, root.filesystem, photos=True)
+    if not health.online:
+        raise RootOffline(health.reason or "it is away")
 
 
 def _keep(
@@ -208,6 +220,9 @@ def _keep(
 
 
 def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
+    if not os.path.lexists(roots.join(root.path, each.folder, each.name)):
+        outcome.racy.add(each.folder)  # it came and went: the next look knows better
+        return
     outcome.unreadable += 1
     outcome.problems.append(f"{error}. {error.hint}".strip())
     photos.save_unreadable(

@@ -202,16 +202,15 @@ def explained(path: str) -> Iterator[None]:
 
 
 def _connect(path: str) -> apsw.Connection:
-    try:
+    folder = os.path.dirname(path) or "."
+    if os.access(path, os.W_OK) and os.access(folder, os.W_OK):
         db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
-    except apsw.CantOpenError:
-        if not os.path.exists(path):
-            raise
-        # Not writable: WAL needs its side files, which a read-only folder cannot hold.
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    else:
+        # WAL needs its side files, which a folder that cannot be written cannot hold.
         from urllib.parse import quote
 
-        immutable = "" if os.access(os.path.dirname(path) or ".", os.W_OK) else "?immutable=1"
+        immutable = "" if os.access(folder, os.W_OK) else "?immutable=1"
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         db = apsw.Connection(f"file:{quote(path)}{immutable}", flags=flags)
     db.set_busy_timeout(int(BUSY_SECONDS * 1000))
     db.enable_load_extension(enable=True)

@@ -33,6 +33,11 @@ def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
     return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}
 
 
+def any_known(index: Index, root: int) -> bool:
+    """Whether a root holds a living photo."""
+    return index.row("SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL LIMIT 1", (root,)) is not None
+
+
 def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
     """The folders of a root, at or below `under`, that hold living photos."""
     if not under:
