@@ -97,12 +97,8 @@ def test_new_same_suspect_gone_and_moved(library: Library) -> None:
     library.write("a.jpg", data=b"edited")
     os.rename(library.root / "b/d/e.jpg", library.root / "g.jpg")
     (library.root / "b/c.jpg").unlink()
-    assert changes(library.look()) == {
-        b"a.jpg": "suspect",
-        b"g.jpg": "new",
-        b"b/d/e.jpg": "gone",
-        b"b/c.jpg": "gone",
-    }
+    gone = dict.fromkeys([b"b/d/e.jpg", b"b/c.jpg"], "gone")
+    assert changes(library.look()) == {b"a.jpg": "suspect", b"g.jpg": "new", **gone}
 
 
 def test_a_file_just_written_is_racy(library: Library) -> None:
@@ -129,12 +125,8 @@ def test_a_folder_that_became_a_file_and_a_file_that_became_a_folder(library: Li
     os.unlink(library.root / "a.jpg")
     shutil.rmtree(library.root / "b.jpg")
     library.write("a.jpg/x.jpg", "b.jpg")
-    assert changes(library.look()) == {
-        b"a.jpg": "gone",
-        b"b.jpg": "new",
-        b"a.jpg/x.jpg": "new",
-        b"b.jpg/c.jpg": "gone",
-    }
+    gone = dict.fromkeys([b"a.jpg", b"b.jpg/c.jpg"], "gone")
+    assert changes(library.look()) == {b"b.jpg": "new", b"a.jpg/x.jpg": "new", **gone}
 
 
 def test_dirty_folders_alone(library: Library) -> None:
