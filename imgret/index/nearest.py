@@ -196,12 +196,11 @@ def _insert(db: apsw.Connection, ids: Ids, vectors: Matrix, learned: codes.Proje
 
 
 def _drop(db: apsw.Connection) -> None:
-    """Drop the table, and what a damaged one may leave of its shadows."""
-    try:
-        db.execute("DROP TABLE IF EXISTS nearest")
-    except apsw.Error as error:
-        if not _broken(error):
-            raise
+    """Drop the table, a damaged one too: sqlite-vec drops it only where all its shadow tables are there."""
+    if _exists(db):
+        for shadow in ("info", "chunks", "rowids", "vector_chunks00"):
+            db.execute(f"CREATE TABLE IF NOT EXISTS nearest_{shadow} (id)")
+        db.execute("DROP TABLE nearest")
     for (name,) in db.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'nearest_*'"
     ).fetchall():
