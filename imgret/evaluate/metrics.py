@@ -16,7 +16,8 @@ questions: captions of one photo succeed and fail together, and drawing them sin
 intervals too narrow.
 
 numpy alone: ranx brings 36 packages (numba, pandas, matplotlib), ir-measures a C extension and scipy; both
-want a dictionary of every photo's score for every question, and neither knows ties, ranks or clusters.
+want a dictionary of every photo's score for every question, and neither knows ties, ranks or clusters. The
+tests hold R@k, MRR and nDCG@10 to the figures of ir-measures.
 """
 
 from __future__ import annotations

@@ -43,6 +43,17 @@ def test_measures_worked_out_by_hand():
     assert found["nDCG@10"] == pytest.approx((1 + 1 / math.log2(3) + 1 / math.log2(7)) / 4)
 
 
+def test_the_figures_are_those_of_ir_measures():
+    """Success@k, RR and nDCG@10 of these rankings by ir-measures 0.4.3 (pytrec_eval)."""
+    places = [(number * 37 % 61 + 1, 25 if number % 3 == 0 else 61) for number in range(300)]
+    found = values([Answer(float(p) if p <= n else None, n) for p, n in places], photos=61)
+    assert found["R@1"] == pytest.approx(0.016666666666666666)
+    assert found["R@5"] == pytest.approx(0.08333333333333333)
+    assert found["R@20"] == pytest.approx(0.33)
+    assert found["MRR"] == pytest.approx(0.07290467214202109)
+    assert found["nDCG@10"] == pytest.approx(0.0757259889681391)
+
+
 def test_a_photo_that_is_not_returned_is_a_miss_and_takes_the_middle_of_the_rest():
     found = values([Answer(None, 4)], photos=10)  # ranks 5 to 10 are left: 7.5 on average
     assert (found["R@20"], found["MRR"], found["nDCG@10"]) == (0, 0, 0)
