@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgret.errors import UsageError
 from imgret.index import nearest, photos, vectors
@@ -20,19 +21,22 @@ def alike(index: Index, path: bytes, limit: int) -> Sequence[Hit]:
     Raises UsageError when the photo has no vector yet.
     """
     photo = photos.find(index, path)
-    own = np.array([photo.content if photo and photo.content is not None else -1], np.int64)
-    have, matrix = vectors.of(index, own, View.PASSAGE)
-    if not have.any():
+    own = photo.content if photo and photo.content is not None else -1
+    query = _vectors(index, np.array([own], np.int64))[0]
+    if np.isnan(query).any():
         raise UsageError("nothing can be compared with this photo yet", "Run `imgret index` to describe it.")
-    query = matrix[0]
     ids = nearest.search(index, query, limit + 1)
-    ids = ids[ids != own[0]]
-    _, near = vectors.of(index, ids, View.PASSAGE)
-    cosines = near @ query if len(near) == len(ids) else np.zeros(len(ids), np.float32)
-    sample = background.sample(index, len(query))
+    ids = ids[ids != own]
+    cosines = _vectors(index, ids) @ query
+    sample = background.sample(index)
     strength = background.strengths(cosines, sample.grounds(query)[View.PASSAGE], sample.spread, None)
     found = [
         hits.Found(int(content), float(cosine), float(cosine), level, ())
         for content, cosine, level in zip(ids, cosines, strength, strict=True)
     ]
     return hits.describe(index, Question(), found, k=limit, apart=False)
+
+
+def _vectors(index: Index, contents: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Their vectors in the leading view (contents, dimension); NaN where one has none."""
+    return vectors.of(index, contents, [View.PASSAGE])[View.PASSAGE]

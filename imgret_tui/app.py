@@ -175,6 +175,10 @@ class ImgretApp(App[Outcome]):
         """Leave without choosing."""
         self._end(Exit.INTERRUPTED)
 
+    async def action_quit(self) -> None:
+        """Textual's own way out, ctrl+q: the same as any other."""
+        self.action_abort()
+
     def action_help(self) -> None:
         """Show the keys."""
         self.push_screen(HelpScreen())

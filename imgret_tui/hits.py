@@ -68,7 +68,7 @@ def _hit(line: _Line) -> Hit:
 
 def _bytes(told: _Path) -> bytes:
     if told.path_bytes is not None:
-        return base64.b64decode(told.path_bytes)
+        return base64.b64decode(told.path_bytes, validate=True)
     return told.path.encode()
 
 

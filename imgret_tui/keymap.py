@@ -48,7 +48,7 @@ KEYS: tuple[Key, ...] = (
     Key("f1", "app.help", "this page", PROGRAM, "f1"),
     Key("f2", "app.command_palette", "every command by its name", PROGRAM, "f2"),
     Key("f3", "app.folders", "folders and failures", PROGRAM, "f3"),
-    Key("escape,ctrl+c,ctrl+q", "app.abort", "leave without choosing", PROGRAM, "esc ctrl+c ctrl+q"),
+    Key("escape,ctrl+c", "app.abort", "leave without choosing", PROGRAM, "esc ctrl+c ctrl+q"),
 )
 
 

@@ -108,6 +108,16 @@ class SearchScreen(Screen[None]):
                 self._timer.stop()
             self._timer = self.set_timer(DEBOUNCE, self.ask)
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether the final answer to the last question is still to come."""
+        return self._number == 0 or self._answered != self._number
+
+    @property
+    def asked_text(self) -> str:
+        """The words last asked for; the input may have gone on."""
+        return self._asked.text
+
     def ask(self, like: bytes | None = None, *, limit: int = LIMIT) -> None:
         """Ask what stands in the input, or for photos like one."""
         self._number += 1
@@ -151,7 +161,7 @@ class SearchScreen(Screen[None]):
             len(self.results.marked),
             self._remark,
             poor=bool(hits) and all(hit.strength == "weak" for hit in hits),
-            searching=self._answered != self._number,
+            searching=self.is_searching,
         )
 
     def on_highlighted(self, message: Highlighted) -> None:
