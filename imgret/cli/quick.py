@@ -112,6 +112,8 @@ def _xdg(variable: str, fallback: str) -> str:
 
 
 def _clean(text: str) -> str:
+    if text.isprintable():  # refuses all that `clean` replaces, and saves its import
+        return text
     from imgret.terminal.clean import clean
 
     return clean(text)

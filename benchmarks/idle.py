@@ -1,0 +1,51 @@
+"""What the daemon costs when nothing happens: `python -m benchmarks.idle --seconds 60`.
+
+Watches a folder of pictures without any model, waits until it is at rest, then measures its memory, with its
+children's, and the processor time of an idle minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from benchmarks.harness import Home, write_picture
+
+
+def measured(seconds: float, photos: int) -> tuple[float, float, float]:
+    """-> MB at the start with nothing to do, MB after `photos` were taken in, and idle CPU seconds."""
+    with Home() as home, home.daemon() as daemon:
+        daemon.wait_until_idle()
+        empty = daemon.memory_bytes() / 1e6
+        daemon.stop()
+        for number in range(photos):
+            (home.photos / str(number // 100)).mkdir(exist_ok=True)
+            write_picture(home.photos / f"{number // 100}/{number}.png", number)
+        daemon.start()
+        daemon.wait_until_idle(600)
+        daemon.stop()
+        daemon.start()
+        daemon.wait_until_idle()
+        time.sleep(5)
+        before = daemon.cpu_seconds()
+        time.sleep(seconds)
+        return empty, daemon.memory_bytes() / 1e6, daemon.cpu_seconds() - before
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--photos", type=int, default=1000)
+    options = parser.parse_args()
+    empty, watching, processor = measured(options.seconds, options.photos)
+    print(
+        f"memory {empty:.0f} MB watching nothing, {watching:.0f} MB watching {options.photos} photos;"
+        f" {processor:.2f} s of processor in {options.seconds:.0f} idle seconds"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

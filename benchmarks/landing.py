@@ -1,0 +1,84 @@
+"""From landing to searchable: `python -m benchmarks.landing --photos 50`.
+
+A picture is written into a watched folder and closed; then the daemon is asked for it by its name until it
+answers, described. Prints p50 and worst of the seconds from the close. Models are loaded before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models
+from imgret.link.client import Connection
+
+
+def drawn(folder: Path, count: int) -> list[Path]:
+    """Drawn pictures outside the watched folder, as large as a phone's preview."""
+    import random
+
+    from imgret.demo.draw import render, single
+
+    folder.mkdir()
+    rng = random.Random(1)
+    paths = [folder / f"drawing{number}.jpg" for number in range(count)]
+    for path in paths:
+        render(single(rng)).save(path, quality=90)
+    return paths
+
+
+def seconds_until_found(daemon: Daemon, source: Path, *, described: bool) -> float:
+    """Let one picture land. -> seconds from its close until it is found; with a caption, if `described`."""
+    home = daemon.home
+    data = source.read_bytes()
+    with (home.photos / source.name).open("wb") as file:
+        file.write(data)
+    closed = time.perf_counter()
+    with Connection(home.places.socket) as connection:
+        while True:
+            _, output = connection.ask_bytes(
+                "query", {"text": source.stem, "k": 1, "rank": "words", "format": "json"}
+            )
+            if output:
+                hit = json.loads(output)
+                done = hit["caption"] is not None if described else hit["width"] is not None
+                if hit["path"].endswith(source.name) and done:
+                    return time.perf_counter() - closed
+            if time.perf_counter() - closed > 60:
+                raise RuntimeError(f"{source.name} is not found: {daemon.log()}")
+            time.sleep(0.01)
+
+
+def measured(models: str, count: int, *, described: bool) -> list[float]:
+    """The seconds of `count` pictures, sorted."""
+    with Home(models) as home, home.daemon() as daemon:
+        sources = drawn(home.path / "sources", count + 1)
+        seconds_until_found(daemon, sources[0], described=described)  # loads the models
+        found = []
+        for source in sources[1:]:
+            found.append(seconds_until_found(daemon, source, described=described))
+            time.sleep(0.1)
+        return sorted(found)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=50)
+    parser.add_argument("--models", choices=("wordllama", "tiny"), default="tiny")
+    options = parser.parse_args()
+    tiny = options.models == "tiny"
+    seconds = measured(tiny_models() if tiny else WORDLLAMA, options.photos, described=tiny)
+    print(
+        f"{options.photos} photos, {options.models} models, {os.cpu_count()} processors: searchable after"
+        f" p50 {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s from the close"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`imgret query --json` as a whole process: `python -m benchmarks.latency --runs 40`.
+
+Beside it the bare interpreter (`python -c pass`), the same question without a daemon, and what the daemon
+itself needs, asked over one open connection: a new question, which is embedded, and a repeated one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.harness import WORDLLAMA, Home, tiny_models, write_picture
+from imgret.link.client import Connection
+
+
+def median_ms(runs: int, once: Callable[[int], None]) -> float:
+    """Median of so many runs, in milliseconds, after two that do not count."""
+    seconds = []
+    for number in range(-2, runs):
+        begin = time.perf_counter()
+        once(number)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[2:]) * 1000
+
+
+def measured(models: str, runs: int, photos: int) -> dict[str, float]:
+    """What is asked -> median milliseconds."""
+    imgret = str(Path(sys.executable).with_name("imgret"))
+    with Home(models) as home:
+
+        def process(*command: str) -> None:
+            subprocess.run(command, env=home.environ, stdout=subprocess.DEVNULL, check=True)
+
+        for number in range(photos):
+            write_picture(home.photos / f"picture{number}.png", number)
+        found = {}
+        with home.daemon() as daemon:
+            daemon.wait_until_idle(600)
+            found["python -c pass"] = median_ms(runs, lambda _: process(sys.executable, "-c", "pass"))
+            found["imgret query --json, repeated question"] = median_ms(
+                runs, lambda _: process(imgret, "query", "--json", "a red circle")
+            )
+            found["imgret query --json, new question"] = median_ms(
+                runs, lambda number: process(imgret, "query", "--json", f"a red circle {number}")
+            )
+            with Connection(home.places.socket) as connection:
+
+                def ask(text: str) -> None:
+                    connection.ask_bytes("query", {"text": text, "format": "json"})
+
+                found["the daemon alone, repeated question"] = median_ms(runs, lambda _: ask("a blue square"))
+                found["the daemon alone, new question"] = median_ms(
+                    runs, lambda number: ask(f"a blue square {number}")
+                )
+        found["imgret query --json, in process"] = median_ms(
+            min(runs, 5), lambda _: process(imgret, "query", "--json", "a red circle")
+        )
+        return found
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--photos", type=int, default=500)
+    parser.add_argument("--models", choices=("wordllama", "tiny"), default="wordllama")
+    options = parser.parse_args()
+    models = WORDLLAMA if options.models == "wordllama" else tiny_models()
+    found = measured(models, options.runs, options.photos)
+    bare = found["python -c pass"]
+    print(f"{options.photos} photos, {options.models} models, median of {options.runs} runs")
+    for name, milliseconds in found.items():
+        print(f"{name:42s} {milliseconds:8.1f} ms  {milliseconds / bare:6.1f} x python -c pass")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
