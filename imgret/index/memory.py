@@ -4,15 +4,17 @@ Holds what `nearest` holds, as numpy arrays: float32 in a small library, int8 co
 vectors are taken in as they are committed, whoever wrote them. Filters become masks beside the vectors,
 so they act inside the search and not after it.
 
-A `Memory` belongs to one thread. What outgrows it (a new projection, another embedder) is loaded into a
-new one, which another thread may do while this one goes on answering.
+Any thread may ask, each with a connection of its own. What outgrows a memory (a new projection, another
+embedder) is loaded into a new one, while this one goes on answering.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import apsw
 import numpy as np
@@ -39,6 +41,8 @@ class Memory:
 
     def __init__(self, index: Index) -> None:
         """Load everything: seconds for a million photos."""
+        self._lock = threading.RLock()
+        self._versions: WeakKeyDictionary[Index, int] = WeakKeyDictionary()  # as each connection counts them
         self._masks: OrderedDict[tuple[filters.Clause, ...], Mask] = OrderedDict()
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # place -> content
@@ -48,7 +52,7 @@ class Memory:
         with index.reading() as db:
             self._model = nearest.answering(db)
             self._projection = nearest.projection(db)
-            self._version = db.pragma("data_version")
+            self._versions[index] = db.pragma("data_version")
             self._last = _last(db)
             expected = nearest.present(db, self._model, -1)
             for ids, vectors in nearest.rows(db, self._model, View.PASSAGE):
@@ -68,10 +72,10 @@ class Memory:
 
         Costs microseconds when nothing was written.
         """
-        with index.reading() as db:
+        with index.reading() as db, self._lock:
             version = db.pragma("data_version")
-            if version != self._version:
-                self._version = version
+            if version != self._versions.get(index):
+                self._versions[index] = version
                 self._masks.clear()
                 if nearest.answering(db) != self._model:
                     self._model = None
@@ -88,24 +92,34 @@ class Memory:
     def mask(self, index: Index, clauses: Sequence[filters.Clause]) -> Mask:
         """Which places hold living contents that pass the clauses. Remembered until something is written."""
         key = tuple(clauses)
-        if key not in self._masks:
+        with self._lock:
+            mask = self._masks.pop(key, None)
+        if mask is None:
             passing = filters.matching(index, clauses)
-            mask = np.zeros(self._size, bool)
-            places = self._place(passing)
-            mask[places[places >= 0]] = True
+            with self._lock:
+                mask = np.zeros(self._size, bool)
+                places = self._place(passing)
+                mask[places[places >= 0]] = True
+        with self._lock:
             self._masks[key] = mask
-            if len(self._masks) > MASKS:
+            while len(self._masks) > MASKS:
                 self._masks.popitem(last=False)
-        self._masks.move_to_end(key)
-        return self._masks[key]
+        return mask
 
     def passes(self, mask: Mask, ids: Ids) -> Mask:
         """Which of these contents pass a mask of ours; those without a vector do not."""
         places = self._place(ids)
+        places[places >= len(mask)] = -1  # came after the mask was made
         return np.asarray((places >= 0) & mask[np.maximum(places, 0)], bool)
 
     def nearest(self, query: Matrix, count: int, mask: Mask | None = None) -> Ids:
         """The `count` contents nearest to a unit vector (dimension,), nearest first, as `nearest.search`."""
+        with self._lock:
+            if mask is not None and len(mask) < self._size:
+                mask = np.concatenate([mask, np.zeros(self._size - len(mask), bool)])
+            return self._nearest(query, count, mask)
+
+    def _nearest(self, query: Matrix, count: int, mask: Mask | None) -> Ids:
         places = None if mask is None else np.flatnonzero(mask)
         if self._projection is None:
             return self._best(query, count, places)

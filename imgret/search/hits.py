@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from imgret.describe.passage import counts, numeral
 from imgret.index import filters, photos, results
 from imgret.index.connection import Index
-from imgret.photo import Hit
+from imgret.photo import Description, Facts, Hit
 from imgret.search.query import Question
 
 BURST = 5  # seconds between two shots of one scene
@@ -29,52 +29,86 @@ class Found(Struct, frozen=True):
 def describe(index: Index, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
     """The first `k` different pictures of `found`, as hits; with `apart` each copy is a hit of its own."""
     hits: list[Hit] = []
-    seen: dict[object, int] = {}
+    seen = _Seen(index)
     for one in found:
+        if len(hits) >= k and apart:
+            break
         paths = filters.showing(index, question.clauses, one.content)
         if not paths:
             continue
         facts, known = photos.facts(index, one.content), results.description(index, one.content)
         objects = counts(known.detections or ())
-        key = _sameness(index, one.content)
-        if not apart and key in seen:
-            place = seen[key]
-            kept = hits[place]
-            hits[place] = replace(kept, other_paths=(*kept.other_paths, *(path for path, _ in paths)))
-            continue
-        if len(hits) == k:
-            break
-        hit = Hit(
-            rank=len(hits) + 1,
-            content=one.content,
-            path=paths[0][0],
-            score=one.score,
-            cosine=one.cosine,
-            strength=one.strength,
-            caption=known.caption,
-            objects=objects,
-            topics=known.topics or (),
-            note=known.note,
-            taken_at=facts.taken_at if facts else None,
-            width=facts.width if facts else None,
-            height=facts.height if facts else None,
-            online=paths[0][1],
-            why=_why(one.matched, objects),
-            other_paths=() if apart else tuple(path for path, _ in paths[1:]),
-        )
-        seen[key] = len(hits)
-        hits.append(hit)
-        if apart:
-            for path, online in paths[1:]:
-                if len(hits) < k:
-                    hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
+        place = None if apart else seen.place(one.content, facts, known, objects)
+        if place is not None:
+            others = (*hits[place].other_paths, *(path for path, _ in paths))
+            hits[place] = replace(hits[place], other_paths=others)
+        elif len(hits) < k:
+            seen.keep(len(hits), one.content, facts, known, objects)
+            hit = _hit(one, facts, known, objects, paths[0])
+            shown = paths if apart else paths[:1]
+            for path, online in shown[: k - len(hits)]:
+                hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
+            if not apart:
+                hits[-1] = replace(hits[-1], other_paths=tuple(path for path, _ in paths[1:]))
     return hits
 
 
-def _sameness(index: Index, content: int) -> object:
-    """Equal for pictures of the same pixels."""
-    pixels = index.row("SELECT pixels FROM content WHERE id = ?", (content,))
-    return pixels[0] if pixels and pixels[0] else content
+def _hit(
+    one: Found, facts: Facts | None, known: Description, objects: dict[str, int], shown: tuple[bytes, bool]
+) -> Hit:
+    return Hit(
+        rank=0,
+        content=one.content,
+        path=shown[0],
+        score=one.score,
+        cosine=one.cosine,
+        strength=one.strength,
+        caption=known.caption,
+        objects=objects,
+        topics=known.topics or (),
+        note=known.note,
+        taken_at=facts.taken_at if facts else None,
+        width=facts.width if facts else None,
+        height=facts.height if facts else None,
+        online=shown[1],
+        why=_why(one.matched, objects),
+    )
+
+
+class _Seen:
+    """The pictures that are hits already, to tell what differs in nothing a person would look for."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._pixels: dict[bytes, int] = {}
+        self._shots: list[tuple[int, str | None, str | None, dict[str, int], int]] = []
+
+    def place(
+        self, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
+    ) -> int | None:
+        """The hit that shows the same pixels, or the same scene shot within seconds by the same camera."""
+        place = self._pixels.get(self._hash(content))
+        if place is None and facts and facts.taken_at is not None and (known.caption or objects):
+            for taken_at, camera, caption, counted, shot in self._shots:
+                if (
+                    abs(taken_at - facts.taken_at) <= BURST
+                    and (camera, caption) == (facts.camera, known.caption)
+                    and counted == objects
+                ):
+                    return shot
+        return place
+
+    def keep(
+        self, place: int, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
+    ) -> None:
+        """This content is the hit at `place`."""
+        self._pixels[self._hash(content)] = place
+        if facts and facts.taken_at is not None:
+            self._shots.append((facts.taken_at, facts.camera, known.caption, objects, place))
+
+    def _hash(self, content: int) -> bytes:
+        row = self._index.row("SELECT pixels FROM content WHERE id = ?", (content,))
+        return bytes(row[0]) if row and row[0] else b"%d" % content
 
 
 def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:

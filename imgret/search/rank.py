@@ -63,6 +63,8 @@ def search(
     k: int = 20,
     apart: bool = False,
     minimum: str = "weak",
+    towards: NDArray[np.float32] | None = None,
+    without: int | None = None,
     warm: Warm | None = None,
 ) -> Answer:
     """The `k` best answers to a question.
@@ -70,9 +72,11 @@ def search(
     `rank` is one of RANKS: `vector` is the cosine of the seed's passage alone, `words` is BM25 alone.
     Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
-    STRENGTHS, are left out. `warm` answers in place of the tables, for who asks often.
+    STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
+    picture, and `without` the content that it was taken from, which is no answer. `warm` answers in place of the tables, for who asks often.
     """
     search_ = _Search(index, question, asker, rank, k, warm)
+    search_.look(towards, without)
     found = search_.run()
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
@@ -106,7 +110,15 @@ class _Search:
         self.index, self.question, self.rank, self.k = index, question, rank, k
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
-        self.asks = bool(question.words.strip() or question.away or question.weights)
+        self.towards: NDArray[np.float32] | None = None
+        self.without: list[int] = []
+        self.asks = bool(question.words.strip() or question.away)
+
+    def look(self, towards: NDArray[np.float32] | None, without: int | None) -> None:
+        """Ask with this vector too, and leave this content out."""
+        self.towards = towards
+        self.asks = self.asks or towards is not None
+        self.without = [] if without is None else [without]
 
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
@@ -127,7 +139,8 @@ class _Search:
         ]
         if query is not None:
             parts.append(self._nearest(query, pool, scope))
-        candidates = np.setdiff1d(np.unique(np.concatenate(parts)), self.gone, assume_unique=True)
+        out = np.concatenate([self.gone, np.array(self.without, np.int64)])
+        candidates = np.setdiff1d(np.concatenate(parts), out)
         return self._scored(candidates, terms, query)
 
     def _scope(self) -> _Scope:
@@ -150,18 +163,21 @@ class _Search:
 
     def _vector(self) -> NDArray[np.float32] | None:
         """Where the question points: its words, more or less of some, away from others. Unit norm."""
-        if self.asker is None:
-            return None
+        query = self.towards
         asked = [(self.question.words, 1.0)] if self.question.words.strip() else []
         asked += [(text, weight - 1.0) for text, weight in self.question.weights]
         asked += [(text, -AWAY) for text in self.question.away]
-        found = self.asker.vectors([text for text, _ in asked])
-        query = np.array([weight for _, weight in asked], np.float32) @ found
+        if asked and self.asker is not None:
+            rows = self.asker.vectors([text for text, _ in asked])
+            words_ = np.array([weight for _, weight in asked], np.float32) @ rows
+            query = words_ if query is None else query + words_
+        if query is None:
+            return None
         norm = float(np.linalg.norm(query))
         return query / np.float32(norm) if norm > 1e-6 else None
 
     def _nearest(self, query: NDArray[np.float32], pool: int, scope: _Scope | None) -> Ids:
-        count = pool + (0 if scope else len(self.gone))
+        count = pool + len(self.without) + (0 if scope else len(self.gone))
         if self.warm is not None:
             return self.warm.memory.nearest(query, count, scope.mask if scope else None)
         among = scope.among if scope else None
