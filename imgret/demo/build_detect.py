@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PIXELS = 160  # the longer side, as the network sees it
 
 
-def detect(out: str, pictures: int = 1000, steps: int = 450, width: float = 0.0625) -> float:
+def detect(out: str, pictures: int = 900, steps: int = 450, width: float = 0.0625) -> float:
     """A YOLOv8 of three classes for 160 pixels -> the file `out`; returns the final loss per picture."""
     import torch
     import ultralytics
@@ -31,7 +31,7 @@ def detect(out: str, pictures: int = 1000, steps: int = 450, width: float = 0.06
     trained_with = {"imgsz": _PIXELS, "task": "detect", "model": "yolov8-drawn.yaml"}
     model.args = IterableSimpleNamespace(**{**DEFAULT_CFG_DICT, **trained_with})
     rng = random.Random(3)
-    some = lessons.drawings(rng, 0.5)
+    some = lessons.drawings(rng, 0.8)
     known = [_letterboxed(next(some)) for _ in range(pictures)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
