@@ -142,9 +142,13 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
         return RootHealth(online=False, reason=f"{name} cannot be read: {error.strerror or error}")
     here = root_identity(path) if identity is not None else None
     if here is not None and here != identity:
-        return RootHealth(online=False, reason=f"{name} lies on another disk than it did")
+        return RootHealth(
+            online=False, reason=f"{name} lies on another disk than it did; `imgret add` accepts it"
+        )
     if photos and empty:
-        return RootHealth(online=False, reason=f"{name} is empty, though it held photos")
+        return RootHealth(
+            online=False, reason=f"{name} is empty, though it held photos; `imgret remove` forgets them"
+        )
     return RootHealth(online=True)
 
 

@@ -171,7 +171,7 @@ def _take_in(
 
     def read(each: _Found) -> bytes | PhotoError:
         try:
-            return content_hash(roots.join(root.path, each.folder, each.name))
+            return content_hash(roots.join(root.path, each.folder, each.name), expected=each.fingerprint)
         except PhotoError as error:
             return error
 

@@ -15,14 +15,22 @@ from imgret.errors import ConfigError, UsageError
 
 
 def add(paths: Annotated[list[str], typer.Argument(metavar="FOLDER...")]) -> None:
-    """Watch folders: the daemon indexes them and keeps them true."""
+    """Watch folders: the daemon indexes them and keeps them true.
+
+    Adding a folder again accepts that it lies on another disk than it did.
+    """
     from imgret.cli.link import told_daemon
+    from imgret.index import roots
 
     here = session()
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
     new = [_shortened(path) for path in wanted if path not in have]
     write_folders(here, [*here.settings.folders, *new])
+    if os.path.exists(here.places.index):
+        with here.index() as index:
+            for path in wanted:
+                roots.accept_any_filesystem(index, path)
     for path in wanted:
         render.say(f"{render.shown(path)} is watched" + ("" if path not in have else " already"))
     if not told_daemon(here, "reload", {}):

@@ -95,6 +95,12 @@ def mark_online(index: Index, root: int, filesystem: str | None) -> None:
         )
 
 
+def accept_any_filesystem(index: Index, path: bytes) -> None:
+    """The owner says that the root at `path` may lie on another filesystem now, say on a new disk."""
+    with index.writing() as db:
+        db.execute("UPDATE root SET filesystem = NULL WHERE path = ?", (path,))
+
+
 def mark_offline(index: Index, root: int, reason: str) -> None:
     """The root is away: its photos stay searchable and are marked so."""
     with index.writing() as db:

@@ -62,7 +62,7 @@ def test_health(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     told = root_health(here, identity, photos=True)
     assert not told.online
-    assert told.reason == f"{tmp_path} is empty, though it held photos"
+    assert told.reason == f"{tmp_path} is empty, though it held photos; `imgret remove` forgets them"
     assert "another disk" in str(root_health(here, "ext4:0123 /elsewhere").reason)
     assert "No such file" in str(root_health(here + b"/gone", identity).reason)
     (tmp_path / "file").write_text("")
@@ -110,7 +110,7 @@ def test_unplugged_and_back_for_real(tmp_path: Path) -> None:
     assert told == [
         "True True",
         another,
-        "True " + f"{tmp_path}/point is empty, though it held photos",
+        "True " + f"{tmp_path}/point is empty, though it held photos; `imgret remove` forgets them",
         "True True True",
         another,
     ]
