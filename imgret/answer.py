@@ -6,6 +6,7 @@ without an embedder that fits the index it is answered by words, and that is sai
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -19,7 +20,10 @@ from imgret.index.connection import Index
 from imgret.photo import Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
-    from imgret.search.rank import Asker
+    from imgret.search.likeness import Likeness
+    from imgret.search.query import Question
+    from imgret.search.rank import Answer, Asker
+    from imgret.search.warm import Keeper
 
 FORMATS = ("plain", "json", "null")
 
@@ -31,6 +35,12 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     k: int = 20
     rank: str = "hybrid"
     format: str = "plain"  # plain and null: paths; json: one object a line
+    minimum: str = "weak"  # weaker hits are left out
+    apart: bool = False  # copies and near-duplicates are hits of their own
+    away: tuple[str, ...] = ()  # texts to push away
+    filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
+    like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
+    number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
 
 
 class Answered(NamedTuple):
@@ -80,27 +90,68 @@ class Answerer:
     """Answers questions about one index. Belongs to the thread that made it."""
 
     def __init__(
-        self, index: Index, settings: Settings, places: Places, askers: Askers | None = None
+        self,
+        index: Index,
+        settings: Settings,
+        places: Places,
+        askers: Askers | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
-        """Cheap: the embedder is loaded by the first question that needs it. `askers` may be shared."""
+        """Cheap: the embedder is loaded by the first question that needs it.
+
+        `askers` and `keeper`, which has the vectors in memory, may be shared by several.
+        """
         self._index = index
+        self._settings = settings
+        self._places = places
         self._askers = askers or OwnAskers(settings, places)
+        self._keeper = keeper
 
     def answer(self, request: Request) -> Answered:
         """Search and render. Raises QueryError for a question that cannot be read."""
-        from imgret.search import query, rank
+        found = self.find(request)
+        output = b"".join(_rendered(hit, request) for hit in found.hits)
+        return Answered(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
+
+    def find(self, request: Request) -> Answer:
+        """The hits themselves. Raises as `answer`."""
+        from imgret.search import rank
 
         _checked(request)
-        question = query.parse(request.text, datetime.now())
+        question = _question(request)
         notes = self._missing()
         asker = None if request.rank == "words" else self._embedder(notes)
-        found = rank.search(self._index, question, asker, rank=request.rank, k=request.k)
-        output = b"".join(_rendered(hit, request.format) for hit in found.hits)
-        return Answered(output, [*notes, *found.notes], Exit.OK if found.hits else Exit.NO_HITS)
+        seen = self._likeness(request.like, asker) if request.like is not None else None
+        found = rank.search(
+            self._index,
+            question,
+            asker,
+            rank=request.rank,
+            k=request.k,
+            apart=request.apart,
+            minimum=request.minimum,
+            towards=seen.vector if seen else None,
+            without=seen.content if seen else None,
+            warm=self._keeper.current(self._index) if self._keeper else None,
+        )
+        return rank.Answer(found.hits, [*notes, *found.notes])
 
     def warm(self) -> None:
         """Load the embedder now, so that the first question does not wait for it."""
         self._embedder([])
+
+    def _likeness(self, path: str, asker: Asker | None) -> Likeness:
+        from imgret.describe.loading import load_models
+        from imgret.search.likeness import likeness
+
+        seeing = (Stage.CAPTION, Stage.DETECT)
+        return likeness(
+            self._index,
+            os.fsencode(path),
+            asker,
+            lambda: load_models(self._settings, self._places, seeing),
+            self._settings,
+        )
 
     def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
@@ -131,8 +182,25 @@ def read_request(params: object) -> Request:
         raise UsageError(f"not a question: {error}") from None
 
 
+def _question(request: Request) -> Question:
+    """What the request's text and options ask together."""
+    from imgret.search import query
+
+    now = datetime.now()
+    question = query.parse(request.text, now)
+    for key, value in request.filters:
+        question = query.having(question, key, value, now)
+    return msgspec.structs.replace(question, away=(*question.away, *request.away))
+
+
 def _checked(request: Request) -> None:
+    from imgret.search.background import STRENGTHS
     from imgret.search.rank import RANKS
+
+    if request.minimum not in STRENGTHS:
+        raise UsageError(f"--min {request.minimum}: must be one of {', '.join(STRENGTHS)}")
+    if request.like is not None and request.rank == "words":
+        raise UsageError("--like asks with a picture, which --rank words cannot compare")
 
     if request.rank not in RANKS:
         raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
@@ -142,9 +210,11 @@ def _checked(request: Request) -> None:
         raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
 
 
-def _rendered(hit: Hit, how: str) -> bytes:
-    if how == "json":
+def _rendered(hit: Hit, request: Request) -> bytes:
+    if request.format == "json":
         from imgret.search import render
 
-        return render.line(hit) + b"\n"
-    return hit.path + (b"\0" if how == "null" else b"\n")
+        if request.number is None:
+            return render.line(hit) + b"\n"
+        return render.line(hit, question=request.text, question_number=request.number) + b"\n"
+    return hit.path + (b"\0" if request.format == "null" else b"\n")

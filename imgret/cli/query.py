@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from imgret.errors import UsageError
+
+_KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
 
 
 def query(
@@ -22,25 +25,73 @@ def query(
     rank: Annotated[
         str, typer.Option(help="hybrid; vector: the cosine alone; words: BM25 alone.")
     ] = "hybrid",
+    minimum: Annotated[str, typer.Option("--min", help="Leave out hits below: weak, fair, strong.")] = "weak",
+    apart: Annotated[bool, typer.Option("--all", help="Show copies and near-duplicates, too.")] = False,
+    like: Annotated[str | None, typer.Option(metavar="IMAGE", help="Ask with a picture.")] = None,
+    away: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
+    after: Annotated[str | None, typer.Option(help="Taken then or later: 2019, 'last week'.")] = None,
+    before: Annotated[str | None, typer.Option(help="Taken before then.")] = None,
+    on: Annotated[str | None, typer.Option(help="Taken then: 2019-07, yesterday.")] = None,
+    inside: Annotated[str | None, typer.Option("--in", metavar="FOLDER", help="In or below it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Part of the file name, or a pattern.")] = None,
+    topic: Annotated[str | None, typer.Option(help="A topic.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Part of the camera's name.")] = None,
+    has: Annotated[str | None, typer.Option(help="note, caption, gps, objects, topics, date.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="JPEG, PNG, HEIF, ...")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="FILE", help="One question a line; - reads them from stdin.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the pictures in the terminal.")] = False,
 ) -> None:
     """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
 
-    Asks the daemon where one runs, else does the same itself.
+    Asks the daemon where one runs, else does the same itself. In a question, `after:2019 in:FOLDER name:x
+    topic:x camera:x has:note is:offline format:png dog>=2 dog: -word -key:value "these words" 2:beach` are
+    filters and weights.
     """
+    if as_json + nul + preview > 1:
+        raise UsageError("give one of --json, --print0 and --preview")
+    if preview and not sys.stdout.isatty():
+        raise UsageError("--preview shows pictures in a terminal, and the output is none")
+    given = (after, before, on, inside, name, topic, camera, has, format_)
+    filters = [(key, value) for key, value in zip(_KEYS, given, strict=True) if value is not None]
+    text = " ".join(words or ())
+    if batch is not None and (text.strip() or preview):
+        raise UsageError("--batch reads the questions: leave them and --preview out")
+    if batch is None and not (text.strip() or filters or like or away):
+        raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
+    params: dict[str, object] = {
+        "text": text,
+        "k": limit,
+        "rank": rank,
+        "format": "json" if as_json or preview else "null" if nul else "plain",
+        "minimum": minimum,
+        "apart": apart,
+        "away": away or [],
+        "filters": filters,
+    }
+    if like is not None:
+        params["like"] = os.path.abspath(os.path.expanduser(like))
+    code = _answered(params, batch, preview=preview)
+    if code:
+        raise typer.Exit(code)
+
+
+def _answered(params: dict[str, object], batch: str | None, *, preview: bool) -> int:
     from imgret.cli.quick import asked
 
-    text = " ".join(words or ())
-    if not text.strip():
-        raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
-    if as_json and nul:
-        raise UsageError("give one of --json and --print0")
-    how = "json" if as_json else "null" if nul else "plain"
-    params: dict[str, object] = {"text": text, "k": limit, "rank": rank, "format": how}
-    on_terminal = how == "plain" and sys.stdout.isatty()
+    if batch is not None:
+        from imgret.cli.asking import ask_all, questions
+
+        return ask_all(params, questions(batch))
+    if preview:
+        from imgret.cli.preview import preview_hits
+
+        return preview_hits(params)
+    on_terminal = params["format"] == "plain" and sys.stdout.isatty()
     code = asked(params) if not on_terminal else None
     if code is None:
         from imgret.cli.asking import ask_here
 
         code = ask_here(params, on_terminal=on_terminal)
-    if code:
-        raise typer.Exit(code)
+    return code

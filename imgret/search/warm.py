@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+
+from imgret.errors import IndexProblem
 from imgret.index.connection import Index
 from imgret.index.memory import Memory
 from imgret.search import background
@@ -10,9 +13,9 @@ GROWN = 1.05  # the sample is taken again when the library is this many times la
 
 
 class Warm:
-    """The vectors in memory, and the sample that strengths are measured against. Belongs to one thread.
+    """The vectors in memory, and the sample that strengths are measured against, for any thread.
 
-    Made by any thread with its own `Index`; `rank.search` uses it in place of the tables.
+    `rank.search` uses it in place of the tables.
     """
 
     def __init__(self, index: Index) -> None:
@@ -27,3 +30,43 @@ class Warm:
         if self._sample is None or size > self._sampled * GROWN or size < self._sampled:
             self._sample, self._sampled = background.sample(index), size
         return self._sample
+
+
+class Keeper:
+    """Has a `Warm` of one index ready, and loads another in the background when that is outgrown.
+
+    Any thread may ask. Until the first is loaded, and after a change of embedder, there is none, and the
+    tables answer.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Nothing is loaded until the first `current`."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._loading: threading.Thread | None = None
+        self._warm: Warm | None = None
+
+    def current(self, index: Index) -> Warm | None:
+        """What is ready now; never waits for what is not."""
+        with self._lock:
+            warm = self._warm
+            fits = warm is not None and warm.memory.refresh(index)
+            if (not fits or (warm and warm.memory.outgrown(index))) and self._loading is None:
+                self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
+                self._loading.start()
+            return warm if fits else None
+
+    def wait(self) -> None:
+        """Until nothing is being loaded."""
+        loading = self._loading
+        if loading is not None:
+            loading.join()
+
+    def _load(self) -> None:
+        try:
+            with Index(self._path, create=False) as index:
+                self._warm = Warm(index)
+        except IndexProblem:
+            self._warm = None  # a question that needs the index will say what is wrong with it
+        finally:
+            self._loading = None
