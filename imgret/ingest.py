@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
 from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.index import photos, results, roots, vectors, work
+from imgret.index import photos, results, roots, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage
 
@@ -31,6 +31,14 @@ class Described(Struct, frozen=True):
     done: int  # photos described, twins included
     failed: int
     interrupted: bool
+
+
+def workable(settings: Settings, have: Collection[Stage]) -> frozenset[Stage]:
+    """The wanted stages that can be done with the models of `have`: topics wait with the captions they are of."""
+    stages = settings.stages() & {*have, Stage.DECODE}
+    if Stage.CAPTION in settings.stages() - stages:
+        stages -= {Stage.TOPICS}
+    return stages
 
 
 def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdentity]) -> int:
@@ -46,7 +54,7 @@ def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdent
     with index.writing():
         queued = work.queue_outdated(index, {s: i for s, i in identities.items() if s in wanted}, off)
         index.remember("models", today)
-        index.remember("waiting", ",".join(sorted(wanted - identities.keys() - {Stage.DECODE})))
+        index.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
     return queued
 
 
@@ -58,7 +66,7 @@ class Ingest:
         self._index = index
         self._settings = settings
         self._models = models
-        self._stages = models.stages() & settings.stages()
+        self._stages = models.stages() & settings.stages() - totals.waiting_stages(index)
         self._pipeline: Pipeline | None = None
         self._stopped = False
 

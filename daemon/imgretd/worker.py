@@ -16,8 +16,7 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
-from imgret.ingest import Ingest, prepare
-from imgret.photo import Stage
+from imgret.ingest import Ingest, prepare, workable
 from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
 from imgretd.warm import Warm
 
@@ -140,10 +139,9 @@ class Worker(threading.Thread):
         from imgret.describe.loading import identities
 
         self._last_look = time.monotonic()
-        stages = self._settings.stages()
         able = identities(self._settings, self._places)
         prepare(index, self._settings, able)
-        total = work.due(index, (able.keys() & stages) | {Stage.DECODE}, int(time.time()))
+        total = work.due(index, workable(self._settings, able), int(time.time()))
         if not total:
             self.waits_for = None
             return

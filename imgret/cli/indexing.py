@@ -16,9 +16,11 @@ from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from imgret.describe.models import Models
     from imgret.describe.pipeline import Progress
     from imgret.index.connection import Index
     from imgret.ingest import Ingest
+    from imgret.photo import ModelIdentity, Stage
     from imgret.sync import Synced
 
 SHOWN_PROBLEMS = 20
@@ -43,15 +45,17 @@ def index(
         return
     from imgret.index.connection import writer
 
-    with (
-        writer(
-            here.places.index, wait=wait, waiting=lambda who: render.say(f"waiting for {who}, which indexes")
-        ),
-        here.index(create=True) as index,
-    ):
-        problems = look(here, index, wanted)
-        failed = describe(here, index)
-        index.checkpoint()
+    try:
+        with (
+            writer(here.places.index, wait=wait, waiting=_tell_waiting),
+            here.index(create=True) as index,
+        ):
+            problems = look(here, index, wanted)
+            failed = describe(here, index)
+            index.checkpoint()
+    except KeyboardInterrupt:
+        render.say("interrupted: what was saved is safe; run it again to go on")
+        raise typer.Exit(Exit.INTERRUPTED) from None
     if problems or failed:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -70,22 +74,28 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
 
 
 def describe(here: Session, index: Index) -> int:
-    """Describe what is due with the models that are here. -> how many photos failed."""
-    from imgret.describe.loading import identities, load_models
+    """Describe what is due with the models that are here. -> how many photos, and models, failed.
+
+    Exits with 130 when it was interrupted, and says how far it got.
+    """
+    from imgret.describe.loading import identities
     from imgret.index import work
-    from imgret.ingest import Ingest, prepare
-    from imgret.photo import Stage
+    from imgret.ingest import Ingest, prepare, workable
 
     work.recover(index)
     able = identities(here.settings, here.places)
     prepare(index, here.settings, able)
-    waiting = work.due(index, able.keys() | {Stage.DECODE}, int(time.time()))
+    waiting = work.due(index, workable(here.settings, able), int(time.time()))
     _tell_missing(here, index)
     if not waiting:
-        render.say("nothing to describe: everything is up to date")
+        aside = len(work.failures(index))
+        render.say(
+            f"nothing to describe now: {aside} failed before; `imgret status` says why, `imgret retry` tries again"
+            if aside
+            else "nothing to describe: everything is up to date"
+        )
         return 0
-    with bar("Loading the models"):
-        models = load_models(here.settings, here.places, here.settings.stages())
+    models = _loaded(here, index, able)
     began = time.monotonic()
     try:
         ingest = Ingest(index, here.settings, models)
@@ -102,10 +112,35 @@ def describe(here: Session, index: Index) -> int:
     if len(failures) > SHOWN_PROBLEMS:
         render.say("... `imgret status` lists them all")
     if described.interrupted:
-        left = work.due(index, models.stages(), int(time.time()))
+        left = work.due(index, workable(here.settings, able), int(time.time()))
         render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
-        raise KeyboardInterrupt
-    return described.failed
+        raise typer.Exit(Exit.INTERRUPTED)
+    return described.failed + len(models.missing.keys() & able.keys())
+
+
+def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> Models:
+    """The models that what is due needs: a new note alone does not load the captioner.
+
+    Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
+    """
+    from imgret.describe.loading import load_models
+    from imgret.index import work
+    from imgret.ingest import prepare
+    from imgret.photo import Stage
+
+    due = set(work.waiting(index))
+    needed = due.union(*(work.FOLLOWERS[stage] for stage in due))
+    off = set(Stage) - here.settings.stages()
+    with bar("Loading the models"):
+        models = load_models(here.settings, here.places, needed | off)
+    broken = models.missing.keys() & able.keys()
+    if broken:
+        render.say_all(models.missing[stage] for stage in sorted(broken))
+        loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
+        if models.embed is not None:  # the offline embedder stands in
+            loaded[Stage.EMBED] = models.embed.identity
+        prepare(index, here.settings, loaded)
+    return models
 
 
 def _advance(advance: Advance, progress: Progress, total: int) -> None:
@@ -166,6 +201,10 @@ def _tell_missing(here: Session, index: Index) -> None:
         )
     if (index.setting("told missing") or "") != told:
         index.remember("told missing", told or None)
+
+
+def _tell_waiting(holder: str) -> None:
+    render.say(f"waiting for {holder}, which is indexing")
 
 
 def _handed_over(here: Session, wanted: list[bytes]) -> bool:

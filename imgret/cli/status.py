@@ -85,7 +85,7 @@ def status_text(told: dict[str, Any]) -> list[str]:
         f" {told['failed']} failed, {told['offline']} offline"
     ]
     for stage, count in told["waiting"].items():
-        lines.append(f"{count} wait for {stage}: its weights are missing, run `imgret models pull`")
+        lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
     for folder in told["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]

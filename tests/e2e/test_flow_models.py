@@ -1,0 +1,179 @@
+"""Models that change, are missing or are broken: nothing is wiped, nothing mixes, questions go on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import TINY, WORDLLAMA, Library, imgret
+
+from imgret.demo.bundled import MODELS
+
+
+def reconfigure(library: Library, stage: str, weights: str | Path, more: str = "") -> None:
+    """Name other weights for one stage."""
+    head, table, tail = library.config.read_text().partition(f"[{stage}]\n")
+    lines = tail.splitlines(keepends=True)
+    lines[0] = f'weights = "{weights}"\n{more}'
+    library.config.write_text(head + table + "".join(lines))
+
+
+def made_by(library: Library, stage: str) -> set[tuple[str, str]]:
+    """(name, revision) of the models whose results of this stage stand in the index."""
+    return set(
+        library.rows(
+            "SELECT name, revision FROM stage_result r JOIN model ON model.id = r.model WHERE r.stage = ?",
+            stage,
+        )
+    )
+
+
+def embedders(library: Library) -> set[str]:
+    """The embedders that have vectors in the index."""
+    return {name for (name,) in library.rows("SELECT name FROM model WHERE id IN (SELECT model FROM vector)")}
+
+
+@pytest.fixture
+def another_captioner(tmp_path: Path) -> Path:
+    """The tiny captioner under another name and with other bytes, so of another identity."""
+    copy = tmp_path / "another-captioner"
+    shutil.copytree(Path(MODELS) / "caption", copy)
+    config = copy / "generation_config.json"
+    config.write_text(config.read_text() + "\n")
+    return copy
+
+
+@pytest.mark.must_run
+def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_answer(
+    library: Library, another_captioner: Path
+) -> None:
+    before = made_by(library, "caption")
+    detections = library.rows("SELECT payload, made_at FROM stage_result WHERE stage = 'detect'")
+    library.write("UPDATE stage_result SET payload = '\"an old caption\"' WHERE stage = 'caption'")
+    library.write("UPDATE stage_result SET payload = '[\"old\"]' WHERE stage = 'topics'")
+    library.write("UPDATE stage_result SET made_at = 7 WHERE stage = 'detect'")
+    reconfigure(library, "caption", another_captioner)
+
+    found = imgret("query", "--json", "a red circle")
+    assert found.objects[0]["path"].endswith("IMG_1.jpg")  # the old vectors answer
+    assert found.objects[0]["caption"] == "an old caption"  # and nothing was wiped
+
+    assert "5 described" in library.index().err
+    after = made_by(library, "caption")
+    assert {name for name, _ in after} == {"another-captioner"}
+    assert not after & before
+    assert all(
+        "old" not in payload
+        for (payload,) in library.rows(
+            "SELECT payload FROM stage_result WHERE stage IN ('caption', 'topics')"
+        )
+    )
+    kept = library.rows("SELECT payload, made_at FROM stage_result WHERE stage = 'detect'")
+    assert [(payload, 7) for payload, _ in detections] == kept  # counts do not follow from captions
+    assert imgret("query", "a red circle").paths[0].endswith("IMG_1.jpg")
+    assert "up to date" in library.index().err
+
+
+@pytest.mark.must_run
+def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library) -> None:
+    dimension = library.rows("SELECT DISTINCT length(data) FROM vector")
+    assert embedders(library) == {"embed"}
+    reconfigure(library, "embed", "wordllama")
+    found = imgret("query", "--rank", "vector", "a red circle")
+    assert "words alone" not in found.err
+    assert found.paths[0].endswith("IMG_1.jpg")  # asked of the old vectors, by the embedder that made them
+    assert "5 described" in library.index().err
+    assert embedders(library) == {"wordllama"}
+    assert library.rows("SELECT DISTINCT length(data) FROM vector") == [(512,)] != dimension
+    found = imgret("query", "--rank", "vector", "a red circle")
+    assert found.paths[0].endswith("IMG_1.jpg")
+    assert "words alone" not in found.err
+
+    reconfigure(library, "embed", f"{MODELS}/embed")
+    found = imgret("query", "--rank", "vector", "a red circle")
+    assert found.paths[0].endswith("IMG_1.jpg")  # wordllama needs no setting to answer for its own vectors
+    assert library.index().code == 0
+    assert embedders(library) == {"embed"}
+    assert imgret("query", "--rank", "vector", "a red circle").paths[0].endswith("IMG_1.jpg")
+
+
+@pytest.mark.must_run
+def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Library, tmp_path: Path) -> None:
+    weights = tmp_path / "later"
+    library.database.unlink()
+    reconfigure(library, "caption", weights)
+    first = library.index()
+    assert first.code == 0
+    assert first.err.count("no captions") == 1
+    assert f"{weights} does not exist" in first.err
+    assert "no captions" not in library.index().err  # said once
+
+    status = library.status()
+    assert (status["described"], status["waiting"]["caption"]) == (5, 5)
+    assert library.shown("IMG_1.jpg")["waiting"] == ["caption", "topics"]
+    asked = imgret("query", "circle")
+    assert asked.code == 0
+    assert "5 photos have no caption yet" in asked.err
+
+    shutil.copytree(Path(MODELS) / "caption", weights)
+    assert "5 described" in library.index().err
+    assert library.status()["waiting"] == {}
+    assert "red circle" in library.shown("IMG_1.jpg")["caption"]
+    assert "caption" not in imgret("query", "circle").err
+
+
+@pytest.mark.must_run
+def test_broken_weights_are_told_and_cost_no_other_stage(library: Library, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(Path(MODELS) / "caption", broken)
+    (broken / "model.safetensors").write_bytes(b"not weights at all")
+    library.database.unlink()
+    reconfigure(library, "caption", broken)
+    done = library.index()
+    assert done.code == 1
+    assert "no captions" in done.err
+    assert str(broken) in done.err
+    assert "cannot be loaded" in done.err
+    shown = library.shown("IMG_1.jpg")
+    assert shown["objects"] == {"circle": 1}
+    assert shown["waiting"] == ["caption", "topics"]
+    shutil.copytree(Path(MODELS) / "caption", broken, dirs_exist_ok=True)
+    assert library.index().code == 0
+    assert "red circle" in library.shown("IMG_1.jpg")["caption"]
+
+
+def test_a_new_note_loads_no_captioner(library: Library) -> None:
+    assert imgret("note", library.photos / "IMG_1.jpg", "a badge").code == 0
+    content = library.content("IMG_1.jpg")
+    identity = library.rows("SELECT * FROM stage_result WHERE content = ? AND stage = 'caption'", content)
+    weights = Path(MODELS) / "caption" / "model.safetensors"
+    assert weights.exists()
+    reconfigure(library, "caption", library.home / "gone")  # could not be loaded, and need not
+    assert library.index().code == 0
+    assert ("note",) in library.rows("SELECT view FROM vector WHERE content = ?", content)
+    assert (
+        library.rows("SELECT * FROM stage_result WHERE content = ? AND stage = 'caption'", content)
+        == identity
+    )
+
+
+def test_settings_that_shape_a_result_make_it_anew(library: Library) -> None:
+    reconfigure(library, "detect", f"{MODELS}/detect.pt", "confidence = 0.99\n")
+    assert "5 described" in library.index().err
+    settings = library.rows(
+        "SELECT DISTINCT settings FROM stage_result r JOIN model ON model.id = r.model"
+        " WHERE r.stage = 'detect'"
+    )
+    assert settings == [("confidence=0.99",)]
+
+
+def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
+    library.config.write_text(TINY.replace(f"{MODELS}/caption", "none"))
+    done = library.index()
+    assert (done.code, "no captions" in done.err) == (0, False)
+    assert library.status()["waiting"] == {}
+    assert library.shown("IMG_1.jpg")["state"] == "described"
+    library.config.write_text(WORDLLAMA)
+    assert library.index().code == 0
+    assert imgret("query", "circle").paths[0].endswith(("IMG_1.jpg", "IMG_4.jpg"))
