@@ -1,0 +1,1 @@
+"""Every speed that this project claims, as a command."""

@@ -44,7 +44,10 @@ def generate(
     decoder's first token; its own end token is left out.
     """
     end = model.config.text_config.sep_token_id
-    decoder = Decoder(model, see(model, pixels), prompt, search.beams, search.most)
+    # a processor looks at one picture after the other: what that needs stays in its caches
+    parts = pixels.split(1) if pixels.device.type == "cpu" else (pixels,)
+    seen = torch.cat([see(model, part) for part in parts])
+    decoder = Decoder(model, seen, prompt, search.beams, search.most)
     beams = _Beams(len(pixels), search, end, pixels.device)
     numbers = list(range(len(pixels)))  # which picture each row of the batch is
     found: dict[int, list[int]] = {}

@@ -1,0 +1,154 @@
+"""The tiny checkpoints and the real decoder: whatever lies in a folder, a batch says what one by one would."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgret.demo import draw
+from imgret.describe import passage
+from imgret.describe.decode import DecodePool
+from imgret.describe.models import Models
+from imgret.describe.pipeline import Job, Outcome, Pipeline
+from imgret.photo import Description, Stage, View
+
+ALL = frozenset(Stage)
+ROUNDING = 2e-5  # of a vector and of a box, between a batch and a single run
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with DecodePool(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[bytes]:
+    """Drawings in every mode and shape that a folder may hold."""
+    folder = tmp_path_factory.mktemp("photos")
+    drawn = draw.render(draw.Drawing("white", (320, 240), (draw.Shape("red", "circle", 160, 120, 70),)))
+    made = {
+        "rgb.png": drawn,
+        "grey.png": drawn.convert("L"),
+        "palette.png": drawn.convert("P"),
+        "transparent.png": drawn.convert("RGBA"),
+        "print.jpg": drawn.convert("CMYK"),
+        "deep.png": Image.fromarray(np.asarray(drawn.convert("L")).astype(np.uint16) * 257),
+        "bits.png": drawn.convert("1"),
+        "dot.png": Image.new("RGB", (1, 1), "blue"),
+        "wide.png": drawn.resize((800, 40)),
+        "tall.png": drawn.resize((40, 800)),
+        "upright.jpg": drawn.rotate(90, expand=True),
+        "large.jpg": drawn.resize((1600, 1200)),
+    }
+    for name, image in made.items():
+        image.save(folder / name)
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "cut.jpg").write_bytes((folder / "large.jpg").read_bytes()[:2000])
+    return [bytes(path) for path in sorted(folder.iterdir())]
+
+
+def described(models: Models, decoder: DecodePool, jobs: list[Job], batch: int) -> dict[int, Outcome]:
+    outcomes = [outcome for found in Pipeline(models, decoder, batch=batch).run(jobs) for outcome in found]
+    assert sorted(outcome.key for outcome in outcomes) == sorted(job.key for job in jobs)
+    return {outcome.key: outcome for outcome in outcomes}
+
+
+def assert_same(one: Outcome, other: Outcome) -> None:
+    assert (one.facts, one.pixel_hash, one.caption, one.topics, one.twin) == (
+        other.facts,
+        other.pixel_hash,
+        other.caption,
+        other.topics,
+        other.twin,
+    )
+    assert {stage: str(error) for stage, error in one.failures.items()} == {
+        stage: str(error) for stage, error in other.failures.items()
+    }
+    assert [d.label for d in one.detections or ()] == [d.label for d in other.detections or ()]
+    for mine, its in zip(one.detections or (), other.detections or (), strict=True):
+        assert mine.box == pytest.approx(its.box, abs=ROUNDING)
+        assert mine.confidence == pytest.approx(its.confidence, abs=ROUNDING)
+    assert (one.vectors or {}).keys() == (other.vectors or {}).keys()
+    for view, vector in (one.vectors or {}).items():
+        np.testing.assert_allclose(vector, other.vectors[view], atol=ROUNDING)
+
+
+def test_a_batch_says_what_one_by_one_would(models, decoder, files):
+    jobs = [Job(key, path, ALL, names="holiday lake") for key, path in enumerate(files)]
+    together = described(models, decoder, jobs, batch=len(jobs))
+    alone = described(models, decoder, jobs, batch=1)
+    for key, path in enumerate(files):
+        assert_same(together[key], alone[key])
+        broken = os.path.basename(path) in (b"empty.jpg", b"text.jpg", b"cut.jpg")
+        assert (Stage.DECODE in together[key].failures) == broken
+        assert (together[key].vectors is None) == broken
+    plain = together[files.index(next(path for path in files if path.endswith(b"/rgb.png")))]
+    assert "red circle" in plain.caption
+    assert passage.counts(plain.detections) == {"circle": 1}
+    assert set(plain.vectors) == {View.PASSAGE, View.CAPTION, View.COUNTS}
+
+
+def test_text_stages_alone_give_what_the_whole_run_gave(models, decoder, files):
+    whole = described(models, decoder, [Job(0, files[-1], ALL)], batch=1)[0]
+    known = Description(whole.caption, whole.detections, None, "by the sea")
+    again = described(
+        models, decoder, [Job(0, files[-1], frozenset({Stage.TOPICS, Stage.EMBED}), known)], batch=1
+    )[0]
+    assert again.facts is None
+    assert again.topics == whole.topics
+    np.testing.assert_allclose(again.vectors[View.CAPTION], whole.vectors[View.CAPTION], atol=ROUNDING)
+    assert View.NOTE in again.vectors
+    assert not np.allclose(again.vectors[View.PASSAGE], whole.vectors[View.PASSAGE], atol=1e-3)
+
+
+def test_a_killed_decoder_costs_at_most_the_file_it_held(models, files):
+    good = [path for path in files if path.endswith((b"rgb.png", b"large.jpg", b"wide.png"))]
+    jobs = [Job(key, good[key % len(good)], ALL) for key in range(24)]
+    failures = 0
+    with DecodePool(2) as decoder:
+        killed = False
+        for batch in Pipeline(models, decoder, batch=4).run(jobs):
+            failures += sum(bool(outcome.failures) for outcome in batch)
+            if not killed and decoder.pids():
+                os.kill(decoder.pids()[0], signal.SIGKILL)
+                killed = True
+    assert killed
+    assert failures <= 1
+
+
+def test_an_interrupted_run_is_taken_up_where_it_was_left(models, decoder, files):
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    run = Pipeline(models, decoder, batch=3).run(jobs)
+    saved = {outcome.key: outcome for outcome in next(run)}
+    run.close()  # the batch in flight is lost, and done again
+    rest = described(models, decoder, [job for job in jobs if job.key not in saved], batch=3)
+    for key, outcome in described(models, decoder, jobs, batch=5).items():
+        assert_same((saved | rest)[key], outcome)
+
+
+def test_a_real_lack_of_memory_halves_the_batch(models, decoder, files):
+    """The captioner is asked for more than the address space has, as soon as it gets more than one."""
+    import torch
+
+    class Greedy:
+        identity = models.caption.identity
+
+        def caption(self, images):
+            if len(images) > 1:
+                torch.empty(len(images) << 50, dtype=torch.uint8)
+            return models.caption.caption(images)
+
+        def close(self):
+            pass
+
+    hungry = Models(Greedy(), models.detect, models.topics, models.embed)
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    short = described(hungry, decoder, jobs, batch=8)
+    for key, outcome in described(models, decoder, jobs, batch=8).items():
+        assert_same(short[key], outcome)
