@@ -19,6 +19,8 @@ from imgret.describe.loading import identities, load_embedder, load_models
 from imgret.describe.models import Models, Pixels
 from imgret.photo import Description, Stage, View
 
+pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
+
 SIZES = (draw.LANDSCAPE, draw.PORTRAIT)
 
 
@@ -40,6 +42,7 @@ def right(given: Sequence[object], expected: Sequence[object]) -> int:
     return sum(one == other for one, other in zip(given, expected, strict=True))
 
 
+@pytest.mark.must_run
 def test_captions_of_single_shapes_are_exact(models: Models) -> None:
     drawings = singles(1001, 48)
     assert models.caption
@@ -59,6 +62,7 @@ def test_captions_begin_with_the_recipes_prompt(models: Models) -> None:
     assert models.caption.caption([noise])[0].startswith(passage.PROMPT)
 
 
+@pytest.mark.must_run
 def test_objects_are_counted(models: Models) -> None:
     drawings = singles(1003, 12) + scenes(1004, 48)
     assert models.detect
@@ -131,6 +135,7 @@ def test_counts_are_found_by_a_question_for_them(models: Models) -> None:
         assert precision > 1.5 * np.mean(having), (count, kind)
 
 
+@pytest.mark.must_run
 def test_the_whole_recipe_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
     drawn = draw.demo_folder(str(tmp_path))
     images = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in drawn]
@@ -155,6 +160,7 @@ def test_the_whole_recipe_finds_a_drawn_red_circle(models: Models, tmp_path: Pat
     assert (shape.colour, shape.kind) == ("red", "circle")
 
 
+@pytest.mark.must_run
 @pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED])
 def test_a_batch_gives_what_one_by_one_would(models: Models, stage: Stage) -> None:
     mixed = singles(1009, 3) + scenes(1010, 5)

@@ -19,6 +19,8 @@ from imgret.describe.loading import load_models
 from imgret.describe.models import Pixels
 from imgret.photo import Stage
 
+pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
+
 
 def photo(path: Path) -> Pixels:
     return np.asarray(Image.open(path).convert("RGB"))

@@ -13,6 +13,8 @@ from imgret.demo.lessons import LABELS
 from imgret.describe import passage
 from imgret.describe.models import Models
 
+pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
+
 WORDS = [
     "a",
     "red",

@@ -253,6 +253,7 @@ def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
     assert skipped == loaded.missing
 
 
+@pytest.mark.timeout(400)
 def test_a_tiny_checkpoint_is_pulled_and_captions(
     here: Places, tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
