@@ -42,6 +42,11 @@ class ImgretError(Exception):
         if hint:
             self.hint = hint
 
+    @property
+    def advice(self) -> str:
+        """What happened and what to do, in one line without its last full stop."""
+        return f"{self}. {self.hint}".rstrip(" .")
+
 
 class UsageError(ImgretError):
     """The command line asks for something that makes no sense."""

@@ -172,7 +172,7 @@ class Ingest:
         work.done(index, content, finished)
         claimed = {stage for stage in work.of(index, content) if stage in self._stages}
         if outcome.failures:
-            reason = "; ".join(dict.fromkeys(str(error) for error in outcome.failures.values()))
+            reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
             work.failed(index, content, claimed, reason, int(time.time()))
         elif claimed:
             work.release(index, [content])

@@ -224,9 +224,9 @@ def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, 
         outcome.racy.add(each.folder)  # it came and went: the next look knows better
         return
     outcome.unreadable += 1
-    outcome.problems.append(f"{error}. {error.hint}".strip())
+    outcome.problems.append(error.advice)
     photos.save_unreadable(
-        index, root.id, each.folder, each.name, each.fingerprint, str(error), int(time.time())
+        index, root.id, each.folder, each.name, each.fingerprint, error.advice, int(time.time())
     )
 
 

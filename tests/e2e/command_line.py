@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,22 +69,18 @@ def imgret(*arguments: str | Path) -> Finished:
 
 
 def imgret_process(
-    *arguments: str | bytes | Path,
-    environ: Mapping[str, str] | None = None,
-    timeout: float = 100,
-    **options: Any,
+    *arguments: str | bytes | Path, before: str = "", timeout: float = 100, **options: Any
 ) -> Finished:
-    """`imgret ARGUMENTS` as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "imgret", *arguments],
-        stdin=options.pop("stdin", subprocess.DEVNULL),
-        capture_output=True,
-        env={**os.environ, **(environ or {})},
-        timeout=timeout,
-        check=False,
-        **options,
+    """`imgret ARGUMENTS` as a process of its own; Python code may run `before` it, in the same process."""
+    command = [sys.executable, "-m", "imgret", *arguments]
+    if before:
+        start = f"{before}\nimport os, sys\nos.execv(sys.argv[1], sys.argv[1:])"
+        command = [sys.executable, "-c", start, *command]
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    done = subprocess.run(command, timeout=timeout, check=False, **options)
+    return Finished(
+        done.returncode, done.stdout or b"", (done.stderr or b"").decode("utf-8", "surrogateescape")
     )
-    return Finished(done.returncode, done.stdout, done.stderr.decode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)
