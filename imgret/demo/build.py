@@ -2,7 +2,7 @@
 
 They are of the same classes and the same layout on disk as the real ones (BLIP, YOLOv8, RoBERTa,
 INSTRUCTOR), so that the production loaders run on them unchanged, and they are right about what
-`imgret.demo.draw` draws. One thread and fixed seeds; about three minutes of one core.
+`imgret.demo.draw` draws. One thread and fixed seeds; about eight minutes of one core.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Drawing(Struct, frozen=True):
 def single(rng: random.Random, size: tuple[int, int] = LANDSCAPE, **fixed: str) -> Drawing:
     """One shape near the middle. `fixed` may give its `colour`, its `kind` and the `ground`."""
     side = min(size)
-    shape = _in_the_middle(rng, rng.randint(round(0.32 * side), round(0.38 * side)), size, **fixed)
+    shape = _in_the_middle(rng, rng.randint(round(0.32 * side), round(0.35 * side)), size, **fixed)
     return Drawing(fixed.get("ground") or rng.choice(list(GROUNDS)), size, (shape,))
 
 
