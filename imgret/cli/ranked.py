@@ -25,6 +25,7 @@ from imgret.photo import ModelIdentity
 from imgret.search.ask import QueryEmbedder
 from imgret.search.query import Question
 from imgret.search.rank import search
+from imgret.search.warm import Warm
 
 BASELINE = "bm25"
 WORDS = "words"
@@ -95,12 +96,16 @@ def runs(
 
 
 def _searched(index: Index, asker: Asked | None, rank: str) -> Ranking:
-    """The ordinary search, its question given as plain text: a caption may hold `word:` or `-`."""
+    """The ordinary search, with the vectors in memory as the daemon has them.
+
+    The question is given as plain text, past the query language: a caption may hold `word:` or `-`.
+    """
+    warm = Warm(index) if asker and rank != WORDS else None
 
     def ask(text: str, count: int) -> tuple[Ids, Floats]:
         question = Question(words=text, terms=tuple(text.split()))
         best: dict[int, float] = {}
-        for hit in search(index, question, asker, rank=rank, k=count, apart=True).hits:
+        for hit in search(index, question, asker, rank=rank, k=count, apart=True, warm=warm).hits:
             best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
         return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
 

@@ -86,8 +86,10 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
             pictured = chain(odd, _karpathy(captions, whole, images, wanted))
             return assemble(name, images, pictured, split="" if wanted == ALL else wanted)
         found: Found = chain(odd, _coco(captions, whole))
+        split = split or ALL
     elif suffix in (".jsonl", ".ndjson"):
         found = _own(captions)
+        split = split or ALL
     else:
         found = _delimited(captions)
     path = _list(captions, split)
@@ -216,7 +218,7 @@ def _list(captions: str, split: str | None) -> str | None:
     if os.path.isfile(beside):
         return beside
     if split is None:
-        return None
+        return None  # Flickr's captions alone, without the lists that come with them
     if os.path.isfile(split):
         return split
     raise UsageError(f"there is no split {split}", f"Neither {split} nor {beside} is a file.")

@@ -59,6 +59,8 @@ def test_flickr_split_list_lies_beside_the_captions(folder):
     assert taken(folder, "t.token", tokens, split=own).photos == (DOG, CAT)
     everything = taken(folder, "t.token", tokens, split="all")
     assert (everything.photos, everything.split) == ((DOG, CAT), "")
+    own_lines = taken(folder, "mine.jsonl", json.dumps({"path": DOG, "queries": ["dog"]}))
+    assert (own_lines.photos, own_lines.split) == ((DOG,), "")  # lists beside it are not its own
     with pytest.raises(UsageError, match="no split nowhere"):
         taken(folder, "t.token", tokens, split="nowhere")
 

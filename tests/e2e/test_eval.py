@@ -1,122 +1,17 @@
-"""`imgret eval` as a user runs it: real files, the ordinary index and search, the tiny models."""
-
-from __future__ import annotations
+"""`imgret eval` as a user runs it, without any weights: captions from a file and the small offline embedder."""
 
 import json
 import os
-import sqlite3
 
 import pytest
-from typer.testing import CliRunner
+from evaluating import evaluate, laid_out, questions, rows, stood_in, value
 
-from imgret.cli.evaluate import eval_app
-from imgret.demo.bundled import MODELS
-from imgret.demo.draw import demo_folder
 from imgret.errors import UsageError, WeightsMissing
-from imgret.evaluate.saved import load
-
-NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four"}
-
-
-def asked(drawing):
-    """What a person may say of a drawing: its caption's words, and how many of each kind there are."""
-    counts = " , ".join(f"{NUMERALS.get(many, 'many')} {kind}" for kind, many in drawing.counts.items())
-    return f"{drawing.caption.removeprefix('a picture of ')} with {counts}"
-
-
-def evaluate(*arguments):
-    """Run the command; its errors are raised as they are."""
-    result = CliRunner().invoke(eval_app, list(map(str, arguments)), catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
-def rows(result):
-    return {(row["recipe"], row["rank"]): row for row in json.loads(result.stdout)["rows"]}
-
-
-def value(row, measure):
-    return row["measures"][measure]["value"]
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """The demo's pictures, laid out as Flickr8k is: images in a folder, tokens and a split beside it."""
-    folder = tmp_path_factory.mktemp("flickr")
-    drawings = demo_folder(str(folder / "Images"))
-    tokens = "".join(f"{name}#0\t{asked(drawing)}\n" for name, drawing in drawings.items())
-    (folder / "Flickr8k.token.txt").write_text(tokens)
-    (folder / "Flickr_8k.testImages.txt").write_text("".join(f"{name}\n" for name in drawings))
-    stand_ins = [{"path": name, "caption": drawing.caption} for name, drawing in drawings.items()]
-    (folder / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in stand_ins))
-    return folder
-
-
-@pytest.fixture
-def tiny(private_places):
-    """A configuration that names the bundled checkpoints."""
-    config = private_places / "config" / "imgret"
-    config.mkdir()
-    stages = {"caption": "caption", "detect": "detect.pt", "topics": "topics", "embed": "embed"}
-    tables = [f'[{stage}]\nweights = "{os.path.join(MODELS, name)}"\n' for stage, name in stages.items()]
-    (config / "config.toml").write_text('device = "cpu"\n' + "".join(tables))
-
-
-@pytest.mark.must_run
-@pytest.mark.usefixtures("tiny")
-def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_path):
-    index, save = tmp_path / "eval.db", tmp_path / "run.json"
-    found = rows(
-        evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--save", save, "--json")
-    )
-    assert set(found) == {
-        (recipe, rank)
-        for recipe in ("detect", "caption", "both")
-        for rank in ("vector", "words", "hybrid", "bm25")
-    }
-    assert value(found["both", "vector"], "R@1") >= 0.9
-    assert value(found["both", "hybrid"], "R@1") >= 0.9
-    for measure in ("R@1", "MRR", "nDCG@10"):
-        detect, caption, both = (value(found[r, "vector"], measure) for r in ("detect", "caption", "both"))
-        assert detect <= caption <= both
-    assert found["both", "vector"]["published"]["R@1"] == 0.432
-    assert {"caption", "detect", "topics", "embed"} == set(found["both", "vector"]["models"])
-    assert {"detect", "embed"} == set(found["detect", "vector"]["models"])
-    assert load(str(save)).queries[0].text
-
-    made = stamps(index)
-    again = rows(evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--json"))
-    assert {name: row["measures"] for name, row in again.items()} == {
-        name: row["measures"] for name, row in found.items()
-    }
-    assert stamps(index) == made  # nothing was described or embedded a second time
-
-
-def stamps(index):
-    """Every result of the base and of the recipes' indexes, with the row it stands in."""
-    found = {}
-    for end in ("", ".detect", ".caption", ".both"):
-        path = f"{str(index).removesuffix('.db')}{end}.db"
-        with sqlite3.connect(path) as db:
-            found[end] = db.execute(
-                "SELECT content, stage, model, payload, made_at FROM stage_result"
-            ).fetchall()
-        db.close()
-        assert found[end]
-    return found
-
-
-def stood_in(drawn, name, *more, images=None):
-    """An evaluation without any weights: captions from a file, and the small offline embedder."""
-    return evaluate(
-        *("jsonl", name, "--images", images or drawn / "Images", "--recipe", "caption"),
-        *("--stand-in-captions", drawn / "captions.jsonl", *more),
-    )
-
-
-def questions(path, rows):
-    path.write_text("".join(json.dumps({"path": photo, "queries": said}) + "\n" for photo, said in rows))
-    return path
+    return laid_out(tmp_path_factory.mktemp("flickr"))
 
 
 def test_without_weights_the_search_is_measured_with_stand_ins(drawn, tmp_path):

@@ -1,0 +1,110 @@
+"""`imgret eval` with the tiny models: they find what was drawn, and a killed run goes on where it stopped."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+from evaluating import evaluate, laid_out, rows, value
+
+from imgret.demo.bundled import MODELS
+from imgret.evaluate.saved import load
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return laid_out(tmp_path_factory.mktemp("flickr"))
+
+
+@pytest.fixture
+def tiny(private_places):
+    """A configuration that names the bundled checkpoints."""
+    config = private_places / "config" / "imgret"
+    config.mkdir()
+    stages = {"caption": "caption", "detect": "detect.pt", "topics": "topics", "embed": "embed"}
+    tables = [f'[{stage}]\nweights = "{os.path.join(MODELS, name)}"\n' for stage, name in stages.items()]
+    (config / "config.toml").write_text('device = "cpu"\n' + "".join(tables))
+
+
+@pytest.mark.must_run
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("tiny")
+def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_path):
+    index, save = tmp_path / "eval.db", tmp_path / "run.json"
+    found = rows(
+        evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--save", save, "--json")
+    )
+    assert set(found) == {
+        (recipe, rank)
+        for recipe in ("detect", "caption", "both")
+        for rank in ("vector", "words", "hybrid", "bm25")
+    }
+    assert value(found["both", "vector"], "R@1") >= 0.9
+    assert value(found["both", "hybrid"], "R@1") >= 0.9
+    for measure in ("R@1", "MRR", "nDCG@10"):
+        detect, caption, both = (value(found[r, "vector"], measure) for r in ("detect", "caption", "both"))
+        assert detect <= caption <= both
+    assert found["both", "vector"]["published"]["R@1"] == 0.432
+    assert {"caption", "detect", "topics", "embed"} == set(found["both", "vector"]["models"])
+    assert {"detect", "embed"} == set(found["detect", "vector"]["models"])
+    assert load(str(save)).queries[0].text
+
+    made = stamps(index)
+    options = ("--rank", "words", "--index", index, "--json")
+    again = rows(evaluate("flickr8k", "--images", drawn / "Images", *options))
+    assert all(row["measures"] == found[name]["measures"] for name, row in again.items())
+    assert stamps(index) == made  # nothing was described or embedded a second time
+
+
+def stamps(index):
+    """Every result of the base and of the recipes' indexes, with the row it stands in."""
+    found = {}
+    for end in ("", ".detect", ".caption", ".both"):
+        path = f"{str(index).removesuffix('.db')}{end}.db"
+        with sqlite3.connect(path) as db:
+            found[end] = db.execute(
+                "SELECT content, stage, model, payload, made_at FROM stage_result"
+            ).fetchall()
+        db.close()
+        assert found[end]
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("tiny")
+def test_a_killed_evaluation_goes_on_where_it_stopped(drawn, tmp_path):
+    index = tmp_path / "eval.db"
+    arguments = ["flickr8k", "--images", str(drawn / "Images"), "--index", str(index)]
+    arguments += ["--recipe", "caption", "--rank", "words"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgret", "eval", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 90
+    while not (before := captions(index)) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert before
+    assert json.loads(evaluate(*arguments, "--json").stdout)["photos"] == 24
+    after = captions(index)
+    assert len(after) == 24
+    assert before.items() <= after.items()
+
+
+def captions(index):
+    """Content -> caption and when it was made, in the base index."""
+    if not index.exists():
+        return {}
+    with contextlib.closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db:
+        try:
+            rows = db.execute("SELECT content, payload, made_at FROM stage_result WHERE stage = 'caption'")
+            return {content: rest for content, *rest in rows}
+        except sqlite3.OperationalError:  # its tables are not there yet
+            return {}
