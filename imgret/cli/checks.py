@@ -44,7 +44,8 @@ def _index(here: Session) -> Iterator[tuple[bool, str]]:
         with here.index() as index:
             from imgret.index import words
 
-            problems = index.problems() + words.check(index)
+            writable = index.writable
+            problems = index.problems() + (words.check(index) if writable else [])  # the check is a write
             size = os.path.getsize(path)
     except ImgretError as error:
         yield False, f"index: {error}. {error.hint}"
@@ -52,7 +53,8 @@ def _index(here: Session) -> Iterator[tuple[bool, str]]:
     for problem in problems:
         yield False, f"index: {problem}. `imgret doctor --rebuild` mends derived tables; keep a backup"
     if not problems:
-        yield True, f"index: {path}, {size / 1e6:.1f} MB, sound"
+        told = "sound" if writable else "sound, on a disk that cannot be written: it answers, and cannot grow"
+        yield True, f"index: {path}, {size / 1e6:.1f} MB, {told}"
     loose = stat.S_IMODE(os.stat(path).st_mode) & 0o077
     if loose:
         yield False, f"index: others may read it; run `chmod 600 {path}`"
