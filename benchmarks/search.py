@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,9 +168,8 @@ def _top(scores: Matrix) -> NDArray[np.int64]:
 
 def _read_all(index: Index, asked: Matrix) -> list[int]:
     """Every vector out of SQLite, then one product: what a search without an index of its own does."""
-    rows = index.db.execute(
-        "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
-    ).fetchall()
+    sql = "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
+    rows: list[Any] = index.db.execute(sql).fetchall()
     matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
     return [rows[at][0] for at in _top(matrix.astype(np.float32) @ asked)]
 

@@ -26,6 +26,7 @@ _UNSPACED = re.compile(
     "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
     "\U00020000-\U0003ffff])"
 )
+_WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
 Ids = NDArray[np.int64]
 Counts = NDArray[np.int32]
@@ -65,12 +66,11 @@ def rebuild(index: Index) -> None:
 
 def check(index: Index) -> list[str]:
     """What is wrong with the words index, in sentences; empty when it is sound."""
-    try:
-        with index.writing() as db:
-            # Only with rank = 1 is the index compared with the documents it was made from.
+    with index.writing() as db:
+        try:  # only with rank = 1 is the index compared with the documents that it was made from
             db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-    except apsw.CorruptError as error:
-        return [f"the words index does not fit its documents: {error}"]
+        except apsw.CorruptError as error:
+            return [f"the words index does not fit its documents: {error}"]
     return []
 
 
@@ -82,30 +82,29 @@ def cut(text: str) -> str:
 def name_words(root: bytes, folder: bytes, name: bytes) -> str:
     """The words of a photo's path: the root's own name, its folders and its file name without the suffix.
 
-    `beach_2019/IMG0042-RosaParks.jpg` has `beach 2019 IMG0042 IMG 0042 RosaParks Rosa Parks`: what is
-    written together is kept and taken apart. Bytes that are not UTF-8 divide words.
+    What is written together stands whole and, behind, taken apart: `beach_2019/IMG0042-RosaParks.jpg` has
+    `beach 2019 IMG0042 RosaParks IMG 0042 Rosa Parks`. Bytes that are not UTF-8 divide words.
     """
     stem = os.path.splitext(name)[0]
     path = b"/".join((os.path.basename(root.rstrip(b"/")), folder, stem))
-    text = path.decode("utf-8", "replace").replace("\ufffd", " ")
-    found: dict[str, None] = {}
-    for word in re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text)):
-        found[word] = None
-        parts = _apart(word)
-        if len(parts) > 1:
-            found.update(dict.fromkeys(parts))
-    return " ".join(found)
+    text = unicodedata.normalize("NFC", path.decode("utf-8", "replace").replace("\ufffd", " "))
+    whole = _WORD.findall(text)
+    parts = [part for word in whole if len(apart := _apart(word)) > 1 for part in apart]
+    return " ".join(dict.fromkeys([*whole, *parts]))
 
 
 def terms(index: Index, texts: Iterable[str]) -> list[Term]:
-    """Each word or phrase as the index knows it; repeats and what has no letter or digit are left out."""
+    """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
+
+    A word of an unspaced script is a phrase of its characters.
+    """
     found: dict[tuple[str, ...], Term] = {}
     with index.reading() as db:
-        for text in texts:
-            tokens = tokenize(db, text)
+        for word in (word for text in texts for word in _WORD.findall(text)):
+            tokens = tokenize(db, word)
             if tokens and tokens not in found:
                 known = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
-                found[tokens] = Term(text, tokens, min(int(count or 0) for count in known))
+                found[tokens] = Term(word, tokens, min(int(count or 0) for count in known))
     return list(found.values())
 
 

@@ -1,0 +1,229 @@
+"""How well each ranking finds: `python -m benchmarks.quality`, R@1 and R@5 of vector, words and hybrid.
+
+Three libraries, all with the offline embedder, through the real index and the real search:
+
+- the gallery of the seed, where that folder is found, with our own sentences about its photos as notes and
+  the objects that a detector counts in them;
+- the same with the sentences as captions and a memory of its own as each note: who, where, which thing;
+- drawn scenes, which need nothing from outside: shapes told in one way, asked for in another.
+
+And three kinds of questions: in other words than the sentence, in some of its words, and with a name, a
+place, a rare word or a file name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from imgret.config import EmbedSettings, Settings, places
+from imgret.describe import passage
+from imgret.describe.loading import load_embedder
+from imgret.describe.models import Embedder
+from imgret.index import photos, results, roots
+from imgret.index.connection import Index
+from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
+from imgret.search import query, rank
+from imgret.search.ask import QueryEmbedder
+from imgret.search.stopwords import STOPWORDS
+
+HERE = os.path.dirname(__file__)
+SEED = os.path.join(HERE, "..", "..", "shared", "seed")
+NAMES = ["Rosa", "Anneke", "Tobias", "Mehmet", "Yuki", "Priya", "Siobhan", "Matteo", "Zofia", "Lars", "Kwame"]
+TOWNS = ["Lisbon", "Kyoto", "Tromso", "Zanzibar", "Ljubljana", "Galway", "Hanoi", "Porto", "Quito", "Palermo"]
+THINGS = ["quokka", "funicular", "samovar", "bivouac", "gazpacho", "regatta", "obelisk", "marimba", "trellis"]
+MEMORIES = ["{n} in {t}", "with {n}, {t}", "{n} and the {r}", "our {r} at {t}", "remember {n}'s {r}"]
+SHAPES = {"circle": "disc", "square": "box", "triangle": "wedge", "star": "pentagram", "ring": "hoop"}
+COLOURS = {"red": "crimson", "blue": "azure", "green": "emerald", "yellow": "golden", "black": "dark"}
+GROUNDS = {"grass": "meadow", "sand": "beach", "snow": "winter", "water": "lake", "stone": "rock"}
+
+
+class Scene(NamedTuple):
+    """A photo and what is asked of it."""
+
+    name: str
+    caption: str | None
+    objects: Mapping[str, int]
+    note: str | None
+    natural: str  # in other words
+    shared: str  # in some of the same words
+
+
+class Asked(NamedTuple):
+    """A question and the photos that answer it."""
+
+    text: str
+    right: frozenset[int]
+
+
+def main() -> None:
+    """Build the libraries and print the tables."""
+    embedder = load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), places())
+    libraries: dict[str, list[Scene]] = {}
+    if os.path.isdir(os.path.join(SEED, "gallery")):
+        counted = _counts()
+        libraries["gallery, sentences as notes"] = gallery(counted, remembered=False)
+        libraries["gallery, captions and notes"] = gallery(counted, remembered=True)
+    libraries["drawn scenes"] = drawn()
+    for title, scenes in libraries.items():
+        with tempfile.TemporaryDirectory(prefix="imgret-bench-") as folder:
+            index = Index(os.path.join(folder, "index.db"))
+            contents = fill(index, scenes, embedder)
+            print(f"\n{title}: {len(scenes)} photos")
+            for kind, asked in questions(scenes, contents).items():
+                print(f"  {kind:34s} {len(asked):4d}", end="")
+                for ranking in ("vector", "words", "hybrid"):
+                    first, five = recall(index, asked, QueryEmbedder(embedder), ranking)
+                    print(f"   {ranking} {first:.3f} {five:.3f}", end="")
+                print()
+            index.close()
+
+
+def recall(index: Index, asked: Sequence[Asked], asker: QueryEmbedder, ranking: str) -> tuple[float, float]:
+    """The shares of questions with a right answer at the top, and among the first five."""
+    first = five = 0
+    for one in asked:
+        question = query.parse(one.text, datetime(2026, 1, 1))
+        found = [
+            hit.content for hit in rank.search(index, question, asker, rank=ranking, k=5, apart=True).hits
+        ]
+        first += bool(one.right & set(found[:1]))
+        five += bool(one.right & set(found))
+    return first / len(asked), five / len(asked)
+
+
+def fill(index: Index, scenes: Sequence[Scene], embedder: Embedder) -> list[int]:
+    """Save the scenes as described photos; gives their contents in order."""
+    contents = []
+    told = ModelIdentity("told", "benchmark")
+    with index.writing():
+        root = roots.add(index, b"/photos").id
+        for number, scene in enumerate(scenes):
+            digest = hashlib.blake2b(scene.name.encode(), digest_size=32).digest()
+            content, _ = photos.save(
+                index, root, b"trip", scene.name.encode(), Fingerprint(1, 1, 1, number), digest, 1
+            )
+            photos.save_facts(index, content, Facts("JPEG", 640, 480), digest)
+            found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
+            if scene.caption is not None:
+                results.save_caption(index, content, told, scene.caption)
+            results.save_detections(index, content, told, found, scene.objects)
+            results.write_note(index, content, scene.note)
+            description = Description(scene.caption, tuple(found), (), scene.note)
+            texts = passage.views(description, results.names(index, content))
+            rows = embedder.embed([("", text) for text in texts.values()])
+            results.save_vectors(index, content, embedder.identity, dict(zip(texts, rows, strict=True)))
+            contents.append(content)
+    return contents
+
+
+def questions(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, list[Asked]]:
+    """The kinds of questions for a library."""
+    chance = random.Random(3)
+
+    def having(words: Sequence[str]) -> frozenset[int]:
+        both = zip(contents, scenes, strict=True)
+        return frozenset(
+            content for content, scene in both if all(word in (scene.note or "") for word in words)
+        )
+
+    def of(asks: Callable[[Scene], str]) -> list[Asked]:
+        told: dict[str, set[int]] = {}
+        for content, scene in zip(contents, scenes, strict=True):
+            told.setdefault(asks(scene), set()).add(content)
+        return [Asked(asks(scene), frozenset(told[asks(scene)])) for scene in scenes]
+
+    kinds = {"in other words": of(lambda s: s.natural), "in some of the same words": of(lambda s: s.shared)}
+    kinds["file name"] = of(lambda s: os.path.splitext(s.name)[0])
+    named = [(s, [w for w in NAMES + TOWNS + THINGS if s.note and w in s.note]) for s in scenes]
+    if any(words for _, words in named):
+        alone, beside = [], []
+        for content, (scene, words) in zip(contents, named, strict=True):
+            for word in words:
+                alone.append(Asked(word, having([word])))
+                beside.append(Asked(f"{scene.natural} {word}", frozenset([content])))
+            if len(words) > 1:
+                alone.append(Asked(" ".join(words), having(words)))
+        kinds["a name, a place or a rare word"] = alone
+        kinds["other words and a name"] = beside
+        chance.shuffle(beside)
+    return kinds
+
+
+def gallery(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> list[Scene]:
+    """The seed's photos by our sentences: as notes, or as captions beside a memory."""
+    chance = random.Random(5)
+    scenes = []
+    with open(os.path.join(HERE, "quality_gallery.tsv"), encoding="utf-8") as file:
+        for line in file:
+            name, sentence, natural = line.rstrip("\n").split("\t")
+            memory = chance.choice(MEMORIES).format(
+                n=chance.choice(NAMES), t=chance.choice(TOWNS), r=chance.choice(THINGS)
+            )
+            caption, note = (f"{passage.PROMPT}{sentence}", memory) if remembered else (None, sentence)
+            shared = _shared(sentence, natural, chance)
+            scenes.append(Scene(name, caption, counted.get(name, {}), note, natural, shared))
+    return scenes
+
+
+def drawn() -> list[Scene]:
+    """Two shapes on a ground, every pair once; asked for by what they are called elsewhere."""
+    chance = random.Random(9)
+    scenes = []
+    things = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    for number, (colour, shape) in enumerate(things * 12):
+        other_colour, other = chance.choice(things)
+        ground = chance.choice(list(GROUNDS))
+        many = chance.choice(["one", "two", "three"])
+        sentence = f"{many} {colour} {shape} next to a {other_colour} {other} on {ground}"
+        natural = f"{COLOURS[colour]} {SHAPES[shape]} beside {COLOURS[other_colour]} {SHAPES[other]} {GROUNDS[ground]}"
+        memory = chance.choice(MEMORIES).format(
+            n=chance.choice(NAMES), t=chance.choice(TOWNS), r=chance.choice(THINGS)
+        )
+        objects = {shape: ["one", "two", "three"].index(many) + 1}
+        objects[other] = objects.get(other, 0) + 1
+        shared = _shared(sentence, natural, chance)
+        scenes.append(
+            Scene(f"drawing-{number:04d}.png", passage.PROMPT + sentence, objects, memory, natural, shared)
+        )
+    return scenes
+
+
+def _shared(sentence: str, natural: str, chance: random.Random) -> str:
+    """Some words of the sentence in their order, and one or two of the other wording."""
+    own = [word.strip(",") for word in sentence.split() if word.strip(",") not in STOPWORDS]
+    kept = [word for word in own if chance.random() < 0.45] or own[:2]
+    other = [word for word in natural.split() if word not in STOPWORDS]
+    return " ".join(kept[:5] + chance.sample(other, min(len(other), chance.choice([0, 1, 2]))))
+
+
+def _counts() -> dict[str, dict[str, int]]:
+    """What the detector of the seed counts in each photo of the gallery; nothing where it cannot run."""
+    weights = os.path.join(SEED, "weights", "yolov8n_int8.onnx")
+    folder = os.path.join(SEED, "gallery")
+    with tempfile.TemporaryDirectory(prefix="imgret-bench-") as state:
+        os.environ.update(YOLO_OFFLINE="True", YOLO_VERBOSE="False", YOLO_CONFIG_DIR=state)
+        try:
+            from ultralytics import YOLO
+
+            model = YOLO(weights, task="detect")
+            found = {}
+            for name in sorted(os.listdir(folder)):
+                boxes = model.predict(os.path.join(folder, name), verbose=False)[0]
+                found[name] = passage.counts(
+                    Detection(boxes.names[int(label)], 1.0, (0, 0, 1, 1))
+                    for label in boxes.boxes.cls.tolist()
+                )
+        except ImportError as error:
+            print(f"no counts: {error}")
+            return {}
+    return found
+
+
+if __name__ == "__main__":
+    main()

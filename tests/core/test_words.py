@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgret.index import words
+from imgret.index.connection import Index
+
+Add = Callable[..., int]
+
+
+def best(index: Index, text: str, **limits: object) -> list[int]:
+    asked = words.terms(index, text.split())
+    return words.best(index, asked, 10, 1000, **limits).tolist()  # type: ignore[arg-type]
+
+
+def test_caption_labels_note_and_names_are_found(index: Index, add: Add) -> None:
+    one = add("Lisbon 2019/IMG_0042.jpg", caption="a brown dog on a beach", objects={"dog": 1}, embed=False)
+    two = add("b.jpg", note="Rosa's flight to Tromsø", topics=["travel_&_adventure"], embed=False)
+    assert best(index, "dogs") == [one]  # stemmed
+    assert best(index, "lisbon") == [one]
+    assert best(index, "IMG_0042") == [one]
+    assert best(index, "42") == []
+    assert best(index, "ROSA") == [two]
+    assert best(index, "adventure") == [two]
+    assert best(index, "tromsø") == [two]
+
+
+def test_a_document_is_replaced_and_removed(index: Index, add: Add) -> None:
+    content = add("a.jpg", note="zebra", embed=False)
+    words.save(index, content, caption="", labels="", note="giraffe", names="")
+    assert best(index, "zebra") == []
+    assert best(index, "giraffe") == [content]
+    words.remove(index, content)
+    assert best(index, "giraffe") == []
+    assert words.check(index) == []
+
+
+@pytest.mark.parametrize(
+    ("note", "question", "found"),
+    [
+        ("海滩上的午餐", "海滩", True),
+        ("海滩上的午餐", "午餐", True),
+        ("海滩上的午餐", "滩海", False),
+        ("海滩上的午餐", "上海", False),
+        ("京都のラーメン", "ラーメン", True),
+        ("바다에서 점심", "바다", True),
+        ("Café à Paris", "cafe", True),
+        ("naïve", "NAIVE", True),
+        ("समुद्र तट", "समुद्र", True),
+    ],
+)
+def test_scripts(index: Index, add: Add, note: str, question: str, found: bool) -> None:
+    content = add("a.jpg", note=note, embed=False)
+    assert best(index, question) == ([content] if found else [])
+
+
+@pytest.mark.parametrize(
+    "hostile", ['dog"', "NEAR(dog", "dog*", "note:dog", "^dog", "dog AND", "(", "dog\0cat", "-"]
+)
+def test_operators_are_words(index: Index, add: Add, hostile: str) -> None:
+    content = add("a.jpg", note="a dog", embed=False)
+    assert best(index, hostile) in ([content], [])
+    assert (best(index, hostile) == [content]) == ("dog" in hostile)
+
+
+def test_the_commonest_words_are_left_out_beyond_the_budget(index: Index, add: Add) -> None:
+    contents = [add(f"{n}.jpg", note="beach" + " quokka" * (n == 7), embed=False) for n in range(20)]
+    asked = words.terms(index, ["beach", "quokka"])
+    assert [(term.text, term.documents) for term in asked] == [("beach", 20), ("quokka", 1)]
+    assert words.best(index, asked, 10, 5).tolist() == [contents[7]]
+    assert words.best(index, asked, 100, 50).tolist()[0] == contents[7]
+    assert len(words.best(index, asked, 100, 50)) == 20
+    assert len(words.best(index, asked[:1], 100, 5)) == 20  # the rarest is always asked
+    assert len(words.best(index, asked[:1], 100, 5, strict=True)) == 0
+
+
+def test_who_does_not_pass_is_left_out_before_the_cut(index: Index, add: Add) -> None:
+    contents = [add(f"{n}.jpg", note="beach " * (n + 1), embed=False) for n in range(20)]
+    asked = words.terms(index, ["beach"])
+    found = words.best(index, asked, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
+    assert sorted(found.tolist()) == sorted(set(found.tolist()) & set(contents[:5]))
+    assert len(found) == 3
+
+
+def test_occurrences_by_column(index: Index, add: Add) -> None:
+    content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
+    asked = words.terms(index, ["dogs", "cat", "emu"])
+    counts, lengths = words.occurrences(index, asked, np.array([content, 999]))
+    assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert counts[1].sum() == 0
+    assert lengths[0].tolist() == [3, 2, 2, 2]  # the names are `photos dog`
+
+
+def test_damage_is_found_and_mended(index: Index, add: Add) -> None:
+    content = add("a.jpg", note="zebra", embed=False)
+    index.db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    assert best(index, "zebra") == []
+    assert words.check(index) != []
+    words.rebuild(index)
+    assert words.check(index) == []
+    assert best(index, "zebra") == [content]
+
+
+def test_names() -> None:
+    assert words.name_words(b"/home/me/Pictures", b"beach_2019", b"IMG0042-RosaParks.jpg").split() == [
+        *("Pictures", "beach", "2019", "IMG0042", "RosaParks"),
+        *("IMG", "0042", "Rosa", "Parks"),
+    ]
+    assert words.name_words(b"/", b"", b".jpg") == "jpg"
+    assert words.name_words(b"/p", b"a\xffb", "海滩.png".encode()) == "p a b 海滩"
+
+
+NAMES = st.binary(max_size=40).map(lambda raw: raw.replace(b"/", b"_"))
+
+
+@given(st.lists(NAMES, max_size=3), NAMES)
+def test_names_are_words_of_the_path_each_once(folders: list[bytes], name: bytes) -> None:
+    text = words.name_words(b"/root", b"/".join(folders), name)
+    found = text.split()
+    assert len(found) == len(set(found))
+    assert text == " ".join(found)
+    text.encode()  # no surrogates, whatever the bytes
+    assert "root" in found
+
+
+@given(st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True))
+def test_a_whole_name_is_kept_and_its_parts_make_it_up(stem: str) -> None:
+    found = words.name_words(b"/", b"", stem.encode() + b".jpg").split()
+    assert found[0] == stem
+    assert set("".join(found[1:])) <= set(stem)
+
+
+@given(st.text(max_size=60))
+def test_cutting_twice_is_cutting_once_but_for_spaces(text: str) -> None:
+    assert words.cut(words.cut(text)).split() == words.cut(text).split()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, note: str, other: str) -> None:
+    with Index(str(tmp_path_factory.getbasetemp() / "words-found.db")) as index:
+        with index.writing() as db:
+            db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
+        words.save(index, 1, caption=other, labels="", note=note, names="")
+        for term in words.terms(index, [note]):
+            assert term.documents == 1
+            assert words.best(index, [term], 5, 10).tolist() == [1]
+            assert words.occurrences(index, [term], np.array([1]))[0].sum() > 0
