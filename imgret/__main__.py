@@ -11,15 +11,23 @@ def main() -> None:
     `imgret query ...` is tried over the socket before anything heavier than `json` and `socket` is
     imported; Typer, the models and the index come only when that is not the answer.
     """
-    if sys.argv[1:2] == ["query"]:
-        from imgret.cli.quick import answered
+    try:
+        sys.exit(_answered() if sys.argv[1:2] == ["query"] else _run())
+    except KeyboardInterrupt:  # while modules are still being imported
+        sys.exit(130)
 
-        code = answered(sys.argv[2:])
-        if code is not None:
-            sys.exit(code)
+
+def _answered() -> int:
+    from imgret.cli.quick import answered
+
+    code = answered(sys.argv[2:])
+    return _run() if code is None else code
+
+
+def _run() -> int:
     from imgret.cli.app import run
 
-    sys.exit(run())
+    return run()
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ class Library:
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the index file, asked past imgret."""
         db = apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)
+        db.set_busy_timeout(10_000)
         try:
             return list(db.execute(sql, values))
         finally:
