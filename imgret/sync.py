@@ -102,12 +102,10 @@ def sync(
             return _offline(index, root, outcome, health.reason or "it is away")
     except RootOffline as error:
         return _offline(index, root, outcome, str(error))
-    now = int(time.time())
     with index.writing():
-        for folder, names in gone:
-            outcome.gone += _bury(index, root, folder, names, now)
+        outcome.gone += _bury(index, root, gone)
         if recursive and b"" in folders:
-            roots.mark_scanned(index, root.id, now)
+            roots.mark_scanned(index, root.id, int(time.time()))
     return outcome
 
 
@@ -181,12 +179,15 @@ def _take_in(
             hashes = list(hashers.map(read, some))
             if any(isinstance(read_as, PhotoError) for read_as in hashes):
                 _still_there(root)
+            renamed: set[int] = set()
             with index.writing():
                 for each, read_as in zip(some, hashes, strict=True):
                     if isinstance(read_as, PhotoError):
                         _keep_unreadable(index, root, each, read_as, outcome)
                     else:
-                        _keep(index, root, each, read_as, stages, outcome)
+                        renamed |= _keep(index, root, each, read_as, stages, outcome)
+                for content in renamed:  # once a batch: a thousand copies of one picture are one content
+                    results.refresh_words(index, content)
 
 
 def _still_there(root: Root) -> None:
@@ -198,25 +199,24 @@ def _still_there(root: Root) -> None:
 
 def _keep(
     index: Index, root: Root, each: _Found, hash_: bytes, stages: Collection[Stage], outcome: Synced
-) -> None:
+) -> set[int]:
+    """Save one file. -> the contents that lie under other names now."""
     # A file so young that a later write may leave the same fingerprint gets one that no file has: the
     # next look finds it suspicious and asks the hash again.
     fingerprint = replace(each.fingerprint, inode=-1) if each.change is Change.RACY else each.fingerprint
     before = photos.content_at(index, root.id, each.folder, each.name)
     content, new = photos.save(index, root.id, each.folder, each.name, fingerprint, hash_, int(time.time()))
     if content == before:
-        return
+        return set()
     if new:
         work.queue(index, content, stages)  # its words follow when it could be decoded: it may be no photo
-    else:
-        results.refresh_words(index, content)
     if before is not None:
         outcome.changed += 1
-        results.refresh_words(index, before)
     elif new:
         outcome.new += 1
     else:
         outcome.moved += 1
+    return ({before} if before is not None else set()) | (set() if new else {content})
 
 
 def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
@@ -230,12 +230,16 @@ def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, 
     )
 
 
-def _bury(index: Index, root: Root, folder: bytes, names: list[bytes], now: int) -> int:
-    contents = {photos.content_at(index, root.id, folder, name) for name in names}
-    buried = photos.bury(index, root.id, folder, names, now)
-    for content in contents - {None}:
+def _bury(index: Index, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int:
+    """All of these (folder, names) are tombstones from now on. -> how many were alive."""
+    now, buried = int(time.time()), 0
+    renamed: set[int | None] = set()
+    for folder, names in gone:
+        renamed.update(photos.content_at(index, root.id, folder, name) for name in names)
+        buried += photos.bury(index, root.id, folder, names, now)
+    for content in renamed - {None}:
         assert content is not None
-        results.refresh_words(index, content)  # its names are fewer now
+        results.refresh_words(index, content)
     return buried
 
 

@@ -176,11 +176,11 @@ def refresh_words(index: Index, content: int) -> None:
 
 
 def names(index: Index, content: int) -> str:
-    """The words of the file and folder names under which a content lies, each once."""
+    """The words of the file and folder names under which a content lies, each once; of a hundred at most."""
     found: dict[str, None] = {}
     rows = index.rows(
         "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"
-        " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id",
+        " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id LIMIT 100",
         (content,),
     )
     for root, folder, name in rows:
