@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgret.index import filters, photos, roots
+from imgret.index.connection import Index
+from imgret.index.filters import Clause, Objects, Taken
+from imgret.index.memory import Memory
+from imgret.search.query import parse
+
+NOW = datetime(2026, 3, 18)
+Add = Callable[..., int]
+
+
+def at(*date: int) -> int:
+    return int((datetime(*date) - datetime(1970, 1, 1)).total_seconds())  # type: ignore[arg-type]
+
+
+def passing(index: Index, text: str) -> set[int]:
+    return set(filters.matching(index, parse(text, NOW).clauses).tolist())
+
+
+@pytest.fixture
+def library(index: Index, add: Add) -> dict[str, int]:
+    return {
+        "dogs": add(
+            "2019/Rome/IMG_1.jpg",
+            caption="two dogs",
+            objects={"dog": 2, "traffic light": 1},
+            taken_at=at(2019, 7, 14),
+            camera="Canon EOS 5D",
+            topics=["sports"],
+        ),
+        "dog": add("2019/b.png", objects={"dog": 1}, note="our dog", format="PNG", taken_at=at(2019, 12, 31)),
+        "cat": add(
+            "2020/Rome2/cat.jpg", caption="a cat", taken_at=at(2020, 1, 1), topics=["diaries_&_daily_life"]
+        ),
+        "plain": add("c [1].jpg"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("after:2020", {"cat"}),
+        ("before:2020", {"dogs", "dog"}),
+        ("on:2019-12", {"dog"}),
+        ("on:2019-07-14", {"dogs"}),
+        ("-on:2019", {"cat", "plain"}),
+        ("after:2019 before:2020 -dog=1", {"dogs"}),
+        ("dog>=2", {"dogs"}),
+        ("dog:", {"dogs", "dog"}),
+        ("dog=1", {"dog"}),
+        ("dog=0", {"cat", "plain"}),
+        ("dog<2", {"dog", "cat", "plain"}),
+        ("-dog:", {"cat", "plain"}),
+        ("dog>=99999999999", set()),
+        ("traffic_light:", {"dogs"}),
+        ("topic:sports", {"dogs"}),
+        ('topic:"daily life"', {"cat"}),
+        ("camera:canon", {"dogs"}),
+        ("-camera:canon", {"dog", "cat", "plain"}),
+        ("format:png", {"dog"}),
+        ("format:jpg", {"dogs", "cat", "plain"}),
+        ("has:note", {"dog"}),
+        ("has:caption", {"dogs", "cat"}),
+        ("-has:caption", {"dog", "plain"}),
+        ("has:objects", {"dogs", "dog"}),
+        ("has:topics", {"dogs", "cat"}),
+        ("has:date", {"dogs", "dog", "cat"}),
+        ("has:gps", set()),
+        ("name:img", {"dogs"}),
+        ("name:*.jpg", {"dogs", "cat", "plain"}),
+        ("name:?at*", {"cat"}),
+        ('name:"[1]"', {"plain"}),
+        ('name:"c [*"', {"plain"}),
+        ("in:/photos/2019", {"dogs", "dog"}),
+        ("in:/photos", {"dogs", "dog", "cat", "plain"}),
+        ("in:/", {"dogs", "dog", "cat", "plain"}),
+        ("in:/photos/20", set()),
+        ("in:rome", {"dogs"}),
+        ("in:2019/Rome", {"dogs"}),
+        ("-in:2019", {"cat", "plain"}),
+        ("is:online", {"dogs", "dog", "cat", "plain"}),
+        ("is:offline", set()),
+        ('"two dogs"', {"dogs"}),
+        ('"dogs two"', set()),
+        ("-dogs", {"cat", "plain"}),
+        ("-rome", {"dog", "plain"}),
+        ('"!!!"', {"dogs", "dog", "cat", "plain"}),
+    ],
+)
+def test_filters(index: Index, library: dict[str, int], text: str, right: set[str]) -> None:
+    assert passing(index, text) == {library[name] for name in right}
+
+
+def test_one_path_must_pass_all_that_is_asked_of_paths(
+    index: Index, library: dict[str, int], add: Add
+) -> None:
+    assert add("elsewhere/copy.jpg", of="2019/Rome/IMG_1.jpg") == library["dogs"]
+    dogs = {library["dogs"]}
+    assert passing(index, "in:elsewhere name:copy") == dogs
+    assert passing(index, "in:elsewhere name:img") == set()
+    assert passing(index, "-in:2019 name:copy") == dogs
+    clauses = parse("in:elsewhere", NOW).clauses
+    assert filters.showing(index, clauses, library["dogs"]) == [(b"/photos/elsewhere/copy.jpg", True)]
+    assert len(filters.showing(index, (), library["dogs"])) == 2
+
+
+def test_what_lies_nowhere_passes_nothing(index: Index, library: dict[str, int]) -> None:
+    root = roots.roots(index)[0].id
+    assert filters.gone(index).tolist() == []
+    photos.bury(index, root, b"2019", [b"b.png"], now=9)
+    assert filters.gone(index).tolist() == [library["dog"]]
+    assert passing(index, "has:note") == set()
+    assert library["dog"] not in filters.matching(index, ())
+    assert library["dog"] not in filters.newest(index, None, 10)
+
+
+def test_the_newest_come_first_and_undated_last(index: Index, library: dict[str, int]) -> None:
+    order = [library[name] for name in ("cat", "dog", "dogs", "plain")]
+    assert filters.newest(index, None, 10).tolist() == order
+    assert filters.newest(index, None, 2).tolist() == order[:2]
+    assert (
+        filters.newest(index, filters.matching(index, parse("dog:", NOW).clauses), 9).tolist() == order[1:3]
+    )
+    assert filters.newest(index, filters.matching(index, parse("emu:", NOW).clauses), 9).tolist() == []
+
+
+def test_an_offline_root(index: Index, library: dict[str, int]) -> None:
+    index.db.execute("UPDATE root SET online = 0")
+    assert passing(index, "is:offline") == set(library.values())
+    assert passing(index, "-is:offline") == set()
+
+
+def test_masks_of_the_memory_are_the_same_filters(index: Index, library: dict[str, int]) -> None:
+    memory = Memory(index)
+    for text in ("dog:", "after:2020", "-in:2019", "has:note dog:", "emu:"):
+        clauses = parse(text, NOW).clauses
+        mask = memory.mask(index, clauses)
+        ids = filters.matching(index, ())
+        assert set(ids[memory.passes(mask, ids)].tolist()) == passing(index, text)
+    with Index(index.path) as other:
+        other.db.execute("DELETE FROM detection")
+    assert memory.refresh(index)
+    assert not memory.mask(index, parse("dog:", NOW).clauses).any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    taken=st.lists(st.one_of(st.none(), st.integers(-(1 << 40), 1 << 40)), max_size=12),
+    start=st.one_of(st.none(), st.integers(-(1 << 41), 1 << 41)),
+    end=st.one_of(st.none(), st.integers(-(1 << 41), 1 << 41)),
+    least=st.integers(0, 4),
+    most=st.one_of(st.none(), st.integers(-1, 4)),
+    negated=st.booleans(),
+)
+def test_dates_and_counts_pass_exactly_as_they_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    taken: list[int | None],
+    start: int | None,
+    end: int | None,
+    least: int,
+    most: int | None,
+    negated: bool,
+) -> None:
+    with Index(str(tmp_path_factory.getbasetemp() / "filters.db")) as index, index.writing() as db:
+        db.execute("DELETE FROM photo; DELETE FROM detection; DELETE FROM content")
+        root = roots.add(index, b"/p").id
+        made: dict[int, tuple[int | None, int]] = {}
+        for number, moment in enumerate(taken):
+            db.execute("INSERT INTO content (hash, taken_at) VALUES (randomblob(32), ?)", (moment,))
+            content = db.last_insert_rowid()
+            db.execute(
+                "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen, last_seen)"
+                " VALUES (?, x'', ?, 1, 1, 1, 1, ?, 1, 1)",
+                (root, b"%d" % number, content),
+            )
+            if number % 4:
+                db.execute("INSERT INTO detection VALUES ('dog', ?, ?)", (content, number % 4))
+            made[content] = (moment, number % 4)
+        in_time = {
+            c
+            for c, (moment, _) in made.items()
+            if moment is not None and (start is None or moment >= start) and (end is None or moment < end)
+        }
+        counted = {c for c, (_, dogs) in made.items() if dogs >= least and (most is None or dogs <= most)}
+        for filter_, right in ((Taken(start, end), in_time), (Objects("dog", least, most), counted)):
+            found = set(filters.matching(index, [Clause(filter_, negated)]).tolist())
+            assert found == (set(made) - right if negated else right)

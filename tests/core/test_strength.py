@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.index.connection import Index
+from imgret.search import background, fuse, query, rank
+from imgret.search.ask import QueryEmbedder
+
+NOW = datetime(2026, 3, 18)
+
+CAPTIONS = """
+a giraffe reaching up to the leaves of a tall tree
+a zebra grazing on green grass in the sun
+a street clock on a black pole in front of a tree
+a white and orange passenger train on curving tracks
+skateboarders jumping off a wall covered with graffiti
+an airliner flying through a cloudy sky
+a kitchen with a white stove and knives on the wall
+a slice of chocolate cake with a fork on a white plate
+two cheese pizzas on a table of an outdoor restaurant
+a white lamb standing on grass beside a wooden house
+a surfer with long hair riding a wave under a blue sky
+a man and a woman drinking red wine from large glasses
+a green traffic sign with a white arrow pointing up
+three white dogs sleeping on a wooden kitchen floor
+a man riding a black horse down a cobbled street
+a modern bathroom with a glass wall and a green sink
+a teal city bus passing an old stone church
+a cook in a white uniform cutting carrots on a blue board
+a male tennis player in white holding his racket
+two snowboarders hugging in the falling snow
+a kite high above a wide empty sandy beach
+a yellow leather suitcase on a carpet
+a green parrot eating a banana on a branch
+a train crossing an arched bridge over a river
+""".strip().splitlines()
+
+
+@pytest.fixture
+def library(add: Callable[..., int]) -> list[int]:
+    return [add(f"{n}.jpg", caption=caption) for n, caption in enumerate(CAPTIONS)]
+
+
+def answer(index: Index, asker: QueryEmbedder, text: str, **options: object) -> rank.Answer:
+    return rank.search(index, query.parse(text, NOW), asker, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("a giraffe eating from a tree", 0),
+        ("cheese pizza", 8),
+        ("parrot with a banana", 22),
+        ("snowboarders in the snow", 19),
+    ],
+)
+def test_what_is_there_is_strong_and_the_rest_is_not(
+    index: Index, asker: QueryEmbedder, library: list[int], text: str, right: int
+) -> None:
+    hits = answer(index, asker, text).hits
+    assert (hits[0].content, hits[0].strength) == (library[right], "strong")
+    assert sum(hit.strength == "strong" for hit in hits) <= 3
+    assert sum(hit.strength == "weak" for hit in hits) >= len(hits) // 2
+
+
+@pytest.mark.parametrize("text", ["quarterly tax spreadsheet", "theory of relativity", "asdf qwerty zxcv"])
+def test_what_is_not_there_is_said(index: Index, asker: QueryEmbedder, library: list[int], text: str) -> None:
+    found = answer(index, asker, text)
+    assert all(hit.strength != "strong" for hit in found.hits)
+    strict = answer(index, asker, text, minimum="strong")
+    assert strict.hits == []
+    assert "nothing matches well enough" in strict.notes[0]
+
+
+def test_the_minimum_leaves_out_what_is_below(index: Index, asker: QueryEmbedder, library: list[int]) -> None:
+    every = answer(index, asker, "a train on a bridge").hits
+    for minimum, kept in (("strong", {"strong"}), ("fair", {"strong", "fair"})):
+        hits = answer(index, asker, "a train on a bridge", minimum=minimum).hits
+        assert [hit.content for hit in hits] == [hit.content for hit in every if hit.strength in kept]
+
+
+def test_words_alone_are_as_strong_as_they_cover_the_question(
+    index: Index, library: list[int], asker: QueryEmbedder
+) -> None:
+    hits = answer(index, asker, "green parrot banana", rank="words").hits
+    assert (hits[0].content, hits[0].strength) == (library[22], "strong")
+    assert {hit.strength for hit in hits[1:]} == {"weak"}
+
+
+def test_one_photo_alone_can_be_strong(index: Index, asker: QueryEmbedder, add: Callable[..., int]) -> None:
+    add("a.jpg", caption="a red circle on a white ground")
+    assert answer(index, asker, "red circle").hits[0].strength == "strong"
+
+
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40),
+    st.floats(-0.5, 0.5),
+    st.floats(0.5, 4),
+)
+def test_background_follows_shifts_and_scales(cosines: list[float], shift: float, scale: float) -> None:
+    values = np.array(cosines, np.float64)
+    plain, moved = fuse.background(values), fuse.background(values * scale + shift)
+    assert moved.middle == pytest.approx(plain.middle * scale + shift, abs=1e-6)
+    if plain.spread > fuse.LEAST_SPREAD and moved.spread > fuse.LEAST_SPREAD:
+        assert moved.spread == pytest.approx(plain.spread * scale, rel=1e-4)
+
+
+@given(st.lists(st.floats(-1, 2, width=32), min_size=2, max_size=30))
+def test_a_better_score_is_never_weaker(scores: list[float]) -> None:
+    ordered = np.sort(np.array(scores, np.float32))
+    levels = background.strengths(ordered, fuse.Background(0.1, 0.05), 0.08, None)
+    places = [background.STRENGTHS.index(level) for level in levels]
+    assert places == sorted(places)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
+def test_words_raise_a_strength_and_never_lower_it(covered: list[float]) -> None:
+    scores = np.linspace(0, 0.6, len(covered)).astype(np.float32)
+    ground = fuse.Background(0.1, 0.05)
+    alone = background.strengths(scores, ground, 0.08, None)
+    both = background.strengths(scores, ground, 0.08, np.array(covered, np.float32))
+    order = background.STRENGTHS.index
+    assert all(order(b) >= order(a) for a, b in zip(alone, both, strict=True))
