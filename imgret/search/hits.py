@@ -40,6 +40,7 @@ def describe(index: Index, question: Question, found: Sequence[Found], *, k: int
         objects = counts(known.detections or ())
         place = None if apart else seen.place(one.content, facts, known, objects)
         if place is not None:
+            seen.keep(place, one.content, facts, known, objects)
             others = (*hits[place].other_paths, *(path for path, _ in paths))
             hits[place] = replace(hits[place], other_paths=others)
         elif len(hits) < k:

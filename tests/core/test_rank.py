@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.index import nearest, photos, vectors
+from imgret.index.connection import Index
+from imgret.index.filters import Clause, Taken
+from imgret.photo import Hit, ModelIdentity, View
+from imgret.search import fuse, query, rank, render
+from imgret.search.ask import QueryEmbedder
+from imgret.search.query import Question
+from imgret.search.warm import Keeper, Warm
+
+NOW = datetime(2026, 3, 18)
+Add = Callable[..., int]
+MODEL = ModelIdentity("given", "1")
+
+
+class Given:
+    """Vectors of questions as they are given."""
+
+    def __init__(self, told: dict[str, Any], identity: ModelIdentity = MODEL) -> None:
+        self.identity = identity
+        self._told = told
+
+    def vectors(self, texts: list[str]) -> Any:
+        return np.stack([self._told[text] for text in texts])
+
+
+@pytest.fixture
+def ask(index: Index, asker: QueryEmbedder) -> Callable[..., rank.Answer]:
+    def answer(text: str, **options: Any) -> rank.Answer:
+        return rank.search(index, query.parse(text, NOW), options.pop("asker", asker), **options)
+
+    return answer
+
+
+@pytest.fixture
+def library(add: Add) -> dict[str, int]:
+    return {
+        "giraffes": add(
+            "a.jpg", caption="a picture of two giraffes by a tree", objects={"giraffe": 2, "tree": 1}
+        ),
+        "plane": add(
+            "b.jpg", caption="a picture of a white airplane in a cloudy sky", note="Rosa flew to Lisbon"
+        ),
+        "lunch": add("c.jpg", caption="a picture of a plate of broccoli and meat", note="海滩上的午餐"),
+        "bus": add("trip/RosaParks_0042.jpg", caption="a picture of a woman on a bus", objects={"bus": 1}),
+        "zebra": add("d.jpg", caption="a picture of a zebra eating grass", objects={"zebra": 1}),
+    }
+
+
+def first(answer: rank.Answer) -> int | None:
+    return answer.hits[0].content if answer.hits else None
+
+
+@pytest.mark.parametrize("ranking", rank.RANKS)
+def test_each_ranking_finds_the_giraffes(
+    ask: Callable[..., rank.Answer], library: dict[str, int], ranking: str
+) -> None:
+    answer = ask("giraffes", rank=ranking)
+    assert first(answer) == library["giraffes"]
+    hit = answer.hits[0]
+    assert (hit.rank, hit.path, hit.online) == (1, b"/photos/a.jpg", True)
+    assert hit.objects == {"giraffe": 2, "tree": 1}
+    assert (hit.cosine is None) == (ranking == "words")
+    assert hit.why == (() if ranking == "vector" else ("two giraffe",))
+
+
+def test_vector_is_the_cosine_of_the_passage(
+    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int], asker: QueryEmbedder
+) -> None:
+    hits = ask("an animal with a long neck", rank="vector").hits
+    passages = vectors.of(index, np.array([hit.content for hit in hits]))[View.PASSAGE]
+    cosines = passages @ asker.vectors(["an animal with a long neck"])[0]
+    assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
+    assert [hit.cosine for hit in hits] == [hit.score for hit in hits]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert len(hits) == len(library)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("Rosa Lisbon", "plane"),
+        ("rosaparks", "bus"),
+        ("RosaParks_0042", "bus"),
+        ("0042", "bus"),
+        ("海滩", "lunch"),
+    ],
+)
+def test_what_only_words_know_comes_first(
+    ask: Callable[..., rank.Answer], library: dict[str, int], text: str, right: str
+) -> None:
+    assert first(ask(text)) == library[right]
+    assert first(ask(text, rank="words")) == library[right]
+    assert ask(text).hits[0].strength == "strong"
+
+
+def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library: dict[str, int]) -> None:
+    answer = ask("giraffe>=2")
+    assert [hit.content for hit in answer.hits] == [library["giraffes"]]
+    assert answer.hits[0].strength == "strong"
+    assert {hit.content for hit in ask("-rosa").hits} == set(library.values()) - {
+        library["plane"],
+        library["bus"],
+    }
+    assert ask("giraffe>=3").hits == []
+    assert ask("").hits != []
+
+
+def test_pushing_away(
+    ask: Callable[..., rank.Answer], index: Index, asker: QueryEmbedder, library: dict[str, int]
+) -> None:
+    question = msgspec.structs.replace(query.parse("an animal", NOW), away=("a zebra",))
+    plain = [hit.content for hit in ask("an animal", rank="vector").hits]
+    assert plain.index(library["zebra"]) < 2
+
+    def ranked(asked: Question) -> list[int]:
+        return [hit.content for hit in rank.search(index, asked, asker, rank="vector").hits]
+
+    assert ranked(question).index(library["zebra"]) > plain.index(library["zebra"])
+    only_away = msgspec.structs.replace(question, words="", terms=())
+    assert ranked(only_away)[-1] == library["zebra"]
+
+
+def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dict[str, int]) -> None:
+    assert first(ask("zebra 5:bus", rank="vector")) == library["bus"]
+    assert first(ask("5:zebra bus", rank="vector")) == library["zebra"]
+    plain, once = ask("zebra bus", rank="vector").hits, ask("zebra 1:bus", rank="vector").hits
+    assert [hit.content for hit in plain] == [hit.content for hit in once]
+
+
+def test_asking_with_a_picture(index: Index, asker: QueryEmbedder, add: Add, library: dict[str, int]) -> None:
+    other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
+    vector = vectors.of(index, np.array([library["giraffes"]]))[View.PASSAGE][0]
+    answer = rank.search(index, Question(), asker, towards=vector, without=library["giraffes"])
+    assert first(answer) == other
+    assert library["giraffes"] not in {hit.content for hit in answer.hits}
+    # It needs no embedder: the vector is the index's own.
+    assert first(rank.search(index, Question(), None, towards=vector, without=other)) == library["giraffes"]
+
+
+def test_vectors_of_two_embedders_never_meet(
+    ask: Callable[..., rank.Answer], library: dict[str, int], asker: QueryEmbedder
+) -> None:
+    other = Given({"giraffes": np.ones(256, np.float32)}, ModelIdentity("other", "2"))
+    answer = ask("giraffes", asker=other)
+    assert [hit.content for hit in answer.hits] == [library["giraffes"]]
+    assert answer.hits[0].cosine is None
+    assert "other" in answer.notes[0]
+    assert ask("giraffes", asker=None).hits[0].content == library["giraffes"]
+
+
+def test_a_missing_table_is_made_anew_and_said_once(
+    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int]
+) -> None:
+    index.db.execute("DROP TABLE nearest")
+    answer = ask("giraffes")
+    assert first(answer) == library["giraffes"]
+    assert [note for note in answer.notes if "made anew" in note]
+    assert not [note for note in ask("giraffes").notes if "made anew" in note]
+
+
+def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add) -> None:
+    scene = {"caption": "a red kite", "camera": "Canon", "objects": {"kite": 1}}
+    one = add("one.jpg", taken_at=100, **scene)
+    assert add("copy/one.jpg", of="one.jpg") == one
+    add("metadata.jpg", pixels="one.jpg", caption="a red kite")
+    add("burst.jpg", taken_at=103, **scene)
+    later = add("later.jpg", taken_at=500, **scene)
+    lake = add("lake.jpg", taken_at=104, caption="a lake", camera="Canon")
+    hits = ask("kite").hits
+    assert {path for hit in hits for path in (hit.path, *hit.other_paths)} == {
+        f"/photos/{name}.jpg".encode() for name in ("one", "copy/one", "metadata", "burst", "later", "lake")
+    }
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert {hit.content for hit in hits if not hit.other_paths} == {later, lake}
+    apart = ask("kite", apart=True).hits
+    assert len({hit.path for hit in apart}) == 6
+    assert [hit.rank for hit in apart] == [1, 2, 3, 4, 5, 6]
+    assert all(not hit.other_paths for hit in apart)
+    assert len(ask("kite", apart=True, k=2).hits) == 2
+
+
+def test_what_is_gone_is_no_answer(
+    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int]
+) -> None:
+    root = int(index.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
+    photos.bury(index, root, b"", [b"a.jpg"], now=5)
+    for ranking in rank.RANKS:
+        assert library["giraffes"] not in {hit.content for hit in ask("giraffes", rank=ranking).hits}
+
+
+def test_ties_are_stable(index: Index, bulk: Callable[..., list[int]], units: Callable[..., Any]) -> None:
+    row = units(1)
+    contents = bulk([row[0]] * 30, MODEL)
+    asker = Given({"x": row[0]})
+    for _ in range(3):
+        hits = rank.search(index, Question("x"), asker, rank="vector", k=10, apart=True).hits
+        assert [hit.content for hit in hits] == contents[:10]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5])
+@pytest.mark.parametrize("warmed", [False, True])
+@pytest.mark.parametrize("coded", [False, True])
+def test_filters_cost_no_recall(
+    index: Index,
+    bulk: Callable[..., list[int]],
+    units: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    warmed: bool,
+    coded: bool,
+) -> None:
+    monkeypatch.setattr(nearest, "EXACT", 500 if coded else 10_000)
+    rows = units(2000, dimension=64)
+    contents = np.array(bulk(rows, MODEL))  # taken_at is the number of the photo, from 1
+    rows = rows.astype(np.float16).astype(np.float32)  # as they are kept
+    nearest.tend(index)
+    assert (nearest.projection(index.db) is not None) == coded
+    warm = Warm(index) if warmed else None
+    end = int(2000 * share) + 1
+    asked = units(8, dimension=64, seed=5)
+    asker = Given({f"q{n}": row for n, row in enumerate(asked)})
+    for number, row in enumerate(asked):
+        question = Question(f"q{number}", clauses=(Clause(Taken(None, end)),))
+        hits = rank.search(index, question, asker, rank="vector", apart=True, warm=warm).hits
+        right = contents[: end - 1][np.argsort(-(rows[: end - 1] @ row))[:20]]
+        assert len(set(right.tolist()) & {hit.content for hit in hits}) >= len(right) - coded
+
+
+def test_warm_answers_as_the_tables_do(
+    index: Index, asker: QueryEmbedder, library: dict[str, int], add: Add
+) -> None:
+    keeper = Keeper(index.path)
+    assert keeper.current(index) is None
+    keeper.wait()
+    warm = keeper.current(index)
+    assert warm is not None
+    for text in ("giraffes", "Rosa Lisbon", "an animal -zebra", "bus:"):
+        question = query.parse(text, NOW)
+        cold_hits = rank.search(index, question, asker).hits
+        assert rank.search(index, question, asker, warm=warm).hits == cold_hits
+
+
+@pytest.mark.parametrize(
+    "text", ["dog " * 3000, "AND OR NOT", '"', "😀", "NEAR(a b)", "* ^ : -", "\0", "a" * 10_000, "的" * 5000]
+)
+def test_strange_questions_are_answered(
+    ask: Callable[..., rank.Answer], library: dict[str, int], text: str
+) -> None:
+    for ranking in rank.RANKS:
+        assert len(ask(text, rank=ranking).hits) <= len(library)
+
+
+def test_an_empty_index(ask: Callable[..., rank.Answer]) -> None:
+    answer = ask("anything")
+    assert answer.hits == []
+    assert "no photo has vectors yet" in answer.notes[0]
+    assert ask("dog:").hits == []
+
+
+HITS = st.builds(
+    Hit,
+    rank=st.integers(1, 1000),
+    content=st.integers(1, 1000),
+    path=st.binary(max_size=30),
+    score=st.floats(-1, 10),
+    cosine=st.one_of(st.none(), st.floats(-1, 1)),
+    strength=st.sampled_from(["weak", "fair", "strong"]),
+    caption=st.one_of(st.none(), st.text(max_size=20)),
+    objects=st.dictionaries(st.text(max_size=5), st.integers(1, 9), max_size=3),
+    topics=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    note=st.one_of(st.none(), st.text(max_size=20)),
+    taken_at=st.one_of(st.none(), st.integers(-(1 << 62), 1 << 62)),
+    width=st.one_of(st.none(), st.integers(1, 9999)),
+    height=st.one_of(st.none(), st.integers(1, 9999)),
+    online=st.booleans(),
+    why=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    other_paths=st.lists(st.binary(max_size=9), max_size=2).map(tuple),
+)
+
+
+@given(HITS)
+def test_a_line_is_one_json_object_whatever_the_path(hit: Hit) -> None:
+    line = render.line(hit, question="q", question_number=3)
+    assert b"\n" not in line
+    told = json.loads(line)
+    assert list(told)[:4] == ["v", "question", "question_number", "rank"]
+    assert told["v"] == 1
+    back = told["path"].encode()
+    if "path_bytes" in told:
+        import base64
+
+        back = base64.b64decode(told["path_bytes"])
+    assert back == hit.path
+    assert told["objects"] == hit.objects
+
+
+SCORES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30)
+
+
+@given(SCORES, st.integers(1, 4), st.integers(0, 5))
+def test_more_matching_words_never_lower_a_score(cosines: list[float], terms: int, more: int) -> None:
+    rows = len(cosines)
+    views = {view: np.array(cosines, np.float32) for view in View}
+    grounds = {view: fuse.Background(0.1, 0.05) for view in View}
+    lengths = np.full((rows, 4), 9, np.int32)
+    rarity = np.linspace(0.5, 3, terms).astype(np.float32)
+    counts = np.zeros((rows, terms, 4), np.int32)
+    before = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    counts = counts.copy()
+    counts[0, more % terms, more % 4] += 1
+    after = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    assert after[0] > before[0]
+    assert np.allclose(after[1:], before[1:])
+    assert np.isfinite(after).all()
+
+
+def test_a_lacking_view_neither_helps_nor_harms() -> None:
+    lacking = np.array([0.3, 0.3], np.float32)
+    views = {view: lacking.copy() for view in View}
+    views[View.COUNTS] = np.array([0.1, np.nan], np.float32)  # at the middle, and lacking
+    views[View.NOTE] = np.array([np.nan, np.nan], np.float32)
+    grounds = {view: fuse.Background(0.1, 0.05) for view in View}
+    none = fuse.Matches(
+        np.zeros((2, 0, 4), np.int32), np.ones((2, 4), np.int32), np.zeros(0, np.float32), 1.0
+    )
+    scores = fuse.fused(views, grounds, none, 0.05)
+    assert scores[0] == pytest.approx(scores[1])
+    assert scores[0] == pytest.approx(0.3)
