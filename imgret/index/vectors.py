@@ -90,10 +90,12 @@ def settle(index: Index, wanted: ModelIdentity) -> bool:
     """Let `wanted` answer, once it covers all living photos that the one before covers; True once it does.
 
     The vectors of others are dropped then, and `nearest` is made anew. Until then nothing changes.
+    To be called when a run of describing is done: a `nearest` that was outgrown is made anew, too.
     """
     with index.writing() as db:
         old, new = nearest.answering(db), _row(db, wanted)
         if old == new:
+            nearest.tend(index)
             return True
         lacking = db.execute(
             "SELECT 1 FROM vector AS old WHERE model = ?1 AND view = ?3"
