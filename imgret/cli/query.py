@@ -55,6 +55,9 @@ def query(
         raise UsageError("--preview shows pictures in a terminal, and the output is none")
     given = (after, before, on, inside, name, topic, camera, has, format_)
     filters = [(key, value) for key, value in zip(_KEYS, given, strict=True) if value is not None]
+    for word in words or ():
+        if word.startswith("--"):  # one dash leaves a word out; two are an option that is not there
+            raise UsageError(f"there is no option {word}", "`imgret query --help` lists them.")
     text = " ".join(words or ())
     if batch is not None and (text.strip() or preview):
         raise UsageError("--batch reads the questions: leave them and --preview out")
