@@ -60,9 +60,10 @@ for command in (
     unknown = {"ignore_unknown_options": True} if command is query.query else {}
     app.command(epilog=_EPILOG, context_settings=unknown)(command)
 app.command("folders", epilog=_EPILOG)(folders.list_folders)
-app.add_typer(models_app, name="models")
-app.add_typer(eval_app, name="eval")
-app.add_typer(service_app, name="service")
+for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
+    for member in group.registered_commands:
+        member.epilog = _EPILOG
+    app.add_typer(group, name=name)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -132,8 +132,8 @@ def jsonl(
 
 @eval_app.command("compare")
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A.json")],
-    second: Annotated[str, typer.Argument(metavar="B.json")],
+    first: Annotated[str, typer.Argument(metavar="A.json", help="A file of --save.")],
+    second: Annotated[str, typer.Argument(metavar="B.json", help="Another one.")],
     rows: Annotated[
         tuple[str, str], typer.Option(metavar="A B", help="Compare these rows: both/vector both/hybrid.")
     ] = ("", ""),

@@ -14,7 +14,9 @@ from imgret.cli.session import Session, folders, session
 from imgret.errors import ConfigError, UsageError
 
 
-def add(paths: Annotated[list[str], typer.Argument(metavar="FOLDER...")]) -> None:
+def add(
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Folders that exist.")],
+) -> None:
     """Watch folders: the daemon indexes them and keeps them true.
 
     Adding a folder again accepts that it lies on another disk than it did.
@@ -39,8 +41,10 @@ def add(paths: Annotated[list[str], typer.Argument(metavar="FOLDER...")]) -> Non
         )
 
 
-def remove(paths: Annotated[list[str], typer.Argument(metavar="FOLDER...")]) -> None:
-    """Watch folders no more; their photos leave the index, their notes are kept."""
+def remove(
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="As `imgret folders` lists them.")],
+) -> None:
+    """Watch folders no more. Their photos leave the index; their notes are kept."""
     from imgret.cli.link import told_daemon
     from imgret.index import photos, roots
 

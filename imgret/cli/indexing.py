@@ -29,12 +29,13 @@ SHOWN_PROBLEMS = 20
 def index(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH...", help="Folders; none: the `folders` of the configuration."),
+        typer.Argument(metavar="PATH", help="Folders; none: the `folders` of the configuration."),
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0)] = 3600.0,
 ) -> None:
-    """Describe the photos in folders: new and changed ones only; what is known costs nothing.
+    """Describe the photos in folders.
 
+    New and changed ones only: what is known, moved or copied costs nothing. A daemon does it, where one runs.
     Exits with 1 when some photos could not be read or described; the rest is indexed all the same.
     """
     here = session()

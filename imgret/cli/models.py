@@ -55,7 +55,7 @@ def list_models(
 def pull(
     stages: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STAGE...", help="caption, detect, topics, embed; none: all."),
+        typer.Argument(metavar="STAGE", help="caption, detect, topics, embed; none: all."),
     ] = None,
 ) -> None:
     """Download what is missing; goes on where it was interrupted. The only command that uses the network."""

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def show(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Photos, indexed or not.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Photos, indexed or not.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Everything known about a photo, and why it is not found when it is not.
+    """All that is known of a photo, or why it is not found.
 
     Exits with 1 when one of the files is not described.
     """

@@ -15,7 +15,7 @@ _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "forma
 
 def query(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="QUESTION...", help="Plain words, and filters.")
+        list[str] | None, typer.Argument(metavar="QUESTION", help="Plain words, and filters.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     nul: Annotated[bool, typer.Option("--print0", "-0", help="Paths ended by NUL, for xargs -0.")] = False,

@@ -102,9 +102,7 @@ def status_text(told: dict[str, Any]) -> list[str]:
 
 
 def retry(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE...", help="None: all that failed.")
-    ] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="None: all that failed.")] = None,
 ) -> None:
     """Try failed photos again now, those that were set aside too."""
     from imgret.cli.link import told_daemon
@@ -127,7 +125,10 @@ def doctor(
         bool, typer.Option("--rebuild", help="Make every derived table anew from the truth.")
     ] = False,
 ) -> None:
-    """Look at the index, the weights and the programs around them, and say what is wrong and what to do."""
+    """Say what is wrong, and what to do.
+
+    Looks at the index, the weights, the folders and the programs around them; exits with 3 when one is wrong.
+    """
     from imgret.cli.checks import checks, rebuild_derived
 
     here = session()
