@@ -137,7 +137,9 @@ class Answerer:
         return rank.Answer(found.hits, [*notes, *found.notes])
 
     def warm(self) -> None:
-        """Load the embedder now, so that the first question does not wait for it."""
+        """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
+        if self._keeper is not None:
+            self._keeper.current(self._index)
         self._embedder([])
 
     def _likeness(self, path: str, asker: Asker | None) -> Likeness:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgret.answer import Answerer, read_request
 from imgret.config import Places, Settings
@@ -22,6 +22,9 @@ from imgret.link.messages import BAD_PARAMS, Refused
 from imgret.photo import Stage
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm
+
+if TYPE_CHECKING:
+    from imgret.search.warm import Keeper
 
 ANSWERING_THREADS = 4
 OTHER_INDEX = "other_index"
@@ -60,8 +63,8 @@ class Controls(Protocol):
 class WarmAnswerer(Answerer):
     """Answers with the daemon's warm models."""
 
-    def __init__(self, index: Index, settings: Settings, places: Places, warm: Warm) -> None:
-        super().__init__(index, settings, places, warm)
+    def __init__(self, index: Index, settings: Settings, places: Places, warm: Warm, keeper: Keeper) -> None:
+        super().__init__(index, settings, places, warm, keeper)
         self.index = index
         self.settings = settings
 
@@ -74,6 +77,8 @@ class Answerers:
         self._places = places
         self._threads = ThreadPoolExecutor(ANSWERING_THREADS, thread_name_prefix="answer")
         self._own = threading.local()
+        self._keeper: Keeper | None = None
+        self._keeper_lock = threading.Lock()
 
     def configure(self, settings: Settings, warm: Warm) -> None:
         """Answer with these from the next question on."""
@@ -94,12 +99,21 @@ class Answerers:
             settings, warm = configured
             index = Index(self._places.index)
             before: WarmAnswerer | None = getattr(self._own, "answerer", None)
-            self._own.answerer = WarmAnswerer(index, settings, self._places, warm)
+            self._own.answerer = WarmAnswerer(index, settings, self._places, warm, self._vectors())
             self._own.configured = configured
             if before is not None:
                 before.index.close()
         answerer: WarmAnswerer = self._own.answerer
         return answerer
+
+    def _vectors(self) -> Keeper:
+        """The vectors in memory, one copy for all threads; numpy comes with the first question."""
+        from imgret.search.warm import Keeper
+
+        with self._keeper_lock:
+            if self._keeper is None:
+                self._keeper = Keeper(self._places.index)
+            return self._keeper
 
 
 def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping[str, Method]:
