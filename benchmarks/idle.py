@@ -27,7 +27,7 @@ def measured(seconds: float, photos: int) -> tuple[float, float, float]:
         daemon.stop()
         daemon.start()
         daemon.wait_until_idle()
-        time.sleep(5)
+        time.sleep(3)
         before = daemon.cpu_seconds()
         time.sleep(seconds)
         return empty, daemon.memory_bytes() / 1e6, daemon.cpu_seconds() - before

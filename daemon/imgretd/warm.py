@@ -156,14 +156,14 @@ class Warm:
         self._asking_lock = threading.Lock()
         self._heavy_lock = threading.Lock()
         self._asking: Models | None = None
-        self._heavy: Models | None = None
+        self._heavy: dict[Stage, Models] = {}
         self._asker: HurriedAsker | None = None
         self._others = OwnAskers(settings, places)
 
     @property
     def loaded(self) -> list[str]:
         """The stages whose models are in memory."""
-        held = [models for models in (self._asking, self._heavy) if models is not None]
+        held = [*self._heavy.copy().values(), *([self._asking] if self._asking else [])]
         return sorted(stage.value for models in held for stage in models.stages() - {Stage.DECODE})
 
     def asker(self, wanted: ModelIdentity) -> HurriedAsker:
@@ -184,33 +184,40 @@ class Warm:
                 self._asker = HurriedAsker(self._others.asker(wanted), self._turns)
             return self._asker
 
-    def models(self) -> Models:
-        """All that describing needs, loaded if need be. Not to be closed by the caller."""
+    def models(self, stages: Collection[Stage]) -> Models:
+        """What describing these stages needs, loaded if need be. Not to be closed by the caller."""
         from imgret.describe.models import Models
 
+        models = Models()
         with self._heavy_lock:
-            if self._heavy is None:
-                self._heavy = self._load(self._settings, self._places, HEAVY)
-            heavy = self._heavy
-        with self._asking_lock:
-            asking = self._asking_models()
-        return Models(
-            caption=heavy.caption,
-            detect=heavy.detect,
-            topics=None if asking.topics is None else PatientTopics(asking.topics, self._turns),
-            embed=None if asking.embed is None else PatientEmbedder(asking.embed, self._turns),
-            missing={**heavy.missing, **asking.missing},
-            disabled=heavy.disabled | asking.disabled,
-        )
+            for stage in HEAVY.intersection(stages):
+                if stage not in self._heavy:
+                    self._heavy[stage] = self._load(self._settings, self._places, {stage})
+                held = self._heavy[stage]
+                models.caption = models.caption or held.caption
+                models.detect = models.detect or held.detect
+                models.missing |= held.missing
+                models.disabled |= held.disabled
+        if ASKING.intersection(stages):
+            with self._asking_lock:
+                asking = self._asking_models()
+            if asking.topics is not None:
+                models.topics = PatientTopics(asking.topics, self._turns)
+            if asking.embed is not None:
+                models.embed = PatientEmbedder(asking.embed, self._turns)
+            models.missing |= asking.missing
+            models.disabled |= asking.disabled
+        return models
 
     def unload_heavy(self) -> bool:
         """Give back what only describing needs. Was there something? Not while it is used."""
         with self._heavy_lock:
-            heavy, self._heavy = self._heavy, None
-        if heavy is None:
+            heavy, self._heavy = self._heavy, {}
+        if not any(models.stages() - {Stage.DECODE} for models in heavy.values()):
             return False
-        heavy.close()
-        del heavy
+        for models in heavy.values():
+            models.close()
+        del heavy, models
         _give_back_memory()
         return True
 

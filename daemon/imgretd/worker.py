@@ -17,17 +17,20 @@ from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest, prepare, workable
+from imgret.photo import ModelIdentity, Stage
 from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
 from imgretd.warm import Warm
 
 if TYPE_CHECKING:
     from imgret.describe.decode import DecodePool
+    from imgret.describe.models import Models
     from imgret.describe.pipeline import Progress
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0  # how often pauses that have passed and reasons to wait are looked at
 RETRY_SECONDS = 30.0  # when the index or a device fails
+GPU_SHORT = "another program needs the GPU's memory"
 NOTES_SECONDS = 2.0  # how soon what another process queued (a note, a retry) is noticed
 
 
@@ -58,6 +61,8 @@ class Worker(threading.Thread):
         self._stopping = False
         self._reloaded: tuple[Settings, Warm] | None = None
         self._ingest: Ingest | None = None
+        self._broken: set[Stage] = set()  # weights that are here and cannot be loaded
+        self._instead: dict[Stage, ModelIdentity] = {}  # what stands in for them
         self._decoder: DecodePool | None = None
         self._last_worked = self._last_look = time.monotonic()
         self.heartbeat = time.monotonic()
@@ -119,7 +124,7 @@ class Worker(threading.Thread):
         while not self._stopping:
             self.heartbeat = time.monotonic()
             self._take_reload()
-            now_version = int(index.db.pragma("data_version"))
+            now_version = index.data_version()
             with self._changed:
                 looks = self._awake or now_version != version or self._look_is_due()
                 self._busy, self._awake = looks, False
@@ -139,7 +144,9 @@ class Worker(threading.Thread):
         from imgret.describe.loading import identities
 
         self._last_look = time.monotonic()
-        able = identities(self._settings, self._places)
+        able = {**identities(self._settings, self._places), **self._instead}
+        for stage in self._broken - self._instead.keys():
+            able.pop(stage, None)
         prepare(index, self._settings, able)
         total = work.due(index, workable(self._settings, able), int(time.time()))
         if not total:
@@ -147,8 +154,12 @@ class Worker(threading.Thread):
             return
         self.waits_for = self._why_not()
         if self.waits_for is not None:
+            if self.waits_for == GPU_SHORT:
+                self._warm.unload_heavy()
             return
-        ingest = Ingest(index, self._settings, self._warm.models())
+        models = self._models(index, able)
+        self.heartbeat = time.monotonic()
+        ingest = Ingest(index, self._settings, models)
         with self._changed:
             if self._stopping or self._paused or self._reloaded is not None:
                 self._awake = True
@@ -161,6 +172,25 @@ class Worker(threading.Thread):
             self._last_worked = time.monotonic()
             with self._changed:
                 self._ingest = None
+
+    def _models(self, index: Index, able: dict[Stage, ModelIdentity]) -> Models:
+        """What is due needs these: a new note alone does not load the captioner.
+
+        Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
+        """
+        due = set(work.waiting(index))
+        needed = due.union(*(work.FOLLOWERS[stage] for stage in due), set(Stage) - self._settings.stages())
+        models = self._warm.models(needed)
+        broken = (models.missing.keys() & able.keys()) - self._broken
+        if broken:
+            self._broken |= broken
+            for stage in sorted(broken):
+                self._on_problem(models.missing[stage])
+            if Stage.EMBED in broken and models.embed is not None:  # the offline embedder stands in
+                self._instead[Stage.EMBED] = models.embed.identity
+            rest = {stage: identity for stage, identity in able.items() if stage not in broken}
+            prepare(index, self._settings, {**rest, **self._instead})
+        return models
 
     def _advance(self, ingest: Ingest, progress: Progress, total: int) -> None:
         self.heartbeat = time.monotonic()
@@ -176,8 +206,7 @@ class Worker(threading.Thread):
         if self._settings.daemon.pause_on_battery and on_battery():
             return "on battery"
         if gpu_is_short():
-            self._warm.unload_heavy()
-            return "another program needs the GPU's memory"
+            return GPU_SHORT
         return None
 
     def _pool(self) -> DecodePool:
@@ -215,6 +244,7 @@ class Worker(threading.Thread):
         self._close_decoder()
         old = self._warm
         self._settings, self._warm = reloaded
+        self._broken, self._instead = set(), {}
         if old is not self._warm:
             old.close()
 

@@ -107,8 +107,10 @@ def due_unreadable(index: Index, root: int, now: int) -> list[tuple[bytes, bytes
     """(folder, name) of the unreadable files of a root that are worth another try."""
     rows = index.rows(
         "SELECT folder, name FROM unreadable JOIN photo ON photo.id = unreadable.photo"
-        " WHERE root = ? AND gone_at IS NULL AND not_before <= ? AND attempts < ?",
-        (root, now, MAX_ATTEMPTS),
+        " WHERE root = ?1 AND gone_at IS NULL AND attempts < ?2"
+        # longer than any pause: set before the clock jumped back, and over
+        " AND (not_before <= ?3 OR not_before > ?3 + ?4)",
+        (root, MAX_ATTEMPTS, now, 2 * PAUSES[-1]),
     )
     return [(folder, name) for folder, name in rows]
 

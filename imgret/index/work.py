@@ -25,6 +25,9 @@ FOLLOWERS: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.EMBED: (),
 }
 
+# A pause that is longer than any was set before the clock jumped back: it is over.
+_DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
+
 _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
 
 
@@ -89,7 +92,7 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
     A content that was in flight when a process died comes first, and alone.
     """
     ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
-    due = f"stage IN ({ours}) AND not_before <= {int(now)} AND attempts < {MAX_ATTEMPTS}"
+    due = f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
     claims: list[Claim] = []
     with index.writing() as db:
         orphaned = index.row(f"SELECT min(content) FROM work WHERE claim < 0 AND {due}")
@@ -178,7 +181,7 @@ def due(index: Index, stages: Collection[Stage], now: int) -> int:
     """How many contents `claim` would give, all in all."""
     ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
     row = index.row(
-        f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND not_before <= ? AND attempts < ?"
+        f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND {_DUE} AND attempts < ?2"
         f" AND {_ONLINE}",
         (now, MAX_ATTEMPTS),
     )

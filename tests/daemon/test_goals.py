@@ -10,25 +10,20 @@ from benchmarks.harness import WORDLLAMA, tiny_models
 
 
 def test_a_hundred_clients_at_once_while_it_describes_all_get_the_right_answer():
-    found = bursts.measured(WORDLLAMA, clients=100, questions=3, photos=300)
+    found = bursts.measured(WORDLLAMA, clients=100, questions=2, photos=200)
     for when, (seconds, wrong) in found.items():
         assert wrong == [], when
-        assert len(seconds) == 300
+        assert len(seconds) == 200
         assert seconds[-1] < 30
-
-
-def test_a_picture_is_searchable_within_a_moment_of_its_closing():
-    seconds = landing.measured(WORDLLAMA, 7, described=False)
-    assert seconds[len(seconds) // 2] < 2.0  # the goal is 1 s on a machine that has nothing else to do
 
 
 def test_a_picture_is_described_by_the_four_tiny_models_within_a_moment():
     seconds = landing.measured(tiny_models(), 5, described=True)
-    assert seconds[len(seconds) // 2] < 3.0
+    assert seconds[len(seconds) // 2] < 3.0  # the goal is 1 s on a machine that has nothing else to do
 
 
 def test_at_rest_it_costs_next_to_nothing():
-    empty, watching, processor = idle.measured(seconds=10, photos=100)
+    empty, watching, processor = idle.measured(seconds=5, photos=50)
     assert empty < 80
     assert watching < 80
     assert processor < 0.2

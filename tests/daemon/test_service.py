@@ -11,10 +11,11 @@ import time
 
 import pytest
 
-from benchmarks.harness import differences, write_picture
-from imgret.index import photos, roots
+from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
+from imgret.index import photos, roots, work
 from imgret.link.client import Connection, NoDaemon
 from imgret.link.messages import Refused
+from imgret.photo import Fingerprint, Stage
 
 
 def until(condition, seconds=20):
@@ -294,3 +295,56 @@ def test_tombstones_are_kept_and_a_moved_photo_keeps_its_content(home, daemon):
         after = photos.find(index, os.fsencode(home.photos / "deep/2.png"))
     assert before.gone_at is not None
     assert before.content == after.content
+
+
+def test_a_pause_set_while_the_clock_was_ahead_is_over_when_it_is_put_right(home):
+    """A year ahead, a photo failed and was to be tried again in a minute."""
+    with home.index() as index:
+        root = roots.add(index, os.fsencode(home.photos), watched=True)
+        year_ahead = int(time.time()) + 365 * 86400
+        content, _new = photos.save(index, root.id, b"", b"1.png", Fingerprint(1, 1, 1, 1), b"x" * 32, 1)
+        photos.save_unreadable(index, root.id, b"", b"2.png", Fingerprint(1, 1, 1, 1), "x", year_ahead)
+        work.queue(index, content, [Stage.DECODE])
+        work.failed(index, content, [Stage.DECODE], "x", year_ahead)
+        now = int(time.time())
+        assert work.due(index, [Stage.DECODE], now) == 1
+        assert len(work.claim(index, [Stage.DECODE], 1, now)) == 1
+        assert photos.due_unreadable(index, root.id, now) == [(b"", b"2.png")]
+        work.failed(index, content, [Stage.DECODE], "x", now)
+        assert work.due(index, [Stage.DECODE], now) == 0
+
+
+def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
+    home = Home(tiny_models(), folder=tmp_path)
+    home.configure([home.photos], "daemon.unload_after_minutes = 0")
+    for number in range(3):
+        write_picture(home.photos / f"{number}.png", number)
+    with home.daemon() as daemon:
+        daemon.wait_until_idle()
+        until(lambda: json.loads(home.imgret("status", "--json").stdout)["described"] == 3)
+        until(lambda: daemon.ask("status")["loaded"] == ["embed", "topics"])
+        daemon.ask("note", path=str(home.photos / "1.png"), note="my pudding")
+        daemon.wait_until_idle()
+        found = home.imgret("query", "--json", "--rank", "hybrid", "pudding").stdout.splitlines()
+        assert json.loads(found[0])["note"] == "my pudding"
+    assert "Traceback" not in daemon.log()
+
+
+def test_weights_that_cannot_be_loaded_are_said_once_and_cost_no_other_stage(tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+    home = Home(
+        WORDLLAMA.replace('[topics]\nweights = "none"', f'[topics]\nweights = "{broken}"'), folder=tmp_path
+    )
+    write_picture(home.photos / "1.png", 1)
+    with home.daemon() as daemon:
+        daemon.wait_until_idle()
+        until(lambda: len(home.indexed()) == 1)
+        write_picture(home.photos / "2.png", 2)
+        until(lambda: len(home.indexed()) == 2)
+        daemon.wait_until_idle()
+        with home.index() as index:
+            assert index.row("SELECT count(DISTINCT content) FROM vector") == (2,)
+        assert daemon.log().count("no topics") == 1
+    assert "Traceback" not in daemon.log()

@@ -15,7 +15,7 @@ def source(tmp_path_factory):
     for program in ("tar", "unzip", "rsync", "git"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
-    return Source(tmp_path_factory.mktemp("source"), files=600, folders=60)
+    return Source(tmp_path_factory.mktemp("source"), files=400, folders=40)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from imgretd.warm import Turns, Warm
 
 from imgret.config import Settings, parse, places
+from imgret.demo.bundled import demo_settings
 from imgret.describe.loading import identities, load_models
 from imgret.photo import Stage
 
@@ -84,14 +85,13 @@ def test_questions_and_describing_share_one_embedder(settings):
     warm = Warm(settings, places(), load)
     assert warm.loaded == []
     asker = warm.asker(identities(settings, places())[Stage.EMBED])
-    models = warm.models()
+    models = warm.models(Stage)
     pairs = [("", f"text {number}") for number in range(40)]
     assert np.array_equal(models.embed.embed(pairs)[7], asker.vectors(["text 7"])[0])
     assert models.embed.embed([]).shape == (0, models.embed.dimension)
     assert warm.asker(asker.identity) is asker
     assert warm.loaded == ["embed"]
-    assert warm.unload_heavy()
-    assert not warm.unload_heavy()
+    assert not warm.unload_heavy()  # there is no heavy one in this configuration
     assert warm.loaded == ["embed"]
     assert sum(Stage.EMBED in stages for stages in loads) == 1
     warm.close()
@@ -114,4 +114,19 @@ def test_many_threads_may_ask_at_once(settings):
     again = warm.asker(wanted).vectors([f"text {number}" for number in range(5)])
     assert len(found) == 20
     assert all(np.array_equal(vector, again[number % 5]) for number, vector in found)
+    warm.close()
+
+
+def test_only_what_is_due_is_loaded_and_only_the_heavy_is_given_back():
+    settings = demo_settings(Settings())
+    warm = Warm(settings, places(), load_models)
+    warm.models({Stage.EMBED})
+    assert warm.loaded == ["embed", "topics"]
+    warm.models({Stage.CAPTION, Stage.EMBED})
+    assert warm.loaded == ["caption", "embed", "topics"]
+    models = warm.models(Stage)
+    assert models.stages() == set(Stage)
+    assert models.missing == {}
+    assert warm.unload_heavy()
+    assert warm.loaded == ["embed", "topics"]
     warm.close()
