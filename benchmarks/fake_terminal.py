@@ -17,7 +17,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 QUESTION = re.compile(
@@ -122,7 +122,7 @@ class FakeTerminal:
             elif self.process.poll() is not None:
                 return
 
-    def until(self, text: str | bytes, seconds: float = 20.0, *, since: int = 0) -> None:
+    def until(self, text: str | bytes, seconds: float = 30.0, *, since: int = 0) -> None:
         """Wait until the program has written a text (escape sequences taken out), or fail."""
         wanted = text.encode() if isinstance(text, str) else text
         end = time.monotonic() + seconds
@@ -133,7 +133,17 @@ class FakeTerminal:
             )
             self.pump(0.05)
 
-    def until_quiet(self, quiet: float = 0.4, seconds: float = 20.0) -> None:
+    def wait(self, holds: Callable[[], object], seconds: float = 30.0) -> None:
+        """Wait until something is true of what was said, or fail."""
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, f"it does not come true; last: {self.text()[-600:]!r}"
+            assert self.process.poll() is None, (
+                f"it ended with {self.process.returncode}: {self.said[-800:]!r}"
+            )
+            self.pump(0.05)
+
+    def until_quiet(self, quiet: float = 0.4, seconds: float = 30.0) -> None:
         """Wait until nothing was written for a while."""
         end = time.monotonic() + seconds
         before = -1

@@ -69,22 +69,19 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Outcome | None:
     """Take the terminal, run the app, give the terminal back."""
     _prepare_textual(os.environ)
-    with own_terminal() as descriptor:
-        conversation = Conversation(descriptor)
-        try:
-            from msgspec.structs import replace
+    with own_terminal() as descriptor, Conversation(descriptor) as conversation:
+        from msgspec.structs import replace
 
-            from imgret.config import load, places
-            from imgret_tui.app import ImgretApp, TerminalSession
-            from imgret_tui.history import History
-            from imgret_tui.indexed import IndexLibrary
+        from imgret.config import load, places
+        from imgret_tui.app import ImgretApp, TerminalSession
+        from imgret_tui.history import History
+        from imgret_tui.indexed import IndexLibrary
 
-            where = places()
-            if options.index:
-                where = replace(where, index=os.path.abspath(options.index))
-            settings = load(where.config)
-        finally:
-            capabilities, typed_ahead = conversation.finish(options.graphics)
+        where = places()
+        if options.index:
+            where = replace(where, index=os.path.abspath(options.index))
+        settings = load(where.config)
+        capabilities, typed_ahead = conversation.answers(options.graphics)
         app = ImgretApp(
             lambda: IndexLibrary(settings, where),
             question=" ".join(options.question),

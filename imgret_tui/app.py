@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from imgret_tui.library import Library
 from imgret_tui.loading import Loader
 from imgret_tui.messages import (
     Answered,
+    Broke,
     Chosen,
     DetailsKnown,
     FoldersKnown,
@@ -81,9 +83,15 @@ class ImgretApp(App[Outcome]):
             self.register_theme(theme)
         self.theme = themes.GREY.name if colourless else themes.DARK.name
         self.terminal = terminal or TerminalSession()
+        self.is_listening = threading.Event()  # set when keys find somebody who takes them
         self._colourless = colourless
         self.pictures = Pictures(
-            self.terminal.capabilities, Loader(), self.send, self._picture_ready, grey=colourless
+            self.terminal.capabilities,
+            Loader(),
+            self.send,
+            self._picture_ready,
+            self._pictures_broke,
+            grey=colourless,
         )
         self.librarian = Librarian(opened, self.post_message)
         self.search = SearchScreen(question, self.librarian, self.pictures, history, multi=multi)
@@ -97,6 +105,10 @@ class ImgretApp(App[Outcome]):
         self.push_screen(self.search)
         self._look_at_state()
         self.set_interval(STATE_SECONDS, self._look_at_state)
+
+    def on_ready(self) -> None:
+        """The first screen stands."""
+        self.is_listening.set()
 
     def send(self, text: str) -> None:
         """Send text to the terminal as it is: graphics only."""
@@ -135,6 +147,10 @@ class ImgretApp(App[Outcome]):
     def on_troubled(self, message: Troubled) -> None:
         """Something beside the search failed."""
         self._warn(message.error)
+
+    def on_broke(self, message: Broke) -> None:
+        """A thread broke: end as if it had happened here."""
+        raise message.error
 
     def on_state_known(self, message: StateKnown) -> None:
         """The status line tells it."""
@@ -250,3 +266,6 @@ class ImgretApp(App[Outcome]):
 
     def _picture_ready(self, path: bytes) -> None:
         self.post_message(PictureReady(path))
+
+    def _pictures_broke(self, error: Exception) -> None:
+        self.post_message(Broke(error))

@@ -55,6 +55,8 @@ class TerminalDriver(LinuxDriver):
         pending = self._photos.terminal.typed_ahead.replace(b"\n", b"\r")
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
+            while not self._photos.is_listening.wait(_POLL) and not self.exit_event.is_set():
+                pass  # what is typed meanwhile waits in the terminal
             while not self.exit_event.is_set():
                 if pending:
                     _, keys, pending = split_answers(pending)

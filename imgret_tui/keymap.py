@@ -53,8 +53,11 @@ KEYS: tuple[Key, ...] = (
 
 
 def bindings() -> list[Binding]:
-    """The table as bindings that come before those of the input line."""
-    return [Binding(key.keys, key.action, key.does, show=False, priority=True) for key in KEYS]
+    """The table as bindings that come before those of the input line.
+
+    Enter alone stays the input's own: it must not overtake letters that are still on their way there.
+    """
+    return [Binding(key.keys, key.action, key.does, show=False, priority=key.keys != "enter") for key in KEYS]
 
 
 def groups() -> list[tuple[str, list[Key]]]:

@@ -14,7 +14,7 @@ from textual.message import Message
 
 from imgret.errors import ImgretError
 from imgret_tui.library import Library
-from imgret_tui.messages import Answered, Refused, Troubled
+from imgret_tui.messages import Answered, Broke, Refused, Troubled
 
 LIMIT = 200  # hits of a first answer: more than anyone looks at, few enough to be described at once
 Job = Callable[[Library], Message | None]
@@ -125,6 +125,10 @@ class _Desk(threading.Thread):
                             self._post(message)
                 except ImgretError as error:
                     self._post(Refused(question.number, error) if question else Troubled(error))
+                except Exception as error:
+                    # The end of this thread: unseen, it would leave a search that never ends.
+                    self._post(Broke(error))
+                    return
         finally:
             if library is not None:
                 library.close()

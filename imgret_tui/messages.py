@@ -36,6 +36,14 @@ class Troubled(Message):
         self.error = error
 
 
+class Broke(Message):
+    """A thread met an error that is none of ours: the program cannot go on as if nothing had happened."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class StateKnown(Message):
     """How things stand."""
 

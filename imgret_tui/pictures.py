@@ -49,6 +49,11 @@ class Shown(Struct, frozen=True, eq=False):
     overlay: str | None = None  # written over blank cells: a sixel, or a stored picture's placing
     reason: str | None = None
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the terminal has it and needs only be told where to show it."""
+        return self.image_id is not None and self.overlay is not None
+
     def line(self, row: int, style: Style) -> list[Segment]:
         """One row of `columns` cells, over the background of `style`."""
         if self.image_id is not None and self.overlay is None:
@@ -69,7 +74,7 @@ def _rgb(colour: int) -> Color:
 
 
 class Pictures:
-    """The pictures of one terminal. `write` sends text to it; `ready` is told of each path loaded."""
+    """The pictures of one terminal. `write` sends text to it; `ready` is told of each path loaded, `broke` of a thread's end."""
 
     def __init__(
         self,
@@ -77,6 +82,7 @@ class Pictures:
         loader: Loader,
         write: Callable[[str], None],
         ready: Callable[[bytes], object],
+        broke: Callable[[Exception], object],
         *,
         grey: bool = False,
     ) -> None:
@@ -84,6 +90,7 @@ class Pictures:
         self._loader = loader
         self.send = write
         self._ready = ready
+        self._broke = broke
         self._grey = grey
         self._sent = SentPictures()
         self._shown: dict[int, Shown] = {}
@@ -122,6 +129,10 @@ class Pictures:
         """Send what was loaded to the terminal; on the app's thread, after `ready`."""
         with self._changed:
             arrived, self._arrived = self._arrived, []
+            here = {wanted for wanted, *_ in arrived}
+            self._under_way -= here
+            self._thumbnails = [one for one in self._thumbnails if one not in here]
+            self._preview = None if self._preview in here else self._preview
         for wanted, sent, shown, text in arrived:
             freed = self._sent.add(wanted, sent)
             self._shown[sent.image_id] = shown
@@ -130,6 +141,7 @@ class Pictures:
     def forget_all(self) -> str:
         """Forget every picture; the text that frees them in the terminal."""
         with self._changed:
+            self._under_way.difference_update(wanted for wanted, *_ in self._arrived)
             self._arrived.clear()
         return self._deletions(self._sent.clear())
 
@@ -139,6 +151,8 @@ class Pictures:
             self._closing = True
             self._changed.notify_all()
         self._loader.close()
+        if self.terminal.folder is not None:
+            kitty.remove_files(self.terminal.folder)
 
     def _deletions(self, ids: Sequence[int]) -> str:
         for image_id in ids:
@@ -150,9 +164,14 @@ class Pictures:
 
     def _load(self) -> None:
         while (wanted := self._next()) is not None:
-            sent, shown, text = self._loaded(wanted)
+            try:
+                sent, shown, text = self._loaded(wanted)
+            except Exception as error:
+                # The end of this thread: unseen, it would leave pictures that never come.
+                if not self._closing:
+                    self._broke(error)
+                return
             with self._changed:
-                self._under_way.discard(wanted)
                 if self._closing:
                     return
                 self._arrived.append((wanted, sent, shown, text))

@@ -49,4 +49,5 @@ def _line(hit: Hit) -> str:
 def _terminal() -> Capabilities:
     """What the terminal can show; asked once."""
     with own_terminal() as descriptor:
-        return Conversation(descriptor).finish()[0]
+        with Conversation(descriptor) as conversation:
+            return conversation.answers()[0]

@@ -9,6 +9,7 @@ the first of kitty's own table, `gen/rowcolumn-diacritics.txt`.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
@@ -127,8 +128,20 @@ def _png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
+def remove_files(folder: str) -> None:
+    """Remove what this process handed over and no terminal took."""
+    for name in os.listdir(folder):
+        if name.startswith(_prefix()):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _prefix() -> str:
+    return f"imgret-{_FILE_MARK}-{os.getpid()}-"
+
+
 def _handed_over(raw: bytes, folder: str) -> str:
-    handle, path = tempfile.mkstemp(prefix=f"imgret-{_FILE_MARK}-", dir=folder)
+    handle, path = tempfile.mkstemp(prefix=_prefix(), dir=folder)
     with os.fdopen(handle, "wb") as file:
         file.write(raw)
     return path

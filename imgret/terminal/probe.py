@@ -1,6 +1,6 @@
 """What can this terminal show? All questions in one write, one deadline, and no typed key lost.
 
-`Conversation` asks, lets the caller do something useful meanwhile, and then collects the answers; the
+`Conversation` asks, lets the caller do something useful meanwhile, and then takes the answers; the
 last question (primary device attributes) is one that every terminal answers, so its answer ends the
 waiting. Bytes that are no answers were typed ahead and are handed back. `judge` decides, purely.
 """
@@ -19,7 +19,7 @@ import time
 import tty
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -71,6 +71,8 @@ _ANSWER = re.compile(
     rb"|\x1b_G(?P<keys>[^;\x1b]*);(?P<message>[^\x1b]*)\x1b\\"
     rb"|\x1b\[(?P<size>[468]);(?P<first>\d{1,6});(?P<second>\d{1,6})t"
     rb"|\x1b\[\?1;(?P<status>\d);?(?P<registers>\d{0,9})[\d;]*S"
+    # What no keyboard sends, however mangled; a report that begins with 48 is Textual's own, of a resize.
+    rb"|\x1b[P_][^\x1b]*\x1b\\|\x1b\[\?[\d;]*[cS]|\x1b\[(?!48;)[\d;]*t"
 )
 _UNFINISHED = re.compile(rb"\x1b(\[\?[\d;]*|P>[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\[[468];[\d;]*)\Z")
 
@@ -191,9 +193,10 @@ def tmux_client(environ: Mapping[str, str]) -> str:
 
 
 class Conversation:
-    """Ask on construction, `finish` later; the terminal's settings are put back by `finish`.
+    """Ask on entering, take the answers when there is time; the terminal's settings come back on leaving.
 
-    A terminal that cannot be asked without writing on its screen (TERM=dumb or linux) is not asked.
+    Until then nothing that is typed or answered is echoed. A terminal that cannot be asked without
+    writing on its screen (TERM=dumb or linux) is not asked.
     """
 
     def __init__(self, fd: int, environ: Mapping[str, str] = os.environ) -> None:
@@ -201,36 +204,42 @@ class Conversation:
         self._environ = environ
         self._file: str | None = None
         self._saved: list[Any] | None = None
-        if environ.get("TERM", "dumb") in ("", "dumb", "linux"):
-            return
+
+    def __enter__(self) -> Self:
+        if self._environ.get("TERM", "dumb") in ("", "dumb", "linux"):
+            return self
         file_query = ""
-        if not environ.get("TMUX"):
+        if not self._environ.get("TMUX"):
             with contextlib.suppress(OSError):
                 file_query, self._file = kitty.file_question(_FILE_QUERY_ID, _SHARED_MEMORY)
         with contextlib.suppress(termios.error):
-            self._saved = termios.tcgetattr(fd)
-            tty.setcbreak(fd, termios.TCSANOW)  # TCSAFLUSH would throw away what was typed ahead
-            os.write(fd, question(file_query).encode())
+            self._saved = termios.tcgetattr(self._fd)
+            tty.setcbreak(self._fd, termios.TCSANOW)  # TCSAFLUSH would throw away what was typed ahead
+            os.write(self._fd, question(file_query).encode())
+        return self
 
-    def finish(
+    def __exit__(self, *_: object) -> None:
+        self._remove_file()
+        if self._saved is not None:
+            with contextlib.suppress(termios.error):  # the terminal may be gone
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
+
+    def answers(
         self, wanted: Graphics = Graphics.AUTO, seconds: float = DEADLINE
     ) -> tuple[Capabilities, bytes]:
         """Wait for the answers, at most `seconds`. Return the decision and the bytes typed ahead."""
-        said = b""
-        try:
-            if self._saved is not None:
-                said = self._listen(time.monotonic() + seconds)
-        finally:
-            if self._saved is not None:
-                with contextlib.suppress(termios.error):
-                    termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
-            if self._file is not None:
-                with contextlib.suppress(FileNotFoundError):  # the terminal may have removed it
-                    os.unlink(self._file)
+        said = self._listen(time.monotonic() + seconds) if self._saved is not None else b""
+        self._remove_file()
         _, typed, unfinished = split_answers(said)
         tmux = tmux_client(self._environ)
         capabilities = judge(read_answers(said), wanted, tmux=tmux, window_size=window_size(self._fd))
         return capabilities, typed + unfinished
+
+    def _remove_file(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(FileNotFoundError):  # the terminal may have removed it
+                os.unlink(self._file)
+            self._file = None
 
     def _listen(self, deadline: float) -> bytes:
         said = b""

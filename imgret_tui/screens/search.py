@@ -58,6 +58,7 @@ class SearchScreen(Screen[None]):
         self._number = 0  # of the last question asked
         self._shown = 0  # the last question with an answer on the screen
         self._answered = 0  # the last question with a final answer
+        self._leaving = 0  # the question whose first answer is to be chosen
         self._asked = Question(0, question)
         self._timer: Timer | None = None
         self._known: dict[bytes, Known] = {}
@@ -86,7 +87,11 @@ class SearchScreen(Screen[None]):
     def on_mount(self) -> None:
         """The first answer is asked for when the first screen has been painted."""
         self._write(self._first)
-        self.call_after_refresh(self.ask)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        if self._number == 0:  # nothing was typed ahead
+            self.ask()
 
     def on_resize(self, event: events.Resize) -> None:
         """Drop what there is no room for."""
@@ -103,10 +108,15 @@ class SearchScreen(Screen[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Ask when the typing pauses."""
-        if event.input is self.question and event.value != self._asked.text:
+        if event.input is self.question and self.question.value != self._asked.text:
             if self._timer is not None:
                 self._timer.stop()
             self._timer = self.set_timer(DEBOUNCE, self.ask)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter, after all that was typed before it."""
+        event.stop()
+        self.action_choose()
 
     @property
     def is_searching(self) -> bool:
@@ -120,6 +130,8 @@ class SearchScreen(Screen[None]):
 
     def ask(self, like: bytes | None = None, *, limit: int = LIMIT) -> None:
         """Ask what stands in the input, or for photos like one."""
+        if self._timer is not None:
+            self._timer.stop()
         self._number += 1
         self._asked = Question(self._number, self.question.value, like, limit)
         self._librarian.ask(self._asked)
@@ -137,6 +149,8 @@ class SearchScreen(Screen[None]):
         self.problem.show(None)
         self._remark = answer.found.remark
         self.results.show(answer.found.hits, self._asked.text, keep=keep)
+        if self._leaving == answer.number and (answer.final or answer.found.hits):
+            self._leave()
         nothing = answer.final and not answer.found.hits and not self._asked.text.strip()
         self.set_class(nothing, "-empty")
         self._show_counts()
@@ -237,7 +251,15 @@ class SearchScreen(Screen[None]):
             self._show_counts()
 
     def action_choose(self) -> None:
-        """Leave with what was chosen."""
+        """Leave with what was chosen; a question that was just typed is answered first."""
+        if self.question.value != self._asked.text:
+            self.ask()
+        if self._shown == self._number or self.results.marked:
+            self._leave()
+        else:
+            self._leaving = self._number
+
+    def _leave(self) -> None:
         hits = self.results.marked or ([self.results.current] if self.results.current else [])
         self._history.add(self.question.value)
         self.post_message(Chosen(tuple(hits)))

@@ -49,8 +49,7 @@ class Preview(Widget):
     def cover(self, *, covered: bool) -> None:
         """Another screen opens over this one, or has closed: what lies over cells must make room for it."""
         self._covered = covered
-        if covered:
-            self._take_away()
+        self._lay_over()
         self.refresh()
 
     def on_resize(self) -> None:
@@ -70,11 +69,13 @@ class Preview(Widget):
         self._load()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`, and with the last of them what lies over them."""
+        """The lines of `crop`; a sixel goes out whole with the last of them."""
         strips = [self._line(row).crop(crop.x, crop.right) for row in range(crop.y, crop.bottom)]
-        overlay = self._overlay()
-        if strips and overlay:
-            strips[-1] = Strip([*strips[-1], Segment(overlay, None, _CONTROL)], strips[-1].cell_length)
+        shown = self._shown
+        if strips and shown is not None and shown.image_id is None and self._may_lie_over(shown):
+            strips[-1] = Strip(
+                [*strips[-1], Segment(self._overlay(shown), None, _CONTROL)], strips[-1].cell_length
+            )
         return strips
 
     @property
@@ -88,35 +89,35 @@ class Preview(Widget):
         self._pictures.want_preview(wanted)
         shown = self._pictures.get(wanted) if wanted else None
         if shown is not self._shown and (shown is not None or wanted is None):
-            blank = self._placed is not None and shown is not None and shown.image_id is not None
-            self._shown = shown
-            if blank and shown is not None and shown.overlay is not None:
-                self._pictures.send(self._overlay())  # the cells below are blank already
-            else:
-                self.refresh()
+            before, self._shown = self._shown, shown
+            if not (before and before.is_stored and shown and shown.is_stored):
+                self.refresh()  # the cells below are not blank, or must not stay so
+            self._lay_over()
 
     def _give_up_the_one_before(self) -> None:
         if self._waiting:
             self._shown = None
+            self._take_away()
             self.refresh()
 
-    def _overlay(self) -> str:
-        """The text that lays the picture over the cells just drawn; empty when there is nothing to do."""
+    def _lay_over(self) -> None:
+        """Have the terminal show a stored picture in this place: text written there does not remove it."""
         shown = self._shown
-        covered = self._covered or self.screen is not self.app.screen
-        if shown is None or shown.overlay is None or covered:
+        if shown is None or not shown.is_stored or not self._may_lie_over(shown):
             self._take_away()
-            return ""
+        elif self._placed != (shown.image_id, self.content_region):
+            self._take_away()
+            self._placed = (shown.image_id or 0, self.content_region)
+            self._pictures.send(self._overlay(shown))
+
+    def _may_lie_over(self, shown: Shown) -> bool:
+        on_top = not self._covered and self.screen is self.app.screen
+        return on_top and shown.overlay is not None and shown.columns <= self.size.width
+
+    def _overlay(self, shown: Shown) -> str:
         region = self.content_region
         left = region.x + (region.width - shown.columns) // 2
-        placing = f"\x1b7\x1b[{region.y + 1};{left + 1}H{shown.overlay}\x1b8"
-        if shown.image_id is None:
-            return placing  # a sixel was overwritten by the cells
-        if self._placed == (shown.image_id, region):
-            return ""
-        self._take_away()
-        self._placed = (shown.image_id, region)
-        return placing
+        return f"\x1b7\x1b[{region.y + 1};{left + 1}H{shown.overlay}\x1b8"
 
     def _take_away(self) -> None:
         if self._placed is not None:

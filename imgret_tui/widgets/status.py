@@ -16,6 +16,7 @@ class StatusLine(Static):
         super().__init__("", id="status", markup=False)
         self._state: State | None = None
         self._hits = self._remark = ""
+        self._line = Content("")
 
     def show_hits(
         self, shown: int, strong: int, marked: int, remark: str, *, poor: bool, searching: bool
@@ -45,7 +46,10 @@ class StatusLine(Static):
             line.append(_described(self._state))
         line.append(Content.styled("f1 help", "$muted"))
         line.append(Content.styled(self._remark, "$muted"))
-        self.update(Content("  │  ").join(part for part in line if part), layout=False)
+        joined = Content("  │  ").join(part for part in line if part)
+        if not joined.is_same(self._line):  # it is asked for every other second, and seldom news
+            self._line = joined
+            self.update(joined, layout=False)
 
 
 def _described(state: State) -> Content:

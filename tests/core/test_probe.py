@@ -49,12 +49,12 @@ def asked(
 ) -> tuple[Capabilities, bytes]:
     master, slave = terminal
     thread = threading.Thread(target=answer, args=(master,))
-    conversation = Conversation(slave, ENVIRON)
-    thread.start()
-    try:
-        return conversation.finish(seconds=seconds)
-    finally:
-        thread.join()
+    with Conversation(slave, ENVIRON) as conversation:
+        thread.start()
+        try:
+            return conversation.answers(seconds=seconds)
+        finally:
+            thread.join()
 
 
 def read_question(master: int) -> None:
@@ -94,9 +94,9 @@ def test_keys_typed_before_the_question_are_kept(terminal: tuple[int, int]) -> N
     master, slave = terminal
     os.write(master, b"early")
     time.sleep(0.05)
-    conversation = Conversation(slave, ENVIRON)
-    saying(XTERM)(master)
-    assert conversation.finish()[1] == b"early"
+    with Conversation(slave, ENVIRON) as conversation:
+        saying(XTERM)(master)
+        assert conversation.answers()[1] == b"early"
 
 
 def test_a_terminal_that_never_answers_costs_the_deadline_and_gets_blocks(terminal: tuple[int, int]) -> None:
@@ -121,7 +121,8 @@ def test_the_settings_of_the_terminal_come_back(terminal: tuple[int, int]) -> No
 
 def test_a_dumb_terminal_is_not_asked(terminal: tuple[int, int]) -> None:
     master, slave = terminal
-    capabilities, typed = Conversation(slave, {"TERM": "dumb"}).finish()
+    with Conversation(slave, {"TERM": "dumb"}) as conversation:
+        capabilities, typed = conversation.answers()
     os.write(slave, b"!")
     assert os.read(master, 4096) == b"!"
     assert capabilities.graphics is Graphics.BLOCKS
