@@ -28,16 +28,19 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        render.out_line(f"imgret {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """Photo folders, searchable in plain words, from the terminal."""
-    if version:
-        render.out_line(f"imgret {__version__}")
-        raise typer.Exit
 
 
 for command in (
@@ -68,4 +71,4 @@ for name, group in (("models", models_app), ("eval", eval_app), ("service", serv
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line. -> its exit code; nothing but an exit code leaves here."""
-    return exit_code(lambda: int(app(arguments) or 0))
+    return exit_code(lambda: int(app(arguments, prog_name="imgret") or 0))
