@@ -69,6 +69,7 @@ class Ingest:
         self._stages = models.stages() & settings.stages() - totals.waiting_stages(index)
         self._pipeline: Pipeline | None = None
         self._stopped = False
+        self._paths: dict[int, bytes] = {}  # what is under way, by content
 
     def run(
         self, on_progress: Callable[[Progress], None] = lambda _: None, decoder: DecodePool | None = None
@@ -124,6 +125,7 @@ class Ingest:
                 return
             after = max(after, claims[-1].content)
             for claim in claims:
+                self._paths[claim.content] = claim.path
                 yield Job(
                     key=claim.content,
                     path=claim.path,
@@ -148,6 +150,13 @@ class Ingest:
     def _save_one(self, outcome: Outcome) -> None:
         index, content, models = self._index, outcome.key, self._models
         finished: set[Stage] = set()
+        path = self._paths.pop(content, b"")
+        if outcome.facts is not None and photos.overwritten(index, path, content):
+            # Written to since it was hashed: what was seen may be other bytes. The next scan finds them.
+            work.failed(
+                index, content, self._stages, "the file changed while it was described", int(time.time())
+            )
+            return
         if outcome.facts is not None and outcome.pixel_hash is not None:
             photos.save_facts(index, content, outcome.facts, outcome.pixel_hash)
             finished.add(Stage.DECODE)

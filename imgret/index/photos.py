@@ -7,6 +7,7 @@ new content, which takes the note along.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 
 import apsw
@@ -87,6 +88,20 @@ def content_at(index: Index, root: int, folder: bytes, name: bytes) -> int | Non
         (root, folder, name),
     )
     return row[0] if row else None
+
+
+def overwritten(index: Index, path: bytes, content: int) -> bool:
+    """Whether other bytes may lie at `path` than those of `content`, by size and time. Absence says nothing."""
+    photo = find(index, path)
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return (
+        photo is None
+        or photo.content != content
+        or (photo.fingerprint.size, photo.fingerprint.mtime_ns) != (status.st_size, status.st_mtime_ns)
+    )
 
 
 def save_unreadable(

@@ -213,3 +213,18 @@ def test_a_failure_to_read_keeps_what_was_known(index: Index, root: roots.Root) 
     content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
     photos.save_unreadable(index, root.id, b"", b"a.jpg", stamp(2), "gone bad", 11)
     assert photos.content_at(index, root.id, b"", b"a.jpg") == content
+
+
+def test_a_file_written_to_since_it_was_hashed_is_told(index: Index, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"one")
+    status = path.stat()
+    root = roots.add(index, bytes(tmp_path))
+    seen = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    content, _ = photos.save(index, root.id, b"", b"a.jpg", seen, HASH_A, 10)
+    assert not photos.overwritten(index, bytes(path), content)
+    assert photos.overwritten(index, bytes(path), content + 1)
+    path.write_bytes(b"other")
+    assert photos.overwritten(index, bytes(path), content)
+    path.unlink()
+    assert not photos.overwritten(index, bytes(path), content)

@@ -170,3 +170,19 @@ def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
         assert left == contents - finished
         for content in left:
             assert all(attempts <= photos.MAX_ATTEMPTS for attempts, _, _ in work.of(index, content).values())
+
+
+def test_one_that_is_away_with_its_disk_does_not_slow_the_others(index: Index) -> None:
+    contents = add(index, 3)
+    other = roots.add(index, b"/away")
+    lost, _ = photos.save(index, other.id, b"", b"x.jpg", Fingerprint(1, 1, 1, 1), b"x" * 32, NOW)
+    work.queue(index, lost, ALL)
+    assert len(work.claim(index, ALL, 9, NOW)) == 4
+    work.recover(index)  # the process died with all four
+    for content in contents:
+        (claim,) = work.claim(index, ALL, 9, NOW)
+        assert claim.content == content
+        work.done(index, content, Stage)
+    roots.mark_offline(index, other.id, "unplugged")
+    more = add(index, 6)
+    assert [claim.content for claim in work.claim(index, ALL, 9, NOW)] == sorted(more)
