@@ -32,11 +32,18 @@ class Projection(NamedTuple):
         return np.clip(np.rint((vectors - self.mean) @ self.basis * self.scale), -127, 127).astype(np.int8)
 
     def weights(self, query: Matrix) -> Matrix:
-        """What ranks codes as a query (dimension,) ranks vectors: `codes @ weights`, a cosine but for a constant.
+        """What ranks codes as a query (dimension,) ranks vectors: `codes @ weights - norms(codes)`.
 
-        The query itself is not coded, which a table of codes would ask for and which costs recall.
+        That is the squared distance between the two within the components, but for constants and a factor.
+        The query itself is not rounded to a code, which keeps recall. A plain product would be worse: what
+        unit vectors lose in one direction shows only in their length within the others.
         """
-        return ((query @ self.basis) / np.float32(self.scale)).astype(np.float32)
+        return (((query - self.mean) @ self.basis) / np.float32(self.scale)).astype(np.float32)
+
+    def norms(self, codes: Codes) -> Matrix:
+        """Half the squared length of each code (rows,), on the scale of the cosines."""
+        rows = codes.astype(np.float32)
+        return np.asarray(np.einsum("ij,ij->i", rows, rows) / np.float32(2 * self.scale**2), np.float32)
 
 
 def learn(sample: Matrix, library: int) -> Projection:

@@ -25,7 +25,7 @@ from imgret.index.connection import Index
 from imgret.photo import View
 
 LEADING = 32  # components that choose which rows are compared in full
-SHARE = 64  # one row in so many is compared in full, and never fewer than FULL
+SHARE = 40  # one row in so many is compared in full, and never fewer than FULL
 FULL = 4096
 BLOCK = 16_384  # rows turned to float at a time: what fits the processor's cache
 SAMPLE = 65_536  # scores that tell where to cut
@@ -49,6 +49,7 @@ class Memory:
         self._places = np.zeros(0, np.int32)  # content -> place, -1 for none
         self._rows: NDArray[Any] = np.zeros((0, 0), np.float32)  # float32, or int8 codes
         self._leading = np.zeros((0, 0), np.int8)  # their first components, apart to be read fast
+        self._norms = np.zeros(0, np.float32)  # of codes, see `Projection.norms`
         with index.reading() as db:
             self._model = nearest.answering(db)
             self._projection = nearest.projection(db)
@@ -64,7 +65,7 @@ class Memory:
     @property
     def nbytes(self) -> int:
         """Bytes held, without the masks."""
-        arrays = (self._ids, self._places, self._rows, self._leading)
+        arrays = (self._ids, self._places, self._rows, self._leading, self._norms)
         return sum(array.nbytes for array in arrays)
 
     def refresh(self, index: Index) -> bool:
@@ -138,8 +139,8 @@ class Memory:
     def _rough(self, weights: Matrix, mask: Mask | None, places: Ids | None) -> Matrix:
         """Scores by the leading components: of `places` alone where these are few, else of all."""
         if places is not None and len(places) * 4 < self._size:
-            return _dot(self._leading[places], weights)
-        rough = _dot(self._leading[: self._size], weights)
+            return _dot(self._leading[places], weights) - self._norms[places]
+        rough = _dot(self._leading[: self._size], weights) - self._norms[: self._size]
         if mask is not None:
             rough[~mask] = -np.inf
         return rough
@@ -147,6 +148,8 @@ class Memory:
     def _best(self, weights: Matrix, count: int, places: Ids | None) -> Ids:
         rows = self._rows[: self._size] if places is None else self._rows[places]
         scores = _dot(rows, weights)
+        if self._projection is not None:
+            scores -= self._norms[: self._size] if places is None else self._norms[places]
         whole = count >= len(scores)
         top = np.arange(len(scores)) if whole else np.argpartition(-scores, count)[:count]
         top = top[np.argsort(-scores[top], kind="stable")]
@@ -182,6 +185,7 @@ class Memory:
         self._rows[places] = rows
         if self._projection is not None:
             self._leading[places] = rows[:, :LEADING]
+            self._norms[places] = self._projection.norms(rows.astype(np.int8, copy=False))
         self._size += int(new.sum())
 
     def _reserve(self, size: int, like: NDArray[Any], last: int) -> None:
@@ -191,7 +195,8 @@ class Memory:
             self._ids = _longer(self._ids, room)
             self._rows = _longer(self._rows.astype(like.dtype, copy=False), room, like.shape[1])
             if self._projection is not None:
-                self._leading = _longer(self._leading, room, LEADING)
+                self._leading = _longer(self._leading, room, min(LEADING, like.shape[1]))
+                self._norms = _longer(self._norms, room)
         if last >= len(self._places):
             places = np.full(max(last + 1, len(self._places) * 5 // 4, size + 1), -1, np.int32)
             places[: len(self._places)] = self._places

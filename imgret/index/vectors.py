@@ -8,6 +8,7 @@ answering until the new one covers as much.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import apsw
 import numpy as np
@@ -133,15 +134,19 @@ def of(index: Index, contents: Ids, views: Sequence[View] = tuple(View)) -> dict
     with index.reading() as db:
         model = nearest.answering(db)
         shape = (len(contents), (_dimension(db, model) if model is not None else None) or 1)
-        found = {view: np.full(shape, np.nan, np.float32) for view in views}
-        place = {content: at for at, content in enumerate(contents.tolist())}
-        rows = db.execute(
+        rows: Any = db.execute(
             f"SELECT view, content, data FROM carray(?) CROSS JOIN vector ON content = value"
             f" WHERE model = ? AND view IN ({wanted})",
             (words.carray(contents), model),
-        )
-        for view, content, data in rows:
-            found[View(view)][place[content]] = np.frombuffer(data, np.float16)
+        ).fetchall()
+    found = {}
+    place = {content: at for at, content in enumerate(contents.tolist())}
+    for view in views:
+        of_view = [(place[content], data) for name, content, data in rows if name == view]
+        found[view] = np.full(shape, np.nan, np.float32)
+        if of_view:
+            matrix = np.frombuffer(b"".join(data for _, data in of_view), np.float16)
+            found[view][[at for at, _ in of_view]] = matrix.reshape(len(of_view), -1)
     return found
 
 

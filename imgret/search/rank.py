@@ -83,7 +83,8 @@ def search(
         search_.notes.append(f"nothing matches well enough: the best answer is {found[0].strength}")
     elif found and search_.asks and all(one.strength == "weak" for one in found):
         search_.notes.append("nothing matches well; these are the nearest")
-    return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
+    with index.reading():
+        return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
 
 
 class _Scope(NamedTuple):
