@@ -69,11 +69,9 @@ def _weights(here: Session) -> Iterator[tuple[bool, str]]:
             yield True, f"{stage.value}: off"
         elif found.present:
             yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
-        else:
-            yield (
-                False,
-                f"{stage.value}: {found.problem or found.name + ' is missing'}. Run `imgret models pull`",
-            )
+        else:  # weights that were not pulled yet are no fault: photos are indexed without them
+            pulled = found.kind in (weights.Kind.HUB, weights.Kind.RELEASE)
+            yield pulled, f"{stage.value}: {found.problem}. {found.hint}"
 
 
 def _folders(here: Session) -> Iterator[tuple[bool, str]]:

@@ -96,7 +96,7 @@ def describe(here: Session, index: Index) -> int:
             else "nothing to describe: everything is up to date"
         )
         return 0
-    models = _loaded(here, index, able)
+    models, broken = _loaded(here, index, able)
     began = time.monotonic()
     try:
         ingest = Ingest(index, here.settings, models)
@@ -116,15 +116,16 @@ def describe(here: Session, index: Index) -> int:
         left = work.due(index, workable(here.settings, able), int(time.time()))
         render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
-    return described.failed + len(models.missing.keys() & able.keys())
+    return described.failed + broken
 
 
-def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> Models:
+def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
     """The models that what is due needs: a new note alone does not load the captioner.
 
     Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
+    -> the models, and how many of them are broken.
     """
-    from imgret.describe.loading import load_models
+    from imgret.describe.loading import load_models, missing
     from imgret.index import work
     from imgret.ingest import prepare
     from imgret.photo import Stage
@@ -134,14 +135,14 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> Mo
     off = set(Stage) - here.settings.stages()
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, needed | off)
-    broken = models.missing.keys() & able.keys()
+    broken = models.missing.keys() - missing(here.settings, here.places).keys()
     if broken:
         render.say_all(models.missing[stage] for stage in sorted(broken))
         loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
         if models.embed is not None:  # the offline embedder stands in
             loaded[Stage.EMBED] = models.embed.identity
         prepare(index, here.settings, loaded)
-    return models
+    return models, len(broken)
 
 
 def _advance(advance: Advance, progress: Progress, total: int) -> None:

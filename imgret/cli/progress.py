@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+NARROW, WIDE = (
+    60,
+    90,
+)  # columns of a terminal from which there is room for the bar, and for the note beside it
+
 
 class Advance(Protocol):
     """Tell the bar how far it is; `note` is a few words beside it."""
@@ -27,20 +32,21 @@ def bar(title: str, total: int | None = None) -> Iterator[Advance]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), MofNCompleteColumn()]
+    if console.width >= NARROW:
+        columns[1:1] = [BarColumn()]
+        columns += [TimeElapsedColumn()]
+    columns += [TimeRemainingColumn()]
+    if console.width >= WIDE:
+        columns += [TextColumn("{task.fields[note]}", markup=False)]
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=total, note="")
 
         def advance(done: int, total: int | None = None, note: str = "") -> None:

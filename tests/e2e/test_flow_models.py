@@ -177,3 +177,19 @@ def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
     library.config.write_text(WORDLLAMA)
     assert library.index().code == 0
     assert imgret("query", "circle").paths[0].endswith(("IMG_1.jpg", "IMG_4.jpg"))
+
+
+@pytest.mark.must_run
+def test_the_defaults_without_any_weights_index_by_names_and_say_so_once(library: Library) -> None:
+    library.database.unlink()
+    library.config.write_text("")
+    first = library.index()
+    assert first.code == 0, first.err
+    for lost in ("no captions", "no counts of objects", "no topics", "the small offline embedder stands in"):
+        assert first.err.count(lost) == 1
+    assert first.err.count("imgret models pull") >= 1
+    again = library.index()
+    assert (again.code, "up to date" in again.err, "no captions" in again.err) == (0, True, False)
+    assert embedders(library) == {"wordllama"}
+    assert imgret("query", "img 1").paths[0].endswith("IMG_1.jpg")
+    assert imgret("doctor").code == 0
