@@ -3,8 +3,9 @@
     python -m benchmarks.describe [--quick] [--json] [--device cuda:0] [--dtype bfloat16] [--memory 10000]
 
 Both describe the same pictures by the same weights: the exact architectures with random weights and 25 words a
-caption, and the tiny checkpoints that ship with imgret. The seed's loop takes the first few pictures only. The ratio is that of
-wall seconds a photo; `cpu_ratio`, of processor seconds, is the fairer one where others use the machine.
+caption, and the tiny checkpoints that ship with imgret. The seed's loop takes the first few pictures only.
+The ratio is that of wall seconds a photo; `cpu_ratio`, of processor seconds, is the fairer one where others
+use the machine, with OMP_NUM_THREADS=1. What was measured so far stands in benchmarks/NOTES.md.
 """
 
 from __future__ import annotations

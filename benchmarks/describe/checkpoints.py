@@ -23,6 +23,7 @@ _BERT_SPECIAL = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MA
 _KNOWN = ("a", "picture", "of", "is", "in", "the", "photo", ".", ",", "one", "two", "three", "four", "many")
 _CLASSES = 601
 _LABELS = dict(enumerate(f"topic_{number}" for number in range(19)))
+_TOPICS = 2  # labels that a caption can have at all
 _OBJECTS = 6  # boxes above the threshold in the picture that the scores are set by
 
 
@@ -127,6 +128,7 @@ def _detect(out: str) -> None:
     torch.save({"model": network, "ema": None, "train_args": arguments}, out)
 
 
+@torch.no_grad()
 def _topics(out: str) -> None:
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
@@ -142,7 +144,9 @@ def _topics(out: str) -> None:
         id2label=_LABELS,
         label2id={label: number for number, label in _LABELS.items()},
     )
-    RobertaForSequenceClassification(config).save_pretrained(out)
+    model = RobertaForSequenceClassification(config)
+    model.classifier.out_proj.bias[_TOPICS:] = -10
+    model.save_pretrained(out)
     _words(["<s>", "<pad>", "</s>", "<unk>"], begin="<s>").save_pretrained(out)
 
 

@@ -36,10 +36,12 @@ class SeedLoop:
                 BlipForConditionalGeneration,
                 BlipProcessor,
             )
+            from transformers.utils import logging
             from ultralytics import YOLO
 
             from imgret.describe.instructor import InstructorEmbedder
 
+            logging.disable_progress_bar()
             caption, topics = settings.caption.weights, settings.topics.weights
             self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
             self._blip = BlipForConditionalGeneration.from_pretrained(caption).eval().to(device)
