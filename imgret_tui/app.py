@@ -31,6 +31,7 @@ from imgret_tui.messages import (
     DetailsKnown,
     FoldersKnown,
     HangUp,
+    Listening,
     NoteSaved,
     PictureReady,
     Refused,
@@ -106,10 +107,6 @@ class ImgretApp(App[Outcome]):
         self._look_at_state()
         self.set_interval(STATE_SECONDS, self._look_at_state)
 
-    def on_ready(self) -> None:
-        """The first screen stands."""
-        self.is_listening.set()
-
     def send(self, text: str) -> None:
         """Send text to the terminal as it is: graphics only."""
         if text and self._driver is not None and not self.is_headless:
@@ -135,6 +132,10 @@ class ImgretApp(App[Outcome]):
                         f"{key.does} ({key.shown})",
                         lambda action=key.action: self._run(action),
                     )
+
+    def on_listening(self, _: Listening) -> None:
+        """The search has the focus: what was typed ahead may come."""
+        self.is_listening.set()
 
     def on_answered(self, message: Answered) -> None:
         """An answer came."""

@@ -28,6 +28,7 @@ class Loader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: DecodePool | None = None
+        self._closed = False
 
     def preview(self, path: bytes) -> Pixels:
         """The photo, upright, its longer side at most `PREVIEW_SIDE`."""
@@ -53,6 +54,7 @@ class Loader:
     def close(self) -> None:
         """Stop the decoders."""
         with self._lock:
+            self._closed = True
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
@@ -61,6 +63,8 @@ class Loader:
         from imgret.describe.decode import DecodePool
 
         with self._lock:
+            if self._closed:
+                raise PhotoError("the program is ending", transient=True)
             if self._pool is None:
                 self._pool = DecodePool(WORKERS, seconds=SECONDS, side=PREVIEW_SIDE)
             return self._pool

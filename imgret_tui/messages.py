@@ -95,6 +95,10 @@ class PictureReady(Message):
         self.path = path
 
 
+class Listening(Message):
+    """The search stands and has the focus."""
+
+
 class HangUp(Message):
     """The terminal is gone."""
 

@@ -19,7 +19,7 @@ from imgret_tui import keymap
 from imgret_tui.history import History
 from imgret_tui.librarian import LIMIT, Librarian, Question
 from imgret_tui.library import Details as Known
-from imgret_tui.messages import Chosen, DetailsKnown, Highlighted
+from imgret_tui.messages import Chosen, DetailsKnown, Highlighted, Listening
 from imgret_tui.pictures import Pictures
 from imgret_tui.widgets.details import Details
 from imgret_tui.widgets.preview import Preview
@@ -90,8 +90,8 @@ class SearchScreen(Screen[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        if self._number == 0:  # nothing was typed ahead
-            self.ask()
+        self.ask()
+        self.post_message(Listening())
 
     def on_resize(self, event: events.Resize) -> None:
         """Drop what there is no room for."""
@@ -111,7 +111,11 @@ class SearchScreen(Screen[None]):
         if event.input is self.question and self.question.value != self._asked.text:
             if self._timer is not None:
                 self._timer.stop()
-            self._timer = self.set_timer(DEBOUNCE, self.ask)
+            self._timer = self.set_timer(DEBOUNCE, self._ask_after_pause)
+
+    def _ask_after_pause(self) -> None:
+        if self.question.value != self._asked.text:  # or it was asked meanwhile
+            self.ask()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter, after all that was typed before it."""
