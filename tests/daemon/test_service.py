@@ -268,7 +268,7 @@ def test_while_another_process_writes_it_waits_says_so_and_answers(home):
 
 def test_an_offline_photo_is_found_and_marked(home, daemon):
     write_picture(home.photos / "pudding.png", 1)
-    until(lambda: len(home.indexed()) == 1)
+    until(lambda: home.imgret("query", "--json", "pudding").stdout)
     shutil.move(home.photos, home.path / "away")
 
     def online():
