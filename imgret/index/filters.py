@@ -6,6 +6,7 @@ name, its disk). A content passes if one of its living paths passes all filters 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,18 @@ def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple
             values,
         )
         return [(roots.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
+
+
+def remarks(index: Index, clauses: Iterable[Clause]) -> list[str]:
+    """Sentences about labels that were counted in no photo at all, with those that were meant perhaps."""
+    told = []
+    with index.reading() as db:
+        for label in (clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)):
+            if db.execute("SELECT 1 FROM detection WHERE label = ? LIMIT 1", (label,)).get is None:
+                known = [str(row[0]) for row in db.execute("SELECT DISTINCT label FROM detection")]
+                near = difflib.get_close_matches(label, known, 3)
+                told.append(f"no photo shows {label!r}" + (f"; there is {', '.join(near)}" if near else ""))
+    return told
 
 
 _LIVING = "photo.content = content.id AND photo.gone_at IS NULL"

@@ -25,7 +25,7 @@ from imgret.search.warm import Warm
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 RANKS = ("hybrid", "vector", "words")
-POOL = 120  # candidates from each source; all their views are scored exactly
+POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
@@ -124,6 +124,7 @@ class _Search:
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
         self.gone = filters.gone(self.index)
+        self.notes += filters.remarks(self.index, self.question.clauses)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.k * MORE)

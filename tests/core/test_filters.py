@@ -132,6 +132,13 @@ def test_the_newest_come_first_and_undated_last(index: Index, library: dict[str,
     assert filters.newest(index, filters.matching(index, parse("emu:", NOW).clauses), 9).tolist() == []
 
 
+def test_a_label_that_no_photo_shows_is_remarked(index: Index, library: dict[str, int]) -> None:
+    assert filters.remarks(index, parse("dogs>=2 -dog:", NOW).clauses) == [
+        "no photo shows 'dogs'; there is dog"
+    ]
+    assert filters.remarks(index, parse("quasar:", NOW).clauses) == ["no photo shows 'quasar'"]
+
+
 def test_an_offline_root(index: Index, library: dict[str, int]) -> None:
     index.db.execute("UPDATE root SET online = 0")
     assert passing(index, "is:offline") == set(library.values())

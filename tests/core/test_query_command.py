@@ -1,0 +1,126 @@
+"""`imgret query` in this process, on an index made by hand: its options, outputs and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgret.cli.app import run
+from imgret.index.connection import Index
+
+Query = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def query(index: Index, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Query:
+    monkeypatch.setenv("IMGRET_INDEX", index.path)
+
+    def ask(*arguments: str) -> tuple[int, str, str]:
+        code = run(["query", *arguments])
+        output = capfdbinary.readouterr()
+        return code, os.fsdecode(output.out), output.err.decode()
+
+    return ask
+
+
+@pytest.fixture(autouse=True)
+def library(add: Callable[..., int]) -> None:
+    add(
+        "2019/a.jpg",
+        caption="a picture of two giraffes by a tree",
+        objects={"giraffe": 2},
+        taken_at=1560000000,
+    )
+    add("2020/b.png", caption="a picture of a red bus in a street", note="Rosa", format="PNG", camera="Canon")
+    add("c.jpg", caption="a picture of a giraffe in a zoo", objects={"giraffe": 1}, taken_at=1600000000)
+
+
+def test_paths_best_first(query: Query) -> None:
+    code, out, _ = query("two", "giraffes", "by", "a", "tree")
+    assert code == 0
+    assert out.splitlines()[0] == "/photos/2019/a.jpg"
+    assert query("-0", "red bus", "-k", "1") == (0, "/photos/2020/b.png\0", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--after", "2020"], ["c"]),
+        (["--before", "2020"], ["a"]),
+        (["--on", "2019-06"], ["a"]),
+        (["--in", "/photos/2020"], ["b"]),
+        (["--name", "*.png"], ["b"]),
+        (["--camera", "canon"], ["b"]),
+        (["--has", "note"], ["b"]),
+        (["--format", "png"], ["b"]),
+        (["giraffe>=2"], ["a"]),
+        (["giraffe:", "-tree"], ["c"]),
+        (["--has", "date", "-zoo"], ["a"]),
+    ],
+)
+def test_options_are_filters(query: Query, options: list[str], found: list[str]) -> None:
+    code, out, _ = query("--json", *options)
+    assert code == 0
+    assert [Path(json.loads(line)["path"]).stem for line in out.splitlines()] == found
+
+
+def test_a_picture_and_a_text_to_push_away(query: Query, index: Index) -> None:
+    _, out, _ = query("--json", "--like", "/photos/2019/a.jpg")
+    assert json.loads(out.splitlines()[0])["path"] == "/photos/c.jpg"
+    assert "/photos/2019/a.jpg" not in out
+    _, out, _ = query("giraffe", "--not", "a zoo", "--rank", "vector")
+    assert out.splitlines()[0] == "/photos/2019/a.jpg"
+    code, out, err = query("--like", "/photos/nowhere.jpg")
+    assert (code, out) == (1, "")
+    assert "nowhere.jpg" in err
+
+
+def test_a_batch(query: Query, tmp_path: Path) -> None:
+    asked = tmp_path / "questions.txt"
+    asked.write_text("red bus\n\nhas:wings\ngiraffe>=2\n")
+    code, out, err = query("--batch", str(asked), "--json", "-k", "1")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [(line["question_number"], line["question"]) for line in lines] == [
+        (0, "red bus"),
+        (1, ""),
+        (3, "giraffe>=2"),
+    ]
+    assert lines[2]["path"] == "/photos/2019/a.jpg"
+    assert "question 2" in err
+    assert code == 2
+    many = tmp_path / "many.txt"
+    many.write_text("red bus\n" * 40)
+    code, out, _ = query("--batch", str(many), "--json", "-k", "1")
+    assert code == 0
+    assert [json.loads(line)["question_number"] for line in out.splitlines()] == list(range(40))
+
+
+def test_nothing_good_enough(query: Query) -> None:
+    code, out, err = query("--min", "strong", "theory of relativity")
+    assert (code, out) == (1, "")
+    assert "nothing matches well enough" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "what are you looking for"),
+        (["a", "--rank", "best"], "hybrid"),
+        (["a", "--min", "superb"], "strong"),
+        (["aftr:2019"], "Did you mean after"),
+        (["a", "--after", "soon"], "no date"),
+        (["a", "--batch", "-"], "--batch"),
+        (["--batch", "/nowhere"], "cannot be read"),
+        (["a", "--json", "-0"], "one of"),
+        (["a", "--preview"], "terminal"),
+        (["--like", "/photos/c.jpg", "--rank", "words"], "--like"),
+    ],
+)
+def test_wrong_questions(query: Query, arguments: list[str], told: str) -> None:
+    code, out, err = query(*arguments)
+    assert (code, out) == (2, "")
+    assert told in err
