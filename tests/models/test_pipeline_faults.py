@@ -295,7 +295,7 @@ def test_twins_cost_a_decode_and_no_model(files, decoder):
 
 def test_stopping_finishes_the_batch_in_flight_and_the_rest_can_be_done_later(files, decoder):
     jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
-    pipeline = Pipeline(models(), decoder, batch=4)
+    pipeline = Pipeline(models(detect=lambda items: time.sleep(0.1)), decoder, batch=2)
     first = {}
     for batch in pipeline.run(jobs):
         first |= {outcome.key: plain(outcome) for outcome in batch}
