@@ -6,7 +6,7 @@ stages take the caption and the detections just made, else those that already st
 - topics follow the caption alone. Without one they are left undone, for it may still come; with an empty
   one, and where captions are not wanted at all, there are none.
 - vectors follow from whatever is known, so that a photo can be found by its note or its name even when its
-  caption failed. Whoever saves them queues them again when a caption comes.
+  caption failed. Whoever saves them queues them again when a caption, topics or objects come.
 """
 
 from __future__ import annotations
@@ -106,7 +106,6 @@ class Describer:
         self._models = models
         self._release = release
         self._sizes = {Stage.CAPTION: size, Stage.DETECT: size, Stage.TOPICS: texts, Stage.EMBED: texts}
-        self._limit = size
         self.seconds = dict.fromkeys(self._sizes, 0.0)
 
     @property
