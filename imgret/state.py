@@ -60,7 +60,8 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         state, reason = FAILED, f"{error} ({_again(attempts, not_before)})"
     elif set(todo) - set(waiting):
         state = PENDING
-        reason = "waiting for " + ", ".join(sorted(set(todo) - set(waiting)))
+        what = ", ".join(sorted(set(todo) - set(waiting)))
+        reason = f"waiting for {what}: the next `imgret index` does it, or the daemon"
     elif waiting:
         reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
     others = tuple(p.path for p in photos.paths(index, content) if p.path != path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
 from importlib import resources
@@ -14,8 +15,9 @@ from imgret.cli import render
 from imgret.cli.indexing import describe, look
 from imgret.cli.session import Session
 from imgret.errors import UsageError
+from imgret.terminal.clean import clean
 
-QUESTIONS = ("a red circle", "two squares", "a yellow triangle on black")
+QUESTIONS = ("a red circle", "a black background square>=2", "a yellow triangle on black")
 
 
 def demo(
@@ -48,14 +50,28 @@ def demo(
             describe(here, index)
             answerer = Answerer(index, here.settings, here.places)
             for question in QUESTIONS:
-                render.out_line(f'\nimgret query --json -k 3 "{question}"')
+                people = sys.stdout.isatty()
+                render.out_line(f'\nimgret query {"" if people else "--json "}-k 3 "{question}"')
                 answered = answerer.answer(Request(text=question, k=3, format="json"))
                 render.say_all(answered.notes)
-                render.out(answered.output)
+                render.out(_readable(answered.output) if people else answered.output)
+                render.flush()
     if keep is not None:
         render.say(
             f"ask more: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
         )
+
+
+def _readable(hits: bytes) -> bytes:
+    """JSON lines -> a line or two for each hit: where, how strong, what it shows and why it was found."""
+    import msgspec
+
+    lines = []
+    for hit in map(msgspec.json.decode, hits.splitlines()):
+        lines.append(f"  {hit['rank']}. {os.path.basename(hit['path'])}  {hit['strength']}: {hit['caption']}")
+        why = ", ".join(hit["why"])
+        lines += [f"     because of {why}"] if why else []
+    return "".join(f"{clean(line)}\n" for line in lines).encode()
 
 
 def demo_session(folder: str, models: str) -> Session:

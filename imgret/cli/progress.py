@@ -30,7 +30,6 @@ def bar(title: str, total: int | None = None) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         ProgressColumn,
         TextColumn,
@@ -39,7 +38,10 @@ def bar(title: str, total: int | None = None) -> Iterator[Advance]:
     )
 
     console = Console(stderr=True)
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), MofNCompleteColumn()]
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[count]}", markup=False),
+    ]
     if console.width >= NARROW:
         columns[1:1] = [BarColumn()]
         columns += [TimeElapsedColumn()]
@@ -47,10 +49,11 @@ def bar(title: str, total: int | None = None) -> Iterator[Advance]:
     if console.width >= WIDE:
         columns += [TextColumn("{task.fields[note]}", markup=False)]
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total, note="")
+        task = progress.add_task(title, total=total, count="", note="")
 
         def advance(done: int, total: int | None = None, note: str = "") -> None:
-            progress.update(task, completed=done, total=total, note=note)
+            count = f"{done}/{total}" if total else str(done or "")
+            progress.update(task, completed=done, total=total, count=count, note=note)
 
         yield advance
 
