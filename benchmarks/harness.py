@@ -194,6 +194,10 @@ class Daemon:
         """Resident, of the process and its children."""
         return sum(_field(pid, "VmRSS") * 1024 for pid in [self.pid, *_children(self.pid)])
 
+    def children(self) -> list[int]:
+        """The processes that it started, and theirs."""
+        return _children(self.pid)
+
     def cpu_seconds(self) -> float:
         """User and system time so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

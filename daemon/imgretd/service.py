@@ -28,7 +28,7 @@ from imgretd.methods import Answerers, methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.reconcile import Reconciler
 from imgretd.serve import Server, alone, listen
-from imgretd.state import State
+from imgretd.state import State, log_pass
 from imgretd.warm import Warm
 from imgretd.worker import Worker
 
@@ -53,8 +53,8 @@ class Service:
         self._load_models = load_models
         self._warm = Warm(settings, places, load_models)
         self._answerers = Answerers(settings, places, self._warm)
-        self._state = State(places.index)
-        self._server = Server(methods(self, self._answerers, places), self._greeting)
+        self._state = State(places.index, lambda name, data: self._server.publish(name, data))
+        self._server = Server(methods(self, self._answerers, places), self._state.event)
         self._left = asyncio.Event()
         self._waiting: str | None = None  # why it could not begin yet
         self._failed: str | None = None
@@ -62,14 +62,18 @@ class Service:
         self._begun = False
         self._paused = False
         self._reconciler = Reconciler(
-            places.index, settings, self._synced, self._in_loop(self._problem), self._in_loop(self._look)
+            places.index,
+            settings,
+            self._synced,
+            self._in_loop(self._state.complain),
+            self._in_loop(self._look),
         )
         self._worker = Worker(
             places,
             settings,
             self._warm,
-            self._in_loop(self._progress),
-            self._in_loop(self._problem),
+            self._in_loop(self._state.progress),
+            self._in_loop(self._state.complain),
             self._in_loop(self._look),
         )
         self._folders = Folders(self._reconciler)
@@ -113,7 +117,7 @@ class Service:
             except ImgretError as error:
                 self._waiting = f"{error}. {error.hint}".strip()
                 if self._state.problem != self._waiting:
-                    self._problem(self._waiting)
+                    self._state.complain(self._waiting)
                 self._look()
                 await asyncio.sleep(BEGIN_AGAIN_SECONDS)
         self._waiting = None
@@ -229,41 +233,19 @@ class Service:
 
     # What the threads tell, in the loop
 
-    def _synced(self, path: bytes, found: Synced) -> None:
+    def _synced(self, folder: bytes, found: Synced) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""
-        if found.offline:
-            log.warning("A folder is away: %s", found.offline, extra={"fields": {"FOLDER": path}})
-        counted = {"NEW": found.new, "MOVED": found.moved, "CHANGED": found.changed, "GONE": found.gone}
-        if any(counted.values()):
-            log.info("Looked at a folder", extra={"fields": {"FOLDER": path, **counted}})
-        for problem in found.problems[:20]:
-            log.warning("%s", problem, extra={"fields": {"FOLDER": path}})
+        log_pass(folder, found)
         self._worker.wake()
 
-    def _progress(self, done: int, total: int, rate: float) -> None:
-        self._state.progress(done, total, rate)
-        self._server.publish(*self._greeting())
-
-    def _problem(self, message: str) -> None:
-        log.error("%s", message)
-        self._state.problem = message
-        self._server.publish("problem", {"message": message})
-
     def _look(self) -> None:
-        """See what the threads are doing, and tell who subscribed when it is something else."""
-        self._state.problem = self._reconciler.problem or self._worker.problem or self._waiting
-        changed = self._state.see(
+        """See what the threads are doing."""
+        self._state.see(
             scanning=self._reconciler.scanning,
             idle=self._begun and self._reconciler.idle and self._worker.idle,
             waits_for=self._worker.waits_for or ("paused" if self._paused else None),
+            problem=self._reconciler.problem or self._worker.problem or self._waiting,
         )
-        if changed:
-            name, data = self._greeting()
-            self._server.publish(name, data)
-            notify(f"STATUS={data['message']}")
-
-    def _greeting(self) -> tuple[str, dict[str, Any]]:
-        return self._state.event()
 
     def _hung_up(self) -> None:
         """SIGHUP: read the configuration again; one that breaks is said, and changes nothing."""
@@ -272,10 +254,9 @@ class Service:
             try:
                 await self.reload()
             except ImgretError as error:
-                self._problem(f"The configuration stays as it was: {error}. {error.hint}".strip())
+                self._state.complain(f"The configuration stays as it was: {error}. {error.hint}".strip())
 
-        task = asyncio.ensure_future(reload())
-        self._reloading = task  # the loop itself keeps no reference
+        self._reloading = asyncio.ensure_future(reload())  # the loop itself keeps no reference
 
     def _in_loop(self, told: Callable[..., None]) -> Callable[..., None]:
         """The same for any thread: it is called in the loop."""

@@ -1,16 +1,26 @@
-"""What the daemon is doing, in the words in which it is told: to `imgret status`, to subscribers, to systemd."""
+"""What the daemon is doing, in the words in which it is told: to `imgret status`, subscribers, systemd, the log."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 from typing import Any
+
+from imgret.sync import Synced
+from imgretd.notify import notify
+
+log = logging.getLogger(__name__)
+
+_TOLD_PROBLEMS = 20  # of one pass; `imgret status` lists them all
 
 
 class State:
-    """Set from the loop only. `see` says whether what is told has changed."""
+    """Set from the loop only; tells who subscribed, and systemd, whenever what is to be told is another."""
 
-    def __init__(self, index_path: str) -> None:
+    def __init__(self, index_path: str, publish: Callable[[str, dict[str, Any]], None]) -> None:
         self._index_path = index_path
+        self._publish = publish
         self._since = time.time()
         self._scanning: bytes | None = None
         self._resting = False
@@ -24,18 +34,28 @@ class State:
         """So many photos of this run are described, at so many a second."""
         self._done, self._total, self._rate = done, total, rate
         self._resting = False
+        self._publish(*self.event())
 
-    def see(self, *, scanning: bytes | None, idle: bool, waits_for: str | None) -> bool:
-        """Take in what the threads do now; True when it is another thing than before.
+    def complain(self, problem: str) -> None:
+        """Something is wrong; it is said to whoever listens."""
+        log.error("%s", problem)
+        self.problem = problem
+        self._publish("problem", {"message": problem})
+
+    def see(self, *, scanning: bytes | None, idle: bool, waits_for: str | None, problem: str | None) -> None:
+        """Take in what the threads do now.
 
         At rest is who has nothing to do, and also who may not: whoever follows need not wait for that.
         """
         before = self._told()
+        self.problem = problem
         self._scanning, self._waits_for = scanning, waits_for
         self._resting = idle or (waits_for is not None and scanning is None)
         if self._resting:
             self._done = self._total = 0
-        return self._told() != before
+        if self._told() != before:
+            self._publish(*self.event())
+            notify(f"STATUS={self._sentence()}")
 
     def told(self) -> dict[str, Any]:
         """For `imgret status`."""
@@ -77,3 +97,15 @@ class State:
 
     def _note(self) -> str:
         return f"{self._rate:.1f}/s" if self._total else self._word()
+
+
+def log_pass(folder: bytes, found: Synced) -> None:
+    """Write to the log what a look at a folder found; nothing when it found nothing."""
+    here = {"FOLDER": folder}
+    if found.offline:
+        log.warning("A folder is away: %s", found.offline, extra={"fields": here})
+    counted = {"NEW": found.new, "MOVED": found.moved, "CHANGED": found.changed, "GONE": found.gone}
+    if any(counted.values()):
+        log.info("Looked at a folder", extra={"fields": {**here, **counted}})
+    for problem in found.problems[:_TOLD_PROBLEMS]:
+        log.warning("%s", problem, extra={"fields": here})

@@ -222,13 +222,12 @@ class Warm:
         return True
 
     def close(self) -> None:
-        """Give everything back. Nobody may be using it."""
+        """Give everything back. The describing has ended; a question under way keeps what it holds."""
         self.unload_heavy()
         with self._asking_lock:
-            asking, self._asking, self._asker = self._asking, None, None
-        if asking is not None:
-            asking.close()
-            _give_back_memory()
+            self._asking = self._asker = None
+            self._others = OwnAskers(self._settings, self._places)
+        _give_back_memory()
 
     def _asking_models(self) -> Models:
         """The caller holds the lock."""

@@ -56,6 +56,29 @@ def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
     assert not os.path.exists(home.places.socket)
 
 
+def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
+    """Its decoders stand still, so that what is in flight cannot be finished: it is dropped, and not lost."""
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: daemon.children())
+    daemon.wait_until_idle()
+    decoders = daemon.children()
+    assert decoders
+    for pid in decoders:
+        os.kill(pid, signal.SIGSTOP)
+    for number in range(2, 30):
+        write_picture(home.photos / f"{number}.png", number)
+    until(lambda: daemon.ask("status")["state"] == "describing")
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 5.5
+    until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in decoders))
+    daemon.start()
+    daemon.wait_until_idle()
+    with home.index() as index:
+        assert index.row("SELECT count(*) FROM content WHERE width = 4") == (29,)
+        assert work.waiting(index) == {}
+
+
 def test_told_to_stop_it_answers_and_leaves(home, daemon):
     daemon.ask("stop")
     assert daemon.process.wait(10) == 0
