@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 RACY_SECONDS = 2.1  # the clock's tick that `scan` allows for, and a little
 RETRY_SECONDS = 5.0  # when the index cannot be written
+_PURGE_SECONDS = 24 * 3600.0  # how often tombstones that are 30 days old are looked for
 _UNREADABLE_SECONDS = 60.0  # how often files that could not be read are looked for
 
 
@@ -62,6 +63,7 @@ class Reconciler(threading.Thread):
         self._stopping = False
         self._scanning: bytes | None = None
         self._next_unreadable = time.monotonic() + _UNREADABLE_SECONDS
+        self._next_purge = time.monotonic()
         self.problem: str | None = None
 
     @property
@@ -169,6 +171,9 @@ class Reconciler(threading.Thread):
     def _reconcile(self, index: Index, ripe: Ripe) -> None:
         with self._changed:
             watched = dict(self._watched)
+        if time.monotonic() >= self._next_purge:
+            self._next_purge = time.monotonic() + _PURGE_SECONDS
+            photos.purge(index, int(time.time()))
         for tree in sorted(ripe.trees):
             each = watched.get(tree) or self._of(tree)
             if each is not None:

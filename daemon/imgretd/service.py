@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from imgret import __version__
 from imgret.config import Places, Settings, load
 from imgret.errors import DaemonError, ImgretError
-from imgret.index import photos, work
+from imgret.index import work
 from imgret.index.connection import Index, writer
 from imgret.sync import Synced
 from imgretd.folders import Folders
@@ -128,7 +128,6 @@ class Service:
             held.enter_context(writer(self._places.index))
             self._holding = True
         with Index(self._places.index) as index:
-            photos.purge(index, int(time.time()))
             self._paused = index.setting(_PAUSED) is not None
             self._folders.configure(index, self._settings)
         self._reconciler.pause(paused=self._paused)

@@ -371,3 +371,22 @@ def test_weights_that_cannot_be_loaded_are_said_once_and_cost_no_other_stage(tmp
             assert index.row("SELECT count(DISTINCT content) FROM vector") == (2,)
         assert daemon.log().count("no topics") == 1
     assert "Traceback" not in daemon.log()
+
+
+def test_tombstones_are_purged_after_thirty_days(home):
+    write_picture(home.photos / "1.png", 1)
+    write_picture(home.photos / "2.png", 2)
+    with home.daemon() as daemon:
+        until(lambda: len(home.indexed()) == 2)
+        os.unlink(home.photos / "1.png")
+        until(lambda: len(home.indexed()) == 1)
+        daemon.wait_until_idle()
+    with home.index() as index, index.writing() as db:
+        db.execute("UPDATE photo SET gone_at = gone_at - 31 * 86400")
+    with home.daemon():
+
+        def left():
+            with home.index() as index:
+                return index.row("SELECT count(*), (SELECT count(*) FROM content) FROM photo")
+
+        until(lambda: left() == (1, 1))
