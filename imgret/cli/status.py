@@ -97,8 +97,22 @@ def status_text(told: dict[str, Any]) -> list[str]:
             "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
-    lines.append(f"daemon: {told['daemon'] or 'not running'}")
+    lines.append(f"daemon: {_daemon_words(told['daemon'])}")
     return [clean(line) for line in lines]
+
+
+def _daemon_words(state: dict[str, Any] | None) -> str:
+    """The daemon's own words about itself, in one line."""
+    if state is None:
+        return "not running"
+    words = str(state.get("state", "running"))
+    if state.get("total"):
+        words += f", {state['done']} of {state['total']} photos, {state['rate']} a second"
+    if state.get("problem"):
+        words += f": {state['problem']}"
+    if state.get("unwatched"):
+        words += f"; {state['unwatched']} folders are polled: raise fs.inotify.max_user_watches"
+    return words
 
 
 def retry(
