@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,10 +12,19 @@ def main() -> None:
     `imgret query ...` is tried over the socket before anything heavier than `json` and `socket` is
     imported; Typer, the models and the index come only when that is not the answer.
     """
+    _fill_closed_streams()
     try:
         sys.exit(_answered() if sys.argv[1:2] == ["query"] else _run())
     except KeyboardInterrupt:  # while modules are still being imported
         sys.exit(130)
+
+
+def _fill_closed_streams() -> None:
+    """A stream that was closed (`>&-`) leads nowhere; else the index would be opened under its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 def _answered() -> int:

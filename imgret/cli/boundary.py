@@ -33,6 +33,10 @@ def _guarded(work: Callable[[], int]) -> int:
         render.complain(error)
         return int(error.exit_code)
     except OSError as error:  # a disk, a permission, a limit that nothing below has put into words
-        where = render.shown(os.fsencode(error.filename)) if error.filename else "the system"
-        render.complain(ImgretError(f"{where}: {error.strerror or error}"))
+        if isinstance(error, FileNotFoundError) and not error.filename:
+            said = "the folder that this was called in is no longer there"
+        else:
+            where = render.shown(os.fsencode(error.filename)) if error.filename else "the system"
+            said = f"{where}: {error.strerror or error}"
+        render.complain(ImgretError(said))
         return int(Exit.INDEX)

@@ -25,8 +25,8 @@ def out(data: bytes) -> None:
 
 
 def out_line(line: str | bytes) -> None:
-    """One line of data. Text is encoded as file names are, so that a path survives byte for byte."""
-    out((os.fsencode(line) if isinstance(line, str) else line) + b"\n")
+    """One line of data. Text is UTF-8 whatever the locale says; bytes are written as they are."""
+    out((line.encode("utf-8", "surrogateescape") if isinstance(line, str) else line) + b"\n")
 
 
 def out_path(path: bytes, *, nul: bool = False) -> None:

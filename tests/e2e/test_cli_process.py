@@ -151,3 +151,41 @@ def test_real_photos_are_counted_and_found(seed: Path, empty: Library) -> None:
     assert {Path(hit["path"]).name for hit in found[:2]} == giraffes
     assert all(hit["objects"]["giraffe"] for hit in found[:2])
     assert sum(bool(line["objects"]) for line in imgret("export").objects) >= 12
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_closed_streams_cost_no_traceback_and_no_index(small: Library, closed: list[int]) -> None:
+    before = small.rows("SELECT count(*) FROM photo")
+    shut = f"import os\nfor number in {closed}: os.close(number)"
+    for command in (
+        ["status"],
+        ["query", "good"],
+        ["show", str(small.photos / "good.jpg")],
+        ["index", small.photos],
+    ):
+        done = imgret_process(*command, before=shut)
+        assert done.code == 0, (command, done.err)
+        assert done.err.count("Traceback") == 0
+        assert bool(done.out) == (1 not in closed and command[0] != "index")
+    assert small.rows("SELECT count(*) FROM photo") == before
+    assert imgret("doctor").code == 0
+
+
+def test_text_is_utf8_in_any_locale(small: Library) -> None:
+    draw(small.photos / "Käse.jpg", "red", "circle", "white")
+    assert imgret("index", small.photos).code == 0
+    environ = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    path = os.fsencode(small.photos / "Käse.jpg")
+    for command in (["show", path], ["export"], ["query", "--rank", "words", "photos"], ["status"]):
+        done = imgret_process(*command, env=environ)
+        assert (done.code, "Traceback" in done.err) == (0, False), done.err
+    assert path in imgret_process("query", "--all", "-0", "photos", env=environ).out.split(b"\0")
+
+
+def test_a_folder_that_is_gone_under_the_command_is_told(small: Library, tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    leave = f"import os\nos.mkdir({gone!r})\nos.chdir({gone!r})\nos.rmdir({gone!r})"
+    done = imgret_process("show", "good.jpg", before=leave)
+    assert done.code == 3
+    assert "no longer there" in done.err
+    assert imgret_process("status", before=leave).code == 0
