@@ -180,15 +180,16 @@ def main() -> int:
     """Run them and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--folders", type=int, default=2_000)
+    parser.add_argument("--folders", type=int, help="a tenth of the files by default")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--storms", nargs="+", choices=STORMS, default=list(STORMS))
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
     options = parser.parse_args()
     exact = runs = 0
     with tempfile.TemporaryDirectory(prefix="storms-") as folder:
-        source = Source(Path(folder), options.files, options.folders)
-        print(f"{options.files} files in {options.folders} folders, {os.cpu_count()} processors")
+        folders = options.folders or max(1, options.files // 10)
+        source = Source(Path(folder), options.files, folders)
+        print(f"{options.files} files in {folders} folders, {os.cpu_count()} processors")
         for seed in range(options.seeds):
             for storm in options.storms:
                 for condition in options.conditions:

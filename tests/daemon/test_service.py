@@ -390,3 +390,29 @@ def test_tombstones_are_purged_after_thirty_days(home):
                 return index.row("SELECT count(*), (SELECT count(*) FROM content) FROM photo")
 
         until(lambda: left() == (1, 1))
+
+
+def test_folders_are_added_and_removed_by_the_command(home, daemon, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_picture(other / "1.png", 1)
+    assert home.imgret("add", str(other)).returncode == 0
+    until(lambda: os.fsencode(other / "1.png") in home.indexed())
+    write_picture(other / "2.png", 2)
+    until(lambda: os.fsencode(other / "2.png") in home.indexed())
+    assert home.imgret("remove", str(other)).returncode == 0
+    until(lambda: home.indexed() == {})
+    write_picture(other / "3.png", 3)
+    time.sleep(1)
+    assert home.indexed() == {}
+
+
+def test_the_command_hands_its_folders_to_the_daemon(home, daemon, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in range(30):
+        write_picture(other / f"{number}.png", number)
+    ran = home.imgret("index", str(other))
+    assert ran.returncode == 0, ran.stderr
+    assert b"handed to the daemon" in ran.stderr
+    assert len(home.indexed()) == 30
