@@ -125,6 +125,12 @@ class Pictures:
             self._thumbnails = missing
             self._changed.notify_all()
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a wanted picture is still to come."""
+        with self._changed:
+            return bool(self._preview or self._thumbnails or self._under_way)
+
     def settle(self) -> None:
         """Send what was loaded to the terminal; on the app's thread, after `ready`."""
         with self._changed:

@@ -128,6 +128,11 @@ class SearchScreen(Screen[None]):
         return self._number == 0 or self._answered != self._number
 
     @property
+    def is_asking_details(self) -> bool:
+        """Whether more is still to be known of the photo under the cursor."""
+        return self.results.current is not None and self.results.current.path not in self._known
+
+    @property
     def asked_text(self) -> str:
         """The words last asked for; the input may have gone on."""
         return self._asked.text

@@ -1,0 +1,199 @@
+"""What the terminal app costs: `python -m benchmarks.tui [PHOTOS]` (100,000 by default).
+
+A library of that many captioned photos is made by the index's own functions (text alone: the search by
+words is what answers at once), and the program runs on a terminal that keeps account of what it is sent.
+First paint and keys are timed from the outside, as a person at the terminal would.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.fake_terminal import FakeTerminal
+from imgret.index import photos, results
+from imgret.index.connection import Index
+from imgret.index.roots import add
+from imgret.photo import Fingerprint, ModelIdentity
+
+WORDS = ["dog", "cat", "boat", "beach", "mountain", "child", "bicycle", "tree", "snow", "street", "red", "blue", "green", "old", "small", "two", "three"]
+WORDS += (
+    "standing running holding table window train giraffe kitchen plate pizza field sky water night".split(" ")  # noqa: SIM905
+)
+NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics", "embed"))
+HIT = "●".encode()  # of how strong it is
+DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x07"
+REAL = 1000  # photos that are files; the others are rows
+
+
+def main(count: int) -> None:
+    """Make the library, measure, and print a line for each figure."""
+    with tempfile.TemporaryDirectory(prefix="imgret-tui-") as folder:
+        environ = library(Path(folder), count)
+        print(f"library: {count} photos, {REAL} of them files")
+        first_paint(environ)
+        keys(environ, count)
+        cursor_moves(environ)
+        memory(environ)
+
+
+def library(folder: Path, count: int) -> dict[str, str]:
+    """An index of `count` captioned photos, and the environment that names it."""
+    rng = random.Random(0)
+    pictures = folder / "photos"
+    pictures.mkdir()
+    for number in range(REAL):
+        pixels = np.full((120, 160, 3), [number % 251, number * 7 % 251, number * 31 % 251], np.uint8)
+        Image.fromarray(pixels).save(pictures / f"real_{number:04d}.jpg")
+    (folder / "config.toml").write_text(NO_MODELS)
+    author = ModelIdentity("benchmark", "1")
+    with Index(str(folder / "index.db")) as index:
+        root = add(index, os.fsencode(pictures))
+        for start in range(0, count, 5000):
+            with index.writing():
+                for number in range(start, min(start + 5000, count)):
+                    name = f"real_{number:04d}.jpg" if number < REAL else f"row_{number:06d}.jpg"
+                    stamp = Fingerprint(1000, number, number, number)
+                    content, _ = photos.save(
+                        index, root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
+                    )
+                    caption = " ".join(rng.choices(WORDS, k=12)) + (" needle" if number < REAL else "")
+                    results.save_caption(index, content, author, caption)
+                    results.refresh_words(index, content)
+    places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "STATE", "DATA", "CONFIG")}
+    run = folder / "run"
+    run.mkdir(mode=0o700)
+    return {
+        **os.environ,
+        **places,
+        "XDG_RUNTIME_DIR": str(run),
+        "IMGRET_CONFIG": str(folder / "config.toml"),
+        "IMGRET_INDEX": str(folder / "index.db"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def started(environ: dict[str, str], question: str) -> FakeTerminal:
+    """The program on a terminal."""
+    return FakeTerminal([sys.executable, "-m", "imgret_tui", question], environ=environ, kind="kitty")
+
+
+def until(terminal: FakeTerminal, holds: Callable[[], bool], seconds: float = 60.0) -> float:
+    """Milliseconds until something holds, looking every other millisecond."""
+    begin = time.perf_counter()
+    while not holds():
+        terminal.pump(0.002)
+        if time.perf_counter() - begin > seconds:
+            raise RuntimeError(f"it did not come: {terminal.text()[-400:]!r}")
+    return (time.perf_counter() - begin) * 1000
+
+
+def first_paint(environ: dict[str, str]) -> None:
+    """From the start of the process to the first whole screen, and to the first hits."""
+    paints, hits, processor = [], [], []
+    for _ in range(7):
+        begin = time.perf_counter()
+        with started(environ, "needle") as terminal:
+            until(terminal, lambda: b"f1 help" in terminal.said)
+            paints.append((time.perf_counter() - begin) * 1000)
+            processor.append(processor_time(terminal.process.pid))
+            until(terminal, lambda: HIT in terminal.said)
+            hits.append((time.perf_counter() - begin) * 1000)
+    told("first paint", paints, "ms", 500)
+    told("  of processor time", processor, "ms", None)
+    told("first hits", hits, "ms", None)
+
+
+def keys(environ: dict[str, str], count: int) -> None:
+    """From a key in the question to its hits on the screen; half of them the commonest words there are."""
+    times, processor = [], []
+    with started(environ, "needle") as terminal:
+        until(terminal, lambda: HIT in terminal.said)
+        terminal.until_quiet(1.5)
+        for word in ("giraffe", "dog", "snow water", "needle night", "red", "kitchen"):
+            terminal.type("\x15")  # ctrl+u empties the question
+            terminal.until_quiet(0.5)
+            terminal.type(word[:-1])
+            terminal.until_quiet(0.5)
+            here, spent = len(terminal.said), processor_time(terminal.process.pid)
+            terminal.type(word[-1])
+            lit = word.split()[-1].encode()
+            times.append(until(terminal, lambda: lit in terminal.text(here)[40:]))  # noqa: B023
+            processor.append(processor_time(terminal.process.pid) - spent)
+    told(f"key to painted hits, {count} photos", times, "ms", 100)
+    told("  of processor time", processor, "ms", None)
+
+
+def cursor_moves(environ: dict[str, str]) -> None:
+    """Bytes written for one cursor move, pictures at hand."""
+    with started(environ, "needle") as terminal:
+        until(terminal, lambda: b"\x1b_Ga=p," in terminal.said)
+        terminal.until_quiet(1.5)
+        told("bytes a move, list", moved(terminal, DOWN, 8), "B", 8192)
+        terminal.type(GRID)
+        terminal.until_quiet(2)
+        told("bytes a move, grid", moved(terminal, RIGHT, 4), "B", 8192)
+        told("bytes a page, grid", moved(terminal, PAGE_DOWN, 4), "B", None)
+
+
+def moved(terminal: FakeTerminal, key: str, times: int) -> list[float]:
+    """The bytes written for each press of a key, all that follows it included."""
+    sizes = []
+    for _ in range(times):
+        here = len(terminal.said)
+        terminal.type(key)
+        terminal.until_quiet(0.8)
+        sizes.append(float(len(terminal.said) - here))
+    return sizes
+
+
+def memory(environ: dict[str, str]) -> None:
+    """Resident memory of the program after every one of the thousand real photos was on the screen."""
+    with started(environ, "needle") as terminal:
+        until(terminal, lambda: HIT in terminal.said)
+        terminal.until_quiet(1)
+        before = resident(terminal.process.pid)
+        terminal.type(GRID)
+        terminal.until_quiet(2)
+        last = time.perf_counter()
+        while terminal.sent < REAL and time.perf_counter() - last < 10:
+            sent = terminal.sent
+            terminal.type(PAGE_DOWN)
+            terminal.pump(0.3)
+            if terminal.sent > sent:
+                last = time.perf_counter()
+        print(f"memory: {before:.0f} MB with the first hits, {resident(terminal.process.pid):.0f} MB after"
+              f" {terminal.sent} thumbnails (goal 120 MB)")  # fmt: skip
+
+
+def processor_time(pid: int) -> float:
+    """Milliseconds of processor a process has used: what a busy machine does not change much."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid: int) -> float:
+    """MB of memory a process has in use."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def told(what: str, figures: list[float], unit: str, goal: float | None) -> None:
+    """Print the median and the worst."""
+    aim = f" (goal {goal:.0f})" if goal else ""
+    print(
+        f"{what}: median {statistics.median(figures):.0f} {unit}, worst {max(figures):.0f}{aim}", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
