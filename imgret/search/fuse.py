@@ -24,8 +24,9 @@ class Weights(Struct, frozen=True):
 
     passage: float = 0.5  # of the text's cosine; the rest is the caption's own, which counts do not blur
     note: float = 0.5  # a note beside a caption is added, so that it does not drown in it
+    note_from: float = 1.0  # ... for what lies so many spreads above the middle: below, it is but noise
     counts: float = 0.1  # a little: labels repeat much of the caption
-    words: float = 0.1  # spreads for each unit of BM25: more would harm questions in other words
+    words: float = 0.07  # spreads for each unit of BM25: more would harm questions in other words
     literal: float = 6.0  # spreads for a document that holds the whole question, as only names do
     literal_power: float = 3.0  # ... and how fast that falls when only a part of it is there
 
@@ -87,7 +88,8 @@ def fused(
     caption, note = above[View.CAPTION], above[View.NOTE]
     own = np.where(np.isnan(caption), np.where(np.isnan(note), passage, note), caption)
     both = ~np.isnan(caption) & ~np.isnan(note)
-    beside = np.where(both, np.maximum(np.nan_to_num(note, nan=0.0), 0.0), 0.0)
+    telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from * grounds[View.NOTE].spread)
+    beside = np.where(both, np.maximum(telling, 0.0), 0.0)
     score = (
         grounds[View.PASSAGE].middle
         + weights.passage * passage
