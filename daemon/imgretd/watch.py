@@ -19,6 +19,8 @@ from typing import Any
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 
+from imgret.mounts import Mount, parse_mounts
+from imgretd.dirty import is_in
 from imgretd.inotify import Inotify
 from imgretd.tree import WatchedTree
 
@@ -56,6 +58,9 @@ class DirtyFolderEmitter(EventEmitter):
         self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._wake_lock = threading.Lock()  # a closed descriptor's number may be another file's by now
         self._everywhere_asked = False
+        self._everywhere = True  # the whole tree is being looked at
+        self._mounted: list[Mount] = []
+        self._next_poll = 0.0
 
     @property
     def unwatched(self) -> int:
@@ -87,49 +92,63 @@ class DirtyFolderEmitter(EventEmitter):
         poll.register(self._kernel.fileno(), select.POLLIN)
         poll.register(self._wake_up, select.POLLIN)
         poll.register(mounts, select.POLLPRI | select.POLLERR)
-        mounted = self._mounted(mounts)
-        everywhere, next_poll = True, time.monotonic() + self._poll_seconds
+        self._mounted = self._mounts_here(mounts)
+        self._next_poll = time.monotonic() + self._poll_seconds
+        self._everywhere = True
         self._tree.look_everywhere()
         while self.should_keep_running():
-            wait = 0.0 if self._tree.behind else max(0.0, next_poll - time.monotonic())
+            wait = 0.0 if self._tree.behind else max(0.0, self._next_poll - time.monotonic())
             ready = dict(poll.poll(wait * 1000))
             if self._wake_up in ready:
                 os.eventfd_read(self._wake_up)
-            lost = self._everywhere_asked
-            self._everywhere_asked = False
-            if mounts in ready:
-                now = self._mounted(mounts)
-                lost, mounted = lost or now != mounted, now
             touched, overflow = self._tree.absorb(self._kernel.read())
-            if time.monotonic() >= next_poll:
-                next_poll = time.monotonic() + self._poll_seconds
-                touched |= self._tree.unwatched
-                for folder in self._tree.unwatched:
-                    self._tree.look_again(folder)
-                lost = lost or (not self._tree.present and not everywhere and os.path.isdir(self._root))
-            if lost or overflow:
-                everywhere = True
-                self._tree.look_everywhere()
+            touched |= self._polled()
+            if overflow or self._was_asked() or (mounts in ready and self._remounted(mounts)):
+                self._everywhere = True
+                self._tree.look_everywhere()  # from the start: what was looked at may have changed unheard
             touched |= self._tree.look(_STEPS)
-            if everywhere and not self._tree.behind:
-                everywhere = False
-                self.queue_event(TreeChanged(self._root))
-            elif not everywhere:  # else told by the TreeChanged that follows
-                for folder in touched:
-                    self.queue_event(DirModifiedEvent(folder))
+            self._report(touched)
 
-    def _mounted(self, mounts: int) -> list[bytes]:
-        """The lines of mountinfo that concern this root: mounts on, above and below it."""
-        size, text = 1 << 16, b""
+    def _report(self, touched: set[bytes]) -> None:
+        """Tell single folders, or once the whole tree has been looked at, that."""
+        if not self._everywhere:
+            for folder in touched:
+                self.queue_event(DirModifiedEvent(folder))
+        elif not self._tree.behind:
+            self._everywhere = False
+            self.queue_event(TreeChanged(self._root))
+
+    def _polled(self) -> set[bytes]:
+        """Now and then: the folders that cannot be watched, and a root that was away and is back."""
+        if time.monotonic() < self._next_poll:
+            return set()
+        self._next_poll = time.monotonic() + self._poll_seconds
+        for folder in self._tree.unwatched:
+            self._tree.look_again(folder)
+        if not self._tree.present and os.path.isdir(self._root):
+            self._everywhere_asked = True
+        return set(self._tree.unwatched)
+
+    def _was_asked(self) -> bool:
+        if not self._everywhere_asked:
+            return False
+        self._everywhere_asked = False
+        return True
+
+    def _remounted(self, mounts: int) -> bool:
+        before, self._mounted = self._mounted, self._mounts_here(mounts)
+        return self._mounted != before
+
+    def _mounts_here(self, mounts: int) -> list[Mount]:
+        """The mounts that concern this root: on, above and below it."""
+        text = b""
         os.lseek(mounts, 0, os.SEEK_SET)
-        while part := os.read(mounts, size):
+        while part := os.read(mounts, 1 << 16):
             text += part
-        inside = self._root.rstrip(b"/") + b"/"
         return [
-            line
-            for line in text.splitlines()
-            if (point := _unescaped(line.split(b" ", 5)[4]).rstrip(b"/") + b"/").startswith(inside)
-            or inside.startswith(point)
+            mount
+            for mount in parse_mounts(text)
+            if is_in(mount.point, self._root) or is_in(self._root, mount.point)
         ]
 
     def _wake(self) -> None:
@@ -218,10 +237,3 @@ def _observer(skip: Skip, poll_seconds: float) -> BaseObserver:
     from watchdog.observers import Observer
 
     return Observer()
-
-
-def _unescaped(path: bytes) -> bytes:
-    """mountinfo writes space, tab, newline and backslash as octal escapes."""
-    for escape, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        path = path.replace(escape, character)
-    return path
