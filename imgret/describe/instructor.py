@@ -55,7 +55,8 @@ class _Instructor(INSTRUCTOR):  # type: ignore[misc]
         modules = list(native)
         pooling = INSTRUCTOR_Pooling(native[0].get_embedding_dimension(), pooling_mode="mean")
         super().__init__(modules=[_Encoder(modules[0]), pooling, *modules[2:]], device=device)
-        self.to(dtype)
+        for module in modules[2:]:
+            module.float()  # pooling gives float32, whatever the encoder's dtype
 
     _text_length = staticmethod(len)  # by which `encode` puts texts of one length together
 

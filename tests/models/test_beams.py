@@ -111,3 +111,14 @@ def test_a_caption_may_be_cut_or_made_longer():
     forced = generate(model, pixels, [36], Search(most=7, least=7))
     assert [len(ids) for ids in forced] == [8, 8]
     assert all(END not in ids for ids in forced)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_searches_as_generate_does(dtype):
+    """What GPUs run by default: in half precision words may differ, so ends and shapes are what is held."""
+    model = blip(seed=2, spread=0.1).to(dtype)
+    pixels = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(dtype)
+    found = generate(model, pixels, [36, 5], Search(most=9, least=3))
+    theirs = reference(model, pixels, [36, 5], Search(most=9, least=3))
+    assert all(ids[:2] == [36, 5] and 5 <= len(ids) <= 11 for ids in found)
+    assert sum(mine == its for mine, its in zip(found, theirs, strict=True)) >= 3
