@@ -27,7 +27,10 @@ from imgret.photo import View
 LEADING = 32  # components that choose which rows are compared in full
 SHARE = 40  # one row in so many is compared in full, and never fewer than FULL
 FULL = 4096
-BLOCK = 16_384  # rows turned to float at a time: what fits the processor's cache
+BLOCK = (
+    65_536  # numbers turned to float at a time: they fit the cache, and BLAS starts no threads for so few,
+)
+# which on a busy machine would wait for each other ten times longer than they compute
 SAMPLE = 65_536  # scores that tell where to cut
 MASKS = 16  # filters remembered
 
@@ -219,9 +222,10 @@ def _dot(rows: NDArray[Any], weights: Matrix) -> Matrix:
     if rows.dtype == np.float32:
         return np.asarray(rows @ weights, np.float32)
     scores = np.empty(len(rows), np.float32)
-    block = np.empty((min(BLOCK, len(rows)), rows.shape[1]), np.float32)
-    for start in range(0, len(rows), BLOCK):
-        part = rows[start : start + BLOCK]
+    step = BLOCK // rows.shape[1]
+    block = np.empty((min(step, len(rows)), rows.shape[1]), np.float32)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
         np.copyto(block[: len(part)], part)
         np.dot(block[: len(part)], weights, out=scores[start : start + len(part)])
     return scores
