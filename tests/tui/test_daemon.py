@@ -1,0 +1,72 @@
+"""The app beside a real daemon: it shows what that does, lets it write notes, and outlives it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.fake_terminal import FakeTerminal
+from benchmarks.harness import Daemon, Home
+from imgret.index import results
+from imgret.index.photos import find
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """An imgretd without models over a folder of three photos."""
+    folder = tmp_path / "h"
+    folder.mkdir()
+    home = Home(folder=folder)
+    for number, name in enumerate(("harbour", "meadow", "evening")):
+        Image.new("RGB", (64, 48), (number * 80, 90, 200)).save(home.photos / f"{name}.png")
+    with home.daemon() as running:
+        running.wait_until_idle()
+        yield running
+
+
+def test_a_daemon_that_dies_while_typing_costs_nothing(daemon: Daemon) -> None:
+    with FakeTerminal(
+        [sys.executable, "-m", "imgret_tui"], environ=daemon.home.environ, kind="plain"
+    ) as terminal:
+        terminal.until("daemon idle")
+        terminal.type("harb")
+        terminal.until("harbour.png")
+        daemon.kill()
+        here = len(terminal.said)
+        terminal.type("our")
+        terminal.until("no daemon", since=here)
+        terminal.type("\x15")  # ctrl+u
+        terminal.until_quiet()
+        terminal.type("meadow")
+        terminal.until_quiet(1)
+        terminal.type("\r")
+        assert terminal.ended() == 0
+        assert b"meadow.png" in terminal.said.rpartition(b"\x1b[?1006l")[2]
+
+
+def test_a_note_goes_through_the_daemon(daemon: Daemon) -> None:
+    path = os.fsencode(daemon.home.photos / "harbour.png")
+    with FakeTerminal(
+        [sys.executable, "-m", "imgret_tui", "harbour"], environ=daemon.home.environ, kind="plain"
+    ) as terminal:
+        terminal.until("daemon idle")
+        terminal.until("harbour.png")
+        terminal.type("\x05")
+        terminal.until("Note about harbour.png")
+        terminal.type("where grandma lived\r")
+        terminal.until("grandma")
+        terminal.type("\x15")
+        terminal.until_quiet()
+        here = len(terminal.said)
+        terminal.type("grandma")
+        terminal.until("harbour.png", since=here)
+        terminal.type("\x1b")
+        assert terminal.ended() == 130
+    with daemon.home.index() as index:
+        photo = find(index, path)
+        assert photo is not None
+        assert photo.content is not None
+        assert results.note(index, photo.content) == "where grandma lived"
