@@ -14,7 +14,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import codes
+from imgret.index import codes, words
 from imgret.index.connection import Index
 from imgret.photo import View
 
@@ -91,7 +91,7 @@ def rebuild(index: Index, progress: Progress | None = None) -> None:
             return
         learned = None
         if total > EXACT:
-            learned = codes.learn(_sample(db, model, total), total)
+            learned = codes.learn(_sample(db, model), total)
             db.execute(
                 "INSERT INTO projection (model, learned_from, scale, mean, basis) VALUES (?, ?, ?, ?, ?)",
                 (model, total, learned.scale, learned.mean.tobytes(), learned.basis.tobytes()),
@@ -176,7 +176,7 @@ def _match(db: apsw.Connection, query: Matrix, count: int, among: Ids | None) ->
     values: list[apsw.SQLiteValue] = [value, count]
     if among is not None:
         sql += " AND content IN (SELECT value FROM carray(?))"
-        values.append(apsw.carray(np.ascontiguousarray(among, np.int64), flags=apsw.SQLITE_CARRAY_INT64))
+        values.append(words.carray(among))
     found = db.execute(f"{sql} ORDER BY distance", values)
     return np.fromiter((row[0] for row in found), np.int64)
 
@@ -217,11 +217,19 @@ def present(db: apsw.Connection, model: int | None, at_most: int) -> int:
     return int(db.execute(sql, (model, str(View.PASSAGE), at_most)).get)
 
 
-def _sample(db: apsw.Connection, model: int | None, total: int) -> Matrix:
-    """About `codes.SAMPLE` leading vectors, spread evenly over the library."""
-    stride = max(1, total // codes.SAMPLE)
-    found = [vectors[::stride] for _, vectors in rows(db, model, View.PASSAGE)]
-    return np.concatenate(found)
+def _sample(db: apsw.Connection, model: int | None) -> Matrix:
+    """At most `codes.SAMPLE` leading vectors, spread evenly over the library."""
+    key = (model, str(View.PASSAGE))
+    first, last = db.execute(
+        "SELECT min(content), max(content) FROM vector WHERE model = ? AND view = ?", key
+    ).fetchone() or (0, 0)
+    # Ids have gaps where photos were forgotten: try more of them than are wanted.
+    tried = np.unique(np.linspace(first, last, 4 * codes.SAMPLE).astype(np.int64))
+    sql = "SELECT data FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?"
+    found: list[Any] = db.execute(sql, (words.carray(tried), *key)).fetchall()
+    kept = found[:: -(-len(found) // codes.SAMPLE)]
+    matrix = np.frombuffer(b"".join(data for (data,) in kept), np.float16)
+    return matrix.reshape(len(kept), -1).astype(np.float32)
 
 
 def _broken(error: apsw.Error) -> bool:
