@@ -90,22 +90,26 @@ def load_embedder_of(identity: ModelIdentity, settings: Settings, places: Places
 
     Raises WeightsError where its weights are no longer on this disk.
     """
+    for candidate in (settings, _embedding_as(identity, settings, places)):
+        found = weights.locate(Stage.EMBED, candidate, places)
+        if found.present and weights.identity(found, candidate) == identity:
+            return _embedder(found, candidate, places, _first(settings.device))
+    raise WeightsError(
+        f"the photos were embedded by {identity.name}, whose weights are no longer here",
+        "Run `imgret index`: it embeds them anew.",
+    )
+
+
+def _embedding_as(identity: ModelIdentity, settings: Settings, places: Places) -> Settings:
+    """Settings that name the embedder which `identity` tells of, as far as it can be found again."""
     name, revision = identity.name, None
-    if identity.revision.startswith("sha256:") and name != WORDLLAMA:  # a local folder, known by its content
+    if name != WORDLLAMA and identity.revision.startswith("sha256:"):  # a local folder, known by its content
         seen = record.read(os.path.join(places.state, record.LOCAL)).items()
         name = next((path for path, each in seen if each.revision == identity.revision), name)
     elif name != WORDLLAMA:
         revision = identity.revision
     dtype = identity.settings.removeprefix("dtype=") or settings.embed.dtype
-    table = replace(settings.embed, weights=name, revision=revision, dtype=dtype)
-    embedder = load_embedder(replace(settings, embed=table), places)
-    if embedder.identity != identity:
-        embedder.close()
-        raise WeightsError(
-            f"the photos were embedded by {identity.name}, whose weights are no longer here",
-            "Run `imgret index`: it embeds them anew.",
-        )
-    return embedder
+    return replace(settings, embed=replace(settings.embed, weights=name, revision=revision, dtype=dtype))
 
 
 def identities(settings: Settings, places: Places) -> dict[Stage, ModelIdentity]:
