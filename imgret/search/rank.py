@@ -151,12 +151,7 @@ class _Search:
             mask = memory.mask(self.index, self.question.clauses)
             return _Scope(mask=mask, passes=lambda ids: memory.passes(mask, ids))
         among = filters.matching(self.index, self.question.clauses)
-
-        def passes(ids: Ids) -> NDArray[np.bool_]:
-            places = np.minimum(np.searchsorted(among, ids), max(len(among) - 1, 0))
-            return among[places] == ids if len(among) else np.zeros(len(ids), bool)
-
-        return _Scope(among=among, passes=passes)
+        return _Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
@@ -186,6 +181,8 @@ class _Search:
         try:
             return nearest.search(self.index, query, count, among)
         except nearest.Damaged as damage:
+            if not self.index.writable:
+                return nearest.scan(self.index, query, count, among)
             self.notes.append(f"the table of nearest vectors was made anew: {damage}")
             nearest.rebuild(self.index)
             return nearest.search(self.index, query, count, among)

@@ -153,6 +153,20 @@ def test_a_damaged_table_is_noticed_and_made_anew(
     vectors.save(index, contents[3], A, {View.PASSAGE: rows[3]})
 
 
+def test_more_than_the_table_gives_at_once_is_scanned(
+    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "MOST", 5)
+    rows = units(40)
+    contents = np.array(bulk(rows, A))
+    kept = rows.astype(np.float16).astype(np.float32)
+    assert nearest.search(index, rows[3], 30).tolist() == contents[exact(kept, rows[3], 30)].tolist()
+    among = contents[::2]
+    right = among[exact(kept[::2], rows[3], 12)]
+    assert nearest.search(index, rows[3], 12, among).tolist() == right.tolist()
+    assert nearest.scan(index, rows[3], 4).tolist() == nearest.search(index, rows[3], 4).tolist()
+
+
 def test_saving_mends_a_missing_table(index: Index, units: Units, bulk: Bulk) -> None:
     rows = units(6)
     contents = bulk(rows[:5], A)
