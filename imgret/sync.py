@@ -83,8 +83,10 @@ def sync(
     health = root_health(root.path, root.filesystem, photos=known_photos)
     if not health.online:
         return _offline(index, root, outcome, health.reason or "it is away")
-    root = replace(root, filesystem=root_identity(root.path) or root.filesystem)
-    roots.mark_online(index, root.id, root.filesystem)
+    filesystem = root_identity(root.path) or root.filesystem
+    if not root.online or filesystem != root.filesystem:  # each commit wakes whoever waits for one
+        roots.mark_online(index, root.id, filesystem)
+    root = replace(root, filesystem=filesystem)
     gone: list[tuple[bytes, list[bytes]]] = []
     try:
         _take_in(
@@ -102,9 +104,12 @@ def sync(
             return _offline(index, root, outcome, health.reason or "it is away")
     except RootOffline as error:
         return _offline(index, root, outcome, str(error))
+    full = recursive and b"" in folders
+    if not gone and not full:
+        return outcome
     with index.writing():
         outcome.gone += _bury(index, root, gone)
-        if recursive and b"" in folders:
+        if full:
             roots.mark_scanned(index, root.id, int(time.time()))
     return outcome
 
