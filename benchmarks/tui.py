@@ -25,7 +25,25 @@ from imgret.index.connection import Index
 from imgret.index.roots import add
 from imgret.photo import Fingerprint, ModelIdentity
 
-WORDS = ["dog", "cat", "boat", "beach", "mountain", "child", "bicycle", "tree", "snow", "street", "red", "blue", "green", "old", "small", "two", "three"]
+WORDS = [
+    "dog",
+    "cat",
+    "boat",
+    "beach",
+    "mountain",
+    "child",
+    "bicycle",
+    "tree",
+    "snow",
+    "street",
+    "red",
+    "blue",
+    "green",
+    "old",
+    "small",
+    "two",
+    "three",
+]
 WORDS += (
     "standing running holding table window train giraffe kitchen plate pizza field sky water night".split(" ")  # noqa: SIM905
 )

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
 _FILTER = re.compile(r"""(?:^|\s)(?:-\S+|[\w-]+:(?:"[^"]*"|\S*)|\S+?(?:>=|<=|=|>|<)\S+)""")
+_COMMON = frozenset(("a", "an", "and", "at", "in", "is", "of", "on", "the", "to", "with"))  # they say nothing
 _ENDINGS = 3  # letters that a form of a word may have more than another: dog, dogs; run, running
 
 
 def question_words(question: str, why: Iterable[str] = ()) -> frozenset[str]:
     """The words to light: those of the question that are no filter, and those of the reasons given."""
     text = " ".join([_FILTER.sub(" ", question), *why])
-    return frozenset(word.casefold() for word in _WORD.findall(text))
+    return frozenset(word.casefold() for word in _WORD.findall(text)) - _COMMON
 
 
 def lit(text: str, words: frozenset[str]) -> list[tuple[str, bool]]:
