@@ -48,6 +48,5 @@ def _line(hit: Hit) -> str:
 
 def _terminal() -> Capabilities:
     """What the terminal can show; asked once."""
-    with own_terminal() as descriptor:
-        with Conversation(descriptor) as conversation:
-            return conversation.answers()[0]
+    with own_terminal() as descriptor, Conversation(descriptor) as conversation:
+        return conversation.answers()[0]

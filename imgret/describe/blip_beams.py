@@ -45,7 +45,7 @@ def generate(
     """
     end = model.config.text_config.sep_token_id
     # a processor looks at one picture after the other: what that needs stays in its caches
-    parts = pixels.split(1) if pixels.device.type == "cpu" else (pixels,)
+    parts = torch.split(pixels, 1) if pixels.device.type == "cpu" else (pixels,)
     seen = torch.cat([see(model, part) for part in parts])
     decoder = Decoder(model, seen, prompt, search.beams, search.most)
     beams = _Beams(len(pixels), search, end, pixels.device)
