@@ -99,25 +99,26 @@ class Clause(Struct, frozen=True):
 
 
 def matching(index: Index, clauses: Sequence[Clause]) -> Ids:
-    """The contents that lie somewhere and pass every clause, ascending."""
-    where, values = ["1"], []
-    paths, path_values = [_LIVING], []
+    """The contents that lie somewhere and pass every clause, ascending.
+
+    What is asked of contents and what is asked of paths is looked up apart, each by its own indexes:
+    together, SQLite would visit every photo.
+    """
+    of_paths = [clause for clause in clauses if isinstance(clause.filter, Inside | Named | Online)]
+    of_contents = [clause for clause in clauses if clause not in of_paths]
     with index.reading() as db:
-        for clause in clauses:
-            sql, found = _sql(index, db, clause.filter)
-            sql = f"NOT coalesce({sql}, 0)" if clause.negated else sql
-            if isinstance(clause.filter, Inside | Named | Online):
-                paths.append(sql)
-                path_values += found
-            else:
-                where.append(sql)
-                values += found
-        rows = db.execute(
-            f"SELECT id FROM content WHERE {' AND '.join(where)} AND EXISTS (SELECT 1 FROM photo"
-            f" JOIN root ON root.id = photo.root WHERE {' AND '.join(paths)}) ORDER BY id",
-            (*values, *path_values),
-        )
-        return np.fromiter((row[0] for row in rows), np.int64)
+        passing = None
+        if of_contents:
+            where, values = _all(index, db, of_contents)
+            passing = _ids(db, f"SELECT id FROM content WHERE {where}", values)
+        if of_paths or passing is None:
+            where, values = _all(index, db, of_paths)
+            sql = (
+                "SELECT content FROM photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
+            )
+            lying = np.unique(_ids(db, f"{sql} AND {where}", values))
+            return lying if passing is None else np.intersect1d(lying, passing)
+        return np.setdiff1d(passing, gone(index), assume_unique=True)
 
 
 def gone(index: Index) -> Ids:
@@ -147,18 +148,12 @@ def newest(index: Index, among: Ids | None, count: int) -> Ids:
 
 def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
     """The living paths of a content that pass the clauses about paths: (path, online), online ones first."""
-    paths = [_LIVING.replace("content.id", "?")]
-    values: list[Any] = [content]
     with index.reading() as db:
-        for clause in clauses:
-            if isinstance(clause.filter, Inside | Named | Online):
-                sql, found = _sql(index, db, clause.filter)
-                paths.append(f"NOT coalesce({sql}, 0)" if clause.negated else sql)
-                values += found
+        where, values = _all(index, db, [c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
         rows = db.execute(
             "SELECT root.path, folder, name, online FROM photo JOIN root ON root.id = photo.root"
-            f" WHERE {' AND '.join(paths)} ORDER BY online DESC, photo.id",
-            values,
+            f" WHERE gone_at IS NULL AND content = ? AND {where} ORDER BY online DESC, photo.id",
+            (content, *values),
         )
         return [(roots.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
 
@@ -175,7 +170,6 @@ def remarks(index: Index, clauses: Iterable[Clause]) -> list[str]:
     return told
 
 
-_LIVING = "photo.content = content.id AND photo.gone_at IS NULL"
 _HAVING = {
     "note": "id IN (SELECT content FROM note)",
     "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '\"\"')",
@@ -184,6 +178,17 @@ _HAVING = {
     "topics": "id IN (SELECT content FROM topic)",
     "date": "taken_at IS NOT NULL",
 }
+
+
+def _all(index: Index, db: apsw.Connection, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
+    """All of these together as a condition."""
+    made = [(_sql(index, db, clause.filter), clause.negated) for clause in clauses]
+    conditions = [f"NOT coalesce({sql}, 0)" if negated else sql for (sql, _), negated in made]
+    return " AND ".join(["1", *conditions]), [value for (_, values), _ in made for value in values]
+
+
+def _ids(db: apsw.Connection, sql: str, values: Sequence[Any]) -> Ids:
+    return np.sort(np.fromiter((row[0] for row in db.execute(sql, values)), np.int64))
 
 
 def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[Any]]:
