@@ -202,7 +202,7 @@ def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[
             if least > 0:
                 bound = most if most is not None else 1 << 62
                 return f"id IN ({counted} BETWEEN ? AND ?)", [label, least, bound]
-            return f"id NOT IN ({counted} > ?)", [label, most]
+            return f"? AND id NOT IN ({counted} > ?)", [most is None or most >= 0, label, most]
         case Topic(name):
             pattern = f"%{name.replace('_', ' ')}%"
             return "id IN (SELECT content FROM topic WHERE replace(label, '_', ' ') LIKE ?)", [pattern]
