@@ -16,7 +16,7 @@ from imgret.errors import ImgretError
 from imgret_tui.library import Library
 from imgret_tui.messages import Answered, Broke, Refused, Troubled
 
-LIMIT = 200  # hits of a first answer: more than anyone looks at, few enough to be described at once
+LIMIT = 50  # hits of a first answer: each costs half a millisecond to describe, and more can be asked for
 Job = Callable[[Library], Message | None]
 Post = Callable[[Message], object]
 
@@ -24,13 +24,16 @@ Post = Callable[[Message], object]
 class Question:
     """What the user wants: words, or photos like one at a path. Numbers grow, so that stale ones are known."""
 
-    __slots__ = ("like", "limit", "number", "text")
+    __slots__ = ("like", "limit", "more", "number", "text")
 
-    def __init__(self, number: int, text: str, like: bytes | None = None, limit: int = LIMIT) -> None:
+    def __init__(
+        self, number: int, text: str, like: bytes | None = None, limit: int = LIMIT, *, more: bool = False
+    ) -> None:
         self.number = number
         self.text = text
         self.like = like
         self.limit = limit
+        self.more = more  # of hits that are on the screen: words alone would put others there
 
 
 class Librarian:
@@ -42,7 +45,7 @@ class Librarian:
 
     def ask(self, question: Question) -> None:
         """Answer this question, and forget any earlier one that is still waiting."""
-        if question.like is None:
+        if question.like is None and not question.more:
             self._words.ask(question)
         self._meaning.ask(question)
 

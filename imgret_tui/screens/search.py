@@ -137,12 +137,13 @@ class SearchScreen(Screen[None]):
         """The words last asked for; the input may have gone on."""
         return self._asked.text
 
-    def ask(self, like: bytes | None = None, *, limit: int = LIMIT) -> None:
-        """Ask what stands in the input, or for photos like one."""
+    def ask(self, like: bytes | None = None, *, limit: int = 0) -> None:
+        """Ask what stands in the input, or for photos like one; with a limit, for more of the same hits."""
         if self._timer is not None:
             self._timer.stop()
         self._number += 1
-        self._asked = Question(self._number, self.question.value, like, limit)
+        first = max(LIMIT, self.results.capacity)
+        self._asked = Question(self._number, self.question.value, like, limit or first, more=limit > 0)
         self._librarian.ask(self._asked)
         self._show_counts()
 
@@ -151,7 +152,7 @@ class SearchScreen(Screen[None]):
         if answer.number != self._number or self._answered == answer.number:
             return
         # A cursor that was moved since the question stays on its photo when the better answer comes.
-        keep = self.results.cursor > 0 and (self._shown == answer.number or self._asked.limit > LIMIT)
+        keep = self.results.cursor > 0 and (self._shown == answer.number or self._asked.more)
         self._shown = answer.number
         if answer.final:
             self._answered = answer.number

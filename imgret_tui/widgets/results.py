@@ -64,6 +64,11 @@ class Results(ScrollView, can_focus=False):
         """The marked photos in the order in which they were marked; they stay marked over questions."""
         return list(self._marks.values())
 
+    @property
+    def capacity(self) -> int:
+        """How many hits two screens show."""
+        return 2 * self._across * (1 + self._room.height // self._entry.height)
+
     def show(self, hits: tuple[Hit, ...], question: str, *, keep: bool) -> None:
         """Show an answer; with `keep`, the cursor stays on its photo if that is still there."""
         before = self.current

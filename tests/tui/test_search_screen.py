@@ -444,3 +444,14 @@ async def test_the_focus_never_leaves_the_question(run: Run) -> None:
         await here.pilot.click("#results", offset=(3, 3))
         await here.pilot.click("#details")
         assert here.app.focused is here.app.search.question
+
+
+async def test_the_last_hit_brings_more_of_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)  # as if the library were large
+    async with run(size=(60, 7)) as here:
+        assert len(here.names) == 12  # two screens of one line each
+        await here.press("ctrl+end")
+        last = here.app.search.results.current
+        await here.settled()
+        assert len(here.names) == 24
+        assert here.app.search.results.current == last
