@@ -101,6 +101,12 @@ def twin(index: Index, content: int, pixels: bytes, stages: Collection[Stage]) -
     return int(row[0]) if row else None
 
 
+def pixels(index: Index, content: int) -> bytes | None:
+    """The BLAKE3 of a content's upright pixels; None before it was decoded."""
+    row = index.row("SELECT pixels FROM content WHERE id = ?", (content,))
+    return row[0] if row else None
+
+
 def description(index: Index, content: int) -> Description:
     """All that is known of a content."""
     rows = {

@@ -108,8 +108,7 @@ class _Seen:
             self._shots.append((facts.taken_at, facts.camera, known.caption, objects, place))
 
     def _hash(self, content: int) -> bytes:
-        row = self._index.row("SELECT pixels FROM content WHERE id = ?", (content,))
-        return bytes(row[0]) if row and row[0] else b"%d" % content
+        return results.pixels(self._index, content) or b"%d" % content
 
 
 def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:
