@@ -60,7 +60,7 @@ class Server:
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
         self._server = await asyncio.start_unix_server(
-            self._accepted, sock=listener, limit=messages.LINE_LIMIT
+            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=MOST_CLIENTS
         )
 
     def publish(self, name: str, data: dict[str, Any]) -> None:

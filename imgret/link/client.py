@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from imgret.errors import DaemonError
 from imgret.link import messages
@@ -39,7 +40,7 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
-            self._socket.connect(path)
+            self._connect(path, timeout)
             owner = _owner(self._socket, path)
         except TimeoutError:
             self._socket.close()
@@ -81,6 +82,17 @@ class Connection:
             event = messages.read_event(line)
             if event is not None:
                 yield event
+
+    def _connect(self, path: str, timeout: float) -> None:
+        """Connect; while more clients wait than the daemon's queue holds, wait as well."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return self._socket.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise TimeoutError from None
+                time.sleep(0.01)
 
     def _answer(self, method: str, params: dict[str, Any]) -> Answer:
         self._next += 1

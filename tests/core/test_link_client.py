@@ -118,6 +118,20 @@ def test_silence_ends_in_an_error_that_says_so(path):
     assert not isinstance(error.value, NoDaemon)
 
 
+def test_a_full_queue_is_waited_for(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)
+        first = Connection(path)
+        with pytest.raises(DaemonError, match=r"within 0\.2 s"):
+            Connection(path, timeout=0.2)
+        accepting = threading.Timer(0.2, lambda: listener.accept()[0].close())
+        accepting.start()
+        Connection(path, timeout=20).close()
+        accepting.join()
+        first.close()
+
+
 def test_another_users_socket_is_not_asked(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("listening as another user needs root")

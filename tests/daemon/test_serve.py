@@ -1,5 +1,6 @@
 """Whatever comes over the socket, the daemon answers the next one; a real process, real sockets."""
 
+import contextlib
 import json
 import os
 import socket
@@ -28,8 +29,8 @@ def served(tmp_path_factory):
 
 def connected(daemon):
     peer = socket.socket(socket.AF_UNIX)
-    peer.settimeout(30)
     peer.connect(daemon.home.places.socket)
+    peer.settimeout(30)
     return peer
 
 
@@ -139,10 +140,10 @@ def test_a_client_that_never_reads_holds_up_nobody(served):
 
 
 def test_two_hundred_idle_connections_hold_up_nobody(served):
-    idle = [connected(served) for _ in range(200)]
-    assert served.ask("status")["pid"] == served.pid
-    for peer in idle:
-        peer.close()
+    with contextlib.ExitStack() as idle:
+        for _ in range(200):
+            idle.enter_context(connected(served))
+        assert served.ask("status")["pid"] == served.pid
 
 
 def test_every_subscriber_is_told(served):
