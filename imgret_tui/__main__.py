@@ -7,6 +7,7 @@ show while Textual is imported.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ cd "$(dirname "$(imgret-tui 'red boat')")"    go where a photo lies"""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit code, as fzf's."""
     options = _parser().parse_args(arguments)
+    gc.disable()  # until the first screen stands: imports make no garbage, and looking for it takes a tenth
     try:
         outcome = _run(options)
     except ImgretError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -136,6 +137,8 @@ class ImgretApp(App[Outcome]):
     def on_listening(self, _: Listening) -> None:
         """The search has the focus: what was typed ahead may come."""
         self.is_listening.set()
+        gc.freeze()  # what was imported stays
+        gc.enable()
 
     def on_answered(self, message: Answered) -> None:
         """An answer came."""
