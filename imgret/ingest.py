@@ -7,7 +7,6 @@ any point loses at most the batches in flight, and those are done again.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Iterator
 
@@ -20,6 +19,7 @@ from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.index import photos, results, roots, totals, vectors, work
 from imgret.index.connection import Index
+from imgret.mounts import root_health
 from imgret.photo import ModelIdentity, Stage
 
 CLAIM = 64  # photos claimed in one transaction: what a kill can put back into the queue at most, times a few
@@ -138,9 +138,10 @@ class Ingest:
         """Save a batch in one transaction. -> how many photos failed."""
         failed = 0
         with self._index.writing():
-            away = self._roots_away() if any(outcome.failures for outcome in batch) else False
+            away = self._roots_away() if any(outcome.failures for outcome in batch) else []
             for outcome in batch:
-                if outcome.failures and away:
+                path = self._paths.get(outcome.key, b"")
+                if outcome.failures and any(roots.relative(root, path) is not None for root in away):
                     work.release(self._index, [outcome.key])  # the disk is gone, not the photo
                     continue
                 self._save_one(outcome)
@@ -189,11 +190,13 @@ class Ingest:
     def _twin(self, content: int, pixels: bytes) -> int | None:
         return results.twin(self._index, content, pixels, self._stages)
 
-    def _roots_away(self) -> bool:
-        """Has a root that was there when the run began gone away? Then it is marked so."""
-        away = False
+    def _roots_away(self) -> list[bytes]:
+        """The roots that are not there, or not what they were; one that has just gone is marked so."""
+        away = []
         for root in roots.roots(self._index):
-            if root.online and not os.path.isdir(root.path):
-                roots.mark_offline(self._index, root.id, "the folder is not there")
-                away = True
+            health = root_health(root.path, root.filesystem, photos=True)
+            if root.online and not health.online:
+                roots.mark_offline(self._index, root.id, health.reason or "it is away")
+            if not (root.online and health.online):
+                away.append(root.path)
         return away
