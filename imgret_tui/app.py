@@ -105,8 +105,6 @@ class ImgretApp(App[Outcome]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._end, 128 + number)
         self.push_screen(self.search)
-        self._look_at_state()
-        self.set_interval(STATE_SECONDS, self._look_at_state)
 
     def send(self, text: str) -> None:
         """Send text to the terminal as it is: graphics only."""
@@ -139,6 +137,8 @@ class ImgretApp(App[Outcome]):
         self.is_listening.set()
         gc.freeze()  # what was imported stays
         gc.enable()
+        self._look_at_state()
+        self.set_interval(STATE_SECONDS, self._look_at_state)
 
     def on_answered(self, message: Answered) -> None:
         """An answer came."""
