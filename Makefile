@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/imgret demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not systemd and not terminals"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not systemd and not terminals"
 
 check: $(READY)
 	$(BIN)/ruff check .
