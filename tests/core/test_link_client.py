@@ -1,5 +1,6 @@
 """The client against real sockets: no daemon, a stale file, one that leaves, another user's, slow ones."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -35,8 +36,9 @@ def daemon(path):
                 return
             with peer, peer.makefile("rb") as lines:
                 asked.append(messages.read_request(lines.readline()))
-                for part in answers:
-                    peer.sendall(part)
+                with contextlib.suppress(BrokenPipeError):  # a client that has seen enough hangs up
+                    for part in answers:
+                        peer.sendall(part)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -138,7 +140,7 @@ def test_another_users_socket_is_not_asked(tmp_path):
     folder = tmp_path / "theirs"
     folder.mkdir()
     folder.chmod(0o777)
-    for above in folder.parents[:3]:
+    for above in folder.parents[:-1]:
         above.chmod(above.stat().st_mode | 0o011)
     path = str(folder / "d.sock")
     script = f"""
