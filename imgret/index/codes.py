@@ -6,7 +6,8 @@ tell. Truncating dimensions or keeping signs alone loses too much on them (see A
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 DIMENSIONS = 128
 SAMPLE = 20_000  # vectors that are enough to learn from
 ENOUGH = 500  # with fewer the axes are not robust
+
+BLOCK = (
+    65_536  # numbers turned to float at a time: they fit the cache, and BLAS starts no threads for so few,
+)
+# which on a busy machine would wait for each other ten times longer than they compute
 
 Matrix = NDArray[np.float32]
 Codes = NDArray[np.int8]
@@ -45,6 +51,14 @@ class Projection(NamedTuple):
         rows = codes.astype(np.float32)
         return np.asarray(np.einsum("ij,ij->i", rows, rows) / np.float32(2 * self.scale**2), np.float32)
 
+    def scores(self, codes: Codes, weights: Matrix) -> Matrix:
+        """`codes @ weights - norms(codes)` (rows,), for codes whose norms are not kept."""
+        scores = np.empty(len(codes), np.float32)
+        half = np.float32(1 / (2 * self.scale**2))
+        for part, rows in _blocks(codes):
+            scores[part] = rows @ weights - half * np.einsum("ij,ij->i", rows, rows)
+        return scores
+
 
 def learn(sample: Matrix, library: int) -> Projection:
     """The projection for vectors like those of `sample` (rows, dimension), out of `library` photos."""
@@ -54,3 +68,23 @@ def learn(sample: Matrix, library: int) -> Projection:
     basis = np.ascontiguousarray(axes[:, ::-1][:, :DIMENSIONS], dtype=np.float32)
     widest = float(np.abs(centred @ basis).max(initial=0.0)) or 1.0
     return Projection(mean.astype(np.float32), basis, 127 / widest, library)
+
+
+def product(rows: Codes | Matrix, weights: Matrix) -> Matrix:
+    """`rows @ weights` as float32. numpy has no fast product of int8, hence floats, a block at a time."""
+    if rows.dtype == np.float32:
+        return np.asarray(rows @ weights, np.float32)
+    scores = np.empty(len(rows), np.float32)
+    for part, block in _blocks(rows):
+        np.dot(block, weights, out=scores[part])
+    return scores
+
+
+def _blocks(codes: NDArray[Any]) -> Iterator[tuple[slice, Matrix]]:
+    """Where each block of the rows lies, and its rows as floats, which the next block overwrites."""
+    step = BLOCK // codes.shape[1]
+    block = np.empty((min(step, len(codes)), codes.shape[1]), np.float32)
+    for start in range(0, len(codes), step):
+        part = slice(start, min(start + step, len(codes)))
+        np.copyto(block[: part.stop - start], codes[part])
+        yield part, block[: part.stop - start]

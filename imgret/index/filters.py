@@ -110,13 +110,11 @@ def matching(index: Index, clauses: Sequence[Clause]) -> Ids:
         passing = None
         if of_contents:
             where, values = _all(index, db, of_contents)
-            passing = _ids(db, f"SELECT id FROM content WHERE {where}", values)
+            passing = _ids(db, "id", f"content WHERE {where}", values)
         if of_paths or passing is None:
             where, values = _all(index, db, of_paths)
-            sql = (
-                "SELECT content FROM photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
-            )
-            lying = np.unique(_ids(db, f"{sql} AND {where}", values))
+            lie = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
+            lying = np.unique(_ids(db, "content", f"{lie} AND {where}", values))
             return lying if passing is None else np.intersect1d(lying, passing)
         return np.setdiff1d(passing, gone(index), assume_unique=True)
 
@@ -187,8 +185,10 @@ def _all(index: Index, db: apsw.Connection, clauses: Iterable[Clause]) -> tuple[
     return " AND ".join(["1", *conditions]), [value for (_, values), _ in made for value in values]
 
 
-def _ids(db: apsw.Connection, sql: str, values: Sequence[Any]) -> Ids:
-    return np.sort(np.fromiter((row[0] for row in db.execute(sql, values)), np.int64))
+def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -> Ids:
+    """The ids in a column, ascending: as one text, because half a million rows cost three times as much."""
+    told = db.execute(f"SELECT group_concat({column}, ' ') FROM {source}", values).get
+    return np.sort(np.fromstring(str(told or ""), np.int64, sep=" "))
 
 
 def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[Any]]:

@@ -21,16 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.index import filters, nearest
+from imgret.index.codes import product
 from imgret.index.connection import Index
 from imgret.photo import View
 
 LEADING = 32  # components that choose which rows are compared in full
 SHARE = 40  # one row in so many is compared in full, and never fewer than FULL
 FULL = 4096
-BLOCK = (
-    65_536  # numbers turned to float at a time: they fit the cache, and BLAS starts no threads for so few,
-)
-# which on a busy machine would wait for each other ten times longer than they compute
 SAMPLE = 65_536  # scores that tell where to cut
 MASKS = 16  # filters remembered
 
@@ -142,15 +139,15 @@ class Memory:
     def _rough(self, weights: Matrix, mask: Mask | None, places: Ids | None) -> Matrix:
         """Scores by the leading components: of `places` alone where these are few, else of all."""
         if places is not None and len(places) * 4 < self._size:
-            return _dot(self._leading[places], weights) - self._norms[places]
-        rough = _dot(self._leading[: self._size], weights) - self._norms[: self._size]
+            return product(self._leading[places], weights) - self._norms[places]
+        rough = product(self._leading[: self._size], weights) - self._norms[: self._size]
         if mask is not None:
             rough[~mask] = -np.inf
         return rough
 
     def _best(self, weights: Matrix, count: int, places: Ids | None) -> Ids:
         rows = self._rows[: self._size] if places is None else self._rows[places]
-        scores = _dot(rows, weights)
+        scores = product(rows, weights)
         if self._projection is not None:
             scores -= self._norms[: self._size] if places is None else self._norms[places]
         whole = count >= len(scores)
@@ -215,17 +212,3 @@ def _longer(array: NDArray[Any], rows: int, *columns: int) -> NDArray[Any]:
     if len(array):
         longer[: len(array)] = array
     return longer
-
-
-def _dot(rows: NDArray[Any], weights: Matrix) -> Matrix:
-    """`rows @ weights` as float32. numpy has no fast product of int8, hence floats, a block at a time."""
-    if rows.dtype == np.float32:
-        return np.asarray(rows @ weights, np.float32)
-    scores = np.empty(len(rows), np.float32)
-    step = BLOCK // rows.shape[1]
-    block = np.empty((min(step, len(rows)), rows.shape[1]), np.float32)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        np.copyto(block[: len(part)], part)
-        np.dot(block[: len(part)], weights, out=scores[start : start + len(part)])
-    return scores

@@ -3,10 +3,14 @@
 Up to `EXACT` photos it holds float32 and answers exactly, and any SQLite shell with sqlite-vec can ask
 it; above, it holds int8 codes, whose candidates are to be rescored from the truth. Nothing here is
 ever the only copy: a table that is missing or damaged is rebuilt.
+
+sqlite-vec keeps the table and finds room for its rows; what it holds is compared by numpy, a chunk at a
+time, because sqlite-vec's wheel compares without SIMD (`python -m benchmarks.search` has both).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +25,7 @@ from imgret.photo import View
 EXACT = 50_000  # photos: beyond, a float32 scan takes longer than people wait
 GROWN = 4  # the projection is learned again when the library is this many times larger
 STEP = 4096  # rows a step of a rebuild
-MOST = 4096  # vec0 gives no more at once
+FEW = 4096  # ids that are sooner compared one by one than looked for in the table
 ANSWERING = "answering"  # the setting that names the row of `model` whose vectors answer
 
 Ids = NDArray[np.int64]
@@ -56,25 +60,21 @@ def put(index: Index, content: int, vector: Matrix | None) -> None:
 def search(index: Index, query: Matrix, count: int, among: Ids | None = None) -> Ids:
     """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
 
-    Exact in a small library. In a large one codes decide: ask for 4 times the results wanted, rescore
-    them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table cannot answer.
+    Exact in a small library, and among few. In a large one codes decide: ask for 4 times the results
+    wanted, rescore them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table
+    cannot answer.
     """
-    if count > MOST:
-        return scan(index, query, count, among)
     with index.reading() as db:
         model = answering(db)
         if model is None or count < 1 or (among is not None and not len(among)):
             return np.zeros(0, np.int64)
-        try:
-            found = _match(db, query, count, among)
-            lacking = among is None and len(found) < count and len(found) < present(db, model, count)
-        except apsw.Error as error:
-            if not _broken(error):
-                raise
-            raise Damaged(str(error)) from None
-        if lacking:
-            raise Damaged(f"it knows only {len(found)} photos")
-        return found
+        if among is not None and len(among) <= FEW:
+            return _best(*_of(db, model, query, among), count)
+        with _damage():
+            ids, scores = _compared(db, query, among)
+        if among is None and len(ids) < count and len(ids) < present(db, model, count):
+            raise Damaged(f"it knows only {len(ids)} photos")
+        return _best(ids, scores, count)
 
 
 def scan(index: Index, query: Matrix, count: int, among: Ids | None = None) -> Ids:
@@ -85,8 +85,7 @@ def scan(index: Index, query: Matrix, count: int, among: Ids | None = None) -> I
             kept = slice(None) if among is None else np.isin(step, among)
             ids.append(step[kept])
             scores.append(vectors[kept] @ query)
-    order = np.argsort(-np.concatenate(scores), kind="stable")[:count]
-    return np.concatenate(ids)[order]
+    return _best(np.concatenate(ids), np.concatenate(scores), count)
 
 
 class Damaged(Exception):
@@ -140,14 +139,18 @@ def check(index: Index) -> list[str]:
         first = next(rows(db, model, View.PASSAGE), None)
         if first is None:
             return []
-        sql = "SELECT count(*) FROM vector WHERE model = ? AND view = ?"
+        truth = "SELECT content FROM vector WHERE model = ? AND view = ?"
+        key = (model, str(View.PASSAGE))
         try:
-            search(index, first[1][0], MOST)
-            lacking = db.execute(
-                f"{sql} AND content NOT IN (SELECT content FROM nearest)", (model, str(View.PASSAGE))
-            ).get
-        except (Damaged, apsw.Error) as error:
+            with _damage():
+                there = _compared(db, first[1][0], None)[0]
+                unknown = db.execute(
+                    f"{truth} AND content NOT IN (SELECT content FROM nearest)", key
+                ).fetchall()
+        except Damaged as error:
             return [f"the table `nearest` is missing or damaged: {error}"]
+        wanted = np.fromiter((row[0] for row in db.execute(truth, key)), np.int64)
+    lacking = max(len(np.setdiff1d(wanted, there)), len(unknown))
     return [f"the table `nearest` lacks {lacking} photos"] if lacking else []
 
 
@@ -179,19 +182,50 @@ def rows(db: apsw.Connection, model: int | None, view: View) -> Iterator[tuple[I
         yield np.array([row[0] for row in step], np.int64), matrix.reshape(len(step), -1).astype(np.float32)
 
 
-def _match(db: apsw.Connection, query: Matrix, count: int, among: Ids | None) -> Ids:
+def _compared(db: apsw.Connection, query: Matrix, among: Ids | None) -> tuple[Ids, Matrix]:
+    """The table's contents and how near each lies to the query, in the table's order."""
     learned = projection(db)
-    if learned is None:
-        column, literal, value = "vector", "?", query.astype(np.float32).tobytes()
-    else:
-        column, literal, value = "code", "vec_int8(?)", learned.encode(query[np.newaxis])[0].tobytes()
-    sql = f"SELECT content FROM nearest WHERE {column} MATCH {literal} AND k = ?"
-    values: list[apsw.SQLiteValue] = [value, count]
+    weights = query if learned is None else learned.weights(query)
+    wanted = None
     if among is not None:
-        sql += " AND content IN (SELECT value FROM carray(?))"
-        values.append(words.carray(among))
-    found = db.execute(f"{sql} ORDER BY distance", values)
-    return np.fromiter((row[0] for row in found), np.int64)
+        wanted = np.zeros(int(db.execute("SELECT max(id) FROM content").get or 0) + 1, bool)
+        wanted[among] = True
+    found: list[tuple[Ids, Matrix]] = [(np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for ids, rows in _chunks(db, np.float32 if learned is None else np.int8, len(weights)):
+        scores = codes.product(rows, weights) if learned is None else learned.scores(rows, weights)
+        kept = ids > 0 if wanted is None else wanted[ids]
+        found.append((ids[kept], scores[kept]))
+    return np.concatenate([ids for ids, _ in found]), np.concatenate([scores for _, scores in found])
+
+
+def _chunks(db: apsw.Connection, kind: type, dimension: int) -> Iterator[tuple[Ids, NDArray[Any]]]:
+    """The rows of the table as sqlite-vec keeps them: (ids, rows); 0 is the id of a free place.
+
+    A chunk has a bit a place that says whether it is taken, the ids, and the rows, one after the other
+    (https://github.com/asg017/sqlite-vec/blob/main/ARCHITECTURE.md).
+    """
+    sql = (
+        "SELECT size, validity, rowids, vectors FROM nearest_chunks AS chunk"
+        " LEFT JOIN nearest_vector_chunks00 AS part ON part.rowid = chunk.chunk_id"
+    )
+    for size, validity, ids, data in db.execute(sql):
+        taken = np.unpackbits(np.frombuffer(validity, np.uint8), count=size, bitorder="little")
+        rows: NDArray[Any] = np.frombuffer(data, kind).reshape(size, dimension)
+        yield np.frombuffer(ids, np.int64, size) * taken, rows
+
+
+def _of(db: apsw.Connection, model: int, query: Matrix, among: Ids) -> tuple[Ids, Matrix]:
+    """Those of these contents that have a leading vector, and their cosines, from the truth."""
+    sql = "SELECT content, data FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?"
+    found: list[Any] = db.execute(sql, (words.carray(among), model, str(View.PASSAGE))).fetchall()
+    rows = np.frombuffer(b"".join(data for _, data in found), np.float16).reshape(len(found), -1)
+    return np.array([content for content, _ in found], np.int64), rows.astype(np.float32) @ query
+
+
+def _best(ids: Ids, scores: Matrix, count: int) -> Ids:
+    """The `count` ids with the highest scores, the highest first."""
+    top = np.arange(len(ids)) if count >= len(ids) else np.argpartition(-scores, count)[:count]
+    return ids[top[np.argsort(-scores[top], kind="stable")]]
 
 
 def _create(db: apsw.Connection, dimension: int, learned: codes.Projection | None) -> None:
@@ -243,6 +277,19 @@ def _sample(db: apsw.Connection, model: int | None) -> Matrix:
     kept = found[:: -(-len(found) // codes.SAMPLE)]
     matrix = np.frombuffer(b"".join(data for (data,) in kept), np.float16)
     return matrix.reshape(len(kept), -1).astype(np.float32)
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Whatever shows that the table is not as it was made becomes Damaged."""
+    try:
+        yield
+    except apsw.Error as error:
+        if not _broken(error):
+            raise
+        raise Damaged(str(error)) from None
+    except (ValueError, TypeError, IndexError) as error:  # a chunk of another shape, or without its rows
+        raise Damaged(f"a chunk does not fit: {error}") from None
 
 
 def _broken(error: apsw.Error) -> bool:
