@@ -17,7 +17,7 @@ from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import Exit, UsageError, WeightsError
 from imgret.index import totals, vectors, work
 from imgret.index.connection import Index
-from imgret.photo import Hit, ModelIdentity, Stage
+from imgret.photo import RANKS, STRENGTHS, Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
     from imgret.search.likeness import Likeness
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgret.search.rank import Answer, Asker
     from imgret.search.warm import Keeper
 
-FORMATS = ("plain", "json", "null")
+FORMATS = ("plain", "json", "null", "shown")
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,11 +34,14 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     text: str = ""
     k: int = 20
     rank: str = "hybrid"
-    format: str = "plain"  # plain and null: paths; json: one object a line
+    format: str = (
+        "plain"  # plain and null: paths; shown: paths cleaned for a terminal; json: one object a line
+    )
     minimum: str = "weak"  # weaker hits are left out
     apart: bool = False  # copies and near-duplicates are hits of their own
     away: tuple[str, ...] = ()  # texts to push away
     filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
+    folder: str = "/"  # where it is asked, for `in:.`: absolute, as os.fsdecode gives it
     like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
     number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
 
@@ -117,7 +120,7 @@ class Answerer:
         """The hits themselves. Raises as `answer`."""
         from imgret.search import rank
 
-        _checked(request)
+        check(request)
         question = _question(request)
         notes = self._missing()
         asker = None if request.rank == "words" else self._embedder(notes)
@@ -184,6 +187,20 @@ def read_request(params: object) -> Request:
         raise UsageError(f"not a question: {error}") from None
 
 
+def check(request: Request) -> None:
+    """Raise UsageError for an option that no question can have."""
+    if request.minimum not in STRENGTHS:
+        raise UsageError(f"--min {request.minimum}: must be one of {', '.join(STRENGTHS)}")
+    if request.like is not None and request.rank == "words":
+        raise UsageError("--like asks with a picture, which --rank words cannot compare")
+    if request.rank not in RANKS:
+        raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
+    if request.format not in FORMATS:
+        raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
+    if not 1 <= request.k <= 100_000:
+        raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
+
+
 def _question(request: Request) -> Question:
     """What the request's text and options ask together."""
     from imgret.search import query
@@ -192,24 +209,8 @@ def _question(request: Request) -> Question:
     question = query.parse(request.text, now)
     for key, value in request.filters:
         question = query.having(question, key, value, now)
+    question = query.located(question, os.fsencode(request.folder))
     return msgspec.structs.replace(question, away=(*question.away, *request.away))
-
-
-def _checked(request: Request) -> None:
-    from imgret.search.background import STRENGTHS
-    from imgret.search.rank import RANKS
-
-    if request.minimum not in STRENGTHS:
-        raise UsageError(f"--min {request.minimum}: must be one of {', '.join(STRENGTHS)}")
-    if request.like is not None and request.rank == "words":
-        raise UsageError("--like asks with a picture, which --rank words cannot compare")
-
-    if request.rank not in RANKS:
-        raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
-    if request.format not in FORMATS:
-        raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
-    if not 1 <= request.k <= 100_000:
-        raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
 
 
 def _rendered(hit: Hit, request: Request) -> bytes:
@@ -219,4 +220,8 @@ def _rendered(hit: Hit, request: Request) -> bytes:
         if request.number is None:
             return render.line(hit) + b"\n"
         return render.line(hit, question=request.text, question_number=request.number) + b"\n"
+    if request.format == "shown":
+        from imgret.terminal.clean import clean
+
+        return clean(hit.path).encode() + b"\n"
     return hit.path + (b"\0" if request.format == "null" else b"\n")

@@ -90,6 +90,10 @@ class Photo(Struct, frozen=True):
     gone_at: int | None = None  # seconds since 1970; a tombstone
 
 
+RANKS = ("hybrid", "vector", "words")  # how answers can be ordered
+STRENGTHS = ("weak", "fair", "strong")  # how well a hit answers
+
+
 class Hit(Struct, frozen=True):
     """One answer to a question: a content, the path it is shown by, and why it was found."""
 
@@ -98,7 +102,7 @@ class Hit(Struct, frozen=True):
     path: bytes
     score: float  # the ranking's own sum; comparable within one answer only
     cosine: float | None  # of the leading view; None when only words found it
-    strength: str  # strong, fair or weak
+    strength: str  # one of STRENGTHS
     caption: str | None
     objects: dict[str, int]  # label -> how many
     topics: tuple[str, ...]

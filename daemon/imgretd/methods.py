@@ -18,7 +18,7 @@ from imgret.config import Places, Settings
 from imgret.errors import UsageError
 from imgret.index import photos, results, work
 from imgret.index.connection import Index
-from imgret.link.messages import BAD_PARAMS, Refused
+from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from imgret.search.warm import Keeper
 
 ANSWERING_THREADS = 4
-OTHER_INDEX = "other_index"
 
 T = TypeVar("T")
 

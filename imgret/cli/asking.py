@@ -1,30 +1,39 @@
-"""Questions asked in this process, where no daemon answers them."""
+"""Questions asked from here: one, or many in one go, by the daemon as long as there is one for them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
-from imgret.answer import Answerer, read_request
+from imgret.answer import Answered, Answerer, check, read_request
 from imgret.cli import render
-from imgret.cli.session import session
-from imgret.errors import Exit, QueryError, UsageError
-from imgret.terminal.clean import clean
+from imgret.cli.session import Session, session
+from imgret.errors import DaemonError, Exit, ImgretError, UsageError
+from imgret.link.client import Connection, NoDaemon
+from imgret.link.messages import OTHER_INDEX, Refused
+
+if TYPE_CHECKING:
+    from imgret.search.warm import Keeper
 
 MANY = 32  # questions for which it pays to read all vectors into memory first
 
 
-def ask_here(params: dict[str, object], *, on_terminal: bool = False) -> int:
-    """Search with the settings of the user, print, and give the exit code. Raises ImgretError."""
+def ask_here(params: dict[str, object]) -> int:
+    """Search in this process, print, and give the exit code. Raises ImgretError."""
     here = session()
     with here.index() as index:
         answered = Answerer(index, here.settings, here.places).answer(read_request(params))
     render.say_all(answered.notes)
-    output = answered.output
-    if on_terminal:  # a person reads it: names are cleaned, the original bytes go to programs only
-        output = b"".join(clean(line).encode() + b"\n" for line in output.splitlines())
-    render.out(output)
+    render.out(answered.output)
     return int(answered.exit)
+
+
+def ask(params: dict[str, object]) -> Answered:
+    """The answer to one question, to be shown in another way. Raises ImgretError."""
+    with _answers(session(), many=False) as answers:
+        return answers.answer(params)
 
 
 def questions(path: str) -> list[str]:
@@ -47,20 +56,16 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
 
     The exit code is 0 when any of them had a hit, and that of a wrong question when one was.
     """
-    from imgret.search.warm import Keeper
-
-    here, worst, any_hits = session(), Exit.OK, False
+    check(read_request(params))
+    worst, any_hits = Exit.OK, False
     told: set[str] = set()
-    with here.index() as index:
-        keeper = Keeper(here.places.index) if len(asked) >= MANY else None
-        if keeper is not None:
-            keeper.current(index)
-            keeper.wait()
-        answerer = Answerer(index, here.settings, here.places, keeper=keeper)
+    with _answers(session(), many=len(asked) >= MANY) as answers:
         for number, text in enumerate(asked):
             try:
-                answered = answerer.answer(read_request({**params, "text": text, "number": number}))
-            except QueryError as error:
+                answered = answers.answer({**params, "text": text, "number": number})
+            except ImgretError as error:
+                if error.exit_code is not Exit.USAGE:
+                    raise
                 render.say(f"question {number}: {error}")
                 worst = Exit.USAGE
                 continue
@@ -69,3 +74,54 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
             render.out(answered.output)
             any_hits = any_hits or answered.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
+
+
+class _Answers:
+    """Answers by the daemon of this index; from when there is none, in this process."""
+
+    def __init__(self, here: Session, opened: ExitStack, *, many: bool) -> None:
+        self._here, self._opened, self._many = here, opened, many
+        self._answerer: Answerer | None = None
+        self._daemon: Connection | None = None
+        try:
+            self._daemon = opened.enter_context(Connection(here.places.socket))
+        except NoDaemon:
+            pass
+        except DaemonError as error:
+            render.say(f"{error}; asking without it")
+
+    def answer(self, params: dict[str, Any]) -> Answered:
+        """The answer to one question. Raises ImgretError."""
+        if self._daemon is not None:
+            try:
+                result, output = self._daemon.ask_bytes("query", {**params, "index": self._here.places.index})
+                return Answered(output, result["notes"], Exit(result["exit"]))
+            except Refused as error:
+                if error.code != OTHER_INDEX:
+                    raise
+            except NoDaemon:
+                pass
+            except DaemonError as error:
+                render.say(f"{error}; asking without it")
+            self._daemon = None
+        return self._local().answer(read_request(params))
+
+    def _local(self) -> Answerer:
+        if self._answerer is None:
+            here = self._here
+            index = self._opened.enter_context(here.index())
+            keeper: Keeper | None = None
+            if self._many:
+                from imgret.search.warm import Keeper
+
+                keeper = Keeper(here.places.index)
+                keeper.current(index)
+                keeper.wait()
+            self._answerer = Answerer(index, here.settings, here.places, keeper=keeper)
+        return self._answerer
+
+
+@contextmanager
+def _answers(here: Session, *, many: bool) -> Iterator[_Answers]:
+    with ExitStack() as opened:
+        yield _Answers(here, opened, many=many)

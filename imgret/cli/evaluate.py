@@ -144,7 +144,7 @@ def compare(
 
     found = saved.compare(saved.load(first), saved.load(second), rows if all(rows) else ())
     if as_json:
-        render.out_line(msgspec.json.encode(table.compared_json(found)))
+        render.out_json(msgspec.json.encode(table.compared_json(found)))
     else:
         _print(table.compared(found))
 
@@ -175,7 +175,7 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
     if options.save:
         saved.save(report, options.save)
     if options.as_json:
-        render.out_line(msgspec.json.encode(table.as_json(report)))
+        render.out_json(msgspec.json.encode(table.as_json(report)))
     else:
         _print(table.markdown(report))
 

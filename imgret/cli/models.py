@@ -41,7 +41,7 @@ def list_models(
                 "state": state,
             }
             told |= {"revision": found.revision or None, "path": found.path or None}
-            render.out_line(msgspec.json.encode(told))
+            render.out_json(msgspec.json.encode(told))
         else:
             where = (
                 (found.revision or "")[:19] if found.present else found.problem or "run `imgret models pull`"

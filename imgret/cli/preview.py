@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import base64
+import json
 import shutil
+from typing import Any
 
-from imgret.answer import Answerer, read_request
 from imgret.cli import render
-from imgret.cli.session import session
+from imgret.cli.asking import ask
 from imgret.describe.decode import DecodePool
 from imgret.errors import PhotoError
-from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret.terminal.probe import Capabilities, Conversation
 from imgret.terminal.show import show
@@ -21,16 +21,14 @@ SIDE = 512  # pixels that are decoded for it
 
 
 def preview_hits(params: dict[str, object]) -> int:
-    """Ask in this process, print, and give the exit code. Raises ImgretError."""
-    here = session()
-    with here.index() as index:
-        answerer = Answerer(index, here.settings, here.places)
-        answer = answerer.find(read_request(params))
-    render.say_all(answer.notes)
+    """Ask, print, and give the exit code. Raises ImgretError."""
+    answered = ask({**params, "format": "json"})
+    render.say_all(answered.notes)
+    hits = [json.loads(line) for line in answered.output.splitlines()]
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
     with DecodePool(2, side=SIDE) as pool:
-        pictures = [(hit, pool.submit(hit.path)) for hit in answer.hits]
+        pictures = [(hit, pool.submit(_path(hit))) for hit in hits]
         for hit, picture in pictures:
             render.out_line(_line(hit))
             try:
@@ -38,12 +36,16 @@ def preview_hits(params: dict[str, object]) -> int:
             except PhotoError as error:
                 render.say(str(error))
             render.flush()
-    return 0 if answer.hits else 1
+    return int(answered.exit)
 
 
-def _line(hit: Hit) -> str:
-    why = f"  ({', '.join(hit.why)})" if hit.why else ""
-    return clean(f"{hit.rank}. {os.fsdecode(hit.path)}  {hit.strength}{why}")
+def _path(hit: dict[str, Any]) -> bytes:
+    return base64.b64decode(hit["path_bytes"]) if "path_bytes" in hit else str(hit["path"]).encode()
+
+
+def _line(hit: dict[str, Any]) -> str:
+    why = f"  ({', '.join(hit['why'])})" if hit["why"] else ""
+    return clean(f"{hit['rank']}. {hit['path']}  {hit['strength']}{why}")
 
 
 def _terminal() -> Capabilities:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imgret.cli.quick import asked, folder
 from imgret.errors import UsageError
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
@@ -67,7 +68,15 @@ def query(
         "text": text,
         "k": limit,
         "rank": rank,
-        "format": "json" if as_json or preview else "null" if nul else "plain",
+        # A person at a terminal gets clean names; the original bytes go to programs.
+        "format": "json"
+        if as_json or preview
+        else "null"
+        if nul
+        else "shown"
+        if sys.stdout.isatty()
+        else "plain",
+        "folder": folder(),
         "minimum": minimum,
         "apart": apart,
         "away": away or [],
@@ -81,8 +90,6 @@ def query(
 
 
 def _answered(params: dict[str, object], batch: str | None, *, preview: bool) -> int:
-    from imgret.cli.quick import asked
-
     if batch is not None:
         from imgret.cli.asking import ask_all, questions
 
@@ -91,10 +98,9 @@ def _answered(params: dict[str, object], batch: str | None, *, preview: bool) ->
         from imgret.cli.preview import preview_hits
 
         return preview_hits(params)
-    on_terminal = params["format"] == "plain" and sys.stdout.isatty()
-    code = asked(params) if not on_terminal else None
+    code = asked(params)
     if code is None:
         from imgret.cli.asking import ask_here
 
-        code = ask_here(params, on_terminal=on_terminal)
+        code = ask_here(params)
     return code

@@ -10,7 +10,7 @@ import os
 import sys
 
 from imgret.link.client import NoDaemon, ask_bytes
-from imgret.link.messages import Refused
+from imgret.link.messages import OTHER_INDEX, Refused
 
 _SWITCHES = {"--json": ("format", "json"), "-0": ("format", "null"), "--print0": ("format", "null")}
 _VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
@@ -22,7 +22,7 @@ def answered(arguments: list[str]) -> int | None:
     Without a daemon the same search runs here, still without the half second that Typer would cost.
     """
     params = _params(arguments)
-    if params is None or (params["format"] == "plain" and sys.stdout.isatty()):
+    if params is None:
         return None
     code = asked(params)
     if code is not None:
@@ -45,7 +45,7 @@ def asked(params: dict[str, object]) -> int | None:
     except NoDaemon:
         return None
     except Refused as error:
-        if error.code == "other_index":
+        if error.code == OTHER_INDEX:
             return None
         print(f"imgret: {_clean(str(error))}", file=sys.stderr)
         if error.hint:
@@ -64,8 +64,20 @@ def asked(params: dict[str, object]) -> int | None:
     return int(result["exit"])
 
 
+def folder() -> str:
+    """Where the question is asked."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed meanwhile
+        return "/"
+
+
 def _params(arguments: list[str]) -> dict[str, object] | None:
-    params: dict[str, object] = {"text": "", "format": "plain"}
+    params: dict[str, object] = {
+        "text": "",
+        "format": "shown" if sys.stdout.isatty() else "plain",
+        "folder": folder(),
+    }
     words: list[str] = []
     rest = iter(arguments)
     for argument in rest:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from imgret.errors import ImgretError
-from imgret.terminal.clean import clean
+from imgret.terminal.clean import clean, escaped
 
 
 def out(data: bytes) -> None:
@@ -27,6 +27,11 @@ def out(data: bytes) -> None:
 def out_line(line: str | bytes) -> None:
     """One line of data. Text is UTF-8 whatever the locale says; bytes are written as they are."""
     out((line.encode("utf-8", "surrogateescape") if isinstance(line, str) else line) + b"\n")
+
+
+def out_json(told: bytes) -> None:
+    """A line of JSON; what a terminal would obey is escaped in it."""
+    out_line(escaped(told))
 
 
 def out_path(path: bytes, *, nul: bool = False) -> None:

@@ -28,7 +28,7 @@ def status(
     if as_json:
         import msgspec
 
-        render.out_line(msgspec.json.encode(told))
+        render.out_json(msgspec.json.encode(told))
         return
     for line in status_text(told):
         render.out_line(line)

@@ -9,7 +9,7 @@ import msgspec
 from imgret.search.render import path as path_fields
 from imgret.search.render import taken
 from imgret.state import PhotoState
-from imgret.terminal.clean import clean
+from imgret.terminal.clean import clean, escaped
 
 
 def state_line(state: PhotoState) -> bytes:
@@ -38,7 +38,7 @@ def state_line(state: PhotoState) -> bytes:
         "waiting": [stage.value for stage in state.waiting],
         "other_paths": [path_fields(path) for path in state.other_paths],
     }
-    return msgspec.json.encode(told)
+    return escaped(msgspec.json.encode(told))
 
 
 def state_text(state: PhotoState) -> list[str]:

@@ -36,6 +36,7 @@ UNKNOWN_METHOD = "unknown_method"
 BAD_PARAMS = "bad_params"
 TIMED_OUT = "timed_out"  # half a line came, and then nothing
 STOPPING = "stopping"  # the daemon is leaving: ask again, or without it
+OTHER_INDEX = "other_index"  # the daemon serves another one than was asked for
 FAILED = "failed"  # the request is fine, the work failed; `exit` and `message` say how
 
 

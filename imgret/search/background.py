@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from imgret.index import vectors
 from imgret.index.connection import Index
-from imgret.photo import View
+from imgret.photo import STRENGTHS, View
 from imgret.search import fuse
 
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
 SIZE = 256  # vectors of each view
-STRENGTHS = ("weak", "fair", "strong")
 # In spreads above the middle. Of questions about things that no photo shows, measured on photos with
 # captions, the best answer is below FAIR three times of four, and as good as never above STRONG.
 FAIR, STRONG = 3.0, 4.5

@@ -65,6 +65,18 @@ def having(question: Question, key: str, value: str, now: datetime) -> Question:
     return replace(question, clauses=(*question.clauses, Clause(_filter(key, value, now, 0))))
 
 
+def located(question: Question, folder: bytes) -> Question:
+    """The question as it is meant in this folder, an absolute path: `in:.` and `in:../x` are below or beside it."""
+
+    def located_(clause: Clause) -> Clause:
+        inside = clause.filter
+        if not isinstance(inside, Inside) or inside.folder.split(b"/")[0] not in (b".", b".."):
+            return clause
+        return replace(clause, filter=Inside(os.path.normpath(os.path.join(folder, inside.folder))))
+
+    return replace(question, clauses=tuple(located_(clause) for clause in question.clauses))
+
+
 _QUOTED = r'"[^"]*"'
 _TOKEN = re.compile(
     rf"(?P<minus>-(?=[^\s-]))?"
@@ -158,8 +170,6 @@ def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> st
 
 def _inside(value: str, _: datetime, __: int) -> Filter:
     path = os.fsencode(os.path.expanduser(value))
-    if path.startswith((b"./", b"../")) or path in (b".", b".."):
-        path = os.path.abspath(path)
     return Inside(path.rstrip(b"/") or b"/")
 
 

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from imgret.index import filters, nearest, vectors, words
 from imgret.index.connection import Index
-from imgret.photo import Hit, ModelIdentity, View
+from imgret.photo import STRENGTHS, Hit, ModelIdentity, View
 from imgret.search import background, fuse, hits
-from imgret.search.background import STRENGTHS, worded
+from imgret.search.background import worded
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm import Warm
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
-RANKS = ("hybrid", "vector", "words")
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from imgret.photo import Hit
+from imgret.terminal.clean import escaped
 
 VERSION = 1
 
@@ -15,9 +16,10 @@ VERSION = 1
 def line(hit: Hit, **more: object) -> bytes:
     """One JSON object without its newline; `more` (a batch's question, say) follows the version.
 
-    A path that is not UTF-8 is shown with replacement characters, and `path_bytes` has it in base64.
+    A path that is not UTF-8 is shown with replacement characters, and `path_bytes` has it in base64. What a
+    terminal would obey is escaped.
     """
-    return msgspec.json.encode({"v": VERSION, **more, **fields(hit)})
+    return escaped(msgspec.json.encode({"v": VERSION, **more, **fields(hit)}))
 
 
 def fields(hit: Hit) -> dict[str, Any]:

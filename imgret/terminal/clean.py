@@ -31,3 +31,16 @@ def clean(text: str | bytes) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     return _UNFIT.sub(REPLACEMENT, text)
+
+
+def escaped(line: bytes) -> bytes:
+    """A line of JSON with the same meaning, in which `\\uXXXX` stands for what `clean` would replace."""
+    text = line.decode()
+    if _UNFIT.search(text) is None:
+        return line
+
+    def escape(unfit: re.Match[str]) -> str:
+        units = unfit[0].encode("utf-16-be")
+        return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+    return _UNFIT.sub(escape, text).encode()

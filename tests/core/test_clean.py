@@ -1,5 +1,6 @@
 """Nothing that reaches a terminal can steer it."""
 
+import json
 import os
 import unicodedata
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.terminal.clean import REPLACEMENT, clean
+from imgret.terminal.clean import REPLACEMENT, clean, escaped
 
 HOSTILE = [
     "\x1b[2Jcleared",
@@ -50,3 +51,11 @@ def test_ordinary_text_is_left_alone() -> None:
     text = "Café [/] 写真 👩‍👩‍👧 naïve.jpg"
     assert clean(text) == text
     assert clean(text.encode()) == text
+
+
+@given(st.text())
+def test_escaped_json_means_the_same_and_steers_no_terminal(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    line = escaped(json.dumps({"path": text}, ensure_ascii=False).encode())
+    assert json.loads(line) == {"path": text}
+    assert clean(line) == line.decode()

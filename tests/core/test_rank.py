@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgret.index import nearest, photos, vectors
 from imgret.index.connection import Index
 from imgret.index.filters import Clause, Taken
-from imgret.photo import Hit, ModelIdentity, View
+from imgret.photo import RANKS, Hit, ModelIdentity, View
 from imgret.search import fuse, query, rank, render
 from imgret.search.ask import QueryEmbedder
 from imgret.search.query import Question
@@ -63,7 +63,7 @@ def first(answer: rank.Answer) -> int | None:
     return answer.hits[0].content if answer.hits else None
 
 
-@pytest.mark.parametrize("ranking", rank.RANKS)
+@pytest.mark.parametrize("ranking", RANKS)
 def test_each_ranking_finds_the_giraffes(
     ask: Callable[..., rank.Answer], library: dict[str, int], ranking: str
 ) -> None:
@@ -197,7 +197,7 @@ def test_what_is_gone_is_no_answer(
 ) -> None:
     root = int(index.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     photos.bury(index, root, b"", [b"a.jpg"], now=5)
-    for ranking in rank.RANKS:
+    for ranking in RANKS:
         assert library["giraffes"] not in {hit.content for hit in ask("giraffes", rank=ranking).hits}
 
 
@@ -259,7 +259,7 @@ def test_warm_answers_as_the_tables_do(
 def test_strange_questions_are_answered(
     ask: Callable[..., rank.Answer], library: dict[str, int], text: str
 ) -> None:
-    for ranking in rank.RANKS:
+    for ranking in RANKS:
         assert len(ask(text, rank=ranking).hits) <= len(library)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.index.connection import Index
+from imgret.photo import STRENGTHS
 from imgret.search import background, fuse, query, rank
 from imgret.search.ask import QueryEmbedder
 
@@ -115,7 +116,7 @@ def test_background_follows_shifts_and_scales(cosines: list[float], shift: float
 def test_a_better_score_is_never_weaker(scores: list[float]) -> None:
     ordered = np.sort(np.array(scores, np.float32))
     levels = background.strengths(ordered, fuse.Background(0.1, 0.05), 0.08, None)
-    places = [background.STRENGTHS.index(level) for level in levels]
+    places = [STRENGTHS.index(level) for level in levels]
     assert places == sorted(places)
 
 
@@ -125,5 +126,5 @@ def test_words_raise_a_strength_and_never_lower_it(covered: list[float]) -> None
     ground = fuse.Background(0.1, 0.05)
     alone = background.strengths(scores, ground, 0.08, None)
     both = background.strengths(scores, ground, 0.08, np.array(covered, np.float32))
-    order = background.STRENGTHS.index
+    order = STRENGTHS.index
     assert all(order(b) >= order(a) for a, b in zip(alone, both, strict=True))

@@ -1,0 +1,101 @@
+"""What `imgret query` asks of a running daemon, and what a person at a terminal sees of the answer."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.harness import write_picture
+
+# Runs imgret and tells on stderr which modules it had loaded: without apsw it cannot have opened the index.
+TELLING = (
+    "import atexit, sys\n"
+    "atexit.register(lambda: print('LOADED', *sorted({n.partition('.')[0] for n in sys.modules}), file=sys.stderr))\n"
+    "from imgret.__main__ import main\n"
+    "sys.argv[0] = 'imgret'\n"
+    "main()\n"
+)
+
+
+def asked(home, *arguments, **how):
+    """(exit code, stdout, what was loaded) of an `imgret`."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, *arguments],
+        env=home.environ,
+        stderr=subprocess.PIPE,
+        check=False,
+        **how,
+    )
+    said, _, loaded = done.stderr.decode().rpartition("LOADED")
+    return done.returncode, done.stdout, set(loaded.split()), said
+
+
+@pytest.fixture
+def answering(home, daemon):
+    """A daemon that knows a few photos by their names."""
+    (home.photos / "beach").mkdir()
+    write_picture(home.photos / "beach" / "sunset.png", 1)
+    write_picture(home.photos / "sunset \x1b]52;c;eA==\x07.png", 2)
+    write_picture(os.fsencode(home.photos) + b"/sunset \xff.png", 3)
+    daemon.wait_until_idle()
+    return home
+
+
+def test_a_person_at_a_terminal_is_answered_by_the_daemon_and_sees_clean_names(answering):
+    ours, theirs = pty.openpty()
+    code, _, loaded, _ = asked(answering, "query", "sunset", stdout=theirs)
+    os.close(theirs)
+    screen = os.read(ours, 65536)
+    os.close(ours)
+    assert code == 0
+    assert not {"apsw", "numpy", "typer", "msgspec"} & loaded
+    assert b"\x1b" not in screen
+    assert b"\x07" not in screen
+    lines = screen.decode().splitlines()
+    assert len(lines) == 3
+    assert sum("sunset \ufffd" in line for line in lines) == 2
+
+
+def test_a_program_gets_the_bytes_and_a_line_of_json_that_no_terminal_obeys(answering):
+    code, output, loaded, _ = asked(answering, "query", "-0", "sunset", stdout=subprocess.PIPE)
+    assert (code, "apsw" in loaded) == (0, False)
+    assert {os.path.basename(path) for path in output.split(b"\0") if path} == {
+        b"sunset.png", b"sunset \x1b]52;c;eA==\x07.png", b"sunset \xff.png"
+    }  # fmt: skip
+    _, output, _, _ = asked(answering, "query", "--json", "sunset", stdout=subprocess.PIPE)
+    assert b"\x1b" not in output
+    assert any("\x1b]52" in json.loads(line)["path"] for line in output.splitlines())
+
+
+def test_a_folder_is_seen_from_where_the_question_is_asked(answering):
+    for where, text, found in (
+        (answering.photos / "beach", "in:. sunset", 1),
+        (answering.photos / "beach", "in:.. sunset", 3),
+        (answering.photos, "in:./beach sunset", 1),
+        (answering.path, "in:./beach sunset", 0),
+    ):
+        _, output, loaded, _ = asked(answering, "query", "-0", text, cwd=where, stdout=subprocess.PIPE)
+        assert ("apsw" in loaded, output.count(b"\0")) == (False, found), (where, text)
+
+
+def test_a_batch_is_answered_by_the_daemon_and_goes_on_without_it(answering, daemon):
+    questions = b"sunset\nafter:never\nnothing-like-it\n"
+    whole = answering.imgret("query", "--json", "--batch", "-", input=questions)
+    assert whole.returncode == 2
+    assert b"question 1: after:never is no date" in whole.stderr
+    numbers = [json.loads(line)["question_number"] for line in whole.stdout.splitlines()]
+    assert numbers == [0, 0, 0]
+    assert daemon.stop() == 0
+    alone = answering.imgret("query", "--json", "--batch", "-", input=questions)
+    assert (alone.returncode, alone.stdout, alone.stderr) == (whole.returncode, whole.stdout, whole.stderr)
+
+
+def test_a_batch_asks_the_daemon_and_opens_no_index(answering):
+    code, output, loaded, said = asked(
+        answering, "query", "--batch", "-", input=b"sunset\nbeach\n", stdout=subprocess.PIPE
+    )
+    assert (code, len(output.splitlines()), said) == (0, 4, "")
+    assert "sqlite_vec" not in loaded
