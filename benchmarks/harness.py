@@ -194,6 +194,10 @@ class Daemon:
         """Resident, of the process and its children."""
         return sum(_field(pid, "VmRSS") * 1024 for pid in [self.pid, *_children(self.pid)])
 
+    def own_bytes(self) -> int:
+        """Resident and its own: without the pages of mapped files, which the system can take back."""
+        return _field(self.pid, "RssAnon") * 1024
+
     def children(self) -> list[int]:
         """The processes that it started, and theirs."""
         return _children(self.pid)

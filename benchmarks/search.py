@@ -3,14 +3,14 @@
 For each size a library is made in a temporary folder (--folder keeps it for the next run), and the same
 questions are asked of
 
-- this search with its vectors in memory, as the daemon holds them, without the socket;
-- this search in process, from the file alone;
+- this search in process, from the file alone, and with its vectors in memory, as a batch holds them;
+- this search through the daemon and its socket;
 - sqlite-vec's float32 table, an array of float32 in memory, and the flow that reads every vector from
   SQLite at each question.
 
 Prints warm p50 and p99 in milliseconds, recall@20 against the exact answer, bytes in memory and on disk;
-then the same with filters that let 0.1 %, 1 %, 10 % and 50 % through, and while 64-photo batches are
-committed. A million photos need 8 GB of disk and 6 GB of memory, and about ten minutes.
+the same with filters that let 0.1 %, 1 %, 10 % and 50 % through; and, through the daemon, while 64-photo
+batches are committed. A million photos need 8 GB of disk and 6 GB of memory, and about ten minutes.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.index import nearest, photos, vectors
+from imgret.index import nearest, vectors
 from imgret.index.connection import Index
 from imgret.index.filters import Clause, Taken
 from imgret.photo import ModelIdentity, View
@@ -40,8 +40,12 @@ from imgret.search.query import Question
 from imgret.search.warm import Warm
 
 K = 20
+SECONDS = 5.0  # of questions, at rest and while batches are committed
+SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter lets through
+DAYS = [int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share) // 86_400 * 86_400 for share in SHARES]
 Matrix = NDArray[np.float32]
 Ask = Callable[[Question], list[int]]
+Q = TypeVar("Q")
 
 
 class Given:
@@ -121,23 +125,22 @@ def measure(folder: str, photos: int, questions: int) -> None:
     few = plain[: max(5, min(questions, 2_000_000 // photos))]
     _row("all vectors read each time", few, lambda q: _read_all(index, given.vectors([q.words])[0]), exact)
     _float_table(folder, photos, ids, matrix, few, given, exact)
-    for share in (0.001, 0.01, 0.1, 0.5):
-        bound = int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share)
-        days = np.array(
-            [row[0] for row in index.db.execute("SELECT taken_at FROM content ORDER BY id")], np.int64
-        )
+    days = np.array(_days(path))
+    for share, bound in zip(SHARES, DAYS, strict=True):
         passing = np.flatnonzero(days < bound)
         right = [set(ids[passing[_top(matrix[passing] @ q)]].tolist()) for q in asked]
         filtered = [Question(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
         _row(f"in memory, vector, {share:.1%} pass", filtered, ours("vector", warm), right)
         _row(f"in process, vector, {share:.1%} pass", filtered[:20], ours("vector", None), right)
-    _while_writing(path, plain, ours("hybrid", warm), matrix)
-    print(f"peak memory of this process {_memory():.0f} MB; cold whole process {_cold(path):.0f} ms (words)")
     index.close()
+    _through_the_daemon(path, ids, matrix, chosen)
+    print(
+        f"  peak memory of this process {_memory():.0f} MB; cold whole process {_cold(path):.0f} ms (words)"
+    )
 
 
 def _row(
-    name: str, questions: Sequence[Question], ask: Ask, exact: Sequence[set[int]] | None = None
+    name: str, questions: Sequence[Q], ask: Callable[[Q], list[int]], exact: Sequence[set[int]] | None = None
 ) -> float:
     """Ask twice to warm up, then time each question; prints a line, gives p50 in milliseconds."""
     for question in questions[:2]:
@@ -159,11 +162,17 @@ def _row(
     return float(p50)
 
 
-def _top(scores: Matrix) -> NDArray[np.int64]:
-    if len(scores) <= K:
+def _top(scores: Matrix, count: int = K) -> NDArray[np.int64]:
+    if len(scores) <= count:
         return np.argsort(-scores)
-    top = np.argpartition(-scores, K)[:K]
+    top = np.argpartition(-scores, count)[:count]
     return np.asarray(top[np.argsort(-scores[top])], np.int64)
+
+
+def _days(path: str) -> list[int]:
+    """When each photo was taken, by id."""
+    with Index(path) as index:
+        return [int(row[0]) for row in index.db.execute("SELECT taken_at FROM content ORDER BY id")]
 
 
 def _read_all(index: Index, asked: Matrix) -> list[int]:
@@ -206,32 +215,46 @@ def _float_table(
             os.unlink(path + end)
 
 
-def _while_writing(path: str, questions: Sequence[Question], ask: Ask, matrix: Matrix) -> None:
-    """Questions while another connection commits batches of 64 photos, as fast as describing them allows."""
-    stop, batches = threading.Event(), [0]
+def _through_the_daemon(path: str, ids: NDArray[np.int64], matrix: Matrix, chosen: NDArray[np.int64]) -> None:
+    """The same library behind imgretd's socket, asked with photos; then while batches are committed."""
+    asked = [int(ids[at]) for at in chosen]
 
-    def write() -> None:
-        with Index(path) as other:
-            top = int(other.db.execute("SELECT max(id) FROM content").get)
-            while not stop.wait(0.1):
-                with other.writing() as db:
-                    for row in matrix[:64]:
-                        top += 1
-                        db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
-                        vectors.save(other, top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
-                batches[0] += 1
+    def right(passing: NDArray[np.int64]) -> list[set[int]]:
+        found = []
+        for at in chosen:
+            near = passing[_top(matrix[passing] @ matrix[at], K + 1)]
+            found.append(set(ids[near[near != at][:K]].tolist()))
+        return found
 
-    alone = _row("in memory, hybrid, quiet", questions, ask)
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        busy = _row("in memory, hybrid, while writing", questions, ask)
-    finally:
-        stop.set()
-        thread.join()
-        with Index(path) as other:
-            photos.forget(other, range(len(matrix) + 1, len(matrix) + 1 + 64 * batches[0]))
-    print(f"  {batches[0]} batches of 64 were committed meanwhile; {busy / alone:.2f} times the latency")
+    everything = np.arange(len(ids))
+    with served(path) as daemon:
+        vector = _row(
+            "daemon, vector", asked, lambda c: daemon.like(c, rank="vector", k=K), right(everything)
+        )
+        _row("daemon, hybrid", asked, lambda c: daemon.like(c, text="red giraffe", rank="hybrid", k=K))
+        for share, before in zip(SHARES, DAYS, strict=True):
+            passing = right(np.flatnonzero(np.array(_days(path)) < before))
+            day = datetime.fromtimestamp(before, UTC).date().isoformat()
+
+            def filtered(content: int, day: str = day) -> list[int]:
+                return daemon.like(content, rank="vector", k=K, before=day)
+
+            p50 = _row(f"daemon, vector, {share:.1%} pass", asked, filtered, passing)
+            print(f"    {p50 / vector:.2f} times as long as without a filter")
+
+        def hybrid(content: int) -> list[int]:
+            return daemon.like(content, text="red giraffe", rank="hybrid", k=K)
+
+        quiet = for_seconds(SECONDS, hybrid, asked)
+        with writing(path, matrix) as batches:
+            busy = for_seconds(SECONDS, hybrid, asked)
+            done = batches()
+        ratios = [np.percentile(busy, at) / np.percentile(quiet, at) for at in (50, 99)]
+        print(
+            f"  daemon, hybrid, while {done} batches of 64 were committed: p50 {np.median(busy):.1f} ms,"
+            f" {ratios[0]:.2f} times the latency at rest (p99 {ratios[1]:.2f} times)"
+        )
+        print(f"  the daemon holds {daemon.daemon.own_bytes() / 1e6:.0f} MB beside the mapped file")
 
 
 def _cold(path: str) -> float:

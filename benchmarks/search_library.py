@@ -92,6 +92,11 @@ class Generator:
         return np.asarray(np.float32(np.sqrt(share * self.total)) * noise, np.float32)
 
 
+def path_of(content: int) -> str:
+    """Where a photo of the library lies."""
+    return f"/photos/album-{content // 100:05d}/IMG_{content:07d}.JPG"
+
+
 def fill(index: Index, generator: Generator, photos: int) -> Iterator[tuple[Matrix, list[str]]]:
     """Put a library into an empty index, in bulk; gives its vectors and captions step by step."""
     with index.writing() as db:

@@ -1,0 +1,103 @@
+"""The rows of `benchmarks.search` that go through a real imgretd: its socket, its memory, its threads.
+
+The questions are photos of the library (`--like`), so that the embedder's time is not the search's: their
+vectors are known. A question of words as well is answered by all views and by the words.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import NO_MODELS, Daemon, Home
+from benchmarks.search_library import MODEL, path_of
+from imgret.index import photos, vectors
+from imgret.index.connection import Index
+from imgret.link.client import Connection
+from imgret.photo import View
+
+BATCH = 64  # photos of a commit
+PAUSE = 0.1  # seconds between two commits
+
+Matrix = NDArray[np.float32]
+
+
+class Served:
+    """A daemon that answers from one library."""
+
+    def __init__(self, daemon: Daemon, connection: Connection) -> None:
+        self.daemon, self._connection = daemon, connection
+
+    def like(self, content: int, *, text: str = "", rank: str, k: int, before: str = "") -> list[int]:
+        """The contents nearest to that of a photo."""
+        params = {
+            "like": path_of(content),
+            "text": text,
+            "rank": rank,
+            "k": k,
+            "format": "json",
+            "apart": True,
+            "filters": [("before", before)] if before else [],
+        }
+        _, output = self._connection.ask_bytes("query", params)
+        return [int(json.loads(line)["path"][-11:-4]) for line in output.splitlines()]
+
+
+@contextmanager
+def served(path: str) -> Iterator[Served]:
+    """A daemon for the library in this file, its vectors in memory."""
+    with Home(NO_MODELS) as home:
+        home.environ["IMGRET_INDEX"] = path
+        with home.daemon() as daemon, Connection(home.places.socket) as connection:
+            answering = Served(daemon, connection)
+            answering.like(1, rank="vector", k=1)  # begins to load
+            used = -1.0
+            while daemon.cpu_seconds() - used > 0.05:
+                used = daemon.cpu_seconds()
+                time.sleep(1)
+            yield answering
+
+
+@contextmanager
+def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
+    """Batches are committed into the library meanwhile, by another connection; gives how many so far."""
+    stop, batches = threading.Event(), [0]
+
+    def write() -> None:
+        with Index(path) as index:
+            top = int(index.db.execute("SELECT max(id) FROM content").get)
+            while not stop.wait(PAUSE):
+                with index.writing() as db:
+                    for row in matrix[:BATCH]:
+                        top += 1
+                        db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
+                        vectors.save(index, top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
+                batches[0] += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield lambda: batches[0]
+    finally:
+        stop.set()
+        thread.join()
+        with Index(path) as index:
+            photos.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
+
+
+def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:
+    """Ask these again and again for so many seconds. -> milliseconds of each answer."""
+    times: list[float] = []
+    end = time.perf_counter() + least
+    while time.perf_counter() < end:
+        for question in questions:
+            began = time.perf_counter()
+            ask(question)
+            times.append((time.perf_counter() - began) * 1e3)
+    return times
