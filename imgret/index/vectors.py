@@ -41,7 +41,10 @@ def save(index: Index, content: int, model: ModelIdentity, vectors: Mapping[View
                     f"the {view} vector of content {content} has {len(vector)} dimensions; "
                     f"those of {model.name} have {dimension}"
                 )
-        db.execute("DELETE FROM vector WHERE content = ? AND model = ?", (content, row))
+        # Without the hint SQLite walks over every vector of the model.
+        db.execute(
+            "DELETE FROM vector INDEXED BY vector_content WHERE content = ? AND model = ?", (content, row)
+        )
         db.executemany(
             "INSERT INTO vector (content, view, model, data) VALUES (?, ?, ?, ?)",
             (

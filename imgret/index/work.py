@@ -95,7 +95,11 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
     due = f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
     claims: list[Claim] = []
     with index.writing() as db:
-        orphaned = index.row(f"SELECT min(content) FROM work WHERE claim < 0 AND {due} AND {_ONLINE}")
+        # SQLite takes the partial index only when told, and in its own words.
+        orphaned = index.row(
+            "SELECT min(content) FROM work INDEXED BY work_claimed"
+            f" WHERE claim <> 0 AND claim < 0 AND {due} AND {_ONLINE}"
+        )
         orphan = orphaned[0] if orphaned else None
         rows = list(
             index.rows(
