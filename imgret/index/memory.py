@@ -164,7 +164,8 @@ class Memory:
     def _take_new(self, db: apsw.Connection) -> None:
         last = _last(db)
         rows: Any = db.execute(
-            "SELECT content, data FROM vector WHERE id > ? AND view = ? AND model = ? ORDER BY id",
+            # Not by the index on (model, view): it would walk over all of them to find the last.
+            "SELECT content, data FROM vector NOT INDEXED WHERE id > ? AND view = ? AND model = ? ORDER BY id",
             (self._last, str(View.PASSAGE), self._model),
         ).fetchall()
         self._last = last

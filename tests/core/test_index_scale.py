@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from imgret.index import nearest, photos, results, roots, vectors, words, work
 from imgret.index.connection import Index
+from imgret.index.memory import Memory
 from imgret.photo import Detection, Facts, Fingerprint, ModelIdentity, Stage, View
 
 MODEL = ModelIdentity("model", "1")
@@ -45,6 +47,21 @@ def claimed(index: Index, content: int) -> None:
     work.failed(index, content, [Stage.CAPTION], "no", 1)
     work.release(index, [content])
     work.done(index, content, STAGES)
+
+
+def counted(index: Index, doing: Callable[[], object]) -> int:
+    """The steps that this takes."""
+    steps = 0
+
+    def count() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    index.db.set_progress_handler(count, 1)
+    doing()
+    index.db.set_progress_handler(None)
+    return steps
 
 
 DOINGS: dict[str, Callable[[Index, int, Any], object]] = {
@@ -93,17 +110,19 @@ def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], 
     steps = {}
     for size, path in libraries.items():
         with Index(path) as index:
-            counted = [0]
-
-            def count(counted: list[int] = counted) -> bool:
-                counted[0] += 1
-                return False
-
             index.db.execute("BEGIN")
-            index.db.set_progress_handler(count, 1)
-            DOINGS[doing](index, SMALL // 2 + 1, rows)
-            index.db.set_progress_handler(None)
+            steps[size] = counted(index, lambda: DOINGS[doing](index, SMALL // 2 + 1, rows))
             index.db.execute("ROLLBACK")
-            steps[size] = counted[0]
     assert steps[SMALL] > 0
+    assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
+
+
+def test_taking_in_what_others_committed_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
+    steps = {}
+    for size, path in libraries.items():
+        with Index(path) as index, Index(path) as other:
+            memory = Memory(index)
+            describe(other, 20 * LARGE, np.eye(len(View), 8, dtype=np.float32))
+            steps[size] = counted(index, partial(memory.refresh, index))
+            assert len(memory) == size + 1
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
