@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imgret.search.rank import Answer, Asker
     from imgret.search.warm import Keeper
 
+MANY = 1000  # photos without a caption, of which it is not worth while to know how many
 FORMATS = ("plain", "json", "null", "shown")
 
 
@@ -173,10 +174,10 @@ class Answerer:
         """One line when photos wait for captions."""
         if Stage.CAPTION not in totals.waiting_stages(self._index):
             return []
-        count = work.waiting(self._index).get(Stage.CAPTION, 0)
-        return [f"{count} photos have no caption yet: run `imgret models pull`, then `imgret index`"] * bool(
-            count
-        )
+        count = work.waiting_for(self._index, Stage.CAPTION, MANY + 1)
+        told = f"more than {MANY}" if count > MANY else str(count)
+        advice = "run `imgret models pull`, then `imgret index`"
+        return [f"{told} photos have no caption yet: {advice}"] if count else []
 
 
 def read_request(params: object) -> Request:

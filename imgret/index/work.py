@@ -200,6 +200,15 @@ def waiting(index: Index) -> dict[Stage, int]:
     return {Stage(stage): count for stage, count in rows}
 
 
+def waiting_for(index: Index, stage: Stage, at_most: int) -> int:
+    """How many contents wait for a stage, counted no further than `at_most`: cheap for a question."""
+    row = index.row(
+        f"SELECT count(*) FROM (SELECT 1 FROM work WHERE stage = ? AND attempts < ? AND {_LIVING} LIMIT ?)",
+        (stage.value, MAX_ATTEMPTS, at_most),
+    )
+    return int(row[0]) if row else 0
+
+
 def of(index: Index, content: int) -> dict[Stage, tuple[int, int, str | None]]:
     """Stage -> (attempts, not before, error) of what is to do for a content."""
     rows = index.rows("SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,))
