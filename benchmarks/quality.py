@@ -1,10 +1,11 @@
 """How well each ranking finds: `python -m benchmarks.quality`, R@1 and R@5 of vector, words and hybrid.
 
-Three libraries, all with the offline embedder, through the real index and the real search:
+Five libraries, all with the offline embedder, through the real index and the real search:
 
 - the gallery of the seed, where that folder is found, with our own sentences about its photos as notes and
   the objects that a detector counts in them;
 - the same with the sentences as captions and a memory of its own as each note: who, where, which thing;
+- both again as somebody else tells the photos and asks for them: the weights were not found on these alone;
 - drawn scenes, which need nothing from outside: shapes told in one way, asked for in another.
 
 And three kinds of questions: in other words than the sentence, in some of its words, and with a name, a
@@ -52,6 +53,7 @@ class Scene(NamedTuple):
     note: str | None
     natural: str  # in other words
     shared: str  # in some of the same words
+    named: str | None = None  # with a name out of the note
 
 
 class Asked(NamedTuple):
@@ -69,6 +71,8 @@ def main() -> None:
         counted = _counts()
         libraries["gallery, sentences as notes"] = gallery(counted, remembered=False)
         libraries["gallery, captions and notes"] = gallery(counted, remembered=True)
+        libraries["told again, sentences as notes"] = told_again(counted, remembered=False)
+        libraries["told again, captions and notes"] = told_again(counted, remembered=True)
     libraries["drawn scenes"] = drawn()
     for title, scenes in libraries.items():
         with tempfile.TemporaryDirectory(prefix="imgret-bench-") as folder:
@@ -140,6 +144,9 @@ def questions(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, lis
 
     kinds = {"in other words": of(lambda s: s.natural), "in some of the same words": of(lambda s: s.shared)}
     kinds["file name"] = of(lambda s: os.path.splitext(s.name)[0])
+    if all(scene.named for scene in scenes):
+        kinds["with a name"] = of(lambda s: s.named or "")
+        return kinds
     named = [(s, [w for w in NAMES + TOWNS + THINGS if s.note and w in s.note]) for s in scenes]
     if any(words for _, words in named):
         alone, beside = [], []
@@ -168,6 +175,19 @@ def gallery(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> li
             caption, note = (f"{passage.PROMPT}{sentence}", memory) if remembered else (None, sentence)
             shared = _shared(sentence, natural, chance)
             scenes.append(Scene(name, caption, counted.get(name, {}), note, natural, shared))
+    return scenes
+
+
+def told_again(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> list[Scene]:
+    """The same photos by other sentences, other questions and other memories."""
+    scenes = []
+    with open(os.path.join(HERE, "quality_gallery_told_again.tsv"), encoding="utf-8") as file:
+        for line in file:
+            name, sentence, short, natural, shared, asked = line.rstrip("\n").split("\t")
+            named, memory = asked.split(" | ")
+            caption, note = (passage.PROMPT + short, memory) if remembered else (None, sentence)
+            objects = counted.get(name, {})
+            scenes.append(Scene(name, caption, objects, note, natural, shared, named if remembered else None))
     return scenes
 
 

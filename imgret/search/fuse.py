@@ -22,13 +22,12 @@ Counts = NDArray[np.int32]
 class Weights(Struct, frozen=True):
     """How much each source counts; found by `python -m benchmarks.quality`, told in ARCHITECTURE.md."""
 
-    passage: float = 0.5  # of the text's cosine; the rest is the caption's own, which counts do not blur
-    note: float = 0.5  # a note beside a caption is added, so that it does not drown in it
-    note_from: float = 1.0  # ... for what lies so many spreads above the middle: below, it is but noise
-    counts: float = 0.1  # a little: labels repeat much of the caption
-    words: float = 0.07  # spreads for each unit of BM25: more would harm questions in other words
-    literal: float = 6.0  # spreads for a document that holds the whole question, as only names do
-    literal_power: float = 3.0  # ... and how fast that falls when only a part of it is there
+    passage: float = 0.4  # of the text's cosine; the rest is the caption's own, which counts do not blur
+    note: float = 0.4  # a note beside a caption is added, so that it does not drown in it
+    note_from: float = 1.5  # ... for what lies so many spreads above the middle: below, it is but noise
+    counts: float = 0.05  # a little, beside a caption: labels repeat much of it, and a passage has them in it
+    words: float = 20.0  # spreads for a word that only one photo has, when it is the whole question
+    words_power: float = 5.0  # ... and how fast that falls when other words of the question are missing
 
 
 WEIGHTS = Weights()
@@ -86,18 +85,18 @@ def fused(
     above = {view: cosines[view] - np.float32(grounds[view].middle) for view in View}
     passage = np.nan_to_num(above[View.PASSAGE], nan=0.0)
     caption, note = above[View.CAPTION], above[View.NOTE]
-    own = np.where(np.isnan(caption), np.where(np.isnan(note), passage, note), caption)
-    both = ~np.isnan(caption) & ~np.isnan(note)
+    captioned = ~np.isnan(caption)
+    own = np.where(captioned, caption, passage)
     telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from * grounds[View.NOTE].spread)
-    beside = np.where(both, np.maximum(telling, 0.0), 0.0)
+    beside = np.where(captioned & ~np.isnan(note), np.maximum(telling, 0.0), 0.0)
+    counted = np.where(captioned, np.nan_to_num(above[View.COUNTS], nan=0.0), 0.0)
     score = (
         grounds[View.PASSAGE].middle
         + weights.passage * passage
         + (1 - weights.passage) * own
         + weights.note * beside
-        + weights.counts * np.nan_to_num(above[View.COUNTS], nan=0.0)
-        + weights.words * spread * bm25(matches)
-        + weights.literal * spread * literal(matches, weights.literal_power)
+        + weights.counts * counted
+        + weights.words * spread * worded(matches, weights.words_power)
     )
     return np.asarray(score, np.float32)
 
@@ -118,12 +117,10 @@ def coverage(matches: Matches) -> Scores:
     return np.asarray((held * matches.rarity).sum(axis=1) / max(asked, 1e-6), np.float32)
 
 
-def literal(matches: Matches, power: float) -> Scores:
-    """How far a candidate holds the question word for word, 0..1; less where those words are common.
+def worded(matches: Matches, power: float) -> Scores:
+    """BM25 in units of a word that no photo has, by how much of the question it speaks for, to this power.
 
     Words that all of the question shares with a note or a name say what no vector can see; one shared
-    word among several says little, hence the power.
+    word among several is chance more often than not, and BM25 alone would take it for much.
     """
-    held = matches.counts.any(axis=2) * matches.rarity
-    mean = (held * matches.rarity).sum(axis=1) / np.maximum(held.sum(axis=1), 1e-6)
-    return np.asarray(coverage(matches) ** power * mean / max(matches.rarest, 1e-6), np.float32)
+    return np.asarray(bm25(matches) / max(matches.rarest, 1e-6) * coverage(matches) ** power, np.float32)
