@@ -37,6 +37,8 @@ def prepare(places: Places) -> None:
         TRANSFORMERS_VERBOSITY="error",
     )
     os.environ.setdefault("MPLCONFIGDIR", places.state)
+    # Unset, ultralytics sets it to 1 when it is imported, for every model of the process.
+    os.environ.setdefault("OMP_NUM_THREADS", str(_cores()))
 
 
 @contextmanager
@@ -87,11 +89,17 @@ def loading(path: str) -> Iterator[None]:
 
 
 def threads() -> None:
-    """Bound the threads of one operation; OMP_NUM_THREADS, where set, has the say."""
+    """Set the threads of one operation to what `prepare` found; to be called again after others have set them."""
     import torch
 
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(_MOST_THREADS, len(os.sched_getaffinity(0))))
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(asked) if asked.isdecimal() and int(asked) else _cores())
+
+
+def _cores() -> int:
+    """The cores that this process may use, within bounds."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_MOST_THREADS, cores)
 
 
 def device(asked: str) -> str:

@@ -46,6 +46,7 @@ class YoloDetector:
             self._model = YOLO(path, task="detect")
             # The first prediction builds the network, and is where foreign weights would fail.
             self._boxes([np.zeros((32, 32, 3), dtype=np.uint8)])
+            backend.threads()  # ultralytics has set them to one less than there are cores, for every model
             if not _static(self._model.predictor.model):
                 # the layout that convolutions like best, on a processor by a tenth to a fifth
                 self._model.predictor.model.to(memory_format=torch.channels_last)
