@@ -16,6 +16,7 @@ import torch
 from imgret.config import EmbedSettings
 from imgret.describe import backend
 from imgret.describe.models import Vectors
+from imgret.describe.pointwise import quicken
 from imgret.photo import ModelIdentity
 
 with backend.silence():
@@ -78,6 +79,8 @@ class InstructorEmbedder:
         self._together = _ON_CPU if device == "cpu" else _ON_GPU
         with backend.loading(path):
             self._model = _Instructor(path, device, backend.dtype(settings.dtype, device))
+            if device == "cpu":
+                quicken(self._model)
             self._dimension: int = self.embed([("", "a photo")]).shape[1]
 
     @property

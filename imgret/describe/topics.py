@@ -9,6 +9,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from imgret.config import TopicsSettings
 from imgret.describe import backend
+from imgret.describe.pointwise import quicken
 from imgret.photo import ModelIdentity
 
 
@@ -27,6 +28,8 @@ class RobertaTopics:
                 path, dtype=torch.float32, local_files_only=True
             )
             self._model.eval().to(device)
+            if device == "cpu":
+                quicken(self._model)
         config = self._model.config
         self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
         # RoBERTa's positions begin behind the padding token's, so two fewer than the table has.
