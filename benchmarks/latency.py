@@ -7,6 +7,8 @@ itself needs, asked over one open connection: a new question, which is embedded,
 from __future__ import annotations
 
 import argparse
+import compileall
+import os
 import statistics
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import imgret
 from benchmarks.harness import WORDLLAMA, Home, tiny_models, write_picture
 from imgret.link.client import Connection
 
@@ -30,11 +33,12 @@ def median_ms(runs: int, once: Callable[[int], None]) -> float:
 
 def measured(models: str, runs: int, photos: int) -> dict[str, float]:
     """What is asked -> median milliseconds."""
-    imgret = str(Path(sys.executable).with_name("imgret"))
+    compileall.compile_dir(os.path.dirname(imgret.__file__), quiet=2)  # as pip does when it installs
+    command = str(Path(sys.executable).with_name("imgret"))
     with Home(models) as home:
 
-        def process(*command: str) -> None:
-            subprocess.run(command, env=home.environ, stdout=subprocess.DEVNULL, check=True)
+        def process(*words: str) -> None:
+            subprocess.run(words, env=home.environ, stdout=subprocess.DEVNULL, check=True)
 
         for number in range(photos):
             write_picture(home.photos / f"picture{number}.png", number)
@@ -43,10 +47,10 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
             daemon.wait_until_idle(600)
             found["python -c pass"] = median_ms(runs, lambda _: process(sys.executable, "-c", "pass"))
             found["imgret query --json, repeated question"] = median_ms(
-                runs, lambda _: process(imgret, "query", "--json", "a red circle")
+                runs, lambda _: process(command, "query", "--json", "a red circle")
             )
             found["imgret query --json, new question"] = median_ms(
-                runs, lambda number: process(imgret, "query", "--json", f"a red circle {number}")
+                runs, lambda number: process(command, "query", "--json", f"a red circle {number}")
             )
             with Connection(home.places.socket) as connection:
 
@@ -58,7 +62,7 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
                     runs, lambda number: ask(f"a blue square {number}")
                 )
         found["imgret query --json, in process"] = median_ms(
-            min(runs, 5), lambda _: process(imgret, "query", "--json", "a red circle")
+            min(runs, 5), lambda _: process(command, "query", "--json", "a red circle")
         )
         return found
 
