@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
 
+from imgret import disks
 from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
 from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.index import photos, results, roots, totals, vectors, work
+from imgret.index import photos, results, totals, vectors, work
 from imgret.index.connection import Index
-from imgret.mounts import root_health
 from imgret.photo import ModelIdentity, Stage
 
 CLAIM = 64  # photos claimed in one transaction: what a kill can put back into the queue at most, times a few
@@ -138,10 +138,10 @@ class Ingest:
         """Save a batch in one transaction. -> how many photos failed."""
         failed = 0
         with self._index.writing():
-            away = self._roots_away() if any(outcome.failures for outcome in batch) else []
+            away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
             for outcome in batch:
                 path = self._paths.get(outcome.key, b"")
-                if outcome.failures and any(roots.relative(root, path) is not None for root in away):
+                if outcome.failures and disks.lies_in(path, away):
                     work.release(self._index, [outcome.key])  # the disk is gone, not the photo
                     continue
                 self._save_one(outcome)
@@ -189,14 +189,3 @@ class Ingest:
 
     def _twin(self, content: int, pixels: bytes) -> int | None:
         return results.twin(self._index, content, pixels, self._stages)
-
-    def _roots_away(self) -> list[bytes]:
-        """The roots that are not there, or not what they were; one that has just gone is marked so."""
-        away = []
-        for root in roots.roots(self._index):
-            health = root_health(root.path, root.filesystem, photos=True)
-            if root.online and not health.online:
-                roots.mark_offline(self._index, root.id, health.reason or "it is away")
-            if not (root.online and health.online):
-                away.append(root.path)
-        return away

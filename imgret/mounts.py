@@ -89,16 +89,27 @@ def parse_mounts(table: bytes) -> list[Mount]:
 
 def mount_of(path: bytes) -> Mount | None:
     """The mount on which `path` lies; None where that cannot be told (not Linux)."""
-    try:
-        with open(_MOUNTS, "rb") as file:
-            mounts = parse_mounts(file.read())
-    except OSError:
-        return None
     real, best = os.path.realpath(path), None
-    for mount in mounts:  # of two on the same point the later one covers the earlier
+    for mount in _mounted():  # of two on the same point the later one covers the earlier
         if _is_below(real, mount.point) and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
+
+
+def mounts_below(path: bytes) -> set[bytes]:
+    """The folders below `path`, relative to it, on which something is mounted that can be seen there."""
+    return {mount.point[len(above) :] for above, mount in _seen_below(path)}
+
+
+def network_mounts(path: bytes) -> set[bytes]:
+    """`path` itself when it lies on a network file system, else the mount points of such below it."""
+    if network_filesystem(path):
+        return {path}
+    return {
+        os.path.join(path, mount.point[len(above) :])
+        for above, mount in _seen_below(path)
+        if mount.kind in _NETWORK
+    }
 
 
 def network_filesystem(path: bytes) -> str | None:
@@ -150,6 +161,27 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
             online=False, reason=f"{name} is empty, though it held photos; `imgret remove` forgets them"
         )
     return RootHealth(online=True)
+
+
+def _mounted() -> list[Mount]:
+    """The mount table; empty where there is none (not Linux)."""
+    try:
+        with open(_MOUNTS, "rb") as file:
+            return parse_mounts(file.read())
+    except OSError:
+        return []
+
+
+def _seen_below(path: bytes) -> list[tuple[bytes, Mount]]:
+    """The mounts below `path`, each with what stands before its place there; covered ones are left out."""
+    real = os.path.realpath(path)
+    above = real.rstrip(b"/") + b"/"
+    seen: list[Mount] = []
+    for mount in _mounted():  # in the order in which they were mounted
+        seen = [each for each in seen if not _is_below(each.point, mount.point)]
+        if mount.point.startswith(above) and mount.point != above:
+            seen.append(mount)
+    return [(above, mount) for mount in seen]
 
 
 def _volume(mount: Mount) -> str:

@@ -81,22 +81,24 @@ def scan(
     folders: Iterable[bytes] = (b"",),
     recursive: bool = True,
     known_folders: Collection[bytes] = (),
+    away: Collection[bytes] = (),
     now_ns: int | None = None,
 ) -> Iterator[FolderScan]:
     """List `folders` (relative to `root`), and with `recursive` all below them, each once.
 
     `known(folder)` gives the photos that the index holds directly in a folder, name -> stamp;
     `known_folders` are all folders of this root that hold any: those that no longer exist are reported
-    last, everything in them gone. Deletions of a pass are best applied after its additions, so that a
+    last, everything in them gone. What lies at or below the folders that are `away`, since their disks
+    are, is neither listed nor gone. Deletions of a pass are best applied after its additions, so that a
     moved photo is met before it is missed. `now_ns` is the wall clock; None: read for each folder.
 
     Raises RootOffline, also halfway: what was yielded before may be kept, except its deletions.
     """
     identity = _identity(root)
-    alive: set[bytes] = set()  # seen to exist, listed or not
+    alive: set[bytes] = set(away)  # known to exist, listed or not
     listed: set[bytes] = set()
     missing: set[bytes] = set()
-    waiting = sorted(set(folders), reverse=True)
+    waiting = sorted((folder for folder in set(folders) if not _is_away(folder, away)), reverse=True)
     missing.update(folder for folder in waiting if not _may_enter(root, folder, rules))
     while waiting:
         folder = waiting.pop()
@@ -110,15 +112,19 @@ def scan(
         if result.problem is None:
             listed.add(folder)
             below = [os.path.join(folder, name) for name in result.subfolders]
-            alive.update(below)
             if recursive:
-                waiting += reversed(below)
+                waiting += reversed([path for path in below if path not in away] if away else below)
+            alive.update(below)
         if any(finding.change is Change.GONE for finding in result.findings):
             _unswapped(root, identity)
         yield result
     for folder in sorted(missing.union(f for f in known_folders if _is_lost(f, alive, listed, missing))):
         _unswapped(root, identity)
         yield FolderScan(folder, findings=tuple(Finding(name, Change.GONE, None) for name in known(folder)))
+
+
+def _is_away(folder: bytes, away: Collection[bytes]) -> bool:
+    return any(folder == each or folder.startswith(each + b"/") for each in away)
 
 
 def _may_enter(root: bytes, folder: bytes, rules: Exclude) -> bool:

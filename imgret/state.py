@@ -109,7 +109,15 @@ def _unread(index: Index, path: bytes) -> str:
 
 def _offline(index: Index, path: bytes) -> str:
     place = roots.root_of(index, path)
-    return f"its disk is away: {place[0].reason}" if place and place[0].reason else "its disk is away"
+    if place is None:
+        return "its disk is away"
+    root, folder, _name = place
+    reasons = [root.reason] + [
+        mount.reason
+        for mount in roots.mounts(index, root.id)
+        if roots.relative(mount.folder, folder) is not None
+    ]
+    return next((f"its disk is away: {reason}" for reason in reasons if reason), "its disk is away")
 
 
 def _again(attempts: int, not_before: int) -> str:

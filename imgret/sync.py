@@ -16,6 +16,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from imgret import disks
 from imgret.config import Settings
 from imgret.describe.fingerprint import content_hash
 from imgret.errors import PhotoError
@@ -99,9 +100,12 @@ def sync(
         )
         if stopped():
             return outcome
-        health = root_health(root.path, root.filesystem, photos=known_photos)
-        if gone and not health.online:
-            return _offline(index, root, outcome, health.reason or "it is away")
+        if gone:
+            health = root_health(root.path, root.filesystem, photos=known_photos)
+            if not health.online:
+                return _offline(index, root, outcome, health.reason or "it is away")
+            away = disks.away_below(index, root)
+            gone = [each for each in gone if not disks.lies_in(each[0], away)]
     except RootOffline as error:
         return _offline(index, root, outcome, str(error))
     full = recursive and b"" in folders
@@ -128,6 +132,7 @@ def _found(
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     met: set[tuple[bytes, bytes]] = set()
     known_folders: set[bytes] = set()
+    away = disks.away_below(index, root)
     if recursive:
         known_folders.update(*(photos.known_folders(index, root.id, each) for each in folders))
     scans: Iterable[FolderScan] = scan(
@@ -137,6 +142,7 @@ def _found(
         folders=folders,
         recursive=recursive,
         known_folders=known_folders,
+        away=away,
     )
     for each in scans:
         outcome.seen += each.pictures
@@ -144,7 +150,7 @@ def _found(
         if each.problem:
             outcome.problems.append(each.problem)
         lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
-        if lost:
+        if lost and not disks.lies_in(each.folder, disks.away_below(index, root)):
             gone.append((each.folder, lost))
         for finding in each.findings:
             if finding.fingerprint is not None:
@@ -153,7 +159,7 @@ def _found(
                     outcome.racy.add(each.folder)
                 yield _Found(each.folder, finding.name, finding.change, finding.fingerprint)
     for folder, name in photos.due_unreadable(index, root.id, int(time.time())):
-        if (folder, name) not in met:
+        if (folder, name) not in met and not disks.lies_in(folder, away):
             try:
                 status = os.lstat(roots.join(root.path, folder, name))
             except OSError:

@@ -61,6 +61,11 @@ def status_fields(here: Session) -> dict[str, Any]:
                 "watched": root.watched,
                 "online": root.online,
                 "reason": root.reason,
+                "away": [
+                    {**path_fields(roots.join(root.path, mount.folder, b"")[:-1]), "reason": mount.reason}
+                    for mount in roots.mounts(index, root.id)
+                    if mount.reason is not None
+                ],
                 "scanned_at": root.scanned_at,
             }
             for root in roots.roots(index)
@@ -90,6 +95,7 @@ def status_text(told: dict[str, Any]) -> list[str]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]
         lines.append(f"  {folder['path']}  {folder['photos']} photos  {', '.join(words)}".rstrip())
+        lines += [f"    offline: {mount['reason']}" for mount in folder["away"]]
     if not told["folders"]:
         lines.append("no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched")
     for failure in told["failures"]:

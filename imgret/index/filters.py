@@ -150,8 +150,9 @@ def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple
     with index.reading() as db:
         where, values = _all(index, db, [c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
         rows = db.execute(
-            "SELECT root.path, folder, name, online FROM photo JOIN root ON root.id = photo.root"
-            f" WHERE gone_at IS NULL AND content = ? AND {where} ORDER BY online DESC, photo.id",
+            f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
+            " FROM photo JOIN root ON root.id = photo.root"
+            f" WHERE gone_at IS NULL AND content = ? AND {where} ORDER BY there DESC, photo.id",
             (content, *values),
         )
         return [(roots.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
@@ -217,7 +218,7 @@ def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[
             phrase = " ".join(words.tokenize(db, text)) and words.quoted(text)
             return ("id IN (SELECT rowid FROM words WHERE words MATCH ?)", [phrase]) if phrase else ("1", [])
         case Online(online):
-            return "root.online = ?", [int(online)]
+            return f"{roots.ONLINE} = ?", [int(online)]
         case Named(pattern):
             name, pattern = "lower(CAST(name AS TEXT))", _lower(pattern)
             if "*" in pattern or "?" in pattern:

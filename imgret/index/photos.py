@@ -34,22 +34,18 @@ def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
     return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}
 
 
-def any_known(index: Index, root: int) -> bool:
-    """Whether a root holds a living photo."""
-    return index.row("SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL LIMIT 1", (root,)) is not None
+def any_known(index: Index, root: int, under: bytes = b"") -> bool:
+    """Whether a root holds a living photo, at or below the folder `under`."""
+    below, values = _below(under)
+    sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{below} LIMIT 1"
+    return index.row(sql, (root, *values)) is not None
 
 
 def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
     """The folders of a root, at or below `under`, that hold living photos."""
-    if not under:
-        rows = index.rows("SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL", (root,))
-    else:  # "/" + 1 is "0": the range of everything that begins with `under/`
-        rows = index.rows(
-            "SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL"
-            " AND (folder = ? OR (folder > ? AND folder < ?))",
-            (root, under, under + b"/", under + b"0"),
-        )
-    return {folder for (folder,) in rows}
+    below, values = _below(under)
+    sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{below}"
+    return {folder for (folder,) in index.rows(sql, (root, *values))}
 
 
 def save(
@@ -240,13 +236,21 @@ def paths_of(index: Index, contents: Iterable[int]) -> Mapping[int, list[Photo]]
 
 def _photos(index: Index, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
     rows = index.rows(
-        "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content, online, gone_at"
-        f" FROM photo JOIN root ON root.id = photo.root WHERE {where}",
+        "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content,"
+        f" {roots.ONLINE}, gone_at FROM photo JOIN root ON root.id = photo.root WHERE {where}",
         values,
     )
     for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:
         fingerprint = Fingerprint(size, mtime, ctime, inode)
         yield Photo(id_, roots.join(root, folder, name), fingerprint, content, bool(online), gone_at)
+
+
+def _below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """A further condition: at or below this folder of a root. Empty for the root itself."""
+    if not folder:
+        return "", ()
+    # "/" + 1 is "0": the range of everything that begins with `folder/`
+    return " AND (folder = ? OR (folder > ? AND folder < ?))", (folder, folder + b"/", folder + b"0")
 
 
 def _put(

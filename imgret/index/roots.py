@@ -8,6 +8,15 @@ from msgspec import Struct
 
 from imgret.index.connection import Index
 
+# Conditions on a row of `photo`: it lies on a disk, mounted below its root, that is away; and, joined with
+# `root`, it can be seen. The first EXISTS does not depend on the row: while nothing is away, it is all.
+AWAY = (
+    "(EXISTS (SELECT 1 FROM mount WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount"
+    " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substr(CAST(photo.folder || '/' AS BLOB),"
+    " 1, length(mount.folder) + 1) = CAST(mount.folder || '/' AS BLOB)))"
+)
+ONLINE = f"(root.online AND NOT {AWAY})"
+
 
 class Root(Struct, frozen=True):
     """A folder that was indexed or is watched."""
@@ -19,6 +28,14 @@ class Root(Struct, frozen=True):
     online: bool
     reason: str | None  # why it is offline
     scanned_at: int | None  # last full scan, seconds since 1970
+
+
+class MountPoint(Struct, frozen=True):
+    """A folder below a root on which another disk was mounted."""
+
+    folder: bytes  # relative to the root
+    filesystem: str  # its identity when last seen
+    reason: str | None  # why it is offline; None while it is there
 
 
 _COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
@@ -68,6 +85,14 @@ def add(index: Index, path: bytes, *, watched: bool | None = None) -> Root:
                     " ELSE ?2 || x'2f' || folder END AS BLOB) WHERE root = ?3",
                     (root.id, inside, inner.id),
                 )
+                db.execute(
+                    "INSERT OR REPLACE INTO mount SELECT ?1, CAST(?2 || x'2f' || folder AS BLOB), filesystem,"
+                    " reason FROM mount WHERE root = ?3",
+                    (root.id, inside, inner.id),
+                )
+                if not inner.online and inner.filesystem is not None:  # as one that is away it stays
+                    mark_mounted(index, root.id, inside, inner.filesystem)
+                    mark_unmounted(index, root.id, inside, inner.reason or "it is away")
                 db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
         return root
 
@@ -96,15 +121,46 @@ def mark_online(index: Index, root: int, filesystem: str | None) -> None:
 
 
 def accept_any_filesystem(index: Index, path: bytes) -> None:
-    """The owner says that the root at `path` may lie on another filesystem now, say on a new disk."""
+    """The owner says that what is at `path` may lie on another filesystem now, say on a new disk."""
     with index.writing() as db:
         db.execute("UPDATE root SET filesystem = NULL WHERE path = ?", (path,))
+        for root in roots(index):
+            inside = relative(root.path, path)
+            if inside is not None:
+                forget_mounts(index, root.id, inside)
 
 
 def mark_offline(index: Index, root: int, reason: str) -> None:
     """The root is away: its photos stay searchable and are marked so."""
     with index.writing() as db:
         db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (reason, root))
+
+
+def mounts(index: Index, root: int) -> list[MountPoint]:
+    """Where other disks were mounted below a root."""
+    rows = index.rows("SELECT folder, filesystem, reason FROM mount WHERE root = ?", (root,))
+    return [MountPoint(*row) for row in rows]
+
+
+def mark_mounted(index: Index, root: int, folder: bytes, filesystem: str) -> None:
+    """On this folder of a root this filesystem is mounted now."""
+    with index.writing() as db:
+        db.execute("INSERT OR REPLACE INTO mount VALUES (?, ?, ?, NULL)", (root, folder, filesystem))
+
+
+def mark_unmounted(index: Index, root: int, folder: bytes, reason: str) -> None:
+    """The disk that was mounted here is away: its photos stay searchable and are marked so."""
+    with index.writing() as db:
+        db.execute("UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (reason, root, folder))
+
+
+def forget_mounts(index: Index, root: int, folder: bytes) -> None:
+    """What was mounted at this folder of a root, or below it, matters no more. Empty: all of the root."""
+    with index.writing() as db:
+        db.execute(
+            "DELETE FROM mount WHERE root = ?1 AND (?2 = x'' OR folder = ?2 OR (folder > ?3 AND folder < ?4))",
+            (root, folder, folder + b"/", folder + b"0"),
+        )
 
 
 def mark_scanned(index: Index, root: int, now: int) -> None:

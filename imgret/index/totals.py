@@ -7,6 +7,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from imgret.index.connection import Index
+from imgret.index.roots import AWAY
 from imgret.photo import Stage
 
 
@@ -33,7 +34,7 @@ def totals(index: Index, waiting: Collection[Stage] = ()) -> Totals:
         photos = _count(index, living)
         failed = _count(index, f"{living} AND {broken}")
         pending = _count(index, f"{living} AND {todo} AND NOT {broken}")
-        offline = _count(index, f"{living} AND root IN (SELECT id FROM root WHERE NOT online)")
+        offline = _count(index, f"{living} AND (root IN (SELECT id FROM root WHERE NOT online) OR {AWAY})")
     return Totals(photos, photos - failed - pending, pending, failed, offline)
 
 

@@ -33,7 +33,7 @@ _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND go
 
 _ONLINE = (
     "EXISTS (SELECT 1 FROM photo JOIN root ON root.id = photo.root"
-    " WHERE photo.content = work.content AND gone_at IS NULL AND online)"
+    f" WHERE photo.content = work.content AND gone_at IS NULL AND {roots.ONLINE})"
 )
 
 
@@ -119,7 +119,7 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
             )
             path = db.execute(
                 "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-                " WHERE content = ? AND gone_at IS NULL AND online ORDER BY photo.id LIMIT 1",
+                f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE} ORDER BY photo.id LIMIT 1",
                 (content,),
             ).fetchone()
             assert path is not None

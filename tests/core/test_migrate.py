@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
+from imgret.index import photos, roots
 from imgret.index.connection import Index
 from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
 
@@ -116,3 +117,22 @@ def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
     with Index(str(tmp_path / "copy.db")) as copy:
         assert copy.setting("key") == "value"
         assert copy.problems() == []
+
+
+def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    db = apsw.Connection(str(path))
+    migrate(db, migrations()[:1])
+    db.execute("INSERT INTO root (path) VALUES (x'2f70')")
+    db.execute(
+        "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, first_seen, last_seen)"
+        " VALUES (1, x'61', x'62', 1, 1, 1, 1, 1, 1)"
+    )
+    db.close()
+    with Index(str(path)) as index:
+        (root,) = roots.roots(index)
+        assert roots.mounts(index, root.id) == []
+        photo = photos.find(index, b"/p/a/b")
+        assert photo is not None
+        assert photo.online
+        assert index.problems() == []
