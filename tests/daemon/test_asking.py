@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from benchmarks.fake_terminal import FakeTerminal
 from benchmarks.harness import write_picture
 
 # Runs imgret and tells on stderr which modules it had loaded: without apsw it cannot have opened the index.
@@ -99,3 +100,30 @@ def test_a_batch_asks_the_daemon_and_opens_no_index(answering):
     )
     assert (code, len(output.splitlines()), said) == (0, 4, "")
     assert "sqlite_vec" not in loaded
+
+
+@pytest.mark.parametrize("kind", ["kitty", "sixel", "plain"])
+def test_a_preview_shows_each_picture_in_the_way_of_the_terminal(answering, daemon, kind):
+    command = [sys.executable, "-m", "imgret", "query", "--preview", "sunset"]
+    for alone in (False, True):
+        if alone:
+            assert daemon.stop() == 0
+        with FakeTerminal(command, kind=kind, environ=answering.environ) as terminal:
+            assert terminal.ended(60) == 0
+        assert [terminal.sent, len(terminal.sixels())] == {"kitty": [3, 0], "sixel": [0, 3], "plain": [0, 0]}[
+            kind
+        ]
+        lines = terminal.text().decode().splitlines()
+        assert sum("strong" in line for line in lines) == 3
+        assert (kind != "plain") or sum("▀" in line for line in lines) >= 3
+        assert b"\x1b]52" not in terminal.said
+
+
+def test_a_preview_of_a_photo_that_vanished_says_so_and_shows_the_others(answering, daemon):
+    daemon.kill()
+    os.unlink(answering.photos / "beach" / "sunset.png")
+    command = [sys.executable, "-m", "imgret", "query", "--preview", "sunset"]
+    with FakeTerminal(command, kind="kitty", environ=answering.environ) as terminal:
+        assert terminal.ended(60) == 0
+    assert terminal.sent == 2
+    assert b"sunset.png" in terminal.text()
