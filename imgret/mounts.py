@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -89,27 +90,24 @@ def parse_mounts(table: bytes) -> list[Mount]:
 
 def mount_of(path: bytes) -> Mount | None:
     """The mount on which `path` lies; None where that cannot be told (not Linux)."""
-    real, best = os.path.realpath(path), None
-    for mount in _mounted():  # of two on the same point the later one covers the earlier
-        if _is_below(real, mount.point) and (best is None or len(mount.point) >= len(best.point)):
-            best = mount
-    return best
+    return _above(os.path.realpath(path), _mounted())
 
 
 def mounts_below(path: bytes) -> set[bytes]:
     """The folders below `path`, relative to it, on which something is mounted that can be seen there."""
-    return {mount.point[len(above) :] for above, mount in _seen_below(path)}
+    real = os.path.realpath(path)
+    return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _seen_below(real, _mounted())}
 
 
-def network_mounts(path: bytes) -> set[bytes]:
-    """`path` itself when it lies on a network file system, else the mount points of such below it."""
-    if network_filesystem(path):
-        return {path}
-    return {
-        os.path.join(path, mount.point[len(above) :])
-        for above, mount in _seen_below(path)
-        if mount.kind in _NETWORK
-    }
+def network_mounts(real: bytes) -> set[bytes]:
+    """`real` itself when it lies on a network file system, and the mount points of such below it.
+
+    `real` is a resolved path, and no disk is asked: a server that is away would keep us waiting.
+    """
+    mounts = _mounted()
+    own, below = _above(real, mounts), _seen_below(real, mounts)
+    found = {mount.point for mount in below if mount.kind in _NETWORK}
+    return found | ({real} if own and own.kind in _NETWORK else set())
 
 
 def network_filesystem(path: bytes) -> str | None:
@@ -172,16 +170,23 @@ def _mounted() -> list[Mount]:
         return []
 
 
-def _seen_below(path: bytes) -> list[tuple[bytes, Mount]]:
-    """The mounts below `path`, each with what stands before its place there; covered ones are left out."""
-    real = os.path.realpath(path)
-    above = real.rstrip(b"/") + b"/"
+def _above(real: bytes, mounts: Iterable[Mount]) -> Mount | None:
+    """The mount on which a resolved path lies."""
+    best = None
+    for mount in mounts:  # of two on the same point the later one covers the earlier
+        if _is_below(real, mount.point) and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best
+
+
+def _seen_below(real: bytes, mounts: Iterable[Mount]) -> list[Mount]:
+    """The mounts below a resolved path; those that another one covers are left out."""
     seen: list[Mount] = []
-    for mount in _mounted():  # in the order in which they were mounted
+    for mount in mounts:  # in the order in which they were mounted
         seen = [each for each in seen if not _is_below(each.point, mount.point)]
-        if mount.point.startswith(above) and mount.point != above:
+        if mount.point != real and _is_below(mount.point, real):
             seen.append(mount)
-    return [(above, mount) for mount in seen]
+    return seen
 
 
 def _volume(mount: Mount) -> str:

@@ -1,32 +1,41 @@
 """Which folders are kept true: from the configuration to roots in the index, watches and timers.
 
-A folder inside another configured one is covered by it. A folder on a network file system, and one that the
-kernel refuses to watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
+A folder inside another configured one is covered by it. What lies on a network file system, itself watched or
+mounted below, and what the kernel refuses to watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from imgret.config import Settings
 from imgret.exclude import Exclude
 from imgret.index import roots
 from imgret.index.connection import Index
-from imgret.mounts import network_filesystem
+from imgret.mounts import network_filesystem, network_mounts
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.reconcile import Reconciler, Watched
 from imgretd.watch import Skip, Watcher
 
+Clock = Callable[[], float]  # seconds
+
 SUSPENDED_SECONDS = 5.0  # the machine's clock went on for so much longer than ours
+
+
+def slept() -> float:
+    """Seconds that this machine has slept since it was started; 0 where nobody counts them."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Folders:
     """Hands watched folders to the reconciler, and touches what must be scanned. One thread at a time."""
 
-    def __init__(self, reconciler: Reconciler) -> None:
+    def __init__(self, reconciler: Reconciler, awake: Clock = time.monotonic, slept: Clock = slept) -> None:
         self._reconciler = reconciler
         self._watched: dict[bytes, Watched] = {}
         self._also: dict[bytes, Watched] = {}  # asked for once: scanned, not watched
@@ -34,8 +43,9 @@ class Folders:
         self._watcher: Watcher | None = None
         self._rules: tuple[object, ...] = ()
         self._full_scan_seconds = self._timer_seconds = 3600.0
-        self._last_full_scan = self._last_timer = time.monotonic()
-        self._asleep = _asleep()
+        self._awake, self._slept = awake, slept
+        self._last_full_scan = self._last_timer = awake()
+        self._slept_before = slept()
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -82,17 +92,21 @@ class Folders:
         """Once a second or so: touch what is due by its timer, and everything after a suspend."""
         if self._watcher is None:
             return
-        now, asleep = time.monotonic(), _asleep()
+        now, slept = self._awake(), self._slept()
         if now - self._last_timer >= self._timer_seconds:
             self._last_timer = now
-            for path in self._by_timer | self._watcher.unwatchable:
+            on_network = (network_mounts(path) for path in self._watched)
+            for path in self._watcher.unwatchable.union(*on_network):
                 self._reconciler.touch_tree(path)
-        if now - self._last_full_scan >= self._full_scan_seconds or asleep - self._asleep > SUSPENDED_SECONDS:
+        if (
+            now - self._last_full_scan >= self._full_scan_seconds
+            or slept - self._slept_before > SUSPENDED_SECONDS
+        ):
             self._last_full_scan = now
             self._watcher.look_everywhere()
             for path in self._by_timer:
                 self._reconciler.touch_tree(path)
-        self._asleep = asleep
+        self._slept_before = slept
 
     def stop(self) -> None:
         """Watch nothing any more."""
@@ -126,10 +140,3 @@ def _outermost(paths: Iterable[bytes]) -> list[bytes]:
         if not any(is_in(path, other) for other in found):
             found.append(path)
     return found
-
-
-def _asleep() -> float:
-    """Seconds that this machine has slept since it was started."""
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

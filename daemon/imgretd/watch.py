@@ -222,9 +222,6 @@ class Watcher:
             else:
                 self._handler.dispatch(TreeChanged(emitter.watch.path))
 
-    def _schedule(self, root: bytes) -> ObservedWatch:
-        return self._observer.schedule(self._handler, os.fsdecode(root), recursive=True)
-
     def stop(self) -> None:
         """Stop watching and wait for the threads."""
         self._observer.stop()

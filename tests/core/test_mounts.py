@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.mounts import mount_of, network_filesystem, parse_mounts, root_health, root_identity
+from imgret import mounts
+from imgret.mounts import (
+    mount_of,
+    mounts_below,
+    network_filesystem,
+    network_mounts,
+    parse_mounts,
+    root_health,
+    root_identity,
+)
 
 TABLE = rb"""22 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
 40 22 0:35 / /mnt/nas rw,relatime shared:20 - nfs4 server:/export/photos rw,vers=4.2
@@ -34,6 +43,27 @@ def test_a_mount_table_is_read() -> None:
     assert (nas.kind, nas.source) == ("nfs4", b"server:/export/photos")
     assert (disk.point, disk.inside, disk.kind) == (b"/media/my disk\\x", b"/sub", "fuse.sshfs")
     assert (lines.point, lines.kind) == (b"/media/two\nlines", "vfat")
+
+
+def test_network_file_systems_are_found_at_a_folder_above_it_and_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mountinfo").write_bytes(TABLE)
+    monkeypatch.setattr(mounts, "_MOUNTS", str(tmp_path / "mountinfo"))
+    assert network_mounts(b"/mnt/nas") == {b"/mnt/nas"}
+    assert network_mounts(b"/mnt/nas/2021") == {b"/mnt/nas/2021"}
+    assert network_mounts(b"/") == {b"/mnt/nas", b"/media/my disk\\x"}
+    assert network_mounts(b"/mnt/na") == network_mounts(b"/home") == set()
+    assert network_filesystem(b"/mnt/nas/2021") == "nfs4"
+    assert network_filesystem(b"/media/two\nlines") is None
+    assert mounts_below(b"/media") == {b"my disk\\x", b"two\nlines"}
+
+
+def test_a_mount_that_another_covers_cannot_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mountinfo").write_bytes(TABLE.rstrip() + b"\n43 22 0:40 / /media rw - tmpfs covers rw\n")
+    monkeypatch.setattr(mounts, "_MOUNTS", str(tmp_path / "mountinfo"))
+    assert mounts_below(b"/") == {b"mnt/nas", b"media"}
+    assert network_mounts(b"/media") == set()
 
 
 @given(st.binary())
