@@ -56,7 +56,7 @@ class Folders:
         return self._watcher.unwatched if self._watcher is not None else 0
 
     def configure(self, index: Index, settings: Settings) -> None:
-        """Keep exactly the configured folders true. Those that are new are scanned now."""
+        """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
         wanted = [os.path.realpath(os.path.expanduser(os.fsencode(folder))) for folder in settings.folders]
         watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
@@ -73,10 +73,10 @@ class Folders:
             self._rules = identity
             self.stop()
             self._watcher = Watcher(self._reconciler.touch, self._reconciler.touch_tree, self._skip(rules))
-        before = self._by_timer
+        self._watcher.look_everywhere()
         self._by_timer = {path for path in watched if network_filesystem(path)}
         self._watcher.watch(watched.keys() - self._by_timer)
-        for path in self._by_timer - before:
+        for path in self._by_timer:
             self._reconciler.touch_tree(path)
 
     def also(self, index: Index, paths: Iterable[bytes]) -> None:

@@ -60,7 +60,7 @@ class Service:
         self._failed: str | None = None
         self._holding = False  # the writer's lock
         self._begun = False
-        self._paused = False
+        self._paused: bool | None = None  # None: as it was remembered
         self._reconciler = Reconciler(
             places.index,
             settings,
@@ -113,28 +113,29 @@ class Service:
         """Become the one writer and start the threads; wait, and say so, while that cannot be."""
         while not self._begun:
             try:
-                await asyncio.to_thread(self._take_hold, held)
+                remembered = await asyncio.to_thread(self._take_hold, held)
             except ImgretError as error:
                 self._waiting = f"{error}. {error.hint}".strip()
                 if self._state.problem != self._waiting:
                     self._state.complain(self._waiting)
                 self._look()
                 await asyncio.sleep(BEGIN_AGAIN_SECONDS)
+                continue
+            self._pause_threads(remembered if self._paused is None else self._paused)
+            self._reconciler.start()
+            self._worker.start()
+            self._begun = True
         self._waiting = None
         self._look()
 
-    def _take_hold(self, held: contextlib.ExitStack) -> None:
+    def _take_hold(self, held: contextlib.ExitStack) -> bool:
+        """Be the writer and watch the folders. -> whether a pause was remembered."""
         if not self._holding:
             held.enter_context(writer(self._places.index))
             self._holding = True
         with Index(self._places.index) as index:
-            self._paused = index.setting(_PAUSED) is not None
             self._folders.configure(index, self._settings)
-        self._reconciler.pause(paused=self._paused)
-        self._worker.pause(paused=self._paused)
-        self._reconciler.start()
-        self._worker.start()
-        self._begun = True
+            return index.setting(_PAUSED) is not None
 
     async def _tick(self) -> None:
         """Timers, and the sign of life that systemd waits for: given only while the worker gives one."""
@@ -176,7 +177,7 @@ class Service:
             "version": __version__,
             "pid": os.getpid(),
             **self._state.told(),
-            "paused": self._paused,
+            "paused": bool(self._paused),
             "dirty": not self._reconciler.idle,
             "loaded": self._warm.loaded,
             "unwatched": self._folders.unwatched,
@@ -197,11 +198,14 @@ class Service:
 
     async def pause(self, *, paused: bool) -> None:
         """Work no more for now, or go on; remembered over a restart."""
+        self._pause_threads(paused)
+        await self._answerers.run(lambda each: each.index.remember(_PAUSED, "yes" if paused else None))
+        self._look()
+
+    def _pause_threads(self, paused: bool) -> None:  # noqa: FBT001
         self._paused = paused
         self._reconciler.pause(paused=paused)
         self._worker.pause(paused=paused)
-        await self._answerers.run(lambda each: each.index.remember(_PAUSED, "yes" if paused else None))
-        self._look()
 
     async def reload(self) -> None:
         """Read the configuration again. ConfigError: the old one stays."""

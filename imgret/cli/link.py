@@ -60,11 +60,11 @@ def follow_daemon(here: Session) -> None:
 def _follow(daemon: Connection, until: str | None) -> None:
     with bar("The daemon") as advance:
         for name, data in daemon.events():
-            if name == "progress":
+            if name == "progress" or (name == "idle" and until is None):
                 done, total = int(data.get("done", 0)), int(data.get("total", 0))
                 advance(done, total, str(data.get("note", "")))
             elif name == "problem":
                 render.say(str(data.get("message", "")))
-            elif name == "idle" and until is not None:
+            elif name == "idle":
                 render.say(str(data.get("message", "done")))
                 return

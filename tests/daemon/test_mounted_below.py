@@ -92,6 +92,26 @@ def test_a_mount_below_a_watched_folder_goes_and_comes_back(tmp_path, card, bind
     assert "Traceback" not in daemon.log(), daemon.log()
 
 
+def test_another_card_is_read_as_soon_as_it_is_accepted(tmp_path, card, bind):
+    (tmp_path / "h").mkdir()
+    home = Home(folder=tmp_path / "h")
+    point, other = home.photos / "card", tmp_path / "another card"
+    point.mkdir()
+    other.mkdir()
+    write_picture(other / "other.png", 1000)
+    bind(card, point)
+    with home.daemon() as daemon:
+        until(lambda: len(home.indexed()) == PHOTOS)
+        daemon.wait_until_idle()
+        unmounted(point)
+        bind(other, point)
+        until(lambda: offline(home) == PHOTOS)
+        assert b"`imgret add` accepts it" in home.imgret("status").stdout
+        assert home.imgret("add", str(point)).returncode == 0
+        until(lambda: differences(home) == [])
+    assert "Traceback" not in daemon.log(), daemon.log()
+
+
 def offline(home):
     return json.loads(home.imgret("status", "--json").stdout)["offline"]
 

@@ -180,6 +180,18 @@ def test_paused_it_does_nothing_and_remembers_both(home, daemon):
     until(lambda: len(home.indexed()) == 1)
 
 
+def test_a_pause_while_it_starts_is_kept(home):
+    for number in range(3):
+        with home.daemon() as daemon:
+            daemon.ask("pause")  # it answers before it has begun
+            write_picture(home.photos / f"{number}.png", number)
+            time.sleep(1.0)
+            assert daemon.ask("status")["paused"]
+            assert len(home.indexed()) == number
+            daemon.ask("resume")
+            until(lambda: differences(home) == [])
+
+
 def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
