@@ -38,7 +38,9 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
     with Home(models) as home:
 
         def process(*words: str) -> None:
-            subprocess.run(words, env=home.environ, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                words, env=home.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+            )
 
         for number in range(photos):
             write_picture(home.photos / f"picture{number}.png", number)

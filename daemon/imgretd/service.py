@@ -166,7 +166,6 @@ class Service:
             os._exit(0)  # a model in the middle of a batch cannot be interrupted in any other way
         self._folders.stop()
         self._answerers.close()
-        self._warm.close()
         log.info("Left")
 
     # What the socket may do (imgretd.methods.Controls)
