@@ -32,7 +32,15 @@ def test_at_rest_it_costs_next_to_nothing():
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "benchmark", [["bursts", "--models", "tiny"], ["latency"], ["landing"], ["idle"], ["reconcile"]]
+    "benchmark",
+    [
+        ["bursts", "--models", "tiny"],
+        ["latency"],
+        ["landing"],
+        ["idle"],
+        ["reconcile"],
+        ["rescan", "--files", "200000", "--folders", "10000"],
+    ],
 )
 def test_the_benchmarks_run_at_full_size(benchmark):
     name, *options = benchmark
