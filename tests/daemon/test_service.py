@@ -362,6 +362,9 @@ def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
         daemon.wait_until_idle()
         found = home.imgret("query", "--json", "--rank", "hybrid", "pudding").stdout.splitlines()
         assert json.loads(found[0])["note"] == "my pudding"
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 1.5  # the models are not taken apart first
     assert "Traceback" not in daemon.log()
 
 
