@@ -9,9 +9,9 @@ import torch
 from msgspec import Struct
 from PIL import Image
 
-from imgret.config import EmbedSettings, Settings
+from imgret.config import Settings
 from imgret.describe import backend, passage
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import Stage
 
 
 class Said(Struct, frozen=True):
@@ -39,7 +39,7 @@ class SeedLoop:
             from transformers.utils import logging
             from ultralytics import YOLO
 
-            from imgret.describe.instructor import InstructorEmbedder
+            from imgret.describe.instructor import Instructor
 
             logging.disable_progress_bar()
             caption, topics = settings.caption.weights, settings.topics.weights
@@ -49,9 +49,7 @@ class SeedLoop:
             self._tokenizer = AutoTokenizer.from_pretrained(topics)
             self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
             # the package's own class, which nothing loads any more without the adapter
-            self._instructor = InstructorEmbedder(
-                settings.embed.weights, ModelIdentity("", ""), EmbedSettings(dtype="float32"), device
-            )
+            self._instructor = Instructor(settings.embed.weights, device, torch.float32)
         self.seconds = dict.fromkeys(Stage, 0.0)
 
     @torch.no_grad()
@@ -78,8 +76,8 @@ class SeedLoop:
         names = self._roberta.config.id2label
         topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
         self._lap(Stage.TOPICS)
-        pair = (passage.instruction(topics), passage.passage(caption, counts))
-        vector = self._instructor.embed([pair])[0]
+        pair = [passage.instruction(topics), passage.passage(caption, counts)]
+        vector = self._instructor.encode([pair])[0]
         self._lap(Stage.EMBED)
         return Said(caption, counts, topics, vector)
 

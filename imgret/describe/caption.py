@@ -14,8 +14,8 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 from imgret.config import CaptionSettings
 from imgret.describe import backend, blip_beams
 from imgret.describe.models import Pixels
+from imgret.describe.packed import pack
 from imgret.describe.passage import PROMPT
-from imgret.describe.pointwise import quicken
 from imgret.photo import ModelIdentity
 
 _MOST_THREADS = 8  # that make pictures small
@@ -36,7 +36,7 @@ class BlipCaptioner:
             )
             self._model.eval().to(device)
             if device == "cpu":
-                quicken(self._model)
+                pack(self._model)
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
         words = self._processor.tokenizer(PROMPT)["input_ids"]

@@ -16,7 +16,7 @@ import torch
 from imgret.config import EmbedSettings
 from imgret.describe import backend
 from imgret.describe.models import Vectors
-from imgret.describe.pointwise import quicken
+from imgret.describe.packed import pack
 from imgret.photo import ModelIdentity
 
 with backend.silence():
@@ -46,7 +46,7 @@ class _Encoder(INSTRUCTOR_Transformer):  # type: ignore[misc]
         return self.tokenizer_
 
 
-class _Instructor(INSTRUCTOR):  # type: ignore[misc]
+class Instructor(INSTRUCTOR):  # type: ignore[misc]
     """The package's model, with what its base class has renamed since."""
 
     def __init__(self, path: str, device: str, dtype: torch.dtype) -> None:
@@ -62,6 +62,7 @@ class _Instructor(INSTRUCTOR):  # type: ignore[misc]
     _text_length = staticmethod(len)  # by which `encode` puts texts of one length together
 
     def tokenize(self, texts: list[list[str]]) -> Any:
+        """Pairs of instruction and text, as the encoder wants them."""
         return self[0].tokenize(texts)
 
     @property
@@ -78,9 +79,9 @@ class InstructorEmbedder:
         self._device = device
         self._together = _ON_CPU if device == "cpu" else _ON_GPU
         with backend.loading(path):
-            self._model = _Instructor(path, device, backend.dtype(settings.dtype, device))
+            self._model = Instructor(path, device, backend.dtype(settings.dtype, device))
             if device == "cpu":
-                quicken(self._model)
+                pack(self._model)
             self._dimension: int = self.embed([("", "a photo")]).shape[1]
 
     @property

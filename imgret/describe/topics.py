@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from imgret.config import TopicsSettings
 from imgret.describe import backend
-from imgret.describe.pointwise import quicken
+from imgret.describe.packed import pack
 from imgret.photo import ModelIdentity
 
 
@@ -29,7 +29,7 @@ class RobertaTopics:
             )
             self._model.eval().to(device)
             if device == "cpu":
-                quicken(self._model)
+                pack(self._model)
         config = self._model.config
         self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
         # RoBERTa's positions begin behind the padding token's, so two fewer than the table has.
