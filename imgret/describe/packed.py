@@ -30,9 +30,7 @@ def pack(model: nn.Module) -> None:
     The operators are torch's own for compiled models, not its public interface: a torch without them leaves
     the model as it is.
     """
-    if not (
-        torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
-    ):
+    if not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
         return
     dtypes = {torch.float32}
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
