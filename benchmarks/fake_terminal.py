@@ -28,7 +28,7 @@ QUESTION = re.compile(
 TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=[tT])[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")
 DELETE = re.compile(rb"\x1b_Ga=d,d=I,q=2,i=(\d+)\x1b\\")
 SIXEL = re.compile(rb"\x1bP[0-9;]*q[^\x1b]*\x1b\\")
-ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P_\]][^\x1b\x07]*(?:\x1b\\|\x07)|[ -/]*[0-~])")
+ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P_\]][^\x1b\x07]*(?:\x1b\\|\x07)|(?![\[P_\]])[ -/]*[0-~])")
 PLACEHOLDER = "\U0010eeee".encode()
 
 
@@ -171,10 +171,13 @@ class FakeTerminal:
 
     def _account(self) -> None:
         """Answer questions and follow pictures in what is new; a sequence cut in two waits for its end."""
-        cut = self.said.rfind(b"\x1b", self._read_to)
-        complete = len(self.said)
-        if cut >= 0 and not ESCAPES.match(self.said, cut):
-            complete = cut
+        complete, at = len(self.said), self._read_to
+        while (begins := self.said.find(b"\x1b", at)) >= 0:
+            sequence = ESCAPES.match(self.said, begins)
+            if sequence is None:
+                complete = begins
+                break
+            at = sequence.end()
         part = self.said[self._read_to : complete]
         self._read_to = complete
         for match in QUESTION.finditer(part):

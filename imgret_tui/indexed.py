@@ -11,10 +11,11 @@ import os
 import time
 from typing import Any
 
+from imgret.cli.quick import folder
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError, IndexProblem
 from imgret.link.client import Connection, NoDaemon
-from imgret.link.messages import Refused
+from imgret.link.messages import OTHER_INDEX, Refused
 from imgret_tui.hits import read_hits
 from imgret_tui.library import Details, Failure, Folder, Found, State
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from imgret.answer import Answerer
     from imgret.index.connection import Index
 
-OTHER_INDEX = "other_index"  # the daemon's word for: I serve another file
 QUICK = 2.0  # seconds: a daemon asked for its state answers at once, whatever it works on
 RETRY_DAEMON = 10.0  # seconds until a daemon that was not there is looked for again
 
@@ -34,6 +34,7 @@ class IndexLibrary:
     def __init__(self, settings: Settings, places: Places) -> None:
         self._settings = settings
         self._places = places
+        self._folder = folder()
         self._index: Index | None = None
         self._answerer: Answerer | None = None
         self._daemon: Connection | None = None
@@ -41,18 +42,18 @@ class IndexLibrary:
 
     def words(self, question: str, limit: int) -> Found:
         """By words alone, in this process."""
-        return self._here({"text": question, "k": limit, "rank": "words", "format": "json"}, remarks=False)
+        request = {"text": question, "k": limit, "rank": "words", "format": "json", "folder": self._folder}
+        return self._here(request, remarks=False)
 
     def search(self, question: str, limit: int) -> Found:
         """By meaning: the daemon's answer, or this process's."""
-        return self._anywhere({"text": question, "k": limit, "format": "json"})
+        return self._anywhere({"text": question, "k": limit, "format": "json", "folder": self._folder})
 
     def like(self, path: bytes, limit: int) -> Found:
         """By the vector that the photo has."""
-        from imgret_tui.alike import alike
-
-        remark = f"like {os.fsdecode(os.path.basename(path))}"
-        return Found(tuple(alike(self._open(), path, limit)), remark)
+        found = self._anywhere({"like": os.fsdecode(path), "k": limit, "rank": "vector", "format": "json"})
+        name = os.fsdecode(os.path.basename(path))
+        return Found(found.hits, ". ".join(filter(None, (f"like {name}", found.remark))))
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""

@@ -37,6 +37,7 @@ class Wanted(Struct, frozen=True):
     columns: int
     rows: int
     preview: bool = False
+    stamp: int = 0  # of the file, when it was last looked at: one that was edited is loaded anew
 
 
 class Shown(Struct, frozen=True, eq=False):
