@@ -68,6 +68,7 @@ def seed_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[
     """Describe one by one; the first picture is described once before, to warm up."""
     loop = SeedLoop(settings, device)
     loop.describe(paths[0])
+    backend.threads()  # ultralytics has just set one less than there are cores: both sides get all of them
     loop.seconds = dict.fromkeys(loop.seconds, 0.0)
     began, cpu = time.perf_counter(), _cpu()
     said = [loop.describe(path) for path in paths]
