@@ -7,6 +7,7 @@ without an embedder that fits the index it is answered by words, and that is sai
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -124,8 +125,13 @@ class Answerer:
         check(request)
         question = _question(request)
         notes = self._missing()
-        asker = None if request.rank == "words" else self._embedder(notes)
-        seen = self._likeness(request.like, asker) if request.like is not None else None
+        told = (
+            question.words.strip() or question.away
+        )  # a known photo alone has its vector: no model is needed
+        asker = self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
+        seen = None
+        if request.like is not None:
+            seen = self._likeness(request.like, lambda: asker or self._embedder(notes))
         found = rank.search(
             self._index,
             question,
@@ -146,7 +152,7 @@ class Answerer:
             self._keeper.current(self._index)
         self._embedder([])
 
-    def _likeness(self, path: str, asker: Asker | None) -> Likeness:
+    def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
         from imgret.describe.loading import load_models
         from imgret.search.likeness import likeness
 

@@ -32,9 +32,14 @@ class Likeness(NamedTuple):
 
 
 def likeness(
-    index: Index, path: bytes, asker: Asker | None, models: Callable[[], Models], settings: Settings
+    index: Index,
+    path: bytes,
+    asker: Callable[[], Asker | None],
+    models: Callable[[], Models],
+    settings: Settings,
 ) -> Likeness:
-    """The likeness of the file at an absolute path. `models` gives the captioner and the detector.
+    """The likeness of the file at an absolute path. `models` gives the captioner and the detector, and
+    `asker` the embedder, each only for a picture whose vector is not known.
 
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
@@ -44,12 +49,13 @@ def likeness(
         if not np.isnan(vector).any():
             return Likeness(vector / np.float32(np.linalg.norm(vector)), photo.content)
     text = _described(path, models, settings)
-    if not text or asker is None:
+    embedder = asker() if text else None
+    if embedder is None:
         raise UsageError(
             "that picture is not in the index, and there is no model here that can describe it",
             "Run `imgret models pull`, or ask with a photo that is indexed.",
         )
-    return Likeness(asker.vectors([text])[0], None)
+    return Likeness(embedder.vectors([text])[0], None)
 
 
 def _described(path: bytes, models: Callable[[], Models], settings: Settings) -> str:

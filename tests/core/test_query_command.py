@@ -6,11 +6,16 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imgret.answer import Answerer, Request
 from imgret.cli.app import run
+from imgret.config import Settings, places
+from imgret.errors import WeightsError
 from imgret.index.connection import Index
+from imgret.photo import ModelIdentity
 
 Query = Callable[..., tuple[int, str, str]]
 
@@ -77,6 +82,19 @@ def test_a_picture_and_a_text_to_push_away(query: Query, index: Index) -> None:
     code, out, err = query("--like", "/photos/nowhere.jpg")
     assert (code, out) == (1, "")
     assert "nowhere.jpg" in err
+
+
+def test_a_known_photo_is_compared_without_an_embedder(index: Index) -> None:
+    class Missing:
+        def asker(self, wanted: ModelIdentity) -> Any:
+            raise WeightsError(f"{wanted.name} is not here")
+
+    answerer = Answerer(index, Settings(), places(), askers=Missing())
+    found = answerer.find(Request(like="/photos/2019/a.jpg", rank="vector"))
+    assert found.hits[0].path == b"/photos/c.jpg"
+    assert not any("words" in note for note in found.notes)
+    told = answerer.find(Request(like="/photos/2019/a.jpg", text="a giraffe"))
+    assert told.notes[0].startswith("answered by words alone")
 
 
 def test_a_batch(query: Query, tmp_path: Path) -> None:

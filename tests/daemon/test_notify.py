@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imgretd import journal
-from imgretd.courtesy import lower_this_thread, on_battery
+from imgretd.courtesy import on_battery
 from imgretd.notify import handed_over, notify, watchdog_seconds
 
 
@@ -150,5 +150,5 @@ thread = threading.Thread(target=work); thread.start(); thread.join()
 print(os.getpriority(os.PRIO_PROCESS, 0))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == ["10 idle", "0"]
-    assert callable(lower_this_thread)
+    ours = os.getpriority(os.PRIO_PROCESS, 0)  # the suite itself may run at a lower priority
+    assert ran.stdout.splitlines() == [f"{max(10, ours)} idle", str(ours)]
