@@ -28,7 +28,9 @@ QUESTION = re.compile(
 TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=[tT])[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")
 DELETE = re.compile(rb"\x1b_Ga=d,d=I,q=2,i=(\d+)\x1b\\")
 SIXEL = re.compile(rb"\x1bP[0-9;]*q[^\x1b]*\x1b\\")
-ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P_\]][^\x1b\x07]*(?:\x1b\\|\x07)|(?![\[P_\]])[ -/]*[0-~])")
+ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P_\]][^\x1b\x07]*(?:\x1b\\|\x07)|(?![\[P_\]])[ -/]*[0-~])"
+)
 PLACEHOLDER = "\U0010eeee".encode()
 
 
