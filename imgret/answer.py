@@ -36,9 +36,7 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     text: str = ""
     k: int = 20
     rank: str = "hybrid"
-    format: str = (
-        "plain"  # plain and null: paths; shown: paths cleaned for a terminal; json: one object a line
-    )
+    format: str = "plain"  # paths, as `null`; `shown`: cleaned for a terminal; `json`: one object a line
     minimum: str = "weak"  # weaker hits are left out
     apart: bool = False  # copies and near-duplicates are hits of their own
     away: tuple[str, ...] = ()  # texts to push away
@@ -125,9 +123,8 @@ class Answerer:
         check(request)
         question = _question(request)
         notes = self._missing()
-        told = (
-            question.words.strip() or question.away
-        )  # a known photo alone has its vector: no model is needed
+        # A known photo alone has its vector: no model is needed.
+        told = question.words.strip() or question.away
         asker = self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
         seen = None
         if request.like is not None:

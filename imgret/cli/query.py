@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgret.cli.quick import asked, folder
+from imgret.cli.quick import asked, folder, paths_format
 from imgret.errors import UsageError
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
@@ -68,14 +68,7 @@ def query(
         "text": text,
         "k": limit,
         "rank": rank,
-        # A person at a terminal gets clean names; the original bytes go to programs.
-        "format": "json"
-        if as_json or preview
-        else "null"
-        if nul
-        else "shown"
-        if sys.stdout.isatty()
-        else "plain",
+        "format": "json" if as_json or preview else "null" if nul else paths_format(),
         "folder": folder(),
         "minimum": minimum,
         "apart": apart,

@@ -64,6 +64,11 @@ def asked(params: dict[str, object]) -> int | None:
     return int(result["exit"])
 
 
+def paths_format() -> str:
+    """A person at a terminal gets clean names, a program the original bytes."""
+    return "shown" if sys.stdout.isatty() else "plain"
+
+
 def folder() -> str:
     """Where the question is asked."""
     try:
@@ -73,11 +78,7 @@ def folder() -> str:
 
 
 def _params(arguments: list[str]) -> dict[str, object] | None:
-    params: dict[str, object] = {
-        "text": "",
-        "format": "shown" if sys.stdout.isatty() else "plain",
-        "folder": folder(),
-    }
+    params: dict[str, object] = {"text": "", "format": paths_format(), "folder": folder()}
     words: list[str] = []
     rest = iter(arguments)
     for argument in rest:

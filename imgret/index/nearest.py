@@ -218,7 +218,7 @@ def _of(db: apsw.Connection, model: int, query: Matrix, among: Ids) -> tuple[Ids
     """Those of these contents that have a leading vector, and their cosines, from the truth."""
     sql = "SELECT content, data FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?"
     found: list[Any] = db.execute(sql, (words.carray(among), model, str(View.PASSAGE))).fetchall()
-    rows = np.frombuffer(b"".join(data for _, data in found), np.float16).reshape(len(found), -1)
+    rows = np.frombuffer(b"".join(data for _, data in found), np.float16).reshape(len(found), len(query))
     return np.array([content for content, _ in found], np.int64), rows.astype(np.float32) @ query
 
 

@@ -171,6 +171,18 @@ def test_the_table_answers_exactly_among_all_and_among_some(
     assert nearest.scan(index, rows[3], 4).tolist() == nearest.search(index, rows[3], 4).tolist()
 
 
+@pytest.mark.parametrize("few", [0, nearest.FEW])
+def test_among_photos_without_vectors_there_is_nothing_near(
+    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(nearest, "FEW", few)
+    rows = units(2)
+    with_vector, without = bulk(rows, A)
+    vectors.remove(index, without)
+    assert nearest.search(index, rows[1], 5, np.array([without])).tolist() == []
+    assert nearest.search(index, rows[1], 5, np.array([with_vector, without])).tolist() == [with_vector]
+
+
 def test_saving_mends_a_missing_table(index: Index, units: Units, bulk: Bulk) -> None:
     rows = units(6)
     contents = bulk(rows[:5], A)
