@@ -117,16 +117,19 @@ def test_kill_loses_at_most_what_was_in_flight(many: Library) -> None:
 def test_two_at_once_take_turns(many: Library) -> None:
     first = started("index", many.photos)
     wait_until(lambda: described_so_far(many) > 0, first)
+    first.send_signal(signal.SIGSTOP)  # it is quick: it stands still until the others have met it
     busy = imgret_process("index", "--wait", "0", many.photos)
     assert (busy.code, "is writing to" in busy.err) == (3, True), busy.err
     second = started("index", many.photos)
+    assert second.stderr is not None
+    assert b"waiting for process" in second.stderr.readline()
+    first.send_signal(signal.SIGCONT)
     asked = imgret("query", "photos")  # questions wait for nobody
     assert asked.code == 0
     assert imgret("note", many.photos / "0.png", "written meanwhile").code == 0
     _, first_said = first.communicate(timeout=90)
     _, second_said = second.communicate(timeout=90)
     assert (first.returncode, second.returncode) == (0, 0), first_said + second_said
-    assert b"waiting for process" in second_said
     assert many.shown("0.png")["note"] == "written meanwhile"
     assert_sound_and_complete(many)
 
