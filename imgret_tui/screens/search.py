@@ -103,8 +103,16 @@ class SearchScreen(Screen[None]):
         self.preview.cover(covered=True)
 
     def on_screen_resume(self) -> None:
-        """The search is on top again."""
-        self.preview.cover(covered=False)
+        """The search is on top again, and is painted until the screen above has gone: only then is all still.
+
+        The app waits for that screen in its own queue and lays this one out behind it; what is called
+        from there comes after, and once that is painted.
+        """
+        self.app.call_later(self.app.call_next, self.call_after_refresh, self._uncover)
+
+    def _uncover(self) -> None:
+        if self.is_current:
+            self.preview.cover(covered=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Ask when the typing pauses."""

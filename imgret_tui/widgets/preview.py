@@ -51,9 +51,10 @@ class Preview(Widget):
 
     def cover(self, *, covered: bool) -> None:
         """Another screen opens over this one, or has closed: what lies over cells must make room for it."""
-        self._covered = covered
-        self._lay_over()
-        self.refresh()
+        if covered != self._covered:
+            self._covered = covered
+            self._lay_over()
+            self.refresh()
 
     def on_resize(self) -> None:
         """Load the picture for the new size."""
