@@ -19,6 +19,7 @@ from transformers import BlipForConditionalGeneration
 from imgret.describe.blip_decoder import Decoder, see
 
 _NEVER = -1e9  # the score of what must not win, as transformers has it
+_SEEN_AT_ONCE = 4  # pictures on a processor: more of them leave its caches, one leaves its units idle
 _LEAVE_AT = 0.25  # of a batch: making it smaller costs a copy of what its pictures are
 
 
@@ -44,8 +45,7 @@ def generate(
     decoder's first token; its own end token is left out.
     """
     end = model.config.text_config.sep_token_id
-    # a processor looks at one picture after the other: what that needs stays in its caches
-    parts = torch.split(pixels, 1) if pixels.device.type == "cpu" else (pixels,)
+    parts = torch.split(pixels, _SEEN_AT_ONCE) if pixels.device.type == "cpu" else (pixels,)
     seen = torch.cat([see(model, part) for part in parts])
     decoder = Decoder(model, seen, prompt, search.beams, search.most)
     beams = _Beams(len(pixels), search, end, pixels.device)

@@ -61,12 +61,11 @@ class Decoder:
         self._past = seen.new_empty(
             (len(self._layers), 2, len(seen), first.num_attention_heads, slots, first.attention_head_size)
         )
-        self._pictures = torch.stack(
-            [
-                torch.stack([_split(cross, cross.key(seen)), _split(cross, cross.value(seen))])
-                for cross in (layer.crossattention.self for layer in self._layers)
-            ]
-        )  # (layers, 2, B, H, T, d)
+        self._pictures = seen.new_empty((*self._past.shape[:4], seen.shape[1], first.attention_head_size))
+        for layer, pictures in zip(self._layers, self._pictures, strict=True):
+            cross = layer.crossattention.self
+            pictures[0] = _split(cross, cross.key(seen))
+            pictures[1] = _split(cross, cross.value(seen))
         words = torch.tensor(prompt, device=seen.device).expand(len(seen), -1)
         causal = torch.ones(len(prompt), len(prompt), dtype=torch.bool, device=seen.device).tril()
         self.logits: Tensor = self._head(self._read(words, slice(0, len(prompt)), causal)[:, -1])
