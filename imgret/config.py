@@ -45,6 +45,7 @@ class DetectSettings(Struct, frozen=True, forbid_unknown_fields=True):
     weights: str = DEFAULT_DETECT
     revision: str | None = None
     confidence: float = 0.25  # ultralytics' own default, hence the seed's
+    dtype: str = "auto"  # of `.pt` weights; an `.onnx` file has its own
 
 
 class TopicsSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,7 +180,11 @@ def _checked(settings: Settings, text: str, name: str) -> Settings:
     dtypes = ("auto", "float32", "bfloat16", "float16")
     rules += [
         (f"{table}.dtype", value in dtypes, "must be one of " + ", ".join(dtypes))
-        for table, value in (("caption", settings.caption.dtype), ("embed", settings.embed.dtype))
+        for table, value in (
+            ("caption", settings.caption.dtype),
+            ("detect", settings.detect.dtype),
+            ("embed", settings.embed.dtype),
+        )
     ]
     rules += [
         (f"{table}.weights", bool(value), 'must be a hub name, a path or "none"')

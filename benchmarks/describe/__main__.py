@@ -92,11 +92,13 @@ def _models(
     paths = measure.pictures(os.path.join(folder, "pictures"), many)
     seed, said = measure.seed_loop(base, device, paths[: min(few, many)])
     _say(f"{models} models, the seed's loop: {_line(seed)}")
-    figures = {}
+    figures: dict[str, dict[str, Any]] = {}
+    exactly: list[Any] | None = None  # what imgret in float32 says of all photos, not of the seed's few only
     for dtype in asked.dtype or (["float32", "bfloat16"] if gpu or _has_bfloat16() else ["float32"]):
         settings = msgspec.structs.replace(
             base,
             caption=msgspec.structs.replace(base.caption, dtype=dtype),
+            detect=msgspec.structs.replace(base.detect, dtype=dtype),
             embed=msgspec.structs.replace(base.embed, dtype=dtype),
         )
         ours, found = measure.pipeline(settings, private, device, paths)
@@ -108,6 +110,14 @@ def _models(
             f"the same captions {agreed.captions:.0%}, counts {agreed.counts:.0%}, topics {agreed.topics:.0%}, "
             f"least cosine {agreed.vectors:.6f}"
         )
+        if dtype == "float32":
+            exactly = measure.as_said(found)
+        elif exactly:
+            wide = measure.agreement(exactly, found)
+            _say(
+                f"    of {len(exactly)} photos what imgret says in float32: captions {wide.captions:.0%}, "
+                f"counts {wide.counts:.0%}, topics {wide.topics:.0%}"
+            )
         figures[{"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[dtype]] = {
             "ratio": round(ratio, 3),
             "cpu_ratio": round(cpu_ratio, 3),

@@ -2,8 +2,8 @@
 
 What the words mean is lost, what they cost is not: layers, widths, positions and vocabularies are those of
 FuseCap (BLIP base), YOLOv8m of Open Images, tweet-topic (RoBERTa base) and instructor-large (T5-large).
-BLIP's end token is made impossible, so each caption has exactly the words it is allowed; YOLO's scores are
-raised until a picture has some objects. The tokenizers know whole words.
+BLIP's end token is made impossible, so each caption has exactly the words it is allowed; YOLO is normalised
+by the pictures that it will see, and its scores are raised until they have some objects. The tokenizers know whole words.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import tempfile
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
+from PIL import Image
 
+from benchmarks.describe.measure import pictures
 from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Settings, TopicsSettings
 
 WORDS = 25  # of a caption, besides the prompt's
@@ -24,7 +27,9 @@ _KNOWN = ("a", "picture", "of", "is", "in", "the", "photo", ".", ",", "one", "tw
 _CLASSES = 601
 _LABELS = dict(enumerate(f"topic_{number}" for number in range(19)))
 _TOPICS = 2  # labels that a caption can have at all
-_OBJECTS = 6  # boxes above the threshold in the picture that the scores are set by
+_OBJECTS = 20  # boxes above the threshold in one of the pictures, before those that overlap are left out
+_SEEN = 8  # pictures that the detector is set by
+_KINDS = 8  # classes that it can see at all: passages are as long as those of real photos
 
 
 def exact(folder: str, settings: Settings) -> Settings:
@@ -45,7 +50,7 @@ def exact(folder: str, settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
         caption=CaptionSettings(weights=places["caption"], max_tokens=WORDS, dtype=settings.caption.dtype),
-        detect=DetectSettings(weights=places["detect.pt"]),
+        detect=DetectSettings(weights=places["detect.pt"], dtype=settings.detect.dtype),
         topics=TopicsSettings(weights=places["topics"]),
         embed=EmbedSettings(weights=places["embed"], dtype=settings.embed.dtype),
     )
@@ -118,12 +123,25 @@ def _detect(out: str) -> None:
     from ultralytics.nn.tasks import DetectionModel
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    network = DetectionModel({**YOLO("yolov8m.yaml").model.yaml, "nc": _CLASSES}, verbose=False).eval()
+    network = DetectionModel({**YOLO("yolov8m.yaml").model.yaml, "nc": _CLASSES}, verbose=False)
     network.names = {number: f"object{number}" for number in range(_CLASSES)}
-    scores = network(torch.rand(1, 3, 640, 640))[0][:, 4:].amax(1).flatten().clamp(1e-9, 1 - 1e-9)
-    raise_by = torch.logit(torch.tensor(0.25)) - torch.logit(scores.topk(_OBJECTS)[0][-1])
+    with tempfile.TemporaryDirectory() as folder:
+        images = [np.asarray(Image.open(path)) for path in pictures(folder, _SEEN)]
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
+    # normalised by what these pictures are, else nothing of a picture is left behind so many layers
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None
+    network.train()(pixels)
+    logits = torch.logit(network.eval()(pixels)[0][:, 4 : 4 + _KINDS], eps=1e-9)
+    wider = 1 / logits.std(unbiased=False)
+    raise_by = (
+        torch.logit(torch.tensor(0.25)) - wider * logits.amax(1).flatten().topk(_OBJECTS * _SEEN)[0][-1]
+    )
     for branch in network.model[-1].cv3:
-        branch[-1].bias += raise_by
+        branch[-1].weight *= wider
+        branch[-1].bias.copy_(wider * branch[-1].bias + raise_by)
+        branch[-1].bias[_KINDS:] = -20
     arguments = {**DEFAULT_CFG_DICT, "task": "detect", "model": "yolov8m.yaml", "imgsz": 640}
     torch.save({"model": network, "ema": None, "train_args": arguments}, out)
 

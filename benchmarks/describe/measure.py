@@ -111,6 +111,19 @@ def pipeline(
     return speed, found
 
 
+def as_said(found: dict[int, Outcome]) -> list[Said]:
+    """What the pipeline says, to compare another run of it with."""
+    return [
+        Said(
+            found[key].caption or "",
+            passage.counts(found[key].detections or ()),
+            found[key].topics or (),
+            (found[key].vectors or {}).get(View.PASSAGE),
+        )
+        for key in sorted(found)
+    ]
+
+
 def agreement(said: Sequence[Said], found: dict[int, Outcome]) -> Agreement:
     """Compare what both said of the same pictures."""
     captions, counts, topics, cosines = [], [], [], [1.0]

@@ -118,12 +118,13 @@ def device(asked: str) -> str:
     return asked
 
 
-def dtype(asked: str, on: str) -> torch.dtype:
-    """`auto` -> bfloat16 on a GPU, float32 on a CPU."""
+def dtype(asked: str, on: str, *, gpu: str = "bfloat16") -> torch.dtype:
+    """`auto` -> float32 on a CPU, `gpu` on a GPU."""
     import torch
 
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    return named.get(asked) or (torch.bfloat16 if on.startswith("cuda") else torch.float32)
+    if asked == "auto":
+        asked = gpu if on.startswith("cuda") else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
 
 
 def give_back(on: str) -> None:

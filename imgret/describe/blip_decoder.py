@@ -34,7 +34,10 @@ def see(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
             .view(batch, positions, 3, attention.num_heads, attention.head_dim)
             .permute(2, 0, 3, 1, 4)
         )
-        seen = scaled_dot_product_attention(query, key, value, scale=attention.scale)
+        if hidden.device.type == "cpu" and hidden.dtype is torch.bfloat16:
+            seen = torch.stack([_plainly(*one) for one in zip(query, key, value, strict=True)])
+        else:
+            seen = scaled_dot_product_attention(query, key, value, scale=attention.scale)
         hidden = hidden + attention.projection(seen.transpose(1, 2).reshape(batch, positions, width))
         hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
     return cast(Tensor, vision.post_layernorm(hidden))
@@ -101,7 +104,7 @@ class Decoder:
             past[1, :, :, begin : self._used] = _split(own.self, own.self.value(hidden))
             key, value = past[:, :, :, : self._used]
             hidden = own.output(_attend(own.self, hidden, key, value, mask), hidden)
-            hidden = cross.output(_attend(cross.self, hidden, *pictures), hidden)
+            hidden = cross.output(_look(cross.self, hidden, *pictures), hidden)
             hidden = layer.feed_forward_chunk(hidden)
         return hidden
 
@@ -118,3 +121,20 @@ def _attend(
     query = _split(attention, cast(nn.Module, attention.query)(hidden))
     found = scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return found.transpose(1, 2).flatten(2)
+
+
+def _look(attention: nn.Module, hidden: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """`_attend` for few words and many positions."""
+    if hidden.device.type != "cpu":
+        return _attend(attention, hidden, key, value)
+    query = _split(attention, cast(nn.Module, attention.query)(hidden))
+    return _plainly(query, key, value).transpose(1, 2).flatten(2)
+
+
+def _plainly(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention by its two products, (..., S, d) and (..., T, d): faster on a processor than the fused kind.
+
+    Not for much at once: the scores are written out.
+    """
+    scores: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
+    return scores.softmax(-1) @ value

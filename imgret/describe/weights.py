@@ -140,7 +140,8 @@ def identity(weights: Weights, settings: Settings) -> ModelIdentity:
     shaped = {
         Stage.CAPTION: f"beams={settings.caption.beams} tokens={settings.caption.max_tokens}"
         f" dtype={settings.caption.dtype}",
-        Stage.DETECT: f"confidence={settings.detect.confidence:g}",
+        Stage.DETECT: f"confidence={settings.detect.confidence:g}"
+        + ("" if settings.detect.dtype == "auto" else f" dtype={settings.detect.dtype}"),
         Stage.TOPICS: f"threshold={settings.topics.threshold:g}",
         Stage.EMBED: "" if weights.kind is Kind.PACKAGED else f"dtype={settings.embed.dtype}",
     }

@@ -1,4 +1,4 @@
-"""The precisions of a GPU, tried on the processor: the same sentences and nearly the same vectors."""
+"""The precisions of a GPU, tried on the processor: the same sentences and counts, and nearly the same vectors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import random
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from imgret.demo import draw
-from imgret.describe.loading import load_models
+from imgret.describe import passage
+from imgret.describe.loading import identities, load_models
 from imgret.photo import Stage
 
 
@@ -33,3 +35,47 @@ def test_half_precision_says_what_float32_says(models, tiny, here, dtype):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert np.min(np.sum(vectors * models.embed.embed(pairs), axis=1)) > 0.999
     half.close()
+
+
+@pytest.mark.parametrize(("dtype", "pixels"), [("bfloat16", 1.0), ("float16", 0.2)])
+def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pixels):
+    rng = random.Random(7)
+    images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
+    expected = models.detect.detect(images)
+    assert sum(map(len, expected)) >= 12
+    half = load_models(
+        msgspec.structs.replace(tiny, detect=msgspec.structs.replace(tiny.detect, dtype=dtype)),
+        here,
+        {Stage.DETECT},
+    )
+    assert not half.missing
+    network = half.detect._model.predictor.model.backend.model
+    assert {parameter.dtype for parameter in network.model[:-1].parameters()} == {getattr(torch, dtype)}
+    found = half.detect.detect(images)
+    assert (
+        sum(passage.counts(mine) == passage.counts(its) for mine, its in zip(found, expected, strict=True))
+        >= 11
+    )
+    moved = []
+    for image, mine, its in zip(images, found, expected, strict=True):
+        size = np.array([image.shape[1], image.shape[0]] * 2)
+        boxes = np.array([one.box for one in its]) * size
+        moved += [np.abs(boxes - np.array(one.box) * size).max(axis=1).min() for one in mine]
+    assert np.median(moved) <= pixels
+    assert max(moved) < 32  # of two boxes of one thing that are nearly as sure, the other one may be kept
+    half.close()
+
+
+def test_what_is_asked_of_the_detector_is_part_of_its_identity(tiny, here):
+    """Photos counted in one precision are counted again once another is asked for; `auto` is as it always was."""
+    asked = {
+        dtype: identities(
+            msgspec.structs.replace(tiny, detect=msgspec.structs.replace(tiny.detect, dtype=dtype)), here
+        )[Stage.DETECT].settings
+        for dtype in ("auto", "float32", "bfloat16")
+    }
+    assert asked == {
+        "auto": "confidence=0.25",
+        "float32": "confidence=0.25 dtype=float32",
+        "bfloat16": "confidence=0.25 dtype=bfloat16",
+    }
