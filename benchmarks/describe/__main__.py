@@ -80,7 +80,7 @@ def _models(
     from imgret.demo.bundled import demo_settings
 
     gpu = device.startswith("cuda")
-    few, many = {"tiny": (24, 96), "exact": (3, 24) if asked.quick else (8, 64)}[models]
+    few, many = {"tiny": (24, 96), "exact": (3, 16) if asked.quick else (8, 64)}[models]
     if gpu:
         few, many = 16, 512 if asked.quick else 4096
     few, many = asked.seed_photos or few, asked.photos or many

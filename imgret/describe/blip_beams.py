@@ -16,7 +16,8 @@ from msgspec import Struct
 from torch import Tensor
 from transformers import BlipForConditionalGeneration
 
-from imgret.describe.blip_decoder import Decoder, see
+from imgret.describe.blip_decoder import see
+from imgret.describe.blip_replay import Decoders
 
 _NEVER = -1e9  # the score of what must not win, as transformers has it
 _SEEN_AT_ONCE = 4  # pictures on a processor: more of them leave its caches, one leaves its units idle
@@ -37,21 +38,26 @@ RECIPE = Search()
 
 @torch.inference_mode()
 def generate(
-    model: BlipForConditionalGeneration, pixels: Tensor, prompt: Sequence[int], search: Search = RECIPE
+    model: BlipForConditionalGeneration,
+    pixels: Tensor,
+    prompt: Sequence[int],
+    search: Search = RECIPE,
+    decoders: Decoders | None = None,
 ) -> list[list[int]]:
     """Per picture the ids of the prompt and the caption, with the end token unless `most` words came first.
 
     `pixels` (B, 3, side, side) are normalised, in the model's dtype. `prompt` begins with the text
-    decoder's first token; its own end token is left out.
+    decoder's first token; its own end token is left out. `decoders` are for this model, prompt and search.
     """
     end = model.config.text_config.sep_token_id
     parts = torch.split(pixels, _SEEN_AT_ONCE) if pixels.device.type == "cpu" else (pixels,)
     seen = torch.cat([see(model, part) for part in parts])
-    decoder = Decoder(model, seen, prompt, search.beams, search.most)
+    decoders = decoders or Decoders(model, prompt, search.beams, search.most, replay=False)
+    decoder = decoders.of(len(pixels))
     beams = _Beams(len(pixels), search, end, pixels.device)
     numbers = list(range(len(pixels)))  # which picture each row of the batch is
     found: dict[int, list[int]] = {}
-    beams.advance(decoder.logits[:, None])
+    beams.advance(decoder.begin(seen)[:, None])
     while True:
         still_open = beams.still_open()
         for row, number in enumerate(numbers):
@@ -59,7 +65,7 @@ def generate(
                 found[number] = [*prompt, *beams.best(row)]
         if not any(still_open):
             return [found[number] for number in range(len(pixels))]
-        if still_open.count(False) >= _LEAVE_AT * len(numbers):
+        if decoder.leaves and still_open.count(False) >= _LEAVE_AT * len(numbers):
             rows = [row for row, is_open in enumerate(still_open) if is_open]
             numbers = [numbers[row] for row in rows]
             kept = torch.tensor(rows, device=pixels.device)

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 from transformers import BlipForConditionalGeneration
 
+Index = slice | Tensor  # of one dimension
+
 
 def see(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
     """Normalised pixels (B, 3, side, side) -> what the words may look at (B, T, D)."""
@@ -44,34 +46,43 @@ def see(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
 
 
 class Decoder:
-    """The text decoder at work on a batch: the pictures it looks at, and the words each beam has read.
+    """The text decoder at work on a batch: the pictures it looks at, and the words each beam has read."""
 
-    `logits` (B, V) are those of the first word after the prompt.
-    """
+    leaves = True  # whether pictures that are done can leave: `keep`
 
     def __init__(
-        self, model: BlipForConditionalGeneration, seen: Tensor, prompt: Sequence[int], beams: int, steps: int
+        self,
+        model: BlipForConditionalGeneration,
+        batch: int,
+        prompt: Sequence[int],
+        beams: int,
+        steps: int,
     ) -> None:
-        """Read `prompt` beside each picture of `seen` (B, T, D); room for `steps` more words a beam."""
+        """Room for `batch` pictures, for `prompt`, and for `steps` more words a beam."""
         bert = model.text_decoder.bert
         self._embeddings = bert.embeddings
         self._layers = list(bert.encoder.layer)
         self._head = model.text_decoder.cls
-        self._prompt = len(prompt)
-        self._used = 0  # slots
-        first = self._layers[0].attention.self
-        slots = len(prompt) + steps * beams
-        self._past = seen.new_empty(
-            (len(self._layers), 2, len(seen), first.num_attention_heads, slots, first.attention_head_size)
-        )
-        self._pictures = seen.new_empty((*self._past.shape[:4], seen.shape[1], first.attention_head_size))
+        self._prompt = list(prompt)
+        self.slots = len(prompt) + steps * beams
+        first, like = self._layers[0].attention.self, cast(Tensor, bert.embeddings.word_embeddings.weight)
+        room = (len(self._layers), 2, batch, first.num_attention_heads)
+        positions = model.vision_model.embeddings.num_positions
+        self.device = like.device
+        self._past = like.new_empty((*room, self.slots, first.attention_head_size))
+        self._pictures = like.new_empty((*room, positions, first.attention_head_size))
+
+    def begin(self, seen: Tensor) -> Tensor:
+        """Read the prompt beside each picture of `seen` (B, T, D) -> the logits of the first word (B, V)."""
         for layer, pictures in zip(self._layers, self._pictures, strict=True):
             cross = layer.crossattention.self
             pictures[0] = _split(cross, cross.key(seen))
             pictures[1] = _split(cross, cross.value(seen))
-        words = torch.tensor(prompt, device=seen.device).expand(len(seen), -1)
-        causal = torch.ones(len(prompt), len(prompt), dtype=torch.bool, device=seen.device).tril()
-        self.logits: Tensor = self._head(self._read(words, slice(0, len(prompt)), causal)[:, -1])
+        words = torch.tensor(self._prompt, device=seen.device).expand(len(seen), -1)
+        read = slice(0, len(self._prompt))
+        causal = torch.ones(read.stop, read.stop, dtype=torch.bool, device=seen.device).tril()
+        logits: Tensor = self._head(self._read(words, read, read, causal)[:, -1])
+        return logits
 
     def read(self, words: Tensor, ancestors: Tensor) -> Tensor:
         """One more word for each beam: (B, K) -> the logits of the next (B, K, V).
@@ -79,11 +90,16 @@ class Decoder:
         `ancestors` (B, K, steps so far, this one too) says for each step in which beam's slot a beam's
         own past was written; for this step that is the beam itself.
         """
-        batch, beams, step = ancestors.shape
-        own = one_hot(ancestors, beams).to(torch.bool).view(batch, 1, beams, step * beams)
-        mask = torch.cat([own.new_ones(batch, 1, beams, self._prompt), own], dim=-1)
-        position = self._prompt + step - 1
-        logits: Tensor = self._head(self._read(words, slice(position, position + 1), mask))
+        beams, step = ancestors.shape[1:]
+        own = past_of(ancestors)
+        mask = torch.cat([own.new_ones(len(own), 1, beams, len(self._prompt)), own], dim=-1)
+        position = len(self._prompt) + step - 1
+        slots = slice(mask.shape[-1] - beams, mask.shape[-1])
+        return self.step(words, slice(position, position + 1), slots, mask)
+
+    def step(self, words: Tensor, position: Index, slots: Index, mask: Tensor) -> Tensor:
+        """Words (B, K), written into `slots`, of which and of those before the mask (B, 1, K, slots) says whose."""
+        logits: Tensor = self._head(self._read(words, position, slots, mask))
         return logits
 
     def keep(self, pictures: Tensor) -> None:
@@ -91,22 +107,27 @@ class Decoder:
         self._pictures = self._pictures.index_select(2, pictures)
         self._past = self._past.index_select(2, pictures)
 
-    def _read(self, words: Tensor, positions: slice, mask: Tensor) -> Tensor:
-        """Words (B, S), into the next S slots -> the last layer (B, S, D)."""
+    def _read(self, words: Tensor, positions: Index, slots: Index, mask: Tensor) -> Tensor:
+        """Words (B, S) -> the last layer (B, S, D). As many slots are looked at as the mask is wide."""
         embeddings = self._embeddings
         hidden: Tensor = embeddings.LayerNorm(
             embeddings.word_embeddings(words) + embeddings.position_embeddings.weight[positions]
         )
-        begin, self._used = self._used, self._used + words.shape[1]
         for layer, past, pictures in zip(self._layers, self._past, self._pictures, strict=True):
             own, cross = layer.attention, layer.crossattention
-            past[0, :, :, begin : self._used] = _split(own.self, own.self.key(hidden))
-            past[1, :, :, begin : self._used] = _split(own.self, own.self.value(hidden))
-            key, value = past[:, :, :, : self._used]
+            past[0][:, :, slots] = _split(own.self, own.self.key(hidden))
+            past[1][:, :, slots] = _split(own.self, own.self.value(hidden))
+            key, value = past[:, :, :, : mask.shape[-1]]
             hidden = own.output(_attend(own.self, hidden, key, value, mask), hidden)
             hidden = cross.output(_look(cross.self, hidden, *pictures), hidden)
             hidden = layer.feed_forward_chunk(hidden)
         return hidden
+
+
+def past_of(ancestors: Tensor) -> Tensor:
+    """Whose slots are a beam's own past: (B, K, steps) -> (B, 1, K, steps x K), booleans."""
+    batch, beams, steps = ancestors.shape
+    return one_hot(ancestors, beams).to(torch.bool).view(batch, 1, beams, steps * beams)
 
 
 def _split(attention: nn.Module, hidden: Tensor) -> Tensor:

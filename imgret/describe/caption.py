@@ -13,6 +13,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from imgret.config import CaptionSettings
 from imgret.describe import backend, blip_beams
+from imgret.describe.blip_replay import Decoders
 from imgret.describe.models import Pixels
 from imgret.describe.packed import pack
 from imgret.describe.passage import PROMPT
@@ -43,6 +44,13 @@ class BlipCaptioner:
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
         self._search = blip_beams.Search(beams=settings.beams, most=settings.max_tokens)
+        self._decoders = Decoders(
+            self._model,
+            self._prompt,
+            settings.beams,
+            settings.max_tokens,
+            replay=device.startswith("cuda"),
+        )
 
     @property
     def identity(self) -> ModelIdentity:
@@ -63,7 +71,7 @@ class BlipCaptioner:
     def close(self) -> None:
         """Give back the memory."""
         self._threads.shutdown()
-        del self._model
+        del self._model, self._decoders
         backend.give_back(self._device)
 
     def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
@@ -88,4 +96,4 @@ class BlipCaptioner:
 
     def _token_ids(self, pixel_values: torch.Tensor) -> list[list[int]]:
         """The best beam of each image, the prompt included."""
-        return blip_beams.generate(self._model, pixel_values, self._prompt, self._search)
+        return blip_beams.generate(self._model, pixel_values, self._prompt, self._search, self._decoders)

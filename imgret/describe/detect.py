@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,30 @@ from imgret.describe.models import Pixels
 from imgret.errors import WeightsError
 from imgret.photo import Detection, ModelIdentity
 
+_MOST_THREADS = 8  # that letterbox
+
 
 class _Predictor(DetectionPredictor):  # type: ignore[misc]
-    """Letterboxes each image by itself, so that its neighbours in the batch do not change its padding."""
+    """Takes images as imgret has them, red first, where ultralytics takes arrays for OpenCV's, blue first.
+
+    Each is letterboxed by itself, so that its neighbours in the batch do not change its padding, and several
+    at once: OpenCV lets go of the interpreter meanwhile.
+    """
 
     dtype = torch.float32  # of the network
+    threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="letterbox")  # started when used
 
     def preprocess(self, im: list[Any]) -> torch.Tensor:
-        pixels: torch.Tensor = super().preprocess(im)
-        return pixels.to(self.dtype)
+        small = torch.from_numpy(np.stack(self.pre_transform(im))).to(self.device).permute(0, 3, 1, 2)
+        if _static(self.model):
+            dtype, layout = torch.float16 if self.model.fp16 else torch.float32, torch.contiguous_format
+        else:
+            dtype, layout = self.dtype, torch.channels_last
+        return small.float().div_(255).to(dtype, memory_format=layout)
 
     def pre_transform(self, im: list[Any]) -> list[Any]:
         box = LetterBox(self.imgsz, auto=not _static(self.model), stride=self.model.stride)
-        return [box(image=image) for image in im]
+        return list(self.threads.map(lambda image: box(image=image), im))
 
 
 class YoloDetector:
@@ -68,9 +80,7 @@ class YoloDetector:
         """Per image its objects, in the order of the model's boxes; boxes as fractions of the image."""
         found: list[tuple[Detection, ...]] = [()] * len(images)
         for rows in self._batches(images):
-            # ultralytics takes arrays for OpenCV's, blue first
-            bgr = [np.ascontiguousarray(images[row][..., ::-1]) for row in rows]
-            for row, boxes in zip(rows, self._boxes(bgr), strict=True):
+            for row, boxes in zip(rows, self._boxes([images[row] for row in rows]), strict=True):
                 found[row] = tuple(self._detections(boxes))
         return found
 
@@ -101,10 +111,10 @@ class YoloDetector:
             groups.setdefault(shape, []).append(row)
         return list(groups.values())
 
-    def _boxes(self, bgr: list[Pixels]) -> list[Any]:
+    def _boxes(self, images: list[Pixels]) -> list[Any]:
         with backend.silence():
             results = self._model.predict(
-                bgr,
+                images,
                 predictor=_Predictor,
                 conf=self._settings.confidence,
                 device=self._device,

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from transformers import BlipConfig, BlipForConditionalGeneration
 
 from imgret.describe.blip_beams import Search, generate
+from imgret.describe.blip_decoder import Decoder
+from imgret.describe.blip_replay import Decoders, ReplayedDecoder
 
 END = 3
 
@@ -92,6 +94,34 @@ def test_the_ids_are_those_of_generate(seed, end_bias, spread, pictures, prompt,
     prompt = [36, *prompt]
     pixels = torch.randn(pictures, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
     assert generate(model, pixels, prompt, search) == reference(model, pixels, prompt, search)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    end_bias=st.floats(-2, 8),
+    sizes=st.lists(st.integers(1, 3), min_size=3, max_size=7),
+    search=SEARCHES,
+)
+def test_a_decoder_that_is_kept_says_what_a_fresh_one_says(seed, end_bias, sizes, search):
+    """The step of one shape that a GPU replays, here run as it is: nothing of the batch before is left in it."""
+    model = blip(seed, end_bias=end_bias)
+    prompt = [36, 5, 6]
+    decoders = Decoders(model, prompt, search.beams, search.most, replay=True)
+    pixels = torch.randn(sum(sizes), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+    for part in pixels.split(sizes):
+        assert generate(model, part, prompt, search, decoders) == generate(model, part, prompt, search)
+
+
+def test_a_decoder_is_kept_from_the_second_batch_of_a_size_on_and_no_longer():
+    decoders = Decoders(blip(seed=1), [36], 3, 5, replay=True)
+    first, second, third, other = (decoders.of(size) for size in (4, 4, 4, 3))
+    assert type(first) is Decoder
+    assert type(second) is ReplayedDecoder
+    assert third is second
+    assert type(other) is Decoder
+    assert type(decoders.of(4)) is Decoder
+    assert {type(Decoders(blip(seed=1), [36], 3, 5, replay=False).of(4)) for _ in range(2)} == {Decoder}
 
 
 def test_captions_of_very_different_lengths_do_not_disturb_each_other():

@@ -11,6 +11,7 @@ from PIL import Image
 
 from imgret.config import CaptionSettings, Places, Settings
 from imgret.describe.loading import load_models
+from imgret.describe.models import Pixels
 from imgret.describe.passage import PROMPT
 from imgret.photo import Stage
 
@@ -53,5 +54,20 @@ def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Pa
     together = loaded.caption.caption(photos)
     assert together == [loaded.caption.caption([photo])[0] for photo in photos]
     assert all(caption.startswith(PROMPT.strip()) for caption in together)
+    assert together[:2] == [_by_transformers(base, photo) for photo in photos[:2]]
     assert len(set(together)) > 1
     loaded.close()
+
+
+def _by_transformers(base: Path, photo: Pixels) -> str:
+    """What the library itself says of a photo, as its documentation does it."""
+    import torch
+    from transformers import BlipForConditionalGeneration, BlipProcessor
+
+    processor = BlipProcessor.from_pretrained(base, backend="pil")
+    inputs = processor(Image.fromarray(photo), PROMPT, return_tensors="pt")
+    model = BlipForConditionalGeneration.from_pretrained(base).eval()
+    with torch.inference_mode():
+        ids = model.generate(**inputs, num_beams=3, max_new_tokens=TOKENS)
+    said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
+    return said.strip()
