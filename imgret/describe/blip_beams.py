@@ -20,7 +20,9 @@ from imgret.describe.blip_decoder import see
 from imgret.describe.blip_replay import Decoders
 
 _NEVER = -1e9  # the score of what must not win, as transformers has it
-_SEEN_AT_ONCE = 4  # pictures on a processor: more of them leave its caches, one leaves its units idle
+_SEEN_BYTES = (
+    8  # of pictures at once x bytes of a number, on a processor: more leave its caches, fewer leave it idle
+)
 _LEAVE_AT = 0.25  # of a batch: making it smaller costs a copy of what its pictures are
 
 
@@ -50,8 +52,8 @@ def generate(
     decoder's first token; its own end token is left out. `decoders` are for this model, prompt and search.
     """
     end = model.config.text_config.sep_token_id
-    parts = torch.split(pixels, _SEEN_AT_ONCE) if pixels.device.type == "cpu" else (pixels,)
-    seen = torch.cat([see(model, part) for part in parts])
+    at_once = _SEEN_BYTES // pixels.element_size() if pixels.device.type == "cpu" else len(pixels)
+    seen = torch.cat([see(model, part) for part in torch.split(pixels, at_once)])
     decoders = decoders or Decoders(model, prompt, search.beams, search.most, replay=False)
     decoder = decoders.of(len(pixels))
     beams = _Beams(len(pixels), search, end, pixels.device)

@@ -24,7 +24,7 @@ _LEAST_WINDOW = 32  # photos on their way at once
 _SETTLED = 64  # outcomes without a model that make a batch of their own
 _SETTLED_SECONDS = 0.5  # or so long after the first of them
 _LINGER_SHARE = 0.1  # of the last batch's time, to wait for a fuller one
-_LINGER_SECONDS = (0.02, 0.5)  # at first, at most
+_LINGER_SECONDS = (0.25, 0.5)  # at first, at most; what nothing more is decoded for waits not at all
 
 
 class Decoder(Protocol):
