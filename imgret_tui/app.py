@@ -30,6 +30,7 @@ from imgret_tui.messages import (
     Broke,
     Chosen,
     DetailsKnown,
+    FileChanged,
     FoldersKnown,
     HangUp,
     Listening,
@@ -44,7 +45,7 @@ from imgret_tui.pictures import Pictures
 from imgret_tui.screens.search import SearchScreen
 from imgret_tui.screens.sheets import FoldersScreen, HelpScreen, NoteScreen
 
-STATE_SECONDS = 2.0  # between two looks at what the daemon does
+STATE_SECONDS = 2.0  # between two looks at what the daemon does, and at the files on the screen
 
 
 class TerminalSession(Struct, frozen=True):
@@ -91,8 +92,9 @@ class ImgretApp(App[Outcome]):
             self.terminal.capabilities,
             Loader(),
             self.send,
-            self._picture_ready,
-            self._pictures_broke,
+            lambda path: self.post_message(PictureReady(path)),
+            lambda path: self.post_message(FileChanged(path)),
+            lambda error: self.post_message(Broke(error)),
             grey=colourless,
         )
         self.librarian = Librarian(opened, self.post_message)
@@ -138,7 +140,7 @@ class ImgretApp(App[Outcome]):
         gc.freeze()  # what was imported stays
         gc.enable()
         self._look_at_state()
-        self.set_interval(STATE_SECONDS, self._look_at_state)
+        self.set_interval(STATE_SECONDS, self._look_around)
 
     def on_answered(self, message: Answered) -> None:
         """An answer came."""
@@ -158,7 +160,7 @@ class ImgretApp(App[Outcome]):
 
     def on_state_known(self, message: StateKnown) -> None:
         """The status line tells it."""
-        self.search.status.show_state(message.state)
+        self.search.show_state(message.state)
 
     def on_details_known(self, message: DetailsKnown) -> None:
         """More is known of a photo."""
@@ -169,6 +171,11 @@ class ImgretApp(App[Outcome]):
         self.pictures.settle()
         self.search.results.picture_ready(message.path)
         self.search.preview.picture_ready(message.path)
+
+    def on_file_changed(self, message: FileChanged) -> None:
+        """Load it anew."""
+        self.pictures.forget(message.path)
+        self.search.show_file_again(message.path)
 
     def on_note_saved(self, message: NoteSaved) -> None:
         """Show the note."""
@@ -265,11 +272,9 @@ class ImgretApp(App[Outcome]):
     def _end(self, code: int) -> None:
         self.exit(Outcome(code))
 
+    def _look_around(self) -> None:
+        self._look_at_state()
+        self.pictures.look_again()
+
     def _look_at_state(self) -> None:
         self.librarian.do("state", lambda library: StateKnown(library.state()))
-
-    def _picture_ready(self, path: bytes) -> None:
-        self.post_message(PictureReady(path))
-
-    def _pictures_broke(self, error: Exception) -> None:
-        self.post_message(Broke(error))

@@ -14,7 +14,7 @@ from rich.style import Style
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.lit import lit
-from imgret_tui.pictures import Shown
+from imgret_tui.shown import Shown
 
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}
 THUMBNAIL_COLUMNS = 8  # of a list entry three rows high: 4:3 at cells of 1:2

@@ -95,6 +95,14 @@ class PictureReady(Message):
         self.path = path
 
 
+class FileChanged(Message):
+    """A photo on the screen is no longer the file that was loaded."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__()
+        self.path = path
+
+
 class Listening(Message):
     """The search stands and has the focus."""
 

@@ -1,81 +1,36 @@
 """Pictures in cells: asked for by path and size, loaded on threads, drawn when they are there.
 
 Only what is on the screen now is loaded: each `want` replaces the one before. What was sent to the
-terminal is remembered up to a budget of bytes and freed in the terminal beyond it.
+terminal is remembered up to a budget of bytes and freed in the terminal beyond it. `look_again` finds files that
+were edited, have gone or have come back since they were loaded.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from msgspec import Struct
-from rich.color import Color
-from rich.segment import Segment
-from rich.style import Style
+from msgspec.structs import replace
 
 from imgret.errors import ImgretError
-from imgret.terminal import blocks, kitty, sixel
+from imgret.terminal import kitty
 from imgret.terminal.clean import clean
-from imgret.terminal.fit import HALF_BLOCK, fit, scaled
+from imgret.terminal.fit import HALF_BLOCK
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret.terminal.sent import Sent, SentPictures
 from imgret_tui.loading import Loader
-
-if TYPE_CHECKING:
-    from imgret.terminal.fit import Pixels
+from imgret_tui.shown import Shown, Stamp, Wanted, encoded
 
 LOADERS = 2  # threads; decoding itself runs in processes of its own
 
 
-class Wanted(Struct, frozen=True):
-    """A picture of a photo in a box of cells. A preview is decoded in full, and may be a sixel."""
-
-    path: bytes
-    columns: int
-    rows: int
-    preview: bool = False
-    stamp: int = 0  # of the file, when it was last looked at: one that was edited is loaded anew
-
-
-class Shown(Struct, frozen=True, eq=False):
-    """A picture that can be drawn, or why it cannot."""
-
-    columns: int
-    rows: int
-    image_id: int | None = None  # kitty
-    colours: list[list[tuple[int, int]]] | None = None  # half blocks
-    overlay: str | None = None  # written over blank cells: a sixel, or a stored picture's placing
-    reason: str | None = None
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the terminal has it and needs only be told where to show it."""
-        return self.image_id is not None and self.overlay is not None
-
-    def line(self, row: int, style: Style) -> list[Segment]:
-        """One row of `columns` cells, over the background of `style`."""
-        if self.image_id is not None and self.overlay is None:
-            colour = Style(color=Color.parse(kitty.hex_colour(self.image_id)))
-            return [Segment(kitty.placeholders(row, self.columns), style + colour)]
-        if self.colours is not None:
-            return [Segment(blocks.UPPER_HALF, _block(*pair)) for pair in self.colours[row]]
-        return [Segment(" " * self.columns, style)]
-
-
-@lru_cache(maxsize=8192)
-def _block(upper: int, lower: int) -> Style:
-    return Style(color=_rgb(upper), bgcolor=_rgb(lower))
-
-
-def _rgb(colour: int) -> Color:
-    return Color.from_rgb(colour >> 16, colour >> 8 & 255, colour & 255)
-
-
 class Pictures:
-    """The pictures of one terminal. `write` sends text to it; `ready` is told of each path loaded, `broke` of a thread's end."""
+    """The pictures of one terminal.
+
+    `write` sends text to it. From the loading threads `ready` is told of each path that was loaded, `changed` of each
+    whose file is no longer what was loaded, and `broke` of a thread's end.
+    """
 
     def __init__(
         self,
@@ -83,6 +38,7 @@ class Pictures:
         loader: Loader,
         write: Callable[[str], None],
         ready: Callable[[bytes], object],
+        changed: Callable[[bytes], object],
         broke: Callable[[Exception], object],
         *,
         grey: bool = False,
@@ -91,6 +47,7 @@ class Pictures:
         self._loader = loader
         self.send = write
         self._ready = ready
+        self._has_changed = changed
         self._broke = broke
         self._grey = grey
         self._sent = SentPictures()
@@ -98,6 +55,8 @@ class Pictures:
         self._changed = threading.Condition()
         self._preview: Wanted | None = None
         self._thumbnails: list[Wanted] = []
+        self._on_screen: tuple[list[Wanted], list[Wanted]] = ([], [])  # the preview, the thumbnails
+        self._to_look_at: list[tuple[bytes, Stamp]] = []
         self._under_way: set[Wanted] = set()
         self._arrived: list[tuple[Wanted, Sent, Shown, str]] = []
         self._closing = False
@@ -115,16 +74,31 @@ class Pictures:
 
     def want_preview(self, wanted: Wanted | None) -> None:
         """Load this one before all others; None when no preview is on the screen."""
+        self._on_screen = ([wanted] if wanted else [], self._on_screen[1])
         with self._changed:
             self._preview = wanted if wanted is None or self.get(wanted) is None else None
             self._changed.notify()
 
     def want_thumbnails(self, wanted: Sequence[Wanted]) -> None:
         """Load those, in this order, that are not there yet; forget what was wanted before."""
+        self._on_screen = (self._on_screen[0], list(wanted))
         missing = [one for one in wanted if self.get(one) is None]
         with self._changed:
             self._thumbnails = missing
             self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """Have the files of what is on the screen compared with what was loaded; `changed` is told which differ."""
+        shown = ((one.path, self.get(one)) for group in self._on_screen for one in group)
+        seen = dict.fromkeys((path, known.stamp) for path, known in shown if known is not None)
+        with self._changed:
+            self._to_look_at = list(seen)
+            self._changed.notify()
+
+    def forget(self, path: bytes) -> None:
+        """Forget the pictures of one photo; on the app's thread. They are loaded anew when they are wanted."""
+        keys = [key for key in self._sent if isinstance(key, Wanted) and key.path == path]
+        self.send(self._deletions([image_id for key in keys for image_id in self._sent.remove(key)]))
 
     @property
     def is_loading(self) -> bool:
@@ -172,7 +146,14 @@ class Pictures:
     def _load(self) -> None:
         while (wanted := self._next()) is not None:
             try:
+                if not isinstance(wanted, Wanted):
+                    path, before = wanted
+                    if _stamp(path) != before:
+                        self._has_changed(path)
+                    continue
+                stamp = _stamp(wanted.path)
                 sent, shown, text = self._loaded(wanted)
+                shown = replace(shown, stamp=stamp)
             except Exception as error:
                 # The end of this thread: unseen, it would leave pictures that never come.
                 if not self._closing:
@@ -184,7 +165,8 @@ class Pictures:
                 self._arrived.append((wanted, sent, shown, text))
             self._ready(wanted.path)
 
-    def _next(self) -> Wanted | None:
+    def _next(self) -> Wanted | tuple[bytes, Stamp] | None:
+        """What to load, or else a file to look at, and what it was."""
         with self._changed:
             while not self._closing:
                 if self._preview is not None and self._preview not in self._under_way:
@@ -196,6 +178,8 @@ class Pictures:
                     if wanted not in self._under_way:
                         self._under_way.add(wanted)
                         return wanted
+                if self._to_look_at:
+                    return self._to_look_at.pop(0)
                 self._changed.wait()
             return None
 
@@ -209,47 +193,18 @@ class Pictures:
         except ImgretError as error:
             shown = Shown(wanted.columns, wanted.rows, reason=clean(str(error)))
             return Sent(image_id, shown.columns, shown.rows, 1), shown, ""
-        return self._encoded(wanted, pixels, image_id)
+        return encoded(wanted, pixels, image_id, self.terminal, grey=self._grey)
 
     def _side(self, wanted: Wanted) -> int:
         """The pixels of the longer side of its box."""
         cell = self.terminal.cell if self.terminal.graphics is Graphics.KITTY else HALF_BLOCK
         return max(wanted.columns * cell.width, wanted.rows * cell.height)
 
-    def _encoded(self, wanted: Wanted, pixels: Pixels, image_id: int) -> tuple[Sent, Shown, str]:
-        terminal, graphics = self.terminal, self.terminal.graphics
-        if graphics is Graphics.SIXEL and not wanted.preview:
-            graphics = Graphics.BLOCKS  # a sixel cannot scroll with its list
-        cell = HALF_BLOCK if graphics is Graphics.BLOCKS else terminal.cell
-        most = kitty.MAX_CELLS if graphics is Graphics.KITTY else 1 << 16
-        height, width = pixels.shape[:2]
-        place = fit(width, height, min(wanted.columns, most), min(wanted.rows, most), cell)
-        text = ""
-        if graphics is Graphics.KITTY and wanted.preview and not terminal.tmux:
-            text = kitty.store(image_id, scaled(pixels, place.width, place.height), folder=terminal.folder)
-            overlay = kitty.place(image_id, place.columns, place.rows)
-            shown = Shown(place.columns, place.rows, image_id=image_id, overlay=overlay)
-        elif graphics is Graphics.KITTY:
-            fitted = scaled(pixels, place.width, place.height)
-            text = kitty.transmit(image_id, fitted, place.columns, place.rows, folder=terminal.folder)
-            text = kitty.through_tmux(text) if terminal.tmux else text
-            shown = Shown(place.columns, place.rows, image_id=image_id)
-        elif graphics is Graphics.SIXEL:
-            high = max(
-                sixel.BAND, place.height // sixel.BAND * sixel.BAND
-            )  # some terminals fill the last band
-            overlay = sixel.encode(scaled(pixels, place.width, high), terminal.colours)
-            shown = Shown(place.columns, place.rows, overlay=overlay)
-        else:
-            fitted = scaled(pixels, place.width, place.height)
-            if self._grey:
-                fitted = _grey(fitted)
-            shown = Shown(place.columns, place.rows, colours=blocks.cell_colours(fitted))
-        return Sent(image_id, place.columns, place.rows, place.width * place.height * 3), shown, text
 
-
-def _grey(pixels: Pixels) -> Pixels:
-    import numpy as np
-
-    luma = (pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
-    return np.repeat(luma[:, :, None], 3, axis=2)
+def _stamp(path: bytes) -> Stamp:
+    """What a file that was edited has different; None of a file that is not there."""
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 from msgspec import Struct
 
@@ -45,6 +45,10 @@ class SentPictures:
         if found is not None:
             self._sent.move_to_end(key)
         return found
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """The keys, the least recently used first."""
+        return iter(self._sent)
 
     def new_id(self) -> int:
         """An id that no picture of ours has; may be called on any thread."""

@@ -19,6 +19,7 @@ from imgret_tui import keymap
 from imgret_tui.history import History
 from imgret_tui.librarian import LIMIT, Librarian, Question
 from imgret_tui.library import Details as Known
+from imgret_tui.library import State
 from imgret_tui.messages import Chosen, DetailsKnown, Highlighted, Listening
 from imgret_tui.pictures import Pictures
 from imgret_tui.widgets.details import Details
@@ -63,6 +64,7 @@ class SearchScreen(Screen[None]):
         self._timer: Timer | None = None
         self._known: dict[bytes, Known] = {}
         self._remark = ""
+        self._photos = 0  # in the index
         self.question = QueryInput()
         self.problem = QueryProblem()
         self.results = Results(pictures)
@@ -218,6 +220,22 @@ class SearchScreen(Screen[None]):
         hit = self.results.current
         if hit is not None and hit.path == path:
             self.details.show(hit, known, self._asked.text)
+
+    def show_file_again(self, path: bytes) -> None:
+        """Show a photo whose file was edited, and what is known of it now."""
+        self._known.pop(path, None)
+        self.results.load_again()
+        self.preview.picture_ready(path)
+        if self.results.current is not None and self.results.current.path == path:
+            self.show_photo(self.results.current)
+
+    def show_state(self, state: State) -> None:
+        """Tell how things stand; where nothing was found, ask again once there are more photos."""
+        more = state.photos > self._photos
+        self._photos = state.photos
+        self.status.show_state(state)
+        if more and not self.results.hits and not self.is_searching:
+            self.ask()
 
     def show_note(self, path: bytes, text: str) -> None:
         """Show a note that was saved."""

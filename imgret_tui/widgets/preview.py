@@ -6,8 +6,6 @@ there after the blank cells, and taken away before anything else may stand in th
 
 from __future__ import annotations
 
-import os
-
 from rich.segment import ControlType, Segment
 from textual.geometry import Region
 from textual.strip import Strip
@@ -17,7 +15,8 @@ from imgret.photo import Hit
 from imgret.terminal import kitty
 from imgret.terminal.probe import Graphics
 from imgret_tui.cells import fitted
-from imgret_tui.pictures import Pictures, Shown, Wanted
+from imgret_tui.pictures import Pictures
+from imgret_tui.shown import Shown, Wanted
 
 PATIENCE = 0.25  # seconds for which the picture before stays until the next is there
 # A segment with a control code has no width: Textual passes its text on as it is.
@@ -31,7 +30,6 @@ class Preview(Widget):
         super().__init__(id="preview")
         self._pictures = pictures
         self._hit: Hit | None = None
-        self._stamp = 0
         self._shown: Shown | None = None
         self._placed: tuple[int, Region] | None = None  # the picture that lies over the screen
         self._covered = False
@@ -39,13 +37,13 @@ class Preview(Widget):
     def show(self, hit: Hit | None) -> None:
         """Show this photo, or nothing."""
         if hit is None or self._hit is None or hit.path != self._hit.path:
-            self._hit, self._stamp = hit, _stamp(hit)
+            self._hit = hit
             self._load()
             if self._waiting:
                 self.set_timer(PATIENCE, self._give_up_the_one_before)
 
     def picture_ready(self, path: bytes) -> None:
-        """Draw it, if it is the one to be shown."""
+        """Draw it, if it is the one to be shown; or have it loaded, if it was forgotten."""
         if self._hit is not None and self._hit.path == path:
             self._load()
 
@@ -145,12 +143,4 @@ class Preview(Widget):
             height -= 1  # a sixel that touches the last row of the screen scrolls it
         if self._hit is None or width < 2 or height < 2 or not self.display:
             return None
-        return Wanted(self._hit.path, width, height, preview=True, stamp=self._stamp)
-
-
-def _stamp(hit: Hit | None) -> int:
-    """When the photo's file was last written; 0 where that cannot be told."""
-    try:
-        return os.stat(hit.path).st_mtime_ns if hit is not None else 0
-    except OSError:
-        return 0
+        return Wanted(self._hit.path, width, height, preview=True)

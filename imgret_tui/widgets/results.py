@@ -20,7 +20,8 @@ from imgret.terminal.probe import Graphics
 from imgret_tui.cells import THUMBNAIL_COLUMNS, Entry, Styles, grid_line, list_line
 from imgret_tui.lit import question_words
 from imgret_tui.messages import Chosen, Highlighted
-from imgret_tui.pictures import Pictures, Wanted
+from imgret_tui.pictures import Pictures
+from imgret_tui.shown import Wanted
 
 GRID_CELL = Size(22, 9)  # a picture of 21 x 8 and its name
 _ROOMY = 9  # lines and more: a list entry may take three
@@ -96,6 +97,11 @@ class Results(ScrollView, can_focus=False):
         for place in self._visible():
             if self._hits[place].path == path:
                 self._refresh_entry(place)
+
+    def load_again(self) -> None:
+        """Ask for what is in view and not there any more."""
+        self._ask_for_pictures()
+        self.refresh()
 
     def move(self, rows: int, columns: int = 0) -> None:
         """Move the cursor by rows and columns of the layout, as far as there are hits."""

@@ -19,7 +19,7 @@ from imgret_tui import keymap
 from imgret_tui.cells import Entry, Styles, day, fitted, grid_line, list_line
 from imgret_tui.hits import read_hits
 from imgret_tui.lit import lit, question_words
-from imgret_tui.pictures import Shown
+from imgret_tui.shown import Shown
 
 PLAIN = Style()
 STYLES = Styles(*[PLAIN] * 6)

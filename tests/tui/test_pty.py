@@ -67,6 +67,27 @@ def test_kitty_holds_every_picture_once_and_nothing_at_the_end(start: Start, fil
         assert not [name for name in os.listdir("/dev/shm") if f"-{terminal.process.pid}-" in name]
 
 
+def test_kitty_lets_go_of_what_was_edited(start: Start, demo: Any) -> None:
+    times = {path: path.stat() for path in demo.pictures.iterdir()}
+    with start("red", kind="kitty") as terminal:
+        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.said)
+        terminal.until_quiet(1.5)
+        first = terminal.sent
+        try:
+            for path in times:
+                os.utime(path)
+            terminal.wait(lambda: terminal.sent >= 2 * first)
+            terminal.until_quiet(1.5)
+            assert terminal.sent == 2 * first
+            assert len(terminal.held) == first
+        finally:
+            for path, known in times.items():
+                os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+        terminal.type("\x1b")
+        assert terminal.ended() == 130
+        assert terminal.held == set()
+
+
 def test_sixel_shows_one_preview_and_never_reaches_the_last_row(start: Start) -> None:
     with start("red", kind="sixel", rows=30) as terminal:
         terminal.wait(terminal.sixels)

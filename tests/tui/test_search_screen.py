@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from textual import events
 from textual.command import CommandPalette
+from textual.geometry import Region
 
 from imgret.cli.indexing import describe, look
 from imgret.cli.session import session
@@ -411,13 +413,50 @@ async def test_a_photo_that_vanishes_or_breaks_is_told_where_it_would_be(run: Ru
         (demo.pictures / "kept").rename(demo.pictures / "IMG_0002.jpg")
 
 
+async def test_a_photo_that_is_edited_while_it_is_looked_at_is_shown_anew(run: Run, demo: Any) -> None:
+    edited = demo.pictures / "IMG_0003.jpg"
+    before = edited.read_bytes()
+    magenta = (230, 20, 200)
+    try:
+        async with run(graphics=Graphics.BLOCKS) as here:
+            results = here.app.search.results
+            results.cursor = next(n for n, hit in enumerate(results.hits) if hit.path == os.fsencode(edited))
+            await here.settled()
+            preview, thumbnail = here.app.search.preview.region, results._region(results.cursor)
+            assert not _is_all(here, preview, magenta)
+            Image.new("RGB", (640, 480), magenta).save(edited, quality=95)
+            await here.until(lambda: _is_all(here, preview, magenta))
+            left = results.region.offset + thumbnail.offset - results.scroll_offset
+            first = Region(left.x + 4, left.y, 3, 2)
+            await here.until(lambda: _is_all(here, first, magenta))
+            edited.unlink()
+            await here.until(lambda: "cannot be shown" in _preview_text(here))
+            edited.write_bytes(before)
+            await here.until(lambda: "cannot be shown" not in _preview_text(here))
+    finally:
+        edited.write_bytes(before)
+
+
+def _is_all(here: Any, region: Region, colour: tuple[int, int, int]) -> bool:
+    """Whether all half blocks that are painted in this part of the screen have about one colour."""
+    seen = []
+    for y in range(region.y, region.bottom):
+        x = 0
+        for segment in here.app.screen._compositor.render_strips()[y]:
+            for character in segment.text:
+                if character == "▀" and region.x <= x < region.right:
+                    seen += [segment.style.color.triplet, segment.style.bgcolor.triplet]
+                x += 1
+    return bool(seen) and all(abs(a - b) < 12 for pixel in seen for a, b in zip(pixel, colour, strict=True))
+
+
 def _preview_text(here: Any) -> str:
     preview = here.app.search.preview
     return "".join(strip.text for strip in preview.render_lines(preview.size.region))
 
 
 async def test_an_index_without_photos_says_what_to_do(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: Any
 ) -> None:
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "empty.db"))
     Index(str(tmp_path / "empty.db")).close()
@@ -425,6 +464,11 @@ async def test_an_index_without_photos_says_what_to_do(
         assert here.app.search.has_class("-empty")
         assert "imgret index" in here.text("#hint")
         await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
+        # and the first photos come by themselves, from whatever program they are found
+        with session().index() as index:
+            look(session(), index, [os.fsencode(demo.pictures)])
+        await here.until(lambda: len(here.names) == 24)
+        assert not here.app.search.has_class("-empty")
 
 
 async def test_a_missing_index_says_what_to_do(
