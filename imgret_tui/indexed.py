@@ -40,6 +40,11 @@ class IndexLibrary:
         self._daemon: Connection | None = None
         self._no_daemon_until = 0.0
 
+    @property
+    def searches_here(self) -> bool:
+        """No daemon was there a moment ago."""
+        return time.monotonic() < self._no_daemon_until
+
     def words(self, question: str, limit: int) -> Found:
         """By words alone, in this process."""
         request = {"text": question, "k": limit, "rank": "words", "format": "json", "folder": self._folder}
@@ -103,12 +108,24 @@ class IndexLibrary:
         )
 
     def folders(self) -> tuple[Folder, ...]:
-        """The roots of the index."""
+        """The roots of the index, and the disks below them that are away."""
         from imgret.index import roots
 
+        index = self._open()
         return tuple(
-            Folder(root.path, root.online, root.watched, root.reason, root.scanned_at)
-            for root in roots.roots(self._open())
+            Folder(
+                root.path,
+                root.online,
+                root.watched,
+                root.reason,
+                root.scanned_at,
+                tuple(
+                    (roots.join(root.path, mount.folder, b"")[:-1], mount.reason)
+                    for mount in roots.mounts(index, root.id)
+                    if mount.reason is not None
+                ),
+            )
+            for root in roots.roots(index)
         )
 
     def failures(self) -> tuple[Failure, ...]:

@@ -17,6 +17,7 @@ from imgret_tui.library import Library
 from imgret_tui.messages import Answered, Broke, Refused, Troubled
 
 LIMIT = 50  # hits of a first answer: each costs half a millisecond to describe, and more can be asked for
+WORDS_FIRST = 0.1  # seconds that meaning leaves the processor to words, where both are sought in this process
 Job = Callable[[Library], Message | None]
 Post = Callable[[Message], object]
 
@@ -24,7 +25,7 @@ Post = Callable[[Message], object]
 class Question:
     """What the user wants: words, or photos like one at a path. Numbers grow, so that stale ones are known."""
 
-    __slots__ = ("like", "limit", "more", "number", "text")
+    __slots__ = ("answered_by_words", "like", "limit", "more", "number", "text")
 
     def __init__(
         self, number: int, text: str, like: bytes | None = None, limit: int = LIMIT, *, more: bool = False
@@ -34,6 +35,12 @@ class Question:
         self.like = like
         self.limit = limit
         self.more = more  # of hits that are on the screen: words alone would put others there
+        self.answered_by_words = threading.Event()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words alone may answer first."""
+        return self.like is None and not self.more
 
 
 class Librarian:
@@ -45,7 +52,7 @@ class Librarian:
 
     def ask(self, question: Question) -> None:
         """Answer this question, and forget any earlier one that is still waiting."""
-        if question.like is None and not question.more:
+        if question.has_words:
             self._words.ask(question)
         self._meaning.ask(question)
 
@@ -62,10 +69,15 @@ class Librarian:
 
     @staticmethod
     def _answer_words(library: Library, question: Question) -> Message:
-        return Answered(question.number, library.words(question.text, question.limit), final=False)
+        try:
+            return Answered(question.number, library.words(question.text, question.limit), final=False)
+        finally:
+            question.answered_by_words.set()
 
     @staticmethod
     def _answer_meaning(library: Library, question: Question) -> Message:
+        if question.has_words and library.searches_here:
+            question.answered_by_words.wait(WORDS_FIRST)
         if question.like is not None:
             found = library.like(question.like, question.limit)
         else:

@@ -35,6 +35,7 @@ class Folder(Struct, frozen=True):
     watched: bool
     reason: str | None = None  # why it is offline
     scanned_at: int | None = None  # seconds since 1970
+    away: tuple[tuple[bytes, str], ...] = ()  # disks mounted below it that are away: the path, and why
 
 
 class Failure(Struct, frozen=True):
@@ -57,6 +58,11 @@ class State(Struct, frozen=True):
 
 class Library(Protocol):
     """Everything blocks, so everything is called on a thread of its own. Any call may raise ImgretError."""
+
+    @property
+    def searches_here(self) -> bool:
+        """Whether `search` takes this process's time, which `words` needs too."""
+        ...
 
     def words(self, question: str, limit: int) -> Found:
         """The hits by words alone: in milliseconds."""

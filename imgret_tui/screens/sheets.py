@@ -120,8 +120,11 @@ def _folder(folder: Folder) -> Content:
     if folder.scanned_at is not None:
         facts.append("seen " + datetime.fromtimestamp(folder.scanned_at).strftime("%Y-%m-%d %H:%M"))
     line = Content.assemble(clean(folder.path), "  ", (", ".join(facts), "$muted"))
-    if folder.online:
-        return line
-    return Content.assemble(
-        line, "  ", (f"offline: {clean(folder.reason or 'its disk is away')}", "$text-warning")
-    )
+    if not folder.online:
+        return Content.assemble(line, "  ", _offline(folder.reason))
+    below = (Content.assemble("\n  ", clean(path), "  ", _offline(reason)) for path, reason in folder.away)
+    return Content.assemble(line, *below)
+
+
+def _offline(reason: str | None) -> tuple[str, str]:
+    return f"offline: {clean(reason or 'its disk is away')}", "$text-warning"

@@ -15,7 +15,7 @@ from textual.geometry import Region
 from imgret.cli.indexing import describe, look
 from imgret.cli.session import session
 from imgret.errors import Exit
-from imgret.index import results
+from imgret.index import results, roots
 from imgret.index.connection import Index
 from imgret.index.photos import find
 from imgret.terminal.probe import Graphics
@@ -300,6 +300,9 @@ async def test_folders_and_failures_and_retry(run: Run, demo: Any, tmp_path: Pat
     with session().index() as index:
         look(session(), index, [os.fsencode(folder)])
         describe(session(), index)
+        root = next(root for root in roots.roots(index) if root.path == os.fsencode(folder))
+        roots.mark_mounted(index, root.id, b"usb", "uuid:1")
+        roots.mark_unmounted(index, root.id, b"usb", "nothing is mounted there")
     async with run() as here:
         await here.until(lambda: "1 failed" in here.text("#status"))
         await here.press("f3")
@@ -307,6 +310,7 @@ async def test_folders_and_failures_and_retry(run: Run, demo: Any, tmp_path: Pat
         told = "\n".join(str(widget.content) for widget in here.app.screen.query("Static"))
         assert "broken.jpg" in told
         assert str(folder) in told
+        assert f"{folder}/usb  offline: nothing is mounted there" in told
         assert str(demo.pictures) in told
         await here.press("r")
         assert here.app.screen is here.app.search
