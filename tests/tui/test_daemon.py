@@ -1,6 +1,7 @@
 """The app beside a real daemon: it shows what that does, lets it write notes, and outlives it."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,30 @@ def test_a_daemon_that_dies_while_typing_costs_nothing(daemon: Daemon) -> None:
         terminal.type("\r")
         assert terminal.ended() == 0
         assert b"meadow.png" in terminal.said.rpartition(b"\x1b[?1006l")[2]
+
+
+def test_the_status_line_says_what_the_daemon_does(daemon: Daemon) -> None:
+    with FakeTerminal(
+        [sys.executable, "-m", "imgret_tui"], environ=daemon.home.environ, kind="plain"
+    ) as terminal:
+        terminal.until("daemon idle")
+        for command in ("pause", "resume"):
+            here = len(terminal.said)
+            subprocess.run(
+                [sys.executable, "-m", "imgret", command],
+                env=daemon.home.environ,
+                check=True,
+                capture_output=True,
+            )
+            terminal.until("paused" if command == "pause" else "idle", since=here)
+        here = len(terminal.said)
+        (daemon.home.photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+        terminal.until("1 failed", since=here)
+        here = len(terminal.said)
+        daemon.home.photos.rename(daemon.home.photos.with_name("elsewhere"))
+        terminal.until("4 offline", since=here)
+        terminal.type("\x1b")
+        assert terminal.ended() == 130
 
 
 def test_a_note_goes_through_the_daemon(daemon: Daemon) -> None:

@@ -18,8 +18,10 @@ from imgret.terminal.kitty import PLACEHOLDER
 from imgret_tui import keymap
 from imgret_tui.cells import Entry, Styles, day, fitted, grid_line, list_line
 from imgret_tui.hits import read_hits
+from imgret_tui.library import Details
 from imgret_tui.lit import lit, question_words
 from imgret_tui.shown import Shown
+from imgret_tui.widgets.details import described
 
 PLAIN = Style()
 STYLES = Styles(*[PLAIN] * 6)
@@ -148,3 +150,33 @@ def test_no_key_does_two_things() -> None:
     keys = [key for entry in keymap.KEYS for key in entry.keys.split(",")]
     assert len(keys) == len(set(keys))
     assert [entry for _, entries in keymap.groups() for entry in entries] == list(keymap.KEYS)
+
+
+def test_what_is_known_of_a_photo_is_told_line_by_line() -> None:
+    hit = Hit(
+        rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair", caption="a dog",
+        objects={"dog": 2}, topics=("diaries_&_daily_life",), note="grandma's\ndog", taken_at=86400, width=640,
+        height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
+    )  # fmt: skip
+    known = Details(
+        state="failed",
+        reason="no topics yet",
+        size=1_234_567,
+        camera="Pixel",
+        latitude=-33.8568,
+        longitude=151.2153,
+    )
+    assert [line.plain for line in described(hit, known, "dog")] == [
+        "a dog",
+        "why    two dog",
+        "match  fair (0.500)",
+        "counts 2 dog",
+        "topics diaries & daily life",
+        "photo  1970-01-02 · Pixel · 640 x 480, 1.23 MB",
+        "place  33.8568° S, 151.2153° E",
+        "note   grandma's dog",
+        "path   /photos/a\ufffd.jpg",
+        "copy   /photos/copy.jpg",
+        "offline: its disk is away",
+        "failed: no topics yet",
+    ]

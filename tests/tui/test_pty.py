@@ -33,7 +33,7 @@ def start(demo: Any, tmp_path: Path) -> Start:
 
     def started(*arguments: str, **how: Any) -> FakeTerminal:
         environ = {**os.environ, "IMGRET_CONFIG": str(config), **how.pop("more", {})}
-        return FakeTerminal([*PROGRAM, *arguments], environ=environ, **how)
+        return FakeTerminal([*how.pop("program", PROGRAM), *arguments], environ=environ, **how)
 
     return started
 
@@ -208,6 +208,45 @@ def test_a_signal_leaves_the_terminal_as_it_was(start: Start, number: int, code:
         assert terminal.ended() == code
         assert terminal.held == set()
         assert terminal.said.rfind(b"\x1b[?1049l") > terminal.said.rfind(b"\x1b[?1049h")
+        assert b"\x1b[<u" in terminal.said
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "imgret_tui.widgets.details.described",
+        "imgret_tui.indexed.IndexLibrary.details",
+        "imgret_tui.pictures.encoded",
+    ],
+)
+def test_a_crash_leaves_the_terminal_as_it_was_and_says_where_it_was(start: Start, broken: str) -> None:
+    """Wherever the program breaks, in the app or on a thread, once pictures are in the terminal."""
+    place, _, name = broken.rpartition(".")
+    program = f"""
+import functools, pkgutil, sys
+place = pkgutil.resolve_name({place!r})
+whole, calls = place.{name}, []
+@functools.wraps(whole)
+def breaks(*arguments, **named):
+    calls.append(1)
+    if len(calls) > 3:
+        raise ZeroDivisionError("a mistake of ours")
+    return whole(*arguments, **named)
+place.{name} = breaks
+from imgret_tui.__main__ import main
+sys.exit(main())
+"""
+    with start("red", kind="kitty", program=[sys.executable, "-c", program]) as terminal:
+        terminal.wait(lambda: len(terminal.held) > 2)
+        for _ in range(4):
+            if terminal.process.poll() is None:
+                terminal.type(DOWN)
+            terminal.pump(0.3)
+        assert terminal.ended() == 2  # as fzf ends after an error
+        assert terminal.held == set()
+        left = terminal.said.rfind(b"\x1b[?1049l")
+        assert left > terminal.said.rfind(b"\x1b[?1049h")
+        assert b"ZeroDivisionError" in terminal.said[left:]
         assert b"\x1b[<u" in terminal.said
 
 
