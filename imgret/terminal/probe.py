@@ -186,7 +186,9 @@ def tmux_client(environ: Mapping[str, str]) -> str:
         return ""
     wanted = "#{client_termtype} #{client_termfeatures} #{?allow-passthrough,#{allow-passthrough},off}"
     try:
-        asked = subprocess.run(["tmux", "display", "-p", wanted], capture_output=True, timeout=1, check=True)
+        asked = subprocess.run(
+            ["tmux", "display", "-p", wanted], env=environ, capture_output=True, timeout=1, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown off"
     return asked.stdout.decode("utf-8", "replace").strip() or "unknown off"
