@@ -32,6 +32,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
     parser.add_argument("--dtype", action="append", choices=["float32", "bfloat16", "float16"])
+    parser.add_argument(
+        "--decoded", action="store_true", help="also from decoded pixels, which a GPU does in any case"
+    )
     parser.add_argument("--photos", type=int, help="for the pipeline")
     parser.add_argument("--seed-photos", type=int, help="for the seed's loop")
     parser.add_argument("--batch", type=int, default=0, help="photos; 0: found by itself")
@@ -95,10 +98,11 @@ def _models(
     figures: dict[str, dict[str, Any]] = {}
     exactly: list[Any] | None = None  # what imgret in float32 says of all photos, not of the seed's few only
     for dtype in asked.dtype or (["float32", "bfloat16"] if gpu or _has_bfloat16() else ["float32"]):
+        counting = "auto" if gpu and dtype == "bfloat16" else dtype  # what a GPU does by default
         settings = msgspec.structs.replace(
             base,
             caption=msgspec.structs.replace(base.caption, dtype=dtype),
-            detect=msgspec.structs.replace(base.detect, dtype=dtype),
+            detect=msgspec.structs.replace(base.detect, dtype=counting),
             embed=msgspec.structs.replace(base.embed, dtype=dtype),
         )
         ours, found = measure.pipeline(settings, private, device, paths)
@@ -118,7 +122,8 @@ def _models(
                 f"    of {len(exactly)} photos what imgret says in float32: captions {wide.captions:.0%}, "
                 f"counts {wide.counts:.0%}, topics {wide.topics:.0%}"
             )
-        figures[{"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[dtype]] = {
+        name = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[dtype]
+        figures[name] = {
             "ratio": round(ratio, 3),
             "cpu_ratio": round(cpu_ratio, 3),
             "identical": agreed.captions,
@@ -126,6 +131,10 @@ def _models(
             "seed": msgspec.to_builtins(seed),
             "imgret": msgspec.to_builtins(ours),
         }
+        if gpu or asked.decoded:
+            bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
+            _say(f"    from decoded pixels: {_line(bare)}")
+            figures[name]["decoded"] = msgspec.to_builtins(bare)
     return figures
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.config import DetectSettings, Places, Settings
+from imgret.demo import draw
 from imgret.describe import passage
 from imgret.describe.loading import load_models
-from imgret.describe.models import Pixels
+from imgret.describe.models import Models, Pixels
 from imgret.photo import Stage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
@@ -48,6 +50,21 @@ def test_real_photos(seed: Path, here: Places, tmp_path: Path, monkeypatch: pyte
     assert all(0 <= edge <= 1 for found in together for one in found for edge in one.box)
     loaded.close()
     assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written where we stand
+
+
+def test_boxes_are_those_of_the_library_itself(models: Models, tiny: Settings) -> None:
+    """Red first, letterboxed in threads, channels last: the same objects as from a plain `YOLO.predict`."""
+    from ultralytics import YOLO
+
+    rng = random.Random(3)
+    images = [np.asarray(draw.render(draw.single(rng))) for _ in range(6)]
+    images[1] = np.ascontiguousarray(np.rot90(images[1]))
+    assert models.detect
+    library = YOLO(tiny.detect.weights)
+    for image, found in zip(images, models.detect.detect(images), strict=True):
+        boxes = library.predict(image[..., ::-1].copy(), save=False, verbose=False, device="cpu")[0].boxes
+        assert [one.label for one in found] == [library.names[int(number)].lower() for number in boxes.cls]
+        np.testing.assert_allclose([one.box for one in found], boxes.xyxyn, atol=1e-4)
 
 
 def test_colours_are_not_swapped(seed: Path, here: Places) -> None:

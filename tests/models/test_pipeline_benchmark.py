@@ -11,7 +11,17 @@ import pytest
 
 @pytest.mark.slow
 def test_the_benchmark_compares_with_the_seeds_loop():
-    command = [sys.executable, "-m", "benchmarks.describe", "--models", "tiny", "--device", "cpu", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.describe",
+        "--models",
+        "tiny",
+        "--device",
+        "cpu",
+        "--json",
+        "--decoded",
+    ]
     run = subprocess.run(
         [*command, "--photos", "6", "--seed-photos", "3"], capture_output=True, text=True, check=True
     )
@@ -19,3 +29,4 @@ def test_the_benchmark_compares_with_the_seeds_loop():
     assert figures["identical"] == 1.0
     assert figures["agreement"]["vectors"] > 0.99999
     assert figures["ratio"] > 0
+    assert figures["decoded"]["photos"] == 6
