@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from imgret.config import Places
@@ -94,6 +96,27 @@ def threads() -> None:
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
     torch.set_num_threads(int(asked) if asked.isdecimal() and int(asked) else _cores())
+
+
+def rest() -> None:
+    """End the helper threads that operations of the present thread have left behind; its next one makes new ones.
+
+    OpenMP keeps helpers for each thread that ever computed, and where there are more of them than processors
+    GNU's no longer wait actively: then each operation of the describing thread waits until its own are
+    woken, a tenth of a real model's time and two thirds of a tiny one's. So whoever has loaded a model, or has answered
+    a question, lets go of them.
+    """
+    if "torch" in sys.modules and (pause := _pause()) is not None:
+        pause(1)  # omp_pause_soft: settings stay
+
+
+@cache
+def _pause() -> Callable[[int], int] | None:
+    """`omp_pause_resource_all` of OpenMP 5.0, where torch has brought one: it loads the library for all to see."""
+    import ctypes
+
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "omp_pause_resource_all", None)
+    return found
 
 
 def _cores() -> int:

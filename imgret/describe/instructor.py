@@ -101,7 +101,9 @@ class InstructorEmbedder:
         rows = [[instruction, text] for instruction, text in pairs]
         vectors = self._model.encode(rows, batch_size=self._together, convert_to_tensor=True)
         # In bfloat16 the model's own norms drift by a thousandth.
-        return torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+        found: Vectors = torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+        backend.rest()  # this may have been a question, beside a thread that describes
+        return found
 
     def close(self) -> None:
         """Give back the memory."""

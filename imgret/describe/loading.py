@@ -65,6 +65,7 @@ def load_models(
                 models.embed = _offline(settings, places)
             if on_skip:
                 on_skip(stage, models.missing[stage])
+    backend.rest()
     return models
 
 

@@ -49,6 +49,7 @@ class RobertaTopics:
             list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
         ).to(self._device)
         likely = (self._model(**tokens).logits.sigmoid() >= self._threshold).cpu()
+        backend.rest()  # this may have been a question, beside a thread that describes
         return [
             tuple(label for label, holds in zip(self._labels, row, strict=True) if holds) for row in likely
         ]

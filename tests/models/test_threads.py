@@ -1,0 +1,45 @@
+"""Threads that computed once and rest must not slow down the one that computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COUNTED = """
+import os, threading
+from imgret.config import places
+from imgret.demo.bundled import demo_settings
+from imgret.describe.loading import load_models
+
+def helpers():
+    return len(os.listdir("/proc/self/task"))
+
+os.environ["OMP_NUM_THREADS"] = "2"
+models = load_models(demo_settings(), places())
+began = helpers()  # numpy's and torch's own among them
+import torch
+assert torch.get_num_threads() == 2
+models.topics.topics(["a red circle"])
+models.embed.embed([("", "a red circle")] * 3)
+assert helpers() == began, (began, helpers())
+torch.ones(2000, 2000) @ torch.ones(2000, 2000)
+torch.ones(4_000_000).exp()
+print(helpers() - began)
+"""
+
+
+@pytest.mark.timeout(200)
+def test_who_loads_models_or_asks_leaves_no_thread_behind(tmp_path):
+    """Counted by the kernel; what torch itself leaves behind shows that the count sees it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", COUNTED],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "1"
