@@ -108,10 +108,13 @@ def read_answers(data: bytes) -> Answers:
     return Answers(**said)  # type: ignore[arg-type]
 
 
-def question(file_query: str = "") -> str:
-    """Everything that is asked, the fence (DA1) last."""
-    picture = f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\"
-    return f"\x1b[>q{picture}{file_query}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1S\x1b[c"
+def question(file_query: str = "", *, tmux: bool = False) -> str:
+    """Everything that is asked, the fence (DA1) last.
+
+    tmux is asked for no picture: it would take the sequence for the title of its pane.
+    """
+    picture = "" if tmux else f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\{file_query}"
+    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1S\x1b[c"
 
 
 def judge(
@@ -210,14 +213,14 @@ class Conversation:
     def __enter__(self) -> Self:
         if self._environ.get("TERM", "dumb") in ("", "dumb", "linux"):
             return self
-        file_query = ""
-        if not self._environ.get("TMUX"):
+        file_query, tmux = "", bool(self._environ.get("TMUX"))
+        if not tmux:
             with contextlib.suppress(OSError):
                 file_query, self._file = kitty.file_question(_FILE_QUERY_ID, _SHARED_MEMORY)
         with contextlib.suppress(termios.error):
             self._saved = termios.tcgetattr(self._fd)
             tty.setcbreak(self._fd, termios.TCSANOW)  # TCSAFLUSH would throw away what was typed ahead
-            os.write(self._fd, question(file_query).encode())
+            os.write(self._fd, question(file_query, tmux=tmux).encode())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -189,10 +190,43 @@ def test_colours_stay_at_what_a_sixel_can_have() -> None:
 
 def test_the_last_question_is_the_one_that_everyone_answers() -> None:
     assert question().endswith("\x1b[c")
+    assert "\x1b_" in question()
+    assert "\x1b_" not in question("\x1b_Gfile", tmux=True)
 
 
 def test_outside_tmux_nobody_is_asked() -> None:
     assert tmux_client({}) == ""
+
+
+IN_TMUX = """
+import os, sys
+from imgret.terminal.probe import Conversation
+with Conversation(os.open("/dev/tty", os.O_RDWR)) as conversation:
+    capabilities, typed = conversation.answers()
+with open(sys.argv[1] + ".part", "w") as file:
+    print(capabilities.graphics, capabilities.tmux, typed, file=file)
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+input()
+"""
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_real_tmux_is_asked_without_taking_the_question_for_a_title(tmp_path: Path) -> None:
+    def tmux(*arguments: str) -> str:
+        command = ["tmux", "-S", str(tmp_path / "server"), "-f", os.devnull, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    told = tmp_path / "told"
+    tmux("new-session", "-d", "-x", "80", "-y", "24", sys.executable, "-c", IN_TMUX, str(told))
+    try:
+        before = tmux("display", "-p", "#{host}")
+        end = time.monotonic() + 30
+        while not told.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert told.read_text().split() == ["blocks", "True", "b''"]  # nobody looks at this session
+        assert tmux("display", "-p", "#{pane_title}") == before
+    finally:
+        tmux("kill-server")
 
 
 def test_a_tmux_that_is_gone_counts_as_one_that_shows_nothing(tmp_path: Path) -> None:
