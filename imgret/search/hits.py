@@ -33,10 +33,13 @@ def describe(index: Index, question: Question, found: Sequence[Found], *, k: int
     for one in found:
         if len(hits) >= k and apart:
             break
+        facts = photos.facts(index, one.content)
+        if len(hits) >= k and not seen.may_hold(one.content, facts):
+            continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
         paths = filters.showing(index, question.clauses, one.content)
         if not paths:
             continue
-        facts, known = photos.facts(index, one.content), results.description(index, one.content)
+        known = results.description(index, one.content)
         objects = counts(known.detections or ())
         place = None if apart else seen.place(one.content, facts, known, objects)
         if place is not None:
@@ -83,6 +86,13 @@ class _Seen:
         self._index = index
         self._pixels: dict[bytes, int] = {}
         self._shots: list[tuple[int, str | None, str | None, dict[str, int], int]] = []
+
+    def may_hold(self, content: int, facts: Facts | None) -> bool:
+        """Whether this can be one of them at all, by its pixels or its time."""
+        taken = facts.taken_at if facts else None
+        return self._hash(content) in self._pixels or (
+            taken is not None and any(abs(shot[0] - taken) <= BURST for shot in self._shots)
+        )
 
     def place(
         self, content: int, facts: Facts | None, known: Description, objects: dict[str, int]

@@ -185,6 +185,8 @@ def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add
     }
     assert [hit.rank for hit in hits] == [1, 2, 3]
     assert {hit.content for hit in hits if not hit.other_paths} == {later, lake}
+    for k in (1, 2):  # copies are found beyond the last hit that is shown
+        assert ask("kite", k=k).hits == hits[:k]
     apart = ask("kite", apart=True).hits
     assert len({hit.path for hit in apart}) == 6
     assert [hit.rank for hit in apart] == [1, 2, 3, 4, 5, 6]
