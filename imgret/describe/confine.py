@@ -134,7 +134,8 @@ def _seccomp(libc: ctypes.CDLL) -> bool:
     # struct sock_fprog: the number of instructions, padding, their address
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     mode_filter = 2
-    return libc.prctl(22, mode_filter, header, 0, 0) == 0  # PR_SET_SECCOMP
+    refused: int = libc.prctl(22, mode_filter, header, 0, 0)  # PR_SET_SECCOMP
+    return refused == 0
 
 
 def _filter(machine: str, pid: int) -> bytes:
