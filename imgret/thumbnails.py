@@ -1,7 +1,8 @@
 """The desktop's thumbnail cache (freedesktop Thumbnail Managing Standard 0.9.0), read and written.
 
 A thumbnail that a file manager has made is there at once, and ours serve the file manager. Nothing here
-decodes a photo: pixels come from a `DecodePool`, and looking one up reads the PNG's text chunks only.
+decodes a picture: pixels come from a `DecodePool`, and looking one up reads the PNG's header and text chunks only. Any
+program of the user writes into the cache, so a thumbnail is as little trusted as a photo.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LARGEST_FILE = 8 << 20  # bytes: 1024 x 1024 pixels of four bytes, twice over
+# Not blocked by a FIFO, never a terminal's child, and no link to somewhere else.
+_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONGEST_TEXT = 1 << 16  # bytes of a text chunk that we read
 _MOST_CHUNKS = 1000
 # What GLib leaves as it is in a path (g_filename_to_uri): both must spell the URI alike to share a cache.
@@ -81,13 +86,13 @@ def thumbnail(path: bytes, size: Size, folder: bytes | None = None) -> bytes | N
     """
     place = _place(path, size.folder, folder)
     mtime = _mtime(path)
-    return place if mtime is not None and _is_valid(place, path, mtime) else None
+    return place if mtime is not None and _is_valid(place, path, mtime, size) else None
 
 
 def failed(path: bytes, folder: bytes | None = None) -> bool:
     """Whether we tried to make a thumbnail of the photo as it is now, and could not."""
     mtime = _mtime(path)
-    return mtime is not None and _is_valid(_place(path, f"fail/{_FAILED}", folder), path, mtime)
+    return mtime is not None and _is_valid(_place(path, f"fail/{_FAILED}", folder), path, mtime, 1)
 
 
 def make(path: bytes, size: Size, pixels: NDArray[np.uint8], folder: bytes | None = None) -> bytes | None:
@@ -114,14 +119,18 @@ def fail(path: bytes, folder: bytes | None = None) -> None:
         _save(Image.new("L", (1, 1)), _place(path, f"fail/{_FAILED}", folder), path, mtime)
 
 
-def obtain(path: bytes, size: Size, decoder: Decoder, folder: bytes | None = None) -> bytes | None:
+def obtain(
+    path: bytes, size: Size, decoder: Decoder, folder: bytes | None = None, *, anew: bool = False
+) -> bytes | None:
     """The thumbnail, made now if need be; None if the photo cannot be shown (remembered) or is gone.
+
+    `anew`: make it even if there is one; the one that is there has turned out to be damaged.
 
     Waits for the decoder, so call it on a worker. Raises OSError if the cache cannot be written.
     """
     from imgret.errors import PhotoError
 
-    ready = thumbnail(path, size, folder)
+    ready = None if anew else thumbnail(path, size, folder)
     if ready is not None or failed(path, folder):
         return ready
     try:
@@ -146,17 +155,24 @@ def _mtime(path: bytes) -> int | None:
         return None
 
 
-def _is_valid(place: bytes, path: bytes, mtime: int) -> bool:
-    texts = _texts(place)
+def _is_valid(place: bytes, path: bytes, mtime: int, side: int) -> bool:
+    texts = _texts(place, side)
     return texts.get("Thumb::URI") == uri(path) and texts.get("Thumb::MTime", "").split(".")[0] == str(mtime)
 
 
-def _texts(place: bytes) -> dict[str, str]:
-    """The tEXt chunks of a PNG; what is damaged ends it. Pixels are passed over, not read."""
+def _texts(place: bytes, side: int) -> dict[str, str]:
+    """The tEXt chunks of a PNG of at most `side` x `side` pixels; {} of anything else. Pixels are passed over, not read."""
     texts: dict[str, str] = {}
-    with contextlib.suppress(OSError, struct.error), open(place, "rb") as file:
+    with contextlib.suppress(OSError, struct.error), open(os.open(place, _OPEN_FLAGS), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
+            return texts
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             return texts
+        length, kind, width, height = struct.unpack(">I4sII", file.read(16))
+        if (length, kind) != (13, b"IHDR") or not (0 < width <= side and 0 < height <= side):
+            return texts
+        file.seek(length - 8 + 4, os.SEEK_CUR)  # the rest of the header, and its checksum
         for _ in range(_MOST_CHUNKS):
             length, kind = struct.unpack(">I4s", file.read(8))
             if kind == b"IEND":

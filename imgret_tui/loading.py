@@ -1,6 +1,6 @@
 """A photo's pixels for the screen: small from the desktop's thumbnail cache, large from the file itself.
 
-Files are decoded in processes that may crash. Decoders are started with the first picture, so that a
+Files are decoded in processes that may crash, those of the cache too: any program writes there. Decoders are started with the first picture, so that a
 list without pictures costs none.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from imgret.errors import PhotoError
 
 if TYPE_CHECKING:
+    from imgret import thumbnails
     from imgret.describe.decode import DecodePool
     from imgret.terminal.fit import Pixels
     from imgret.thumbnails import Decoder
@@ -36,20 +37,25 @@ class Loader:
 
     def thumbnail(self, path: bytes, side: int) -> Pixels:
         """The photo in small, from the cache or made now; its longer side about `side` pixels or more."""
-        import numpy as np
-        from PIL import Image
-
         from imgret import thumbnails
 
         size = thumbnails.Size.LARGE if side <= thumbnails.Size.LARGE else thumbnails.Size.X_LARGE
         try:
-            place = thumbnails.obtain(path, size, cast("Decoder", self._decoders()))
-            if place is None:
-                raise PhotoError("it cannot be decoded" if os.path.exists(path) else "it is gone")
-            with Image.open(place) as image:
-                return np.asarray(image.convert("RGB"))
+            place = self._small(path, size)
+            try:
+                return self.preview(place)
+            except PhotoError:  # what another program left in the cache cannot be shown: make it again
+                return self.preview(self._small(path, size, anew=True))
         except OSError:  # a cache that cannot be written, or that another program has just cleared
             return self.preview(path)
+
+    def _small(self, path: bytes, size: thumbnails.Size, *, anew: bool = False) -> bytes:
+        from imgret import thumbnails
+
+        place = thumbnails.obtain(path, size, cast("Decoder", self._decoders()), anew=anew)
+        if place is None:
+            raise PhotoError("it cannot be decoded" if os.path.exists(path) else "it is gone")
+        return place
 
     def close(self) -> None:
         """Stop the decoders."""

@@ -19,6 +19,7 @@ def checks(here: Session) -> Iterator[tuple[bool, str]]:
     )
     yield from _index(here)
     yield from _weights(here)
+    yield _decoders()
     yield from _folders(here)
     yield from _programs(here)
 
@@ -72,6 +73,22 @@ def _weights(here: Session) -> Iterator[tuple[bool, str]]:
         else:  # weights that were not pulled yet are no fault: photos are indexed without them
             pulled = found.kind in (weights.Kind.HUB, weights.Kind.RELEASE)
             yield pulled, f"{stage.value}: {found.problem}. {found.hint}"
+
+
+def _decoders() -> tuple[bool, str]:
+    """Whether a decoder process starts here, and what the kernel keeps it from."""
+    from imgret.describe import decode
+
+    try:
+        means = decode.confinement()
+    except ImgretError as error:
+        return False, f"decoders: {error}. {error.hint}"
+    if "seccomp" in means:
+        return True, f"decoders: confined by {' and '.join(means)}"
+    return (
+        True,
+        f"decoders: not fully confined, this system offers {means[0] if means else 'no Landlock, no seccomp'}",
+    )
 
 
 def _folders(here: Session) -> Iterator[tuple[bool, str]]:

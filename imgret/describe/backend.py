@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -61,8 +59,6 @@ def silence() -> Iterator[None]:
 @contextmanager
 def loading(path: str) -> Iterator[None]:
     """Whatever a library raises over foreign weights becomes a WeightsError that names them."""
-    from safetensors import SafetensorError
-
     try:
         with silence():
             _mute_transformers()
@@ -71,19 +67,9 @@ def loading(path: str) -> Iterator[None]:
         raise WeightsError(
             f"{path} needs the package {error.name or error}", f"Install it: `pip install {error.name}`."
         ) from error
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        AssertionError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        SafetensorError,
-    ) as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # onnxruntime, torch and pickle each have a tree of errors of their own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or name other weights."

@@ -31,9 +31,14 @@ class BlipCaptioner:
         self._device = device
         with backend.loading(path):
             # The PIL processor makes the pixels the model was trained on; torchvision's differ by 0.0007.
-            self._processor = BlipProcessor.from_pretrained(path, backend="pil", local_files_only=True)
+            self._processor = BlipProcessor.from_pretrained(
+                path, backend="pil", local_files_only=True, trust_remote_code=False
+            )
             self._model = BlipForConditionalGeneration.from_pretrained(
-                path, dtype=backend.dtype(settings.dtype, device), local_files_only=True
+                path,
+                dtype=backend.dtype(settings.dtype, device),
+                local_files_only=True,
+                trust_remote_code=False,
             )
             self._model.eval().to(device)
             if device == "cpu":

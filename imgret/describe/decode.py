@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
@@ -30,6 +31,8 @@ from imgret.photo import Facts
 MOST_WORKERS = 16
 _START_SECONDS = 60.0  # a cold disk, a busy machine
 _LONGEST_ANSWER = 1 << 16  # bytes
+# By which an interpreter finds its libraries, and its user's: HOME stands for ~/.local/lib/python3.
+_KEPT = ("HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONUSERBASE")
 _PIPE = 1 << 20  # bytes: a 640 x 480 photo in one go, as far as the system lets us
 
 
@@ -50,6 +53,20 @@ def default_workers(configured: int) -> int:
     except AttributeError:  # not Linux
         processors = os.cpu_count() or 1
     return max(1, min(processors, MOST_WORKERS))
+
+
+def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a decoder process is told: how Python finds its packages, and no more. Tokens stay here."""
+    kept = {name: environ[name] for name in _KEPT if name in environ}
+    return kept | {"PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}  # arenas are address space too
+
+
+def confinement() -> tuple[str, ...]:
+    """By which means of the kernel decoders are confined here; asks a real one. Raises ImgretError."""
+    worker = _Worker(memory_mb=512, max_megapixels=1, side=1)
+    worker.kill()
+    worker.exit_code()
+    return worker.confined
 
 
 class DecodePool:
@@ -168,8 +185,8 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                process_group=0,  # ctrl-C is not sent to it
-                env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # arenas are address space too
+                start_new_session=True,  # ctrl-C is not sent to it, and it has no terminal
+                env=environment(),
             )
         except OSError as error:
             raise ImgretError(f"no decoder process can be started: {error.strerror}") from None
@@ -184,7 +201,7 @@ class _Worker:
         self._poll.register(out, select.POLLIN)
         self._deadline = time.monotonic() + _START_SECONDS
         try:
-            self._answer()
+            self.confined = self._answer()[0].confined
         except _Lost:
             self._process.kill()
             said = self._err.read().decode(errors="replace").strip().splitlines()

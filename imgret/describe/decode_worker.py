@@ -2,19 +2,16 @@
 
 Run by `decode.DecodePool` as `python -m imgret.describe.decode_worker MEGABYTES MEGAPIXELS SIDE`. Picture
 decoders are large C libraries fed by whoever made the file, so they run here, where a crash, a hang or a
-bomb costs one file: address space bounded, no core, no byte written to any file, gone with its parent.
+bomb costs one file, in a process that may do next to nothing (`confine`) and that goes with its parent.
 
 Wire, both ways over pipes, integers little-endian. In: length (u32), path. Out: lengths of the answer and
 of the pixels (u32, u32), the `Answer` as MessagePack, the pixels row by row. The first answer, before any
-path was asked for, is an empty one: it says that the process is ready.
+path was asked for, has no facts: it says that the process is ready and how it is confined.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
-import signal
 import struct
 import sys
 import warnings
@@ -23,6 +20,7 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
+from imgret.describe import confine
 from imgret.errors import PhotoError
 from imgret.photo import Facts
 
@@ -40,23 +38,13 @@ class Answer(Struct, frozen=True):
     problem: str | None = None
     hint: str = ""
     transient: bool = False
-
-
-def confine(memory_mb: int) -> None:
-    """Give up what a decoder never needs. `prctl` and the address-space limit are Linux's."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: the answer still gets out
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the parent to decide
+    confined: tuple[str, ...] = ()  # of the first answer: what `confine.seal` achieved
 
 
 def main(arguments: list[str]) -> None:
     """Answer until the parent closes its end."""
     memory_mb, megapixels, side = map(int, arguments)
-    confine(memory_mb)
+    confine.limit(memory_mb)
     # What C libraries print goes nowhere: neither into the answers nor onto the user's terminal.
     answers = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -67,8 +55,9 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     limits = Limits(megapixels=megapixels, memory_mb=memory_mb, side=side)
     encoder = msgspec.msgpack.Encoder()
-    _send(answers, encoder.encode(Answer()), b"")
+    _send(answers, encoder.encode(Answer(confined=confine.seal())), b"")
     os.dup2(nowhere, 2)
+    os.close(nowhere)
     while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
         path = sys.stdin.buffer.read(LENGTH.unpack(head)[0])
         pixels = b""

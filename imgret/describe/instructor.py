@@ -51,7 +51,11 @@ class Instructor(INSTRUCTOR):  # type: ignore[misc]
 
     def __init__(self, path: str, device: str, dtype: torch.dtype) -> None:
         native = SentenceTransformer(
-            path, device=device, local_files_only=True, model_kwargs={"dtype": dtype}
+            path,
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": dtype},
         )
         modules = list(native)
         pooling = INSTRUCTOR_Pooling(native[0].get_embedding_dimension(), pooling_mode="mean")

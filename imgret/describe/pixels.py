@@ -110,6 +110,8 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple
 
 
 def _exif(image: Image.Image) -> Image.Exif:
+    if image.format == "PNG":  # its EXIF may follow the pixels
+        image.load()  # raises here where the pixels are damaged: a second `load` would return them black
     try:
         return image.getexif()
     except Exception:  # garbage for EXIF: whatever the parser stumbled over, the picture may be fine

@@ -143,7 +143,8 @@ def _names(root: str) -> list[str]:
     found = []
     for folder, inner, files in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        found += [os.path.relpath(os.path.join(folder, name), root) for name in files if name.endswith(_KEPT)]
+        paths = (os.path.join(folder, name) for name in files if name.endswith(_KEPT))
+        found += [os.path.relpath(path, root) for path in paths if os.path.isfile(path)]  # no FIFO: no end
     return sorted(found)
 
 

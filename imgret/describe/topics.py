@@ -22,10 +22,12 @@ class RobertaTopics:
         self._threshold = settings.threshold
         self._device = device
         with backend.loading(path):
-            self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False
+            )
             # float32 everywhere: a label beside the threshold must not come and go with the machine.
             self._model = AutoModelForSequenceClassification.from_pretrained(
-                path, dtype=torch.float32, local_files_only=True
+                path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
             )
             self._model.eval().to(device)
             if device == "cpu":

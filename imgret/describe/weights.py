@@ -27,7 +27,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.config import NONE, WORDLLAMA, Places, Settings
-from imgret.describe import record
+from imgret.describe import record, vetting
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
 from imgret.photo import ModelIdentity, Stage
 
@@ -112,13 +112,15 @@ def locate(
 
 
 def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
-    """The path to load, once every file there is held to the record.
+    """The path to load, once every file there is held to the record and none names program code.
 
-    Raises WeightsMissing where they are not there, WeightsError naming the file that differs. `full` reads
-    every byte again, as `models verify` does.
+    Raises WeightsMissing where they are not there, WeightsError naming the file that differs or is refused.
+    `full` reads every byte again, as `models verify` does.
     """
     if not weights.present or weights.path is None:
         raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
+    if weights.kind is not Kind.PACKAGED:
+        vetting.check(weights.path)
     if weights.kind not in (Kind.HUB, Kind.RELEASE):
         return weights.path
     where = os.path.join(places.state, record.PULLED)

@@ -85,6 +85,14 @@ def test_a_file_cut_short_is_tried_again(pool: DecodePool, tmp_path: Path, kind:
         assert ("is empty" if length == 0 else "damaged or cut short") in str(error)
 
 
+def test_a_damaged_png_is_not_a_black_picture(pool: DecodePool, tmp_path: Path) -> None:
+    Image.new("RGB", (256, 128), "blue").save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    at = data.index(b"IDAT") + 4
+    (tmp_path / "damaged.png").write_bytes(data[:at] + b"\xff" * 8 + data[at + 8 :])
+    assert "damaged or cut short" in str(refusal(pool, tmp_path / "damaged.png"))
+
+
 def test_a_byte_wrong_anywhere_is_no_worse_than_damaged(pool: DecodePool, tmp_path: Path) -> None:
     """Flip bytes all over small files of each format: a picture or a sentence, never the end of a process."""
     before = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +150,63 @@ def test_a_cache_that_cannot_be_written_is_an_os_error(photo: bytes, tmp_path: P
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="directory"):
         thumbnails.make(photo, Size.NORMAL, pixels(photo), os.fsencode(tmp_path / "file"))
+
+
+def crafted(photo: bytes, private_places: Path, size: Size = Size.LARGE) -> Path:
+    """The place of a photo's thumbnail, its folder made."""
+    name = hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png"
+    place = private_places / "cache/thumbnails" / size.folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def claiming(photo: bytes, width: int, height: int, pixels: bytes = b"") -> bytes:
+    """A PNG that is said to show the photo, of any size and content."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    texts = [("Thumb::URI", thumbnails.uri(photo)), ("Thumb::MTime", "1600000000")]
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+            *(chunk(b"tEXt", f"{key}\0{value}".encode()) for key, value in texts),
+            chunk(b"IDAT", pixels or zlib.compress(bytes((3 * width + 1) * height))),
+            chunk(b"IEND", b""),
+        )
+    )
+
+
+def test_only_a_small_regular_png_of_the_right_size_is_taken(photo: bytes, private_places: Path) -> None:
+    place = crafted(photo, private_places)
+    place.write_bytes(claiming(photo, 256, 128))
+    assert thumbnails.thumbnail(photo, Size.LARGE) == os.fsencode(place)
+    for width, height in ((257, 1), (1, 257), (30_000, 30_000), (0, 1), (2**31 - 1, 2**31 - 1)):
+        place.write_bytes(claiming(photo, width, height, b"x"))
+        assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    other = place.with_name("other.png")
+    other.write_bytes(claiming(photo, 256, 128))
+    place.unlink()
+    place.symlink_to(other)
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    place.unlink()
+    os.mkfifo(place)
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    place.unlink()
+    place.mkdir()
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    place.rmdir()
+    place.write_bytes(claiming(photo, 256, 128) + bytes(9 << 20))
+    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+
+
+def test_what_lies_at_its_place_is_replaced(photo: bytes, private_places: Path, tmp_path: Path) -> None:
+    place = crafted(photo, private_places)
+    (tmp_path / "mine").write_bytes(b"not to be touched")
+    for put in (lambda: os.mkfifo(place), lambda: place.symlink_to(tmp_path / "mine")):
+        place.unlink(missing_ok=True)
+        put()
+        assert thumbnails.make(photo, Size.LARGE, pixels(photo)) == os.fsencode(place)
+        assert stat.S_ISREG(place.lstat().st_mode)
+    assert (tmp_path / "mine").read_bytes() == b"not to be touched"

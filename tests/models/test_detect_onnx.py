@@ -82,9 +82,43 @@ def test_colours_are_not_swapped(seed: Path, here: Places) -> None:
     loaded.close()
 
 
-@pytest.mark.parametrize("name", ["broken.pt", "broken.onnx"])
-def test_weights_that_are_none_are_said_by_name(here: Places, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"not weights at all")
+def field(number: int, value: bytes) -> bytes:
+    """One length-delimited field of a protobuf message, at most 127 bytes long."""
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def network_with_weights_in(file: str) -> bytes:
+    """An ONNX network y = x + w, whose w is four floats in a file of its own (`external_data`)."""
+    location = field(1, b"location") + field(2, file.encode())
+    w = b"\x08\x04\x10\x01" + field(8, b"w") + field(13, location) + b"\x70\x01"
+    four_floats = field(2, field(1, b"\x08\x01" + field(2, field(1, b"\x08\x04"))))
+    add = field(1, b"x") + field(1, b"w") + field(2, b"y") + field(4, b"Add")
+    x, y = field(11, field(1, b"x") + four_floats), field(12, field(1, b"y") + four_floats)
+    graph = field(1, add) + field(2, b"g") + field(5, w) + x + y
+    return (
+        b"\x08\x08"
+        + b"\x3a"
+        + bytes([len(graph) & 127 | 128, len(graph) >> 7])
+        + graph
+        + field(8, b"\x10\x0d")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("broken.pt", b"not weights at all"),
+        ("broken.onnx", b"not weights at all"),
+        ("empty.pt", b""),
+        ("empty.onnx", b""),
+        ("elsewhere.onnx", network_with_weights_in("../../../../../../etc/passwd")),
+        ("absolute.onnx", network_with_weights_in("/etc/passwd")),
+    ],
+)
+def test_weights_that_are_none_are_said_by_name(
+    here: Places, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
     loaded = detector(tmp_path / name, here)
     assert loaded.detect is None
     assert str(tmp_path / name) in loaded.missing[Stage.DETECT]

@@ -114,6 +114,16 @@ def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_pa
     assert identities(settings, here)[Stage.CAPTION].revision != first.revision
 
 
+def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path) -> None:
+    folder = tmp_path / "caption"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    os.mkfifo(folder / "vocab.txt")
+    os.mkfifo(folder / "tokenizer.json")
+    found = weights.locate(Stage.CAPTION, Settings(caption=CaptionSettings(weights=str(folder))), here)
+    assert weights.checked(found, here) == str(folder)
+
+
 def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Settings) -> None:
     revision = identities(tiny, here)[Stage.CAPTION].revision
     pinned = replace(tiny, caption=replace(tiny.caption, revision=revision))
