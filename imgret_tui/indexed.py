@@ -160,7 +160,7 @@ class IndexLibrary:
 
     def _anywhere(self, request: dict[str, Any]) -> Found:
         try:
-            result, lines = self._connected().ask_bytes("query", {**request, "index": self._places.index})
+            notes, _, lines = self._connected().query({**request, "index": self._places.index})
         except NoDaemon:
             self._lose_daemon()
             return self._here(request)
@@ -169,7 +169,7 @@ class IndexLibrary:
                 raise
             self._lose_daemon()
             return self._here(request)
-        return Found(read_hits(lines), ". ".join(result["notes"]))
+        return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
         from imgret.answer import Answerer, read_request
