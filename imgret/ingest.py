@@ -16,7 +16,7 @@ from imgret import disks
 from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
-from imgret.describe.models import Models
+from imgret.describe.models import Embedder, Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.index import photos, results, totals, vectors, work
 from imgret.index.connection import Index
@@ -56,6 +56,37 @@ def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdent
         index.remember("models", today)
         index.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
     return queued
+
+
+def embed_now(index: Index, embedder: Embedder, contents: Collection[int]) -> int:
+    """Embed contents whose texts changed, where nothing else is to do for them first. -> how many are left.
+
+    For a note that was just written. The caller is the one writer; what is left stays queued.
+    """
+    aside, pending = totals.waiting_stages(index), list(contents)
+    left = 0
+    for start in range(0, len(pending), CLAIM):
+        due = {}
+        for content in pending[start : start + CLAIM]:
+            todo = set(work.of(index, content))
+            if todo - aside == {Stage.EMBED}:
+                due[content] = results.description(index, content)
+            left += Stage.EMBED in todo and content not in due
+        texts = [
+            (content, view, (passage.instruction(known.topics or ()), text))
+            for content, known in due.items()
+            for view, text in passage.views(known, results.names(index, content)).items()
+        ]
+        rows = list(embedder.embed([pair for _, _, pair in texts])) if texts else []
+        with index.writing():
+            for content, known in due.items():
+                if results.note(index, content) != known.note:
+                    left += 1  # written again meanwhile, and queued with that
+                    continue
+                made = {view: row for (of, view, _), row in zip(texts, rows, strict=True) if of == content}
+                results.save_vectors(index, content, embedder.identity, made)
+                work.done(index, content, [Stage.EMBED])
+    return left
 
 
 class Ingest:

@@ -62,6 +62,7 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
+        from imgret.photo import Stage
         from imgret.state import photo_state
 
         known = photo_state(self._open(), self._settings, path)
@@ -69,6 +70,7 @@ class IndexLibrary:
         return Details(
             state=known.state,
             reason=known.reason,
+            awaits_caption=Stage.CAPTION in known.to_come,
             size=known.photo.fingerprint.size if known.photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
@@ -160,7 +162,7 @@ class IndexLibrary:
 
     def _anywhere(self, request: dict[str, Any]) -> Found:
         try:
-            result, lines = self._connected().ask_bytes("query", {**request, "index": self._places.index})
+            notes, _, lines = self._connected().query({**request, "index": self._places.index})
         except NoDaemon:
             self._lose_daemon()
             return self._here(request)
@@ -169,7 +171,7 @@ class IndexLibrary:
                 raise
             self._lose_daemon()
             return self._here(request)
-        return Found(read_hits(lines), ". ".join(result["notes"]))
+        return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
         from imgret.answer import Answerer, read_request

@@ -205,6 +205,19 @@ def find(index: Index, path: bytes) -> Photo | None:
     return None
 
 
+def known_size(index: Index, size: int) -> bool:
+    """Whether any photo, living or gone, has that many bytes: else its content is not worth a hash."""
+    return (
+        index.row("SELECT 1 FROM photo WHERE size = ? AND content IS NOT NULL LIMIT 1", (size,)) is not None
+    )
+
+
+def content_named(index: Index, hash_: bytes) -> int | None:
+    """The content with this BLAKE3; None if the index has none."""
+    row = index.row("SELECT id FROM content WHERE hash = ?", (hash_,))
+    return int(row[0]) if row else None
+
+
 def every_path(index: Index) -> Iterator[bytes]:
     """The absolute paths of all living photos, root by root, a thousand at a time: no long read."""
     last = 0
