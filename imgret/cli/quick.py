@@ -136,7 +136,14 @@ def _index() -> str:
 def _xdg(variable: str, fallback: str) -> str:
     """As `imgret.config.places` has it; a test holds the two together."""
     given = os.environ.get(variable, "")
-    home = os.environ.get("HOME") or os.path.expanduser("~")
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a user without an entry
+            home = "/"
     return os.path.join(given if os.path.isabs(given) else os.path.join(home, fallback), "imgret")
 
 
