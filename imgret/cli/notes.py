@@ -46,9 +46,9 @@ def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) 
     embed = Stage.EMBED in here.settings.stages()
     with index.writing():
         for content, text in notes:
-            results.write_note(index, content, text)
-            if embed:
-                work.queue(index, content, [Stage.EMBED])
+            for changed in results.write_note(index, content, text):
+                if embed:
+                    work.queue(index, changed, [Stage.EMBED])
 
 
 def import_notes(here: Session, source: str) -> Exit:
