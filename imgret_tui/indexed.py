@@ -89,9 +89,9 @@ class IndexLibrary:
         if photo is None or photo.content is None:
             raise IndexProblem("this photo is not in the index any more", "Search again.")
         with index.writing():
-            results.write_note(index, photo.content, text or None)
-            if Stage.EMBED in self._settings.stages():
-                work.queue(index, photo.content, [Stage.EMBED])
+            for changed in results.write_note(index, photo.content, text or None):
+                if Stage.EMBED in self._settings.stages():
+                    work.queue(index, changed, [Stage.EMBED])
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""

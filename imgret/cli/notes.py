@@ -64,9 +64,9 @@ def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) 
     embed = Stage.EMBED in here.settings.stages()
     with index.writing():
         for content, text in notes:
-            results.write_note(index, content, text)
-            if embed:
-                work.queue(index, content, [Stage.EMBED])
+            for changed in results.write_note(index, content, text):
+                if embed:
+                    work.queue(index, changed, [Stage.EMBED])
 
 
 def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
