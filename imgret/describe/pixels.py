@@ -18,7 +18,7 @@ from msgspec import Struct
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from imgret.describe import raw
-from imgret.describe.facts import ORIENTATION, Tags, facts, text, turned, upright_size
+from imgret.describe.facts import ORIENTATION, Tags, facts, printable, turned, upright_size
 from imgret.describe.fingerprint import OPEN_FLAGS, not_a_file, unreadable
 from imgret.describe.formats import prepare, sniff, turns_itself
 from imgret.errors import PhotoError
@@ -186,7 +186,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
-    said = text(str(error)) or type(error).__name__
+    said = printable(str(error)) or type(error).__name__
     if "memory" in said.lower():  # how C decoders tell of a failed allocation
         return _too_large(name, limits)
     if isinstance(error, UnidentifiedImageError):
