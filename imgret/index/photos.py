@@ -179,7 +179,7 @@ def save_facts(index: Index, content: int, facts: Facts, pixels: bytes) -> None:
     with index.writing() as db:
         db.execute(
             "UPDATE content SET pixels = ?, format = ?, width = ?, height = ?, taken_at = ?, camera = ?,"
-            " latitude = ?, longitude = ? WHERE id = ?",
+            " latitude = ?, longitude = ?, truncated = ? WHERE id = ?",
             (pixels, *msgspec.structs.astuple(facts), content),
         )
 
@@ -187,11 +187,11 @@ def save_facts(index: Index, content: int, facts: Facts, pixels: bytes) -> None:
 def facts(index: Index, content: int) -> Facts | None:
     """What the file itself says; None before it was decoded."""
     row = index.row(
-        "SELECT format, width, height, taken_at, camera, latitude, longitude FROM content"
+        "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated FROM content"
         " WHERE id = ? AND format IS NOT NULL",
         (content,),
     )
-    return Facts(*row) if row else None
+    return Facts(*row[:-1], bool(row[-1])) if row else None
 
 
 def find(index: Index, path: bytes) -> Photo | None:
