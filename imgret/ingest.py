@@ -222,7 +222,7 @@ class Ingest:
         if outcome.vectors is not None and models.embed is not None:
             results.save_vectors(index, content, models.embed.identity, outcome.vectors)
             finished.add(Stage.EMBED)
-        if finished:
+        if finished or outcome.failures:  # what cannot be decoded is still found by its name
             results.refresh_words(index, content)
         work.done(index, content, finished)
         if noted and outcome.vectors is not None:

@@ -33,6 +33,7 @@ class Facts(Struct, frozen=True):
     camera: str | None = None  # "make model", the make not said twice
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
+    truncated: bool = False  # the end of the picture is missing; what is there was described
 
 
 class Detection(Struct, frozen=True):

@@ -245,7 +245,7 @@ def _keep(
     if content == before:
         return set()
     if new:
-        work.queue(index, content, stages)  # its words follow when it could be decoded: it may be no photo
+        work.queue(index, content, stages)  # its words follow with what comes of decoding it
     if before is not None:
         outcome.changed += 1
     elif new:

@@ -33,6 +33,7 @@ def state_line(state: PhotoState) -> bytes:
         "camera": facts.camera if facts else None,
         "latitude": facts.latitude if facts else None,
         "longitude": facts.longitude if facts else None,
+        "truncated": facts.truncated if facts else None,
         "online": state.photo.online if state.photo else os.path.exists(state.path),
         "models": {stage.value: identity for stage, identity in state.models.items()},
         "waiting": [stage.value for stage in state.waiting],
@@ -58,7 +59,8 @@ def state_text(state: PhotoState) -> list[str]:
     if known.note:
         lines.append(f"  note     {clean(known.note)}")
     if facts:
-        lines.append(f"  picture  {facts.width} x {facts.height} {clean(facts.format)}")
+        cut = ", truncated: the end of the file is missing" if facts.truncated else ""
+        lines.append(f"  picture  {facts.width} x {facts.height} {clean(facts.format)}{cut}")
         if facts.taken_at is not None:
             lines.append(f"  taken    {taken(facts.taken_at)}")
         if facts.camera:

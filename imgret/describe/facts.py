@@ -23,7 +23,28 @@ MAKE, MODEL, ORIENTATION, DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0132
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
 LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 1, 2, 3, 4
 
-_DATE = re.compile(r"(\d{4})[:/-](\d{2})[:/-](\d{2})[ T](\d{2}):(\d{2})(?::(\d{2}))?", re.ASCII)
+# Year, month, day, then perhaps a time, a half of the day and a zone, which is not read.
+_DATE = re.compile(
+    r"(?P<a>\d{1,4})(?P<by>[:/.-])\s?(?P<b>\d{1,2})(?P=by)\s?(?P<c>\d{1,4})(?!\d)(?:[T\s,]\s?(?P<time>.*))?",
+    re.ASCII,
+)
+_PACKED_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T\s]?(\d\d)(\d\d)(\d\d)?)?(?!\d)", re.ASCII)
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2}):\s?(?P<minute>\d{1,2})(?::\s?(?P<second>\d{1,2}))?(?!\d)(?:[.,]\d*)?"
+    r"\s?(?P<half>[ap]\.?m\b)?",
+    re.ASCII | re.IGNORECASE,
+)
+# What a camera writes whose clock was never set: the epochs of Unix and of QuickTime.
+_UNSET_CLOCK = {datetime(1970, 1, 1), datetime(1904, 1, 1)}
+
+# One number, or a fraction, as a string has it; and one to three of them with a letter for the direction.
+_NUMBER = r"\d+(?:\.\d*)?(?:/\d+)?"
+_ANGLE = re.compile(
+    rf"(?P<before>[NSEW])?\s*(?P<sign>[+-])?(?P<degrees>{_NUMBER})"
+    rf"(?:(?:deg|[\s°º,:;d])+(?P<minutes>{_NUMBER})(?:[\s'′’,:;]+(?P<seconds>{_NUMBER}))?)?"
+    r"(?:deg|[\s°º'′’\"″”,])*(?P<after>[NSEW])?[a-z]*",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Tags) -> Facts:
@@ -55,14 +76,33 @@ def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 def text(value: object) -> str | None:
     """A string from a file: control characters dropped, spaces folded, at most 128 characters.
 
-    ASCII tags end at the first NUL; what follows is the camera's leftover memory.
+    ASCII tags end at the first NUL; what follows is the camera's leftover memory. EXIF names no
+    encoding: it is UTF-8 where the bytes are UTF-8, and Latin-1 where they are not.
     """
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        return None
-    printable = "".join(c if c.isprintable() else " " for c in value.partition("\0")[0][: 8 * LONGEST_STRING])
-    return " ".join(printable.split())[:LONGEST_STRING].rstrip() or None
+    if isinstance(value, str):
+        try:
+            value = value.encode("latin-1")  # Pillow reads every string as Latin-1
+        except UnicodeEncodeError:
+            return printable(str(value))
+    return printable(_decoded(value.partition(b"\0")[0])) if isinstance(value, bytes) else None
+
+
+def printable(value: str) -> str | None:
+    """Text without control characters, its spaces folded, at most 128 characters; None if nothing is left."""
+    kept = "".join(c if c.isprintable() else " " for c in value.partition("\0")[0][: 8 * LONGEST_STRING])
+    return " ".join(kept.split())[:LONGEST_STRING].rstrip() or None
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        # A field of fixed length may end in the middle of a character. Only text that was UTF-8 before
+        # says so: Latin-1 may end with such a byte too.
+        whole = value[: error.start].decode()
+        if error.reason == "unexpected end of data" and not whole.isascii():
+            return whole
+        return value.decode("latin-1")
 
 
 def camera(make: object, model: object) -> str | None:
@@ -72,25 +112,66 @@ def camera(make: object, model: object) -> str | None:
         return name or maker
     if name.split()[0].casefold() == maker.split()[0].casefold():
         return name
-    return text(f"{maker} {name}")
+    return printable(f"{maker} {name}")
 
 
 def taken_at(candidates: Iterable[object]) -> int | None:
-    """The first believable 'YYYY:MM:DD HH:MM:SS', as seconds since 1970.
+    """The first believable date and time, as seconds since 1970.
 
     EXIF times are the camera's wall clock without a zone; they are read as UTC, so that the hour a
-    photo shows is the hour it was taken at, wherever it is looked at.
+    photo shows is the hour it was taken at, wherever it is looked at. A zone, if one is written, is
+    not applied for the same reason.
     """
     for value in candidates:
-        match = _DATE.match(text(value) or "")
-        if match is None:
-            continue
-        try:
-            moment = datetime(*(int(part or 0) for part in match.groups()))  # type: ignore[arg-type]
-        except ValueError:  # 0000:00:00 00:00:00 and the 31st of February
-            continue
-        return timegm(moment.timetuple())
+        moment = _moment(text(value) or "")
+        if moment is not None and moment not in _UNSET_CLOCK:
+            return timegm(moment.timetuple())
     return None
+
+
+def _moment(written: str) -> datetime | None:
+    """A date, with its time where that can be read and midnight where it cannot."""
+    if packed := _PACKED_DATE.match(written):
+        year, month, day = map(int, packed.groups()[:3])
+        clock = tuple(int(part or 0) for part in packed.groups()[3:])
+    elif (match := _DATE.match(written)) and (date := _date(*match.group("a", "by", "b", "c"))):
+        year, month, day = date
+        clock = _clock(match["time"] or "")
+    else:
+        return None
+    hour, minute, second = clock
+    # Java's pattern "kk" counts the first hour of a day as 24; a leap second is the 60th.
+    clock = (0 if hour == 24 else hour, minute, 59 if second == 60 else second)
+    for time in (clock, (0, 0, 0)):
+        try:
+            return datetime(year, month, day, *time)
+        except ValueError:  # 0000:00:00, the 31st of February; or an hour of 25, which leaves the day
+            continue
+    return None
+
+
+def _date(a: str, by: str, b: str, c: str) -> tuple[int, int, int] | None:
+    """(year, month, day) of three numbers; None where it cannot be told which number is which."""
+    if len(a) == 4 and len(c) <= 2:
+        return int(a), int(b), int(c)
+    if len(c) == 4 and len(a) <= 2:
+        first, second = int(a), int(b)
+        if by == "." or first > 12 or first == second:
+            return int(c), second, first
+        return (int(c), first, second) if second > 12 else None
+    if len(a) == 2 and len(c) <= 2 and by in ":-":  # the order of EXIF and ISO 8601; POSIX has the centuries
+        return (1900 if int(a) >= 69 else 2000) + int(a), int(b), int(c)
+    return None
+
+
+def _clock(written: str) -> tuple[int, int, int]:
+    match = _TIME.match(written)
+    if match is None:
+        return 0, 0, 0
+    hour = int(match["hour"])
+    if match["half"] and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if match["half"][0] in "pP" else 0)
+    return hour, int(match["minute"]), int(match["second"] or 0)
 
 
 def degrees(gps: Tags) -> tuple[float, float] | None:
@@ -98,29 +179,56 @@ def degrees(gps: Tags) -> tuple[float, float] | None:
 
     Exactly (0, 0) is what a receiver without a fix writes, not a place in the Gulf of Guinea.
     """
-    latitude = _angle(gps.get(LATITUDE), gps.get(LATITUDE_REF), "N", "S", 90.0)
-    longitude = _angle(gps.get(LONGITUDE), gps.get(LONGITUDE_REF), "E", "W", 180.0)
+    latitude = _angle(gps.get(LATITUDE), gps.get(LATITUDE_REF), "NS", 90.0)
+    longitude = _angle(gps.get(LONGITUDE), gps.get(LONGITUDE_REF), "EW", 180.0)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         return None
     return latitude, longitude
 
 
-def _angle(value: object, ref: object, positive: str, negative: str, most: float) -> float | None:
-    side = (text(ref) or "").upper()[:1]
-    if side not in (positive, negative) or not isinstance(value, tuple | list) or not 1 <= len(value) <= 3:
+def _angle(value: object, ref: object, directions: str, most: float) -> float | None:
+    """Signed degrees, at most `most`, of degrees, minutes and seconds, of a single number or of a string.
+
+    The direction is what `ref` says, or a letter in the string. Without either, a single number is
+    decimal degrees with their sign; of degrees and minutes, which EXIF stores without sign, only a
+    negative one says on which side it lies.
+    """
+    direction = (text(ref) or "").upper()[:1]
+    parts: list[float]
+    if isinstance(value, str | bytes):
+        written = text(value) or ""
+        match = _ANGLE.fullmatch(written)
+        if match is None:
+            return None
+        found = [part for part in match.group("degrees", "minutes", "seconds") if part]
+        parts = [_number(part) for part in found]
+        if match["sign"] == "-":
+            parts[0] = -parts[0]
+        direction = direction or (match["before"] or match["after"] or "").upper()
+    elif isinstance(value, tuple | list):
+        parts = [_number(part) for part in value]
+    else:
+        parts = [_number(value)]
+    if not 1 <= len(parts) <= 3 or not (direction == "" or direction in directions):
         return None
-    parts = [_number(part) for part in value]
-    total: float = sum(part / 60**power for power, part in enumerate(parts))
-    if not 0 <= total <= most or any(part < 0 for part in parts):  # NaN fails the first
+    negative = math.copysign(1, parts[0]) < 0
+    total = sum(abs(part) / 60**power for power, part in enumerate(parts))
+    if any(part < 0 for part in parts[1:]) or any(part > 60 for part in parts[1:]) or not 0 <= total <= most:
+        return None  # NaN fails the last
+    if not direction and not negative and len(parts) > 1:
         return None
-    return float(round(-total if side == negative else total, 7))  # 7 digits: a centimetre
+    south = negative or direction == directions[1]
+    return float(round(-total if south else total, 7))  # 7 digits: a centimetre
 
 
 def _number(value: object) -> float:
-    """A rational as Pillow gives it, as (numerator, denominator), or a number; NaN if it is none."""
+    """A rational as Pillow gives it, as (numerator, denominator) or as 'a/b', or a number; NaN if it is none."""
     try:
+        if isinstance(value, str):
+            numerator, slash, denominator = value.partition("/")
+            return float(numerator) / float(denominator) if slash else float(numerator)
         if isinstance(value, tuple) and len(value) == 2:
             return float(value[0]) / float(value[1])
-        return float(value)  # type: ignore[arg-type]
+        return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return math.nan

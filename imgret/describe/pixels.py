@@ -1,8 +1,8 @@
 """A photo file -> its facts and its upright RGB pixels, by Pillow. Runs in the decoder's process only.
 
-The format is told by the first bytes, never by the name (raw files excepted), and only what is listed is
-handed to a decoder. The size is checked before anything is decoded. Small photos come out exactly as
-Pillow opens them; large ones are reduced so that their long side fits `side`.
+The format is told by the first bytes, never by the name alone, and only what is listed is handed to a
+decoder. The size is checked before anything is decoded. Small photos come out exactly as Pillow opens
+them; large ones are reduced so that their long side fits `side`.
 
 A path may be renamed or written to at any moment. So the bytes are hashed through the descriptor that the
 decoder reads, before and after it: what comes out belongs to the content that was asked for, or is refused.
@@ -10,21 +10,19 @@ decoder reads, before and after it: what comes out belongs to the content that w
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
-import struct
-from io import BytesIO
 from typing import IO
 
 from blake3 import blake3
 from msgspec import Struct
+from msgspec.structs import replace
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from imgret.describe import raw
-from imgret.describe.facts import ORIENTATION, Tags, facts, text, turned, upright_size
+from imgret.describe import png, raw, truncated
+from imgret.describe.facts import ORIENTATION, Tags, facts, printable, turned, upright_size
 from imgret.describe.fingerprint import OPEN_FLAGS, not_a_file, unreadable
-from imgret.describe.formats import prepare, sniff, turns_itself
+from imgret.describe.formats import foreign, prepare, sniff, turns_itself
 from imgret.describe.perceptual import GRID, signature
 from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts
@@ -42,6 +40,7 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+HEAD = 64  # bytes that tell a format
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -125,14 +124,19 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
     name, exif, kind = os.fsdecode(path), None, ""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = limits.megapixels * 1_000_000
-    if raw.is_raw(path):
-        kind, exif, file = "RAW", _raw_exif(file), _preview(name, file)
-    head = file.read(32)
-    file.seek(0)
+    head = file.read(HEAD)
     known = sniff(head)
+    if known in (None, "TIFF"):
+        exif, picture = raw.preview(path, file)
+        if picture is not None:
+            kind, file = "RAW", picture
+            known = sniff(file.read(HEAD))
+    file.seek(0)
     if known is None:
-        raise PhotoError(f"{name} is not a picture of a known format", "Exclude it, or mend its name.")
+        raise foreign(name, head)
     prepare(known, name)
+    if known == "PNG":
+        file = png.essential(file)
     try:
         image: Image.Image = Image.open(file, formats=(known,))
     except UnidentifiedImageError as error:
@@ -140,20 +144,55 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
     with image:
         if image.width * image.height > limits.megapixels * 1_000_000:
             raise _too_many_pixels(name, f"{image.width} x {image.height}", limits)
-        exif = exif or _exif(image)
+        size = image.size  # before a JPEG is reduced while it is loaded
+        if known != "PNG":
+            exif = exif or _exif(image)
+        shown, share = _loaded(name, image, file, known, limits)
+        exif = exif or _exif(shown)  # of a PNG, where it may follow the pixels
         tags = _directory(exif)
         orientation = 1 if turns_itself(image) else turned(tags.get(ORIENTATION))
         told = facts(
             kind or image.format or known,
-            upright_size(image.size, orientation),
+            upright_size(size, orientation),
             tags,
             _directory(exif, 0x8769),
             _directory(exif, 0x8825),
         )
-        shown = _rgb(_reduced(image, limits.side))
+        shown = _rgb(_reduced(shown, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
-        return Picture(told, *shown.size, shown.tobytes(), _look(shown))
+        return Picture(replace(told, truncated=share < 1), *shown.size, shown.tobytes(), _look(shown))
+
+
+def _loaded(
+    name: str, image: Image.Image, file: IO[bytes], known: str, limits: Limits
+) -> tuple[Image.Image, float]:
+    """The picture decoded, and how much of it is there; refused if that is too little to be described."""
+    try:
+        if not truncated.ends_in_zeros(file, known):
+            _load(image, limits.side)
+            return image, 1.0
+        problem: Exception = EOFError("its end is missing")
+    except Exception as error:
+        if known not in truncated.FORMATS or isinstance(error, MemoryError) or "memory" in str(error).lower():
+            raise
+        problem = error
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        again, data = truncated.reopened(file, known)
+        _load(again, limits.side)
+    except Exception:
+        raise problem from None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+    share = truncated.share(again, known, data)
+    if share < truncated.ENOUGH:
+        there = f"only {share:.0%} of its rows are there" if share else "too little of it is there"
+        raise PhotoError(
+            f"{name} is damaged or cut short: {there}", "Copy it again from where it came.", transient=True
+        )
+    # A JPEG that was refused at first lacks something, though it be its last line.
+    return again, min(share, 0.999) if known == "JPEG" else share
 
 
 def _look(upright: Image.Image) -> bytes:
@@ -162,8 +201,6 @@ def _look(upright: Image.Image) -> bytes:
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    if image.format == "PNG":  # its EXIF may follow the pixels
-        image.load()  # raises here where the pixels are damaged: a second `load` would return them black
     try:
         return image.getexif()
     except Exception:  # garbage for EXIF: whatever the parser stumbled over, the picture may be fine
@@ -178,31 +215,15 @@ def _directory(exif: Image.Exif, tag: int | None = None) -> Tags:
         return {}
 
 
-def _raw_exif(file: IO[bytes]) -> Image.Exif | None:
-    """The EXIF of a raw file that is TIFF inside; of the others, the preview carries its own."""
-    exif = Image.Exif()
-    try:
-        exif.load_from_fp(file)  # type: ignore[no-untyped-call,unused-ignore]
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
-        return None
-    return exif
-
-
-def _preview(name: str, file: IO[bytes]) -> IO[bytes]:
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = raw.largest_preview(data)
-        if found is None:
-            raise PhotoError(f"{name} is a raw file without a preview", "Exclude it, or export it as JPEG.")
-        # A preview ends with its own marker; 64 MiB is beyond any of them.
-        return BytesIO(data[found[0] : found[0] + (64 << 20)])
+def _load(image: Image.Image, side: int) -> None:
+    """Decode; a JPEG to a half, a quarter or an eighth, if that leaves what the models look at."""
+    long, short = max(image.size), min(image.size)
+    image.draft(None, _scaled(image.size, min(1.0, DRAFT_SHORT_SIDE / short, side / long)))
+    image.load()
 
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """The picture, its long side at most `side`; a smaller one untouched."""
-    long, short = max(image.size), min(image.size)
-    target = _scaled(image.size, min(1.0, DRAFT_SHORT_SIDE / short, side / long))
-    image.draft(None, target)  # JPEG only: decodes to a half, a quarter or an eighth
-    image.load()
+    """A decoded picture, its long side at most `side`; a smaller one untouched."""
     image = _resizable(image)
     if max(image.size) <= side:
         return image
@@ -240,11 +261,15 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:
-    said = text(str(error)) or type(error).__name__
+    said = printable(str(error)) or type(error).__name__
     if "memory" in said.lower():  # how C decoders tell of a failed allocation
         return _too_large(name, limits)
+    if "unsupported" in said.lower():
+        return PhotoError(
+            f"{name} is of a kind that is not read: {said}", "Exclude it, or export it as JPEG."
+        )
     if isinstance(error, UnidentifiedImageError):
-        said = "its header cannot be read"
+        said = "its header cannot be read, or says what no decoder here knows"
     return PhotoError(f"{name} is damaged or cut short: {said}", "It is tried again.", transient=True)
 
 

@@ -1,39 +1,135 @@
-"""Camera raw files, by the JPEG preview that every one of them carries.
+"""Camera raw files, by the largest preview that they carry.
 
 CR2, CR3, NEF, ARW, DNG, ORF, RW2, RAF and their kin differ in where they keep the previews; instead of
-a parser for each, the bytes are searched for JPEG streams and the largest picture wins. The sensor's own
-data may be lossless JPEG (CR2, DNG): such frames are told by their marker and passed over.
+a parser for each, the bytes are searched for JPEG streams, and the directories of those that are TIFF
+inside for pictures that are not JPEG. The largest one wins. The sensor's own data are passed over: they
+are told by the marker of lossless JPEG and by their photometric interpretation.
 """
 
 from __future__ import annotations
 
-from mmap import mmap
+import os
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from mmap import ACCESS_COPY, ACCESS_READ, mmap
+from typing import IO, Literal
+
+from msgspec import Struct
+from PIL import Image
+
+from imgret.errors import PhotoError
 
 EXTENSIONS = frozenset(
     b"3fr arw cr2 cr3 crw dcr dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
 )
+# How raw files begin that do not begin as TIFF does: Fujifilm, Panasonic, Olympus (3), Sigma, Minolta, Canon (2).
+_BEGINNINGS = (
+    (0, b"FUJIFILMCCD-RAW"),
+    (0, b"IIU\0"),
+    (0, b"IIRO"),
+    (0, b"IIRS"),
+    (0, b"MMOR"),
+    (0, b"FOVb"),
+    (0, b"\0MRM"),
+    (6, b"HEAPCCDR"),
+    (4, b"ftypcrx "),
+)
+_LONGEST_JPEG = 64 << 20  # bytes: a preview ends with its own marker, and none is as long
+_SEARCHED = 1 << 29  # bytes: beyond any photo, but a disk image may be called .raw
 
 _START = b"\xff\xd8\xff"
 _SHOWN = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive frames: what every viewer decodes
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU T.81, table B.1
 _MOST_SEGMENTS = 200
 
+# TIFF 6.0 and DNG 1.7: tags, the sizes of whole numbers by type, kinds of samples.
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SUBFOLDERS, _DNG_VERSION = 256, 257, 258, 262, 330, 50706
+_BYTES = {1: 1, 3: 2, 4: 4, 13: 4}
+_SENSOR = (32803, 34892)  # a colour filter array, and linear raw
+_ORDINARY = (0, 1, 2, 3, 6)  # grey, RGB, palette, YCbCr
+_MOST_DIRECTORIES = 64
+_MOST_ENTRIES = 1000
 
-def is_raw(path: bytes) -> bool:
-    """By its name: most raw formats are TIFF inside, and Pillow would show their tiny first page."""
-    return path.rpartition(b".")[2].lower() in EXTENSIONS
+
+class Preview(Struct, frozen=True):
+    """A picture inside a file."""
+
+    kind: Literal["JPEG", "TIFF"]
+    offset: int  # bytes: of the JPEG stream, or of the TIFF directory
+    width: int  # pixels
+    height: int
 
 
-def largest_preview(data: bytes | mmap) -> tuple[int, int, int] | None:
-    """(offset, width, height) of the largest ordinary JPEG inside `data`; None if there is none."""
-    best: tuple[int, int, int] | None = None
-    at = data.find(_START)
+class _Directory(Struct, frozen=True):
+    """A TIFF directory: the whole numbers behind some of its tags."""
+
+    offset: int
+    values: dict[int, tuple[int, ...]]
+
+    def first(self, tag: int) -> int | None:
+        found = self.values.get(tag)
+        return found[0] if found else None
+
+
+def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] | None]:
+    """The EXIF of a raw file (None if its preview carries its own), and its largest preview, a JPEG or a TIFF.
+
+    (None, None) for a file that is not raw, whatever its name. PhotoError for a raw file without preview.
+    """
+    named = path.rpartition(b".")[2].lower() in EXTENSIONS
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        known = is_raw(data)
+        if not known and not named:
+            return None, None
+        found = largest_preview(data)
+        first = next((each.offset for each in _directories(data)), None)
+        if not known and (data[:2] not in (b"II", b"MM") if found is None else found.offset == first):
+            return None, None  # something else, or an ordinary TIFF, by another name
+        if found is None:
+            raise PhotoError(
+                f"{os.fsdecode(path)} is a raw file without a preview", "Exclude it, or export it as JPEG."
+            )
+        exif = _exif(file)
+        if found.kind == "JPEG":
+            return exif, BytesIO(data[found.offset : found.offset + _LONGEST_JPEG])
+    page = mmap(file.fileno(), 0, access=ACCESS_COPY)  # changed in memory only, never in the file
+    page[4:8] = found.offset.to_bytes(4, "little" if page[:1] == b"I" else "big")
+    return exif, page  # type: ignore[return-value]  # all of a file that Pillow uses
+
+
+def _exif(file: IO[bytes]) -> Image.Exif | None:
+    exif = Image.Exif()
+    file.seek(0)
+    try:
+        exif.load_from_fp(file)  # type: ignore[no-untyped-call,unused-ignore]
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return None
+    return exif
+
+
+def is_raw(data: bytes | mmap) -> bool:
+    """Whether the content says that it is a raw file."""
+    if data[8:10] == b"CR" or any(data[at : at + len(text)] == text for at, text in _BEGINNINGS):
+        return True
+    return any(
+        _DNG_VERSION in each.values or each.first(_PHOTOMETRIC) in _SENSOR for each in _directories(data)
+    )
+
+
+def largest_preview(data: bytes | mmap) -> Preview | None:
+    """The largest ordinary picture inside `data`; None if there is none."""
+    found = [*_jpegs(data), *_pages(data)]
+    return max(found, key=lambda each: each.width * each.height, default=None)
+
+
+def _jpegs(data: bytes | mmap) -> Iterator[Preview]:
+    at = data.find(_START, 0, _SEARCHED)
     while at >= 0:
         size = _frame_size(data, at + 2)
-        if size and (best is None or size[0] * size[1] > best[1] * best[2]):
-            best = (at, *size)
-        at = data.find(_START, at + 2)
-    return best
+        if size:
+            yield Preview("JPEG", at, *size)
+        at = data.find(_START, at + 2, _SEARCHED)
 
 
 def _frame_size(data: bytes | mmap, at: int) -> tuple[int, int] | None:
@@ -50,3 +146,38 @@ def _frame_size(data: bytes | mmap, at: int) -> tuple[int, int] | None:
             return None
         at += 2 + length
     return None
+
+
+def _pages(data: bytes | mmap) -> Iterator[Preview]:
+    for each in _directories(data):
+        width, height = each.first(_WIDTH), each.first(_HEIGHT)
+        if width and height and each.first(_PHOTOMETRIC) in _ORDINARY and (each.first(_BITS) or 1) <= 16:
+            yield Preview("TIFF", each.offset, width, height)
+
+
+def _directories(data: bytes | mmap) -> Iterator[_Directory]:
+    """The directories of a (classic) TIFF file and those below them, each once."""
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return
+    order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(data[at : at + size], order)
+
+    waiting, seen = [number(4, 4)], set[int]()
+    while waiting and len(seen) < _MOST_DIRECTORIES:
+        offset = waiting.pop(0)
+        if offset in seen or not 8 <= offset < len(data):
+            continue
+        seen.add(offset)
+        values: dict[int, tuple[int, ...]] = {}
+        count = number(offset, 2)
+        if count > _MOST_ENTRIES:
+            continue
+        for at in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, size, many = number(at, 2), _BYTES.get(number(at + 2, 2)), min(number(at + 4, 4), 16)
+            if size and tag in (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SUBFOLDERS, _DNG_VERSION):
+                start = at + 8 if size * many <= 4 else number(at + 8, 4)
+                values[tag] = tuple(number(start + i * size, size) for i in range(many))
+        waiting += [number(offset + 2 + 12 * count, 4), *values.get(_SUBFOLDERS, ())]
+        yield _Directory(offset, values)

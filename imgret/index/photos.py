@@ -196,7 +196,7 @@ def save_facts(index: Index, content: int, facts: Facts, pixels: bytes, look: by
     with index.writing() as db:
         db.execute(
             "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
-            " camera = ?, latitude = ?, longitude = ? WHERE id = ?",
+            " camera = ?, latitude = ?, longitude = ?, truncated = ? WHERE id = ?",
             (pixels, look, *msgspec.structs.astuple(facts), content),
         )
 
@@ -210,11 +210,11 @@ def look(index: Index, content: int) -> bytes | None:
 def facts(index: Index, content: int) -> Facts | None:
     """What the file itself says; None before it was decoded."""
     row = index.row(
-        "SELECT format, width, height, taken_at, camera, latitude, longitude FROM content"
+        "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated FROM content"
         " WHERE id = ? AND format IS NOT NULL",
         (content,),
     )
-    return Facts(*row) if row else None
+    return msgspec.structs.replace(Facts(*row[:-1]), truncated=bool(row[-1])) if row else None
 
 
 def find(index: Index, path: bytes) -> Photo | None:

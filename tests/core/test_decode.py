@@ -258,7 +258,7 @@ def test_a_raw_file_is_shown_by_its_largest_preview(pool: DecodePool, tmp_path: 
 @given(st.binary(max_size=400))
 def test_no_bytes_upset_the_search_for_previews(data: bytes) -> None:
     found = raw.largest_preview(b"\xff\xd8" + data)
-    assert found is None or (data[max(found[0] - 2, 0) :] and found[1] > 0 and found[2] > 0)
+    assert found is None or (data[max(found.offset - 2, 0) :] and found.width > 0 and found.height > 0)
 
 
 @given(st.binary(max_size=64))

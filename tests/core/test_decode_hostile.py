@@ -55,9 +55,9 @@ def test_what_is_no_photo_is_told_by_its_kind(pool: DecodePool, tmp_path: Path) 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(tmp_path / "socket.jpg"))
     expected = {
-        "text.jpg": "not a picture of a known format",
-        "BM.bmp": "not a picture of a known format",
-        "film.heic": "not a picture of a known format",
+        "text.jpg": "is a text, not a photo",
+        "BM.bmp": "is a text, not a photo",
+        "film.heic": "is a video (MP4 or QuickTime), not a photo",
         "fifo.jpg": "is a FIFO",
         "folder.jpg": "is a folder",
         "socket.jpg": "is a socket",

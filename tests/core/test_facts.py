@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from imgret.describe.facts import camera, degrees, facts, taken_at, text, turned, upright_size
+from imgret.describe.facts import camera, degrees, facts, printable, taken_at, text, turned, upright_size
 
 anything: st.SearchStrategy[object] = st.recursive(
     st.none()
@@ -43,6 +43,13 @@ tags = st.dictionaries(
         ("\x1b]0;owned\x07", "", "]0;owned"),
         (None, None, None),
         (7, (1, 2), None),
+        # Pillow reads EXIF strings as Latin-1: UTF-8 first, then what the bytes are
+        ("Ren\xc3\xa9", "K\xc3\xb6ln 1", "René Köln 1"),
+        ("Ren\xe9", b"K\xf6ln 1", "René Köln 1"),
+        (b"Zei\xc3\x9f\0\xff\xfe", None, "Zeiß"),
+        ("\xe5\xb0\xbc\xe5\xba\xb7", None, "尼康"),
+        ("\xe5\xb0\xbc\xe5\xba", None, "尼"),  # cut in the middle of a character
+        ("尼康", None, "尼康"),
     ],
 )
 def test_camera(make: object, model: object, said: str | None) -> None:
@@ -58,7 +65,33 @@ def test_camera(make: object, model: object, said: str | None) -> None:
         ("1955:01:01 00:00:00", datetime(1955, 1, 1, tzinfo=UTC)),
         ("0000:00:00 00:00:00", None),
         ("2019:02:30 10:00:00", None),
-        ("2019:07:14 24:00:00", None),
+        ("2019:07:14 24:08:19", datetime(2019, 7, 14, 0, 8, 19, tzinfo=UTC)),
+        ("2019:07:14 10:08:60", datetime(2019, 7, 14, 10, 8, 59, tzinfo=UTC)),
+        ("2019:07:14 25:00:00", datetime(2019, 7, 14, tzinfo=UTC)),
+        ("2019:07:14", datetime(2019, 7, 14, tzinfo=UTC)),
+        ("2019:07:14   :  :  ", datetime(2019, 7, 14, tzinfo=UTC)),
+        ("2019: 7: 4  9: 8: 5", datetime(2019, 7, 4, 9, 8, 5, tzinfo=UTC)),
+        ("2019:7:4 9:8:5", datetime(2019, 7, 4, 9, 8, 5, tzinfo=UTC)),
+        ("2019/07/14 12:30:05", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
+        ("2019.07.14", datetime(2019, 7, 14, tzinfo=UTC)),
+        ("14/07/2019 12:30", datetime(2019, 7, 14, 12, 30, tzinfo=UTC)),
+        ("07/14/2019 12:30", datetime(2019, 7, 14, 12, 30, tzinfo=UTC)),
+        ("04.07.2019", datetime(2019, 7, 4, tzinfo=UTC)),
+        ("04/07/2019", None),  # April or July
+        ("19:07:14 12:30:05", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
+        ("98-07-14", datetime(1998, 7, 14, tzinfo=UTC)),
+        ("19/07/14", None),  # whose order?
+        ("2019-07-14T12:30:05.123+02:00", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
+        ("2019:07:14 12:30:05Z", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
+        ("2019:07:14 02:30:05 PM", datetime(2019, 7, 14, 14, 30, 5, tzinfo=UTC)),
+        ("2019:07:14 12:30:05 a.m.", datetime(2019, 7, 14, 0, 30, 5, tzinfo=UTC)),
+        ("20190714T123005", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
+        ("20190714", datetime(2019, 7, 14, tzinfo=UTC)),
+        ("1563107400", None),
+        ("1970:01:01 00:00:00", None),  # a clock that was never set
+        ("1904:01:01 00:00:00", None),
+        ("1970:01:01 00:00:01", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("2019:00:00 00:00:00", None),
         ("    :  :     :  :  ", None),
         ("٢٠١٩:07:14 12:30:05", None),
         ("", None),
@@ -93,6 +126,26 @@ def test_the_first_believable_date_counts() -> None:
         ({1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)}, None),
         ({1: "X", 2: (52.0, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
         ({}, None),
+        # degrees as one number; with a sign of their own no direction is needed
+        ({1: "N", 2: 52.51, 3: "E", 4: IFDRational(134, 10)}, (52.51, 13.4)),
+        ({2: 52.51, 4: -0.25}, (52.51, -0.25)),
+        ({1: "N", 2: (-33.5,), 3: "E", 4: (-70.5,)}, (-33.5, -70.5)),
+        ({2: (-33.0, 30.0, 0.0), 4: (-70.0, 30.0, 0.0)}, (-33.5, -70.5)),
+        ({1: "S", 2: (-33.0, 30.0, 0.0), 3: "W", 4: (-0.0, 30.0, 0.0)}, (-33.5, -0.5)),
+        # strings, with and without a direction in them
+        ({1: "S", 2: "33.5", 3: "West", 4: b"70.5\0"}, (-33.5, -70.5)),
+        ({2: "52,30.36N", 4: "13,24.0E"}, (52.506, 13.4)),
+        ({2: "52 deg 30' 36.00\" N", 4: "13°24′0″W"}, (52.51, -13.4)),
+        ({1: "n", 2: "52/1,30/1,3600/100", 3: "e", 4: "13/1,24/1,0/1"}, (52.51, 13.4)),
+        ({1: "N", 2: ("52", "30/1", "36"), 3: "E", 4: ["13", "24", "0"]}, (52.51, 13.4)),
+        ({2: "-33.5", 4: "S 70"}, None),
+        ({2: "52 30 36", 4: "13 24 0"}, None),  # on which side?
+        ({1: "N", 2: "52/0,30/1,0/1", 3: "E", 4: "13"}, None),
+        ({1: "N", 2: (52.0, 30.0, IFDRational(0, 0)), 3: "E", 4: 13.0}, None),
+        ({1: "N", 2: (52.0, 75.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: "somewhere", 3: "E", 4: 13.0}, None),
+        ({1: "N", 2: True, 3: "E", 4: 13.0}, None),
+        ({1: "E", 2: 52.0, 3: "N", 4: 13.0}, None),
     ],
 )
 def test_degrees(gps: dict[int, object], position: tuple[float, float] | None) -> None:
@@ -124,10 +177,33 @@ def test_no_exif_block_upsets_what_reads_it(block: bytes) -> None:
     assert facts("JPEG", (1, 1), found, found, found).format == "JPEG"
 
 
-@given(st.integers(-(2**40), 2**40).filter(lambda seconds: 0 < seconds + 62135596800 < 315537897600))
-def test_every_moment_survives_being_written_as_exif_writes_it(seconds: int) -> None:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    assert taken_at([f"{moment.year:04d}" + moment.strftime(":%m:%d %H:%M:%S")]) == seconds
+unset = {0, int(datetime(1904, 1, 1, tzinfo=UTC).timestamp())}
+moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)).filter(
+    lambda moment: int(moment.replace(tzinfo=UTC).timestamp()) not in unset
+)
+
+
+@given(
+    moments,
+    st.sampled_from([":", "-", "/", "."]),
+    st.sampled_from([" ", "T", "  "]),
+    st.sampled_from(["02d", "2d", "d"]),
+    st.sampled_from(["", ".5", "Z", "+05:30", "-0800", ".123+02:00"]),
+)
+def test_every_moment_survives_the_ways_in_which_it_is_written(
+    moment: datetime, by: str, between: str, number: str, after: str
+) -> None:
+    date = by.join((f"{moment.year:04d}", f"{moment.month:{number}}", f"{moment.day:{number}}"))
+    time = ":".join(f"{part:{number}}" for part in (moment.hour, moment.minute, moment.second))
+    expected = int(moment.replace(microsecond=0, tzinfo=UTC).timestamp())
+    assert taken_at([date + between + time + after]) == expected
+    assert taken_at([date]) in (expected // 86400 * 86400, None)  # None: the day of a clock that was not set
+
+
+@given(st.text(st.sampled_from("0123456789:/-. TZapm"), max_size=30))
+def test_whatever_is_read_of_a_date_is_a_day_of_the_calendar(written: str) -> None:
+    moment = taken_at([written])
+    assert moment is None or -62135596800 <= moment < 253402300800
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
@@ -149,11 +225,43 @@ def test_every_place_survives_degrees_minutes_seconds(latitude: float, longitude
         assert found == pytest.approx((latitude, longitude), abs=1e-6)
 
 
+@given(
+    st.integers(0, 89),
+    st.integers(0, 59),
+    st.integers(1, 599),
+    st.sampled_from("NS"),
+    st.sampled_from(
+        ["{d}°{m}'{s}\"{n}", "{n} {d} {m} {s}", "{d} deg {m}' {s}\" {n}", "{d},{m},{s}{n}", "{d}:{m}:{s} {n}"]
+    ),
+)
+def test_every_place_survives_the_ways_in_which_a_string_has_it(
+    whole: int, minutes: int, tenths: int, direction: str, form: str
+) -> None:
+    written = form.format(d=whole, m=minutes, s=tenths / 10, n=direction)
+    angle = whole + minutes / 60 + tenths / 36000
+    expected = -angle if direction == "S" else angle
+    assert degrees({2: written, 4: 1.0}) == pytest.approx((expected, 1.0), abs=1e-6)
+
+
+@given(
+    st.text(st.sampled_from("0123456789.,:/-+ °'\"NSEWdeg"), max_size=30),
+    st.sampled_from(["", "N", "S", "x"]),
+)
+def test_whatever_is_read_of_a_place_lies_on_the_globe(written: str, direction: str) -> None:
+    found = degrees({1: direction, 2: written, 3: "E", 4: 1.0})
+    assert found is None or -90 <= found[0] <= 90
+
+
 @given(st.text() | st.binary())
 def test_text_is_printable_and_short(value: str | bytes) -> None:
     cleaned = text(value)
     assert cleaned is None or (cleaned.isprintable() and len(cleaned) <= 128 and cleaned == cleaned.strip())
-    assert cleaned is None or text(cleaned) == cleaned
+    assert cleaned is None or printable(cleaned) == cleaned
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=100))
+def test_text_in_utf_8_is_read_as_it_was_written(written: str) -> None:
+    assert text(written.encode()) == text(written.encode().decode("latin-1")) == written
 
 
 def test_orientation() -> None:

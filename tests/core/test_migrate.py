@@ -13,6 +13,7 @@ from imgret.errors import Exit, IndexProblem, IndexTooNew
 from imgret.index import photos, roots
 from imgret.index.connection import Index
 from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
+from imgret.photo import Facts
 
 LEGACY = Migration(
     1, "0001-legacy.sql", "CREATE TABLE photo (path TEXT) STRICT; INSERT INTO photo VALUES ('a');"
@@ -117,6 +118,25 @@ def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
     with Index(str(tmp_path / "copy.db")) as copy:
         assert copy.setting("key") == "value"
         assert copy.problems() == []
+
+
+def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_decode(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    db = apsw.Connection(str(path))
+    migrate(db, migrations()[:3])
+    db.execute("INSERT INTO content (hash, format, width, height) VALUES (zeroblob(32), 'JPEG', 4, 3)")
+    db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
+    db.execute("INSERT INTO note (content, text, written_at) VALUES (2, 'kept', 1)")
+    db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (1, 'caption', 5, 'no memory')")
+    db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'decode', 5, 'cut short')")
+    db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'caption', 5, 'cut short')")
+    db.close()
+    with Index(str(path)) as index:
+        assert photos.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
+        rows = list(index.rows("SELECT content, stage, attempts, error FROM work ORDER BY content, stage"))
+        assert rows == [(1, "caption", 5, "no memory"), (2, "caption", 0, None), (2, "decode", 0, None)]
+        assert index.row("SELECT text FROM note WHERE content = 2") == ("kept",)
+        assert index.problems() == []
 
 
 def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> None:

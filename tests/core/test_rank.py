@@ -256,7 +256,7 @@ def test_warm_answers_as_the_tables_do(
 
 
 @pytest.mark.parametrize(
-    "text", ["dog " * 3000, "AND OR NOT", '"', "😀", "NEAR(a b)", "* ^ : -", "\0", "a" * 10_000, "的" * 5000]
+    "text", ["dog " * 2000, "AND OR NOT", '"', "😀", "NEAR(a b)", "* ^ : -", "\0", "a" * 10_000, "的" * 5000]
 )
 def test_strange_questions_are_answered(
     ask: Callable[..., rank.Answer], library: dict[str, int], text: str

@@ -19,11 +19,11 @@ HIT = {
     "width", "height", "online", "why",
 }  # fmt: skip
 SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {
-    "state", "reason", "format", "camera", "latitude", "longitude", "models", "waiting", "other_paths",
+    "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures",
+    "failures", "lost_notes",
 }  # fmt: skip
 
 
