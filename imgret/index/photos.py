@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from imgret.index import roots
 from imgret.index.connection import Index
@@ -191,7 +192,10 @@ def facts(index: Index, content: int) -> Facts | None:
         " WHERE id = ? AND format IS NOT NULL",
         (content,),
     )
-    return Facts(*row[:-1], bool(row[-1])) if row else None
+    if row is None:
+        return None
+    *told, truncated = row
+    return replace(Facts(*told), truncated=bool(truncated))
 
 
 def find(index: Index, path: bytes) -> Photo | None:
