@@ -1,7 +1,9 @@
-"""Which names below a folder are photos of ours: by extension, by dot, by the user's patterns.
+"""Which names below a folder are photos of ours: by extension, by dot, by built-in patterns and the user's.
 
-Patterns are gitignore's, relative to the watched folder; as in git, what lies in an excluded folder
-cannot be brought back by a `!pattern`, for the folder is never entered.
+Patterns are gitignore's, relative to the watched folder. The user's come after the built-in ones, so that
+a `!pattern` brings back what those exclude; as in git, what lies in an excluded folder cannot be brought
+back alone, for the folder is never entered. A folder that holds a file `.nomedia` is passed over with
+all that lies below it, unless `!.nomedia` is among the patterns.
 """
 
 from __future__ import annotations
@@ -25,6 +27,49 @@ PICTURES = frozenset(
     b" .sr2 .srf .srw .x3f".split()
 )
 
+NOMEDIA = b".nomedia"
+_HIDDEN = ".*"
+
+# What other programs keep beside photos: thumbnails, copies of what was deleted, earlier states.
+DEFAULTS = (
+    # Synology, QNAP and other network storage
+    "@eaDir/",
+    "@tmp/",
+    "@Recycle/",
+    "@Recently-Snapshot/",
+    "@Transcode/",
+    "\\#recycle/",
+    "\\#snapshot/",
+    ".@__thumb/",
+    # Windows
+    "$RECYCLE.BIN/",
+    "$Recycle.Bin/",
+    "RECYCLER/",
+    "System Volume Information/",
+    # Linux desktops and file systems
+    "lost+found/",
+    ".Trash/",
+    ".Trash-*/",
+    ".thumbnails/",
+    ".snapshots/",
+    ".snapshot/",
+    ".zfs/",
+    # Syncthing, digiKam, macOS
+    ".stversions/",
+    ".stfolder/",
+    ".dtrash/",
+    ".Trashes/",
+    ".Spotlight-V100/",
+    ".fseventsd/",
+    ".DocumentRevisions-V100/",
+    ".AppleDouble/",
+    "._*",
+    # Android
+    ".trashed-*",
+    ".pending-*",
+    ".nomedia",
+)
+
 
 class Exclude:
     """The rules of one watched folder. Paths are relative to it, separated by b"/"."""
@@ -33,56 +78,65 @@ class Exclude:
         """Raises ConfigError naming the pattern that gitignore would not understand."""
         from pathspec import GitIgnoreSpec
 
-        self._hidden = hidden
-        self._patterns = tuple(pattern for pattern in patterns if pattern)
-        compiled = [_compiled(pattern) for pattern in self._patterns]
+        users = tuple(pattern for pattern in patterns if pattern)
+        self._built_in = (*(() if hidden else (_HIDDEN,)), *DEFAULTS)
+        self._patterns = (*self._built_in, *users)
         self._spec = GitIgnoreSpec.from_lines(self._patterns, _compiled, backend="simple")
         # pathspec tries its patterns one by one, 10 us a path; that none of them can match is known in 2 us.
-        self._may_match_folder = _search(compiled)
+        # Built-in patterns that begin with a dot match no other names, and all such names are compared.
+        searched = [*(pattern for pattern in DEFAULTS if not pattern.startswith(".")), *users]
+        self._may_match_folder = _search([_compiled(pattern) for pattern in searched])
         # We never get below a folder that "name/" excludes, so files need not be compared with it.
-        pairs = zip(self._patterns, compiled, strict=True)
-        self._may_match_file = _search([each for pattern, each in pairs if not pattern.endswith("/")])
+        files = [pattern for pattern in searched if not pattern.endswith("/")]
+        self._may_match_file = _search([_compiled(pattern) for pattern in files])
 
     def excludes_file(self, folder: bytes, name: bytes) -> bool:
         """Whether the file `name` in `folder`, which is not excluded itself, is none of ours."""
-        return (
-            not is_picture(name)
-            or (name.startswith(b".") and not self._hidden)
-            or (
-                self._may_match_file is not None
-                and self._may_match_file(path := os.fsdecode(os.path.join(folder, name))) is not None
-                and self._pattern(path) is not None
-            )
-        )
+        if not is_picture(name):
+            return True
+        dotted, search = name.startswith(b"."), self._may_match_file
+        if not dotted and search is None:
+            return False
+        path = os.fsdecode(os.path.join(folder, name))
+        return (dotted or (search is not None and search(path) is not None)) and self._match(path) is not None
 
     def excludes_folder(self, folder: bytes, name: bytes) -> bool:
         """Whether the folder `name` in `folder` is not to be entered."""
-        return (name.startswith(b".") and not self._hidden) or (
-            self._may_match_folder is not None
-            and self._may_match_folder(path := os.fsdecode(os.path.join(folder, name) + b"/")) is not None
-            and self._pattern(path) is not None
-        )
+        path, search = os.fsdecode(os.path.join(folder, name) + b"/"), self._may_match_folder
+        maybe = name.startswith(b".") or (search is not None and search(path) is not None)
+        return maybe and self._match(path) is not None
+
+    def passes_over(self, folder: bytes) -> bool:
+        """Whether a `.nomedia` in `folder` means that the folder is passed over."""
+        return self._match(os.fsdecode(os.path.join(folder, NOMEDIA))) is not None
 
     def explain(self, path: bytes) -> str | None:
         """Why the file at `path` is not in the index; None if it belongs there."""
         parts = path.split(b"/")
         for depth in range(1, len(parts) + 1):
-            name = parts[depth - 1]
-            if name.startswith(b".") and not self._hidden:
-                return f"hidden: {os.fsdecode(name)}"
             above = b"/".join(parts[:depth]) + (b"/" if depth < len(parts) else b"")
-            pattern = self._pattern(os.fsdecode(above))
-            if pattern is not None:
-                return f"pattern {pattern}"
+            reason = self.pattern(above)
+            if reason is not None:
+                return f"hidden: {os.fsdecode(parts[depth - 1])}" if reason == "hidden" else reason
         if not is_picture(parts[-1]):
             dot, extension = parts[-1].rpartition(b".")[1:]
             return f"not a picture: {'.' + os.fsdecode(extension) if dot else 'no extension'}"
         return None
 
-    def _pattern(self, path: str) -> str | None:
-        """The user's pattern that excludes this very path, its parents not looked at."""
+    def pattern(self, path: bytes) -> str | None:
+        """What excludes this very path (a folder's ends in b"/"), its parents not looked at: "hidden" or a pattern."""
+        number = self._match(os.fsdecode(path))
+        if number is None:
+            return None
+        pattern = self._patterns[number]
+        if number >= len(self._built_in):
+            return f"pattern {pattern}"
+        return "hidden" if pattern is _HIDDEN else f"built-in pattern {pattern}"
+
+    def _match(self, path: str) -> int | None:
+        """The number of the pattern that excludes this very path, its parents not looked at."""
         result = self._spec.check_file(path)
-        return self._patterns[result.index] if result.include and result.index is not None else None
+        return result.index if result.include else None
 
 
 def is_picture(name: bytes) -> bool:

@@ -3,6 +3,7 @@
 Events are hints; this is the truth, and it is asked often: nothing is built for a file that did not
 change. Symlinks are not followed, neither to files nor to folders (the watched folder itself may be
 one), so that no loop can arise and no photo is met twice; FIFOs, sockets and devices are passed over.
+A folder that holds a `.nomedia` counts as not there, with all that lies below it.
 
 Absence is not deletion: a folder that cannot be listed keeps what is known of it, and a watched folder
 that is missing, or was swapped while it was read, ends the scan with `RootOffline`.
@@ -19,7 +20,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from imgret.errors import ImgretError
-from imgret.exclude import Exclude
+from imgret.exclude import NOMEDIA, Exclude
 from imgret.photo import Fingerprint
 
 Stamp = tuple[int, int, int, int]  # a Fingerprint's fields, in its order: cheap to make and to compare
@@ -107,6 +108,7 @@ def scan(
         result = _listed(root, folder, known(folder), rules, time.time_ns() if now_ns is None else now_ns)
         if result is None:
             missing.add(folder)
+            alive.discard(folder)
             continue
         alive.add(folder)
         if result.problem is None:
@@ -133,6 +135,8 @@ def _may_enter(root: bytes, folder: bytes, rules: Exclude) -> bool:
     for part in parts:
         if rules.excludes_folder(path, part):
             return False
+        if os.path.lexists(os.path.join(root, path, NOMEDIA)) and rules.passes_over(path):
+            return False
         path = os.path.join(path, part)
         if os.path.islink(os.path.join(root, path)):
             return False
@@ -142,7 +146,7 @@ def _may_enter(root: bytes, folder: bytes, rules: Exclude) -> bool:
 def _listed(
     root: bytes, folder: bytes, known: Mapping[bytes, Stamp], rules: Exclude, now_ns: int
 ) -> FolderScan | None:
-    """One folder; None if it does not exist."""
+    """One folder; None if it does not exist, or is passed over for its `.nomedia`."""
     findings: list[Finding] = []
     subfolders: list[bytes] = []
     met: set[bytes] = set()
@@ -150,6 +154,8 @@ def _listed(
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
                 name = entry.name
+                if name == NOMEDIA and rules.passes_over(folder):
+                    return None
                 if not entry.is_file(follow_symlinks=False):
                     if entry.is_dir(follow_symlinks=False) and not rules.excludes_folder(folder, name):
                         subfolders.append(name)

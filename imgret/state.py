@@ -17,6 +17,7 @@ from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, totals, work
 from imgret.index.connection import Index
 from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
+from imgret.skipped import why_not_entered
 
 DESCRIBED, PENDING, FAILED, EXCLUDED, OFFLINE, UNKNOWN = (
     "described",
@@ -109,7 +110,7 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
 
 
 def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: Photo | None) -> PhotoState:
-    if photo is not None and photo.gone_at is not None:
+    if photo is not None and photo.gone_at is not None and not os.path.lexists(path):
         when = datetime.fromtimestamp(photo.gone_at, UTC).strftime("%Y-%m-%d")
         return PhotoState(path, UNKNOWN, f"it was gone on {when}; it is forgotten after 30 days", photo)
     if not os.path.lexists(path):
@@ -122,6 +123,8 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     inside = roots.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
     why = rules.explain(inside or b"")
+    if why is None and enclosing is not None:
+        why = why_not_entered(enclosing[0].path, os.path.dirname(inside or b""), rules)
     if why:
         return PhotoState(path, EXCLUDED, why)
     if enclosing is None:

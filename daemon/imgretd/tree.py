@@ -13,6 +13,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 
+from imgret.exclude import NOMEDIA
 from imgretd import inotify
 from imgretd.inotify import Event, Inotify
 
@@ -31,6 +32,7 @@ class WatchedTree:
     def __init__(self, kernel: Inotify, root: bytes, skip: Callable[[bytes], bool]) -> None:
         self.root = root
         self.unwatched: set[bytes] = set()
+        self.nomedia: set[bytes] = set()  # where a .nomedia came or went; the owner empties it
         self._kernel = kernel
         self._skip = skip
         self._folder_of: dict[int, bytes] = {}
@@ -63,7 +65,7 @@ class WatchedTree:
         """Take events in: the folders they touch, and whether events were lost (then look everywhere)."""
         touched: set[bytes] = set()
         lost = False
-        for watch, mask, _name in events:
+        for watch, mask, name in events:
             if mask & inotify.Q_OVERFLOW:
                 lost = True
                 continue
@@ -71,6 +73,8 @@ class WatchedTree:
             if folder is None:
                 continue
             touched.add(folder)
+            if name == NOMEDIA:
+                self.nomedia.add(folder)
             if mask & _GONE:
                 # Where a moved folder went is not told. Forgotten, it is found again by its new parent.
                 touched |= self._forget_below(folder)

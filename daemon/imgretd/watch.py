@@ -19,6 +19,7 @@ from typing import Any
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 
+from imgret.exclude import NOMEDIA
 from imgret.mounts import Mount, parse_mounts
 from imgretd.dirty import is_in
 from imgretd.inotify import Inotify
@@ -108,6 +109,7 @@ class DirtyFolderEmitter(EventEmitter):
                 self._tree.look_everywhere()  # from the start: what was looked at may have changed unheard
             touched |= self._tree.look(_STEPS)
             self._report(touched)
+            self._report_nomedia()
 
     def _report(self, touched: set[bytes]) -> None:
         """Tell single folders, or once the whole tree has been looked at, that."""
@@ -117,6 +119,11 @@ class DirtyFolderEmitter(EventEmitter):
         elif not self._tree.behind:
             self._everywhere = False
             self.queue_event(TreeChanged(self._root))
+
+    def _report_nomedia(self) -> None:
+        """A .nomedia that came or went is about all that lies below its folder."""
+        while self._tree.nomedia:
+            self.queue_event(TreeChanged(self._tree.nomedia.pop()))
 
     def _polled(self) -> set[bytes]:
         """Now and then: the folders that cannot be watched, and a root that was away and is back."""
@@ -179,6 +186,8 @@ class _ToFolders(FileSystemEventHandler):
                 self._on_folder(os.path.dirname(path))
                 if event.is_directory:
                     self._on_tree(path)
+                elif os.path.basename(path) == NOMEDIA:
+                    self._on_tree(os.path.dirname(path))
 
 
 class Watcher:

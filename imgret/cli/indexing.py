@@ -72,7 +72,10 @@ def index(
 
 def look(here: Session, index: Index, wanted: list[bytes]) -> int:
     """Bring the paths up to date with the disk, and tell what was found. -> how many problems."""
+    from imgret.exclude import Exclude
+    from imgret.skipped import why_not_entered
     from imgret.sync import add_root, sync
+    from imgret.terminal.clean import clean
 
     problems = 0
     for path in wanted:
@@ -80,6 +83,11 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
         with bar(f"Looking at {render.shown(path)}") as advance:
             found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
         problems += _tell(path, found)
+        if not found.seen:
+            rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
+            why = why_not_entered(root.path, inside, rules)
+            if why is not None:
+                render.say(f"{render.shown(path)} is passed over: {clean(why)}")
     return problems
 
 

@@ -19,6 +19,9 @@ NOTE_LENGTH = 60  # characters shown of each
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch the daemon work.")] = False,
+    skipped: Annotated[
+        bool, typer.Option("--skipped", help="Also what lies in the folders and was passed over, and why.")
+    ] = False,
 ) -> None:
     """How many photos there are, how far along they are, and what failed."""
     here = session()
@@ -28,6 +31,10 @@ def status(
         follow_daemon(here)
         return
     told = status_fields(here)
+    if skipped:
+        from imgret.cli.skipped import skipped_fields, skipped_text
+
+        told["skipped"] = skipped_fields(here) if os.path.exists(here.places.index) else []
     if as_json:
         import msgspec
 
@@ -35,6 +42,9 @@ def status(
         return
     for line in status_text(told):
         render.out_line(line)
+    if skipped:
+        for line in skipped_text(told["skipped"]):
+            render.out_line(clean(line))
 
 
 def status_fields(here: Session) -> dict[str, Any]:

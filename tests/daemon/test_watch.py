@@ -162,6 +162,23 @@ def test_a_burst_of_nested_folders_is_told(root, mirror):
     assert sum(map(len, mirror.known.values())) == 900
 
 
+def test_a_nomedia_that_comes_or_goes_makes_all_below_it_dirty(root, mirror):
+    folder = os.path.join(root, b"phone")
+    os.makedirs(os.path.join(folder, b"private/deeper"))
+    assert mirror.converges()
+    for change in (
+        lambda: open(os.path.join(folder, b".nomedia"), "w").close(),
+        lambda: os.rename(os.path.join(folder, b".nomedia"), os.path.join(folder, b"private/.nomedia")),
+        lambda: os.remove(os.path.join(folder, b"private/.nomedia")),
+    ):
+        before = mirror.trees
+        change()
+        deadline = time.monotonic() + 20
+        while mirror.trees == before:
+            assert time.monotonic() < deadline, "nobody was told"
+            time.sleep(0.02)
+
+
 def test_a_removed_root_comes_back(root, mirror):
     write(root + b"/a.jpg")
     assert mirror.converges()

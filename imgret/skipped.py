@@ -1,0 +1,84 @@
+"""What lies below a watched folder and is not in the index: counted by a walk of its own, by reason.
+
+The walk goes where a scan goes, by the same rules, and opens no file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection
+
+from msgspec import Struct, field
+
+from imgret.exclude import NOMEDIA, Exclude, is_picture
+
+_LONGEST_EXTENSION = 16  # bytes: what is longer is a name with a dot in it
+
+
+class Skipped(Struct):
+    """How many files and folders were passed over, and why."""
+
+    folders: Counter[str] = field(default_factory=Counter)  # not entered: "hidden", or the pattern
+    pictures: Counter[str] = field(default_factory=Counter)  # by name; likewise
+    nomedia: int = 0  # folders
+    links: int = 0  # symbolic links, to files or folders
+    special: int = 0  # FIFOs, sockets, devices
+    not_pictures: Counter[str] = field(default_factory=Counter)  # by extension, in lower case; "" for none
+    unlisted: int = 0  # folders that cannot be listed
+
+
+def skipped(root: bytes, rules: Exclude, away: Collection[bytes] = ()) -> Skipped:
+    """Walk the folder at `root`; what lies at or below the folders that are `away` is not looked at."""
+    found, waiting = Skipped(), [b""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as listed:
+                entries = list(listed)
+        except OSError:
+            found.unlisted += 1
+            continue
+        if any(entry.name == NOMEDIA for entry in entries) and rules.passes_over(folder):
+            found.nomedia += 1
+            continue
+        for entry in entries:
+            path = os.path.join(folder, entry.name)
+            if entry.is_symlink():
+                found.links += 1
+            elif entry.is_dir(follow_symlinks=False):
+                reason = rules.pattern(path + b"/") if rules.excludes_folder(folder, entry.name) else None
+                if reason is not None:
+                    found.folders[reason] += 1
+                elif path not in away:
+                    waiting.append(path)
+            elif not entry.is_file(follow_symlinks=False):
+                found.special += 1
+            elif not is_picture(entry.name):
+                found.not_pictures[_extension(entry.name)] += 1
+            elif rules.excludes_file(folder, entry.name):
+                found.pictures[rules.pattern(path) or "excluded"] += 1
+    return found
+
+
+def why_not_entered(root: bytes, folder: bytes, rules: Exclude) -> str | None:
+    """Why a scan does not come to `folder` (relative to `root`); None if it does, or if there is no such folder."""
+    path = b""
+    for part in [b"", *(folder.split(b"/") if folder else [])]:
+        path = os.path.join(path, part) if path else part
+        if path and (reason := rules.pattern(path + b"/")):
+            return (
+                f"{os.fsdecode(path)} is hidden" if reason == "hidden" else f"{os.fsdecode(path)}: {reason}"
+            )
+        here = os.path.join(root, path) if path else root
+        if path and os.path.islink(here):
+            return f"{os.fsdecode(path)} is a symbolic link"
+        if os.path.lexists(os.path.join(here, NOMEDIA)) and rules.passes_over(path):
+            return f"there is a .nomedia in {os.fsdecode(here)}"
+    return None
+
+
+def _extension(name: bytes) -> str:
+    dot = name.rfind(b".")
+    extension = name[dot:].lower() if dot > 0 else b""
+    return os.fsdecode(extension) if len(extension) <= _LONGEST_EXTENSION else ""

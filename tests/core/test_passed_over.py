@@ -1,0 +1,235 @@
+"""What is passed over: by built-in patterns and `.nomedia`, before and after it was indexed; and how it is counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.config import Settings
+from imgret.exclude import DEFAULTS, Exclude
+from imgret.index import photos, results
+from imgret.index.connection import Index
+from imgret.scan import scan
+from imgret.skipped import skipped, why_not_entered
+from imgret.state import EXCLUDED, PENDING, photo_state
+from imgret.sync import Synced, add_root, sync
+
+DEBRIS = [
+    "@eaDir/IMG_1.jpg/SYNOPHOTO_THUMB_XL.jpg",
+    "a/@eaDir/x.jpg",
+    "#recycle/deleted.jpg",
+    "#snapshot/GMT+01-2024/old.jpg",
+    "@Recycle/x.jpg",
+    "$RECYCLE.BIN/S-1-5-21/$RABC.jpg",
+    "System Volume Information/y.jpg",
+    "lost+found/x.jpg",
+    ".thumbnails/large/0123.png",
+    ".Trash-1000/files/z.jpg",
+    ".snapshots/1/snapshot/s.jpg",
+    ".stversions/v.jpg",
+    "._IMG_1.jpg",
+    "a/.trashed-1700000000-IMG_2.jpg",
+    "a/.pending-1700000000-IMG_3.jpg",
+]
+ORDINARY = [
+    "a.jpg",
+    "eaDir/a.jpg",
+    "recycle/a.jpg",
+    "a/#1.jpg",
+    "lost/a.jpg",
+    "trashed-1.jpg",
+    "a/_b.jpg",
+    "@home/a.jpg",
+]
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"bytes of {name}".encode())
+
+
+def found(root: Path, rules: Exclude, folders: Sequence[bytes] = (b"",)) -> set[str]:
+    scans = scan(os.fsencode(root), lambda _: {}, rules, folders=folders)
+    return {os.fsdecode(os.path.join(s.folder, f.name)) for s in scans for f in s.findings}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "Pictures"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return Index(str(tmp_path / "index.db"))
+
+
+def synced(
+    index: Index, root: Path, *, patterns: tuple[str, ...] = (), hidden: bool = False, **how: object
+) -> Synced:
+    known, _ = add_root(index, os.fsencode(root))
+    return sync(index, Settings(exclude=patterns, hidden=hidden), known, **how)  # type: ignore[arg-type]
+
+
+def living(index: Index, root: Path) -> set[str]:
+    return {os.path.relpath(os.fsdecode(path), root) for path in photos.every_path(index)}
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_other_programs_keep_beside_photos_is_left_out(root: Path, hidden: bool) -> None:
+    write(root, *DEBRIS, *ORDINARY)
+    rules = Exclude(hidden=hidden)
+    assert found(root, rules) == set(ORDINARY)
+    for name in DEBRIS:
+        reason = rules.explain(name.encode())
+        assert reason is not None
+        assert reason.startswith("built-in pattern "), (name, reason)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "back"),
+    [
+        ("!@eaDir/", {"@eaDir/IMG_1.jpg/SYNOPHOTO_THUMB_XL.jpg", "a/@eaDir/x.jpg"}),
+        ("!/a/@eaDir/", {"a/@eaDir/x.jpg"}),
+        (r"!\#recycle/", {"#recycle/deleted.jpg"}),
+        ("!.thumbnails/", {".thumbnails/large/0123.png"}),
+        ("!.Trash-*/", {".Trash-1000/files/z.jpg"}),
+        ("!._*", {"._IMG_1.jpg"}),
+        ("!.trashed-*", {"a/.trashed-1700000000-IMG_2.jpg"}),
+    ],
+)
+@pytest.mark.parametrize("hidden", [False, True])
+def test_the_users_patterns_bring_it_back(root: Path, pattern: str, back: set[str], hidden: bool) -> None:
+    write(root, *DEBRIS, *ORDINARY)
+    rules = Exclude([pattern], hidden=hidden)
+    assert found(root, rules) == set(ORDINARY) | back
+    assert all(rules.explain(name.encode()) is None for name in back)
+
+
+@pytest.mark.parametrize("pattern", DEFAULTS)
+def test_every_built_in_pattern_can_be_taken_back(pattern: str) -> None:
+    name = pattern.rstrip("/").replace("\\", "").replace("*", "1")
+    path = f"x/{name}/a.jpg" if pattern.endswith("/") else f"x/{name}.jpg"
+    if pattern == ".nomedia":
+        assert Exclude().passes_over(b"x")
+        assert not Exclude(["!.nomedia"]).passes_over(b"x")
+        return
+    assert Exclude(hidden=True).explain(path.encode()) == f"built-in pattern {pattern}"
+    assert Exclude([f"!{pattern}"]).explain(path.encode()) is None
+
+
+def test_a_folder_with_nomedia_is_passed_over_with_all_below_it(root: Path) -> None:
+    write(root, "a.jpg", "private/.nomedia", "private/b.jpg", "private/deeper/c.jpg")
+    for hidden in (False, True):
+        assert found(root, Exclude(hidden=hidden)) == {"a.jpg"}
+    for start in (b"private", b"private/deeper"):  # as the daemon asks, of one folder
+        assert found(root, Exclude(), [start]) == set()
+    back = {"a.jpg", "private/b.jpg", "private/deeper/c.jpg"}
+    assert found(root, Exclude(["!.nomedia"])) == back
+    assert found(root, Exclude(["!/private/.nomedia"])) == back
+    assert found(root, Exclude(["!/other/.nomedia"])) == {"a.jpg"}
+    (root / "private" / ".nomedia").unlink()
+    (root / "private" / ".nomedia").mkdir()  # Android asks only whether it is there
+    assert found(root, Exclude()) == {"a.jpg"}
+    write(root, ".nomedia")
+    assert found(root, Exclude()) == set()
+
+
+def test_notes_outlive_a_folder_that_is_passed_over_from_now_on(index: Index, root: Path) -> None:
+    write(root, "a.jpg", "private/b.jpg", "private/deeper/c.jpg", "@eaDir/d.jpg")
+    synced(index, root, patterns=("!@eaDir/",))  # as it was before @eaDir was known
+    assert len(living(index, root)) == 4
+    noted = {}
+    for name in ("private/deeper/c.jpg", "@eaDir/d.jpg"):
+        photo = photos.find(index, os.fsencode(root / name))
+        assert photo is not None
+        assert photo.content is not None
+        noted[name] = photo.content
+        results.write_note(index, photo.content, f"a note on {name}")
+    write(root, "private/.nomedia")
+    synced(index, root)
+    assert living(index, root) == {"a.jpg"}
+    assert all(results.note(index, content) == f"a note on {name}" for name, content in noted.items())
+    state = photo_state(index, Settings(), os.fsencode(root / "private/deeper/c.jpg"))
+    assert state.state == EXCLUDED
+    assert state.reason == f"there is a .nomedia in {root}/private"
+    assert (
+        photo_state(index, Settings(), os.fsencode(root / "@eaDir/d.jpg")).reason
+        == "built-in pattern @eaDir/"
+    )
+    (root / "private/.nomedia").unlink()
+    assert photo_state(index, Settings(), os.fsencode(root / "private/b.jpg")).state == PENDING
+    synced(index, root)
+    assert living(index, root) == {"a.jpg", "private/b.jpg", "private/deeper/c.jpg"}
+    photo = photos.find(index, os.fsencode(root / "private/deeper/c.jpg"))
+    assert photo is not None
+    assert photo.content == noted["private/deeper/c.jpg"]
+
+
+def test_everything_that_is_passed_over_is_counted(root: Path) -> None:
+    write(
+        root,
+        "a.jpg",
+        *DEBRIS,
+        "b.tmp.jpg",
+        "old/c.jpg",
+        ".d.jpg",
+        "film.MP4",
+        "film.mp4",
+        "README",
+        ".DS_Store",
+    )
+    write(root, "private/.nomedia", "private/b.jpg", "private/deeper/c.jpg")
+    (root / "link.jpg").symlink_to("a.jpg")
+    (root / "linked").symlink_to("private", target_is_directory=True)
+    os.mkfifo(root / "fifo.jpg")
+    rules = Exclude(["*.tmp.jpg", "old/"])
+    told = skipped(os.fsencode(root), rules)
+    assert told.folders["built-in pattern @eaDir/"] == 2
+    assert told.folders["built-in pattern lost+found/"] == 1
+    assert told.folders["pattern old/"] == 1
+    assert told.pictures == {
+        "hidden": 1,
+        "pattern *.tmp.jpg": 1,
+        "built-in pattern ._*": 1,
+        "built-in pattern .trashed-*": 1,
+        "built-in pattern .pending-*": 1,
+    }
+    assert (told.nomedia, told.links, told.special, told.unlisted) == (1, 2, 1, 0)
+    assert told.not_pictures == {".mp4": 2, "": 2}
+
+
+names = st.sampled_from(
+    ["a.jpg", ".b.jpg", "c.txt", "@eaDir", "._d.jpg", "old", "e", ".nomedia", "lost+found", ".x"]
+)
+
+
+@given(st.lists(st.lists(names, min_size=1, max_size=3), max_size=8), st.booleans())
+def test_every_picture_is_either_found_or_counted(
+    tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], hidden: bool
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    for parts in paths:
+        path = root.joinpath(*parts)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError:  # a file where a folder should be
+            continue
+    rules = Exclude(["old"], hidden=hidden)
+    ours, told = found(root, rules), skipped(os.fsencode(root), rules)
+    for path in root.rglob("*"):
+        if path.is_file() and path.name.endswith(".jpg"):
+            inside = os.fsencode(path.relative_to(root))
+            entered = why_not_entered(os.fsencode(root), os.path.dirname(inside), rules) is None
+            assert (os.fsdecode(inside) in ours) == (entered and rules.explain(inside) is None)
+            if os.fsdecode(inside) not in ours:
+                assert told.nomedia + sum(told.folders.values()) + sum(told.pictures.values()) > 0

@@ -1,0 +1,37 @@
+"""A `.nomedia` that comes and goes while the daemon watches."""
+
+import time
+
+from benchmarks.harness import write_picture
+from imgret.index import photos, results
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):
+    private = home.photos / "private"
+    (private / "deeper").mkdir(parents=True)
+    for number, folder in enumerate((home.photos, private, private / "deeper")):
+        write_picture(folder / f"{number}.png", number)
+    until(lambda: len(home.indexed()) == 3)
+    with home.index() as index:
+        photo = photos.find(index, bytes(private / "deeper" / "2.png"))
+        results.write_note(index, photo.content, "ours")
+    (private / ".nomedia").touch()
+    until(lambda: len(home.indexed()) == 1)
+    write_picture(private / "deeper" / "3.png", 3)  # what comes meanwhile is passed over too
+    write_picture(home.photos / "4.png", 4)
+    until(lambda: len(home.indexed()) == 2)
+    status = home.imgret("status", "--skipped")
+    assert status.returncode == 0
+    assert b"1 folder: with a .nomedia" in status.stdout
+    (private / ".nomedia").unlink()
+    until(lambda: len(home.indexed()) == 5)
+    with home.index() as index:
+        photo = photos.find(index, bytes(private / "deeper" / "2.png"))
+        assert results.note(index, photo.content) == "ours"
