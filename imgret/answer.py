@@ -6,6 +6,7 @@ without an embedder that fits the index it is answered by words, and that is sai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -164,6 +165,8 @@ class Answerer:
                 self._settings,
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
+            if not os.path.lexists(inputs.path(path)):
+                raise UsageError(f"--like {path}: there is no such file") from None
             raise UsageError(f"--like: {error}", error.hint) from None
 
     def _embedder(self, notes: list[str]) -> Asker | None:

@@ -38,7 +38,8 @@ class ImgretError(Exception):
     hint = ""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        # The full stop is set where sentences are put together: "{error}. {hint}" never has two.
+        super().__init__(message if message.endswith("..") else message.removesuffix("."))
         if hint:
             self.hint = hint
 

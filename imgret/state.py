@@ -7,6 +7,7 @@ import stat
 import time
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec import Struct
 
 from imgret.config import Settings
@@ -53,7 +54,12 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         if index is None or away.state == EXCLUDED:
             return away
         moved = content_elsewhere(index, path)
-        return away if moved is None else _known(index, path, None, moved)
+        if moved is None:
+            return away
+        where = f"; {away.reason}" if roots.enclosing(index, os.path.dirname(path)) is None else ""
+        found = _known(index, path, None, moved)
+        reason = found.reason or f"it was moved or copied here since the last scan{where}"
+        return msgspec.structs.replace(found, reason=reason)
     if photo.content is None:
         return PhotoState(path, FAILED, _unread(index, path), photo)
     return _known(index, path, photo, photo.content)
@@ -91,8 +97,6 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
         reason = f"waiting for {what}: the next `imgret index` does it, or the daemon"
     elif waiting:
         reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
-    elif photo is None:
-        reason = "it was moved or copied here: the next `imgret index` finds it, or the daemon"
     others = tuple(p.path for p in photos.paths(index, content) if p.path != path)
     return PhotoState(
         path,

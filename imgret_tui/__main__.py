@@ -12,9 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from imgret import __version__
-from imgret.errors import Exit, ImgretError
-from imgret.terminal.clean import clean
+from imgret import __version__, inputs
+from imgret.errors import Exit
 from imgret.terminal.probe import Conversation, Graphics
 from imgret.terminal.tty import own_terminal
 
@@ -35,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()  # until the first screen stands: imports make no garbage, and looking for it takes a tenth
     try:
         outcome = _run(options)
-    except ImgretError as error:
-        print(f"imgret-tui: {clean(str(error))}", file=sys.stderr)
-        if error.hint:
-            print(clean(error.hint), file=sys.stderr)
+    except Exception as error:
+        from imgret.cli.boundary import as_sentence
+        from imgret.cli.render import complain
+
+        complain(as_sentence(error), "imgret-tui")
         return Exit.USAGE
     if outcome is None:
         return Exit.USAGE
@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         capabilities, typed_ahead = conversation.answers(options.graphics)
         app = ImgretApp(
             lambda: IndexLibrary(settings, where),
-            question=" ".join(options.question),
+            question=inputs.words(" ".join(options.question)),
             multi=options.multi,
             history=History(os.path.join(where.state, "questions")),
             terminal=TerminalSession(descriptor, capabilities, typed_ahead),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from imgret import inputs
 from imgret.answer import Answerer, read_request
 from imgret.config import Places, Settings
 from imgret.errors import UsageError
@@ -20,6 +21,7 @@ from imgret.index import photos, results, work
 from imgret.index.connection import Index
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
+from imgret.state import content_elsewhere
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm
 
@@ -133,7 +135,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
     async def index(params: dict[str, Any]) -> Reply:
         """`paths`: absolute folders. Follow it with `subscribe`: `idle` comes when all is done."""
         paths = _strings(params, "paths")
-        folders = [os.path.realpath(os.fsencode(path)) for path in paths if os.path.isabs(path)]
+        folders = [os.path.realpath(inputs.path(path)) for path in paths if os.path.isabs(path)]
         if not folders or len(folders) < len(paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)
         for folder in folders:
@@ -148,14 +150,19 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         if not isinstance(path, str) or not (text is None or isinstance(text, str)):
             raise Refused(BAD_PARAMS, "a note needs a path, and words or null", exit_code=2)
 
+        words = text and inputs.note(text)
+
         def write(answerer: WarmAnswerer) -> None:
-            photo = photos.find(answerer.index, os.fsencode(path))
-            if photo is None or photo.content is None or photo.gone_at is not None:
+            index, place = answerer.index, inputs.path(path)
+            photo = photos.find(index, place)
+            living = photo is not None and photo.gone_at is None and photo.content is not None
+            content = photo.content if photo and living else content_elsewhere(index, place)
+            if content is None:
                 raise UsageError(f"{path} is not in the index", "`imgret show` says why.")
-            with answerer.index.writing():
-                for changed in results.write_note(answerer.index, photo.content, text):
+            with index.writing():
+                for changed in results.write_note(index, content, words):
                     if Stage.EMBED in answerer.settings.stages():
-                        work.queue(answerer.index, changed, [Stage.EMBED])
+                        work.queue(index, changed, [Stage.EMBED])
 
         await answerers.run(write)
         controls.wake()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from imgret import inputs
 from imgret.answer import Answered, Answerer, check, read_request
 from imgret.cli import render
+from imgret.cli.boundary import as_sentence
 from imgret.cli.session import Session, session
 from imgret.errors import DaemonError, Exit, ImgretError, UsageError
 from imgret.link.client import Connection, NoDaemon
@@ -40,21 +43,20 @@ def questions(path: str) -> list[str]:
     """The lines of a file, or of stdin for `-`, without empty ones at the end."""
     try:
         if path == "-":
-            text = sys.stdin.buffer.read().decode()
+            data = sys.stdin.buffer.read()
         else:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
+            with open(inputs.path(path), "rb") as file:
+                data = file.read()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 (byte {error.start})") from None
-    return text.rstrip("\n").split("\n") if text.strip() else []
+    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
 
 
 def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
     """Answer one question after the other; a sentence that says why, for one that cannot be read.
 
-    The exit code is 0 when any of them had a hit, and that of a wrong question when one was.
+    The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
     """
     check(read_request(params))
     worst, any_hits = Exit.OK, False
@@ -63,11 +65,13 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
         for number, text in enumerate(asked):
             try:
                 answered = answers.answer({**params, "text": text, "number": number})
-            except ImgretError as error:
-                if error.exit_code is not Exit.USAGE:
+            except Exception as error:
+                # One question costs itself alone; without an index, all that follow would end like this one.
+                told_ = as_sentence(error)
+                if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
-                render.say(f"question {number}: {error}")
-                worst = Exit.USAGE
+                render.say(f"question {number}: {told_}")
+                worst = Exit(told_.exit_code)
                 continue
             render.say_all(note for note in answered.notes if note not in told)
             told.update(answered.notes)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 from imgret.cli import render
 from imgret.cli.session import Session
-from imgret.errors import ImgretError
+from imgret.errors import ImgretError, WeightsMissing
+
+Check = tuple[bool | None, str]  # sound, wrong, or None: no fault, and still something to know
 
 
-def checks(here: Session) -> Iterator[tuple[bool, str]]:
-    """(is it sound, a sentence), one after the other."""
+def checks(here: Session) -> Iterator[Check]:
+    """What was looked at, one after the other."""
     yield (
         True,
         f"configuration: {here.places.config}{'' if os.path.exists(here.places.config) else ' (none: defaults)'}",
@@ -36,7 +38,7 @@ def rebuild_derived(here: Session) -> None:
     render.say("the derived tables were made anew from the truth")
 
 
-def _index(here: Session) -> Iterator[tuple[bool, str]]:
+def _index(here: Session) -> Iterator[Check]:
     path = here.places.index
     if not os.path.exists(path):
         yield True, f"index: none yet at {path}"
@@ -49,7 +51,7 @@ def _index(here: Session) -> Iterator[tuple[bool, str]]:
             problems = index.problems() + (words.check(index) if writable else [])  # the check is a write
             size = os.path.getsize(path)
     except ImgretError as error:
-        yield False, f"index: {error}. {error.hint}"
+        yield False, f"index: {error.advice}"
         return
     for problem in problems:
         yield False, f"index: {problem}. `imgret doctor --rebuild` mends derived tables; keep a backup"
@@ -61,7 +63,7 @@ def _index(here: Session) -> Iterator[tuple[bool, str]]:
         yield False, f"index: others may read it; run `chmod 600 {path}`"
 
 
-def _weights(here: Session) -> Iterator[tuple[bool, str]]:
+def _weights(here: Session) -> Iterator[Check]:
     from imgret.describe import weights
 
     for stage in weights.STAGES:
@@ -71,11 +73,12 @@ def _weights(here: Session) -> Iterator[tuple[bool, str]]:
         elif found.present:
             yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
         else:  # weights that were not pulled yet are no fault: photos are indexed without them
-            pulled = found.kind in (weights.Kind.HUB, weights.Kind.RELEASE)
-            yield pulled, f"{stage.value}: {found.problem}. {found.hint}"
+            to_pull = found.kind in (weights.Kind.HUB, weights.Kind.RELEASE)
+            missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
+            yield None if to_pull else False, f"{stage.value}: {missing.advice}"
 
 
-def _decoders() -> tuple[bool, str]:
+def _decoders() -> Check:
     """Whether a decoder process starts here, and what the kernel keeps it from."""
     from imgret.describe import decode
 
@@ -91,14 +94,14 @@ def _decoders() -> tuple[bool, str]:
     )
 
 
-def _folders(here: Session) -> Iterator[tuple[bool, str]]:
+def _folders(here: Session) -> Iterator[Check]:
     for folder in here.settings.folders:
         path = os.path.expanduser(os.fsencode(folder))
         good = os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
         yield good, f"folder: {render.shown(path)}{'' if good else ' cannot be read'}"
 
 
-def _programs(here: Session) -> Iterator[tuple[bool, str]]:
+def _programs(here: Session) -> Iterator[Check]:
     from importlib.metadata import version
 
     from imgret.cli.link import daemon_state

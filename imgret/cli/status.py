@@ -155,13 +155,17 @@ def retry(
 
     here = session()
     with here.index() as index:
-        if files:
-            found = [photos.find(index, absolute(file)) for file in files]
-            count = work.retry(index, [photo.content for photo in found if photo and photo.content])
-        else:
-            count = work.retry(index)
+        found = {file: photos.find(index, absolute(file)) for file in files or ()}
+        known = {file: photo for file, photo in found.items() if photo and photo.gone_at is None}
+        count = work.retry(index, list(known.values()) if files else None)
     waked = told_daemon(here, "retry", {})
-    render.say(f"{count} to be tried again" + ("" if waked or not count else ": run `imgret index`"))
+    if known or not files:
+        render.say(f"{count} to be tried again" + ("" if waked or not count else ": run `imgret index`"))
+    unknown = [file for file in found if file not in known]
+    for file in unknown[1:]:
+        render.say(f"{file} is not in the index")
+    if unknown:
+        raise UsageError(f"{unknown[0]} is not in the index", "`imgret show` says why.")
 
 
 def doctor(
@@ -171,7 +175,8 @@ def doctor(
 ) -> None:
     """Say what is wrong, and what to do.
 
-    Looks at the index, the weights, the folders and the programs around them; exits with 3 when one is wrong.
+    Looks at the index, the weights, the folders and the programs around them; exits with 3 when one is WRONG.
+    `todo` marks what works without it.
     """
     from imgret.cli.checks import checks, rebuild_derived
 
@@ -180,8 +185,9 @@ def doctor(
         rebuild_derived(here)
     sound = True
     for good, sentence in checks(here):
-        sound &= good
-        render.out_line(clean(("ok    " if good else "WRONG ") + sentence))
+        sound &= good is not False
+        mark = {True: "ok   ", False: "WRONG", None: "todo "}[good]
+        render.out_line(clean(f"{mark} {sentence}"))
     if not sound:
         raise typer.Exit(Exit.INDEX)
 

@@ -35,6 +35,8 @@ def prepare(places: Places) -> None:
         ULTRALYTICS_SAFE_LOAD="True",
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
+        ORT_DISABLE_TELEMETRY="1",  # else onnxruntime reports to Microsoft, from a database in the user's cache
+        HF_HUB_DISABLE_TELEMETRY="1",
     )
     os.environ.setdefault("MPLCONFIGDIR", places.state)
     # Unset, ultralytics sets it to 1 when it is imported, for every model of the process.

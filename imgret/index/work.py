@@ -14,7 +14,7 @@ from msgspec import Struct
 from imgret.index import roots
 from imgret.index.connection import Index
 from imgret.index.photos import MAX_ATTEMPTS, PAUSES
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity, Photo, Stage
 
 # What has to be made again when a stage's result is another.
 FOLLOWERS: Mapping[Stage, tuple[Stage, ...]] = {
@@ -165,20 +165,22 @@ def recover(index: Index) -> None:
         db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
 
 
-def retry(index: Index, contents: Collection[int] | None = None) -> int:
+def retry(index: Index, only: Collection[Photo] | None = None) -> int:
     """Try failed photos again now, those set aside too; None: all of them. -> how many."""
     with index.writing() as db:
         reset = "UPDATE work SET attempts = 0, not_before = 0, error = NULL WHERE error IS NOT NULL"
-        if contents is None:
+        if only is None:
             tried = db.execute("SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL").fetchone()
             count = int(tried[0]) if tried else 0
             db.execute(reset)
             db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
             return count + db.changes()
         count = 0
-        for content in contents:
-            db.execute(f"{reset} AND content = ?", (content,))
-            count += db.changes() > 0
+        for photo in only:
+            db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = ?", (photo.id,))
+            unread = db.changes() > 0
+            db.execute(f"{reset} AND content = ?", (photo.content,))
+            count += unread or db.changes() > 0
         return count
 
 

@@ -163,7 +163,7 @@ def _filter(key: str, value: str, now: datetime, position: int) -> Filter:
     make = _KEYS.get(key.lower())
     if make is None:
         near = difflib.get_close_matches(key.lower(), _KEYS, 1)
-        known = f"Did you mean {near[0]}: ?" if near else f"Keys are {', '.join(_KEYS)}; "
+        known = f"Did you mean {near[0]}: ?" if near else f"Keys are {', '.join(_KEYS)}."
         raise QueryError(
             f"unknown key {key}:",
             known + ' A count is asked as dog>=2; "quote" what is meant literally.',
