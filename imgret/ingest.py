@@ -7,6 +7,8 @@ any point loses at most the batches in flight, and those are done again.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Callable, Collection, Iterator
 
@@ -18,9 +20,13 @@ from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
 from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
+from imgret.errors import ImgretError
 from imgret.index import photos, results, totals, vectors, work
 from imgret.index.connection import Index
+from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity, Stage
+
+log = logging.getLogger(__name__)
 
 CLAIM = 64  # photos claimed in one transaction: what a kill can put back into the queue at most, times a few
 
@@ -126,16 +132,47 @@ class Ingest:
             after = max(after, claims[-1].content)
             for claim in claims:
                 self._paths[claim.content] = claim.path
-                yield Job(
-                    key=claim.content,
-                    path=claim.path,
-                    stages=claim.stages,
-                    known=results.description(self._index, claim.content),
-                    names=results.names(self._index, claim.content),
-                )
+                try:
+                    job = self._job(claim)
+                except ImgretError:
+                    raise
+                except Exception as error:  # what is stored of one photo must not stop the others
+                    self._give_up(claim.content, error)
+                    continue
+                yield job
+
+    def _job(self, claim: work.Claim) -> Job:
+        return Job(
+            key=claim.content,
+            path=claim.path,
+            stages=claim.stages,
+            known=results.description(self._index, claim.content),
+            names=results.names(self._index, claim.content),
+        )
 
     def _save(self, batch: list[Outcome]) -> int:
-        """Save a batch in one transaction. -> how many photos failed."""
+        """Save a batch in one transaction; one by one if that fails. -> how many photos failed."""
+        try:
+            return self._save_together(batch)
+        except ImgretError:
+            raise
+        except Exception as error:
+            short = shortage(error)
+            if short is not None:
+                raise short from error
+            if len(batch) > 1:
+                return sum(self._save([outcome]) for outcome in batch)
+            self._give_up(batch[0].key, error)
+            return 1
+
+    def _give_up(self, content: int, error: Exception) -> None:
+        """This photo failed in a way that nobody foresaw: it is tried again later, as any that failed."""
+        name = os.fsdecode(self._paths.get(content, b""))
+        log.error("%s failed", name, exc_info=error)
+        reason = f"{name}: {as_sentence(error)}"
+        work.failed(self._index, content, work.of(self._index, content), reason, int(time.time()))
+
+    def _save_together(self, batch: list[Outcome]) -> int:
         failed = 0
         with self._index.writing():
             away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
@@ -146,12 +183,14 @@ class Ingest:
                     continue
                 self._save_one(outcome)
                 failed += bool(outcome.failures)
+        for outcome in batch:  # once that is committed: what failed is saved one by one
+            self._paths.pop(outcome.key, None)
         return failed
 
     def _save_one(self, outcome: Outcome) -> None:
         index, content, models = self._index, outcome.key, self._models
         finished: set[Stage] = set()
-        path = self._paths.pop(content, b"")
+        path = self._paths.get(content, b"")
         if outcome.facts is not None and photos.overwritten(index, path, content):
             # Written to since it was hashed: what was seen may be other bytes. The next scan finds them.
             work.failed(
