@@ -10,6 +10,7 @@ import os
 import stat
 
 from imgret.errors import PhotoError
+from imgret.limits import shortage
 from imgret.photo import Fingerprint
 
 _READ = 1 << 20  # bytes at a time
@@ -59,7 +60,9 @@ def content_hash(path: bytes, expected: Fingerprint | None = None) -> bytes:
 
 
 def unreadable(path: bytes, error: OSError) -> PhotoError:
-    """Why a file could not be opened or read, in a sentence."""
+    """Why a file could not be opened or read, in a sentence. Raises Shortage: that is no fault of the file."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) and (short := shortage(error)):
+        raise short from None
     name = os.fsdecode(path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return PhotoError(f"{name} is no longer there", transient=True)
