@@ -5,7 +5,9 @@ For the boundaries of threads and commands, where nothing may end in a traceback
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 
 from imgret.errors import ImgretError
 
@@ -22,7 +24,7 @@ _LIMITS = {
 class Shortage(ImgretError):
     """The machine has no memory, thread, process or descriptor left; the same may go well later."""
 
-    hint = "It is tried again; end other programs, or raise the limit."
+    hint = "End other programs, or raise the limit."
 
 
 def shortage(error: BaseException) -> Shortage | None:
@@ -34,6 +36,8 @@ def shortage(error: BaseException) -> Shortage | None:
     text = str(error)
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return Shortage(_LIMITS[errno.EAGAIN])
+    if not isinstance(error, (OSError, ImgretError)) and "Resource temporarily unavailable" in text:
+        return Shortage(_LIMITS[errno.EAGAIN])
     # torch: OutOfMemoryError of a GPU, and a RuntimeError of its allocator for a CPU
     torch_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and torch_memory):
@@ -41,11 +45,31 @@ def shortage(error: BaseException) -> Shortage | None:
     return None
 
 
+def must_end(error: BaseException) -> bool:
+    """Whether somebody asked for the end, so that no boundary may go on.
+
+    `except Exception` does not do: a failure in a library written in Rust (pyo3's PanicException) is none.
+    """
+    return isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit))
+
+
+@contextlib.contextmanager
+def limits_explained() -> Iterator[None]:
+    """Raise Shortage for whatever says that a limit of the machine was reached."""
+    try:
+        yield
+    except BaseException as error:
+        short = None if isinstance(error, ImgretError) else shortage(error)
+        if short is None:
+            raise
+        raise short from error
+
+
 def as_sentence(error: BaseException) -> str:
-    """What happened and what to do, in one or two sentences."""
+    """What happened and what to do, in one line without its last full stop."""
     known = error if isinstance(error, ImgretError) else shortage(error)
     if known is not None:
-        return f"{known}. {known.hint}".strip()
+        return known.advice
     if isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{error.strerror or error}"

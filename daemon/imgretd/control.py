@@ -14,7 +14,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeVar
 
-from imgret.errors import DaemonError
+from imgret.errors import DaemonError, ImgretError
+from imgret.limits import as_sentence, limits_explained
 
 T = TypeVar("T")
 
@@ -54,14 +55,17 @@ class Control:
             result, error = None, None
             try:
                 result = call()
-            except BaseException as raised:  # it is raised again where it is awaited
+            except Exception as raised:  # it is raised again where it is awaited
                 error = raised
+            except BaseException as panic:  # asyncio hands on no such error
+                error = ImgretError(as_sentence(panic))
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, result, error)
 
         if self._thread is None:  # a daemon thread: one that hangs must not keep the process
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            thread.start()
+            with limits_explained():
+                thread.start()
             self._thread = thread
         self._calls.put(made)
         try:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgret.answer import Answerer, read_request
 from imgret.config import Places, Settings
-from imgret.errors import UsageError
+from imgret.errors import ImgretError, UsageError
 from imgret.index import photos, results, work
 from imgret.index.connection import Index
+from imgret.limits import as_sentence, limits_explained
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
 from imgretd.serve import Method, Reply
@@ -98,7 +99,8 @@ class Answerers:
         loop = asyncio.get_running_loop()
         self._asked += 1
         try:
-            return await loop.run_in_executor(self._threads, lambda: work_(self._answerer()))
+            with limits_explained():
+                return await loop.run_in_executor(self._threads, lambda: self._made(work_))
         finally:
             self._asked -= 1
 
@@ -109,6 +111,14 @@ class Answerers:
             await asyncio.sleep(0.02)
         self._threads.shutdown(wait=not self._asked, cancel_futures=True)
         return not self._asked
+
+    def _made(self, work_: Callable[[WarmAnswerer], T]) -> T:
+        try:
+            return work_(self._answerer())
+        except Exception:
+            raise
+        except BaseException as panic:  # asyncio hands on no such error
+            raise ImgretError(as_sentence(panic)) from panic
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured

@@ -22,7 +22,7 @@ from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, Exit, ImgretError, UsageError
 from imgret.index import work
 from imgret.index.connection import Index, writer
-from imgret.limits import as_sentence
+from imgret.limits import as_sentence, shortage
 from imgret.sync import Synced
 from imgretd.control import Control
 from imgretd.folders import Folders
@@ -71,6 +71,7 @@ class Service:
         self._waiting: str | None = None  # why it could not begin yet
         self._failed: str | None = None
         self._refused: str | None = None  # what is wrong with the configuration that was not taken
+        self._timers_failed: str | None = None
         self._holding = False  # the writer's lock
         self._begun = False
         self._paused: bool | None = None  # None: as it was remembered
@@ -148,7 +149,7 @@ class Service:
         """Say why the daemon cannot begin yet, once for each reason."""
         waiting = as_sentence(error)
         if waiting != self._waiting:
-            if not isinstance(error, ImgretError):
+            if not isinstance(error, ImgretError) and shortage(error) is None:
                 log.error("The daemon could not begin", exc_info=error)
             self._state.complain(waiting)
         self._waiting = waiting
@@ -180,8 +181,11 @@ class Service:
     async def _tick_folders(self) -> None:
         try:
             await self._control.run(self._folders.tick)
+            self._timers_failed = None
         except Exception as error:  # the next tick may go well
-            log.error("The timers failed: %s", as_sentence(error), exc_info=error)
+            if as_sentence(error) != self._timers_failed:
+                self._timers_failed = as_sentence(error)
+                log.error("The timers failed: %s", self._timers_failed, exc_info=error)
         if self._state.slow:
             self._look()
 

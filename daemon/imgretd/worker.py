@@ -18,7 +18,7 @@ from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest, prepare, workable
-from imgret.limits import as_sentence
+from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity, Stage
 from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
 from imgretd.warm import Warm
@@ -117,8 +117,8 @@ class Worker(threading.Thread):
                     with Index(self._places.index) as index:
                         work.recover(index)
                         self._serve(index)
-                except Exception as error:  # the thread's boundary: nothing that fails may end the daemon
-                    if not isinstance(error, ImgretError):
+                except BaseException as error:  # the thread's boundary: nothing that fails may end the daemon
+                    if not isinstance(error, ImgretError) and shortage(error) is None:
                         log.error("Describing failed", exc_info=error)
                     self._say(as_sentence(error))
                     self._on_change()

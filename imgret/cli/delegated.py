@@ -80,15 +80,20 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
     with Connection(here.places.socket) as daemon:
         job = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]})["job"]
         render.say(f"handed to the daemon: {', '.join(render.shown(path) for path in wanted)}")
+        left: set[int] | None = None  # of what was there when the folders had been looked at
         most = 0
         with here.index() as index:
             while True:
                 looked: dict[str, Any] = daemon.ask("looked", {"job": job})
                 began = time.monotonic()
                 pending = pending_below(index, wanted, waiting_stages(index))
-                most = max(most, pending)
-                advance(most - pending, most or None, "looking at folders" if looked["looking"] else "")
-                done = not looked["looking"] and not pending
-                if done or looked["waits_for"] or looked["problem"]:
-                    return {**looked, "pending": pending}
+                if left is not None:
+                    left &= pending
+                elif not looked["looking"]:
+                    left = pending
+                shown = len(pending if left is None else left)
+                most = max(most, shown)
+                advance(most - shown, most or None, "looking at folders" if left is None else "")
+                if left == set() or looked["waits_for"] or looked["problem"]:
+                    return {**looked, "pending": shown}
                 time.sleep(max(LOOK_SECONDS, 5 * (time.monotonic() - began)))

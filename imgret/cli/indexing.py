@@ -16,6 +16,7 @@ from imgret.cli.outcome import SHOWN_PROBLEMS, UP_TO_DATE, failed_words, failure
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
+from imgret.limits import limits_explained
 
 if TYPE_CHECKING:
     from imgret.describe.models import Models
@@ -51,6 +52,7 @@ def index(
 
     try:
         with (
+            limits_explained(),
             writer(here.places.index, wait=wait, waiting=_tell_waiting),
             here.index(create=True) as index,
         ):

@@ -47,7 +47,11 @@ def confine(memory_mb: int) -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+        _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        allowed = memory_mb << 20
+        if hard != resource.RLIM_INFINITY:  # a limit that is lower already (`ulimit -v`) cannot be raised
+            allowed = min(allowed, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: the answer still gets out
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the parent to decide

@@ -18,7 +18,7 @@ from imgret.config import WORDLLAMA, Places, Settings
 from imgret.describe import backend, record, weights
 from imgret.describe.models import Embedder, Models
 from imgret.errors import WeightsError, WeightsMissing
-from imgret.limits import as_sentence, shortage
+from imgret.limits import as_sentence, must_end, shortage
 from imgret.photo import ModelIdentity, Stage
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def load_models(
                 models.disabled.add(stage)
                 continue
             setattr(models, stage.value, _load(found, settings, places, on))
-        except Exception as error:  # the files are strangers', and so are the libraries that read them
+        except BaseException as error:  # the files are strangers', and so are the libraries that read them
+            if must_end(error):
+                raise
             models.missing[stage] = _sentence(stage, _as_weights_error(stage, settings, error))
             if stage is Stage.EMBED:
                 with contextlib.suppress(WeightsError):
@@ -86,7 +88,7 @@ def _add_peer(models: Models, device: str, peer: Models) -> None:
         models.peers.append(peer)
 
 
-def _as_weights_error(stage: Stage, settings: Settings, error: Exception) -> WeightsError:
+def _as_weights_error(stage: Stage, settings: Settings, error: BaseException) -> WeightsError:
     """What a loader raised, in words. Raises Shortage: that is no fault of the weights."""
     if isinstance(error, WeightsError):
         return error

@@ -39,13 +39,13 @@ def totals(index: Index, waiting: Collection[Stage] = ()) -> Totals:
     return Totals(photos, photos - failed - pending, pending, failed, offline)
 
 
-def pending_below(index: Index, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> int:
-    """How many photos below these absolute folders are still to be described now.
+def pending_below(index: Index, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
+    """The contents below these absolute folders that are still to be described now.
 
     Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
     """
     aside = ",".join(f"'{stage.value}'" for stage in waiting)
-    found = 0
+    found: set[int] = set()
     with index.reading():
         for path in folders:
             for root in roots.roots(index):
@@ -53,15 +53,15 @@ def pending_below(index: Index, folders: Collection[bytes], waiting: Collection[
                 if not root.online or (inside is None and outside is None):
                     continue
                 below = inside or b""  # a root that lies below the folder counts as a whole
-                row = index.row(
-                    "SELECT count(*) FROM photo WHERE gone_at IS NULL AND root = ?1"
+                rows = index.rows(
+                    "SELECT content FROM photo WHERE gone_at IS NULL AND root = ?1"
                     " AND (?2 = x'' OR folder = ?2 OR (folder > ?2 || x'2f' AND folder < ?2 || x'30'))"
                     f" AND content IN (SELECT content FROM work WHERE stage NOT IN ({aside}))"
                     " AND NOT EXISTS (SELECT 1 FROM work WHERE work.content = photo.content AND error IS NOT NULL)"
                     f" AND NOT {AWAY}",
                     (root.id, below),
                 )
-                found += int(row[0]) if row else 0
+                found.update(content for (content,) in rows)
     return found
 
 

@@ -75,7 +75,7 @@ class Keeper:
                 self._warm = Warm(index)
         except IndexProblem:
             self._warm = None  # a question that needs the index will say what is wrong with it
-        except Exception as error:  # no memory for all vectors, say: the tables answer until it goes well
+        except BaseException as error:  # no memory for all vectors, say: the tables answer until it goes well
             self._warm = None
             log.error("The vectors could not be loaded into memory: %s", as_sentence(error))
         finally:

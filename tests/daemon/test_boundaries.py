@@ -34,6 +34,7 @@ FOREIGN = [
     KeyError("k"),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     AssertionError(),
+    type("PanicException", (BaseException,), {})("a library in Rust gave up"),
 ]
 kinds = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 
