@@ -22,6 +22,7 @@ from imgret.index.connection import Index
 from imgret.photo import RANKS, STRENGTHS, Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
+    from imgret.describe.models import Models
     from imgret.index.filters import Clause
     from imgret.search.likeness import Likeness
     from imgret.search.query import Question
@@ -63,6 +64,10 @@ class Askers(Protocol):
         """The embedder that makes vectors of `wanted`. WeightsError, saying why, where it cannot be had."""
         ...
 
+    def seeing(self) -> Models:
+        """The captioner and the detector, for a picture that the index does not know."""
+        ...
+
 
 class OwnAskers:
     """Loads the embedder when it is first asked for, and keeps it."""
@@ -71,6 +76,15 @@ class OwnAskers:
         self._settings = settings
         self._places = places
         self._asker: Asker | None = None
+        self._seeing: Models | None = None
+
+    def seeing(self) -> Models:
+        """See `Askers`."""
+        if self._seeing is None:
+            from imgret.describe.loading import load_models
+
+            self._seeing = load_models(self._settings, self._places, (Stage.CAPTION, Stage.DETECT))
+        return self._seeing
 
     def asker(self, wanted: ModelIdentity) -> Asker:
         """See `Askers`."""
@@ -152,18 +166,10 @@ class Answerer:
         self._embedder([])
 
     def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
-        from imgret.describe.loading import load_models
         from imgret.search.likeness import likeness
 
-        seeing = (Stage.CAPTION, Stage.DETECT)
         try:
-            return likeness(
-                self._index,
-                inputs.path(path),
-                asker,
-                lambda: load_models(self._settings, self._places, seeing),
-                self._settings,
-            )
+            return likeness(self._index, inputs.path(path), asker, self._askers.seeing, self._settings)
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None

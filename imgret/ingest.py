@@ -7,6 +7,8 @@ any point loses at most the batches in flight, and those are done again.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Callable, Collection, Iterator
 
@@ -20,10 +22,13 @@ from imgret.describe.decode import DecodePool, default_workers
 from imgret.describe.edited import Traits, is_edit
 from imgret.describe.models import Embedder, Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.errors import FileChanged
+from imgret.errors import FileChanged, ImgretError
 from imgret.index import edits, photos, results, totals, vectors, work
 from imgret.index.connection import Index
+from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity, Stage
+
+log = logging.getLogger(__name__)
 
 CLAIM = 64  # photos claimed in one transaction: what a kill can put back into the queue at most, times a few
 
@@ -166,22 +171,54 @@ class Ingest:
             after = max(after, claims[-1].content)
             for claim in claims:
                 self._paths[claim.content] = claim.path
-                yield Job(
-                    key=claim.content,
-                    path=claim.path,
-                    stages=claim.stages,
-                    known=results.description(self._index, claim.content),
-                    names=results.names(self._index, claim.content),
-                    content_hash=photos.hash_of(self._index, claim.content),
-                )
+                try:
+                    job = self._job(claim)
+                except ImgretError:
+                    raise
+                except Exception as error:  # what is stored of one photo must not stop the others
+                    self._give_up(claim.content, error)
+                    continue
+                yield job
+
+    def _job(self, claim: work.Claim) -> Job:
+        return Job(
+            key=claim.content,
+            path=claim.path,
+            stages=claim.stages,
+            known=results.description(self._index, claim.content),
+            names=results.names(self._index, claim.content),
+            content_hash=photos.hash_of(self._index, claim.content),
+        )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
-        """Save a batch in one transaction. -> how many photos were described, and how many failed."""
+        """Save a batch in one transaction; one by one if that fails. -> how many were described, and failed."""
+        try:
+            return self._save_together(batch)
+        except ImgretError:
+            raise
+        except Exception as error:
+            short = shortage(error)
+            if short is not None:
+                raise short from error
+            if len(batch) > 1:
+                parts = [self._save([outcome]) for outcome in batch]
+                return sum(done for done, _ in parts), sum(failed for _, failed in parts)
+            self._give_up(batch[0].key, error)
+            return 0, 1
+
+    def _give_up(self, content: int, error: Exception) -> None:
+        """This photo failed in a way that nobody foresaw: it is tried again later, as any that failed."""
+        name = os.fsdecode(self._paths.get(content, b""))
+        log.error("%s failed", name, exc_info=error)
+        reason = f"{name}: {as_sentence(error)}"
+        work.failed(self._index, content, work.of(self._index, content), reason, int(time.time()))
+
+    def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         done = failed = 0
         away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
         with self._index.writing():
             for outcome in batch:
-                path = self._paths.pop(outcome.key, b"")
+                path = self._paths.get(outcome.key, b"")
                 if outcome.failures and disks.lies_in(path, away):
                     work.release(self._index, [outcome.key])  # the disk is gone, not the photo
                 elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
@@ -190,6 +227,8 @@ class Ingest:
                     self._save_one(outcome)
                     failed += bool(outcome.failures)
                     done += not outcome.failures
+        for outcome in batch:  # once that is committed: after a failure the batch is saved one by one
+            self._paths.pop(outcome.key, None)
         return done, failed
 
     def _look_elsewhere(self, content: int, path: bytes) -> None:

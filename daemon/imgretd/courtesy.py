@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import threading
+from typing import Any
 
 _NICE = 10
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "ppc64le": 273, "s390x": 282}
@@ -50,13 +51,25 @@ def on_battery(power: str = _POWER) -> bool:
     return discharging
 
 
-def gpu_is_short() -> bool:
-    """Has another process taken the GPU's memory? Asked only when torch and a GPU are in use already."""
+def gpu_is_short(device: str | tuple[str, ...] = "auto") -> bool:
+    """Has another process taken the memory of a GPU that the settings name?
+
+    Asked only when torch and a GPU are in use already.
+    """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return False
-    free, _total = torch.cuda.mem_get_info()
-    ours = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # cached, free for our next batch
+    named = (device,) if isinstance(device, str) else device
+    return any(_is_short(torch, each) for each in named if each == "auto" or each.startswith("cuda"))
+
+
+def _is_short(torch: Any, device: str) -> bool:
+    on = None if device in ("auto", "cuda") else device  # None: the present one
+    try:
+        free, _total = torch.cuda.mem_get_info(on)
+        ours = torch.cuda.memory_reserved(on) - torch.cuda.memory_allocated(on)  # cached for our next batch
+    except (RuntimeError, ValueError, AssertionError):  # there is no such GPU: loading says so
+        return False
     return bool(free + ours < LEAST_FREE_GPU_BYTES)
 
 

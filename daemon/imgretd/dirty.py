@@ -48,6 +48,11 @@ class DirtyFolders:
         """Has something happened that was not handed out? (Looking again later is not something.)"""
         return bool(self._folders or self._trees)
 
+    @property
+    def trees(self) -> list[bytes]:
+        """The trees that were not handed out yet."""
+        return list(self._trees)
+
     def touch(self, folder: bytes, root: bytes, now: float) -> None:
         """Something happened in `folder` of `root` at `now`."""
         _touch(self._folders, folder, now)

@@ -46,6 +46,7 @@ class Folders:
         self._awake, self._slept = awake, slept
         self._last_full_scan = self._last_timer = awake()
         self._slept_before = slept()
+        self.at: bytes | None = None  # the folder that is being looked at: it may be on a disk that hangs
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -58,7 +59,11 @@ class Folders:
     def configure(self, index: Index, settings: Settings) -> None:
         """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
-        wanted = [os.path.realpath(os.path.expanduser(os.fsencode(folder))) for folder in settings.folders]
+        wanted = []
+        for folder in settings.folders:
+            self.at = os.path.expanduser(os.fsencode(folder))
+            wanted.append(os.path.realpath(self.at))
+        self.at = None
         watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
         for root in roots.roots(index):
             if root.watched and not any(is_in(path, root.path) for path in watched):

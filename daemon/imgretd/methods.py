@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from imgret import inputs
 from imgret.answer import Answerer, read_request
 from imgret.config import Places, Settings
-from imgret.errors import UsageError
+from imgret.errors import ImgretError, UsageError
 from imgret.index import photos, results, work
 from imgret.index.connection import Index
+from imgret.limits import as_sentence, limits_explained
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
 from imgret.state import content_elsewhere
@@ -40,8 +42,16 @@ class Controls(Protocol):
         """What it does now."""
         ...
 
-    async def look_at(self, paths: list[bytes]) -> None:
-        """Scan these folders now, and describe what is new."""
+    async def resolve(self, paths: list[bytes]) -> list[bytes]:
+        """The folders at these absolute paths, their links resolved. UsageError for what is no folder."""
+        ...
+
+    async def look_at(self, paths: list[bytes]) -> int:
+        """Scan these folders now, and describe what is new. -> a number for `looked`."""
+        ...
+
+    def looked(self, job: int) -> dict[str, Any]:
+        """How far `look_at` is, and why it may not go on."""
         ...
 
     def wake(self) -> None:
@@ -80,6 +90,7 @@ class Answerers:
         self._own = threading.local()
         self._keeper: Keeper | None = None
         self._keeper_lock = threading.Lock()
+        self._asked = 0  # how many calls are under way; belongs to the loop
 
     def configure(self, settings: Settings, warm: Warm) -> None:
         """Answer with these from the next question on."""
@@ -88,11 +99,28 @@ class Answerers:
     async def run(self, work_: Callable[[WarmAnswerer], T]) -> T:
         """Do this on one of the threads."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work_(self._answerer()))
+        self._asked += 1
+        try:
+            with limits_explained():
+                return await loop.run_in_executor(self._threads, lambda: self._made(work_))
+        finally:
+            self._asked -= 1
 
-    def close(self) -> None:
-        """Wait for the questions under way, and end."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+    async def close(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the questions under way, and end. -> whether they have ended."""
+        deadline = time.monotonic() + seconds
+        while self._asked and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self._threads.shutdown(wait=not self._asked, cancel_futures=True)
+        return not self._asked
+
+    def _made(self, work_: Callable[[WarmAnswerer], T]) -> T:
+        try:
+            return work_(self._answerer())
+        except Exception:
+            raise
+        except BaseException as panic:  # asyncio hands on no such error
+            raise ImgretError(as_sentence(panic)) from panic
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured
@@ -133,16 +161,19 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         return Reply(controls.state())
 
     async def index(params: dict[str, Any]) -> Reply:
-        """`paths`: absolute folders. Follow it with `subscribe`: `idle` comes when all is done."""
+        """`paths`: absolute folders. The reply has a `job`; `looked` says how far that is."""
         paths = _strings(params, "paths")
-        folders = [os.path.realpath(inputs.path(path)) for path in paths if os.path.isabs(path)]
-        if not folders or len(folders) < len(paths):
+        if not paths or not all(os.path.isabs(path) for path in paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)
-        for folder in folders:
-            if not os.path.isdir(folder):
-                raise UsageError(f"{os.fsdecode(folder)} is not a folder")
-        await controls.look_at(folders)
-        return Reply({"folders": len(folders)})
+        folders = await controls.resolve([inputs.path(path) for path in paths])
+        return Reply({"folders": len(folders), "job": await controls.look_at(folders)})
+
+    async def looked(params: dict[str, Any]) -> Reply:
+        """`job`: of `index`. Whether its folders are still being looked at, and what was found wrong."""
+        job = params.get("job")
+        if not isinstance(job, int):
+            raise Refused(BAD_PARAMS, "job must be the number that `index` gave", exit_code=2)
+        return Reply(controls.looked(job))
 
     async def note(params: dict[str, Any]) -> Reply:
         """`path`: absolute; `note`: the words, or null to take them back."""
@@ -193,6 +224,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         "query": query,
         "status": status,
         "index": index,
+        "looked": looked,
         "note": note,
         "retry": retry,
         "pause": pause,

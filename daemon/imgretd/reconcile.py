@@ -62,6 +62,7 @@ class Reconciler(threading.Thread):
         self._paused = False
         self._stopping = False
         self._scanning: bytes | None = None
+        self._trees: frozenset[bytes] = frozenset()  # that are being scanned
         self._next_unreadable = time.monotonic() + _UNREADABLE_SECONDS
         self._next_purge = time.monotonic()
         self.problem: str | None = None
@@ -81,6 +82,11 @@ class Reconciler(threading.Thread):
         """Is nothing dirty? What is only to be looked at once more later does not count."""
         with self._changed:
             return self._scanning is None and not self._dirty.active
+
+    def is_to_scan(self, folder: bytes) -> bool:
+        """Is everything below `folder` still to be scanned, or being scanned now?"""
+        with self._changed:
+            return any(is_in(folder, tree) for tree in (*self._dirty.trees, *self._trees))
 
     def keep(self, watched: dict[bytes, Watched], settings: Settings) -> None:
         """Keep these folders true from now on, by these settings."""
@@ -148,6 +154,7 @@ class Reconciler(threading.Thread):
                 self._say(None)
             finally:
                 self._scanning = None
+                self._trees = frozenset()
                 self._on_change()
         if index is not None:
             index.close()
@@ -161,6 +168,7 @@ class Reconciler(threading.Thread):
                     ripe = self._dirty.take(now)
                     if ripe:
                         self._scanning = next(iter(ripe.trees or ripe.folders))
+                        self._trees = ripe.trees
                         return ripe
                     if now >= self._next_unreadable:
                         break

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from imgret import __version__
 from imgret.config import Places, Settings, load
-from imgret.errors import DaemonError, ImgretError
+from imgret.errors import ConfigError, DaemonError, Exit, ImgretError, UsageError
 from imgret.index import work
 from imgret.index.connection import Index, writer
+from imgret.limits import as_sentence, shortage
 from imgret.sync import Synced
+from imgretd.control import Control
 from imgretd.folders import Folders
+from imgretd.jobs import Jobs
 from imgretd.methods import Answerers, methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.reconcile import Reconciler
@@ -41,6 +44,15 @@ LEAVE_SECONDS = 4.0  # of the 5 that a user waits for
 TICK_SECONDS = 1.0
 BEGUN_SECONDS = 10.0  # that a request waits for the start
 BEGIN_AGAIN_SECONDS = 2.0  # while another process writes, or the index cannot be
+CONTROL_SECONDS = 30.0  # that a request waits for a disk or for the index
+SLOW_SECONDS = 5.0  # from which a disk that does not answer is reported
+_HELPERS = (
+    "answer",
+    "control",
+    "decode",
+    "probe",
+    "warm",
+)  # threads whose failure costs one call or question
 _PAUSED = "paused"  # the setting in the index
 
 
@@ -58,6 +70,8 @@ class Service:
         self._left = asyncio.Event()
         self._waiting: str | None = None  # why it could not begin yet
         self._failed: str | None = None
+        self._refused: str | None = None  # what is wrong with the configuration that was not taken
+        self._timers_failed: str | None = None
         self._holding = False  # the writer's lock
         self._begun = False
         self._paused: bool | None = None  # None: as it was remembered
@@ -77,7 +91,10 @@ class Service:
             self._in_loop(self._look),
             self._reconciler.touch,
         )
-        self._folders = Folders(self._reconciler)
+        self._folders = Folders(self._reconciler)  # its methods are called on the control thread
+        self._control = Control("control")
+        self._probe = Control("probe")
+        self._jobs = Jobs(self._reconciler)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
@@ -114,19 +131,29 @@ class Service:
         """Become the one writer and start the threads; wait, and say so, while that cannot be."""
         while not self._begun:
             try:
-                remembered = await asyncio.to_thread(self._take_hold, held)
-            except ImgretError as error:
-                self._waiting = f"{error}. {error.hint}".strip()
-                if self._state.problem != self._waiting:
-                    self._state.complain(self._waiting)
-                self._look()
+                remembered = await self._control.run(lambda: self._take_hold(held))
+                self._pause_threads(remembered if self._paused is None else self._paused)
+                for thread in (self._reconciler, self._worker):
+                    if not thread.is_alive():
+                        thread.start()
+            except (
+                Exception
+            ) as error:  # no thread, no descriptor, a mistake of ours: it is said and tried again
+                self._wait_because(error)
                 await asyncio.sleep(BEGIN_AGAIN_SECONDS)
                 continue
-            self._pause_threads(remembered if self._paused is None else self._paused)
-            self._reconciler.start()
-            self._worker.start()
             self._begun = True
         self._waiting = None
+        self._look()
+
+    def _wait_because(self, error: Exception) -> None:
+        """Say why the daemon cannot begin yet, once for each reason."""
+        waiting = as_sentence(error)
+        if waiting != self._waiting:
+            if not isinstance(error, ImgretError) and shortage(error) is None:
+                log.error("The daemon could not begin", exc_info=error)
+            self._state.complain(waiting)
+        self._waiting = waiting
         self._look()
 
     def _take_hold(self, held: contextlib.ExitStack) -> bool:
@@ -141,13 +168,27 @@ class Service:
     async def _tick(self) -> None:
         """Timers, and the sign of life that systemd waits for: given only while the worker gives one."""
         limit = watchdog_seconds()
+        ticking: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
-            if self._begun:
-                self._folders.tick()
+            if self._begun and (ticking is None or ticking.done()):
+                ticking = asyncio.create_task(self._tick_folders())
+            if max(self._control.busy_seconds, self._probe.busy_seconds) > SLOW_SECONDS:
+                self._look()
             alive = not self._begun or time.monotonic() - self._worker.heartbeat < (limit or 0.0)
             if limit and alive:
                 notify("WATCHDOG=1")
+
+    async def _tick_folders(self) -> None:
+        try:
+            await self._control.run(self._folders.tick)
+            self._timers_failed = None
+        except Exception as error:  # the next tick may go well
+            if as_sentence(error) != self._timers_failed:
+                self._timers_failed = as_sentence(error)
+                log.error("The timers failed: %s", self._timers_failed, exc_info=error)
+        if self._state.slow:
+            self._look()
 
     async def _leave(self, held: contextlib.ExitStack) -> None:
         """Finish what is in flight, within LEAVE_SECONDS; else drop it: it stays queued."""
@@ -158,16 +199,22 @@ class Service:
         threads = [thread for thread in (self._reconciler, self._worker) if thread.is_alive()]
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        if any(thread.is_alive() for thread in threads):
-            log.warning("Left before the batch in flight was done; it stays queued")
-            with contextlib.suppress(ImgretError), Index(self._places.index) as index:
-                work.release(index)
+        hung = self._control.busy_seconds > 0 or not await self._answerers.close(LEAVE_SECONDS / 4)
+        if hung or any(thread.is_alive() for thread in threads):
+            log.warning("Left before everything in flight was done; it stays queued")
+            with contextlib.suppress(Exception):
+                await Control("release").run(self._release, LEAVE_SECONDS / 4)
             held.close()
             logging.shutdown()
-            os._exit(0)  # a model in the middle of a batch cannot be interrupted in any other way
-        self._folders.stop()
-        self._answerers.close()
+            os._exit(
+                Exit.DAEMON if self._failed else 0
+            )  # a model in the middle of a batch cannot be interrupted in any other way
+        await self._control.run(self._folders.stop)
         log.info("Left")
+
+    def _release(self) -> None:
+        with Index(self._places.index) as index:
+            work.release(index)
 
     # What the socket may do (imgretd.methods.Controls)
 
@@ -184,12 +231,31 @@ class Service:
             "watching": len(self._folders),
         }
 
-    async def look_at(self, paths: list[bytes]) -> None:
-        """Scan these folders now, and describe what is new."""
+    async def resolve(self, paths: list[bytes]) -> list[bytes]:
+        """The folders at these absolute paths, their links resolved. UsageError for what is no folder."""
+        return await self._probe.run(lambda: [_folder(path) for path in paths], CONTROL_SECONDS)
+
+    async def look_at(self, paths: list[bytes]) -> int:
+        """Scan these folders now, and describe what is new. -> a number for `looked`."""
         await self._has_begun()
+        job = self._jobs.add(paths)
+        await self._control.run(lambda: self._also(paths), CONTROL_SECONDS)
+        self._look()
+        return job
+
+    def looked(self, job: int) -> dict[str, Any]:
+        """How far `look_at` is, and why it may not go on."""
+        problem = self._reconciler.problem or self._worker.problem or self._slow()
+        return {
+            **self._jobs.told(job),
+            "waits_for": "paused" if self._paused else self._worker.waits_for,
+            "problem": problem,
+            "broken": sorted(self._worker.broken.values()),
+        }
+
+    def _also(self, paths: list[bytes]) -> None:
         with Index(self._places.index) as index:
             self._folders.also(index, paths)
-        self._look()
 
     def wake(self) -> None:
         """Something was queued."""
@@ -208,19 +274,28 @@ class Service:
         self._worker.pause(paused=paused)
 
     async def reload(self) -> None:
-        """Read the configuration again. ConfigError: the old one stays."""
-        settings = load(self._places.config)
+        """Read the configuration again. ConfigError: the old one stays, and the state says so."""
+        try:
+            settings = await self._control.run(lambda: load(self._places.config), CONTROL_SECONDS)
+        except ConfigError as error:
+            self._refused = f"the configuration was not taken: {as_sentence(error)}"
+            self._look()
+            raise
         await self._has_begun()
         warm = self._warm
         if _models(settings) != _models(self._settings):
             warm = Warm(settings, self._places, self._load_models)
-        with Index(self._places.index) as index:
-            self._folders.configure(index, settings)
+        await self._control.run(lambda: self._configure(settings), CONTROL_SECONDS)
+        self._refused = None
         self._settings, self._warm = settings, warm
         self._answerers.configure(settings, warm)
         self._worker.reload(settings, warm)
         log.info("Read the configuration", extra={"fields": {"CONFIG": self._places.config}})
         self._look()
+
+    def _configure(self, settings: Settings) -> None:
+        with Index(self._places.index) as index:
+            self._folders.configure(index, settings)
 
     def leave(self) -> None:
         """End the daemon, after this answer."""
@@ -239,6 +314,7 @@ class Service:
     def _synced(self, folder: bytes, found: Synced) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""
         log_pass(folder, found)
+        self._jobs.synced(folder, found)
         self._worker.wake()
 
     def _look(self) -> None:
@@ -247,8 +323,19 @@ class Service:
             scanning=self._reconciler.scanning,
             idle=self._begun and self._reconciler.idle and self._worker.idle,
             waits_for=self._worker.waits_for or ("paused" if self._paused else None),
-            problem=self._reconciler.problem or self._worker.problem or self._waiting,
+            problem=self._reconciler.problem or self._worker.problem or self._waiting or self._refused,
+            slow=self._slow(),
         )
+
+    def _slow(self) -> str | None:
+        """What the control thread has waited for too long."""
+        if self._probe.busy_seconds > SLOW_SECONDS:
+            return "a folder that was asked for does not answer: its disk or network share hangs"
+        if self._control.busy_seconds > SLOW_SECONDS:
+            at = self._folders.at
+            what = os.fsdecode(at) if at else "the index"
+            return f"{what} has not answered for {self._control.busy_seconds:.0f} s"
+        return None
 
     def _hung_up(self) -> None:
         """SIGHUP: read the configuration again; one that breaks is said, and changes nothing."""
@@ -256,8 +343,8 @@ class Service:
         async def reload() -> None:
             try:
                 await self.reload()
-            except ImgretError as error:
-                self._state.complain(f"The configuration stays as it was: {error}. {error.hint}".strip())
+            except Exception as error:
+                log.error("The configuration stays as it was: %s", as_sentence(error))
 
         self._reloading = asyncio.ensure_future(reload())  # the loop itself keeps no reference
 
@@ -277,13 +364,20 @@ class Service:
         if broke.exc_value is not None:
             trace = (broke.exc_type, broke.exc_value, broke.exc_traceback)
             log.critical("The thread %r broke", name, exc_info=trace)
-        self._failed = f"the thread {name!r} broke"
-        self._in_loop(self._left.set)()
+        if not name.startswith(_HELPERS):
+            self._failed = f"the thread {name!r} broke"
+            self._in_loop(self._left.set)()
 
 
 def _models(settings: Settings) -> tuple[object, ...]:
     """What of the settings the models in memory depend on."""
     return settings.device, settings.caption, settings.detect, settings.topics, settings.embed
+
+
+def _folder(path: bytes) -> bytes:
+    if not os.path.isdir(path):
+        raise UsageError(f"{os.fsdecode(path)} is not a folder")
+    return os.path.realpath(path)
 
 
 def _unlink(path: str) -> None:

@@ -29,6 +29,7 @@ class State:
         self._total = 0
         self._rate = 0.0
         self.problem: str | None = None
+        self.slow: str | None = None  # what does not answer
 
     def progress(self, done: int, total: int, rate: float) -> None:
         """So many photos of this run are described, at so many a second."""
@@ -42,13 +43,24 @@ class State:
         self.problem = problem
         self._publish("problem", {"message": problem})
 
-    def see(self, *, scanning: bytes | None, idle: bool, waits_for: str | None, problem: str | None) -> None:
+    def see(
+        self,
+        *,
+        scanning: bytes | None,
+        idle: bool,
+        waits_for: str | None,
+        problem: str | None,
+        slow: str | None = None,
+    ) -> None:
         """Take in what the threads do now.
 
         At rest is who has nothing to do, and also who may not: whoever follows need not wait for that.
         """
         before = self._told()
-        self.problem = problem
+        if slow is not None and self.slow is None:
+            log.warning("%s", slow)
+        self.slow = slow
+        self.problem = problem or slow
         self._scanning, self._waits_for = scanning, waits_for
         self._resting = idle or (waits_for is not None and scanning is None)
         if self._resting:

@@ -1,7 +1,7 @@
 """The models that are in memory: loaded when first needed, the heavy ones given back when idle.
 
-Questions need the topics and the embedder, describing needs all four. The two share one copy of each model,
-and a question goes first: a batch of texts is embedded in small parts, between which a question steps in.
+Questions need the topics and the embedder, describing needs all four, and so does a question with a picture
+that the index does not know. They share one copy of each model, in turns (`imgretd.turns`).
 """
 
 from __future__ import annotations
@@ -9,139 +9,31 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from imgret.answer import OwnAskers
 from imgret.config import Places, Settings
 from imgret.photo import ModelIdentity, Stage
+from imgretd.turns import (
+    HurriedAsker,
+    PatientEmbedder,
+    PatientTopics,
+    SharedCaptioner,
+    SharedDetector,
+    Turns,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from imgret.describe.models import Embedder, Models, TopicClassifier
-    from imgret.search.rank import Asker
+    from imgret.describe.models import Models
 
     Load = Callable[[Settings, Places, Collection[Stage]], Models]
 
+T = TypeVar("T")
+
 HEAVY = frozenset({Stage.CAPTION, Stage.DETECT})
 ASKING = frozenset({Stage.TOPICS, Stage.EMBED})
-_PART = 16  # texts embedded between two looks at whether a question waits
-
-
-class Turns:
-    """A lock with two queues: who is in a hurry goes before who is not."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._taken = False
-        self._hurried = 0
-
-    @contextmanager
-    def hurried(self) -> Iterator[None]:
-        """The lock, as soon as who has it is done."""
-        with self._changed:
-            self._hurried += 1
-            try:
-                self._changed.wait_for(lambda: not self._taken)
-            finally:
-                self._hurried -= 1
-            self._taken = True
-        try:
-            yield
-        finally:
-            self._give_back()
-
-    @contextmanager
-    def patient(self) -> Iterator[None]:
-        """The lock, once nobody in a hurry wants it."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._taken and not self._hurried)
-            self._taken = True
-        try:
-            yield
-        finally:
-            self._give_back()
-
-    def _give_back(self) -> None:
-        with self._changed:
-            self._taken = False
-            self._changed.notify_all()
-
-
-class PatientEmbedder:
-    """The embedder as describing sees it: lets questions in between."""
-
-    def __init__(self, embedder: Embedder, turns: Turns) -> None:
-        self._embedder = embedder
-        self._turns = turns
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The embedder's own."""
-        return self._embedder.identity
-
-    @property
-    def dimension(self) -> int:
-        """The embedder's own."""
-        return self._embedder.dimension
-
-    def embed(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """As the embedder, a few texts at a time."""
-        import numpy as np
-
-        parts = []
-        for start in range(0, len(pairs), _PART):
-            with self._turns.patient():
-                parts.append(self._embedder.embed(pairs[start : start + _PART]))
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
-
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
-
-
-class PatientTopics:
-    """The classifier as describing sees it."""
-
-    def __init__(self, topics: TopicClassifier, turns: Turns) -> None:
-        self._topics = topics
-        self._turns = turns
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The classifier's own."""
-        return self._topics.identity
-
-    def topics(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """As the classifier, a few texts at a time."""
-        found: list[tuple[str, ...]] = []
-        for start in range(0, len(texts), _PART):
-            with self._turns.patient():
-                found += self._topics.topics(texts[start : start + _PART])
-        return found
-
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
-
-
-class HurriedAsker:
-    """Texts of a question -> vectors, for any thread. A text that was asked before costs nothing."""
-
-    def __init__(self, asker: Asker, turns: Turns) -> None:
-        self._asker = asker
-        self._turns = turns
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The embedder's: its vectors may meet only vectors of the same."""
-        return self._asker.identity
-
-    def vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        """(texts, dimension), unit norm, in order."""
-        with self._turns.hurried():
-            return self._asker.vectors(texts)
 
 
 class Warm:
@@ -153,6 +45,8 @@ class Warm:
         self._places = places
         self._load = load
         self._turns = Turns()
+        self._heavy_turns = {stage: Turns() for stage in HEAVY}
+        self.last_seen = time.monotonic()  # when a picture was last described for a question
         self._asking_lock = threading.Lock()
         self._heavy_lock = threading.Lock()
         self._asking: Models | None = None
@@ -188,35 +82,64 @@ class Warm:
         """What describing these stages needs, loaded if need be. Not to be closed by the caller."""
         from imgret.describe.models import Models
 
-        models = Models()
+        models, parts = Models(), []
         with self._heavy_lock:
             for stage in HEAVY.intersection(stages):
-                if stage not in self._heavy:
-                    self._heavy[stage] = self._load(self._settings, self._places, {stage})
-                held = self._heavy[stage]
-                models.caption = models.caption or held.caption
-                models.detect = models.detect or held.detect
-                models.missing |= held.missing
-                models.disabled |= held.disabled
+                held = self._held(stage)
+                parts.append(held)
+                if held.caption is not None:
+                    caption, turns = held.caption, self._heavy_turns[stage]
+                    models.caption = SharedCaptioner(_always(caption), turns.patient)
+                if held.detect is not None:
+                    detect, turns = held.detect, self._heavy_turns[stage]
+                    models.detect = SharedDetector(_always(detect), turns.patient)
         if ASKING.intersection(stages):
             with self._asking_lock:
                 asking = self._asking_models()
+            parts.append(asking)
             if asking.topics is not None:
                 models.topics = PatientTopics(asking.topics, self._turns)
             if asking.embed is not None:
                 models.embed = PatientEmbedder(asking.embed, self._turns)
-            models.missing |= asking.missing
-            models.disabled |= asking.disabled
+        for part in parts:
+            models.missing |= part.missing
+            models.disabled |= part.disabled
+            models.without |= part.without
+        models.peers = _peers(models, parts)
+        return models
+
+    def seeing(self) -> Models:
+        """The captioner and the detector for a picture that somebody asks with: those of the describing.
+
+        A question goes before the next batch. What was unloaded meanwhile is loaded again.
+        """
+        from imgret.describe.models import Models
+
+        models = Models()
+        self.last_seen = time.monotonic()
+        with self._heavy_lock:
+            has = {stage: stage in self._held(stage).stages() for stage in HEAVY}
+        if has[Stage.CAPTION]:
+            models.caption = SharedCaptioner(
+                lambda: self._heavy_model(Stage.CAPTION).caption,  # type: ignore[arg-type, return-value]
+                self._heavy_turns[Stage.CAPTION].hurried,
+            )
+        if has[Stage.DETECT]:
+            models.detect = SharedDetector(
+                lambda: self._heavy_model(Stage.DETECT).detect,  # type: ignore[arg-type, return-value]
+                self._heavy_turns[Stage.DETECT].hurried,
+            )
         return models
 
     def unload_heavy(self) -> bool:
-        """Give back what only describing needs. Was there something? Not while it is used."""
+        """Give back what only describing needs. Was there something? Not while photos are described."""
         with self._heavy_lock:
             heavy, self._heavy = self._heavy, {}
         if not any(models.stages() - {Stage.DECODE} for models in heavy.values()):
             return False
-        for models in heavy.values():
-            models.close()
+        for stage, models in heavy.items():
+            with self._heavy_turns[stage].patient():  # a question may be using it
+                models.close()
         del heavy, models
         _give_back_memory()
         return True
@@ -234,6 +157,36 @@ class Warm:
         if self._asking is None:
             self._asking = self._load(self._settings, self._places, ASKING)
         return self._asking
+
+    def _held(self, stage: Stage) -> Models:
+        """A heavy stage's model. The caller holds the lock."""
+        if stage not in self._heavy:
+            self._heavy[stage] = self._load(self._settings, self._places, {stage})
+        return self._heavy[stage]
+
+    def _heavy_model(self, stage: Stage) -> Models:
+        self.last_seen = time.monotonic()
+        with self._heavy_lock:
+            return self._held(stage)
+
+
+def _always(model: T) -> Callable[[], T]:
+    return lambda: model
+
+
+def _peers(models: Models, parts: Sequence[Models]) -> list[Models]:
+    """The models on further devices, put together like `models`; devices that lack one are left out."""
+    from imgret.describe.models import Models
+
+    found: dict[int, Models] = {}
+    for part in parts:
+        for peer in part.peers:
+            on = found.setdefault(peer.position, Models(position=peer.position, disabled=models.disabled))
+            on.caption = on.caption or peer.caption
+            on.detect = on.detect or peer.detect
+            on.topics = on.topics or peer.topics
+            on.embed = on.embed or peer.embed
+    return [peer for _, peer in sorted(found.items()) if peer.stages() == models.stages()]
 
 
 def _give_back_memory() -> None:

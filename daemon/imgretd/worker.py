@@ -6,6 +6,7 @@ battery, or while another program needs the GPU's memory; and what is given back
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -18,6 +19,7 @@ from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest, prepare, workable
+from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity, Stage
 from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
 from imgretd.warm import Warm
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0  # how often pauses that have passed and reasons to wait are looked at
-RETRY_SECONDS = 30.0  # when the index or a device fails
+RETRY_SECONDS = 10.0  # when the index, a device or a limit of the machine fails us
 GPU_SHORT = "another program needs the GPU's memory"
 NOTES_SECONDS = 2.0  # how soon what another process queued (a note, a retry) is noticed
 
@@ -67,8 +69,9 @@ class Worker(threading.Thread):
         self._stopping = False
         self._reloaded: tuple[Settings, Warm] | None = None
         self._ingest: Ingest | None = None
-        self._broken: set[Stage] = set()  # weights that are here and cannot be loaded
+        self.broken: dict[Stage, str] = {}  # weights that are here and cannot be loaded, and why
         self._instead: dict[Stage, ModelIdentity] = {}  # what stands in for them
+        self._told_devices: set[str] = set()  # what was said of devices that cannot be used
         self._decoder: DecodePool | None = None
         self._last_worked = self._last_look = time.monotonic()
         self.heartbeat = time.monotonic()
@@ -79,7 +82,7 @@ class Worker(threading.Thread):
     def idle(self) -> bool:
         """Is there nothing to do, as far as it has looked?"""
         with self._changed:
-            return not (self._awake or self._busy or self._reloaded)
+            return not (self._awake or self._busy or self._reloaded or self.problem)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -112,16 +115,21 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
-        lower_this_thread()
+        with contextlib.suppress(Exception):  # a courtesy
+            lower_this_thread()
         try:
             while not self._stopping:
                 try:
                     with Index(self._places.index) as index:
                         work.recover(index)
                         self._serve(index)
-                except ImgretError as error:
-                    self._say(f"{error}. {error.hint}".strip())
-                    self._wait(RETRY_SECONDS, only_for_stop=True)
+                except BaseException as error:  # the thread's boundary: nothing that fails may end the daemon
+                    if not isinstance(error, ImgretError) and shortage(error) is None:
+                        log.error("Describing failed", exc_info=error)
+                    self._say(as_sentence(error))
+                    self._on_change()
+                    self._close_decoder()
+                    self._wait(RETRY_SECONDS, retrying=True)
         finally:
             self._close_decoder()
 
@@ -151,7 +159,7 @@ class Worker(threading.Thread):
 
         self._last_look = time.monotonic()
         able = {**identities(self._settings, self._places), **self._instead}
-        for stage in self._broken - self._instead.keys():
+        for stage in self.broken.keys() - self._instead.keys():
             able.pop(stage, None)
         prepare(index, self._settings, able)
         total = work.due(index, workable(self._settings, able), int(time.time()))
@@ -189,9 +197,13 @@ class Worker(threading.Thread):
         due = set(work.waiting(index))
         needed = due.union(*(work.FOLLOWERS[stage] for stage in due), set(Stage) - self._settings.stages())
         models = self._warm.models(needed)
-        broken = (models.missing.keys() & able.keys()) - self._broken
+        for sentence in models.without.values():
+            if sentence not in self._told_devices:
+                self._told_devices.add(sentence)
+                self._on_problem(sentence)
+        broken = (models.missing.keys() & able.keys()) - self.broken.keys()
         if broken:
-            self._broken |= broken
+            self.broken = {**self.broken, **{stage: models.missing[stage] for stage in broken}}
             for stage in sorted(broken):
                 self._on_problem(models.missing[stage])
             if Stage.EMBED in broken and models.embed is not None:  # the offline embedder stands in
@@ -213,7 +225,7 @@ class Worker(threading.Thread):
             return "paused"
         if self._settings.daemon.pause_on_battery and on_battery():
             return "on battery"
-        if gpu_is_short():
+        if gpu_is_short(self._settings.device):
             return GPU_SHORT
         return None
 
@@ -232,12 +244,12 @@ class Worker(threading.Thread):
         return self._decoder
 
     def _close_decoder(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
-            self._decoder = None
+        decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            decoder.close()
 
     def _unload_if_idle(self) -> None:
-        idle = time.monotonic() - self._last_worked
+        idle = time.monotonic() - max(self._last_worked, self._warm.last_seen)
         if idle >= self._settings.daemon.unload_after_minutes * 60:
             self._close_decoder()
             if self._warm.unload_heavy():
@@ -252,7 +264,7 @@ class Worker(threading.Thread):
         self._close_decoder()
         old = self._warm
         self._settings, self._warm = reloaded
-        self._broken, self._instead = set(), {}
+        self.broken, self._instead = {}, {}
         if old is not self._warm:
             old.close()
 
@@ -263,11 +275,12 @@ class Worker(threading.Thread):
         if self._ingest is not None:
             self._ingest.stop()
 
-    def _wait(self, seconds: float, *, only_for_stop: bool = False) -> None:
+    def _wait(self, seconds: float, *, retrying: bool = False) -> None:
+        """Until there may be something to do; after a failure, only until other settings come."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._stopping and time.monotonic() < deadline:
-                if not only_for_stop and (self._awake or self._reloaded is not None):
+                if self._reloaded is not None or (self._awake and not retrying):
                     return
                 self.heartbeat = time.monotonic()
                 self._changed.wait(min(1.0, max(0.0, deadline - time.monotonic())))

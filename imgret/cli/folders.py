@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from typing import Annotated
 
 import typer
 
 from imgret.cli import render
-from imgret.cli.session import Session, folders, session
-from imgret.errors import ConfigError, UsageError
+from imgret.cli.config_file import change_folders
+from imgret.cli.session import folders, session
+from imgret.errors import UsageError
 
 
 def add(
@@ -27,8 +27,7 @@ def add(
     here = session()
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
-    new = [_shortened(path) for path in wanted if path not in have]
-    write_folders(here, [*here.settings.folders, *new])
+    change_folders(here.places.config, add=[_shortened(path) for path in wanted if path not in have])
     if os.path.exists(here.places.index):
         with here.index() as index:
             for path in wanted:
@@ -50,7 +49,7 @@ def remove(
 
     here = session()
     unwanted = {_resolved(path) for path in paths}
-    kept = [folder for folder in here.settings.folders if _resolved(folder) not in unwanted]
+    listed = [folder for folder in here.settings.folders if _resolved(folder) in unwanted]
     known = {_resolved(folder) for folder in here.settings.folders}
     if os.path.exists(here.places.index):
         with here.index() as index:
@@ -61,8 +60,7 @@ def remove(
                     render.say(f"{render.shown(root.path)}: {count} photos left the index")
     for path in unwanted - known:
         raise UsageError(f"{render.shown(path)} is not one of the folders", "`imgret folders` lists them.")
-    if len(kept) < len(here.settings.folders):
-        write_folders(here, kept)
+    change_folders(here.places.config, remove=listed)
     told_daemon(here, "reload", {})
 
 
@@ -77,44 +75,6 @@ def list_folders() -> None:
             seen |= {root.path for root in roots.roots(index)}
     for path in sorted(seen):
         render.out_path(path)
-
-
-def write_folders(here: Session, wanted: list[str]) -> None:
-    """Set `folders` in the configuration file; everything else in it stays as it is."""
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    from imgret.config import parse
-
-    path = here.places.config
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = tomlkit.parse(file.read())
-    except FileNotFoundError:
-        document = tomlkit.document()
-    except (OSError, TOMLKitError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    array = tomlkit.array()
-    array.extend(wanted)
-    if "folders" in document:
-        document["folders"] = array
-    else:  # a bare key must stand above the first table
-        text = tomlkit.dumps({"folders": array}) + tomlkit.dumps(document)
-        document = tomlkit.parse(text)
-    text = tomlkit.dumps(document)
-    parse(text, path)
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".config-", encoding="utf-8", delete=False
-        ) as new:
-            new.write(text)
-            new.flush()
-            os.fsync(new.fileno())
-        os.replace(new.name, path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _resolved(folder: str) -> bytes:

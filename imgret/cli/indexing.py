@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ import typer
 from msgspec.structs import replace
 
 from imgret.cli import render
+from imgret.cli.outcome import SHOWN_PROBLEMS, UP_TO_DATE, failed_words, failures, tell, tell_missing
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
+from imgret.limits import limits_explained
 
 if TYPE_CHECKING:
     from imgret.describe.models import Models
@@ -22,52 +25,67 @@ if TYPE_CHECKING:
     from imgret.index.connection import Index
     from imgret.ingest import Described, Ingest
     from imgret.photo import ModelIdentity, Stage
-    from imgret.sync import Synced
 
-SHOWN_PROBLEMS = 20
 LOOKS_AGAIN = 3  # at photos that were moved or edited while they were described
 
 
 def index(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Folders; none: the `folders` of the configuration."),
+        typer.Argument(metavar="PATH", help="Folders; none: those that are watched or were indexed before."),
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0)] = 3600.0,
 ) -> None:
     """Describe the photos in folders.
 
     New and changed ones only: what is known, moved or copied costs nothing. A daemon does it, where one runs.
-    Exits with 1 when some photos could not be read or described; the rest is indexed all the same.
+    Exits with 1 when some photos could not be read or described, or when the daemon is paused; the rest is
+    indexed all the same.
     """
     here = session()
-    wanted = folders(paths or here.settings.folders)
+    wanted = folders(paths) if paths else _known(here)
     if not wanted:
         raise UsageError("no folder to index", "Name one: imgret index ~/Pictures")
-    if _handed_over(here, wanted):
-        return
+    from imgret.cli.delegated import handed_over
+
+    handed = handed_over(here, wanted)
+    if handed is not None:
+        raise typer.Exit(handed)
     from imgret.index.connection import writer
 
     try:
         with (
+            limits_explained(),
             writer(here.places.index, wait=wait, waiting=_tell_waiting),
             here.index(create=True) as index,
         ):
             problems = look(here, index, wanted)
-            described = describe(here, index)
-            failed, looks = described.failed, 0
+            described = describe(here, index, wanted)
+            looks = 0
             while described.changed and looks < LOOKS_AGAIN:
                 problems += look(here, index, wanted)
-                described, looks = describe(here, index), looks + 1
-                failed += described.failed
+                described, looks = describe(here, index, wanted), looks + 1
             index.checkpoint()
     except KeyboardInterrupt:
         render.say("interrupted: what was saved is safe; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED) from None
     if described.changed:
         render.say(f"{len(described.changed)} photos kept changing: run `imgret index` again")
-    if problems or failed or described.changed:
+    if problems or described.failed or described.changed:
         raise typer.Exit(Exit.NO_HITS)
+
+
+def _known(here: Session) -> list[bytes]:
+    """The folders of the configuration, and those that were indexed before."""
+    from imgret.index import roots
+    from imgret.index.totals import photos_under
+
+    found = [os.path.realpath(os.path.expanduser(os.fsencode(folder))) for folder in here.settings.folders]
+    if os.path.exists(here.places.index):
+        with here.index() as index:
+            found += [root.path for root in roots.roots(index) if photos_under(index, root.id)]
+    inner = {path for path in found for other in found if roots.relative(other, path)}
+    return [path for path in dict.fromkeys(found) if path not in inner]
 
 
 def look(here: Session, index: Index, wanted: list[bytes]) -> int:
@@ -82,7 +100,7 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
         root, inside = add_root(index, path)
         with bar(f"Looking at {render.shown(path)}") as advance:
             found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
-        problems += _tell(path, found)
+        problems += tell(path, found)
         if not found.seen:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
             why = why_not_entered(root.path, inside, rules)
@@ -91,9 +109,10 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
     return problems
 
 
-def describe(here: Session, index: Index) -> Described:
+def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> Described:
     """Describe what is due with the models that are here. -> its `failed` counts photos, and models too.
 
+    A photo of the `wanted` folders that failed before and is not tried again yet counts as well.
     Exits with 130 when it was interrupted, and says how far it got.
     """
     from imgret.describe.loading import identities
@@ -104,15 +123,11 @@ def describe(here: Session, index: Index) -> Described:
     able = identities(here.settings, here.places)
     prepare(index, here.settings, able)
     waiting = work.due(index, workable(here.settings, able), int(time.time()))
-    _tell_missing(here, index)
+    tell_missing(here, index)
     if not waiting:
-        aside = len(work.failures(index))
-        render.say(
-            f"nothing to describe now: {aside} failed before; `imgret status` says why, `imgret retry` tries again"
-            if aside
-            else "nothing to describe: everything is up to date"
-        )
-        return Described(0, 0)
+        aside = len(failures(index, wanted or []))
+        render.say(f"nothing to describe now: {failed_words(aside)}" if aside else UP_TO_DATE)
+        return Described(0, aside)
     models, broken = _loaded(here, index, able)
     began = time.monotonic()
     try:
@@ -124,16 +139,19 @@ def describe(here: Session, index: Index) -> Described:
     seconds = time.monotonic() - began
     rate = described.done / seconds if seconds else 0.0
     render.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
-    failures = work.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
-    for failure in failures[:SHOWN_PROBLEMS]:
+    # What could not be read at all was told when its folder was looked at.
+    known = work.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
+    listed = [failure for failure in known if failure.stage != work.READ]
+    for failure in listed[:SHOWN_PROBLEMS]:
         render.say(f"{failure.error}")
-    if len(failures) > SHOWN_PROBLEMS:
+    if len(listed) > SHOWN_PROBLEMS:
         render.say("... `imgret status` lists them all")
     if described.interrupted:
         left = work.due(index, workable(here.settings, able), int(time.time()))
         render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
-    return replace(described, failed=described.failed + broken)
+    failed = max(described.failed, len(failures(index, wanted or []))) + broken
+    return replace(described, failed=failed)
 
 
 def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
@@ -153,6 +171,7 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tu
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, needed | off)
     broken = models.missing.keys() - missing(here.settings, here.places).keys()
+    render.say_all(models.without.values())
     if broken:
         render.say_all(models.missing[stage] for stage in sorted(broken))
         loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
@@ -185,49 +204,5 @@ def _stopping_gently(ingest: Ingest) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(path: bytes, found: Synced) -> int:
-    if found.offline:
-        render.say(f"{render.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
-        return 1
-    figures = [
-        f"{count} {word}"
-        for count, word in (
-            (found.new, "new"),
-            (found.changed, "changed"),
-            (found.moved, "moved or copied"),
-            (found.gone, "gone"),
-            (found.unreadable, "unreadable"),
-        )
-        if count
-    ]
-    render.say(f"{render.shown(path)}: {found.seen} photos, {', '.join(figures) or 'nothing changed'}")
-    render.say_all(found.problems[:SHOWN_PROBLEMS])
-    if len(found.problems) > SHOWN_PROBLEMS:
-        render.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")
-    return len(found.problems)
-
-
-def _tell_missing(here: Session, index: Index) -> None:
-    """Say once in plain words what is missing; again only when it changes."""
-    from imgret.describe.loading import missing
-
-    sentences = missing(here.settings, here.places)
-    told = "\n".join(sentences.values())
-    if told and index.setting("told missing") != told:
-        render.say_all(sentences.values())
-        render.say(
-            "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
-        )
-    if (index.setting("told missing") or "") != told:
-        index.remember("told missing", told or None)
-
-
 def _tell_waiting(holder: str) -> None:
     render.say(f"waiting for {holder}, which is indexing")
-
-
-def _handed_over(here: Session, wanted: list[bytes]) -> bool:
-    """Let the daemon do it, if one serves this index; follow it until it is done."""
-    from imgret.cli.link import daemon_index
-
-    return daemon_index(here, wanted)

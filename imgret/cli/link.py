@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from imgret.cli import render
@@ -40,31 +39,12 @@ def command_daemon(here: Session, method: str) -> None:
     ask(here.places.socket, method, {})
 
 
-def daemon_index(here: Session, wanted: list[bytes]) -> bool:
-    """Hand folders to the daemon of this index and follow it until they are done; False: there is none."""
-    if daemon_state(here) is None:
-        return False
-    with Connection(here.places.socket) as daemon:
-        result = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]})
-        render.say(f"handed to the daemon: {', '.join(render.shown(path) for path in wanted)}")
-        _follow(daemon, until=str(result.get("job", "")) if isinstance(result, dict) else "")
-    return True
-
-
 def follow_daemon(here: Session) -> None:
     """Show the daemon's progress until ctrl-C. Raises NoDaemon when there is none."""
-    with Connection(here.places.socket) as daemon:
-        _follow(daemon, until=None)
-
-
-def _follow(daemon: Connection, until: str | None) -> None:
-    with bar("The daemon") as advance:
+    with Connection(here.places.socket) as daemon, bar("The daemon") as advance:
         for name, data in daemon.events():
-            if name == "progress" or (name == "idle" and until is None):
+            if name == "problem":
+                render.say(str(data.get("message", "")))
+            else:
                 done, total = int(data.get("done", 0)), int(data.get("total", 0))
                 advance(done, total, str(data.get("note", "")))
-            elif name == "problem":
-                render.say(str(data.get("message", "")))
-            elif name == "idle":
-                render.say(str(data.get("message", "done")))
-                return

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.errors import ImgretError, PhotoError
+from imgret.limits import must_end
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,7 +85,9 @@ def in_batches(
             failure = error
         except ImgretError:
             raise
-        except Exception as error:  # a model is other people's code: it costs a photo, not the run
+        except BaseException as error:  # a model is other people's code: it costs a photo, not the run
+            if must_end(error):
+                raise
             if is_device_lost(error):
                 raise ImgretError(f"the device failed: {error}", "Run the same command again.") from error
             if is_out_of_memory(error) and len(part) > 1:

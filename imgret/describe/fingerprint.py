@@ -11,6 +11,7 @@ import stat
 import struct
 
 from imgret.errors import PhotoError
+from imgret.limits import shortage
 from imgret.photo import Fingerprint
 
 _READ = 1 << 20  # bytes at a time
@@ -78,7 +79,9 @@ def birth_time(path: bytes) -> int | None:
 
 
 def unreadable(path: bytes, error: OSError) -> PhotoError:
-    """Why a file could not be opened or read, in a sentence."""
+    """Why a file could not be opened or read, in a sentence. Raises Shortage: that is no fault of the file."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) and (short := shortage(error)):
+        raise short from None
     name = os.fsdecode(path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return PhotoError(f"{name} is no longer there", transient=True)

@@ -7,6 +7,7 @@ is slowest.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -16,7 +17,8 @@ from typing import Protocol, TypeAlias
 from imgret.describe.decode import Decoded
 from imgret.describe.ready import Ready
 from imgret.describe.stages import PIXEL_STAGES, Describer, Draft, Job, Outcome
-from imgret.errors import PhotoError
+from imgret.errors import ImgretError, PhotoError
+from imgret.limits import as_sentence
 from imgret.photo import Stage
 
 _PIXEL_BYTES = 512 << 20  # of decoded pictures that wait for a model
@@ -162,8 +164,12 @@ class Run:
         elif isinstance(error, PhotoError):
             draft.failures[Stage.DECODE] = error
             self._settle(draft.outcome())
-        else:
+        elif isinstance(error, (CancelledError, ImgretError)):
             raise error
+        else:  # in our own process: out of memory for the pixels, say; it costs this file alone
+            reason = PhotoError(f"{os.fsdecode(draft.job.path)}: {as_sentence(error)}", transient=True)
+            draft.failures[Stage.DECODE] = reason
+            self._settle(draft.outcome())
         self.ready.expect(-1)
 
     def _place(self, draft: Draft) -> None:

@@ -7,6 +7,7 @@ only with them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from imgret.config import WORDLLAMA, Places, Settings
 from imgret.describe import backend, record, weights
 from imgret.describe.models import Embedder, Models
 from imgret.errors import WeightsError, WeightsMissing
+from imgret.limits import as_sentence, must_end, shortage
 from imgret.photo import ModelIdentity, Stage
 
 if TYPE_CHECKING:
@@ -40,33 +42,64 @@ def load_models(
     told; one set to `none` stands in `Models.disabled`. The embedder is stood in for by wordllama, so that
     what is described can be found: then it is loaded, and stands in `missing` all the same. `device`
     overrides the settings; without it, and with several devices in the settings, the models of all but the
-    first stand in `Models.peers`.
+    first stand in `Models.peers`, and a device that cannot do what the first does in `Models.without`.
+
+    Raises Shortage when the machine has no memory, thread or descriptor left to load them now.
     """
     if device is None and isinstance(settings.device, tuple) and len(settings.device) > 1:
         models = load_models(settings, places, stages, on_skip=on_skip, device=settings.device[0])
-        models.peers = [
-            load_models(settings, places, stages, device=further) for further in settings.device[1:]
-        ]
+        for position, further in enumerate(settings.device[1:], 1):
+            peer = load_models(settings, places, stages, device=further)
+            peer.position = position
+            _add_peer(models, further, peer)
         return models
     on = device or _first(settings.device)
     models = Models()
     for stage in weights.STAGES:
         if stages is not None and stage not in stages:
             continue
-        found = weights.locate(stage, settings, places)
-        if found.kind is weights.Kind.NONE:
-            models.disabled.add(stage)
-            continue
         try:
+            found = weights.locate(stage, settings, places)
+            if found.kind is weights.Kind.NONE:
+                models.disabled.add(stage)
+                continue
             setattr(models, stage.value, _load(found, settings, places, on))
-        except WeightsError as error:
-            models.missing[stage] = _sentence(stage, error)
+        except BaseException as error:  # the files are strangers', and so are the libraries that read them
+            if must_end(error):
+                raise
+            models.missing[stage] = _sentence(stage, _as_weights_error(stage, settings, error))
             if stage is Stage.EMBED:
-                models.embed = _offline(settings, places)
+                with contextlib.suppress(WeightsError):
+                    models.embed = _offline(settings, places)
             if on_skip:
                 on_skip(stage, models.missing[stage])
     backend.rest()
     return models
+
+
+def _add_peer(models: Models, device: str, peer: Models) -> None:
+    """Photos are described on a further device too, if it can do all that the first can."""
+    lacks = models.stages() - peer.stages()
+    if lacks or peer.missing.keys() != models.missing.keys():
+        said = "; ".join(dict.fromkeys(peer.missing.values()))
+        models.without[device] = f"the device {device!r} is not used: {said}"
+        peer.close()
+    else:
+        models.peers.append(peer)
+
+
+def _as_weights_error(stage: Stage, settings: Settings, error: BaseException) -> WeightsError:
+    """What a loader raised, in words. Raises Shortage: that is no fault of the weights."""
+    if isinstance(error, WeightsError):
+        return error
+    short = shortage(error)
+    if short is not None:
+        raise short from error
+    name = getattr(settings, stage.value).weights
+    return WeightsError(
+        f"{name} cannot be loaded: {as_sentence(error)}",
+        f"Correct [{stage}] in the configuration, or get the weights again.",
+    )
 
 
 def load_embedder(settings: Settings, places: Places, *, device: str | None = None) -> Embedder:

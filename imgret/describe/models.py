@@ -84,6 +84,8 @@ class Models:
     missing: dict[Stage, str] = field(default_factory=dict)
     disabled: set[Stage] = field(default_factory=set)  # set to `none`: not wanted, which is no lack
     peers: list[Models] = field(default_factory=list)  # the same models on further devices
+    position: int = 0  # of its device in the settings
+    without: dict[str, str] = field(default_factory=dict)  # devices that cannot be used, each with a sentence
 
     def stages(self) -> frozenset[Stage]:
         """The stages that can be done now; `DECODE` always can."""

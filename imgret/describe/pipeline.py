@@ -80,19 +80,21 @@ class Pipeline:
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)
             for number, each in enumerate(self._describers)
         ]
-        for thread in threads:
-            thread.start()
+        started: list[Thread] = []
         try:
+            for thread in threads:
+                thread.start()  # RuntimeError where the machine has no thread left
+                started.append(thread)
             yield from run.batches(jobs)
             if run.stopping:
                 run.close()
-                for thread in threads:
+                for thread in started:
                     thread.join()
                 yield from run.leftovers()
         finally:
             run.abandoned = True
             run.close()
-            for thread in threads:
+            for thread in started:
                 thread.join()
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
+from imgret.index import roots
 from imgret.index.connection import Index
 from imgret.index.roots import AWAY
 from imgret.photo import Stage
@@ -36,6 +37,32 @@ def totals(index: Index, waiting: Collection[Stage] = ()) -> Totals:
         pending = _count(index, f"{living} AND {todo} AND NOT {broken}")
         offline = _count(index, f"{living} AND (root IN (SELECT id FROM root WHERE NOT online) OR {AWAY})")
     return Totals(photos, photos - failed - pending, pending, failed, offline)
+
+
+def pending_below(index: Index, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
+    """The contents below these absolute folders that are still to be described now.
+
+    Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
+    """
+    aside = ",".join(f"'{stage.value}'" for stage in waiting)
+    found: set[int] = set()
+    with index.reading():
+        for path in folders:
+            for root in roots.roots(index):
+                inside, outside = roots.relative(root.path, path), roots.relative(path, root.path)
+                if not root.online or (inside is None and outside is None):
+                    continue
+                below = inside or b""  # a root that lies below the folder counts as a whole
+                rows = index.rows(
+                    "SELECT content FROM photo WHERE gone_at IS NULL AND root = ?1"
+                    " AND (?2 = x'' OR folder = ?2 OR (folder > ?2 || x'2f' AND folder < ?2 || x'30'))"
+                    f" AND content IN (SELECT content FROM work WHERE stage NOT IN ({aside}))"
+                    " AND NOT EXISTS (SELECT 1 FROM work WHERE work.content = photo.content AND error IS NOT NULL)"
+                    f" AND NOT {AWAY}",
+                    (root.id, below),
+                )
+                found.update(content for (content,) in rows)
+    return found
 
 
 def waiting_stages(index: Index) -> frozenset[Stage]:

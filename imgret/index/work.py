@@ -45,11 +45,14 @@ class Claim(Struct, frozen=True):
     stages: frozenset[Stage]
 
 
+READ = "read"  # stands for a stage where a file could not be read at all
+
+
 class Failure(Struct, frozen=True):
     """A photo that could not be described, and when it is tried again."""
 
     path: bytes
-    stage: str  # a Stage, or "read"
+    stage: str  # a Stage, or READ
     error: str
     attempts: int
     not_before: int  # seconds since 1970
@@ -224,7 +227,7 @@ def failures(index: Index, limit: int = 1000) -> list[Failure]:
         "SELECT root.path, folder, photo.name, min(stage), error, max(attempts), max(not_before)"
         " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
         " JOIN root ON root.id = photo.root WHERE error IS NOT NULL GROUP BY photo.id"
-        " UNION ALL SELECT root.path, folder, photo.name, 'read', error, attempts, not_before"
+        f" UNION ALL SELECT root.path, folder, photo.name, '{READ}', error, attempts, not_before"
         " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root ON root.id = photo.root"
         " WHERE gone_at IS NULL ORDER BY 1, 2, 3 LIMIT ?",
         (limit,),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from imgret.errors import IndexProblem
 from imgret.index.connection import Index
 from imgret.index.memory import Memory
+from imgret.limits import as_sentence
 from imgret.search import background
+
+log = logging.getLogger(__name__)
 
 GROWN = 1.05  # the sample is taken again when the library is this many times larger
 
@@ -53,7 +57,10 @@ class Keeper:
             fits = warm is not None and warm.memory.refresh(index)
             if (not fits or (warm and warm.memory.outgrown(index))) and self._loading is None:
                 self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
-                self._loading.start()
+                try:
+                    self._loading.start()
+                except RuntimeError:  # no thread is to be had now: the tables answer
+                    self._loading = None
             return warm if fits else None
 
     def wait(self) -> None:
@@ -68,5 +75,8 @@ class Keeper:
                 self._warm = Warm(index)
         except IndexProblem:
             self._warm = None  # a question that needs the index will say what is wrong with it
+        except BaseException as error:  # no memory for all vectors, say: the tables answer until it goes well
+            self._warm = None
+            log.error("The vectors could not be loaded into memory: %s", as_sentence(error))
         finally:
             self._loading = None

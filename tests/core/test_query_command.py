@@ -89,6 +89,9 @@ def test_a_known_photo_is_compared_without_an_embedder(index: Index) -> None:
         def asker(self, wanted: ModelIdentity) -> Any:
             raise WeightsError(f"{wanted.name} is not here")
 
+        def seeing(self) -> Any:
+            raise AssertionError("a known photo needs no model")
+
     answerer = Answerer(index, Settings(), places(), askers=Missing())
     found = answerer.find(Request(like="/photos/2019/a.jpg", rank="vector"))
     assert found.hits[0].path == b"/photos/c.jpg"

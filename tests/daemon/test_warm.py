@@ -1,16 +1,23 @@
 """Models are loaded once, shared, and given back; who asks goes before who describes."""
 
+import os
 import threading
 import time
 
+import msgspec
 import numpy as np
 import pytest
-from imgretd.warm import Turns, Warm
+from imgretd.turns import Turns
+from imgretd.warm import Warm
 
+from benchmarks.harness import write_picture
 from imgret.config import Settings, parse, places
 from imgret.demo.bundled import demo_settings
 from imgret.describe.loading import identities, load_models
+from imgret.index.connection import Index
+from imgret.ingest import Ingest
 from imgret.photo import Stage
+from imgret.sync import add_root, sync
 
 WORDLLAMA = """
 [caption]
@@ -130,3 +137,100 @@ def test_only_what_is_due_is_loaded_and_only_the_heavy_is_given_back():
     assert warm.unload_heavy()
     assert warm.loaded == ["embed", "topics"]
     warm.close()
+
+
+def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
+    settings = demo_settings(Settings())
+    loads = []
+
+    def load(settings, places, stages):
+        loads.extend(stages)
+        return load_models(settings, places, stages)
+
+    warm = Warm(settings, places(), load)
+    pixels = np.full((48, 64, 3), 200, np.uint8)
+    expected = warm.models({Stage.CAPTION, Stage.DETECT}).caption.caption([pixels])
+    answers, last_seen = [], warm.last_seen
+
+    def ask():
+        seeing = warm.seeing()
+        seeing.detect.detect([pixels])
+        answers.append(seeing.caption.caption([pixels]))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [expected] * 4
+    assert sorted(loads) == [Stage.CAPTION, Stage.DETECT]
+    assert warm.last_seen > last_seen
+    seeing = warm.seeing()
+    assert warm.unload_heavy()
+    assert warm.loaded == []
+    assert seeing.caption.caption([pixels]) == expected  # it is loaded again
+    warm.close()
+
+
+def test_both_sets_of_two_devices_describe(tmp_path):
+    """Each set's captioner waits for the other's: that ends only where both are used at the same time."""
+    together = threading.Barrier(2)
+    used = set()
+
+    class Counted:
+        def __init__(self, captioner, name):
+            self._captioner, self._name = captioner, name
+            self.identity = captioner.identity
+
+        def caption(self, images):
+            if self._name not in used:
+                used.add(self._name)
+                together.wait(30)
+            return self._captioner.caption(images)
+
+        def close(self):
+            self._captioner.close()
+
+    def load(settings, places, stages):
+        models = load_models(settings, places, stages)
+        for number, each in enumerate([models, *models.peers]):
+            if each.caption is not None:
+                each.caption = Counted(each.caption, number)
+        return models
+
+    settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cpu"))
+    for number in range(40):
+        write_picture(tmp_path / f"{number}.png", number)
+    warm = Warm(settings, places(), load)
+    with Index(places().index) as index:
+        root, _ = add_root(index, os.fsencode(tmp_path))
+        sync(index, settings, root)
+        models = warm.models(Stage)
+        assert [peer.stages() for peer in models.peers] == [models.stages()]
+        described = Ingest(index, settings, models).run()
+        assert (described.done, described.failed) == (40, 0)
+    assert used == {0, 1}
+    assert not together.broken
+    warm.close()
+
+
+def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
+    settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cuda:99"))
+    warm = Warm(settings, places(), load_models)
+    models = warm.models(Stage)
+    assert models.stages() == set(Stage)
+    assert models.peers == []
+    assert list(models.without) == ["cuda:99"]
+    assert "'cuda:99' cannot be used" in models.without["cuda:99"]
+    warm.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07" * 500])
+def test_a_broken_model_file_costs_its_stage_with_a_sentence(tmp_path, content):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    settings = parse(WORDLLAMA.replace('[detect]\nweights = "none"', f'[detect]\nweights = "{path}"'))
+    models = load_models(settings, places())
+    assert models.stages() == {Stage.DECODE, Stage.EMBED}
+    assert "no counts of objects" in models.missing[Stage.DETECT]
+    assert str(path) in models.missing[Stage.DETECT]

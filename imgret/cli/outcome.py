@@ -1,0 +1,71 @@
+"""What came of indexing, in sentences: `imgret index` says the same with and without a daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgret.cli import render
+from imgret.cli.session import Session
+
+if TYPE_CHECKING:
+    from imgret.index.connection import Index
+    from imgret.index.work import Failure
+    from imgret.sync import Synced
+
+SHOWN_PROBLEMS = 20
+MOST_FAILURES = 100_000  # looked through
+UP_TO_DATE = "nothing to describe: everything is up to date"
+
+
+def tell(path: bytes, found: Synced) -> int:
+    """What a look at a folder found. -> how many problems."""
+    if found.offline:
+        render.say(f"{render.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
+        return 1
+    figures = [
+        f"{count} {word}"
+        for count, word in (
+            (found.new, "new"),
+            (found.changed, "changed"),
+            (found.moved, "moved or copied"),
+            (found.gone, "gone"),
+            (found.unreadable, "unreadable"),
+        )
+        if count
+    ]
+    render.say(f"{render.shown(path)}: {found.seen} photos, {', '.join(figures) or 'nothing changed'}")
+    render.say_all(found.problems[:SHOWN_PROBLEMS])
+    if len(found.problems) > SHOWN_PROBLEMS:
+        render.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")
+    return len(found.problems)
+
+
+def tell_missing(here: Session, index: Index) -> None:
+    """Say once in plain words what is missing; again only when it changes."""
+    from imgret.describe.loading import missing
+
+    sentences = missing(here.settings, here.places)
+    told = "\n".join(sentences.values())
+    if told and index.setting("told missing") != told:
+        render.say_all(sentences.values())
+        render.say(
+            "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
+        )
+    if (index.setting("told missing") or "") != told:
+        index.remember("told missing", told or None)
+
+
+def failures(index: Index, wanted: list[bytes]) -> list[Failure]:
+    """The photos below these folders that could not be read or described."""
+    from imgret.index import roots, work
+
+    return [
+        failure
+        for failure in work.failures(index, MOST_FAILURES)
+        if any(roots.relative(path, failure.path) for path in wanted)
+    ]
+
+
+def failed_words(count: int) -> str:
+    """So many photos failed, and what to do."""
+    return f"{count} failed; `imgret status` says why, `imgret retry` tries again"

@@ -1,0 +1,241 @@
+"""Errors of foreign kinds at the boundary of each of the daemon's threads: a sentence, and it goes on."""
+
+import asyncio
+import errno
+import os
+import threading
+import time
+
+import pytest
+from imgretd import service, worker
+from imgretd.control import Control
+from imgretd.warm import Warm
+from imgretd.worker import Worker
+
+from benchmarks.harness import WORDLLAMA, write_picture
+from imgret.config import parse, places
+from imgret.describe.loading import load_models
+from imgret.errors import DaemonError, DiskFull
+from imgret.index import results, work
+from imgret.index.connection import Index
+from imgret.ingest import Ingest
+from imgret.limits import Shortage, as_sentence, shortage
+from imgret.photo import Stage
+from imgret.search.warm import Keeper
+from imgret.sync import add_root, sync
+
+FOREIGN = [
+    OverflowError("timestamp out of range"),
+    ValueError("embedded null byte"),
+    RecursionError("maximum recursion depth exceeded"),
+    RuntimeError("can't start new thread"),
+    MemoryError(),
+    OSError(errno.EMFILE, "Too many open files"),
+    KeyError("k"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    AssertionError(),
+    type("PanicException", (BaseException,), {})("a library in Rust gave up"),
+]
+kinds = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+@kinds
+def test_every_error_has_a_sentence_of_one_line(error):
+    said = as_sentence(error)
+    assert said
+    assert "\n" not in said
+    assert (shortage(error) is not None) == isinstance(error, (MemoryError, OSError)) or "thread" in said
+
+
+@pytest.fixture
+def library(tmp_path):
+    """Settings, and an index that knows three photos which are still to be described."""
+    settings = parse(WORDLLAMA)
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", number)
+    with Index(places().index) as index:
+        root, _ = add_root(index, os.fsencode(tmp_path))
+        sync(index, settings, root)
+    return settings
+
+
+@pytest.fixture
+def start(library, monkeypatch):
+    """Start a worker with a loader of models; -> it, and what it said."""
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.2)
+    started = []
+
+    def run(load):
+        said = []
+        thread = Worker(
+            places(), library, Warm(library, places(), load), lambda *_: None, said.append, lambda: None
+        )
+        thread.start()
+        started.append(thread)
+        return thread, said
+
+    yield run
+    for thread in started:
+        thread.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def vectors():
+    with Index(places().index) as index:
+        return index.row("SELECT count(DISTINCT content) FROM vector")[0]
+
+
+@kinds
+def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
+    failures = [error, error]
+
+    def load(settings, places, stages):
+        if failures:
+            raise failures.pop()
+        return load_models(settings, places, stages)
+
+    thread, said = start(load)
+    until(lambda: vectors() == 3)
+    until(lambda: thread.problem is None and thread.idle)
+    assert said == [as_sentence(error)]
+
+
+def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
+    saved = results.save_vectors
+
+    def save(index, content, *rest):
+        if content == 2:
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+        saved(index, content, *rest)
+
+    monkeypatch.setattr(results, "save_vectors", save)
+    thread, said = start(load_models)
+    until(lambda: vectors() == 2)
+    until(lambda: thread.idle)
+    with Index(places().index) as index:
+        (failure,) = work.failures(index)
+    assert "too large" in failure.error
+    assert os.fsdecode(failure.path) in failure.error
+    assert said == []
+
+
+def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
+    described = results.description
+
+    def description(index, content):
+        if content == 1:
+            raise ValueError("not JSON")
+        return described(index, content)
+
+    monkeypatch.setattr(results, "description", description)
+    thread, said = start(load_models)
+    until(lambda: vectors() == 2)
+    until(lambda: thread.idle)
+    with Index(places().index) as index:
+        assert [failure.error.partition(": ")[2] for failure in work.failures(index)] == [
+            "unexpected ValueError: not JSON"
+        ]
+    assert said == []
+
+
+@kinds
+def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library, monkeypatch, error):
+    from imgret.search import warm
+
+    def fails(_index):
+        raise error
+
+    loading = warm.Warm
+    monkeypatch.setattr(warm, "Warm", fails)
+    keeper = Keeper(places().index)
+    with Index(places().index) as index:
+        Ingest(index, library, load_models(library, places())).run()
+        assert keeper.current(index) is None
+        keeper.wait()
+        monkeypatch.setattr(warm, "Warm", loading)
+        keeper.current(index)
+        keeper.wait()
+        assert keeper.current(index) is not None
+
+
+@kinds
+def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypatch, error):
+    monkeypatch.setattr(service, "BEGIN_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(service, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # the service sets its own
+    daemon = service.Service(places(), library, load_models)
+    configure, ticks, configured = daemon._folders.configure, [], []
+
+    def fails_at_first(index, settings):
+        configured.append(1)
+        if len(configured) < 3:
+            raise error
+        configure(index, settings)
+
+    def tick():
+        ticks.append(1)
+        raise error
+
+    monkeypatch.setattr(daemon._folders, "configure", fails_at_first)
+    monkeypatch.setattr(daemon._folders, "tick", tick)
+
+    async def live():
+        running = asyncio.create_task(daemon.run())
+        seen = set()
+
+        async def come_to(condition):
+            end = time.monotonic() + 30
+            while not condition():
+                assert time.monotonic() < end
+                seen.add(daemon.state()["problem"])
+                await asyncio.sleep(0.01)
+
+        await come_to(lambda: daemon._begun and len(ticks) > 2)
+        assert as_sentence(error) in seen
+        monkeypatch.setattr(service, "load", lambda _path: (_ for _ in ()).throw(error))
+        daemon._hung_up()
+        await daemon._reloading
+        await come_to(lambda: daemon.state()["state"] == "idle")
+        daemon.leave()
+        await asyncio.wait_for(running, 20)
+
+    asyncio.run(live())
+
+
+def test_a_call_that_hangs_delays_only_those_behind_it():
+    hangs = threading.Event()
+
+    async def live():
+        control, other = Control("control"), Control("probe")
+        waiting = asyncio.create_task(control.run(lambda: hangs.wait(30), 0.2))
+        with pytest.raises(DaemonError, match="has not answered"):
+            await waiting
+        assert control.busy_seconds >= 0.2
+        assert await other.run(lambda: 1) == 1
+        with pytest.raises(DiskFull):
+            await other.run(lambda: (_ for _ in ()).throw(DiskFull("full")))
+        behind = asyncio.create_task(control.run(lambda: 2))
+        hangs.set()
+        assert await asyncio.wait_for(behind, 10) == 2
+        assert control.busy_seconds == 0
+
+    asyncio.run(live())
+
+
+def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
+    from imgret.describe import embed
+
+    def load(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(embed, "WordLlamaEmbedder", load)
+    with pytest.raises(Shortage, match="not enough memory"):
+        load_models(library, places(), {Stage.EMBED})

@@ -1,0 +1,171 @@
+"""What may not stop the daemon, nor a command that waits for it: bad settings, busy folders, locks, limits."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from benchmarks.harness import WORDLLAMA, Home, write_picture
+from imgret.link.client import Connection
+from imgret.link.messages import Refused
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize(
+    "more", ['exclude = ["[z-a]"]', "decode_seconds = inf", 'device = "the big one"', "= 1"]
+)
+def test_a_configuration_that_is_bad_at_the_start_ends_the_daemon_with_a_sentence(home, more):
+    home.configure([home.photos], more)
+    command = [sys.executable, "-m", "imgretd", "--foreground"]
+    ran = subprocess.run(command, env=home.environ, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert "config.toml" in ran.stderr
+    assert "line 2" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("more", ['exclude = ["ok", "!"]', "decode_seconds = nan", "folders = 3"])
+def test_a_configuration_that_becomes_bad_is_reported_until_it_is_good_again(home, daemon, more):
+    write_picture(home.photos / "1.png", 1)
+    until(lambda: len(home.indexed()) == 1)
+    home.configure([home.photos], more)
+    daemon.signal(signal.SIGHUP)
+    until(lambda: "the configuration was not taken" in (daemon.ask("status")["problem"] or ""))
+    with pytest.raises(Refused, match="line"):
+        daemon.ask("reload")
+    write_picture(home.photos / "2.png", 2)  # the last good one is still in force
+    until(lambda: len(home.indexed()) == 2)
+    daemon.wait_until_idle()
+    assert "the configuration was not taken" in daemon.ask("status")["problem"]
+    home.configure([home.photos])
+    daemon.ask("reload")
+    until(lambda: daemon.ask("status")["problem"] is None)
+
+
+def test_the_command_waits_for_its_own_folder_only(home, daemon, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in range(3):
+        write_picture(other / f"{number}.png", number)
+    saving = threading.Event()
+
+    def camera():
+        number = 100
+        while not saving.wait(0.1):
+            write_picture(home.photos / f"{number}.png", number)
+            number += 1
+
+    thread = threading.Thread(target=camera)
+    thread.start()
+    try:
+        until(lambda: len(home.indexed()) > 3)
+        ran = home.imgret("index", str(other), timeout=60)
+    finally:
+        saving.set()
+        thread.join()
+    assert ran.returncode == 0, ran.stderr
+    with home.index() as index:
+        rows = index.rows("SELECT root.path FROM photo JOIN root ON root.id = root JOIN content ON content.id"
+                          " = content WHERE content.width = 4")  # fmt: skip
+        assert [path for (path,) in rows].count(os.fsencode(other)) == 3
+
+
+def test_the_exit_code_beside_a_daemon_is_that_without_one(home, tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder in (good, bad):
+        folder.mkdir()
+        write_picture(folder / "1.png", 1)
+    (bad / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    ends = []
+    for beside in (True, False):
+        if beside:
+            with home.daemon():
+                ran = [home.imgret("index", str(folder), timeout=60) for folder in (good, bad, bad)]
+        else:
+            ran = [home.imgret("index", str(folder), timeout=60) for folder in (good, bad, bad)]
+        ends.append([each.returncode for each in ran])
+        assert all(b"2.png" in each.stderr or b"failed" in each.stderr for each in ran[1:])
+        assert b"up to date" not in ran[1].stderr
+    assert ends == [[0, 1, 1], [0, 1, 1]]
+
+
+def test_the_command_says_that_the_daemon_is_paused(home, daemon):
+    daemon.wait_until_idle()
+    assert home.imgret("pause").returncode == 0
+    write_picture(home.photos / "1.png", 1)
+    ran = home.imgret("index", str(home.photos), timeout=60)
+    assert ran.returncode == 1
+    assert b"imgret resume" in ran.stderr
+    assert home.imgret("resume").returncode == 0
+    assert home.imgret("index", str(home.photos), timeout=60).returncode == 0
+    assert len(home.indexed()) == 1
+
+
+def test_without_folders_those_that_were_indexed_are_looked_at(home, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_picture(other / "1.png", 1)
+    home.configure([])
+    assert home.imgret("index").returncode == 2
+    assert home.imgret("index", str(other)).returncode == 0
+    write_picture(other / "2.png", 2)
+    assert home.imgret("index").returncode == 0
+    assert len(home.indexed()) == 2
+    with home.daemon():
+        write_picture(other / "3.png", 3)
+        assert home.imgret("index", timeout=60).returncode == 0
+        assert len(home.indexed()) == 3
+
+
+def test_the_state_is_told_at_once_while_another_process_holds_the_index(home, daemon):
+    daemon.wait_until_idle()
+    asked = []
+    with home.index() as index, index.writing() as db:
+        db.execute("INSERT OR REPLACE INTO setting VALUES ('held', 'yes')")
+        waiting = [
+            threading.Thread(target=lambda each=each: asked.append(daemon.ask(each[0], **each[1])))
+            for each in (("index", {"paths": [str(home.photos)]}), ("reload", {}), ("pause", {}))
+        ]
+        for thread in waiting:
+            thread.start()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert daemon.ask("status")["pid"] == daemon.pid
+            assert time.monotonic() - began < 1
+            time.sleep(0.1)
+        assert len(asked) < 3  # they do wait
+    for thread in waiting:
+        thread.join(40)
+    assert len(asked) == 3
+
+
+def test_without_descriptors_it_says_so_and_goes_on_when_there_are_some(tmp_path):
+    home = Home(WORDLLAMA, folder=tmp_path)
+    with home.daemon() as daemon:
+        daemon.wait_until_idle()
+        used = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+        with Connection(home.places.socket) as held:  # accepted while there were descriptors
+            assert held.ask("status", {})["pid"] == daemon.pid
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 2, 4096))
+            for number in range(20):
+                write_picture(home.photos / f"{number}.png", number)
+            until(lambda: held.ask("status", {})["problem"])
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+        until(lambda: len(home.indexed()) == 20, 60)
+        until(lambda: daemon.ask("status")["problem"] is None)
+        daemon.wait_until_idle()
+        with home.index() as index:
+            assert index.row("SELECT count(DISTINCT content) FROM vector") == (20,)
