@@ -45,8 +45,9 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
     photo = photos.find(index, path) if index is not None else None
     if index is None or photo is None or photo.gone_at is not None:
         return _not_in_index(index, settings, path, photo)
+    unread = _unread(index, photo)
     if photo.content is None:
-        return PhotoState(path, FAILED, _unread(index, path), photo)
+        return PhotoState(path, FAILED, unread or "it could not be read yet", photo)
     content = photo.content
     known = results.description(index, content)
     todo = work.of(index, content)
@@ -55,6 +56,8 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
     errors = {stage: row for stage, row in todo.items() if row[2]}
     if not photo.online:
         state, reason = OFFLINE, _offline(index, path)
+    elif unread:
+        state, reason = FAILED, unread
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
         state, reason = FAILED, f"{error} ({_again(attempts, not_before)})"
@@ -100,11 +103,9 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     return PhotoState(path, PENDING, "it is new: run `imgret index`, or wait for the daemon")
 
 
-def _unread(index: Index, path: bytes) -> str:
-    for failure in work.failures(index):
-        if failure.path == path:
-            return f"{failure.error} ({_again(failure.attempts, failure.not_before)})"
-    return "it could not be read yet"
+def _unread(index: Index, photo: Photo) -> str | None:
+    failure = work.unreadable(index, photo)
+    return f"{failure.error} ({_again(failure.attempts, failure.not_before)})" if failure else None
 
 
 def _offline(index: Index, path: bytes) -> str:

@@ -117,6 +117,7 @@ def describe(here: Session, index: Index) -> Described:
     rate = described.done / seconds if seconds else 0.0
     render.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
     failures = work.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
+    failures = [failure for failure in failures if failure.stage != "read"]  # `look` has told of these
     for failure in failures[:SHOWN_PROBLEMS]:
         render.say(f"{failure.error}")
     if len(failures) > SHOWN_PROBLEMS:
@@ -180,6 +181,9 @@ def _stopping_gently(ingest: Ingest) -> Iterator[None]:
 def _tell(path: bytes, found: Synced) -> int:
     if found.offline:
         render.say(f"{render.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
+        return 1
+    if found.removed:
+        render.say(f"{render.shown(path)} was removed while it was looked at: nothing more of it is indexed")
         return 1
     figures = [
         f"{count} {word}"

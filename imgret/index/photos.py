@@ -36,15 +36,15 @@ def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
 
 def any_known(index: Index, root: int, under: bytes = b"") -> bool:
     """Whether a root holds a living photo, at or below the folder `under`."""
-    below, values = _below(under)
-    sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{below} LIMIT 1"
+    condition, values = below(under)
+    sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{condition} LIMIT 1"
     return index.row(sql, (root, *values)) is not None
 
 
 def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
     """The folders of a root, at or below `under`, that hold living photos."""
-    below, values = _below(under)
-    sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{below}"
+    condition, values = below(under)
+    sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{condition}"
     return {folder for (folder,) in index.rows(sql, (root, *values))}
 
 
@@ -118,9 +118,19 @@ def hash_of(index: Index, content: int) -> bytes | None:
 
 def save_unreadable(
     index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, error: str, now: int
-) -> None:
-    """The file at this path could not be read; what was known of it stays, and it is tried again later."""
+) -> bool:
+    """The file at this path could not be read; what was known of it stays, and it is tried again later.
+
+    -> False when the same was known already and its next try is not due: that look does not count.
+    """
     with index.writing() as db:
+        if index.row(
+            "SELECT 1 FROM photo JOIN unreadable ON unreadable.photo = photo.id WHERE gone_at IS NULL"
+            " AND (root, folder, name, size, mtime_ns, ctime_ns, inode) = (?, ?, ?, ?, ?, ?, ?)"
+            " AND not_before > ?",
+            (root, folder, name, *msgspec.structs.astuple(fingerprint), now),
+        ):
+            return False
         _put(db, root, folder, name, fingerprint, content_at(index, root, folder, name), now)
         db.execute(
             "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
@@ -128,6 +138,7 @@ def save_unreadable(
             "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
             (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
         )
+        return True
 
 
 def due_unreadable(index: Index, root: int, now: int) -> list[tuple[bytes, bytes]]:
@@ -160,7 +171,7 @@ def purge(index: Index, now: int) -> int:
     with index.writing() as db:
         edits.remember_places(index, now - KEEP_TOMBSTONES)
         db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
-        db.execute("DELETE FROM root WHERE watched = 0 AND id NOT IN (SELECT root FROM photo)")
+        db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
         orphans = [
             content
             for (content,) in db.execute(
@@ -170,15 +181,6 @@ def purge(index: Index, now: int) -> int:
         ]
         forget(index, orphans)
     return len(orphans)
-
-
-def bury_root(index: Index, root: int, now: int) -> int:
-    """Stop watching a root and bury its photos. -> how many. Added again within 30 days it costs nothing."""
-    with index.writing() as db:
-        db.execute("UPDATE photo SET gone_at = ? WHERE root = ? AND gone_at IS NULL", (now, root))
-        buried = db.changes()
-        db.execute("UPDATE root SET watched = 0 WHERE id = ?", (root,))
-        return buried
 
 
 def forget(index: Index, contents: Iterable[int]) -> None:
@@ -268,7 +270,7 @@ def _photos(index: Index, where: str, values: tuple[object, ...]) -> Iterator[Ph
         yield Photo(id_, roots.join(root, folder, name), fingerprint, content, bool(online), gone_at)
 
 
-def _below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
     """A further condition: at or below this folder of a root. Empty for the root itself."""
     if not folder:
         return "", ()

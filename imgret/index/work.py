@@ -14,7 +14,7 @@ from msgspec import Struct
 from imgret.index import roots
 from imgret.index.connection import Index
 from imgret.index.photos import MAX_ATTEMPTS, PAUSES
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity, Photo, Stage
 
 # What has to be made again when a stage's result is another.
 FOLLOWERS: Mapping[Stage, tuple[Stage, ...]] = {
@@ -231,6 +231,15 @@ def failures(index: Index, limit: int = 1000) -> list[Failure]:
         Failure(roots.join(root, folder, name), stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS)
         for root, folder, name, stage, error, attempts, not_before in rows
     ]
+
+
+def unreadable(index: Index, photo: Photo) -> Failure | None:
+    """Why a file could not be read when it was last looked at; None when it could."""
+    row = index.row("SELECT error, attempts, not_before FROM unreadable WHERE photo = ?", (photo.id,))
+    if row is None:
+        return None
+    error, attempts, not_before = row
+    return Failure(photo.path, "read", error, attempts, not_before, attempts >= MAX_ATTEMPTS)
 
 
 def _closure(stage: Stage) -> set[Stage]:

@@ -156,14 +156,6 @@ def test_known_folders_below_one(index: Index, root: roots.Root) -> None:
     assert photos.known_folders(index, root.id) == {b"", b"a", b"a/b", b"a0", b"ab", b"b"}
 
 
-def test_removing_a_root_buries_its_photos(index: Index, root: roots.Root) -> None:
-    content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
-    assert photos.bury_root(index, root.id, 20) == 1
-    assert photos.paths(index, content) == []
-    photos.purge(index, 21 + 30 * DAY)
-    assert roots.roots(index) == []
-
-
 def test_offline_is_a_mark_and_deletes_nothing(index: Index, root: roots.Root) -> None:
     content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
     roots.mark_offline(index, root.id, "unplugged")

@@ -23,7 +23,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures",
+    "failures", "lost_notes",
 }  # fmt: skip
 
 
