@@ -244,7 +244,9 @@ def _keep(
     # A file so young that a later write may leave the same fingerprint gets one that no file has: the
     # next look finds it suspicious and asks the hash again.
     fingerprint = (
-        replace(each.fingerprint, inode=photos.NO_INODE) if each.change is Change.RACY else each.fingerprint
+        replace(each.fingerprint, inode=photos.YOUNG_INODE)
+        if each.change is Change.RACY
+        else each.fingerprint
     )
     before = photos.content_at(index, root.id, each.folder, each.name)
     content, new = photos.save(

@@ -18,7 +18,9 @@ from imgret.photo import Facts, Fingerprint, Photo
 
 KEEP_TOMBSTONES = 30 * 86400  # seconds
 MAX_ATTEMPTS = 5
-NO_INODE = -1  # no file has it: a photo with it differs from its file, so the next scan asks the hash
+# No file has these: a photo with one differs from its file, so the next scan asks the hash.
+YOUNG_INODE = -1  # it was so young that a later write may not show
+OTHER_INODE = -2  # other bytes were met there
 PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
 
 Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 200,000 of them
@@ -100,14 +102,14 @@ def content_at(index: Index, root: int, folder: bytes, name: bytes) -> int | Non
 def suspect(index: Index, path: bytes, content: int) -> bool:
     """Other bytes than those of `content` were met at `path`: the next scan asks its hash again.
 
-    -> whether the content has another living path that can be seen and is not suspect itself.
+    -> whether the content has another living path that can be seen, where that was not so.
     """
     photo = find(index, path)
     with index.writing() as db:
         if photo is not None and photo.content == content:
-            db.execute("UPDATE photo SET inode = ? WHERE id = ?", (NO_INODE, photo.id))
+            db.execute("UPDATE photo SET inode = ? WHERE id = ?", (OTHER_INODE, photo.id))
         others = paths(index, content)
-    return any(each.online and each.fingerprint.inode != NO_INODE for each in others)
+    return any(each.online and each.fingerprint.inode != OTHER_INODE for each in others)
 
 
 def hash_of(index: Index, content: int) -> bytes | None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from imgret.index import roots
 from imgret.index.connection import Index
-from imgret.index.photos import MAX_ATTEMPTS, PAUSES
+from imgret.index.photos import MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.photo import ModelIdentity, Photo, Stage
 
 # What has to be made again when a stage's result is another.
@@ -120,7 +120,7 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
             path = db.execute(
                 "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
                 f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
-                " ORDER BY photo.inode = -1, photo.id LIMIT 1",  # where it was surely met, if anywhere
+                f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
                 (content,),
             ).fetchone()
             assert path is not None
