@@ -61,7 +61,7 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         reason = found.reason or f"it was moved or copied here since the last scan{where}"
         return msgspec.structs.replace(found, reason=reason)
     if photo.content is None:
-        return PhotoState(path, FAILED, _unread(index, path), photo)
+        return PhotoState(path, FAILED, _unread(index, photo) or "it could not be read yet", photo)
     return _known(index, path, photo, photo.content)
 
 
@@ -81,6 +81,7 @@ def content_elsewhere(index: Index, path: bytes) -> int | None:
 
 def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> PhotoState:
     """The state of a content, by the `photo` at `path`, or by a file that is not in the index there yet."""
+    unread = _unread(index, photo) if photo is not None else None
     known = results.description(index, content)
     todo = work.of(index, content)
     waiting = tuple(sorted(stage for stage in todo if stage in totals.waiting_stages(index)))
@@ -88,6 +89,8 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
     errors = {stage: row for stage, row in todo.items() if row[2]}
     if photo is not None and not photo.online:
         state, reason = OFFLINE, _offline(index, path)
+    elif unread:
+        state, reason = FAILED, unread
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
         state, reason = FAILED, f"{error} ({_again(attempts, not_before)})"
@@ -136,11 +139,9 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     return PhotoState(path, PENDING, "it is new: run `imgret index`, or wait for the daemon")
 
 
-def _unread(index: Index, path: bytes) -> str:
-    for failure in work.failures(index):
-        if failure.path == path:
-            return f"{failure.error} ({_again(failure.attempts, failure.not_before)})"
-    return "it could not be read yet"
+def _unread(index: Index, photo: Photo) -> str | None:
+    failure = work.unreadable(index, photo)
+    return f"{failure.error} ({_again(failure.attempts, failure.not_before)})" if failure else None
 
 
 def _offline(index: Index, path: bytes) -> str:

@@ -44,6 +44,7 @@ class Synced(Struct):
     racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
     problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
     offline: str | None = None  # why the root is away
+    removed: bool = False  # somebody removed the root during the pass: nothing more was saved
 
 
 class _Read(Struct, frozen=True):
@@ -53,6 +54,10 @@ class _Read(Struct, frozen=True):
     born: int | None = None  # when the file was created, ns
     error: PhotoError | None = None
     vanished: bool = False  # it came and went
+
+
+class _RootRemoved(Exception):
+    """The root is no more, or part of another one."""
 
 
 class _Found(Struct, frozen=True):
@@ -86,9 +91,11 @@ def sync(
     """Look at `folders` of a root (relative to it) and make the index true.
 
     `on_progress` is told how many files were seen. When `stopped`, what was found is kept and nothing
-    is deleted.
+    is deleted. A root that was away is looked at as a whole: what happened meanwhile, no event has told.
     """
     outcome = Synced()
+    if not root.online:
+        folders, recursive = (b"",), True
     known_photos = photos.any_known(index, root.id)
     health = root_health(root.path, root.filesystem, photos=known_photos)
     if not health.online:
@@ -117,10 +124,16 @@ def sync(
             gone = [each for each in gone if not disks.lies_in(each[0], away)]
     except RootOffline as error:
         return _offline(index, root, outcome, str(error))
+    except _RootRemoved:
+        outcome.removed = True
+        return outcome
     full = recursive and b"" in folders
     if not gone and not full:
         return outcome
     with index.writing():
+        if not roots.is_active(index, root.id):
+            outcome.removed = True
+            return outcome
         outcome.gone += _bury(index, root, gone)
         if full:
             roots.mark_scanned(index, root.id, int(time.time()))
@@ -204,6 +217,8 @@ def _take_in(
                 _still_there(root)
             renamed: set[int] = set()
             with index.writing():
+                if not roots.is_active(index, root.id):
+                    raise _RootRemoved
                 for each, read_as in zip(some, hashes, strict=True):
                     if read_as.vanished:
                         outcome.racy.add(each.folder)  # the next look knows better
@@ -229,7 +244,9 @@ def _keep(
     # A file so young that a later write may leave the same fingerprint gets one that no file has: the
     # next look finds it suspicious and asks the hash again.
     fingerprint = (
-        replace(each.fingerprint, inode=photos.NO_INODE) if each.change is Change.RACY else each.fingerprint
+        replace(each.fingerprint, inode=photos.YOUNG_INODE)
+        if each.change is Change.RACY
+        else each.fingerprint
     )
     before = photos.content_at(index, root.id, each.folder, each.name)
     content, new = photos.save(
@@ -256,11 +273,10 @@ def _keep(
 
 
 def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
-    outcome.unreadable += 1
-    outcome.problems.append(error.advice)
-    photos.save_unreadable(
-        index, root.id, each.folder, each.name, each.fingerprint, error.advice, int(time.time())
-    )
+    now = int(time.time())
+    if photos.save_unreadable(index, root.id, each.folder, each.name, each.fingerprint, error.advice, now):
+        outcome.unreadable += 1
+        outcome.problems.append(error.advice)
 
 
 def _bury(index: Index, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int:

@@ -71,7 +71,11 @@ class Folders:
         self._full_scan_seconds = settings.daemon.full_scan_hours * 3600
         self._timer_seconds = settings.daemon.network_scan_minutes * 60
         self._watched = watched
-        self._also = {path: each for path, each in self._also.items() if path not in watched}
+        self._also = {
+            path: each
+            for path, each in self._also.items()
+            if path not in watched and roots.enclosing(index, path) is not None
+        }
         self._reconciler.keep({**self._also, **watched}, settings)
         identity = (settings.exclude, settings.hidden)
         if self._watcher is None or identity != self._rules:

@@ -18,7 +18,7 @@ from imgret.errors import ConfigError, ImgretError
 from imgret.index import photos, roots
 from imgret.index.connection import Index
 from imgret.index.roots import Root
-from imgret.sync import Synced, add_root, sync
+from imgret.sync import Synced, sync
 from imgretd.courtesy import lower_this_thread
 from imgretd.dirty import DirtyFolders, Ripe, is_in
 
@@ -201,10 +201,13 @@ class Reconciler(threading.Thread):
         if self._stopping:
             return
         self._scanning = each.path
-        root = next((root for root in roots.roots(index) if root.id == each.root.id), None)
-        if root is None:  # it was removed, or became part of a root above it, since it was read
-            root, inside = add_root(index, each.path)
-            folders = {os.path.join(inside, folder) if inside else folder for folder in folders}
+        place = roots.enclosing(index, each.path)
+        if place is None:  # removed: the configuration that says so is about to be read
+            return
+        root = place[0]
+        if root.id != each.root.id:  # another root took the folder over since it was configured
+            whole = (os.path.join(each.root.path, folder).rstrip(b"/") for folder in folders)
+            folders = {inside for path in whole if (inside := roots.relative(root.path, path)) is not None}
         found = sync(
             index,
             self._settings,

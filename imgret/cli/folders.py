@@ -45,22 +45,30 @@ def remove(
 ) -> None:
     """Watch folders no more. Their photos leave the index; their notes are kept."""
     from imgret.cli.link import told_daemon
-    from imgret.index import photos, roots
+    from imgret.index import removal, roots
 
     here = session()
     unwanted = {_resolved(path) for path in paths}
     listed = [folder for folder in here.settings.folders if _resolved(folder) in unwanted]
     known = {_resolved(folder) for folder in here.settings.folders}
-    if os.path.exists(here.places.index):
+    indexed = os.path.exists(here.places.index)
+    if indexed:
         with here.index() as index:
-            for root in roots.roots(index):
-                known.add(root.path)
-                if root.path in unwanted:
-                    count = photos.bury_root(index, root.id, int(time.time()))
-                    render.say(f"{render.shown(root.path)}: {count} photos left the index")
+            known |= {root.path for root in roots.roots(index)}
     for path in unwanted - known:
         raise UsageError(f"{render.shown(path)} is not one of the folders", "`imgret folders` lists them.")
     change_folders(here.places.config, remove=listed)
+    watched = {_resolved(folder) for folder in here.settings.folders if folder not in listed}
+    for path in sorted(unwanted) if indexed else ():
+        above = next((each for each in watched if roots.relative(each, path) is not None), None)
+        if above is not None:
+            render.say(
+                f"{render.shown(path)} lies in {render.shown(above)}, which is watched: its photos stay"
+            )
+            continue
+        with here.index() as index:
+            count = removal.remove(index, path, watched, int(time.time()))
+        render.say(f"{render.shown(path)}: {count} photos left the index")
     told_daemon(here, "reload", {})
 
 

@@ -22,6 +22,9 @@ def tell(path: bytes, found: Synced) -> int:
     if found.offline:
         render.say(f"{render.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
         return 1
+    if found.removed:
+        render.say(f"{render.shown(path)} was removed while it was looked at: nothing more of it is indexed")
+        return 1
     figures = [
         f"{count} {word}"
         for count, word in (

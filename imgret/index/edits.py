@@ -76,12 +76,12 @@ def settle(index: Index, content: int, before: int | None) -> bool:
         return db.changes() > 0
 
 
-def living_edits(index: Index, content: int) -> list[int]:
-    """The living edits of a content that lies nowhere any more, and the living edits of dead edits."""
+def later_edits(index: Index, content: int) -> list[int]:
+    """The edits of a content that lies nowhere any more, and theirs: what has taken its place since."""
     rows = index.rows(
         "WITH RECURSIVE edit (id) AS (SELECT ?1 UNION SELECT content.id FROM content JOIN edit"
         f" ON content.edit_of = edit.id WHERE NOT {_ALIVE.format('edit.id')})"
-        f" SELECT id FROM edit WHERE id <> ?1 AND {_ALIVE.format('edit.id')}",
+        " SELECT id FROM edit WHERE id <> ?1",
         (content,),
     )
     return [edit for (edit,) in rows]
@@ -113,6 +113,6 @@ def lost_notes(index: Index) -> list[LostNote]:
             " WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL AND text IS NULL",
             (place[0].id, *place[1:]),
         )
-        if here and here[0] not in living_edits(index, content):
+        if here and here[0] not in later_edits(index, content):
             found.append(LostNote(path, text))
     return found

@@ -18,7 +18,9 @@ from imgret.photo import Facts, Fingerprint, Photo
 
 KEEP_TOMBSTONES = 30 * 86400  # seconds
 MAX_ATTEMPTS = 5
-NO_INODE = -1  # no file has it: a photo with it differs from its file, so the next scan asks the hash
+# No file has these: a photo with one differs from its file, so the next scan asks the hash.
+YOUNG_INODE = -1  # it was so young that a later write may not show
+OTHER_INODE = -2  # other bytes were met there
 PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
 
 Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 200,000 of them
@@ -36,15 +38,15 @@ def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
 
 def any_known(index: Index, root: int, under: bytes = b"") -> bool:
     """Whether a root holds a living photo, at or below the folder `under`."""
-    below, values = _below(under)
-    sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{below} LIMIT 1"
+    condition, values = below(under)
+    sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{condition} LIMIT 1"
     return index.row(sql, (root, *values)) is not None
 
 
 def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
     """The folders of a root, at or below `under`, that hold living photos."""
-    below, values = _below(under)
-    sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{below}"
+    condition, values = below(under)
+    sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{condition}"
     return {folder for (folder,) in index.rows(sql, (root, *values))}
 
 
@@ -100,14 +102,14 @@ def content_at(index: Index, root: int, folder: bytes, name: bytes) -> int | Non
 def suspect(index: Index, path: bytes, content: int) -> bool:
     """Other bytes than those of `content` were met at `path`: the next scan asks its hash again.
 
-    -> whether the content has another living path that can be seen and is not suspect itself.
+    -> whether the content has another living path that can be seen, where that was not so.
     """
     photo = find(index, path)
     with index.writing() as db:
         if photo is not None and photo.content == content:
-            db.execute("UPDATE photo SET inode = ? WHERE id = ?", (NO_INODE, photo.id))
+            db.execute("UPDATE photo SET inode = ? WHERE id = ?", (OTHER_INODE, photo.id))
         others = paths(index, content)
-    return any(each.online and each.fingerprint.inode != NO_INODE for each in others)
+    return any(each.online and each.fingerprint.inode != OTHER_INODE for each in others)
 
 
 def hash_of(index: Index, content: int) -> bytes | None:
@@ -118,9 +120,19 @@ def hash_of(index: Index, content: int) -> bytes | None:
 
 def save_unreadable(
     index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, error: str, now: int
-) -> None:
-    """The file at this path could not be read; what was known of it stays, and it is tried again later."""
+) -> bool:
+    """The file at this path could not be read; what was known of it stays, and it is tried again later.
+
+    -> False when the same was known already and its next try is not due: that look does not count.
+    """
     with index.writing() as db:
+        if index.row(
+            "SELECT 1 FROM photo JOIN unreadable ON unreadable.photo = photo.id WHERE gone_at IS NULL"
+            " AND (root, folder, name, size, mtime_ns, ctime_ns, inode) = (?, ?, ?, ?, ?, ?, ?)"
+            " AND not_before > ?",
+            (root, folder, name, *msgspec.structs.astuple(fingerprint), now),
+        ):
+            return False
         _put(db, root, folder, name, fingerprint, content_at(index, root, folder, name), now)
         db.execute(
             "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
@@ -128,6 +140,7 @@ def save_unreadable(
             "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
             (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
         )
+        return True
 
 
 def due_unreadable(index: Index, root: int, now: int) -> list[tuple[bytes, bytes]]:
@@ -160,7 +173,7 @@ def purge(index: Index, now: int) -> int:
     with index.writing() as db:
         edits.remember_places(index, now - KEEP_TOMBSTONES)
         db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
-        db.execute("DELETE FROM root WHERE watched = 0 AND id NOT IN (SELECT root FROM photo)")
+        db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
         orphans = [
             content
             for (content,) in db.execute(
@@ -170,15 +183,6 @@ def purge(index: Index, now: int) -> int:
         ]
         forget(index, orphans)
     return len(orphans)
-
-
-def bury_root(index: Index, root: int, now: int) -> int:
-    """Stop watching a root and bury its photos. -> how many. Added again within 30 days it costs nothing."""
-    with index.writing() as db:
-        db.execute("UPDATE photo SET gone_at = ? WHERE root = ? AND gone_at IS NULL", (now, root))
-        buried = db.changes()
-        db.execute("UPDATE root SET watched = 0 WHERE id = ?", (root,))
-        return buried
 
 
 def forget(index: Index, contents: Iterable[int]) -> None:
@@ -281,7 +285,7 @@ def _photos(index: Index, where: str, values: tuple[object, ...]) -> Iterator[Ph
         yield Photo(id_, roots.join(root, folder, name), fingerprint, content, bool(online), gone_at)
 
 
-def _below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
     """A further condition: at or below this folder of a root. Empty for the root itself."""
     if not folder:
         return "", ()

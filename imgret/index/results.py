@@ -150,7 +150,7 @@ def write_note(index: Index, content: int, text: str | None) -> list[int]:
     """
     text = (text or "").strip()
     with index.writing() as db:
-        changed = [content, *edits.living_edits(index, content)]
+        changed = [content, *edits.later_edits(index, content)]
         for each in changed:
             if text:
                 db.execute(

@@ -42,14 +42,19 @@ _COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
 
 
 def roots(index: Index) -> list[Root]:
-    """Every root, by path."""
+    """Every root, by path; those that were removed are left out."""
     with index.reading() as db:
-        return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root ORDER BY path")]
+        return [
+            _root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root WHERE NOT removed ORDER BY path")
+        ]
 
 
 def root_of(index: Index, path: bytes) -> tuple[Root, bytes, bytes] | None:
-    """The innermost root above the file `path`, the file's folder relative to it, and its name."""
-    for root in sorted(roots(index), key=lambda root: len(root.path), reverse=True):
+    """The innermost root above the file `path`, the file's folder relative to it, and its name.
+
+    It may be one that was removed: its tombstones are still known.
+    """
+    for root in sorted(_every(index), key=lambda root: len(root.path), reverse=True):
         inside = relative(root.path, path)
         if inside:
             folder, _, name = inside.rpartition(b"/")
@@ -69,17 +74,23 @@ def add(index: Index, path: bytes, *, watched: bool | None = None) -> Root:
     """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None.
 
     Roots do not overlap: those inside the new one are absorbed with their photos. For a path inside a
-    root that is known already, ask `enclosing` first.
+    root that is known already, ask `enclosing` first. One that was removed is a root again.
     """
     with index.writing() as db:
-        db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (path,))
+        db.execute("INSERT INTO root (path) VALUES (?) ON CONFLICT (path) DO UPDATE SET removed = 0", (path,))
         if watched is not None:
             db.execute("UPDATE root SET watched = ? WHERE path = ?", (int(watched), path))
         row = db.execute(f"SELECT {_COLUMNS} FROM root WHERE path = ?", (path,)).fetchone()
         root = _root(row)
-        for inner in roots(index):
+        for inner in _every(index):
             inside = relative(path, inner.path)
             if inside:
+                db.execute(  # tombstones, from before this root was removed and the inner one added
+                    "DELETE FROM photo WHERE root = ?1 AND (folder, name) IN (SELECT"
+                    " CAST(CASE folder WHEN x'' THEN ?2 ELSE ?2 || x'2f' || folder END AS BLOB), name"
+                    " FROM photo WHERE root = ?3)",
+                    (root.id, inside, inner.id),
+                )
                 db.execute(
                     "UPDATE photo SET root = ?1, folder = CAST(CASE folder WHEN x'' THEN ?2"
                     " ELSE ?2 || x'2f' || folder END AS BLOB) WHERE root = ?3",
@@ -95,6 +106,11 @@ def add(index: Index, path: bytes, *, watched: bool | None = None) -> Root:
                     mark_unmounted(index, root.id, inside, inner.reason or "it is away")
                 db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
         return root
+
+
+def is_active(index: Index, root: int) -> bool:
+    """Whether the root was neither removed nor absorbed by one above it, by whatever process."""
+    return index.row("SELECT 1 FROM root WHERE id = ? AND NOT removed", (root,)) is not None
 
 
 def enclosing(index: Index, path: bytes) -> tuple[Root, bytes] | None:
@@ -167,6 +183,11 @@ def mark_scanned(index: Index, root: int, now: int) -> None:
     """A full scan of the root ended at `now`."""
     with index.writing() as db:
         db.execute("UPDATE root SET scanned_at = ? WHERE id = ?", (now, root))
+
+
+def _every(index: Index) -> list[Root]:
+    with index.reading() as db:
+        return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root ORDER BY path")]
 
 
 def _root(row: tuple[object, ...] | None) -> Root:

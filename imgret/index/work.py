@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from imgret.index import roots
 from imgret.index.connection import Index
-from imgret.index.photos import MAX_ATTEMPTS, PAUSES
+from imgret.index.photos import MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.photo import ModelIdentity, Photo, Stage
 
 # What has to be made again when a stage's result is another.
@@ -123,7 +123,7 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
             path = db.execute(
                 "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
                 f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
-                " ORDER BY photo.inode = -1, photo.id LIMIT 1",  # where it was surely met, if anywhere
+                f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
                 (content,),
             ).fetchone()
             assert path is not None
@@ -236,6 +236,15 @@ def failures(index: Index, limit: int = 1000) -> list[Failure]:
         Failure(roots.join(root, folder, name), stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS)
         for root, folder, name, stage, error, attempts, not_before in rows
     ]
+
+
+def unreadable(index: Index, photo: Photo) -> Failure | None:
+    """Why a file could not be read when it was last looked at; None when it could."""
+    row = index.row("SELECT error, attempts, not_before FROM unreadable WHERE photo = ?", (photo.id,))
+    if row is None:
+        return None
+    error, attempts, not_before = row
+    return Failure(photo.path, "read", error, attempts, not_before, attempts >= MAX_ATTEMPTS)
 
 
 def _closure(stage: Stage) -> set[Stage]:

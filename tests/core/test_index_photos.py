@@ -156,14 +156,6 @@ def test_known_folders_below_one(index: Index, root: roots.Root) -> None:
     assert photos.known_folders(index, root.id) == {b"", b"a", b"a/b", b"a0", b"ab", b"b"}
 
 
-def test_removing_a_root_buries_its_photos(index: Index, root: roots.Root) -> None:
-    content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
-    assert photos.bury_root(index, root.id, 20) == 1
-    assert photos.paths(index, content) == []
-    photos.purge(index, 21 + 30 * DAY)
-    assert roots.roots(index) == []
-
-
 def test_offline_is_a_mark_and_deletes_nothing(index: Index, root: roots.Root) -> None:
     content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
     roots.mark_offline(index, root.id, "unplugged")
@@ -199,7 +191,7 @@ def test_a_failure_to_read_keeps_what_was_known(index: Index, root: roots.Root) 
 def test_a_path_with_other_bytes_is_asked_for_its_hash_again(index: Index, root: roots.Root) -> None:
     content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
     assert not photos.suspect(index, b"/photos/a.jpg", content)  # it lies nowhere else
-    assert photos.known(index, root.id, b"")[b"a.jpg"] == (1, 1, 1, photos.NO_INODE)
+    assert photos.known(index, root.id, b"")[b"a.jpg"] == (1, 1, 1, photos.OTHER_INODE)
     photos.save(index, root.id, b"", b"b.jpg", stamp(), HASH_A, 10)
     assert photos.suspect(index, b"/photos/a.jpg", content)
     assert not photos.suspect(index, b"/photos/b.jpg", content)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import apsw
 import pytest
+from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
-from imgret.index import photos, roots
+from imgret.index import photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
-from imgret.photo import Facts
+from imgret.photo import Facts, Stage
 
 LEGACY = Migration(
     1, "0001-legacy.sql", "CREATE TABLE photo (path TEXT) STRICT; INSERT INTO photo VALUES ('a');"
@@ -155,4 +156,32 @@ def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> 
         photo = photos.find(index, b"/p/a/b")
         assert photo is not None
         assert photo.online
+        assert index.problems() == []
+
+
+def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    empty = blake3().digest()
+    db = apsw.Connection(str(path))
+    migrate(db, migrations()[:2])
+    db.execute("INSERT INTO root (path, watched) VALUES (x'2f70', 1), (x'2f71', 0)")
+    db.execute("INSERT INTO content (hash, format) VALUES (?, 'JPEG'), (?, NULL)", (b"a" * 32, empty))
+    for root, name, content, gone in ((1, b"a", 1, None), (1, b"empty", 2, None), (2, b"removed", 1, 5)):
+        db.execute(
+            "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen,"
+            " last_seen, gone_at) VALUES (?, x'', ?, 1, 1, 1, 1, ?, 1, 1, ?)",
+            (root, name, content, gone),
+        )
+    db.execute("INSERT INTO note VALUES (1, 'ours', 1), (2, 'taken along by an empty file', 1)")
+    db.close()
+    with Index(str(path)) as index:
+        assert [root.path for root in roots.roots(index)] == [b"/p"]
+        assert results.note(index, 1) == "ours"
+        assert set(work.of(index, 1)) == {Stage.DECODE}  # its signature is needed to recognize an edit
+        found = photos.find(index, b"/p/empty")
+        assert found is not None
+        assert found.content is None
+        removed = photos.find(index, b"/q/removed")
+        assert removed is not None
+        assert removed.gone_at == 5
         assert index.problems() == []

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
+import subprocess
+import sys
+import termios
+import time
 
 import pytest
 from command_line import PICTURES, Library, draw, imgret
+from PIL import Image
 
 UNTOUCHED = "kept as it was"  # a caption that no model says: where it stands, none was asked again
 
@@ -145,3 +152,54 @@ def test_what_came_back_is_known(library: Library) -> None:
     assert "1 moved or copied" in again.err
     assert "nothing to describe" in again.err
     assert library.content(path.name) == content
+
+
+def test_a_photo_edited_during_a_slow_import_keeps_its_note(library: Library) -> None:
+    path = library.photos / "IMG_1.jpg"
+    command = [sys.executable, "-m", "imgret", "note", "--import", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as importing:
+        assert importing.stdin is not None
+        importing.stdin.write(json.dumps({"path": str(path), "note": "Aunt Mary's"}).encode() + b"\n")
+        importing.stdin.flush()
+        deadline = time.monotonic() + 60
+        while fcntl.ioctl(importing.stdin, termios.FIONREAD, b"\0" * 4) != b"\0" * 4:  # not read yet
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.2)  # it looks the path up; if later than this, it finds the edit
+        with Image.open(path) as image:
+            image.rotate(180).save(library.photos / "new.png")
+        (library.photos / "new.png").rename(path)
+        assert library.index().code == 0
+    assert importing.returncode == 0
+    assert library.shown(path.name)["note"] == "Aunt Mary's"
+
+
+def test_status_names_a_note_that_another_picture_left_behind(library: Library) -> None:
+    path = library.photos / "IMG_1.jpg"
+    assert imgret("note", path, "Aunt Mary's\x1b[2J cat").code == 0
+    (library.photos / "IMG_3.png").rename(library.photos / "away.png")
+    draw(library.photos / "new.jpg", "green", "square", "black", seed=9)
+    (library.photos / "new.jpg").rename(path)
+    assert library.index().code == 0
+    assert library.shown(path.name)["note"] is None
+    (lost,) = library.status()["lost_notes"]
+    assert (lost["path"], lost["note"]) == (str(path), "Aunt Mary's\x1b[2J cat")
+    told = imgret("status").out.decode()
+    assert f"{path} holds another picture" in told
+    assert "\x1b" not in told
+    assert imgret("note", path, "mine").code == 0
+    assert library.status()["lost_notes"] == []
+
+
+def test_an_empty_file_says_so_and_is_what_it_was_when_it_comes_back(library: Library) -> None:
+    path = library.photos / "IMG_1.jpg"
+    assert imgret("note", path, "kept").code == 0
+    data = path.read_bytes()
+    path.write_bytes(b"")
+    assert library.index().code == 1
+    shown = library.shown(path.name)
+    assert (shown["state"], "is empty" in shown["reason"]) == ("failed", True)
+    path.write_bytes(data)
+    assert library.index().code == 0
+    shown = library.shown(path.name)
+    assert (shown["state"], shown["note"]) == ("described", "kept")

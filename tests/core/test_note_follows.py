@@ -1,0 +1,298 @@
+"""A note follows its content, and goes along with an edit of the same picture; with real files and a real decoder."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgret.config import Settings
+from imgret.describe.decode import DecodePool
+from imgret.describe.models import Models
+from imgret.index import edits, photos, results, roots, work
+from imgret.index.connection import Index
+from imgret.ingest import Ingest
+from imgret.photo import Stage
+from imgret.sync import add_root, sync
+
+SETTINGS = Settings()
+
+
+def picture(subject: int, version: int = 0, taken: str = "") -> bytes:
+    """A JPEG of a subject; each version is an edit, turned or mirrored, with other bytes."""
+    rng = random.Random(subject)
+    image = Image.new("L", (1, 1))
+    for side in (3, 6, 12):
+        layer = Image.frombytes("L", (side, side), rng.randbytes(side * side))
+        layer = layer.resize((64, 48), Image.Resampling.BICUBIC)
+        image = layer if image.size == (1, 1) else Image.blend(image, layer, 0.35)
+    if version:
+        image = image.transpose(list(Image.Transpose)[version % 7])
+    exif = Image.Exif()
+    if taken:
+        exif.get_ifd(0x8769)[0x9003] = taken
+    data = io.BytesIO()
+    image.convert("RGB").save(data, "JPEG", quality=90, comment=b"version %d" % version, exif=exif)
+    return data.getvalue()
+
+
+class Library:
+    """A folder, its index, and a decoder."""
+
+    def __init__(self, home: Path, decoder: DecodePool) -> None:
+        self.folder = home / "photos"
+        self.folder.mkdir()
+        self.index = Index(str(home / "index.db"))
+        self._decoder = decoder
+
+    def put(self, name: str, data: bytes) -> None:
+        """As most programs save: a new file, renamed to its name."""
+        (self.folder / ".new").write_bytes(data)
+        (self.folder / ".new").rename(self.folder / name)
+
+    def look(self, *, describe: bool = True) -> None:
+        root, _ = add_root(self.index, bytes(self.folder))
+        sync(self.index, SETTINGS, root)
+        if describe:
+            Ingest(self.index, SETTINGS, Models()).run(decoder=self._decoder)
+
+    def content(self, name: str) -> int:
+        photo = photos.find(self.index, bytes(self.folder / name))
+        assert photo is not None
+        assert photo.content is not None
+        return photo.content
+
+    def write(self, name: str, text: str) -> None:
+        results.write_note(self.index, self.content(name), text)
+
+    def note(self, name: str) -> str | None:
+        return results.note(self.index, self.content(name))
+
+    def lost(self) -> list[tuple[str, str]]:
+        return [
+            (os.path.basename(os.fsdecode(note.path)), note.text) for note in edits.lost_notes(self.index)
+        ]
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[DecodePool]:
+    with DecodePool(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def library(tmp_path: Path, decoder: DecodePool) -> Iterator[Library]:
+    made = Library(tmp_path, decoder)
+    yield made
+    made.index.close()
+
+
+NAMES = st.sampled_from("abcd")
+STEPS = st.one_of(
+    st.tuples(st.just("new"), NAMES, st.integers(0, 4)),  # another picture, maybe one that was there before
+    st.tuples(st.just("edit"), NAMES, st.just("")),
+    st.tuples(st.just("half"), NAMES, st.just("")),  # a file that is still being written
+    st.tuples(st.just("delete"), NAMES, st.just("")),
+    st.tuples(st.just("rename"), NAMES, NAMES),
+    st.tuples(st.just("copy"), NAMES, NAMES),
+    st.tuples(st.just("swap"), NAMES, NAMES),
+    st.tuples(st.just("note"), NAMES, st.just("")),
+    st.tuples(st.just("look"), st.just(""), st.just("")),
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEPS, min_size=4, max_size=24))
+def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
+    decoder: DecodePool, steps: list[tuple[str, str, int | str]]
+) -> None:
+    """The model knows which subject each file shows; the index has to find out."""
+    files: dict[str, tuple[int, int]] = {}  # name -> (subject, version); subject -1: half a file
+    before: dict[str, tuple[int, int]] = {}  # the picture that was last seen at a name
+    seen: set[tuple[int, int]] = set()
+    notes: dict[tuple[int, int], str] = {}
+    version = 0
+    with TemporaryDirectory() as home:
+        library = Library(Path(home), decoder)
+        for step, name, other in [*steps, ("look", "", "")]:
+            version += 1
+            path = library.folder / f"{name}.jpg"
+            target = library.folder / f"{other}.jpg"
+            if step == "new":
+                files[name] = (int(other), 0)
+                library.put(path.name, picture(int(other)))
+            elif step == "half":
+                files[name] = (-1, version)
+                library.put(path.name, picture(9, version)[: 400 + version])
+            elif step == "look":
+                library.look()
+                for each, what in files.items():
+                    source = before.get(each)
+                    if what in seen or what[0] < 0 or source is None or source in files.values():
+                        continue
+                    if source[0] == what[0] and source in notes:
+                        notes.setdefault(what, notes[source])
+                before.update({each: what for each, what in files.items() if what[0] >= 0})
+                seen.update(what for what in files.values() if what[0] >= 0)
+                found = {each: library.note(f"{each}.jpg") for each in files}
+                assert found == {each: notes.get(what) for each, what in files.items()}
+            elif name not in files or (step in ("rename", "copy", "swap") and name == other):
+                continue
+            elif step == "edit" and files[name][0] >= 0:
+                files[name] = (files[name][0], version)
+                library.put(path.name, picture(*files[name]))
+            elif step == "delete":
+                del files[name]
+                path.unlink()
+            elif step == "rename":
+                files[str(other)] = files.pop(name)
+                path.rename(target)
+            elif step == "copy":
+                files[str(other)] = files[name]
+                library.put(target.name, path.read_bytes())
+            elif step == "swap" and other in files:
+                files[name], files[str(other)] = files[str(other)], files[name]
+                path.rename(library.folder / ".swap")
+                target.rename(path)
+                (library.folder / ".swap").rename(target)
+            elif step == "note" and before.get(name) == files[name]:  # it was looked at since
+                notes[files[name]] = f"note {version}"
+                library.write(path.name, notes[files[name]])
+        library.index.close()
+
+
+def test_an_editor_that_deletes_and_writes_anew_keeps_the_note(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.look()
+    library.write("a.jpg", "ours")
+    (library.folder / "a.jpg").unlink()
+    library.put("other.jpg", picture(3))  # an empty folder would be taken for a disk that is away
+    library.look()
+    library.put("a.jpg", picture(1, 3))
+    library.look()
+    assert (library.note("a.jpg"), library.note("other.jpg")) == ("ours", None)
+
+
+def test_another_picture_leaves_the_note_behind_and_status_can_tell(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.look()
+    library.write("a.jpg", "ours")
+    library.put("a.jpg", picture(2))
+    library.look()
+    assert library.note("a.jpg") is None
+    assert library.lost() == [("a.jpg", "ours")]
+    library.put("b.jpg", picture(1))  # the old picture comes back, with its note
+    library.look()
+    assert library.note("b.jpg") == "ours"
+    assert library.lost() == []
+
+
+def test_the_capture_time_tells_two_of_a_burst_apart(library: Library) -> None:
+    library.put("a.jpg", picture(1, 0, "2020:05:01 10:00:00"))
+    library.put("b.jpg", picture(1, 1, "2020:05:01 10:00:07"))
+    library.look()
+    library.write("a.jpg", "eyes open")
+    library.write("b.jpg", "eyes closed")
+    library.put("a.jpg", picture(1, 2, "2020:05:01 10:00:09"))  # alike, but taken later
+    library.put("b.jpg", picture(2, 0, "2020:05:01 10:00:07"))  # painted over: its time is the same
+    library.look()
+    assert (library.note("a.jpg"), library.note("b.jpg")) == (None, "eyes closed")
+
+
+def test_a_file_written_in_place_keeps_its_note_through_empty_and_half_states(library: Library) -> None:
+    path = library.folder / "a.jpg"
+    path.write_bytes(picture(1))
+    library.put("z.jpg", picture(4))
+    library.look()
+    library.write("a.jpg", "ours")
+    with path.open("wb") as file:
+        library.look()
+        assert library.note("a.jpg") == "ours"  # it is what it was, until it says what it is now
+        (library.folder / "stranger.jpg").touch()
+        library.look()
+        whole = picture(2)
+        file.write(whole[:500])
+        file.flush()
+        library.look()
+        file.write(whole[500:])
+    library.look()
+    assert library.note("a.jpg") == "ours"
+    (library.folder / "stranger.jpg").write_bytes(picture(3))
+    library.look()
+    assert library.note("stranger.jpg") is None
+
+
+def test_a_note_on_a_photo_that_is_edited_meanwhile_is_on_the_edit_too(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("b.jpg", picture(2))
+    library.look()
+    opened = library.content("a.jpg")  # as `note --edit` and `note --import` do
+    library.put("a.jpg", picture(1, 1))
+    library.look()
+    library.put("a.jpg", picture(1, 2))
+    library.look(describe=False)
+    results.write_note(library.index, opened, "written slowly")
+    library.look()
+    assert library.note("a.jpg") == "written slowly"
+    library.write("b.jpg", "other")
+    results.write_note(library.index, opened, None)
+    assert library.note("b.jpg") == "other"
+
+
+def test_another_picture_under_the_name_gets_no_note_that_was_meant_for_the_first(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("b.jpg", picture(2))
+    library.look()
+    opened = library.content("a.jpg")
+    (library.folder / "a.jpg").rename(library.folder / "c.jpg")
+    (library.folder / "b.jpg").rename(library.folder / "a.jpg")
+    library.look()
+    results.write_note(library.index, opened, "of the first")
+    assert (library.note("a.jpg"), library.note("c.jpg")) == (None, "of the first")
+
+
+def test_equal_pixels_do_not_share_a_note(library: Library) -> None:
+    library.put("a.jpg", picture(1, 0, "2020:05:01 10:00:00"))
+    library.look()
+    library.write("a.jpg", "ours")
+    library.put("b.jpg", picture(1, 0, "2021:05:01 10:00:00"))
+    library.look()
+    assert results.pixels(library.index, library.content("a.jpg")) == results.pixels(
+        library.index, library.content("b.jpg")
+    )
+    assert library.note("b.jpg") is None
+
+
+def test_a_note_remembers_its_path_after_the_tombstone(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("b.jpg", picture(2))
+    library.look()
+    library.write("a.jpg", "ours")
+    (library.folder / "a.jpg").unlink()
+    library.look()
+    photos.purge(library.index, int(time.time()) + photos.KEEP_TOMBSTONES + 9)
+    library.put("a.jpg", picture(3))
+    library.look()
+    assert library.note("a.jpg") is None
+    assert library.lost() == [("a.jpg", "ours")]
+
+
+def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_note(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.look()
+    content = library.content("a.jpg")
+    library.index.db.execute("UPDATE content SET look = NULL")
+    results.write_note(library.index, content, "ours")
+    assert Stage.DECODE in work.of(library.index, content)
+    library.look()
+    assert photos.look(library.index, content) is not None
+    assert roots.roots(library.index)[0].online

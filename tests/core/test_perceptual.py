@@ -1,0 +1,104 @@
+"""Signatures of pictures, and who is taken for an edit of whom."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+
+from imgret.demo.draw import render, single
+from imgret.describe.edited import Traits, is_edit
+from imgret.describe.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, signature, similarity
+from imgret.photo import Facts
+
+
+def look(image: Image.Image) -> bytes:
+    small = image.resize((GRID, GRID), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return signature(small.convert("L").tobytes())
+
+
+def scene(seed: int) -> Image.Image:
+    """A picture with structure at every scale, as photos have it."""
+    rng = random.Random(seed)
+    image = Image.new("L", (1, 1))
+    for side in (3, 6, 12, 24):
+        layer = Image.frombytes("L", (side, side), rng.randbytes(side * side))
+        layer = layer.resize((320, 240), Image.Resampling.BICUBIC)
+        image = layer if image.size == (1, 1) else Image.blend(image, layer, 0.35)
+    return image
+
+
+@given(st.binary(min_size=GRID * GRID, max_size=GRID * GRID))
+def test_a_signature_is_like_itself_in_every_orientation(grey: bytes) -> None:
+    image = Image.frombytes("L", (GRID, GRID), grey)
+    found = signature(grey)
+    assert len(found) == SIGNATURE_BYTES
+    for turn in Image.Transpose:
+        turned = signature(image.transpose(turn).tobytes())
+        assert similarity(found, turned) == pytest.approx(1.0, abs=0.02) or similarity(found, found) == 0
+
+
+@given(st.binary(min_size=64, max_size=64), st.binary(min_size=64, max_size=64))
+def test_similarity_is_symmetric_and_bounded(one: bytes, other: bytes) -> None:
+    assert similarity(one, other) == pytest.approx(similarity(other, one))
+    assert -1.0 <= similarity(one, other) <= 1.000001
+
+
+def test_edits_are_alike_and_other_pictures_are_not() -> None:
+    scenes = [scene(seed) for seed in range(20)]
+    looks = [look(each) for each in scenes]
+    for image, before in zip(scenes, looks, strict=True):
+        box = (10, 8, 310, 232)
+        for edited in (
+            image.rotate(180),
+            image.transpose(Image.Transpose.ROTATE_90),
+            image.resize((100, 75)),
+            ImageEnhance.Contrast(image).enhance(1.4),
+            ImageEnhance.Brightness(image).enhance(0.6),
+            image.crop(box),
+        ):
+            assert similarity(before, look(edited)) >= SAME_PICTURE
+    pairs = [similarity(a, b) for n, a in enumerate(looks) for b in looks[:n]]
+    assert max(pairs) < SAME_PICTURE
+
+
+def test_pictures_of_one_tone_are_like_nothing() -> None:
+    flat = look(Image.new("RGB", (300, 200), (200, 30, 20)))
+    assert similarity(flat, look(Image.new("RGB", (300, 200), (0, 0, 255)))) == 0
+    assert similarity(flat, look(render(single(random.Random(1), colour="red", kind="circle")))) == 0
+
+
+A, B = look(scene(1)), look(scene(2))
+
+
+def traits(taken: int | None = None, camera: str | None = None, seen: bytes | None = A) -> Traits:
+    return Traits(Facts("JPEG", 4, 3, taken_at=taken, camera=camera), None, seen)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same_file", "expected"),
+    [
+        (traits(5, "X"), traits(5, "X", B), False, True),  # cropped: the capture time tells
+        (traits(5), traits(6), True, False),  # two of a burst
+        (traits(5), traits(None), False, True),  # the editor dropped the time
+        (traits(5, "X"), traits(5, "Y"), True, False),
+        (traits(None, "X"), traits(None, "Y"), False, False),
+        (traits(), traits(seen=B), False, False),  # another picture was put there
+        (traits(), traits(seen=B), True, True),  # the file was written to, and nothing speaks against it
+        (traits(), traits(5, seen=B), True, False),  # no editor invents a capture time
+        (Traits(), traits(), False, False),  # never decoded: in doubt
+        (Traits(), traits(), True, True),
+    ],
+)
+def test_who_is_an_edit_of_whom(before: Traits, after: Traits, same_file: bool, expected: bool) -> None:
+    assert is_edit(before, after, same_file=same_file) is expected
+
+
+@given(st.booleans(), st.booleans())
+def test_equal_pixels_are_the_same_picture_whatever_the_metadata(same_file: bool, camera: bool) -> None:
+    before = Traits(Facts("JPEG", 4, 3, 5, "X"), b"p" * 32)
+    after = Traits(Facts("JPEG", 4, 3, 6, "Y" if camera else None), b"p" * 32)
+    assert is_edit(before, after, same_file=same_file)
