@@ -27,7 +27,7 @@ from imgretd.folders import Folders
 from imgretd.methods import Answerers, methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.reconcile import Reconciler
-from imgretd.serve import Server, alone, listen
+from imgretd.serve import Server, alone, listen, remove_socket
 from imgretd.state import State, log_pass
 from imgretd.warm import Warm
 from imgretd.worker import Worker
@@ -286,5 +286,5 @@ def _models(settings: Settings) -> tuple[object, ...]:
 
 
 def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    with contextlib.suppress(OSError, DaemonError):  # somebody may have put something else there
+        remove_socket(path)
