@@ -17,6 +17,10 @@ def main() -> None:
         sys.exit(_answered() if sys.argv[1:2] == ["query"] else _run())
     except KeyboardInterrupt:  # while modules are still being imported
         sys.exit(130)
+    except Exception as error:  # of the question over the socket, which imports no more than it needs
+        from imgret.cli.boundary import failed
+
+        sys.exit(failed(error))
 
 
 def _fill_closed_streams() -> None:

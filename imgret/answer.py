@@ -6,7 +6,6 @@ without an embedder that fits the index it is answered by words, and that is sai
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from imgret import inputs
 from imgret.config import NONE, WORDLLAMA, Places, Settings
-from imgret.errors import Exit, UsageError, WeightsError
+from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
 from imgret.index import totals, vectors, work
 from imgret.index.connection import Index
 from imgret.photo import RANKS, STRENGTHS, Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
+    from imgret.index.filters import Clause
     from imgret.search.likeness import Likeness
     from imgret.search.query import Question
     from imgret.search.rank import Answer, Asker
@@ -154,13 +155,16 @@ class Answerer:
         from imgret.search.likeness import likeness
 
         seeing = (Stage.CAPTION, Stage.DETECT)
-        return likeness(
-            self._index,
-            os.fsencode(path),
-            asker,
-            lambda: load_models(self._settings, self._places, seeing),
-            self._settings,
-        )
+        try:
+            return likeness(
+                self._index,
+                inputs.path(path),
+                asker,
+                lambda: load_models(self._settings, self._places, seeing),
+                self._settings,
+            )
+        except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
+            raise UsageError(f"--like: {error}", error.hint) from None
 
     def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
@@ -187,7 +191,7 @@ def read_request(params: object) -> Request:
     """The params of a request over the socket. UsageError naming what is wrong with them."""
     try:
         return msgspec.convert(params, Request)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of a key with surrogates
         raise UsageError(f"not a question: {error}") from None
 
 
@@ -206,15 +210,37 @@ def check(request: Request) -> None:
 
 
 def _question(request: Request) -> Question:
-    """What the request's text and options ask together."""
+    """What the request's text and options ask together. Raises QueryError."""
     from imgret.search import query
 
+    if len(request.filters) > query.MOST_FILTERS or len(request.away) > query.MOST_TEXTS:
+        raise QueryError("too many filters, or texts to push away", "Ask for less.")
     now = datetime.now()
-    question = query.parse(request.text, now)
+    question = query.parse(inputs.encodable(request.text), now)
     for key, value in request.filters:
-        question = query.having(question, key, value, now)
-    question = query.located(question, os.fsencode(request.folder))
-    return msgspec.structs.replace(question, away=(*question.away, *request.away))
+        question = query.having(question, inputs.encodable(key), inputs.encodable(value), now)
+    question = query.located(question, inputs.path(request.folder))
+    question = msgspec.structs.replace(question, away=(*question.away, *request.away))
+    return _readable(query.bounded(question))
+
+
+def _readable(question: Question) -> Question:
+    """The question with words that can be encoded. Filters on names and folders keep their bytes."""
+    from imgret.index.filters import Named
+
+    def read(clause: Clause) -> Clause:
+        fields = {} if isinstance(clause.filter, Named) else msgspec.structs.asdict(clause.filter)
+        told = {key: inputs.words(value) for key, value in fields.items() if isinstance(value, str)}
+        return msgspec.structs.replace(clause, filter=msgspec.structs.replace(clause.filter, **told))
+
+    return msgspec.structs.replace(
+        question,
+        words=inputs.words(question.words),
+        terms=tuple(inputs.words(term) for term in question.terms),
+        weights=tuple((inputs.words(text), weight) for text, weight in question.weights),
+        away=tuple(inputs.words(text) for text in question.away),
+        clauses=tuple(read(clause) for clause in question.clauses),
+    )
 
 
 def _rendered(hit: Hit, request: Request) -> bytes:
@@ -223,7 +249,8 @@ def _rendered(hit: Hit, request: Request) -> bytes:
 
         if request.number is None:
             return render.line(hit) + b"\n"
-        return render.line(hit, question=request.text, question_number=request.number) + b"\n"
+        question = inputs.words(request.text)
+        return render.line(hit, question=question, question_number=request.number) + b"\n"
     if request.format == "shown":
         from imgret.terminal.clean import clean
 

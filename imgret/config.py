@@ -10,15 +10,19 @@ Every key is optional. The places follow the XDG base directory specification:
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from imgret.errors import ConfigError
+from imgret.exclude import invalid
 from imgret.photo import Stage
 
 DEFAULT_CAPTION = "noamrot/FuseCap_Image_Captioning"
@@ -27,6 +31,26 @@ DEFAULT_TOPICS = "cardiffnlp/tweet-topic-21-multi"
 DEFAULT_EMBED = "hkunlp/instructor-large"
 NONE = "none"
 WORDLLAMA = "wordllama"
+
+_LARGEST_FILE = 4 << 20  # bytes of a configuration file
+_LONGEST = 4096  # characters of one text; no path is longer
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_DEVICE = re.compile(r"auto|[a-z]+(:[0-9]{1,3})?")
+_REVISION = re.compile(r"(?!/)(?!.*(^|/)\.{0,2}(/|$))[\w.:/+@=-]+")
+_RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value; NaN lies in no range
+    "decode_workers": (0, 256),
+    "decode_memory_mb": (256, 1 << 20),
+    "decode_seconds": (0.1, 86_400),
+    "max_megapixels": (1, 2000),
+    "batch": (0, 4096),
+    "caption.beams": (1, 16),
+    "caption.max_tokens": (1, 500),
+    "detect.confidence": (0, 1),
+    "topics.threshold": (0, 1),
+    "daemon.full_scan_hours": (0.001, math.inf),  # inf: never
+    "daemon.network_scan_minutes": (0.01, math.inf),
+    "daemon.unload_after_minutes": (0, math.inf),
+}
 
 
 class CaptionSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +143,9 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
         given = environ.get(variable, "")
         return given if os.path.isabs(given) else os.path.join(home, fallback)
 
-    home = environ.get("HOME") or os.path.expanduser("~")
+    home = environ.get("HOME", "")
+    if not os.path.isabs(home):
+        home = _home_of_user()
     data = os.path.join(base("XDG_DATA_HOME", ".local/share"), "imgret")
     state = os.path.join(base("XDG_STATE_HOME", ".local/state"), "imgret")
     runtime = environ.get("XDG_RUNTIME_DIR", "")
@@ -134,71 +160,108 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
     )
 
 
+def _home_of_user() -> str:
+    """The home folder that the user database has, for processes without a usable $HOME."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
 def parse(text: str, name: str = "config.toml") -> Settings:
     """TOML text -> Settings. Raises ConfigError naming `name`, the line and the key."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name} is not TOML: {error}", "Mend that line.") from None
+    except ValueError as error:  # TOMLDecodeError, or a number with more digits than Python reads
+        raise ConfigError(f"{name} is not TOML: {error}", "Correct that line.") from None
+    except RecursionError:
+        raise ConfigError(f"{name} is not a configuration: its values are nested too deeply") from None
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:
         raise _refusal(raw, text, name, error) from None
+    except OverflowError:
+        raise ConfigError(f"{name} holds a number that is too large") from None
     return _checked(settings, text, name)
 
 
 def load(path: str) -> Settings:
-    """The settings in the file at `path`; the defaults where there is no such file."""
+    """The settings in the file at `path`; the defaults where there is no such file. Raises ConfigError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        raw = _read(path)
     except FileNotFoundError:
         return Settings()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", "Save it as UTF-8.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})", "Save it as UTF-8.") from None
     return parse(text, path)
 
 
+def _read(path: str) -> bytes:
+    """The bytes of the file. A FIFO would block for ever, and /dev/zero has no end."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and os.path.realpath(path) != os.devnull:
+            raise ConfigError(f"{path} is not a file", "Name a TOML file with IMGRET_CONFIG.")
+        raw = file.read(_LARGEST_FILE + 1)
+    if len(raw) > _LARGEST_FILE:
+        raise ConfigError(f"{path} is larger than {_LARGEST_FILE >> 20} MB and is no configuration")
+    return raw
+
+
 def _checked(settings: Settings, text: str, name: str) -> Settings:
-    """What types cannot say: ranges and choices."""
-    rules = [
-        ("caption.beams", 1 <= settings.caption.beams <= 16, "must lie between 1 and 16"),
-        ("caption.max_tokens", 1 <= settings.caption.max_tokens <= 500, "must lie between 1 and 500"),
-        ("detect.confidence", 0 <= settings.detect.confidence <= 1, "must lie between 0 and 1"),
-        ("topics.threshold", 0 <= settings.topics.threshold <= 1, "must lie between 0 and 1"),
-        ("decode_workers", 0 <= settings.decode_workers <= 256, "must lie between 0 and 256"),
-        ("decode_memory_mb", settings.decode_memory_mb >= 256, "must be at least 256"),
-        ("decode_seconds", settings.decode_seconds > 0, "must be above 0"),
-        ("max_megapixels", 1 <= settings.max_megapixels <= 2000, "must lie between 1 and 2000"),
-        ("batch", 0 <= settings.batch <= 4096, "must lie between 0 and 4096"),
-        ("daemon.full_scan_hours", settings.daemon.full_scan_hours > 0, "must be above 0"),
-        ("daemon.network_scan_minutes", settings.daemon.network_scan_minutes > 0, "must be above 0"),
-        ("daemon.unload_after_minutes", settings.daemon.unload_after_minutes >= 0, "must not be negative"),
-    ]
-    dtypes = ("auto", "float32", "bfloat16", "float16")
-    rules += [
-        (f"{table}.dtype", value in dtypes, "must be one of " + ", ".join(dtypes))
-        for table, value in (
-            ("caption", settings.caption.dtype),
-            ("detect", settings.detect.dtype),
-            ("embed", settings.embed.dtype),
-        )
-    ]
-    rules += [
-        (f"{table}.weights", bool(value), 'must be a hub name, a path or "none"')
-        for table, value in (
-            ("caption", settings.caption.weights),
-            ("detect", settings.detect.weights),
-            ("topics", settings.topics.weights),
-            ("embed", settings.embed.weights),
-        )
-    ]
-    for key, holds, sentence in rules:
-        if not holds:
-            raise ConfigError(f"{name}, line {_line(text, key.split('.'))}: {key} {sentence}")
+    """Check what types cannot express: ranges, choices and characters."""
+    for key, value in _values(settings):
+        reason = _wrong(key, value)
+        if reason is not None:
+            raise ConfigError(f"{name}, line {_line(text, key.split('.'))}: {key} {reason}")
     return settings
+
+
+def _values(struct: Struct, above: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every setting, tables included."""
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if isinstance(value, Struct):
+            yield from _values(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _wrong(key: str, value: Any) -> str | None:
+    """What is wrong with the value of a setting; None if nothing is."""
+    for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+        if len(text) > _LONGEST:
+            return f"holds a text of {len(text)} characters; at most {_LONGEST} are allowed"
+        if "\0" in text:
+            return "holds a NUL character"
+    if key in _RANGES:
+        least, most = _RANGES[key]
+        return None if least <= value <= most else f"must lie between {least:,} and {most:,}"
+    if key == "folders" and not all(folder.strip() for folder in value):
+        return "holds an empty name"
+    if key == "exclude":
+        return next((reason for pattern in value if (reason := invalid(pattern))), None)
+    if key == "device":
+        return _wrong_device(value)
+    if key.endswith(".dtype") and value not in _DTYPES:
+        return "must be one of " + ", ".join(_DTYPES)
+    if key.endswith(".weights") and not value.strip():
+        return 'must be a hub name, a path or "none"'
+    if key.endswith(".revision") and value is not None and not _REVISION.fullmatch(value):
+        return "must be a branch, a tag or a commit"
+    return None
+
+
+def _wrong_device(value: str | tuple[str, ...]) -> str | None:
+    devices = (value,) if isinstance(value, str) else value
+    if devices and all(_DEVICE.fullmatch(device) for device in devices):
+        return None
+    return 'must be "auto", "cpu", "cuda", "cuda:1" and the like, or a list of such names'
 
 
 def _refusal(raw: dict[str, Any], text: str, name: str, error: msgspec.ValidationError) -> ConfigError:

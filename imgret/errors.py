@@ -124,6 +124,10 @@ class PhotoError(ImgretError):
         self.transient = transient
 
 
+class FileChanged(PhotoError):
+    """Other bytes lie at the path than those that were hashed, or none: this says nothing of the photo."""
+
+
 class DaemonError(ImgretError):
     """The daemon cannot be reached or answered with an error."""
 

@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.decode import DecodePool, default_workers
-from imgret.describe.models import Models
+from imgret.describe.edited import Traits, is_edit
+from imgret.describe.models import Embedder, Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.index import photos, results, totals, vectors, work
+from imgret.errors import FileChanged
+from imgret.index import edits, photos, results, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage
 
@@ -30,7 +33,8 @@ class Described(Struct, frozen=True):
 
     done: int  # photos described, twins included
     failed: int
-    interrupted: bool
+    interrupted: bool = False
+    changed: frozenset[bytes] = frozenset()  # paths where other bytes lie than the index says: look again
 
 
 def workable(settings: Settings, have: Collection[Stage]) -> frozenset[Stage]:
@@ -58,6 +62,37 @@ def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdent
     return queued
 
 
+def embed_now(index: Index, embedder: Embedder, contents: Collection[int]) -> int:
+    """Embed contents whose texts changed, where nothing else is to do for them first. -> how many are left.
+
+    For a note that was just written. The caller is the one writer; what is left stays queued.
+    """
+    aside, pending = totals.waiting_stages(index), list(contents)
+    left = 0
+    for start in range(0, len(pending), CLAIM):
+        due = {}
+        for content in pending[start : start + CLAIM]:
+            todo = set(work.of(index, content))
+            if todo - aside == {Stage.EMBED}:
+                due[content] = results.description(index, content)
+            left += Stage.EMBED in todo and content not in due
+        texts = [
+            (content, view, (passage.instruction(known.topics or ()), text))
+            for content, known in due.items()
+            for view, text in passage.views(known, results.names(index, content)).items()
+        ]
+        rows = list(embedder.embed([pair for _, _, pair in texts])) if texts else []
+        with index.writing():
+            for content, known in due.items():
+                if results.note(index, content) != known.note:
+                    left += 1  # written again meanwhile, and queued with that
+                    continue
+                made = {view: row for (of, view, _), row in zip(texts, rows, strict=True) if of == content}
+                results.save_vectors(index, content, embedder.identity, made)
+                work.done(index, content, [Stage.EMBED])
+    return left
+
+
 class Ingest:
     """Describes what is due in one index with one set of models. Belongs to the thread that made it."""
 
@@ -70,6 +105,8 @@ class Ingest:
         self._pipeline: Pipeline | None = None
         self._stopped = False
         self._paths: dict[int, bytes] = {}  # what is under way, by content
+        self._changed: set[bytes] = set()  # paths at which other bytes were found
+        self._again = False  # something was queued that this run has passed
 
     def run(
         self, on_progress: Callable[[Progress], None] = lambda _: None, decoder: DecodePool | None = None
@@ -88,14 +125,17 @@ class Ingest:
                 batch=self._settings.batch,
                 known_pixels=lambda content, pixels: self._twin(content, pixels) is not None,
             )
-            for batch in pipeline.run(self._jobs()):
-                bad = self._save(batch)
-                failed += bad
-                done += len(batch) - bad
-                on_progress(pipeline.stats)
+            self._again = True
+            while self._again and not self._stopped:
+                self._again, before = False, done + failed
+                for batch in pipeline.run(self._jobs()):
+                    good, bad = self._save(batch)
+                    done, failed = done + good, failed + bad
+                    stats = pipeline.stats
+                    on_progress(replace(stats, done=before + stats.done))
             if self._models.embed is not None:
                 vectors.settle(self._index, self._models.embed.identity)
-            return Described(done, failed, interrupted=self._stopped)
+            return Described(done, failed, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None
             if own is not None:
@@ -132,35 +172,40 @@ class Ingest:
                     stages=claim.stages,
                     known=results.description(self._index, claim.content),
                     names=results.names(self._index, claim.content),
+                    content_hash=photos.hash_of(self._index, claim.content),
                 )
 
-    def _save(self, batch: list[Outcome]) -> int:
-        """Save a batch in one transaction. -> how many photos failed."""
-        failed = 0
+    def _save(self, batch: list[Outcome]) -> tuple[int, int]:
+        """Save a batch in one transaction. -> how many photos were described, and how many failed."""
+        done = failed = 0
+        away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
         with self._index.writing():
-            away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
             for outcome in batch:
-                path = self._paths.get(outcome.key, b"")
+                path = self._paths.pop(outcome.key, b"")
                 if outcome.failures and disks.lies_in(path, away):
                     work.release(self._index, [outcome.key])  # the disk is gone, not the photo
-                    continue
-                self._save_one(outcome)
-                failed += bool(outcome.failures)
-        return failed
+                elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
+                    self._look_elsewhere(outcome.key, path)
+                else:
+                    self._save_one(outcome)
+                    failed += bool(outcome.failures)
+                    done += not outcome.failures
+        return done, failed
+
+    def _look_elsewhere(self, content: int, path: bytes) -> None:
+        """The content was not found at `path`: not its failure. Another path of it is tried in this run."""
+        work.release(self._index, [content])
+        self._changed.add(path)
+        self._again |= photos.suspect(self._index, path, content)
 
     def _save_one(self, outcome: Outcome) -> None:
         index, content, models = self._index, outcome.key, self._models
         finished: set[Stage] = set()
-        path = self._paths.pop(content, b"")
-        if outcome.facts is not None and photos.overwritten(index, path, content):
-            # Written to since it was hashed: what was seen may be other bytes. The next scan finds them.
-            work.failed(
-                index, content, self._stages, "the file changed while it was described", int(time.time())
-            )
-            return
+        noted = False  # it was given a note, which its vectors do not know of
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            photos.save_facts(index, content, outcome.facts, outcome.pixel_hash)
+            photos.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
+            noted = self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
         if twin is not None:
             finished |= results.copy(index, twin, content)
@@ -180,12 +225,30 @@ class Ingest:
         if finished:
             results.refresh_words(index, content)
         work.done(index, content, finished)
+        if noted and outcome.vectors is not None:
+            work.queue(index, content, [Stage.EMBED])
+            self._again = True
         claimed = {stage for stage in work.of(index, content) if stage in self._stages}
         if outcome.failures:
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
             work.failed(index, content, claimed, reason, int(time.time()))
         elif claimed:
             work.release(index, [content])
+            self._again |= twin is not None and Stage.EMBED in claimed  # their notes differ
+
+    def _recognize(self, content: int) -> bool:
+        """See what a content just decoded is an edit of. -> whether it was given a note."""
+        found = self._traits(content)
+        for before in edits.candidates(self._index, content):
+            if is_edit(self._traits(before.content), found, same_file=before.same_file):
+                return edits.settle(self._index, content, before.content)
+        return edits.settle(self._index, content, None)
+
+    def _traits(self, content: int) -> Traits:
+        index = self._index
+        return Traits(
+            photos.facts(index, content), results.pixels(index, content), photos.look(index, content)
+        )
 
     def _twin(self, content: int, pixels: bytes) -> int | None:
         return results.twin(self._index, content, pixels, self._stages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +11,8 @@ from msgspec import Struct
 
 from imgret.config import Settings
 from imgret.describe import passage
+from imgret.describe.fingerprint import content_hash
+from imgret.errors import PhotoError
 from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, totals, work
 from imgret.index.connection import Index
@@ -37,6 +40,7 @@ class PhotoState(Struct, frozen=True):
     objects: dict[str, int] = {}
     models: dict[Stage, ModelIdentity] = {}
     waiting: tuple[Stage, ...] = ()  # stages whose weights are missing
+    to_come: frozenset[Stage] = frozenset()  # stages that are still to be done, those of missing weights too
     other_paths: tuple[bytes, ...] = ()
 
 
@@ -44,16 +48,38 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
     """The state of the file at an absolute path; works without an index and without the file too."""
     photo = photos.find(index, path) if index is not None else None
     if index is None or photo is None or photo.gone_at is not None:
-        return _not_in_index(index, settings, path, photo)
+        away = _not_in_index(index, settings, path, photo)
+        if index is None or away.state == EXCLUDED:
+            return away
+        moved = content_elsewhere(index, path)
+        return away if moved is None else _known(index, path, None, moved)
     if photo.content is None:
         return PhotoState(path, FAILED, _unread(index, path), photo)
-    content = photo.content
+    return _known(index, path, photo, photo.content)
+
+
+def content_elsewhere(index: Index, path: bytes) -> int | None:
+    """The content of a file that the index knows from another path: it was moved or copied since the last scan.
+
+    Reads the file only where a photo of its size is known. None for what is new, or cannot be read.
+    """
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or not photos.known_size(index, status.st_size):
+            return None
+        return photos.content_named(index, content_hash(path))
+    except (OSError, PhotoError):
+        return None
+
+
+def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> PhotoState:
+    """The state of a content, by the `photo` at `path`, or by a file that is not in the index there yet."""
     known = results.description(index, content)
     todo = work.of(index, content)
     waiting = tuple(sorted(stage for stage in todo if stage in totals.waiting_stages(index)))
     state, reason = DESCRIBED, None
     errors = {stage: row for stage, row in todo.items() if row[2]}
-    if not photo.online:
+    if photo is not None and not photo.online:
         state, reason = OFFLINE, _offline(index, path)
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
@@ -64,6 +90,8 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         reason = f"waiting for {what}: the next `imgret index` does it, or the daemon"
     elif waiting:
         reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
+    elif photo is None:
+        reason = "it was moved or copied here: the next `imgret index` finds it, or the daemon"
     others = tuple(p.path for p in photos.paths(index, content) if p.path != path)
     return PhotoState(
         path,
@@ -75,6 +103,7 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         passage.counts(known.detections or ()),
         results.identities(index, content),
         waiting,
+        frozenset(todo),
         others,
     )
 

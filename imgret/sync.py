@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.describe.fingerprint import content_hash
+from imgret.describe.fingerprint import birth_time, content_hash
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, work
@@ -44,6 +44,15 @@ class Synced(Struct):
     racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
     problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
     offline: str | None = None  # why the root is away
+
+
+class _Read(Struct, frozen=True):
+    """What came of reading a file: a hash, or an error."""
+
+    hash: bytes = b""  # 32-byte BLAKE3
+    born: int | None = None  # when the file was created, ns
+    error: PhotoError | None = None
+    vanished: bool = False  # it came and went
 
 
 class _Found(Struct, frozen=True):
@@ -178,23 +187,28 @@ def _take_in(
 ) -> None:
     """Hash what was found, a transaction's worth at a time, ahead of the saving."""
 
-    def read(each: _Found) -> bytes | PhotoError:
+    def read(each: _Found) -> _Read:
+        path = roots.join(root.path, each.folder, each.name)
         try:
-            return content_hash(roots.join(root.path, each.folder, each.name), expected=each.fingerprint)
+            if each.fingerprint.size == 0:  # not written yet: all empty files would be one content
+                raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+            return _Read(content_hash(path, expected=each.fingerprint), birth_time(path))
         except PhotoError as error:
-            return error
+            return _Read(error=error, vanished=not os.path.lexists(path))
 
     stages = settings.stages()
     with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
         while not stopped() and (some := list(islice(found, COMMIT))):
             hashes = list(hashers.map(read, some))
-            if any(isinstance(read_as, PhotoError) for read_as in hashes):
+            if any(read_as.error for read_as in hashes):
                 _still_there(root)
             renamed: set[int] = set()
             with index.writing():
                 for each, read_as in zip(some, hashes, strict=True):
-                    if isinstance(read_as, PhotoError):
-                        _keep_unreadable(index, root, each, read_as, outcome)
+                    if read_as.vanished:
+                        outcome.racy.add(each.folder)  # the next look knows better
+                    elif read_as.error is not None:
+                        _keep_unreadable(index, root, each, read_as.error, outcome)
                     else:
                         renamed |= _keep(index, root, each, read_as, stages, outcome)
                 for content in renamed:  # once a batch: a thousand copies of one picture are one content
@@ -209,14 +223,25 @@ def _still_there(root: Root) -> None:
 
 
 def _keep(
-    index: Index, root: Root, each: _Found, hash_: bytes, stages: Collection[Stage], outcome: Synced
+    index: Index, root: Root, each: _Found, read_as: _Read, stages: Collection[Stage], outcome: Synced
 ) -> set[int]:
     """Save one file. -> the contents that lie under other names now."""
     # A file so young that a later write may leave the same fingerprint gets one that no file has: the
     # next look finds it suspicious and asks the hash again.
-    fingerprint = replace(each.fingerprint, inode=-1) if each.change is Change.RACY else each.fingerprint
+    fingerprint = (
+        replace(each.fingerprint, inode=photos.NO_INODE) if each.change is Change.RACY else each.fingerprint
+    )
     before = photos.content_at(index, root.id, each.folder, each.name)
-    content, new = photos.save(index, root.id, each.folder, each.name, fingerprint, hash_, int(time.time()))
+    content, new = photos.save(
+        index,
+        root.id,
+        each.folder,
+        each.name,
+        fingerprint,
+        read_as.hash,
+        int(time.time()),
+        read_as.born,
+    )
     if content == before:
         return set()
     if new:
@@ -231,9 +256,6 @@ def _keep(
 
 
 def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
-    if not os.path.lexists(roots.join(root.path, each.folder, each.name)):
-        outcome.racy.add(each.folder)  # it came and went: the next look knows better
-        return
     outcome.unreadable += 1
     outcome.problems.append(error.advice)
     photos.save_unreadable(

@@ -133,13 +133,24 @@ def obtain(
     ready = None if anew else thumbnail(path, size, folder)
     if ready is not None or failed(path, folder):
         return ready
+    before = _stat(path)
     try:
         picture = decoder.submit(path).result()
     except PhotoError as error:
         if not error.transient:
             fail(path, folder)
         return None
+    if before is None or _stat(path) != before:
+        return None  # it may be of another file than the one that lies there now
     return make(path, size, picture.pixels, folder)
+
+
+def _stat(path: bytes) -> tuple[int, ...] | None:
+    try:
+        s = os.stat(path)
+    except OSError:
+        return None
+    return s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
 
 
 def _place(path: bytes, kind: str, folder: bytes | None) -> bytes:

@@ -62,6 +62,7 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
+        from imgret.photo import Stage
         from imgret.state import photo_state
 
         known = photo_state(self._open(), self._settings, path)
@@ -69,6 +70,7 @@ class IndexLibrary:
         return Details(
             state=known.state,
             reason=known.reason,
+            awaits_caption=Stage.CAPTION in known.to_come,
             size=known.photo.fingerprint.size if known.photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
@@ -87,9 +89,9 @@ class IndexLibrary:
         if photo is None or photo.content is None:
             raise IndexProblem("this photo is not in the index any more", "Search again.")
         with index.writing():
-            results.write_note(index, photo.content, text or None)
-            if Stage.EMBED in self._settings.stages():
-                work.queue(index, photo.content, [Stage.EMBED])
+            for changed in results.write_note(index, photo.content, text or None):
+                if Stage.EMBED in self._settings.stages():
+                    work.queue(index, changed, [Stage.EMBED])
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""
@@ -160,7 +162,7 @@ class IndexLibrary:
 
     def _anywhere(self, request: dict[str, Any]) -> Found:
         try:
-            result, lines = self._connected().ask_bytes("query", {**request, "index": self._places.index})
+            notes, _, lines = self._connected().query({**request, "index": self._places.index})
         except NoDaemon:
             self._lose_daemon()
             return self._here(request)
@@ -169,7 +171,7 @@ class IndexLibrary:
                 raise
             self._lose_daemon()
             return self._here(request)
-        return Found(read_hits(lines), ". ".join(result["notes"]))
+        return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
         from imgret.answer import Answerer, read_request

@@ -1,4 +1,4 @@
-"""What every test stands on: private places, no network, no hub, and a report of tests that may not be skipped."""
+"""Shared by all tests: private folders, no network, and the rules for skipped and repeated tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["YOLO_OFFLINE"] = "True"
 
+SECOND_TRIES = 10  # tests, at most, that CI may run a second time
+
 SEED = Path(__file__).resolve().parents[2] / "shared" / "seed"
 
 
@@ -21,6 +23,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail when a test marked must_run was skipped",
     )
+    parser.addoption(
+        "--second-tries",
+        action="store_true",
+        help="run a failed test once more if it is marked second_try; -rR lists each use",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only a marked test gets a second try, only where it was asked for, and only a few tests are marked."""
+    marked = [item for item in items if item.get_closest_marker("second_try")]
+    functions = {item.nodeid.partition("[")[0] for item in marked}
+    if len(functions) > SECOND_TRIES:
+        raise pytest.UsageError(
+            f"{len(functions)} tests are marked second_try; at most {SECOND_TRIES} may be"
+        )
+    for item in marked:
+        marker = item.get_closest_marker("second_try")
+        if marker is None or not marker.kwargs.get("reason"):
+            raise pytest.UsageError(f"{item.nodeid} is marked second_try without a reason")
+        if config.getoption("--second-tries"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(hookwrapper=True)

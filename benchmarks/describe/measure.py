@@ -92,7 +92,7 @@ class InMemory:
         self._paths = {path: number for number, path in enumerate(paths)}
         self._decoded = [pool.submit(path).result() for path in paths[:MOST_IN_MEMORY]]
 
-    def submit(self, path: bytes) -> Future[Decoded]:
+    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:  # noqa: ARG002
         """Its picture at once, or another one's where there are too many."""
         future: Future[Decoded] = Future()
         future.set_result(self._decoded[self._paths[path] % len(self._decoded)])

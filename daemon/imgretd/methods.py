@@ -153,9 +153,9 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
             if photo is None or photo.content is None or photo.gone_at is not None:
                 raise UsageError(f"{path} is not in the index", "`imgret show` says why.")
             with answerer.index.writing():
-                results.write_note(answerer.index, photo.content, text)
-                if Stage.EMBED in answerer.settings.stages():
-                    work.queue(answerer.index, photo.content, [Stage.EMBED])
+                for changed in results.write_note(answerer.index, photo.content, text):
+                    if Stage.EMBED in answerer.settings.stages():
+                        work.queue(answerer.index, changed, [Stage.EMBED])
 
         await answerers.run(write)
         controls.wake()

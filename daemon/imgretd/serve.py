@@ -1,7 +1,8 @@
 """The Unix socket: lines in, answers out. Promises that no client can harm another or the daemon.
 
 Only this user's processes are answered (SO_PEERCRED; the file's mode says the same). A line has a limit,
-half a line a deadline, an answer that nobody reads another one. What a method does is not known here.
+half a line a deadline, an answer that nobody reads another one, and of too many clients those that have been
+waited for longest are hung up on: a client connects again. What a method does is not known here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 
 HALF_LINE_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
-MOST_CLIENTS = 500
+CLOSE_SECONDS = 2.0
+MOST_CLIENTS = 256  # with as many more in the kernel's queue, below the usual limit of 1024 descriptors
 _MOST_UNREAD_EVENTS = 1 << 20  # bytes; a subscriber that is further behind is dropped
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: SO_PEERCRED
 
@@ -40,6 +42,16 @@ class Reply(NamedTuple):
 Method = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
+class _Client:
+    """One connection, and since when (the loop's clock) the daemon waits for it; None: it is being answered."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.waits_since: float | None = asyncio.get_running_loop().time()
+        self.buffer = bytearray()  # received and not yet read as lines
+        self.searched = 0  # bytes of it without a newline
+
+
 class Server:
     """Answers on one listening socket. Lives in one asyncio loop."""
 
@@ -47,7 +59,7 @@ class Server:
         """`subscribe` is answered here, with the event `now()` first; other methods are those of `methods`."""
         self._methods = methods
         self._now = now
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], _Client] = {}
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self._leaving = False
@@ -82,53 +94,86 @@ class Server:
         deadline = asyncio.get_running_loop().time() + seconds
         while self._busy and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
-        for client in list(self._clients):
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        clients = list(self._clients)
+        for task in clients:
+            task.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
+        client = _Client(writer)
         try:
-            if _is_ours(writer):
-                await self._converse(reader, writer)
+            if not _is_ours(writer):
+                return
+            if len(self._clients) >= MOST_CLIENTS and not self._make_room():
+                writer.write(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
+                return
+            self._clients[task] = client
+            await self._converse(reader, client)
         except (OSError, TimeoutError):
-            pass  # it hung up, or does not read: its own loss
+            writer.transport.abort()  # it hung up, or does not read: its own loss
         except asyncio.CancelledError:
-            if not self._leaving:
+            writer.transport.abort()
+            if not self._leaving and task in self._clients:
                 raise
         finally:
-            self._clients.discard(task)
+            self._clients.pop(task, None)
             self._subscribers.discard(writer)
-            writer.close()
+            await _close(writer)
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) > MOST_CLIENTS:
-            writer.write(messages.error_line(Refused(messages.FAILED, "too many clients at once")))
-            return
-        buffer = b""
+    def _make_room(self) -> bool:
+        """Hang up on who has been waited for longest; who only listens to events stays as long as it can be."""
+        waiting = [
+            (client.writer in self._subscribers, client.waits_since, task)
+            for task, client in self._clients.items()
+            if client.waits_since is not None
+        ]
+        if not waiting:
+            return False
+        _, _, task = min(waiting, key=lambda each: each[:2])
+        del self._clients[task]  # at once: many may come before its task runs again
+        task.cancel()
+        return True
+
+    async def _converse(self, reader: asyncio.StreamReader, client: _Client) -> None:
         while not self._leaving:
-            line, newline, rest = buffer.partition(b"\n")
-            if newline:
-                buffer = rest
-                writer.write(await self._answer(line, writer))
-                await asyncio.wait_for(writer.drain(), UNREAD_SECONDS)
-                continue
+            line = await self._line(reader, client)
+            if line is None:
+                return
+            client.waits_since = None
+            answer = await self._answer(line, client.writer)
+            client.waits_since = asyncio.get_running_loop().time()
+            client.writer.write(answer)
+            await asyncio.wait_for(client.writer.drain(), UNREAD_SECONDS)
+            await asyncio.sleep(0)  # neither of these need wait: others have their turn now
+
+    async def _line(self, reader: asyncio.StreamReader, client: _Client) -> bytes | None:
+        """The next line without its newline; None when there is none, or none that will be waited for."""
+        buffer, deadline = client.buffer, None
+        while (end := buffer.find(b"\n", client.searched)) < 0:
+            client.searched = len(buffer)
             if len(buffer) >= messages.LINE_LIMIT:
                 error = Refused(messages.TOO_LONG, f"a line is at most {messages.LINE_LIMIT} bytes")
-                writer.write(messages.error_line(error))
-                return
+                client.writer.write(messages.error_line(error))
+                return None
+            now = asyncio.get_running_loop().time()
+            if buffer and deadline is None:
+                deadline = now + HALF_LINE_SECONDS  # of the whole line, however often a byte of it comes
             try:
                 part = await asyncio.wait_for(
-                    reader.read(messages.LINE_LIMIT), HALF_LINE_SECONDS if buffer else None
+                    reader.read(messages.LINE_LIMIT), None if deadline is None else deadline - now
                 )
             except TimeoutError:
-                writer.write(messages.error_line(Refused(messages.TIMED_OUT, "the line has no end")))
-                return
+                client.writer.write(messages.error_line(Refused(messages.TIMED_OUT, "the line has no end")))
+                return None
             if not part:
-                return
+                return None
             buffer += part
+        line = bytes(buffer[:end])
+        del buffer[: end + 1]
+        client.searched = 0
+        return line
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         request: Request | None = None
@@ -219,6 +264,18 @@ def remove_socket(path: str) -> None:
             "Name another path with IMGRET_SOCKET.",
         )
     os.unlink(path)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Send what is left and hang up; one that does not read is not waited for long."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
+    except (OSError, TimeoutError):
+        writer.transport.abort()
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
 
 
 def _is_ours(writer: asyncio.StreamWriter) -> bool:

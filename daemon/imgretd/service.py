@@ -75,6 +75,7 @@ class Service:
             self._in_loop(self._state.progress),
             self._in_loop(self._state.complain),
             self._in_loop(self._look),
+            self._reconciler.touch,
         )
         self._folders = Folders(self._reconciler)
         self._loop: asyncio.AbstractEventLoop | None = None

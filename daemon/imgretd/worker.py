@@ -7,6 +7,7 @@ battery, or while another program needs the GPU's memory; and what is given back
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -45,8 +46,12 @@ class Worker(threading.Thread):
         on_progress: Callable[[int, int, float], None],
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
+        on_file_changed: Callable[[bytes], None],
     ) -> None:
-        """`on_progress` is told how many are done in this run, of how many, and how many a second."""
+        """`on_progress` is told how many are done in this run, of how many, and how many a second.
+
+        `on_file_changed` is told a folder in which a file is not the one that the index knows.
+        """
         super().__init__(name="describe", daemon=True)
         self._places = places
         self._settings = settings
@@ -54,6 +59,7 @@ class Worker(threading.Thread):
         self._on_progress = on_progress
         self._on_problem = on_problem
         self._on_change = on_change
+        self._on_file_changed = on_file_changed
         self._changed = threading.Condition()
         self._awake = True  # there may be something to do
         self._busy = False
@@ -167,7 +173,9 @@ class Worker(threading.Thread):
             self._ingest = ingest
         try:
             self._on_progress(0, total, 0.0)
-            ingest.run(lambda progress: self._advance(ingest, progress, total), self._pool())
+            described = ingest.run(lambda progress: self._advance(ingest, progress, total), self._pool())
+            for folder in {os.path.dirname(path) for path in described.changed}:
+                self._on_file_changed(folder)
         finally:
             self._last_worked = time.monotonic()
             with self._changed:

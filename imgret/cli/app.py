@@ -8,7 +8,7 @@ import typer
 
 from imgret import __version__
 from imgret.cli import demo, folders, indexing, photos, query, render, status
-from imgret.cli.boundary import exit_code
+from imgret.cli.boundary import exit_code, past_typer
 from imgret.cli.evaluate import eval_app
 from imgret.cli.models import models_app
 from imgret.cli.service import service_app
@@ -61,11 +61,13 @@ for command in (
 ):
     # `-word` in a question leaves a word out; it is no option.
     unknown = {"ignore_unknown_options": True} if command is query.query else {}
-    app.command(epilog=_EPILOG, context_settings=unknown)(command)
-app.command("folders", epilog=_EPILOG)(folders.list_folders)
+    app.command(epilog=_EPILOG, context_settings=unknown)(past_typer(command))
+app.command("folders", epilog=_EPILOG)(past_typer(folders.list_folders))
 for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
     for member in group.registered_commands:
         member.epilog = _EPILOG
+        assert member.callback is not None
+        member.callback = past_typer(member.callback)
     app.add_typer(group, name=name)
 
 

@@ -94,8 +94,8 @@ class _Answers:
         """The answer to one question. Raises ImgretError."""
         if self._daemon is not None:
             try:
-                result, output = self._daemon.ask_bytes("query", {**params, "index": self._here.places.index})
-                return Answered(output, result["notes"], Exit(result["exit"]))
+                notes, code, output = self._daemon.query({**params, "index": self._here.places.index})
+                return Answered(output, notes, code)
             except Refused as error:
                 if error.code != OTHER_INDEX:
                     raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
+from typing import Any
 
 from imgret.cli import render
 from imgret.errors import Exit, ImgretError
@@ -17,6 +19,59 @@ def exit_code(work: Callable[[], int]) -> int:
     return lost or code
 
 
+def failed(error: BaseException) -> int:
+    """Say what went wrong, in a sentence and never with a traceback. -> the exit code."""
+    if isinstance(error, _Carried):
+        error = error.error
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(bool(error.code))
+    if isinstance(error, KeyboardInterrupt):
+        return int(Exit.INTERRUPTED)
+    told = as_sentence(error)
+    render.complain(told)
+    return int(told.exit_code)
+
+
+def as_sentence(error: BaseException) -> ImgretError:
+    """Any error as one of ours; for one that nobody foresaw the traceback is kept in a file."""
+    if isinstance(error, ImgretError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        # A disk, a permission, a limit that nothing below has put into words.
+        if isinstance(error, FileNotFoundError) and not error.filename:
+            return ImgretError("the folder that this was called in is no longer there")
+        where = render.shown(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+        return ImgretError(f"{where or 'the system'}: {error.strerror or error}")
+    if isinstance(error, MemoryError):
+        return ImgretError("there is not enough memory for this", "End other programs, or ask for less.")
+    from imgret.cli.crash import report
+
+    kept = report(error)
+    hint = f"{render.shown(os.fsencode(kept))} has the details, for a report." if kept else ""
+    return ImgretError(f"imgret failed for a reason that it does not know: {type(error).__name__}", hint)
+
+
+def past_typer(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, whose errors Typer cannot take for its own: it would answer some of them with "Aborted!"."""
+
+    @functools.wraps(command)
+    def called(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except (EOFError, OSError) as error:
+            raise _Carried(error) from None
+
+    return called
+
+
+class _Carried(Exception):
+    """An error on its way through Typer."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def _flushed() -> int:
     render.flush()
     return 0
@@ -25,18 +80,5 @@ def _flushed() -> int:
 def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    except KeyboardInterrupt:
-        return int(Exit.INTERRUPTED)
-    except ImgretError as error:
-        render.complain(error)
-        return int(error.exit_code)
-    except OSError as error:  # a disk, a permission, a limit that nothing below has put into words
-        if isinstance(error, FileNotFoundError) and not error.filename:
-            said = "the folder that this was called in is no longer there"
-        else:
-            where = render.shown(os.fsencode(error.filename)) if error.filename else "the system"
-            said = f"{where}: {error.strerror or error}"
-        render.complain(ImgretError(said))
-        return int(Exit.INDEX)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        return failed(error)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from imgret.cli import render
 from imgret.cli.progress import Advance, bar
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from imgret.describe.models import Models
     from imgret.describe.pipeline import Progress
     from imgret.index.connection import Index
-    from imgret.ingest import Ingest
+    from imgret.ingest import Described, Ingest
     from imgret.photo import ModelIdentity, Stage
     from imgret.sync import Synced
 
 SHOWN_PROBLEMS = 20
+LOOKS_AGAIN = 3  # at photos that were moved or edited while they were described
 
 
 def index(
@@ -52,12 +54,19 @@ def index(
             here.index(create=True) as index,
         ):
             problems = look(here, index, wanted)
-            failed = describe(here, index)
+            described = describe(here, index)
+            failed, looks = described.failed, 0
+            while described.changed and looks < LOOKS_AGAIN:
+                problems += look(here, index, wanted)
+                described, looks = describe(here, index), looks + 1
+                failed += described.failed
             index.checkpoint()
     except KeyboardInterrupt:
         render.say("interrupted: what was saved is safe; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED) from None
-    if problems or failed:
+    if described.changed:
+        render.say(f"{len(described.changed)} photos kept changing: run `imgret index` again")
+    if problems or failed or described.changed:
         raise typer.Exit(Exit.NO_HITS)
 
 
@@ -74,14 +83,14 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
     return problems
 
 
-def describe(here: Session, index: Index) -> int:
-    """Describe what is due with the models that are here. -> how many photos, and models, failed.
+def describe(here: Session, index: Index) -> Described:
+    """Describe what is due with the models that are here. -> its `failed` counts photos, and models too.
 
     Exits with 130 when it was interrupted, and says how far it got.
     """
     from imgret.describe.loading import identities
     from imgret.index import work
-    from imgret.ingest import Ingest, prepare, workable
+    from imgret.ingest import Described, Ingest, prepare, workable
 
     work.recover(index)
     able = identities(here.settings, here.places)
@@ -95,7 +104,7 @@ def describe(here: Session, index: Index) -> int:
             if aside
             else "nothing to describe: everything is up to date"
         )
-        return 0
+        return Described(0, 0)
     models, broken = _loaded(here, index, able)
     began = time.monotonic()
     try:
@@ -116,7 +125,7 @@ def describe(here: Session, index: Index) -> int:
         left = work.due(index, workable(here.settings, able), int(time.time()))
         render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
-    return described.failed + broken
+    return replace(described, failed=described.failed + broken)
 
 
 def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:

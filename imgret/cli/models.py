@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgret.cli import render
+from imgret.cli import completion, render
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import session
 from imgret.errors import Exit, UsageError, WeightsError
@@ -55,7 +55,11 @@ def list_models(
 def pull(
     stages: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STAGE", help="caption, detect, topics, embed; none: all."),
+        typer.Argument(
+            metavar="STAGE",
+            help="caption, detect, topics, embed; none: all.",
+            autocompletion=completion.one_of(*completion.STAGES),
+        ),
     ] = None,
 ) -> None:
     """Download what is missing; goes on where it was interrupted. The only command that uses the network."""

@@ -66,7 +66,8 @@ def note(
         raise typer.Exit(import_notes(here, import_))
     if file is None:
         raise UsageError("which photo?", "imgret note FILE [TEXT]")
-    from imgret.cli.notes import photo_content, write
+    from imgret import inputs
+    from imgret.cli.notes import embed_now, photo_content, write
     from imgret.index import results
 
     with here.index() as index:
@@ -79,7 +80,8 @@ def note(
             render.out_line(before if not sys.stdout.isatty() else "\n".join(map(clean, before.splitlines())))
             return
         new = _edited(before or "") if edit else (None if clear else text)
-        write(here, index, [(content, new)])
+        write(here, index, [(content, new and inputs.note(new))])
+        embed_now(here, index, [content])
 
 
 def _index_if_any(here: Session) -> Index | None:

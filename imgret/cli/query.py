@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from imgret import inputs
+from imgret.cli import completion, quick
 from imgret.cli.quick import asked, folder, paths_format
 from imgret.errors import UsageError
+from imgret.photo import RANKS, STRENGTHS
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
 
@@ -24,9 +27,20 @@ def query(
         int, typer.Option("--limit", "-k", help="At most that many hits.", min=1, max=100_000)
     ] = 20,
     rank: Annotated[
-        str, typer.Option(help="hybrid; vector: the cosine alone; words: BM25 alone.")
+        str,
+        typer.Option(
+            help="hybrid; vector: the cosine alone; words: BM25 alone.",
+            autocompletion=completion.one_of(*RANKS),
+        ),
     ] = "hybrid",
-    minimum: Annotated[str, typer.Option("--min", help="Leave out hits below: weak, fair, strong.")] = "weak",
+    minimum: Annotated[
+        str | None,
+        typer.Option(
+            "--min",
+            help="Leave out hits below: weak, fair, strong. Paths into a pipe: fair, all else: weak.",
+            autocompletion=completion.one_of(*STRENGTHS),
+        ),
+    ] = None,
     apart: Annotated[bool, typer.Option("--all", help="Show copies and near-duplicates, too.")] = False,
     like: Annotated[str | None, typer.Option(metavar="IMAGE", help="Ask with a picture.")] = None,
     away: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
@@ -37,8 +51,16 @@ def query(
     name: Annotated[str | None, typer.Option(help="Part of the file name, or a pattern.")] = None,
     topic: Annotated[str | None, typer.Option(help="A topic.")] = None,
     camera: Annotated[str | None, typer.Option(help="Part of the camera's name.")] = None,
-    has: Annotated[str | None, typer.Option(help="note, caption, gps, objects, topics, date.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="JPEG, PNG, HEIF, ...")] = None,
+    has: Annotated[
+        str | None,
+        typer.Option(help="note, caption, gps, objects, topics, date.", autocompletion=completion.has),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="JPEG, PNG, HEIF, ...", autocompletion=completion.one_of(*completion.FORMATS)
+        ),
+    ] = None,
     batch: Annotated[
         str | None, typer.Option(metavar="FILE", help="One question a line; - reads them from stdin.")
     ] = None,
@@ -64,19 +86,20 @@ def query(
         raise UsageError("--batch reads the questions: leave them and --preview out")
     if batch is None and not (text.strip() or filters or like or away):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
+    form = "json" if as_json or preview else "null" if nul else paths_format()
     params: dict[str, object] = {
         "text": text,
         "k": limit,
         "rank": rank,
-        "format": "json" if as_json or preview else "null" if nul else paths_format(),
+        "format": form,
         "folder": folder(),
-        "minimum": minimum,
+        "minimum": minimum if minimum is not None else quick.minimum(form),
         "apart": apart,
         "away": away or [],
         "filters": filters,
     }
     if like is not None:
-        params["like"] = os.path.abspath(os.path.expanduser(like))
+        params["like"] = os.fsdecode(os.path.abspath(inputs.path(like)))
     code = _answered(params, batch, preview=preview)
     if code:
         raise typer.Exit(code)

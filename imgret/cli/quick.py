@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
-from imgret.link.client import NoDaemon, ask_bytes
+from imgret.link.client import NoDaemon
+from imgret.link.client import query as ask_daemon
 from imgret.link.messages import OTHER_INDEX, Refused
 
-_SWITCHES = {"--json": ("format", "json"), "-0": ("format", "null"), "--print0": ("format", "null")}
+_SWITCHES = {"--json": "json", "-0": "null", "--print0": "null"}
 _VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
 
 
@@ -41,32 +42,41 @@ def asked(params: dict[str, object]) -> int | None:
     if not os.path.exists(path):
         return None
     try:
-        result, output = ask_bytes(path, "query", {**params, "index": _index()})
+        notes, code, output = ask_daemon(path, {**params, "index": _index()})
     except NoDaemon:
         return None
     except Refused as error:
         if error.code == OTHER_INDEX:
             return None
-        print(f"imgret: {_clean(str(error))}", file=sys.stderr)
+        _say(f"imgret: {error}")
         if error.hint:
-            print(_clean(error.hint), file=sys.stderr)
+            _say(error.hint)
         return int(error.exit_code)
     except DaemonError as error:
-        print(f"imgret: {_clean(str(error))}; asking without it", file=sys.stderr)
+        _say(f"imgret: {error}; asking without it")
         return None
-    for note in result["notes"]:
-        print(_clean(note), file=sys.stderr)
+    for note in notes:
+        _say(note)
     try:
         sys.stdout.buffer.write(output)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
-    return int(result["exit"])
+        if not isinstance(error, BrokenPipeError):
+            _say(f"imgret: the output cannot be written: {error.strerror}")
+            return 3
+    return int(code)
 
 
 def paths_format() -> str:
     """A person at a terminal gets clean names, a program the original bytes."""
     return "shown" if sys.stdout.isatty() else "plain"
+
+
+def minimum(format_: str) -> str:
+    """The weakest hits to print. A program that acts on paths gets those that answer: `| xargs cp` of the
+    nearest photos to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
+    return "weak" if format_ in ("json", "shown") or sys.stdout.isatty() else "fair"
 
 
 def folder() -> str:
@@ -78,16 +88,17 @@ def folder() -> str:
 
 
 def _params(arguments: list[str]) -> dict[str, object] | None:
-    params: dict[str, object] = {"text": "", "format": paths_format(), "folder": folder()}
+    params: dict[str, object] = {"folder": folder()}
     words: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         if argument in _SWITCHES:
-            key, value = _SWITCHES[argument]
-            params[key] = value
+            if params.setdefault("format", _SWITCHES[argument]) != _SWITCHES[argument]:
+                return None  # both: refused there
         elif argument in _VALUES:
             given = next(rest, "")
-            if argument in ("-k", "--limit") and not (given.isdecimal() and given.isascii()):
+            number = given.isdecimal() and given.isascii() and len(given) < 10
+            if not given or (argument in ("-k", "--limit") and not number):
                 return None
             params[_VALUES[argument]] = int(given) if _VALUES[argument] == "k" else given
         elif argument == "--":
@@ -99,7 +110,14 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
     if not words:
         return None
     params["text"] = " ".join(words)
+    params.setdefault("format", paths_format())
+    params["minimum"] = minimum(str(params["format"]))
     return params
+
+
+def state_folder() -> str:
+    """Where this user's state lies."""
+    return _xdg("XDG_STATE_HOME", ".local/state")
 
 
 def _socket() -> str:
@@ -107,9 +125,7 @@ def _socket() -> str:
     if given:
         return given
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    return os.path.join(
-        runtime if os.path.isabs(runtime) else _xdg("XDG_STATE_HOME", ".local/state"), "imgretd.sock"
-    )
+    return os.path.join(runtime if os.path.isabs(runtime) else state_folder(), "imgretd.sock")
 
 
 def _index() -> str:
@@ -120,8 +136,22 @@ def _index() -> str:
 def _xdg(variable: str, fallback: str) -> str:
     """As `imgret.config.places` has it; a test holds the two together."""
     given = os.environ.get(variable, "")
-    home = os.environ.get("HOME") or os.path.expanduser("~")
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a user without an entry
+            home = "/"
     return os.path.join(given if os.path.isabs(given) else os.path.join(home, fallback), "imgret")
+
+
+def _say(sentence: str) -> None:
+    try:
+        print(_clean(sentence), file=sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody can be told: the answer comes all the same
 
 
 def _clean(text: str) -> str:

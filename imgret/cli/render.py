@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from imgret.errors import ImgretError
 from imgret.terminal.clean import clean, escaped
@@ -52,16 +52,30 @@ def _written() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # What could not be written is let go: the interpreter flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise SystemExit(128 + signal.SIGPIPE) from None  # as the signal ends other programs
         raise ImgretError(f"the output cannot be written: {error.strerror}") from None
 
 
 def say(sentence: str) -> None:
-    """One line of narration."""
-    print(clean(sentence), file=sys.stderr)
+    """One line of narration. Where stderr cannot be written, the work goes on without it."""
+    _narrate(clean(sentence))
+
+
+def _narrate(line: str) -> None:
+    try:
+        print(line, file=sys.stderr)
+    except OSError:
+        with suppress(OSError):
+            _let_go(sys.stderr.fileno())
+
+
+def _let_go(descriptor: int) -> None:
+    """What could not be written goes nowhere: the interpreter flushes once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def say_all(sentences: Iterable[str]) -> None:
@@ -74,9 +88,9 @@ def complain(error: ImgretError, program: str = "imgret") -> None:
     """What happened, and what to do."""
     lit = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     name = f"\x1b[1;31m{program}:\x1b[0m" if lit else f"{program}:"
-    print(f"{name} {clean(str(error))}", file=sys.stderr)
+    _narrate(f"{name} {clean(str(error))}")
     if error.hint:
-        print(clean(error.hint), file=sys.stderr)
+        _narrate(clean(error.hint))
 
 
 def shown(path: bytes) -> str:

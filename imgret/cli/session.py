@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgret import inputs
 from imgret.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def session() -> Session:
 
 def absolute(path: str) -> bytes:
     """A path of the command line as absolute bytes, its folders resolved, a link itself not followed."""
-    raw = os.path.abspath(os.path.expanduser(os.fsencode(path)))
+    raw = os.path.abspath(inputs.path(path))
     folder, name = os.path.split(raw)
     return os.path.join(os.path.realpath(folder), name) if name else raw
 
@@ -47,7 +48,7 @@ def folders(paths: Iterable[str]) -> list[bytes]:
     """The folders that were named, resolved. UsageError for one that is not there or not a folder."""
     found = []
     for path in paths:
-        raw = os.path.realpath(os.path.expanduser(os.fsencode(path)))
+        raw = os.path.realpath(inputs.path(path))
         if not os.path.exists(raw):
             raise UsageError(f"{path} is not there", "Name a folder that exists.")
         if not os.path.isdir(raw):

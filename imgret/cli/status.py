@@ -12,6 +12,9 @@ from imgret.cli.session import Session, session
 from imgret.errors import Exit, IndexProblem, UsageError
 from imgret.terminal.clean import clean
 
+SHOWN_NOTES = 100  # notes that lost their photo
+NOTE_LENGTH = 60  # characters shown of each
+
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -39,14 +42,15 @@ def status_fields(here: Session) -> dict[str, Any]:
     import msgspec
 
     from imgret.cli.link import daemon_state
-    from imgret.index import roots, work
+    from imgret.index import edits, roots, work
     from imgret.index.totals import photos_under, totals, waiting_stages
     from imgret.search.render import path as path_fields
 
     told: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
-        return told | empty | {"waiting": {}, "daemon": daemon_state(here), "folders": [], "failures": []}
+        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
+        return told | empty | {"waiting": {}, "daemon": daemon_state(here)} | lists
     with here.index() as index:
         aside = waiting_stages(index)
         figures = msgspec.structs.asdict(totals(index, aside))
@@ -80,6 +84,9 @@ def status_fields(here: Session) -> dict[str, Any]:
             }
             for failure in work.failures(index, 100)
         ]
+        told["lost_notes"] = [
+            {**path_fields(lost.path), "note": lost.text} for lost in edits.lost_notes(index)[:SHOWN_NOTES]
+        ]
     return told
 
 
@@ -103,6 +110,13 @@ def status_text(told: dict[str, Any]) -> list[str]:
             "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    for lost in told["lost_notes"]:
+        text = " ".join(lost["note"].split())
+        text = text if len(text) <= NOTE_LENGTH else f"{text[:NOTE_LENGTH]}..."
+        lines.append(
+            f'  {lost["path"]} holds another picture than the one with the note "{text}";'
+            " if the note is right there too: `imgret note FILE TEXT`"
+        )
     lines.append(f"daemon: {_daemon_words(told['daemon'])}")
     return [clean(line) for line in lines]
 

@@ -24,8 +24,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.describe.decode_worker import LENGTH, LENGTHS, Answer
-from imgret.errors import ImgretError, PhotoError
+from imgret.describe.decode_worker import ANY_HASH, LENGTH, LENGTHS, Answer
+from imgret.errors import FileChanged, ImgretError, PhotoError
 from imgret.photo import Facts
 
 MOST_WORKERS = 16
@@ -42,6 +42,7 @@ class Decoded(Struct, frozen=True, eq=False):
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
     pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
+    look: bytes  # `perceptual.signature`: what the picture looks like
 
 
 def default_workers(configured: int) -> int:
@@ -95,14 +96,16 @@ class DecodePool:
         # (a process is told of the death of the *thread* that started it).
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
-    def submit(self, path: bytes) -> Future[Decoded]:
+    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:
         """Decode the file. The result, in any order among files, or PhotoError.
 
+        With `expected`, the 32-byte BLAKE3 of the file's bytes, the result is of these bytes; FileChanged
+        when others, or none, lie at the path.
         Any other ImgretError says that no decoder process can be started at all. A closed pool takes
         no more files (RuntimeError).
         """
         try:
-            return self._threads.submit(self._decode, path)
+            return self._threads.submit(self._decode, path, expected or ANY_HASH)
         except RuntimeError as error:
             if self._closed or "thread" not in str(error):
                 raise
@@ -130,7 +133,7 @@ class DecodePool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _decode(self, path: bytes) -> Decoded:
+    def _decode(self, path: bytes, expected: bytes) -> Decoded:
         try:
             worker = self._idle.pop()
         except IndexError:
@@ -140,7 +143,7 @@ class DecodePool:
             if self._closed:  # it was being started while close() killed the others
                 worker.kill()
         try:
-            decoded = worker.decode(path, self._seconds)
+            decoded = worker.decode(path, expected, self._seconds)
         except _Lost as lost:
             raise self._reason(path, lost, self._end(worker)) from None
         except MemoryError:  # of this process, in the middle of an answer
@@ -235,20 +238,20 @@ class _Worker:
             ) from None
         self._err.close()
 
-    def decode(self, path: bytes, seconds: float) -> Decoded | PhotoError:
+    def decode(self, path: bytes, expected: bytes, seconds: float) -> Decoded | PhotoError:
         """What came of the file. Raises _Lost when this process is of no more use."""
         self._deadline = time.monotonic() + seconds
         try:
-            self._in.write(LENGTH.pack(len(path)) + path)
+            self._in.write(LENGTH.pack(len(path)) + expected + path)
         except BrokenPipeError:
             raise _Lost(late=False) from None
         answer, pixels = self._answer()
         if answer.facts is None:
             problem = answer.problem or "the decoder said nothing"
-            return PhotoError(problem, answer.hint, transient=answer.transient)
-        return Decoded(
-            answer.facts, pixels.reshape(answer.height, answer.width, 3), pixel_hash=answer.pixel_hash
-        )
+            kind = FileChanged if answer.changed else PhotoError
+            return kind(problem, answer.hint, transient=answer.transient)
+        shape = answer.height, answer.width, 3
+        return Decoded(answer.facts, pixels.reshape(shape), answer.pixel_hash, answer.look)
 
     def kill(self) -> None:
         """End it, whatever it does. Safe from another thread: the one that waits sees the pipe close."""

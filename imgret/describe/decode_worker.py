@@ -4,7 +4,8 @@ Run by `decode.DecodePool` as `python -m imgret.describe.decode_worker MEGABYTES
 decoders are large C libraries fed by whoever made the file, so they run here, where a crash, a hang or a
 bomb costs one file, in a process that may do next to nothing (`confine`) and that goes with its parent.
 
-Wire, both ways over pipes, integers little-endian. In: length (u32), path. Out: lengths of the answer and
+Wire, both ways over pipes, integers little-endian. In: length of the path (u32), the BLAKE3 that the file must
+have (32 bytes; zeros: any), path. Out: lengths of the answer and
 of the pixels (u32, u32), the `Answer` as MessagePack, the pixels row by row. The first answer, before any
 path was asked for, has no facts: it says that the process is ready and how it is confined.
 """
@@ -21,11 +22,12 @@ from blake3 import blake3
 from msgspec import Struct
 
 from imgret.describe import confine
-from imgret.errors import PhotoError
+from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts
 
 LENGTH = struct.Struct("<I")
 LENGTHS = struct.Struct("<II")
+ANY_HASH = bytes(32)
 
 
 class Answer(Struct, frozen=True):
@@ -35,10 +37,12 @@ class Answer(Struct, frozen=True):
     width: int = 0
     height: int = 0
     pixel_hash: bytes = b""  # BLAKE3 of width and height (u32 each) and the pixels that follow
+    look: bytes = b""  # `perceptual.signature`
     problem: str | None = None
     hint: str = ""
     transient: bool = False
     confined: tuple[str, ...] = ()  # of the first answer: what `confine.seal` achieved
+    changed: bool = False  # the file is not, or no longer, the one that was asked for
 
 
 def main(arguments: list[str]) -> None:
@@ -59,14 +63,19 @@ def main(arguments: list[str]) -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
+        expected = sys.stdin.buffer.read(len(ANY_HASH))
         path = sys.stdin.buffer.read(LENGTH.unpack(head)[0])
         pixels = b""
         try:
-            facts, (width, height), pixels = read(path, limits)
-            digest = blake3(LENGTHS.pack(width, height)).update(pixels).digest()
-            answer = Answer(facts=facts, width=width, height=height, pixel_hash=digest)
+            picture = read(path, limits, None if expected == ANY_HASH else expected)
+            pixels = picture.pixels
+            digest = blake3(LENGTHS.pack(picture.width, picture.height)).update(pixels).digest()
+            answer = Answer(
+                picture.facts, picture.width, picture.height, pixel_hash=digest, look=picture.look
+            )
         except PhotoError as error:
-            answer = Answer(problem=str(error), hint=error.hint, transient=error.transient)
+            changed = isinstance(error, FileChanged)
+            answer = Answer(problem=str(error), hint=error.hint, transient=error.transient, changed=changed)
         _send(answers, encoder.encode(answer), pixels)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 
 from imgret.errors import PhotoError
 from imgret.photo import Fingerprint
@@ -56,6 +57,24 @@ def content_hash(path: bytes, expected: Fingerprint | None = None) -> bytes:
             f"{os.fsdecode(path)} changed while it was read", "It is tried again.", transient=True
         )
     return hasher.digest()
+
+
+def birth_time(path: bytes) -> int | None:
+    """When the file was created, in ns since 1970; None where the system or the file system does not know.
+
+    Inode numbers are used again at once, so only this tells a file that was written to from one that was
+    deleted and made anew. It is statx(2), which Python does not offer before 3.15.
+    """
+    import ctypes
+
+    at_fdcwd, symlink_nofollow, btime = -100, 0x100, 0x800
+    answer = ctypes.create_string_buffer(256)  # struct statx
+    try:
+        failed = ctypes.CDLL(None).statx(at_fdcwd, path, symlink_nofollow, btime, answer)
+    except AttributeError:  # no such function: not Linux, or a C library before 2018
+        return None
+    (mask,), (seconds, ns) = struct.unpack_from("=I", answer), struct.unpack_from("=qI", answer, 80)
+    return None if failed or not mask & btime else int(seconds * 1_000_000_000 + ns)
 
 
 def unreadable(path: bytes, error: OSError) -> PhotoError:

@@ -30,7 +30,7 @@ _LINGER_SECONDS = (0.25, 0.5)  # at first, at most; what nothing more is decoded
 class Decoder(Protocol):
     """`imgret.describe.decode.DecodePool`, as far as it matters here."""
 
-    def submit(self, path: bytes) -> Future[Decoded]:
+    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:
         """The future fails with a PhotoError when the file cannot be decoded."""
         ...
 
@@ -123,7 +123,7 @@ class Run:
         self.underway += 1
         draft = Draft(job)
         if Stage.DECODE in job.stages or job.stages & PIXEL_STAGES & self._stages:
-            future = self._decoder.submit(job.path)
+            future = self._decoder.submit(job.path, job.content_hash)
             self.decoding.add(future)
             self.ready.expect(1)
             future.add_done_callback(lambda done: self.inbox.put((draft, done)))
@@ -148,7 +148,7 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
-            draft.facts, draft.pixel_hash = decoded.facts, decoded.pixel_hash
+            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.look
             if Stage.DECODE in job.stages and self._known_pixels is not None:
                 twin = self._known_pixels(job.key, decoded.pixel_hash)
             else:

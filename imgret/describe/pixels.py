@@ -3,6 +3,9 @@
 The format is told by the first bytes, never by the name (raw files excepted), and only what is listed is
 handed to a decoder. The size is checked before anything is decoded. Small photos come out exactly as
 Pillow opens them; large ones are reduced so that their long side fits `side`.
+
+A path may be renamed or written to at any moment. So the bytes are hashed through the descriptor that the
+decoder reads, before and after it: what comes out belongs to the content that was asked for, or is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import struct
 from io import BytesIO
 from typing import IO
 
+from blake3 import blake3
 from msgspec import Struct
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -21,11 +25,13 @@ from imgret.describe import raw
 from imgret.describe.facts import ORIENTATION, Tags, facts, text, turned, upright_size
 from imgret.describe.fingerprint import OPEN_FLAGS, not_a_file, unreadable
 from imgret.describe.formats import prepare, sniff, turns_itself
-from imgret.errors import PhotoError
+from imgret.describe.perceptual import GRID, signature
+from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts
 
 # Twice what the captioner looks at (384 px): what a JPEG's own reduction must leave of the short side.
 DRAFT_SHORT_SIDE = 768
+_READ = 1 << 20  # bytes hashed at a time
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -47,25 +53,38 @@ class Limits(Struct, frozen=True):
     side: int  # pixels
 
 
-def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
-    """Facts, (width, height) and the RGB bytes, row by row. Raises PhotoError whatever the file holds."""
+class Picture(Struct, frozen=True):
+    """A decoded file."""
+
+    facts: Facts
+    width: int  # pixels, upright, as reduced
+    height: int
+    pixels: bytes  # RGB, row by row
+    look: bytes  # `perceptual.signature`
+
+
+def read(path: bytes, limits: Limits, expected: bytes | None = None) -> Picture:
+    """Decode the file. Raises PhotoError whatever it holds.
+
+    With `expected`, a 32-byte BLAKE3, raises FileChanged when other bytes or no file lie at the path.
+    """
     name = os.fsdecode(path)
     try:
         fd = os.open(path, OPEN_FLAGS)
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
             os.close(fd)
-            raise not_a_file(path, status.st_mode)
+            raise _missing(not_a_file(path, mode), expected)
         with os.fdopen(fd, "rb") as file:
-            if status.st_size == 0:
-                raise PhotoError(f"{name} is empty", "It is tried again.", transient=True)
-            return _decoded(path, file, limits)
+            return _unchanged(path, file, limits, expected)
     except PhotoError:
         raise
     except MemoryError:
         raise _too_large(name, limits) from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(name, f"more than {2 * limits.megapixels} million", limits) from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _missing(unreadable(path, error), expected) from None
     except OSError as error:
         if error.errno is not None:
             raise unreadable(path, error) from None
@@ -74,7 +93,35 @@ def read(path: bytes, limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
         raise _damaged(name, error, limits) from None
 
 
-def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple[int, int], bytes]:
+def _unchanged(path: bytes, file: IO[bytes], limits: Limits, expected: bytes | None) -> Picture:
+    """Decode an open file. FileChanged, whatever the decoder said, when its bytes are not `expected`."""
+    before = _hash(file.fileno())
+    if expected not in (None, before):
+        raise FileChanged(f"{os.fsdecode(path)} is another file than it was", transient=True)
+    if before == blake3().digest():
+        raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+    try:
+        return _decoded(path, file, limits)
+    finally:
+        if _hash(file.fileno()) != before:
+            raise FileChanged(f"{os.fsdecode(path)} changed while it was read", transient=True)
+
+
+def _missing(error: PhotoError, expected: bytes | None) -> PhotoError:
+    """What it means that no regular file lies at the path: one that was expected has gone elsewhere."""
+    return error if expected is None else FileChanged(str(error), transient=True)
+
+
+def _hash(fd: int) -> bytes:
+    """The BLAKE3 of all bytes of an open file; its position stays."""
+    hasher, at = blake3(), 0
+    while block := os.pread(fd, _READ, at):
+        hasher.update(block)
+        at += len(block)
+    return hasher.digest()
+
+
+def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
     name, exif, kind = os.fsdecode(path), None, ""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = limits.megapixels * 1_000_000
@@ -106,7 +153,12 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> tuple[Facts, tuple
         shown = _rgb(_reduced(image, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
-        return told, shown.size, shown.tobytes()
+        return Picture(told, *shown.size, shown.tobytes(), _look(shown))
+
+
+def _look(upright: Image.Image) -> bytes:
+    small = upright.resize((GRID, GRID), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return signature(small.convert("L").tobytes())
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -42,6 +42,7 @@ class Job(Struct, frozen=True):
     stages: frozenset[Stage]
     known: Description = Description()  # results that already stand, and the note
     names: str = ""  # words of the file's and its folders' names, see `passage.views`
+    content_hash: bytes | None = None  # BLAKE3 that the file's bytes must have; None: any
 
 
 class Outcome(Struct, frozen=True):
@@ -50,6 +51,7 @@ class Outcome(Struct, frozen=True):
     key: int
     facts: Facts | None = None
     pixel_hash: bytes | None = None
+    look: bytes | None = None  # `perceptual.signature`
     caption: str | None = None
     detections: tuple[Detection, ...] | None = None
     topics: tuple[str, ...] | None = None
@@ -65,6 +67,7 @@ class Draft:
     job: Job
     facts: Facts | None = None
     pixel_hash: bytes | None = None
+    look: bytes | None = None
     pixels: Pixels | None = None
     caption: str | None = None
     detections: tuple[Detection, ...] | None = None
@@ -88,6 +91,7 @@ class Draft:
             key=self.job.key,
             facts=self.facts,
             pixel_hash=self.pixel_hash,
+            look=self.look,
             caption=self.caption,
             detections=self.detections,
             topics=self.topics,

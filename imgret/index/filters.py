@@ -7,6 +7,7 @@ name, its disk). A content passes if one of its living paths passes all filters 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -220,10 +221,11 @@ def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[
         case Online(online):
             return f"{roots.ONLINE} = ?", [int(online)]
         case Named(pattern):
+            # As bytes: a name on a disk, and a pattern that was pasted from it, need not be UTF-8.
             name, pattern = "lower(CAST(name AS TEXT))", _lower(pattern)
             if "*" in pattern or "?" in pattern:
-                return f"{name} GLOB ?", [pattern.replace("[", "[[]")]
-            return f"instr({name}, ?) > 0", [pattern]
+                return f"{name} GLOB CAST(? AS TEXT)", [os.fsencode(pattern.replace("[", "[[]"))]
+            return f"instr(CAST({name} AS BLOB), ?) > 0", [os.fsencode(pattern)]
         case Inside(folder):
             return _inside(index, folder)
 
@@ -231,7 +233,7 @@ def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[
 def _inside(index: Index, folder: bytes) -> tuple[str, list[Any]]:
     if not folder.startswith(b"/"):
         whole = "lower(CAST(root.path || x'2f' || folder || x'2f' AS TEXT))"
-        return f"instr({whole}, ?) > 0", [_lower(f"/{folder.decode('utf-8', 'replace')}/")]
+        return f"instr(CAST({whole} AS BLOB), ?) > 0", [os.fsencode(_lower(f"/{os.fsdecode(folder)}/"))]
     either: list[str] = ["0"]
     values: list[Any] = []
     for root in roots.roots(index):

@@ -2,23 +2,23 @@
 
 A path points to a content; descriptions, notes and vectors hang on the content. So a move, a rename
 or a copy is a new path to an old content and costs nothing, and an edit in place is an old path to a
-new content, which takes the note along.
+new content, which takes the note along when it shows the same picture (`edits`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 
 import apsw
 import msgspec
 
-from imgret.index import roots
+from imgret.index import edits, roots
 from imgret.index.connection import Index
 from imgret.photo import Facts, Fingerprint, Photo
 
 KEEP_TOMBSTONES = 30 * 86400  # seconds
 MAX_ATTEMPTS = 5
+NO_INODE = -1  # no file has it: a photo with it differs from its file, so the next scan asks the hash
 PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
 
 Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 200,000 of them
@@ -49,11 +49,18 @@ def known_folders(index: Index, root: int, under: bytes = b"") -> set[bytes]:
 
 
 def save(
-    index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, hash_: bytes, now: int
+    index: Index,
+    root: int,
+    folder: bytes,
+    name: bytes,
+    fingerprint: Fingerprint,
+    hash_: bytes,
+    now: int,
+    born: int | None = None,
 ) -> tuple[int, bool]:
     """This content (32-byte BLAKE3) lies at this path. -> (content, is it new to the index).
 
-    A path whose content changed gives its note to the new one, if that has none.
+    `born` is when the file was created, in ns. What lay at the path before is remembered, see `edits`.
     """
     with index.writing() as db:
         row = db.execute("SELECT id FROM content WHERE hash = ?", (hash_,)).fetchone()
@@ -62,18 +69,22 @@ def save(
             content, new = db.last_insert_rowid(), True
         else:
             content, new = row[0], False
-        before = content_at(index, root, folder, name)
+        before = db.execute(
+            "SELECT id, content, born FROM photo WHERE root = ? AND folder = ? AND name = ?",
+            (root, folder, name),
+        ).fetchone()
         _put(db, root, folder, name, fingerprint, content, now)
+        db.execute(
+            "UPDATE photo SET born = ? WHERE root = ? AND folder = ? AND name = ?",
+            (born, root, folder, name),
+        )
         db.execute(
             "DELETE FROM unreadable WHERE photo ="
             " (SELECT id FROM photo WHERE root = ? AND folder = ? AND name = ?)",
             (root, folder, name),
         )
-        if before not in (None, content):
-            db.execute(
-                "INSERT OR IGNORE INTO note SELECT ?, text, written_at FROM note WHERE content = ?",
-                (content, before),
-            )
+        if before is not None and before[1] not in (None, content):
+            edits.replaced(index, photo=before[0], before=before[1], born=before[2], after=content)
         return content, new
 
 
@@ -86,18 +97,23 @@ def content_at(index: Index, root: int, folder: bytes, name: bytes) -> int | Non
     return row[0] if row else None
 
 
-def overwritten(index: Index, path: bytes, content: int) -> bool:
-    """Whether other bytes may lie at `path` than those of `content`, by size and time. Absence says nothing."""
+def suspect(index: Index, path: bytes, content: int) -> bool:
+    """Other bytes than those of `content` were met at `path`: the next scan asks its hash again.
+
+    -> whether the content has another living path that can be seen and is not suspect itself.
+    """
     photo = find(index, path)
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return False
-    return (
-        photo is None
-        or photo.content != content
-        or (photo.fingerprint.size, photo.fingerprint.mtime_ns) != (status.st_size, status.st_mtime_ns)
-    )
+    with index.writing() as db:
+        if photo is not None and photo.content == content:
+            db.execute("UPDATE photo SET inode = ? WHERE id = ?", (NO_INODE, photo.id))
+        others = paths(index, content)
+    return any(each.online and each.fingerprint.inode != NO_INODE for each in others)
+
+
+def hash_of(index: Index, content: int) -> bytes | None:
+    """The BLAKE3 of a content's bytes."""
+    row = index.row("SELECT hash FROM content WHERE id = ?", (content,))
+    return row[0] if row else None
 
 
 def save_unreadable(
@@ -142,6 +158,7 @@ def bury(index: Index, root: int, folder: bytes, names: Iterable[bytes], now: in
 def purge(index: Index, now: int) -> int:
     """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
     with index.writing() as db:
+        edits.remember_places(index, now - KEEP_TOMBSTONES)
         db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
         db.execute("DELETE FROM root WHERE watched = 0 AND id NOT IN (SELECT root FROM photo)")
         orphans = [
@@ -174,14 +191,20 @@ def forget(index: Index, contents: Iterable[int]) -> None:
             db.execute("DELETE FROM content WHERE id = ?", (content,))
 
 
-def save_facts(index: Index, content: int, facts: Facts, pixels: bytes) -> None:
-    """What the file itself says, and the BLAKE3 of its upright pixels."""
+def save_facts(index: Index, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
+    """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.signature`."""
     with index.writing() as db:
         db.execute(
-            "UPDATE content SET pixels = ?, format = ?, width = ?, height = ?, taken_at = ?, camera = ?,"
-            " latitude = ?, longitude = ? WHERE id = ?",
-            (pixels, *msgspec.structs.astuple(facts), content),
+            "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
+            " camera = ?, latitude = ?, longitude = ? WHERE id = ?",
+            (pixels, look, *msgspec.structs.astuple(facts), content),
         )
+
+
+def look(index: Index, content: int) -> bytes | None:
+    """The `perceptual.signature` of a content; None before it was decoded."""
+    row = index.row("SELECT look FROM content WHERE id = ?", (content,))
+    return row[0] if row else None
 
 
 def facts(index: Index, content: int) -> Facts | None:
@@ -203,6 +226,19 @@ def find(index: Index, path: bytes) -> Photo | None:
     for photo in _photos(index, "root = ? AND folder = ? AND name = ?", (root.id, folder, name)):
         return photo
     return None
+
+
+def known_size(index: Index, size: int) -> bool:
+    """Whether any photo, living or gone, has that many bytes: else its content is not worth a hash."""
+    return (
+        index.row("SELECT 1 FROM photo WHERE size = ? AND content IS NOT NULL LIMIT 1", (size,)) is not None
+    )
+
+
+def content_named(index: Index, hash_: bytes) -> int | None:
+    """The content with this BLAKE3; None if the index has none."""
+    row = index.row("SELECT id FROM content WHERE hash = ?", (hash_,))
+    return int(row[0]) if row else None
 
 
 def every_path(index: Index) -> Iterator[bytes]:

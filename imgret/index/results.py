@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import vectors, words
+from imgret.index import edits, vectors, words
 from imgret.index.connection import Index
 from imgret.photo import Description, Detection, ModelIdentity, Stage, View
 
@@ -67,7 +67,7 @@ def save_vectors(
 
 
 def copy(index: Index, source: int, target: int) -> set[Stage]:
-    """Give `target` all that is known of `source`: both have the same pixels. A note of its own stays.
+    """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
 
     -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
     """
@@ -76,7 +76,6 @@ def copy(index: Index, source: int, target: int) -> set[Stage]:
             ("stage_result", "stage, model, payload, made_at"),
             ("detection", "label, count"),
             ("topic", "label"),
-            ("note", "text, written_at"),
         ):
             db.execute(
                 f"INSERT OR IGNORE INTO {table} (content, {columns})"
@@ -143,21 +142,31 @@ def note(index: Index, content: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def write_note(index: Index, content: int, text: str | None) -> None:
+def write_note(index: Index, content: int, text: str | None) -> list[int]:
     """Keep the user's words about a content, or take them back with None or an empty text.
 
+    Was the photo edited since the user saw it, its edits get the same note. -> the contents that changed.
     They are found as words at once; the vectors that follow from them are queued by `work.queue`.
     """
     text = (text or "").strip()
     with index.writing() as db:
-        if text:
+        changed = [content, *edits.living_edits(index, content)]
+        for each in changed:
+            if text:
+                db.execute(
+                    "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",
+                    (each, text, int(time.time())),
+                )
+            else:
+                db.execute("DELETE FROM note WHERE content = ?", (each,))
+            refresh_words(index, each)
+            # Decoded before there were signatures: once more, so that an edit of it is recognized.
             db.execute(
-                "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",
-                (content, text, int(time.time())),
+                "INSERT OR IGNORE INTO work (content, stage)"
+                " SELECT id, 'decode' FROM content WHERE id = ? AND format IS NOT NULL AND look IS NULL",
+                (each,),
             )
-        else:
-            db.execute("DELETE FROM note WHERE content = ?", (content,))
-        refresh_words(index, content)
+        return changed
 
 
 def refresh_words(index: Index, content: int) -> None:

@@ -119,7 +119,8 @@ def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, afte
             )
             path = db.execute(
                 "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-                f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE} ORDER BY photo.id LIMIT 1",
+                f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
+                " ORDER BY photo.inode = -1, photo.id LIMIT 1",  # where it was surely met, if anywhere
                 (content,),
             ).fetchone()
             assert path is not None

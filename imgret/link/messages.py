@@ -18,6 +18,7 @@ as Python's surrogate escapes.
 from __future__ import annotations
 
 import json
+import math
 
 from imgret.errors import Exit, ImgretError
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LINE_LIMIT = 1 << 20  # bytes
+ID_LIMIT = 200  # characters of an id that is a string: each answer repeats it
+TEXT_LIMIT = 2000  # characters of a message or a hint, which may quote what was sent
 
 # Error codes. The first five say that the request itself is wrong.
 NOT_JSON = "not_json"
@@ -36,6 +39,7 @@ UNKNOWN_METHOD = "unknown_method"
 BAD_PARAMS = "bad_params"
 TIMED_OUT = "timed_out"  # half a line came, and then nothing
 STOPPING = "stopping"  # the daemon is leaving: ask again, or without it
+BUSY = "busy"  # more clients are being answered than are let in: ask again, or without it
 OTHER_INDEX = "other_index"  # the daemon serves another one than was asked for
 FAILED = "failed"  # the request is fine, the work failed; `exit` and `message` say how
 
@@ -86,8 +90,13 @@ def result_line(id: Any, result: Any, body: int = 0) -> bytes:  # noqa: A002
 
 
 def error_line(error: Refused) -> bytes:
-    """A refusal as its line."""
-    said = {"code": error.code, "message": str(error), "hint": error.hint, "exit": int(error.exit_code)}
+    """A refusal as its line; a very long message is cut, so that every client can read the line."""
+    said = {
+        "code": error.code,
+        "message": _cut(str(error)),
+        "hint": _cut(error.hint),
+        "exit": int(error.exit_code),
+    }
     return _line({"v": VERSION, "id": error.request, "error": said})
 
 
@@ -100,8 +109,10 @@ def read_request(line: bytes) -> Request:
     """The request on a line. Raises Refused, with the id where there is one to answer to."""
     message = _object(line)
     identity = message.get("id")
-    if isinstance(identity, (dict, list)):
-        raise Refused(BAD_PARAMS, "the id must be a number, a string or null")
+    if not _is_id(identity):
+        raise Refused(
+            BAD_PARAMS, f"the id must be a number, null or a string of at most {ID_LIMIT} characters"
+        )
     if message.get("v") != VERSION:
         raise Refused(
             WRONG_VERSION,
@@ -136,6 +147,13 @@ def read_answer(line: bytes) -> Answer:
     return Answer(message.get("id"), message["result"], body)
 
 
+def read_query(result: Any) -> tuple[list[str], Exit]:
+    """The result of `query`: sentences for stderr, and how the command ends. Raises Refused."""
+    if isinstance(result, dict) and isinstance(result.get("notes"), list):
+        return [str(note) for note in result["notes"]], _exit(result.get("exit"))
+    raise Refused(NOT_JSON, "the daemon's answer makes no sense")
+
+
 def read_event(line: bytes) -> tuple[str, dict[str, Any]] | None:
     """The name and data of an event; None for any other line."""
     message = _object(line)
@@ -156,12 +174,27 @@ def _object(line: bytes) -> dict[str, Any]:
     if len(line) > LINE_LIMIT:
         raise Refused(TOO_LONG, f"a line is at most {LINE_LIMIT} bytes")
     try:
-        message = json.loads(line)
+        message = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Refused(NOT_JSON, "the line is not JSON") from None
     if not isinstance(message, dict):
         raise Refused(NOT_JSON, "the line is not a JSON object")
     return message
+
+
+def _no_constant(name: str) -> None:
+    """NaN and Infinity are no JSON, though Python reads them: no answer could repeat them."""
+    raise ValueError(name)
+
+
+def _is_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= ID_LIMIT
+    return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "..."
 
 
 def _exit(code: Any) -> Exit:

@@ -17,6 +17,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from imgret import inputs
 from imgret.errors import QueryError
 from imgret.index.filters import (
     HAS,
@@ -36,7 +37,9 @@ from imgret.index.filters import (
 from imgret.search import dates
 
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
-
+MOST_CHARACTERS = 10_000  # of a question; several pages of text
+MOST_FILTERS = 100
+MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
 
 FORMATS = {"jpg": "JPEG", "heic": "HEIF", "tif": "TIFF", "jxl": "JXL"}
 
@@ -53,15 +56,36 @@ class Question(Struct, frozen=True):
 
 def parse(text: str, now: datetime) -> Question:
     """Read a question; `now` is what `last week` is seen from. Raises QueryError with the position."""
-    question, position = Question(), 0
-    for match in _TOKEN.finditer(_straight(text)):
-        position = match.start()
-        question = _read(question, match, now, position)
+    if len(text) > MOST_CHARACTERS:
+        raise QueryError(
+            f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
+            "Shorten it; `imgret query --batch FILE` asks one question a line.",
+        )
+    read = [_read(Question(), match, now, match.start()) for match in _TOKEN.finditer(_straight(text))]
+    return Question(  # joined once, at the end: a question that grows word by word takes quadratic time
+        " ".join(part.words for part in read if part.words),
+        tuple(term for part in read for term in part.terms),
+        tuple(weight for part in read for weight in part.weights),
+        clauses=tuple(clause for part in read for clause in part.clauses),
+    )
+
+
+def bounded(question: Question) -> Question:
+    """The question, once it is known to be of a size that can be searched. Raises QueryError."""
+    if len(question.clauses) > MOST_FILTERS:
+        raise QueryError(f"{len(question.clauses)} filters, and {MOST_FILTERS} is the most", "Ask for less.")
+    texts = len(question.weights) + len(question.away)
+    if texts > MOST_TEXTS:
+        raise QueryError(f"{texts} weighed texts, and {MOST_TEXTS} is the most", "Ask for less.")
+    if any(len(text) > MOST_CHARACTERS for text in question.away):
+        raise QueryError(f"a text to push away has at most {MOST_CHARACTERS} characters", "Shorten it.")
     return question
 
 
 def having(question: Question, key: str, value: str, now: datetime) -> Question:
     """The question with one more filter, as by `key:value`. Raises QueryError."""
+    if len(key) + len(value) > MOST_CHARACTERS:
+        raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
     return replace(question, clauses=(*question.clauses, Clause(_filter(key, value, now, 0))))
 
 
@@ -169,7 +193,7 @@ def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> st
 
 
 def _inside(value: str, _: datetime, __: int) -> Filter:
-    path = os.fsencode(os.path.expanduser(value))
+    path = inputs.path(value)
     return Inside(path.rstrip(b"/") or b"/")
 
 

@@ -79,7 +79,9 @@ def search(
     found = search_.run()
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
-        search_.notes.append(f"nothing matches well enough: the best answer is {found[0].strength}")
+        search_.notes.append(
+            f"nothing matches well enough: the best answer is {found[0].strength}; `--min weak` shows it"
+        )
     elif found and search_.asks and all(one.strength == "weak" for one in found):
         search_.notes.append("nothing matches well; these are the nearest")
     with index.reading():
@@ -155,7 +157,9 @@ class _Search:
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
         telling = [term for term in self.question.terms if term.lower().strip(".,;:!?()") not in STOPWORDS]
-        return words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS])
+        return words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS])[
+            :MOST_TERMS
+        ]  # a phrase is many
 
     def _vector(self) -> NDArray[np.float32] | None:
         """Where the question points: its words, more or less of some, away from others. Unit norm."""

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.config import Settings, load, parse, places
+from imgret.config import (
+    CaptionSettings,
+    DaemonSettings,
+    DetectSettings,
+    EmbedSettings,
+    Settings,
+    TopicsSettings,
+    load,
+    parse,
+    places,
+)
+from imgret.describe.weights import STAGES, locate
 from imgret.errors import ConfigError, Exit
+from imgret.exclude import Exclude
 from imgret.photo import Stage
+
+TABLES = [CaptionSettings, DetectSettings, TopicsSettings, EmbedSettings, DaemonSettings]
 
 
 def test_every_key_is_optional(tmp_path: Path) -> None:
@@ -19,13 +34,13 @@ def test_every_key_is_optional(tmp_path: Path) -> None:
 
 
 def test_the_designs_example_is_read() -> None:
-    settings = parse(
+    found = parse(
         'folders = ["~/Pictures"]\nexclude = ["*.tmp", "Trash/"]\ndevice  = "auto"\n'
         '[caption]\nweights = "none"\n[detect]\nweights = "yolov8m-oiv7.pt"\n'
         '[topics]\nweights = "cardiffnlp/tweet-topic-21-multi"\n[embed]\nweights = "wordllama" # offline\n'
     )
-    assert settings.folders == ("~/Pictures",)
-    assert settings.stages() == {Stage.DECODE, Stage.DETECT, Stage.TOPICS, Stage.EMBED}
+    assert found.folders == ("~/Pictures",)
+    assert found.stages() == {Stage.DECODE, Stage.DETECT, Stage.TOPICS, Stage.EMBED}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +58,24 @@ def test_the_designs_example_is_read() -> None:
         ("[detect]\nweights = ''", 2, ["detect.weights"]),
         ("decode_memory_mb = 1", 1, ["decode_memory_mb"]),
         ("[daemon]\nfull_scan_hours = -1", 2, ["daemon.full_scan_hours"]),
+        ("[daemon]\nunload_after_minutes = nan", 2, ["daemon.unload_after_minutes"]),
+        ("decode_seconds = inf", 1, ["decode_seconds", "between 0.1 and 86,400"]),
+        ("decode_seconds = nan", 1, ["decode_seconds"]),
+        ("decode_seconds = 1e-9", 1, ["decode_seconds"]),
+        ("decode_memory_mb = 9223372036854775807", 1, ["decode_memory_mb"]),
+        ("\nhidden = false\nexclude = ['*.tmp', '[z-a]']", 3, ["exclude", "'[z-a]'", "gitignore pattern"]),
+        ('exclude = ["a\\u0000b"]', 1, ["exclude", "NUL"]),
+        ('folders = ["/a\\u0000b"]', 1, ["folders", "NUL"]),
+        ("folders = ['']", 1, ["folders", "empty name"]),
+        ('[topics]\nweights = "a\\u0000b"', 2, ["topics.weights", "NUL"]),
+        (f"[topics]\nweights = '{'x' * 5000}'", 2, ["topics.weights", "4096"]),
+        ("[embed]\nrevision = '../../etc'", 2, ["embed.revision", "a branch, a tag or a commit"]),
+        ("[embed]\nrevision = '/etc'", 2, ["embed.revision"]),
+        ("[embed]\nrevision = ''", 2, ["embed.revision"]),
+        ("[embed]\nrevision = 'a//b'", 2, ["embed.revision"]),
+        ("device = []", 1, ["device"]),
+        ("device = ''", 1, ["device"]),
+        ("device = ['cpu', 'the big one']", 1, ["device"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str, line: int, words: list[str]) -> None:
@@ -71,7 +104,7 @@ def test_broken_toml_and_bytes_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.text(st.characters(categories=["L", "N"]), max_size=8), max_size=3),
+    st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8), max_size=3),
     st.booleans(),
     st.integers(1, 16),
     st.floats(0, 1),
@@ -91,10 +124,82 @@ def test_what_toml_can_say_comes_back(
             "embed": {"weights": embed},
         }
     )
-    settings = parse(text)
-    assert settings.folders == tuple(folders)
-    assert (settings.hidden, settings.caption.beams) == (hidden, beams)
-    assert (settings.topics.threshold, settings.embed.weights) == (threshold, embed)
+    found = parse(text)
+    assert found.folders == tuple(folders)
+    assert (found.hidden, found.caption.beams) == (hidden, beams)
+    assert (found.topics.threshold, found.embed.weights) == (threshold, embed)
+
+
+@pytest.mark.parametrize("text", ["a=" + "[" * 100_000, "a = " + "9" * 5000, "[" * 300_000])
+def test_absurd_toml_is_a_config_error(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"the\.toml"):
+        parse(text, "the.toml")
+
+
+@pytest.mark.parametrize("revision", ["main", "refs/pr/1", "v8.4.0", "sha256:" + "0" * 64, "release-1.0_b"])
+def test_names_of_revisions(revision: str) -> None:
+    assert parse(f"[embed]\nrevision = '{revision}'").embed.revision == revision
+
+
+@pytest.mark.parametrize("device", ['"auto"', '"cuda:1"', '["cuda:0", "cuda:1"]', '["cpu", "cpu"]', '"mps"'])
+def test_names_of_devices(device: str) -> None:
+    assert parse(f"device = {device}").device
+
+
+def test_only_a_regular_file_of_a_sensible_size_is_read(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    large = tmp_path / "large.toml"
+    large.write_bytes(b"#" * (5 << 20))
+    for path in (str(fifo), "/dev/zero", str(large)):
+        with pytest.raises(ConfigError, match=path):
+            load(path)
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(str(loop))
+    assert load(os.devnull) == Settings()
+
+
+KEYS = [
+    (table.name, field.name) if table.type in TABLES else (table.name,)
+    for table in msgspec.structs.fields(Settings)
+    for field in (msgspec.structs.fields(table.type) if table.type in TABLES else [table])
+]
+plain = (
+    st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+    | st.sampled_from(["", "\0", "[z-a]", "..", "/", "~", "!", "\\", "none", "auto", "cuda:99", "*" * 99])
+    | st.datetimes()
+)
+values = st.recursive(
+    plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab"), inner, max_size=2)
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), values, max_size=3))
+@settings(max_examples=400)
+def test_any_value_of_any_key_gives_settings_or_a_config_error(given: dict[tuple[str, ...], object]) -> None:
+    import tomlkit
+
+    document: dict[str, object] = {}
+    for key, value in given.items():
+        table = document
+        for part in key[:-1]:
+            table = table.setdefault(part, {})  # type: ignore[assignment]
+        table[key[-1]] = value
+    text = tomlkit.dumps(document)
+    try:
+        read = parse(text, "the.toml")
+    except ConfigError as error:
+        assert str(error).startswith("the.toml, line ")
+        return
+    assert 0.1 <= read.decode_seconds <= 86_400
+    Exclude(read.exclude, hidden=read.hidden)
+    for stage in STAGES:
+        locate(stage, read, places())
 
 
 @given(st.text(max_size=200))
@@ -124,10 +229,20 @@ def test_places_follow_xdg_and_ignore_relative_paths() -> None:
     assert places({**home, "IMGRET_INDEX": "/x.db"}).index == "/x.db"
 
 
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "x"}, {"HOME": "x", "XDG_DATA_HOME": "y"}])
+def test_places_are_absolute_whatever_the_home(environ: dict[str, str]) -> None:
+    found = places(environ)
+    assert all(os.path.isabs(path) for path in msgspec.structs.astuple(found))
+
+
 def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
     from imgret.cli import quick
 
     assert (quick._socket(), quick._index()) == (places().socket, places().index)
+    for home in ("", "relative"):
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.setenv("XDG_DATA_HOME", "")
+        assert (quick._socket(), quick._index()) == (places().socket, places().index)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
     assert (quick._socket(), quick._index()) == (places().socket, places().index)

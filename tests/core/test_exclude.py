@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from imgret import exclude
 from imgret.describe import raw
 from imgret.errors import ConfigError
 from imgret.exclude import Exclude, is_picture
@@ -79,8 +82,35 @@ def test_empty_lines_and_comments_do_not_shift_the_reasons() -> None:
 
 
 def test_a_pattern_that_gitignore_does_not_know_is_named() -> None:
-    with pytest.raises(ConfigError, match="'!' is no gitignore pattern"):
+    with pytest.raises(ConfigError, match="'!', which is no gitignore pattern"):
         Exclude(["*.tmp", "!"])
+    with pytest.raises(ConfigError, match=r"'\[z-a\]', which is no gitignore pattern"):
+        Exclude(["[z-a]"])
+
+
+def test_a_pattern_below_a_folder_with_a_newline_in_its_name() -> None:
+    assert Exclude(["*.gif"]).explain(b"a\nb/c.gif") == "pattern *.gif"
+
+
+stars = st.text("ab*?/", min_size=1, max_size=12)
+short_names = st.text("ab/", min_size=1, max_size=14)
+
+
+@given(stars, short_names)
+def test_a_pattern_matches_what_pathspec_itself_matches(pattern: str, path: str) -> None:
+    """Our regular expressions do not backtrack; they must still be equal to those of the library."""
+    theirs, ours = GitIgnoreSpecPattern(pattern), exclude._compiled(pattern)
+    assert (theirs.regex is None, theirs.include) == (ours.regex is None, ours.include)
+    if theirs.regex is not None and ours.regex is not None:
+        assert (theirs.regex.match(path) is None) == (ours.regex.match(path) is None)
+
+
+def test_many_stars_and_many_patterns_take_no_time() -> None:
+    rules = Exclude(["*a" * 30 + "b.jpg", "**/" * 20 + "x", "*" * 200 + "y"])
+    began = time.monotonic()
+    assert rules.explain(b"a" * 240 + b".jpg") is None
+    assert rules.explain(b"d/" * 200 + b"a.jpg") is None
+    assert time.monotonic() - began < 5
 
 
 @given(paths, st.booleans())

@@ -68,25 +68,6 @@ def test_a_copy_and_a_move_share_the_content(index: Index, root: roots.Root) -> 
     assert results.description(index, first).caption == "a dog"
 
 
-def test_an_edit_in_place_takes_the_note_along(index: Index, root: roots.Root) -> None:
-    before, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
-    results.write_note(index, before, "ours")
-    after, new = photos.save(index, root.id, b"", b"a.jpg", stamp(2), HASH_B, 11)
-    assert new
-    assert after != before
-    assert results.note(index, after) == "ours"
-    assert results.note(index, before) == "ours"
-
-
-def test_an_edit_does_not_overwrite_a_note_that_is_there(index: Index, root: roots.Root) -> None:
-    other, _ = photos.save(index, root.id, b"", b"b.jpg", stamp(), HASH_B, 10)
-    results.write_note(index, other, "its own")
-    before, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
-    results.write_note(index, before, "another")
-    assert photos.save(index, root.id, b"", b"a.jpg", stamp(2), HASH_B, 11) == (other, False)
-    assert results.note(index, other) == "its own"
-
-
 def test_a_new_photo_at_a_buried_path_is_a_new_photo(index: Index, root: roots.Root) -> None:
     before, _ = photos.save(index, root.id, b"", b"IMG_0001.jpg", stamp(), HASH_A, 10)
     results.write_note(index, before, "last year's")
@@ -215,16 +196,17 @@ def test_a_failure_to_read_keeps_what_was_known(index: Index, root: roots.Root) 
     assert photos.content_at(index, root.id, b"", b"a.jpg") == content
 
 
-def test_a_file_written_to_since_it_was_hashed_is_told(index: Index, tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"one")
-    status = path.stat()
-    root = roots.add(index, bytes(tmp_path))
-    seen = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    content, _ = photos.save(index, root.id, b"", b"a.jpg", seen, HASH_A, 10)
-    assert not photos.overwritten(index, bytes(path), content)
-    assert photos.overwritten(index, bytes(path), content + 1)
-    path.write_bytes(b"other")
-    assert photos.overwritten(index, bytes(path), content)
-    path.unlink()
-    assert not photos.overwritten(index, bytes(path), content)
+def test_a_path_with_other_bytes_is_asked_for_its_hash_again(index: Index, root: roots.Root) -> None:
+    content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
+    assert not photos.suspect(index, b"/photos/a.jpg", content)  # it lies nowhere else
+    assert photos.known(index, root.id, b"")[b"a.jpg"] == (1, 1, 1, photos.NO_INODE)
+    photos.save(index, root.id, b"", b"b.jpg", stamp(), HASH_A, 10)
+    assert photos.suspect(index, b"/photos/a.jpg", content)
+    assert not photos.suspect(index, b"/photos/b.jpg", content)
+
+
+def test_what_lies_at_a_path_by_now_is_not_suspected(index: Index, root: roots.Root) -> None:
+    before, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(), HASH_A, 10)
+    photos.save(index, root.id, b"", b"a.jpg", stamp(2), HASH_B, 11)
+    photos.suspect(index, b"/photos/a.jpg", before)
+    assert photos.known(index, root.id, b"")[b"a.jpg"] == (2, 2, 2, 2)

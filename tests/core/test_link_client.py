@@ -70,7 +70,8 @@ def test_a_question_and_its_output(path, daemon):
     answers, asked = daemon
     body = bytes(range(256)) * 4000
     answers += [messages.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
-    assert client.ask_bytes(path, "query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
+    with Connection(path) as connection:
+        assert connection.ask_bytes("query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
     assert (asked[0].method, asked[0].params) == ("query", {"text": "two \udcff dogs"})
     assert client.ask(path, "query", {}) == {"hits": 2}
 
@@ -86,7 +87,7 @@ def test_events_come_until_the_daemon_leaves(path, daemon):
 def test_one_that_leaves_before_it_has_answered_is_no_daemon(path, daemon, part):
     daemon[0].append(part)
     with pytest.raises(NoDaemon):
-        client.ask_bytes(path, "query", {})
+        client.ask(path, "query", {})
 
 
 def test_one_that_says_it_is_leaving_is_no_daemon(path, daemon):

@@ -59,7 +59,7 @@ def test_on_battery_photos_are_known_and_wait_to_be_described(home, supplies):
         (supplies / "AC/online").write_text("1")
         write_picture(home.photos / "2.png", 2)  # it looks at once then, and within half a minute anyway
         until(lambda: len(home.indexed()) == 2 and waiting(home) == 0)
-        assert daemon.ask("status")["state"] == "idle"
+        until(lambda: daemon.ask("status")["state"] == "idle")
     assert "Traceback" not in daemon.log(), daemon.log()
 
 

@@ -209,6 +209,7 @@ def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_pa
     assert len(home.indexed()) == 20
     assert events[-1] == "idle"
     time.sleep(2.5)  # files as young as these are looked at once more
+    daemon.wait_until_idle()
     write_picture(other / "new.png", 99)  # asked for once, not watched
     time.sleep(1)
     assert len(home.indexed()) == 20
@@ -288,16 +289,19 @@ def test_the_clock_may_jump(home, daemon):
 def test_while_another_process_writes_it_waits_says_so_and_answers(home):
     from imgret.index.connection import writer
 
-    home.index().close()
-    write_picture(home.photos / "1.png", 1)
+    write_picture(home.photos / "pudding.png", 1)
     with home.daemon() as daemon:
+        until(lambda: len(home.indexed()) == 1)
+        daemon.wait_until_idle()
         daemon.stop()
         with writer(home.places.index):
-            write_picture(home.photos / "2.png", 2)
+            write_picture(home.photos / "cake.png", 2)
             daemon.start()
             until(lambda: "is writing" in (daemon.ask("status")["problem"] or ""))
-            assert home.imgret("query", "--json", "x").returncode in (0, 1)
-            assert len(home.indexed()) <= 1
+            answer = home.imgret("query", "--json", "pudding")
+            assert answer.returncode == 0
+            assert json.loads(answer.stdout)["path"].endswith("pudding.png")
+            assert list(home.indexed()) == [os.fsencode(home.photos / "pudding.png")]
         until(lambda: differences(home) == [])
 
 

@@ -151,7 +151,7 @@ def test_names_of_any_bytes_are_found_shown_and_never_reach_a_terminal(empty: Li
         draw(path, "red", "circle", "white", seed=number)
     assert empty.index().code == 0
 
-    found = imgret("query", "--all", "-0", "png", "photos")
+    found = imgret("query", "--all", "-0", "--min", "weak", "png", "photos")
     above = os.fsencode(empty.photos) + b"/"
     assert {path.removeprefix(above) for path in found.out.split(b"\0") if path} == set(NAMES.values())
     exported = imgret("export").objects

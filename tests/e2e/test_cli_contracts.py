@@ -51,13 +51,17 @@ def test_a_hit_has_these_keys_and_values(library: Library) -> None:
 
 
 def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
-    by_line = imgret("query", "a red circle")
-    by_nul = imgret("query", "-0", "a red circle")
+    by_line = imgret("query", "--min", "weak", "a red circle")
+    by_nul = imgret("query", "-0", "--min", "weak", "a red circle")
     by_json = imgret("query", "--json", "a red circle")
     assert by_nul.out.split(b"\0") == [*by_line.out.splitlines(), b""]
     assert [hit["path"] for hit in by_json.objects] == by_line.paths
-    assert imgret("query", "-k", "2", "a red circle").paths == by_line.paths[:2]
+    assert imgret("query", "-k", "2", "--min", "weak", "a red circle").paths == by_line.paths[:2]
     assert imgret("query", "--limit", "1", "a", "red", "circle").paths == by_line.paths[:1]
+    fair = [hit["path"] for hit in by_json.objects if hit["strength"] != "weak"]
+    assert 0 < len(fair) < 5
+    assert imgret("query", "a red circle").paths == fair  # what a pipe gets, `| xargs cp` say
+    assert imgret("query", "-0", "a red circle").out == b"".join(os.fsencode(p) + b"\0" for p in fair)
     for rank in ("vector", "words", "hybrid"):
         ranked = imgret("query", "--json", "--rank", rank, "red circle")
         assert ranked.objects[0]["path"].endswith("IMG_1.jpg")

@@ -139,7 +139,7 @@ def test_what_came_back_is_known(library: Library) -> None:
     content = mark(library, path.name)
     path.rename(away)
     assert "1 gone" in library.index().err
-    assert len(imgret("query", "a green triangle").paths) == 4
+    assert len(imgret("query", "--json", "a green triangle").objects) == 4
     away.rename(path)
     again = library.index()
     assert "1 moved or copied" in again.err

@@ -37,7 +37,7 @@ class ThreadDecoder:
         self.pool = ThreadPoolExecutor(2)
         self.gate = threading.Event()
 
-    def submit(self, path):
+    def submit(self, path, expected=None):
         return self.pool.submit(self._decode, path)
 
     def _decode(self, path):
@@ -48,7 +48,7 @@ class ThreadDecoder:
         except OSError as error:
             raise PhotoError(f"{path!r}: {error}") from None
         height, width, _ = pixels.shape
-        return Decoded(Facts("PNG", width, height), pixels, pixels.tobytes()[:3])
+        return Decoded(Facts("PNG", width, height), pixels, pixels.tobytes()[:3], b"")
 
 
 class Fails:

@@ -1,0 +1,24 @@
+"""What the shell offers as the value of an option (`imgret --install-completion`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+FORMATS = ("JPEG", "PNG", "HEIF", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "JXL", "MPO")
+STAGES = ("caption", "detect", "topics", "embed")
+
+
+def one_of(*choices: str) -> Callable[[str], list[str]]:
+    """Those of `choices` that begin as typed so far; case does not matter."""
+    return lambda incomplete: _beginning(choices, incomplete)
+
+
+def has(incomplete: str) -> list[str]:
+    """The values of `--has`."""
+    from imgret.index.filters import HAS  # imports numpy: not for each `--help`
+
+    return _beginning(HAS, incomplete)
+
+
+def _beginning(choices: Iterable[str], incomplete: str) -> list[str]:
+    return [choice for choice in choices if choice.lower().startswith(incomplete.lower())]
