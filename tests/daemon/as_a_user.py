@@ -121,6 +121,22 @@ def main():
     assert found("zebra") == [f"{pictures}/zebra.png"]
     assert int(shown("NRestarts")) >= 2
 
+    # Working threads lower their priority further.
+    def niceness():
+        for task in os.scandir(f"/proc/{shown('MainPID')}/task"):
+            with open(f"{task.path}/stat") as file:
+                yield int(file.read().rsplit(") ")[1].split()[16])
+
+    until(lambda: max(niceness()) >= 10)
+
+    # Killed again and again, as by a photo that does: it goes on being started.
+    for _ in range(6):
+        until(lambda: shown("ActiveState") == "active")
+        pid = shown("MainPID")
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda pid=pid: shown("MainPID") not in (pid, "0"))
+    assert found("zebra") == [f"{pictures}/zebra.png"]
+
     # It reads its configuration again, and what breaks in it is in the journal.
     with open(os.path.join(HOME, ".config/imgret/config.toml"), "a") as config:
         config.write("broken\n")
