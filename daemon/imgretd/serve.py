@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -230,8 +231,12 @@ def listen(path: str) -> socket.socket:
         raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.")
     except FileNotFoundError:
         pass
-    except ConnectionRefusedError:
-        os.unlink(path)
+    except ConnectionRefusedError:  # so says a socket without a daemon, and so does every other kind of file
+        try:
+            remove_socket(path)
+        except BaseException:
+            listener.close()
+            raise
     except OSError as error:
         listener.close()
         raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
@@ -248,6 +253,17 @@ def listen(path: str) -> socket.socket:
         os.umask(before)
     listener.listen(MOST_CLIENTS)
     return listener
+
+
+def remove_socket(path: str) -> None:
+    """Remove the socket that a daemon of this user has made; DaemonError for whatever else is there."""
+    status = os.lstat(path)
+    if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+        raise DaemonError(
+            f"{path} is not a socket of yours, so the daemon cannot listen there",
+            "Name another path with IMGRET_SOCKET.",
+        )
+    os.unlink(path)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

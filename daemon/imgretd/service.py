@@ -30,7 +30,7 @@ from imgretd.jobs import Jobs
 from imgretd.methods import Answerers, methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.reconcile import Reconciler
-from imgretd.serve import Server, alone, listen
+from imgretd.serve import Server, alone, listen, remove_socket
 from imgretd.state import State, log_pass
 from imgretd.warm import Warm
 from imgretd.worker import Worker
@@ -381,5 +381,5 @@ def _folder(path: bytes) -> bytes:
 
 
 def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    with contextlib.suppress(OSError, DaemonError):  # somebody may have put something else there
+        remove_socket(path)

@@ -8,16 +8,23 @@ import subprocess
 import sys
 from importlib import resources
 from typing import Annotated
+from unicodedata import category
 
 import typer
 
 from imgret.cli import render
 from imgret.cli.session import session
 from imgret.config import Places
-from imgret.errors import DaemonError, Exit
+from imgret.errors import DaemonError, Exit, UsageError
 
 SERVICE, SOCKET = "imgretd.service", "imgretd.socket"
-_HANDED_ON = ("IMGRET_CONFIG", "IMGRET_INDEX", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+# What decides where the daemon finds its files. Tokens are not among it: the daemon downloads nothing.
+_HANDED_ON = (
+    *("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"),
+    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"),
+    *("HF_HOME", "HF_HUB_CACHE"),
+)
+_NO_SYSTEMD = "Without a systemd of this user, run `imgretd --foreground` from your session's start-up."
 
 service_app = typer.Typer(no_args_is_help=True, help="The daemon, run by systemd: install, status, logs.")
 
@@ -27,16 +34,24 @@ def install() -> None:
     """Have systemd start the daemon: with the first question, and when you log in."""
     here = session()
     folder = units_folder()
+    texts = {name: filled(unit(name), here.places, program()) for name in (SERVICE, SOCKET)}
+    _require_systemd()  # before anything is made: without it nothing is left behind
     for each in (folder, os.path.dirname(here.places.index), here.places.state):
         # systemd opens for writing only what exists when the daemon starts.
         os.makedirs(each, mode=0o700, exist_ok=True)
-    for name in (SERVICE, SOCKET):
+    before = _present(folder)
+    for name, text in texts.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(filled(unit(name), here.places, program()))
-    _systemctl("daemon-reload")
-    _systemctl("enable", "--now", SOCKET)
-    _systemctl("enable", SERVICE)
-    _systemctl("restart", SERVICE)
+            file.write(text)
+    try:
+        _systemctl("daemon-reload")
+        _systemctl("enable", "--now", SOCKET)
+        _systemctl("enable", SERVICE)
+        _systemctl("restart", SERVICE)
+    except DaemonError:
+        if not before:
+            _remove(folder)
+        raise
     render.say(f"imgretd runs; its units lie in {folder}")
     if not here.settings.folders:
         render.say("No folder is watched yet: run `imgret add FOLDER`.")
@@ -46,14 +61,11 @@ def install() -> None:
 def uninstall() -> None:
     """Stop the daemon and take its units away. The index, the notes and the configuration stay."""
     folder = units_folder()
-    present = [name for name in (SERVICE, SOCKET) if os.path.lexists(os.path.join(folder, name))]
-    if not present:
+    if not _present(folder):
         render.say("there is no service to uninstall")
         return
-    _systemctl("disable", "--now", *present)
-    for name in present:
-        os.unlink(os.path.join(folder, name))
-    _systemctl("daemon-reload")
+    _require_systemd()
+    _remove(folder)
     render.say("imgretd is uninstalled; the index and your notes stay")
 
 
@@ -87,12 +99,18 @@ def unit(name: str) -> str:
 
 
 def filled(text: str, places: Places, imgretd: str) -> str:
-    """A unit with what only the installation knows: the program, the places it writes, its environment."""
-    writes = [os.path.dirname(places.index), places.state, os.path.expanduser("~/.cache")]
+    """A unit with what only the installation knows: the program, the places it writes, its environment.
+
+    Raises UsageError naming what a unit cannot hold.
+    """
+    handed_on = _handed_on(places)
+    cache = handed_on.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    writes = [os.path.dirname(places.index), places.state, cache]
+    named = [("the path of imgretd", imgretd), *((f"the path {path}", path) for path in writes)]
+    for name, value in [*handed_on.items(), *named]:
+        _require_plain(name, value)
     paths = " ".join(_quoted(f"-{path}") for path in dict.fromkeys(writes))
-    environment = [
-        f"Environment={_quoted(f'{name}={os.environ[name]}')}" for name in _HANDED_ON if os.environ.get(name)
-    ]
+    environment = [f"Environment={_quoted(f'{name}={value}')}" for name, value in handed_on.items()]
     lines = []
     for line in text.splitlines():
         if line.startswith("ExecStart="):
@@ -100,7 +118,7 @@ def filled(text: str, places: Places, imgretd: str) -> str:
         elif line.startswith("ReadWritePaths="):
             lines.append(f"ReadWritePaths={paths}")
         elif line.startswith("ListenStream=") and os.environ.get("IMGRET_SOCKET"):
-            lines.append(f"ListenStream={_escaped(places.socket)}")
+            lines.append(f"ListenStream={_escaped(os.path.abspath(places.socket))}")
         else:
             lines.append(line)
     return "\n".join(lines) + "\n"
@@ -124,6 +142,33 @@ def units_folder() -> str:
     return os.path.join(base, "systemd", "user")
 
 
+def _handed_on(places: Places) -> dict[str, str]:
+    """The variables of this shell that decide where files lie, as absolute paths: a service starts elsewhere."""
+    known = {
+        "IMGRET_CONFIG": places.config,
+        "IMGRET_INDEX": places.index,
+        "IMGRET_SOCKET": os.path.abspath(places.socket),
+    }
+    found = {}
+    for name in _HANDED_ON:
+        value = os.environ.get(name, "")
+        if name.startswith("HF_"):
+            value = value and os.path.abspath(os.path.expanduser(value))
+        if value and (name in known or os.path.isabs(value)):  # a relative one is ignored, by the XDG rules
+            found[name] = known.get(name, value)
+    return found
+
+
+def _require_plain(name: str, value: str) -> None:
+    """Raise UsageError for what a line of a unit cannot say: line breaks, control characters, bytes that are no text."""
+    if not value.endswith("\\") and all(category(each) not in ("Cc", "Cs", "Zl", "Zp") for each in value):
+        return
+    raise UsageError(
+        f"{name} cannot be written into a unit of systemd: {value!r}",
+        "Use a path without line breaks, control characters and bytes that are not UTF-8.",
+    )
+
+
 def _quoted(text: str) -> str:
     """One word of a unit's line: see `Quoting` and `Specifiers` in systemd.syntax(7)."""
     escaped = _escaped(text).replace("\\", "\\\\").replace('"', '\\"')
@@ -134,12 +179,41 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%%")
 
 
+def _present(folder: str) -> list[str]:
+    """Which of our units lie in the folder."""
+    return [name for name in (SERVICE, SOCKET) if os.path.lexists(os.path.join(folder, name))]
+
+
+def _remove(folder: str) -> None:
+    """Stop the daemon and take its units away."""
+    present = _present(folder)
+    try:
+        _systemctl("disable", "--now", *present)
+    finally:
+        for name in present:
+            os.unlink(os.path.join(folder, name))
+    _systemctl("daemon-reload")
+
+
+def _require_systemd() -> None:
+    """Raise DaemonError unless a systemd of this user answers."""
+    command = ["systemctl", "--user", "show", "--property=Version"]
+    try:
+        asked = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DaemonError(f"systemctl cannot be asked: {error}", _NO_SYSTEMD) from None
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines()
+        raise DaemonError(
+            f"systemctl --user does not work here: {said[-1] if said else 'no answer'}", _NO_SYSTEMD
+        )
+
+
 def _systemctl(*arguments: str) -> None:
     if _run("systemctl", "--user", *arguments):
-        raise DaemonError(
-            f"`systemctl --user {' '.join(arguments)}` failed",
-            "Without a systemd of this user, run `imgretd --foreground` from your session's start-up.",
-        )
+        raise DaemonError(f"`systemctl --user {' '.join(arguments)}` failed", _NO_SYSTEMD)
 
 
 def _run(*command: str) -> int:
@@ -149,5 +223,5 @@ def _run(*command: str) -> int:
     except OSError as error:
         raise DaemonError(
             f"{command[0]} cannot be started: {error.strerror}",
-            "This system has no systemd: run `imgretd --foreground` instead.",
+            _NO_SYSTEMD,
         ) from None

@@ -104,7 +104,12 @@ class DecodePool:
         Any other ImgretError says that no decoder process can be started at all. A closed pool takes
         no more files (RuntimeError).
         """
-        return self._threads.submit(self._decode, path, expected or ANY_HASH)
+        try:
+            return self._threads.submit(self._decode, path, expected or ANY_HASH)
+        except RuntimeError as error:
+            if self._closed or "thread" not in str(error):
+                raise
+            raise _no_more(str(error)) from None
 
     def close(self) -> None:
         """Kill the processes; files under way and those still waiting are given up."""
@@ -140,14 +145,23 @@ class DecodePool:
         try:
             decoded = worker.decode(path, expected, self._seconds)
         except _Lost as lost:
-            with self._lock:
-                self._alive.discard(worker)
-            worker.kill()
-            raise self._reason(path, lost, worker.exit_code()) from None
+            raise self._reason(path, lost, self._end(worker)) from None
+        except MemoryError:  # of this process, in the middle of an answer
+            self._end(worker)
+            raise PhotoError(
+                f"{os.fsdecode(path)} was decoded, but there is no memory left to hold it", transient=True
+            ) from None
         self._idle.append(worker)
         if isinstance(decoded, PhotoError):
             raise decoded
         return decoded
+
+    def _end(self, worker: _Worker) -> int:
+        """Have a worker that is of no more use end; its exit code."""
+        with self._lock:
+            self._alive.discard(worker)
+        worker.kill()
+        return worker.exit_code()
 
     def _reason(self, path: bytes, lost: _Lost, code: int) -> PhotoError:
         name = os.fsdecode(path)
@@ -164,6 +178,13 @@ class DecodePool:
         return PhotoError(
             f"the decoder crashed on this file: {name} ({by})", transient=code == -signal.SIGKILL
         )
+
+
+def _no_more(reason: str) -> ImgretError:
+    return ImgretError(
+        f"no decoder process can be started: {reason}",
+        "Raise the limits of this user (ulimit -u, -n, -v), or lower decode_workers in the configuration.",
+    )
 
 
 class _Lost(Exception):
@@ -192,7 +213,9 @@ class _Worker:
                 env=environment(),
             )
         except OSError as error:
-            raise ImgretError(f"no decoder process can be started: {error.strerror}") from None
+            raise _no_more(error.strerror or str(error)) from None
+        except MemoryError:
+            raise _no_more("no memory is left") from None
         self._in, self._out, self._err = (
             pipe for pipe in (self._process.stdin, self._process.stdout, self._process.stderr) if pipe
         )

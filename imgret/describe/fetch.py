@@ -1,7 +1,7 @@
 """One file over HTTP onto this disk: whole or not at all, and gone on with where it was cut off.
 
 Bytes go to `TARGET.part`, which takes the target's place only once it has the size and the hash that were
-announced. A part is continued by a range request; where only the server can say whether the file is still
+announced. No more than that is written, however much a server sends. A part is continued by a range request; where only the server can say whether the file is still
 the same one (no hash is known beforehand), `TARGET.part.etag` holds what it must answer to.
 """
 
@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
+from typing import Any
 
 from imgret.errors import HubUnreachable, WeightsError
 
@@ -20,7 +21,22 @@ Check = Callable[[str], bool]  # whether the file at this path is what was annou
 
 _CHUNK = 1 << 18
 _SECONDS = 30.0  # without a byte
+_MOST_UNANNOUNCED = 4 << 30  # bytes of a file whose size is not known beforehand
 _CUT_OFF = 5  # times in a row that a connection may break, as long as each brought something
+
+
+class _KeepEncrypted(urllib.request.HTTPRedirectHandler):
+    """Follows redirections over the web, but from https to nothing less."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith("https://" if req.type == "https" else ("https://", "http://")):
+            raise HubUnreachable(f"{req.full_url} leads to {newurl[:200]}, which is not encrypted")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener = urllib.request.build_opener(_KeepEncrypted)
 
 
 def answer(url: str, token: str | None = None, headers: dict[str, str] | None = None) -> HTTPResponse:
@@ -31,7 +47,7 @@ def answer(url: str, token: str | None = None, headers: dict[str, str] | None = 
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        return urllib.request.urlopen(request, timeout=_SECONDS)  # type: ignore[no-any-return]  # noqa: S310
+        return _opener.open(request, timeout=_SECONDS)  # type: ignore[no-any-return]
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in (401, 403):
@@ -65,7 +81,7 @@ def fetch(
     part = f"{target}.part"
     for _ in range(_CUT_OFF):
         before = _length(part)
-        whole = _continue(url, part, progress, token, known=check is not None)
+        whole = _continue(url, part, progress, token, known=check is not None, size=size)
         total = size or whole
         if not total or _length(part) >= total or _length(part) <= before:
             break
@@ -81,11 +97,15 @@ def fetch(
         os.unlink(f"{part}.etag")
 
 
-def _continue(url: str, part: str, progress: Progress, token: str | None, *, known: bool) -> int:
+def _continue(
+    url: str, part: str, progress: Progress, token: str | None, *, known: bool, size: int | None
+) -> int:
     """Append what is missing of `part` -> how long it should be, 0 when the server does not say.
 
-    `known`: the content is known by its hash, so any part of it may be continued.
+    `known`: the content is known by its hash, so any part of it may be continued. Raises WeightsError where more
+    comes than `size`, and removes what came.
     """
+    most = _MOST_UNANNOUNCED if size is None else size
     done = _length(part)
     same = _etag(part)
     headers = {}
@@ -105,6 +125,9 @@ def _continue(url: str, part: str, progress: Progress, token: str | None, *, kno
             file.seek(done)
             try:
                 while chunk := response.read1(_CHUNK):
+                    if done + len(chunk) > most:
+                        os.unlink(part)
+                        raise WeightsError(f"{url} sends more than the {most} bytes that were announced")
                     file.write(chunk)
                     done += len(chunk)
                     progress(name, done, total)

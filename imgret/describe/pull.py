@@ -13,20 +13,30 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import urllib.parse
 from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
 from imgret.config import Places
-from imgret.describe import record, weights
+from imgret.describe import record, vetting, weights
 from imgret.describe.fetch import Progress, answer, fetch
 from imgret.describe.weights import Kind, Weights
 from imgret.errors import HubUnreachable, WeightsError
 
 HUB = "https://huggingface.co"  # or HF_ENDPOINT
 RELEASES = "https://github.com/ultralytics/assets/releases/download"  # or IMGRET_RELEASES
+
+# What a listing may ask of this disk and this memory: far above any model in use, far below what fills a machine.
+_LONGEST_LISTING = 16 << 20  # bytes
+_MOST_FILES = 500
+_MOST_BYTES = 100 << 30
+_LONGEST_NAME = 200  # characters; file systems take 255 bytes
+_REVISION = re.compile(r"(?!.*\.\.)\w[\w./-]{0,200}")
 
 _UNSET = ("", "0", "false", "no", "off")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -44,7 +54,7 @@ class _Sibling(Struct):
     """One file of a repository, as the hub lists it."""
 
     path: str = msgspec.field(name="rfilename")
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0)]  # bytes
     git: str = msgspec.field(name="blobId")  # SHA-1 of a header and the content
     large: _Large | None = msgspec.field(name="lfs", default=None)
 
@@ -86,6 +96,10 @@ def pull(
         raise WeightsError(f"{wanted.name} is not something to pull", wanted.hint)
     if environ.get("HF_HUB_OFFLINE", "").lower() not in _UNSET:
         raise HubUnreachable(f"{wanted.name} was not asked for, because HF_HUB_OFFLINE is set")
+    if wanted.pinned and not _REVISION.fullmatch(wanted.pinned):
+        raise WeightsError(
+            f"{wanted.pinned!r} is no name of a revision", "Correct `revision` in the configuration."
+        )
     try:
         if wanted.kind is Kind.HUB:
             got = _from_hub(wanted, progress, environ)
@@ -105,7 +119,10 @@ def _from_hub(wanted: Weights, progress: Progress, environ: Mapping[str, str]) -
     repository = _listing(endpoint, wanted.name, asked, token)
     folder = weights.hub_folder(wanted.name, environ)
     snapshot = os.path.join(folder, "snapshots", repository.commit)
-    for sibling in _chosen(repository, wanted.name):
+    chosen = _chosen(repository, wanted.name)
+    lacking = (each for each in chosen if not os.path.isfile(os.path.join(folder, "blobs", each.hash)))
+    _check_room(folder, sum(sibling.size for sibling in lacking), wanted.name)
+    for sibling in chosen:
         blob = os.path.join(folder, "blobs", sibling.hash)
         if not (os.path.isfile(blob) and sibling.matches(blob)):
             url = f"{endpoint}/{wanted.name}/resolve/{repository.commit}/{urllib.parse.quote(sibling.path)}"
@@ -120,7 +137,7 @@ def _from_hub(wanted: Weights, progress: Progress, environ: Mapping[str, str]) -
         os.makedirs(os.path.dirname(reference), exist_ok=True)
         with open(reference, "w", encoding="ascii") as file:
             file.write(repository.commit)
-    kept = {sibling.path for sibling in _chosen(repository, wanted.name)}
+    kept = {sibling.path for sibling in chosen}
     seen = record.survey(snapshot)
     return record.Record(repository.commit, {name: file for name, file in seen.files.items() if name in kept})
 
@@ -129,9 +146,14 @@ def _listing(endpoint: str, name: str, revision: str, token: str | None) -> _Rep
     url = f"{endpoint}/api/models/{name}/revision/{urllib.parse.quote(revision, safe='')}?blobs=true"
     with answer(url, token, {"Accept": "application/json"}) as response:
         try:
-            repository = msgspec.json.decode(response.read(), type=_Repository)
-        except msgspec.DecodeError as error:
+            listing = response.read(_LONGEST_LISTING + 1)
+            if len(listing) > _LONGEST_LISTING:
+                raise WeightsError(f"the listing of {name} is longer than {_LONGEST_LISTING >> 20} MB")
+            repository = msgspec.json.decode(listing, type=_Repository)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HubUnreachable(f"{url} gave no listing of files: {error}") from None
+        except (HTTPException, TimeoutError, ConnectionError) as error:
+            raise HubUnreachable(f"{url} stopped within its listing of files: {error}") from None
     if not _COMMIT.fullmatch(repository.commit):
         raise HubUnreachable(f"{url} named no commit")
     return repository
@@ -150,7 +172,28 @@ def _chosen(repository: _Repository, name: str) -> list[_Sibling]:
     chosen += [s for s in repository.siblings if _TEXT.fullmatch(s.path)]
     if not all(_HASH.fullmatch(sibling.hash) for sibling in chosen):
         raise HubUnreachable(f"the listing of {name} names files without a hash")
+    total = sum(sibling.size for sibling in chosen)
+    if len(chosen) > _MOST_FILES or total > _MOST_BYTES:
+        raise WeightsError(f"{name} lists {len(chosen)} files of {total >> 30} GB, more than any model has")
+    for sibling in chosen:
+        if len(sibling.path) > _LONGEST_NAME:
+            raise WeightsError(f"{name} lists a file whose name has {len(sibling.path)} characters")
+        if not _TENSORS.fullmatch(sibling.path) and sibling.size > vetting.MOST_JSON:
+            raise WeightsError(
+                f"{name} lists {sibling.path} with {sibling.size >> 20} MB, too many for a text"
+            )
     return sorted(chosen, key=lambda sibling: sibling.size)
+
+
+def _check_room(folder: str, wanted: int, name: str) -> None:
+    """Raises WeightsError where `wanted` bytes do not fit on the disk of `folder`."""
+    os.makedirs(folder, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise WeightsError(
+            f"{name} needs {wanted / 1e9:.1f} GB, and the disk of {folder} has {free / 1e9:.1f} GB left",
+            "Make room there, or name another place with HF_HOME.",
+        )
 
 
 def _link(blob: str, path: str) -> None:

@@ -119,16 +119,14 @@ def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
     """
     if not weights.present or weights.path is None:
         raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
-    if weights.kind is not Kind.PACKAGED:
-        vetting.check(weights.path)
-    if weights.kind not in (Kind.HUB, Kind.RELEASE):
-        return weights.path
     where = os.path.join(places.state, record.PULLED)
-    recorded = record.read(where).get(weights.key)
+    recorded = record.read(where).get(weights.key) if weights.kind in (Kind.HUB, Kind.RELEASE) else None
     if recorded:
         held = record.hold(weights.path, recorded, full=full)
         if held != recorded:
             _remember(where, weights.key, held)
+    if weights.kind is not Kind.PACKAGED:
+        vetting.check(weights.path)
     return weights.path
 
 

@@ -303,3 +303,29 @@ def test_a_decoder_that_cannot_start_is_told_in_a_sentence(monkeypatch: pytest.M
     assert isinstance(error, ImgretError)
     assert "decoder process does not start" in str(error)
     assert "decode_memory_mb" in error.hint
+
+
+@pytest.mark.parametrize(
+    "exhaust",
+    [
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')), 4096))",
+        # no room for the stack of one more thread
+        "resource.setrlimit(resource.RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + (1 << 20),) * 2)",
+    ],
+)
+def test_no_process_or_thread_left_is_told_in_a_sentence(exhaust: str) -> None:
+    program = f"""
+import os, resource
+from imgret.describe import decode
+from imgret.errors import ImgretError, PhotoError
+pool = decode.DecodePool(1)
+{exhaust}
+try:
+    pool.submit(b"/a.png").result(30)
+except ImgretError as error:
+    assert not isinstance(error, PhotoError)
+    print(error, error.hint)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "no decoder process can be started" in ran.stdout, ran.stderr
+    assert "ulimit" in ran.stdout

@@ -1,7 +1,9 @@
 """What a user does with `imgret service`, inside a booted systemd; run by test_systemd.py. Fails by assert."""
 
+import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +70,38 @@ def main():
         status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
     assert status["NoNewPrivs"].strip() == "1"
     assert status["Seccomp"].strip() == "2"
+    assert int(status["CapBnd"], 16) == 0
+    for namespace in ("net", "mnt", "user"):
+        assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/self/ns/{namespace}")
+    with open(f"/proc/{pid}/stat") as file:
+        assert file.read().rsplit(") ")[1].split()[16] == "5"  # nice
+    assert "TMPDIR=" in shown("Environment")
+    assert os.stat(f"{HOME}/.cache/imgret").st_mode & 0o777 == 0o700
+
+    # A picture in /tmp can be asked with.
+    shutil.copy(f"{pictures}/giraffe.png", "/tmp/asked.png")
+    asked = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
+    assert "no longer there" not in asked.stderr + asked.stdout
+
+    # Decoders confine themselves further, by the kernel's own means: the unit's filter lets them.
+    with open(os.path.join(HOME, ".config/systemd/user/imgretd.service")) as file:
+        lines = [
+            line for line in file if not line.startswith(("Type=", "ExecStart=", "Restart=", "WatchdogSec="))
+        ]
+    told = f"{HOME}/.cache/confined"
+    code = f"from imgret.describe import decode; open('{told}', 'w').write(' '.join(decode.confinement()))"
+    with open(os.path.join(HOME, ".config/systemd/user/confined.service"), "w") as file:
+        for line in lines:
+            file.write(line)
+            if line == "[Service]\n":
+                file.write(f'Type=oneshot\nExecStart={sys.executable} -c "{code}"\n')
+    run("systemctl", "--user", "daemon-reload")
+    run("systemctl", "--user", "start", "confined.service")
+    with open(told) as file:
+        means = file.read()
+    assert "seccomp" in means
+    version = ctypes.CDLL(None).syscall(444, None, 0, 1)
+    assert version < 1 or f"Landlock {version}" in means
 
     # What lands is found.
     write_picture(f"{pictures}/zebra.png", 2)
@@ -86,6 +120,22 @@ def main():
     until(lambda: shown("MainPID") not in (pid, "0") and shown("ActiveState") == "active")
     assert found("zebra") == [f"{pictures}/zebra.png"]
     assert int(shown("NRestarts")) >= 2
+
+    # Working threads lower their priority further.
+    def niceness():
+        for task in os.scandir(f"/proc/{shown('MainPID')}/task"):
+            with open(f"{task.path}/stat") as file:
+                yield int(file.read().rsplit(") ")[1].split()[16])
+
+    until(lambda: max(niceness()) >= 10)
+
+    # Killed again and again, as by a photo that does: it goes on being started.
+    for _ in range(6):
+        until(lambda: shown("ActiveState") == "active")
+        pid = shown("MainPID")
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda pid=pid: shown("MainPID") not in (pid, "0"))
+    assert found("zebra") == [f"{pictures}/zebra.png"]
 
     # It reads its configuration again, and what breaks in it is in the journal.
     with open(os.path.join(HOME, ".config/imgret/config.toml"), "a") as config:

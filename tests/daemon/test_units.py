@@ -1,15 +1,18 @@
 """The units are what systemd takes without a word, with the paths of any installation in them."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgret.cli import service
 from imgret.config import places
-from imgret.errors import DaemonError
+from imgret.errors import DaemonError, UsageError
 
 
 @pytest.fixture
@@ -57,13 +60,19 @@ def test_the_unit_keeps_what_the_design_says():
         "NoNewPrivileges=yes",
         "PrivateUsers=yes",
         "ProtectHome=read-only",
-        "SystemCallFilter=@system-service",
+        "PrivateNetwork=yes",
+        "RestrictNamespaces=yes",
+        "CapabilityBoundingSet=",
+        "SystemCallFilter=~@privileged",
+        "SystemCallErrorNumber=EPERM",
         "IOSchedulingClass=idle",
         "Restart=on-failure",
     ):
         assert f"\n{line}\n" in text
     directives = [line for line in text.splitlines() if not line.startswith("#")]
-    assert not any(line.startswith(("MemoryDenyWriteExecute", "PrivateDevices")) for line in directives)
+    assert not any(
+        line.startswith(("MemoryDenyWriteExecute", "PrivateDevices", "PrivateTmp")) for line in directives
+    )
     assert "ListenStream=%t/imgretd.sock" in service.unit(service.SOCKET)
 
 
@@ -75,26 +84,126 @@ def test_the_installation_fills_in_what_it_writes_and_is_told(tmp_path, monkeypa
     assert f'ReadWritePaths="-{tmp_path}/my index"' in text
 
 
-def test_without_systemd_it_says_what_to_do(monkeypatch, tmp_path):
+def analyzed(folder):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    command = ["systemd-analyze", "security", "--offline=true", "--user", "--no-pager"]
+    environ = dict(os.environ) | {"XDG_RUNTIME_DIR": str(folder)}
+    return subprocess.run(
+        [*command, str(folder / service.SERVICE)], env=environ, capture_output=True, text=True
+    )
+
+
+def test_systemd_rates_the_unit_well(tmp_path, imgretd, private_places):
+    text = service.filled(service.unit(service.SERVICE), places(), imgretd)
+    (tmp_path / service.SERVICE).write_text(text)
+    rating = re.search(r"exposure level for \S+: ([\d.]+)", analyzed(tmp_path).stdout)
+    assert rating
+    assert float(rating[1]) < 2
+
+
+def test_the_search_for_a_photo_that_kills_the_process_is_not_cut_short():
+    """Five attempts for each suspect, one at a time, a second apart at least."""
+    lines = dict(line.split("=", 1) for line in service.unit(service.SERVICE).splitlines() if "=" in line)
+    assert lines["Restart"] == "on-failure"
+    assert int(lines["StartLimitBurst"]) >= 5 * 20
+
+
+@pytest.mark.parametrize(
+    "name", ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME", "IMGRET_SOCKET"]
+)
+def test_what_decides_where_files_lie_is_handed_on(name, monkeypatch, private_places):
+    monkeypatch.setenv(name, "/my models/100%")
+    text = service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    assert f'\nEnvironment="{name}=/my models/100%%"\n' in text
+    if name == "XDG_CACHE_HOME":
+        assert '"-/my models/100%%"' in text
+
+
+def test_relative_paths_are_handed_on_as_what_they_mean_here(monkeypatch, tmp_path, private_places):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMGRET_CONFIG", "c.toml")
+    monkeypatch.setenv("IMGRET_SOCKET", "s")
+    monkeypatch.setenv("HF_HOME", "~/hub")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    text = service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    assert f"\nEnvironment=IMGRET_CONFIG={tmp_path}/c.toml\n" in text
+    assert f"\nEnvironment=HF_HOME={os.path.expanduser('~')}/hub\n" in text
+    assert "XDG_CACHE_HOME" not in text
+    assert f"\nListenStream={tmp_path}/s\n" in service.filled(
+        service.unit(service.SOCKET), places(), "/opt/imgretd"
+    )
+
+
+def test_tokens_are_not_handed_on(monkeypatch, private_places):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert "hf_secret" not in service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+
+
+@pytest.mark.parametrize(
+    "value", ["/a\nExecStartPre=/bin/evil", "/a\r", "/a\x1b[31m", "/a\udcff", "/a\u2028b", "/a\\"]
+)
+@pytest.mark.parametrize("name", ["IMGRET_INDEX", "HF_HOME", "XDG_STATE_HOME", "IMGRET_SOCKET"])
+def test_what_a_unit_cannot_hold_is_refused_by_name(name, value, monkeypatch, tmp_path, private_places):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="cannot be written into a unit") as error:
+        service.install()
+    assert name in str(error.value)
+    assert str(error.value).isprintable()
+    assert not os.path.lexists(service.units_folder())
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30))
+def test_systemd_reads_back_what_was_quoted(value):
+    """systemd.syntax(7): a quoted or a plain word, backslashes and quotes escaped, %% for %."""
+    word = service._quoted(f"A={value}")
+    if word.startswith('"'):
+        assert re.fullmatch(r'"(?:[^"\\]|\\["\\])*"', word)
+        word = re.sub(r"\\(.)", r"\1", word[1:-1])
+    else:
+        assert not re.search(r"(?a)[\s'\"\\;]", word)
+    assert word.replace("%%", "").count("%") == 0
+    assert word.replace("%%", "%") == f"A={value}"
+
+
+def test_without_systemd_it_says_what_to_do_and_leaves_nothing_behind(monkeypatch, tmp_path, private_places):
+    before = sorted(private_places.rglob("*"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaemonError, match="systemctl") as error:
         service.install()
     assert "--foreground" in error.value.hint
+    assert sorted(private_places.rglob("*")) == before
+
+
+def stand_in(tmp_path, monkeypatch, *, fails=""):
+    """A systemctl that notes what it is asked, and fails at one word: the real one is asked in test_systemd.py."""
+    asked = tmp_path / "asked"
+    program = tmp_path / "systemctl"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in *{fails or "nothing"}*) echo no >&2; exit 1;; esac\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return asked
+
+
+@pytest.mark.parametrize("word", ["show", "daemon-reload", "restart"])
+def test_an_installation_that_fails_leaves_no_units(word, monkeypatch, tmp_path, private_places):
+    stand_in(tmp_path, monkeypatch, fails=word)
+    with pytest.raises(DaemonError) as error:
+        service.install()
+    assert "--foreground" in error.value.hint
+    assert not os.path.exists(service.units_folder()) or os.listdir(service.units_folder()) == []
 
 
 def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path, private_places):
-    """With a systemctl that notes what it is asked: the real one is asked in test_systemd.py."""
-    asked = tmp_path / "asked"
-    stand_in = tmp_path / "systemctl"
-    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
-    stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    asked = stand_in(tmp_path, monkeypatch)
     service.install()
     folder = service.units_folder()
     assert sorted(os.listdir(folder)) == [service.SERVICE, service.SOCKET]
     service.uninstall()
     assert os.listdir(folder) == []
-    assert asked.read_text().splitlines() == [
+    assert [line for line in asked.read_text().splitlines() if "show" not in line] == [
         "--user daemon-reload",
         "--user enable --now imgretd.socket",
         "--user enable imgretd.service",

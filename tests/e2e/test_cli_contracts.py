@@ -150,6 +150,7 @@ def test_doctor_names_what_is_wrong_and_rebuilds_what_is_derived(library: Librar
     sound = imgret("doctor")
     assert sound.code == 0, sound.out
     assert all(line.startswith(b"ok    ") for line in sound.out.splitlines())
+    assert b"decoders: confined by " in sound.out
     before = imgret("query", "--json", "a red circle").out
     library.write(
         "INSERT INTO words (words, rowid, caption, labels, note, names) VALUES ('delete', 1, 'x', '', '', '')"

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,6 +26,12 @@ class Hub:
         default_factory=dict
     )  # file -> bytes after which each next answer breaks
     altered: set[str] = field(default_factory=set)  # files served with other bytes than are listed
+    endless: set[str] = field(default_factory=set)  # files served without a length, and without an end
+    listed: dict[str, dict[str, object]] = field(
+        default_factory=dict
+    )  # file -> what the listing says instead
+    padding: int = 0  # bytes of white space after the listing
+    leads_to: str = ""  # where every file is redirected
     busy: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
     url: str = ""
@@ -43,8 +49,11 @@ class Hub:
                     "size": len(content),
                     "pointerSize": 134,
                 }
-            siblings.append(sibling)
-        return json.dumps({"id": self.repository, "sha": self.commit, "siblings": siblings}).encode()
+            siblings.append(sibling | self.listed.get(name, {}))
+        return (
+            json.dumps({"id": self.repository, "sha": self.commit, "siblings": siblings}).encode()
+            + b" " * self.padding
+        )
 
 
 @contextmanager
@@ -70,10 +79,25 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 )
             else:
                 name = path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/").removeprefix("/v8.4.0/")
-                if name in hub.files:
+                if hub.leads_to:
+                    self.send_response(302)
+                    self.send_header("Location", hub.leads_to)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                elif name in hub.endless:
+                    self.pour()
+                elif name in hub.files:
                     self.file(name, asked_range)
                 else:
                     self.answer(404, b"no such file")
+
+        def pour(self) -> None:
+            self.close_connection = True
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):  # the client hangs up
+                while True:
+                    self.wfile.write(bytes(1 << 16))
 
         def file(self, name: str, asked_range: str | None) -> None:
             content = hub.files[name]

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hub_server
 import msgspec
@@ -157,6 +158,83 @@ def test_other_bytes_than_announced_are_refused_and_removed(
     hub.altered.clear()
     pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
     weights.checked(locate(Stage.CAPTION, here, environ), here, full=True)
+
+
+@pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
+def test_no_more_is_written_than_was_announced(
+    hub: hub_server.Hub,
+    here: Places,
+    environ: dict[str, str],
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(
+        "imgret.describe.fetch._MOST_UNANNOUNCED", 1 << 20
+    )  # for a release; a test cannot take 4 GB
+    hub.endless |= {"model.safetensors", "yolov8m-oiv7.pt"}
+    with pytest.raises(WeightsError, match=r"sends more than the \d+ bytes"):
+        pull(locate(stage, here, environ), here, environ=environ)
+    assert not locate(stage, here, environ).present
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ({"model.safetensors": {"size": 200 << 30}}, "more than any model has"),
+        ({"model.safetensors": {"size": 99 << 30}}, "GB left|more than any model"),
+        ({"model.safetensors": {"size": -1}}, "gave no listing"),
+        ({"vocab.txt": {"size": 65 << 20}}, "too many for a text"),
+        ({"vocab.txt": {"rfilename": "v" * 300 + ".txt"}}, "name has 304 characters"),
+        ({"vocab.txt": {"blobId": "../../../etc/cron.d/x"}}, "without a hash"),
+    ],
+)
+def test_a_listing_that_asks_for_too_much_is_refused_before_anything_is_fetched(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str], listed: dict[str, Any], reason: str
+) -> None:
+    hub.listed = listed
+    with pytest.raises(WeightsError, match=reason):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert fetched(hub) == []
+
+
+def test_names_that_lead_elsewhere_are_not_fetched(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str], tmp_path: Path
+) -> None:
+    for number, name in enumerate(
+        ("../a.json", "/tmp/a.json", "a/../../b.json", "..\\c.json", ".hidden.json", "1_P/../d.txt")
+    ):
+        hub.files[name] = b"{}" * number
+    assert set(pull(locate(Stage.CAPTION, here, environ), here, environ=environ).files) == WANTED
+
+
+def test_a_listing_of_too_many_files_or_without_an_end_is_refused(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    hub.files |= {f"{number}.json": b"{}" for number in range(600)}
+    with pytest.raises(WeightsError, match=r"lists 60\d files"):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    hub.padding = 17 << 20
+    with pytest.raises(WeightsError, match="longer than 16 MB"):
+        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    assert fetched(hub) == []
+
+
+def test_a_redirection_to_another_kind_of_address_is_not_followed(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    for address in ("file:///etc/passwd", "ftp://127.0.0.1/a"):
+        hub.leads_to = address
+        with pytest.raises(WeightsError):
+            pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+
+
+def test_a_revision_is_a_name_and_not_a_path(here: Places, environ: dict[str, str], tmp_path: Path) -> None:
+    for revision in ("../../../../outside", "/etc/x", "a\nb"):
+        settings = Settings(caption=CaptionSettings(weights="someone/model", revision=revision))
+        with pytest.raises(WeightsError, match="no name of a revision"):
+            pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
 
 
 def test_a_repository_that_is_not_there_is_said(here: Places, environ: dict[str, str]) -> None:
