@@ -38,6 +38,7 @@ class PhotoState(Struct, frozen=True):
     objects: dict[str, int] = {}
     models: dict[Stage, ModelIdentity] = {}
     waiting: tuple[Stage, ...] = ()  # stages whose weights are missing
+    to_come: frozenset[Stage] = frozenset()  # stages that are still to be done, those of missing weights too
     other_paths: tuple[bytes, ...] = ()
 
 
@@ -76,6 +77,9 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
         passage.counts(known.detections or ()),
         results.identities(index, content),
         waiting,
+        frozenset(
+            stage for stage, (tries, _, error) in todo.items() if not error or tries < photos.MAX_ATTEMPTS
+        ),
         others,
     )
 

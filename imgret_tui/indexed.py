@@ -62,6 +62,7 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
+        from imgret.photo import Stage
         from imgret.state import photo_state
 
         known = photo_state(self._open(), self._settings, path)
@@ -69,6 +70,7 @@ class IndexLibrary:
         return Details(
             state=known.state,
             reason=known.reason,
+            awaits_caption=Stage.CAPTION in known.to_come,
             size=known.photo.fingerprint.size if known.photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,

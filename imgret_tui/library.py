@@ -21,6 +21,7 @@ class Details(Struct, frozen=True):
 
     state: str = "described"
     reason: str | None = None
+    awaits_caption: bool = False
     size: int | None = None  # bytes
     camera: str | None = None
     latitude: float | None = None

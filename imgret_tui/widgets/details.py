@@ -30,7 +30,7 @@ class Details(Static):
 def described(hit: Hit, known: Known | None, question: str) -> list[Content]:
     """The lines of a photo, those that say nothing left out."""
     words = question_words(question)
-    lines = [_lit(hit.caption or "not described yet", words)]
+    lines = [_lit(hit.caption, words) if hit.caption else Content.styled(_uncaptioned(known), "$muted")]
     taken = " · ".join(part for part in (day(hit.taken_at), _camera(known), _size(hit, known)) if part)
     rows = [
         ("why", ", ".join(hit.why)),
@@ -51,6 +51,13 @@ def described(hit: Hit, known: Known | None, question: str) -> list[Content]:
         style = "$muted" if known.state == "described" else "$text-warning"
         lines.append(Content.styled(clean(f"{known.state}: {known.reason}"), style))
     return lines
+
+
+def _uncaptioned(known: Known | None) -> str:
+    """What stands in place of a caption; nothing while it is not known whether one is to come."""
+    if known is None:
+        return ""
+    return "not described yet" if known.awaits_caption else "no caption"
 
 
 def _row(label: str, text: Content) -> Content:
