@@ -111,7 +111,9 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
         passage.counts(known.detections or ()),
         results.identities(index, content),
         waiting,
-        frozenset(todo),
+        frozenset(
+            stage for stage, (tries, _, error) in todo.items() if not error or tries < photos.MAX_ATTEMPTS
+        ),
         others,
     )
 

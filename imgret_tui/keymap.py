@@ -53,11 +53,16 @@ KEYS: tuple[Key, ...] = (
 
 
 def bindings() -> list[Binding]:
-    """The table as bindings that come before those of the input line.
+    """The table as bindings of the screen."""
+    return [Binding(key.keys, key.action, key.does, show=False) for key in KEYS]
 
-    Enter alone stays the input's own: it must not overtake letters that are still on their way there.
+
+def actions() -> dict[str, str]:
+    """Key -> action, for the input line, which runs them in the order in which keys were typed.
+
+    Enter alone is the line's own: it submits what stands there.
     """
-    return [Binding(key.keys, key.action, key.does, show=False, priority=key.keys != "enter") for key in KEYS]
+    return {one: key.action for key in KEYS if key.keys != "enter" for one in key.keys.split(",")}
 
 
 def groups() -> list[tuple[str, list[Key]]]:

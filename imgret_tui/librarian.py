@@ -16,6 +16,7 @@ from imgret.errors import ImgretError
 from imgret_tui.library import Library
 from imgret_tui.messages import Answered, Broke, Refused, Troubled
 
+MOST = 10_000  # hits that are marked at once
 LIMIT = 50  # hits of a first answer: each costs half a millisecond to describe, and more can be asked for
 WORDS_FIRST = 0.1  # seconds that meaning leaves the processor to words, where both are sought in this process
 Job = Callable[[Library], Message | None]

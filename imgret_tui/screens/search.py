@@ -18,7 +18,7 @@ from imgret.errors import ImgretError
 from imgret.photo import Hit
 from imgret_tui import keymap
 from imgret_tui.history import History
-from imgret_tui.librarian import LIMIT, Librarian, Question
+from imgret_tui.librarian import LIMIT, MOST, Librarian, Question
 from imgret_tui.library import Details as Known
 from imgret_tui.library import State
 from imgret_tui.messages import Chosen, DetailsKnown, Highlighted, Listening
@@ -61,6 +61,7 @@ class SearchScreen(Screen[None]):
         self._shown = 0  # the last question with an answer on the screen
         self._answered = 0  # the last question with a final answer
         self._leaving = 0  # the question whose first answer is to be chosen
+        self._marking = 0  # the question whose answer is to be marked as a whole
         self._asked = Question(0, question)
         self._timer: Timer | None = None
         self._changed_at = 0.0  # when the question last was, by time.monotonic
@@ -175,6 +176,8 @@ class SearchScreen(Screen[None]):
         self.problem.show(None)
         self._remark = answer.found.remark
         self.results.show(answer.found.hits, self._asked.text, keep=keep)
+        if self._marking == answer.number and answer.final:
+            self._mark_all()
         if self._leaving == answer.number and (answer.final or answer.found.hits):
             self._leave()
         nothing = answer.final and not answer.found.hits and not self._asked.text.strip()
@@ -287,10 +290,34 @@ class SearchScreen(Screen[None]):
             self.notify("start it with --multi to mark several", markup=False)
 
     def action_mark_all(self) -> None:
-        """Mark all, or none."""
-        if self._multi:
-            self.results.toggle_all_marks()
-            self._show_counts()
+        """Mark every hit of the answer, those not loaded yet too, or none."""
+        if not self._multi:
+            self.notify("start it with --multi to mark several", markup=False)
+        elif self._has_all or (self.results.hits and self.results.all_marked):
+            self._mark_all()
+        else:
+            if self.question.value != self._asked.text:
+                self.ask(limit=MOST)
+            elif self._marking != self._number:
+                self.ask(self._asked.like, limit=MOST)
+            self._marking = self._number
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether all hits of the question that stands there are here, or as many as are marked at once."""
+        asked, count = self._asked, len(self.results.hits)
+        final = self._answered == self._number and self.question.value == asked.text
+        return final and (count < asked.limit or count >= MOST)
+
+    def _mark_all(self) -> None:
+        count = len(self.results.hits)
+        if not count:
+            return
+        marked = self.results.toggle_all_marks()
+        what = "marked" if marked else "no longer marked"
+        first = "the first " if count >= MOST else ""
+        self.notify(f"{first}{count} {'photo is' if count == 1 else 'photos are'} {what}", markup=False)
+        self._show_counts()
 
     def action_choose(self) -> None:
         """Leave with what was chosen; a question that was just typed is answered first."""

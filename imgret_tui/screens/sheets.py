@@ -20,6 +20,7 @@ from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.keymap import groups
 from imgret_tui.library import Failure, Folder
+from imgret_tui.widgets.query import LineInput
 
 
 class HelpScreen(ModalScreen[None]):
@@ -60,7 +61,7 @@ class NoteScreen(ModalScreen[str | None]):
             yield Static(
                 f"Note about {clean(os.path.basename(self._hit.path))}", classes="title", markup=False
             )
-            yield Input(value=clean(" ".join((self._hit.note or "").split())), select_on_focus=False)
+            yield LineInput(value=clean(" ".join((self._hit.note or "").split())), select_on_focus=False)
             yield Static("enter saves, an empty note is removed, esc leaves it", classes="hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

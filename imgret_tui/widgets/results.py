@@ -124,14 +124,21 @@ class Results(ScrollView, can_focus=False):
                 self._marks[hit.path] = hit
             self._refresh_frame(self.cursor)
 
-    def toggle_all_marks(self) -> None:
-        """Mark every hit, or none when all are marked."""
-        if all(hit.path in self._marks for hit in self._hits):
+    @property
+    def all_marked(self) -> bool:
+        """Whether every hit is marked."""
+        return all(hit.path in self._marks for hit in self._hits)
+
+    def toggle_all_marks(self) -> bool:
+        """Mark every hit, or none when all are marked. -> whether they are marked now."""
+        marking = not self.all_marked
+        if marking:
+            self._marks.update((hit.path, hit) for hit in self._hits)
+        else:
             for hit in self._hits:
                 del self._marks[hit.path]
-        else:
-            self._marks.update((hit.path, hit) for hit in self._hits)
         self.refresh()
+        return marking
 
     def validate_cursor(self, place: int) -> int:
         """The cursor stands on a hit."""

@@ -180,3 +180,21 @@ def test_what_is_known_of_a_photo_is_told_line_by_line() -> None:
         "offline: its disk is away",
         "failed: no topics yet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (None, ""),  # it is asked for
+        (Details(awaits_caption=True), "not described yet"),
+        (Details(awaits_caption=False), "no caption"),
+    ],
+)
+def test_a_photo_is_not_described_yet_only_where_a_caption_is_to_come(
+    known: Details | None, said: str
+) -> None:
+    hit = Hit(
+        rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair", caption=None, objects={},
+        topics=(), note=None, taken_at=None, width=4, height=3, online=True, why=(),
+    )  # fmt: skip
+    assert described(hit, known, "")[0].plain == said

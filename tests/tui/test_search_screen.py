@@ -1,6 +1,7 @@
 """Every key of the search, on a real index of drawn pictures that the tiny models described."""
 
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,95 @@ async def test_marking_all_and_none(run: Run) -> None:
         assert here.app.search.results.marked == []
         await here.press("tab", "shift+tab", "shift+tab")
         assert len(here.app.search.results.marked) == 1
+
+
+async def test_marking_all_marks_the_hits_that_are_not_loaded_yet_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)  # as if the library were large
+    async with run(size=(60, 7)) as here:
+        assert len(here.names) == 12
+        await here.press("alt+a")
+        await here.until(lambda: len(here.app.search.results.marked) == 24)
+        assert [str(notice.message) for notice in here.app._notifications] == ["24 photos are marked"]
+        assert "24 marked" in here.text("#status")
+        await here.press("alt+a")
+        assert here.app.search.results.marked == []
+        assert str(list(here.app._notifications)[-1].message) == "24 photos are no longer marked"
+
+
+async def test_marking_all_stops_at_a_bound_and_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)
+    monkeypatch.setattr("imgret_tui.screens.search.MOST", 20)
+    async with run(size=(60, 7)) as here:
+        await here.press("alt+a")
+        await here.until(lambda: len(here.app.search.results.marked) == 20)
+        assert [str(notice.message) for notice in here.app._notifications] == [
+            "the first 20 photos are marked"
+        ]
+
+
+def press_at_once(here: Any, *keys: str) -> None:
+    """All keys in one packet: nobody waits for what a key does."""
+    for key in keys:
+        here.app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+@pytest.mark.parametrize(
+    ("keys", "question"),
+    [
+        ([*"cat", "backspace", "backspace", *"ow"], "cow"),
+        ([*"dog", "home", "x", "end", "y"], "xdogy"),
+        ([*"dog", "left", "left", "x", "right", "y"], "dxoyg"),
+        ([*"redcat", "ctrl+left", "delete", "ctrl+right", "s"], "edcats"),
+        ([*"one", "ctrl+u", *"two"], "two"),
+        ([*"two", "ctrl+a", "ctrl+k", *"one"], "one"),
+        (["a", "down", "b", "ctrl+g", "ctrl+g", "c", "tab", "d"], "abcd"),
+        (["backspace", "up", "a"], "a"),
+    ],
+)
+async def test_keys_of_a_burst_stay_in_order(run: Run, keys: list[str], question: str) -> None:
+    async with run() as here:
+        press_at_once(here, *keys)
+        await here.until(lambda: here.app.search.asked_text == question)
+        await here.settled()
+        assert here.app.search.question.value == question
+
+
+def edited(line: str, at: int, key: str) -> tuple[str, int]:
+    """What one key makes of a line with its cursor."""
+    if len(key) == 1:
+        return line[:at] + key + line[at:], at + 1
+    if key == "backspace":
+        return line[: max(0, at - 1)] + line[at:], max(0, at - 1)
+    if key == "delete":
+        return line[:at] + line[at + 1 :], at
+    return line, {"left": max(0, at - 1), "right": min(len(line), at + 1), "home": 0, "end": len(line)}[key]
+
+
+async def test_bursts_of_any_keys_give_what_the_keys_give_one_by_one(run: Run) -> None:
+    chosen = random.Random(5)
+    keys = [*"abcd", "left", "right", "home", "end", "backspace", "delete"]
+    async with run() as here:
+        line, at = "", 0
+        for _ in range(10):
+            burst = chosen.choices(keys, k=25)
+            for key in burst:
+                line, at = edited(line, at, key)
+            press_at_once(here, *burst)
+            question = here.app.search.question
+            await here.until(lambda: (question.value, question.cursor_position) == (line, at))  # noqa: B023
+
+
+async def test_a_note_typed_at_once_behind_its_key_is_the_note(run: Run, demo: Any) -> None:
+    async with run("red") as here:
+        path = here.app.search.results.current.path
+        press_at_once(here, "ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
+        await here.until(lambda: here.app.search.results.hits[0].note == "hello")
+        assert here.app.search.question.value == "red"
+    with Index(demo.index) as index:
+        found = find(index, path)
+        assert results.note(index, found.content) == "hello"
 
 
 async def test_without_multi_nothing_is_marked_and_that_is_said(run: Run) -> None:
