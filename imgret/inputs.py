@@ -40,7 +40,7 @@ def note(text: str) -> str:
 
 def path(text: str) -> bytes:
     """A path, with `~` expanded, as the bytes on disk. Not made absolute."""
-    return os.path.expanduser(os.fsencode(encodable(text)))
+    return os.fsencode(os.path.expanduser(encodable(text)))  # of bytes it expects a user's name in ASCII
 
 
 def _as_latin(escaped: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from imgret import inputs
 from imgret.cli import render
 from imgret.cli.session import Session
 from imgret.errors import ImgretError, WeightsMissing
@@ -96,7 +97,7 @@ def _decoders() -> Check:
 
 def _folders(here: Session) -> Iterator[Check]:
     for folder in here.settings.folders:
-        path = os.path.expanduser(os.fsencode(folder))
+        path = inputs.path(folder)
         good = os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
         yield good, f"folder: {render.shown(path)}{'' if good else ' cannot be read'}"
 

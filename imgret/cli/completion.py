@@ -9,7 +9,7 @@ STAGES = ("caption", "detect", "topics", "embed")
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:
-    """Those of `choices` that begin as typed so far; case does not matter."""
+    """Those of `choices` that begin as typed so far."""
     return lambda incomplete: _beginning(choices, incomplete)
 
 
@@ -21,4 +21,4 @@ def has(incomplete: str) -> list[str]:
 
 
 def _beginning(choices: Iterable[str], incomplete: str) -> list[str]:
-    return [choice for choice in choices if choice.lower().startswith(incomplete.lower())]
+    return [choice for choice in choices if choice.startswith(incomplete)]

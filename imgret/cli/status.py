@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imgret import inputs
 from imgret.cli import render
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, IndexProblem, UsageError
@@ -200,6 +201,8 @@ def backup(
 
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
+    if target != inputs.words(target):
+        raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
     if os.path.lexists(target):
         raise UsageError(f"{to} is there already", "Name a new file.")
     with here.index() as index:

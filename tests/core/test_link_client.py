@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -110,6 +111,101 @@ def test_an_answer_that_makes_no_sense_is_refused(path, daemon, line):
     daemon[0].append(line)
     with pytest.raises(Refused):
         client.ask(path, "query", {})
+
+
+@contextlib.contextmanager
+def scripted(path, *answers):
+    """A listener that answers the requests of all connections in order: each (seconds to wait, bytes or None).
+
+    None hangs up without an answer.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    left = list(answers)
+    lock = threading.Lock()
+
+    def talk(peer):
+        with contextlib.suppress(OSError), peer, peer.makefile("rb") as lines:
+            for _ in lines:
+                with lock:
+                    seconds, answer = left.pop(0)
+                time.sleep(seconds)
+                if answer is None:
+                    return
+                peer.sendall(answer)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_the_answer_that_came_too_late_is_not_that_of_the_next_question(path):
+    first, second = (
+        messages.result_line(1, "first", 4) + b"one\n",
+        messages.result_line(2, "second", 4) + b"two\n",
+    )
+    with scripted(path, (0.5, first), (0, second)), Connection(path, timeout=0.25) as connection:
+        with pytest.raises(DaemonError, match="within"):
+            connection.ask_bytes("query", {})
+        time.sleep(0.4)  # the late answer has been sent by now
+        assert connection.ask_bytes("query", {}) == ("second", b"two\n")
+
+
+def test_output_that_stops_in_the_middle_costs_its_question_alone(path):
+    half = messages.result_line(1, "first", 100) + b"half"
+    answers = [(0, half), (0, messages.result_line(2, "second"))]
+    with scripted(path, *answers), Connection(path, timeout=0.25) as connection:
+        with pytest.raises(DaemonError):
+            connection.ask("query", {})
+        assert connection.ask("query", {}) == "second"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        messages.result_line(7, "x"),
+        messages.result_line("1", "x"),
+        messages.error_line(Refused("failed", "no", request=7)),
+    ],
+)
+def test_the_answer_to_another_question_is_none(path, line):
+    with scripted(path, (0, line), (0, messages.result_line(2, "right"))), Connection(path) as connection:
+        with pytest.raises(DaemonError, match="another question"):
+            connection.ask("query", {})
+        assert connection.ask("query", {}) == "right"
+
+
+def test_one_that_hung_up_on_an_idle_client_is_asked_again(path):
+    answers = [(0, messages.result_line(1, "first")), (0, None), (0, messages.result_line(2, "second"))]
+    with scripted(path, *answers), Connection(path) as connection:
+        assert connection.ask("query", {}) == "first"
+        assert connection.ask("query", {}) == "second"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with scripted(path, (0, None), (0, messages.result_line(1, "x"))), pytest.raises(NoDaemon):
+        client.ask(path, "query", {})  # a first question is not asked twice: nobody may be there at all
+
+
+def test_one_that_has_no_room_is_no_daemon(path, daemon):
+    daemon[0].append(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
+    with pytest.raises(NoDaemon):
+        client.ask(path, "query", {})
+
+
+@pytest.mark.parametrize("result", [None, [], {}, {"notes": "x"}, {"exit": 0}])
+def test_a_search_result_that_makes_no_sense_is_refused(path, daemon, result):
+    daemon[0].append(messages.result_line(1, result))
+    with pytest.raises(Refused):
+        client.query(path, {})
 
 
 def test_silence_ends_in_an_error_that_says_so(path):

@@ -42,12 +42,14 @@ def test_an_answer_is_read_back(identity, result, body):
 
 @given(ids, texts, texts, st.sampled_from(Exit))
 def test_a_refusal_is_read_back(identity, message, hint, code):
-    line = messages.error_line(Refused("failed", message, hint, code, identity))
+    sent = Refused("failed", message, hint, code, identity)
+    line = messages.error_line(sent)
     assert one_line(line)
     with pytest.raises(Refused) as refused:
         messages.read_answer(line)
     error = refused.value
-    assert (str(error), error.hint, error.exit_code, error.request) == (message, hint, code, identity)
+    assert (str(error), error.hint, error.exit_code, error.request) == (str(sent), hint, code, identity)
+    assert str(error) in (message, message.removesuffix("."))
 
 
 @given(texts, objects)
@@ -102,3 +104,19 @@ def test_an_exit_code_of_a_later_release_is_the_daemons():
     with pytest.raises(Refused) as refused:
         messages.read_answer(line)
     assert refused.value.exit_code == Exit.DAEMON
+
+
+@given(st.sampled_from(["NaN", "Infinity", "-Infinity"]), st.sampled_from(["id", "v", "params"]))
+def test_what_is_no_json_is_refused_though_python_reads_it(constant, key):
+    with pytest.raises(Refused) as refused:
+        messages.read_request(f'{{"v":1,"method":"x","{key}":{constant}}}'.encode())
+    assert refused.value.code == messages.NOT_JSON
+
+
+@given(st.characters(exclude_categories=()), st.integers(0, 1 << 20))
+def test_a_refusal_is_never_too_long_for_its_reader(character, count):
+    line = messages.error_line(Refused("failed", character * count, character * count))
+    assert len(line) <= messages.LINE_LIMIT
+    with pytest.raises(Refused) as refused:
+        messages.read_answer(line)
+    assert len(str(refused.value)) <= messages.TEXT_LIMIT + 3

@@ -1,0 +1,89 @@
+"""Text from outside: whatever its bytes, words can be encoded and paths keep what is on the disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret import inputs
+from imgret.errors import QueryError, UsageError
+from imgret.search import query
+
+NOW = datetime(2024, 5, 1)
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and NUL too
+
+
+@given(any_text)
+def test_words_can_be_encoded_and_are_words_already(text: str) -> None:
+    words = inputs.words(text)
+    assert words.encode().decode() == words
+    assert "\0" not in words
+    assert inputs.words(words) == words
+    assert len(words) == len(text)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")))
+def test_text_that_needs_nothing_is_left_as_it_is(text: str) -> None:
+    assert inputs.words(text) == inputs.encodable(text) == text
+
+
+@given(st.binary().filter(lambda raw: b"\0" not in raw and not raw.startswith(b"~")))
+def test_a_path_keeps_its_bytes(raw: bytes) -> None:
+    assert inputs.path(os.fsdecode(raw)) == raw
+
+
+@given(any_text)
+def test_any_text_is_a_path_that_the_system_can_be_asked_for(text: str) -> None:
+    raw = inputs.path(text)
+    assert b"\0" not in raw
+    os.path.lexists(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"caf\xe9", "café"),
+        (b"\x80 5", "€ 5"),
+        ("Käse \u6771".encode() + b" \xfc", "Käse 東 ü"),
+        (b"\x81", "\ufffd"),
+    ],
+)
+def test_bytes_that_are_not_utf8_are_read_as_latin(raw: bytes, words: str) -> None:
+    assert inputs.words(os.fsdecode(raw)) == words
+
+
+def test_a_note_has_a_length() -> None:
+    assert inputs.note("x" * inputs.NOTE_LIMIT)
+    with pytest.raises(UsageError, match="most"):
+        inputs.note("x" * (inputs.NOTE_LIMIT + 1))
+
+
+@given(st.lists(any_text, max_size=8).map(" ".join))
+def test_any_question_is_read_or_refused(text: str) -> None:
+    try:
+        question = query.parse(inputs.encodable(text), NOW)
+    except QueryError as error:
+        assert str(error)
+    else:
+        assert len(question.terms) <= len(text) + 1
+
+
+def test_a_question_grows_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "MOST_CHARACTERS", 1 << 30)
+    took = []
+    for words in (20_000, 160_000):
+        began = time.process_time()
+        assert len(query.parse("dog -cat " * (words // 2), NOW).clauses) == words // 2
+        took.append(time.process_time() - began)
+    assert took[1] < 30 * took[0]  # 8 times the words; 64 times the work, were it quadratic
+
+
+@pytest.mark.parametrize("text", ["x" * 10_001, "dog>=1 " * 101, "2:sea " * 51, "k" * 10_001 + ":v"])
+def test_a_question_has_a_size(text: str) -> None:
+    with pytest.raises(QueryError, match="most"):
+        query.bounded(query.parse(text, NOW))
