@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import Exit, UsageError, WeightsError
-from imgret.index import totals, vectors, work
+from imgret.index import known, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.photo import RANKS, STRENGTHS, Hit, ModelIdentity, Stage
 
@@ -121,7 +121,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request)
+        question = _question(request, known.labels(self._index))
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -140,6 +140,7 @@ class Answerer:
             towards=seen.vector if seen else None,
             without=seen.content if seen else None,
             warm=self._keeper.current(self._index) if self._keeper else None,
+            off=self._off(),
         )
         return rank.Answer(found.hits, [*notes, *found.notes])
 
@@ -173,6 +174,16 @@ class Answerer:
             notes.append(f"answered by words alone: {error}")
             return None
 
+    def _off(self) -> list[Stage]:
+        """The stages that the settings switch off."""
+        settings = self._settings
+        given = (
+            (Stage.CAPTION, settings.caption.weights),
+            (Stage.DETECT, settings.detect.weights),
+            (Stage.TOPICS, settings.topics.weights),
+        )
+        return [stage for stage, weights in given if weights == NONE]
+
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""
         if Stage.CAPTION not in totals.waiting_stages(self._index):
@@ -205,12 +216,12 @@ def check(request: Request) -> None:
         raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
 
 
-def _question(request: Request) -> Question:
-    """What the request's text and options ask together."""
+def _question(request: Request, labels: list[str]) -> Question:
+    """What the request's text and options ask together; `labels` are those of the library."""
     from imgret.search import query
 
     now = datetime.now()
-    question = query.parse(request.text, now)
+    question = query.parse(request.text, now, labels)
     for key, value in request.filters:
         question = query.having(question, key, value, now)
     question = query.located(question, os.fsencode(request.folder))

@@ -181,6 +181,14 @@ def refresh_words(index: Index, content: int) -> None:
         )
 
 
+def rebuild_words(index: Index) -> None:
+    """Make the words index and its documents anew from the results, the notes and the names."""
+    with index.writing() as db:
+        words.rebuild(index)  # first, so that FTS5 and the documents that are replaced agree
+        for (content,) in db.execute("SELECT content FROM document").fetchall():
+            refresh_words(index, int(content))  # type: ignore[arg-type]
+
+
 def names(index: Index, content: int) -> str:
     """The words of the file and folder names under which a content lies, each once; of a hundred at most."""
     found: dict[str, None] = {}

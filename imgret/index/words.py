@@ -1,8 +1,8 @@
 """The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
 
-A document has four columns: the caption, the labels, the note, and the words of file and folder names.
-Text without spaces between its words (Chinese, Japanese, Korean) is cut into characters, so that a word
-in it is found as a phrase.
+A document has four columns: the caption, the labels, the note, and the words of file and folder names,
+all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
+characters, so that a word in it is found as a phrase.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.index.connection import Index
+from imgret.index.fold import cut
 
 COLUMNS = ("caption", "labels", "note", "names")
-TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])  # as in the schema
-_UNSPACED = re.compile(
-    "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff])"
+TOKENIZER = (  # as in the schema
+    "porter",
+    ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
 _WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
@@ -71,11 +71,6 @@ def check(index: Index) -> list[str]:
         except apsw.CorruptError as error:
             return [f"the words index does not fit its documents: {error}"]
     return []
-
-
-def cut(text: str) -> str:
-    """Text as it is indexed: characters of unspaced scripts apart, composed, without NUL (FTS5's end)."""
-    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", text)).replace("\0", " ")
 
 
 def name_words(root: bytes, folder: bytes, name: bytes) -> str:

@@ -6,7 +6,7 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from imgret.index import filters, nearest, vectors, words
 from imgret.index.connection import Index
-from imgret.photo import STRENGTHS, Hit, ModelIdentity, View
-from imgret.search import background, fuse, hits
+from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage, View
+from imgret.search import background, emptied, fuse, hits
 from imgret.search.background import worded
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
@@ -65,6 +65,7 @@ def search(
     towards: NDArray[np.float32] | None = None,
     without: int | None = None,
     warm: Warm | None = None,
+    off: Collection[Stage] = (),
 ) -> Answer:
     """The `k` best answers to a question.
 
@@ -73,10 +74,13 @@ def search(
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
     STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
     picture, and `without` the content that it was taken from, which is no answer. `warm` answers in place of the tables, for who asks often.
+    `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
     """
-    search_ = _Search(index, question, asker, rank, k, warm)
+    search_ = _Search(index, question, asker, rank, k, warm, off)
     search_.look(towards, without)
     found = search_.run()
+    if not found and question.clauses:
+        search_.notes += emptied.reasons(index, question.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
         search_.notes.append(f"nothing matches well enough: the best answer is {found[0].strength}")
@@ -105,9 +109,11 @@ class _Search:
         rank: str,
         k: int,
         warm: Warm | None,
+        off: Collection[Stage],
     ) -> None:
         self.warm = warm if warm is not None and warm.memory.refresh(index) else None
         self.index, self.question, self.rank, self.k = index, question, rank, k
+        self.off = off
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
         self.towards: NDArray[np.float32] | None = None
@@ -123,7 +129,8 @@ class _Search:
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
         self.gone = filters.gone(self.index)
-        self.notes += filters.remarks(self.index, self.question.clauses)
+        self.notes += self.question.remarks
+        self.notes += emptied.unknown_labels(self.index, self.question.clauses, self.off)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.k * MORE)
