@@ -103,7 +103,7 @@ def test_who_does_not_pass_is_left_out_before_the_cut(index: Index, add: Add) ->
 def test_occurrences_by_column(index: Index, add: Add) -> None:
     content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
     asked = words.terms(index, ["dogs", "cat", "emu"])
-    counts, lengths = words.occurrences(index, asked, np.array([content, 999]))
+    counts, lengths, _ = words.occurrences(index, asked, np.array([content, 999]))
     assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert counts[1].sum() == 0
     assert lengths[0].tolist() == [3, 2, 2, 2]  # the names are `photos dog`
