@@ -6,7 +6,7 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the comm
 FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
 MOST_TERMS = 64
 FEW_TERMS = 2
+SAME = "the same picture"  # why a copy is an answer
 AWAY = 1.0  # how much of an answer to a text of `--not` is taken off a score
 TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
@@ -64,6 +65,7 @@ def search(
     minimum: str = "weak",
     towards: NDArray[np.float32] | None = None,
     without: int | None = None,
+    copies: Sequence[int] = (),
     warm: Warm | None = None,
     off: Collection[Stage] = (),
 ) -> Answer:
@@ -73,11 +75,12 @@ def search(
     Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
     STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
-    picture, and `without` the content that it was taken from, which is no answer. `warm` answers in place of the tables, for who asks often.
+    picture, and `without` the content that it was taken from, which is no answer. `copies` are contents that show
+    the same picture: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
     `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
     """
     search_ = _Search(index, question, asker, rank, k, warm, off)
-    search_.look(towards, without)
+    search_.look(towards, without, copies)
     found = search_.run()
     if not found and question.clauses:
         search_.notes += emptied.reasons(index, question.clauses, off)
@@ -120,10 +123,13 @@ class _Search:
         self.without: list[int] = []
         self.asks = bool(question.words.strip() or question.away)
 
-    def look(self, towards: NDArray[np.float32] | None, without: int | None) -> None:
-        """Ask with this vector too, and leave this content out."""
+    def look(
+        self, towards: NDArray[np.float32] | None, without: int | None, copies: Sequence[int] = ()
+    ) -> None:
+        """Ask with this vector too, leave this content out, and begin with copies, if there are no words."""
         self.towards = towards
-        self.asks = self.asks or towards is not None
+        self.copies = [] if self.asks else list(copies)
+        self.asks = self.asks or towards is not None or len(copies) > 0
         self.without = [] if without is None else [without]
 
     def run(self) -> list[hits.Found]:
@@ -141,6 +147,7 @@ class _Search:
         pool = self.k * MORE if self.rank == "vector" else max(POOL, self.k * MORE)
         pool *= MORE if self.question.away else 1  # of those, some are pushed away
         passes = scope.passes if scope else None
+        copies = self._passing(self.copies)
         parts = [
             words.best(self.index, terms, pool, BUDGET, passes=passes)
             if query is None
@@ -148,9 +155,17 @@ class _Search:
         ]
         if query is not None:
             parts.append(self._nearest(query, pool, scope))
-        out = np.concatenate([self.gone, np.array(self.without, np.int64)])
+        out = np.concatenate([self.gone, np.array([*self.without, *copies], np.int64)])
         candidates = np.setdiff1d(np.concatenate(parts), out)
-        return self._scored(candidates, terms, query)
+        first = [hits.Found(content, 1.0, None, "strong", (SAME,)) for content in copies]
+        return first + self._scored(candidates, terms, query)
+
+    def _passing(self, contents: list[int]) -> list[int]:
+        """Those that pass the filters, in their order. Asks the tables: a copy may have no vector yet."""
+        if not contents or not self.question.clauses:
+            return contents
+        passing = set(filters.matching(self.index, self.question.clauses).tolist())
+        return [content for content in contents if content in passing]
 
     def _scope(self) -> _Scope:
         if self.warm is not None:
