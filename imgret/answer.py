@@ -17,13 +17,12 @@ from msgspec import Struct
 from imgret import inputs
 from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
-from imgret.index import totals, vectors, work
+from imgret.index import known, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.photo import RANKS, STRENGTHS, Hit, ModelIdentity, Stage
 
 if TYPE_CHECKING:
     from imgret.describe.models import Models
-    from imgret.index.filters import Clause
     from imgret.search.likeness import Likeness
     from imgret.search.query import Question
     from imgret.search.rank import Answer, Asker
@@ -137,7 +136,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request)
+        question = _question(request, known.labels(self._index))
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -155,7 +154,9 @@ class Answerer:
             minimum=request.minimum,
             towards=seen.vector if seen else None,
             without=seen.content if seen else None,
+            copies=seen.copies if seen else (),
             warm=self._keeper.current(self._index) if self._keeper else None,
+            off=self._off(),
         )
         return rank.Answer(found.hits, [*notes, *found.notes])
 
@@ -185,6 +186,16 @@ class Answerer:
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
+
+    def _off(self) -> list[Stage]:
+        """The stages that the settings switch off."""
+        settings = self._settings
+        given = (
+            (Stage.CAPTION, settings.caption.weights),
+            (Stage.DETECT, settings.detect.weights),
+            (Stage.TOPICS, settings.topics.weights),
+        )
+        return [stage for stage, weights in given if weights == NONE]
 
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""
@@ -218,38 +229,19 @@ def check(request: Request) -> None:
         raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
 
 
-def _question(request: Request) -> Question:
-    """What the request's text and options ask together. Raises QueryError."""
+def _question(request: Request, labels: list[str]) -> Question:
+    """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
     from imgret.search import query
 
     if len(request.filters) > query.MOST_FILTERS or len(request.away) > query.MOST_TEXTS:
         raise QueryError("too many filters, or texts to push away", "Ask for less.")
     now = datetime.now()
-    question = query.parse(inputs.encodable(request.text), now)
+    question = query.parse(inputs.encodable(request.text), now, labels)
     for key, value in request.filters:
         question = query.having(question, inputs.encodable(key), inputs.encodable(value), now)
     question = query.located(question, inputs.path(request.folder))
-    question = msgspec.structs.replace(question, away=(*question.away, *request.away))
-    return _readable(query.bounded(question))
-
-
-def _readable(question: Question) -> Question:
-    """The question with words that can be encoded. Filters on names and folders keep their bytes."""
-    from imgret.index.filters import Named
-
-    def read(clause: Clause) -> Clause:
-        fields = {} if isinstance(clause.filter, Named) else msgspec.structs.asdict(clause.filter)
-        told = {key: inputs.words(value) for key, value in fields.items() if isinstance(value, str)}
-        return msgspec.structs.replace(clause, filter=msgspec.structs.replace(clause.filter, **told))
-
-    return msgspec.structs.replace(
-        question,
-        words=inputs.words(question.words),
-        terms=tuple(inputs.words(term) for term in question.terms),
-        weights=tuple((inputs.words(text), weight) for text, weight in question.weights),
-        away=tuple(inputs.words(text) for text in question.away),
-        clauses=tuple(read(clause) for clause in question.clauses),
-    )
+    away = (*question.away, *map(inputs.words, request.away))
+    return query.bounded(msgspec.structs.replace(question, away=away))
 
 
 def _rendered(hit: Hit, request: Request) -> bytes:

@@ -30,11 +30,11 @@ def checks(here: Session) -> Iterator[Check]:
 def rebuild_derived(here: Session) -> None:
     """Make `nearest` and `words` anew from the truth."""
     from imgret.cli.progress import bar
-    from imgret.index import vectors, words
+    from imgret.index import results, vectors
     from imgret.index.connection import writer
 
     with writer(here.places.index, wait=60.0), here.index() as index, bar("Rebuilding"):
-        words.rebuild(index)
+        results.rebuild_words(index)
         vectors.rebuild(index)
     render.say("the derived tables were made anew from the truth")
 

@@ -19,6 +19,7 @@ from typing import Any
 import apsw
 
 from imgret.errors import DiskFull, IndexBusy, IndexProblem, ReadOnly
+from imgret.index import fold
 from imgret.index.migrate import APPLICATION_ID, migrate, migrations, version
 
 BUSY_SECONDS = 30.0  # our transactions are short; only a stopped process holds the lock for longer
@@ -223,6 +224,7 @@ def _connect(path: str) -> apsw.Connection:
 
     db.load_extension(sqlite_vec.loadable_path())
     db.enable_load_extension(enable=False)
+    fold.register(db)
     return db
 
 

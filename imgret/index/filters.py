@@ -6,7 +6,6 @@ name, its disk). A content passes if one of its living paths passes all filters 
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.index import roots, words
+from imgret.index import known, labels, photos, roots, words
+from imgret.index.fold import fold, fold_bytes, has_word
 
 if TYPE_CHECKING:
     import apsw
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.int64]
 HAS = ("note", "caption", "gps", "objects", "topics", "date")
+FAMILIES = {
+    "JPEG": ("JPEG", "MPO")
+}  # MPO: a JPEG with more pictures inside, as many phones and cameras write it
 
 
 class Taken(Struct, frozen=True, tag=True):
@@ -34,19 +37,19 @@ class Taken(Struct, frozen=True, tag=True):
 
 
 class Inside(Struct, frozen=True, tag=True):
-    """In this folder or below it: an absolute path, or folder names that follow each other."""
+    """In this folder or below it: an absolute path, or folder names that follow each other, folded."""
 
     folder: bytes
 
 
 class Named(Struct, frozen=True, tag=True):
-    """The file name holds this text, or fits it as a pattern with `*` and `?`; case does not matter."""
+    """The file name holds this text, or fits it as a pattern with `*` and `?`; both are folded."""
 
     pattern: str
 
 
 class Objects(Struct, frozen=True, tag=True):
-    """At least `least` and at most `most` of these were detected."""
+    """At least `least` and at most `most` of these were detected; `labels.meant` says which labels count."""
 
     label: str
     least: int
@@ -54,13 +57,13 @@ class Objects(Struct, frozen=True, tag=True):
 
 
 class Topic(Struct, frozen=True, tag=True):
-    """One of the topics holds this word."""
+    """One of the topics holds this text, folded."""
 
     name: str
 
 
 class Camera(Struct, frozen=True, tag=True):
-    """The camera's make and model hold this text."""
+    """The camera's make and model hold this text, folded."""
 
     name: str
 
@@ -78,7 +81,7 @@ class Online(Struct, frozen=True, tag=True):
 
 
 class Format(Struct, frozen=True, tag=True):
-    """The file's format, as Pillow names it."""
+    """The file's format, as Pillow names it, or another of its family."""
 
     name: str
 
@@ -110,10 +113,10 @@ def matching(index: Index, clauses: Sequence[Clause]) -> Ids:
     with index.reading() as db:
         passing = None
         if of_contents:
-            where, values = _all(index, db, of_contents)
+            where, values = _all(index, of_contents)
             passing = _ids(db, "id", f"content WHERE {where}", values)
         if of_paths or passing is None:
-            where, values = _all(index, db, of_paths)
+            where, values = _all(index, of_paths)
             lie = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
             lying = np.unique(_ids(db, "content", f"{lie} AND {where}", values))
             return lying if passing is None else np.intersect1d(lying, passing)
@@ -149,7 +152,7 @@ def newest(index: Index, among: Ids | None, count: int) -> Ids:
 def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
     """The living paths of a content that pass the clauses about paths: (path, online), online ones first."""
     with index.reading() as db:
-        where, values = _all(index, db, [c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+        where, values = _all(index, [c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
         rows = db.execute(
             f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
             " FROM photo JOIN root ON root.id = photo.root"
@@ -157,18 +160,6 @@ def showing(index: Index, clauses: Iterable[Clause], content: int) -> list[tuple
             (content, *values),
         )
         return [(roots.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
-
-
-def remarks(index: Index, clauses: Iterable[Clause]) -> list[str]:
-    """Sentences about labels that were counted in no photo at all, with those that were meant perhaps."""
-    told = []
-    with index.reading() as db:
-        for label in (clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)):
-            if db.execute("SELECT 1 FROM detection WHERE label = ? LIMIT 1", (label,)).get is None:
-                known = [str(row[0]) for row in db.execute("SELECT DISTINCT label FROM detection")]
-                near = difflib.get_close_matches(label, known, 3)
-                told.append(f"no photo shows {label!r}" + (f"; there is {', '.join(near)}" if near else ""))
-    return told
 
 
 _HAVING = {
@@ -181,9 +172,9 @@ _HAVING = {
 }
 
 
-def _all(index: Index, db: apsw.Connection, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
+def _all(index: Index, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
     """All of these together as a condition."""
-    made = [(_sql(index, db, clause.filter), clause.negated) for clause in clauses]
+    made = [(_sql(index, clause.filter), clause.negated) for clause in clauses]
     conditions = [f"NOT coalesce({sql}, 0)" if negated else sql for (sql, _), negated in made]
     return " AND ".join(["1", *conditions]), [value for (_, values), _ in made for value in values]
 
@@ -194,59 +185,79 @@ def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -
     return np.sort(np.fromstring(str(told or ""), np.int64, sep=" "))
 
 
-def _sql(index: Index, db: apsw.Connection, filter_: Filter) -> tuple[str, list[Any]]:
+def _sql(index: Index, filter_: Filter) -> tuple[str, list[Any]]:
     """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`."""
     match filter_:
         case Taken(start, end):
             first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
             return "(taken_at >= ? AND taken_at < ?)", [first, last]
         case Objects(label, least, most):
-            counted = "SELECT content FROM detection WHERE label = ? AND count"
+            meant = labels.meant(label, known.labels(index))
+            if len(meant) == 1:  # in the order of the primary key, without a sum
+                counted = "SELECT content FROM detection WHERE label = ? AND count"
+            else:
+                marks = ", ".join("?" * len(meant))
+                counted = f"SELECT content FROM detection WHERE label IN ({marks}) GROUP BY content HAVING sum(count)"
             if least > 0:
                 bound = most if most is not None else 1 << 62
-                return f"id IN ({counted} BETWEEN ? AND ?)", [label, least, bound]
-            return f"? AND id NOT IN ({counted} > ?)", [most is None or most >= 0, label, most]
+                return f"id IN ({counted} BETWEEN ? AND ?)", [*meant, least, bound]
+            return f"? AND id NOT IN ({counted} > ?)", [most is None or most >= 0, *meant, most]
         case Topic(name):
-            pattern = f"%{name.replace('_', ' ')}%"
-            return "id IN (SELECT content FROM topic WHERE replace(label, '_', ' ') LIKE ?)", [pattern]
+            spaced = _folded("replace(label, '_', ' ')")
+            return f"id IN (SELECT content FROM topic WHERE instr({spaced}, ?) > 0)", [
+                fold(name.replace("_", " "))
+            ]
         case Camera(name):
-            return "instr(lower(camera), ?) > 0", [_lower(name)]
+            return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
         case Format(name):
-            return "format = ?", [name]
+            family = FAMILIES.get(name, (name,))
+            return f"format IN ({', '.join('?' * len(family))})", list(family)
         case Has(what):
             return _HAVING[what], []
         case Said(text):
-            phrase = " ".join(words.tokenize(db, text)) and words.quoted(text)
-            return ("id IN (SELECT rowid FROM words WHERE words MATCH ?)", [phrase]) if phrase else ("1", [])
+            if not has_word(text):
+                return "1", []
+            return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [words.quoted(text)]
         case Online(online):
             return f"{roots.ONLINE} = ?", [int(online)]
         case Named(pattern):
-            # As bytes: a name on a disk, and a pattern that was pasted from it, need not be UTF-8.
-            name, pattern = "lower(CAST(name AS TEXT))", _lower(pattern)
+            name = _folded("name")
             if "*" in pattern or "?" in pattern:
-                return f"{name} GLOB CAST(? AS TEXT)", [os.fsencode(pattern.replace("[", "[[]"))]
-            return f"instr(CAST({name} AS BLOB), ?) > 0", [os.fsencode(pattern)]
+                return f"{name} GLOB ?", [fold(pattern).replace("[", "[[]")]
+            return f"instr({name}, ?) > 0", [fold(pattern)]
         case Inside(folder):
             return _inside(index, folder)
 
 
 def _inside(index: Index, folder: bytes) -> tuple[str, list[Any]]:
-    if not folder.startswith(b"/"):
-        whole = "lower(CAST(root.path || x'2f' || folder || x'2f' AS TEXT))"
-        return f"instr(CAST({whole} AS BLOB), ?) > 0", [os.fsencode(_lower(f"/{os.fsdecode(folder)}/"))]
-    either: list[str] = ["0"]
-    values: list[Any] = []
+    """The folder as it is written, else where its symbolic links lead, else any that is called so, folded."""
+    if folder.startswith(b"/"):
+        for place in dict.fromkeys((folder, os.path.realpath(folder))):
+            if found := _below(index, place):
+                either = ["(root = ? AND (? = x'' OR folder = ? OR (folder > ? AND folder < ?)))"] * len(
+                    found
+                )
+                # "/" + 1 is "0": the range of everything that begins with `below/`
+                values = [(root, below, below, below + b"/", below + b"0") for root, below in found]
+                return f"({' OR '.join(either)})", [value for row in values for value in row]
+    wanted = fold_bytes(b"/" + folder.strip(b"/") + b"/")
+    whole = _folded("root.path || x'2f' || folder || x'2f'")
+    if folder.startswith(b"/"):
+        return f"substr({whole}, 1, ?) = ?", [len(wanted), wanted]
+    return f"instr({whole}, ?) > 0", [wanted]
+
+
+def _below(index: Index, folder: bytes) -> list[tuple[int, bytes]]:
+    """(root, folder in it; empty for all of it) of the roots that have living photos at or below this folder."""
+    found = []
     for root in roots.roots(index):
-        below = roots.relative(root.path, folder)
-        if roots.relative(folder, root.path) is not None:
-            either.append("root = ?")
-            values.append(root.id)
-        elif below is not None:  # "/" + 1 is "0": the range of everything that begins with `below/`
-            either.append("(root = ? AND (folder = ? OR (folder > ? AND folder < ?)))")
-            values += [root.id, below, below + b"/", below + b"0"]
-    return f"({' OR '.join(either)})", values
+        below = b"" if roots.relative(folder, root.path) is not None else roots.relative(root.path, folder)
+        if below is not None and photos.any_known(index, root.id, below):
+            found.append((root.id, below))
+    return found
 
 
-def _lower(text: str) -> str:
-    """As SQLite's lower(): ASCII letters alone."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+def _folded(blob: str) -> str:
+    """SQL for a column or expression folded: by SQLite itself where it is ASCII, for Python costs a microsecond."""
+    text = f"CAST({blob} AS TEXT)"
+    return f"CASE WHEN {text} GLOB '*[^ -~]*' THEN folded(CAST({blob} AS BLOB)) ELSE lower({text}) END"

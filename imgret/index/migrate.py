@@ -15,6 +15,7 @@ from typing import NamedTuple
 import apsw
 
 from imgret.errors import IndexProblem, IndexTooNew
+from imgret.index import fold
 
 APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
 
@@ -63,6 +64,7 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
     """Run what is missing; returns the version reached. An interrupted step leaves the version before it."""
     steps = migrations() if steps is None else steps
     current = version(db, steps[-1].version)
+    fold.register(db)
     due = [step for step in steps if step.version > current]
     if due and current:
         backup(db, f"{db.filename}.v{current}.bak")

@@ -195,6 +195,23 @@ def forget(index: Index, contents: Iterable[int]) -> None:
             db.execute("DELETE FROM content WHERE id = ?", (content,))
 
 
+def copies(
+    index: Index, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
+) -> list[int]:
+    """Contents that lie somewhere and are the same picture: by the BLAKE3 of the bytes, and of the upright pixels.
+
+    One of the three says which picture: a content (which is no copy of itself), or either hash.
+    """
+    where = "(hash = ?1 OR pixels = ?2 OR pixels IN (SELECT pixels FROM content WHERE id = ?3 OR hash = ?1))"
+    rows = index.rows(
+        f"SELECT id FROM content WHERE {where} AND id IS NOT ?3"
+        " AND EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+        " ORDER BY hash = ?1 DESC, id",
+        (hash_, pixels, content),
+    )
+    return [int(id_) for (id_,) in rows]
+
+
 def save_facts(index: Index, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
     """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.signature`."""
     with index.writing() as db:

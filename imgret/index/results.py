@@ -157,15 +157,15 @@ def write_note(index: Index, content: int, text: str | None) -> list[int]:
                     "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",
                     (each, text, int(time.time())),
                 )
+                # Decoded before there were signatures: once more, so that an edit of it is recognized.
+                db.execute(
+                    "INSERT OR IGNORE INTO work (content, stage)"
+                    " SELECT id, 'decode' FROM content WHERE id = ? AND format IS NOT NULL AND look IS NULL",
+                    (each,),
+                )
             else:
                 db.execute("DELETE FROM note WHERE content = ?", (each,))
             refresh_words(index, each)
-            # Decoded before there were signatures: once more, so that an edit of it is recognized.
-            db.execute(
-                "INSERT OR IGNORE INTO work (content, stage)"
-                " SELECT id, 'decode' FROM content WHERE id = ? AND format IS NOT NULL AND look IS NULL",
-                (each,),
-            )
         return changed
 
 
@@ -188,6 +188,14 @@ def refresh_words(index: Index, content: int) -> None:
             note=known.note or "",
             names=names(index, content),
         )
+
+
+def rebuild_words(index: Index) -> None:
+    """Make the words index and its documents anew from the results, the notes and the names."""
+    with index.writing() as db:
+        words.rebuild(index)  # first, so that FTS5 and the documents that are replaced agree
+        for (content,) in db.execute("SELECT content FROM document").fetchall():
+            refresh_words(index, int(content))  # type: ignore[arg-type]
 
 
 def names(index: Index, content: int) -> str:

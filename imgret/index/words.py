@@ -1,8 +1,8 @@
 """The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
 
-A document has four columns: the caption, the labels, the note, and the words of file and folder names.
-Text without spaces between its words (Chinese, Japanese, Korean) is cut into characters, so that a word
-in it is found as a phrase.
+A document has four columns: the caption, the labels, the note, and the words of file and folder names,
+all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
+characters, so that a word in it is found as a phrase.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import apsw
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from imgret.index import known, labels, nearby
 from imgret.index.connection import Index
+from imgret.index.fold import cut
 
 COLUMNS = ("caption", "labels", "note", "names")
-TOKENIZER = ("porter", ["unicode61", "remove_diacritics", "2"])  # as in the schema
-_UNSPACED = re.compile(
-    "([\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-    "\U00020000-\U0003ffff])"
+LABELS, NAMES = COLUMNS.index("labels"), COLUMNS.index("names")
+TOKENIZER = (  # as in the schema
+    "porter",
+    ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
 _WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
@@ -36,7 +39,8 @@ class Term(Struct, frozen=True):
 
     text: str  # as it was asked
     tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
-    documents: int  # how many hold its rarest token
+    documents: int  # about how many hold its rarest token or one of its labels
+    labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
 
 
 def save(index: Index, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
@@ -73,11 +77,6 @@ def check(index: Index) -> list[str]:
     return []
 
 
-def cut(text: str) -> str:
-    """Text as it is indexed: characters of unspaced scripts apart, composed, without NUL (FTS5's end)."""
-    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", text)).replace("\0", " ")
-
-
 def name_words(root: bytes, folder: bytes, name: bytes) -> str:
     """The words of a photo's path: the root's own name, its folders and its file name without the suffix.
 
@@ -92,18 +91,27 @@ def name_words(root: bytes, folder: bytes, name: bytes) -> str:
     return " ".join(dict.fromkeys([*whole, *parts]))
 
 
-def terms(index: Index, texts: Iterable[str]) -> list[Term]:
+def terms(index: Index, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
     """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
 
-    A word of an unspaced script is a phrase of its characters.
+    A word of an unspaced script is a phrase of its characters. With `wider`, `people` means the
+    label `person`, too.
     """
     found: dict[tuple[str, ...], Term] = {}
     with index.reading() as db:
+        tokens_of, there = _tokenizer(db), known.labels(index)
+
+        def documents(tokens: Iterable[str]) -> int:
+            counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
+            return min(int(count or 0) for count in counts)
+
         for word in (word for text in texts for word in _WORD.findall(text)):
-            tokens = tokenize(db, word)
+            tokens = tuple(tokens_of(cut(word)))
             if tokens and tokens not in found:
-                known = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
-                found[tokens] = Term(word, tokens, min(int(count or 0) for count in known))
+                also = {label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())}
+                also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
+                holding = documents(tokens) + sum(map(documents, also.values()))
+                found[tokens] = Term(word, tokens, holding, tuple(also))
     return list(found.values())
 
 
@@ -134,7 +142,7 @@ def best(
         chosen.append(term)
     if not chosen or count < 1:
         return np.zeros(0, np.int64)
-    match = " OR ".join(quoted(term.text) for term in chosen)
+    match = " OR ".join(_match(term) for term in chosen)
     sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
     with index.reading() as db:
         rows = db.execute(sql, (match, count if passes is None else -1))
@@ -142,19 +150,41 @@ def best(
     return found if passes is None else found[passes(found)][:count]
 
 
-def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Counts, Counts]:
-    """How often each term stands in each column: (contents, terms, columns), and the columns' lengths."""
+def _match(term: Term) -> str:
+    """The term in FTS5's language: the word anywhere, its other labels in the column of labels."""
+    also = " OR ".join(quoted(label) for label in term.labels)
+    return f"({quoted(term.text)} OR labels : ({also}))" if also else quoted(term.text)
+
+
+class Occurrences(NamedTuple):
+    """How terms stand in documents."""
+
+    counts: Counts  # (contents, terms, columns): how often
+    lengths: Counts  # (contents, columns), in tokens
+    apart: NDArray[np.bool_]  # (contents,): a word stands there, and nowhere near the one that it describes
+
+
+def occurrences(
+    index: Index, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+) -> Occurrences:
+    """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
+
+    Names are no sentences: what stands in them describes anything.
+    """
     counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
     lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
+    apart = np.zeros(len(contents), np.bool_)
     if not asked:
-        return counts, lengths
+        return Occurrences(counts, lengths, apart)
     place = {content: at for at, content in enumerate(contents.tolist())}
     sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
-    may_hold = _beginnings(asked)
     with index.reading() as db:
         tokens_of = _tokenizer(db)
+        also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
+        may_hold = _beginnings([term.tokens for term in asked] + [label for some in also for label in some])
         for content, *texts in db.execute(sql, (carray(contents),)):
             at = place[content]
+            joined: set[tuple[int, int]] = set()
             for column, text in enumerate(texts):
                 if not text:
                     continue
@@ -163,9 +193,21 @@ def occurrences(index: Index, asked: Sequence[Term], contents: Ids) -> tuple[Cou
                     continue
                 tokens = tokens_of(text)
                 lengths[at, column] = len(tokens)
-                for number, term in enumerate(asked):
-                    counts[at, number, column] = _count(tokens, term.tokens)
-    return counts, lengths
+                places = [nearby.positions(tokens, term.tokens) for term in asked]
+                if column == LABELS:
+                    for number, labels_ in enumerate(also):
+                        places[number] += [
+                            spot for label in labels_ for spot in nearby.positions(tokens, label)
+                        ]
+                counts[at, :, column] = [len(found) for found in places]
+                joined.update(
+                    (one, other)
+                    for one, other in pairs
+                    if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
+                )
+            held = counts[at].any(axis=1)
+            apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
+    return Occurrences(counts, lengths, apart)
 
 
 def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
@@ -196,20 +238,13 @@ def _tokenizer(db: apsw.Connection) -> Callable[[str], list[str]]:
     return tokens
 
 
-def _beginnings(asked: Sequence[Term]) -> Callable[[str], object]:
+def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
     """Whether an ASCII text can hold any of the terms, without cutting it into tokens, which costs more.
 
     A Porter stem differs from the beginning of its words in the last letter at most.
     """
-    stems = {re.escape(term.tokens[0][:-1]) for term in asked}
+    stems = {re.escape(tokens[0][:-1]) for tokens in asked}
     return re.compile(f"(?<![a-z0-9])(?:{'|'.join(sorted(stems))})").search
-
-
-def _count(tokens: Sequence[str], wanted: tuple[str, ...]) -> int:
-    first, rest = wanted[0], len(wanted)
-    if rest == 1:
-        return tokens.count(first)
-    return sum(tuple(tokens[at : at + rest]) == wanted for at, token in enumerate(tokens) if token == first)
 
 
 def _apart(word: str) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imgret.index import vectors
 from imgret.index.connection import Index
-from imgret.photo import STRENGTHS, View
+from imgret.photo import View
 from imgret.search import fuse
 
 Matrix = NDArray[np.float32]
@@ -52,17 +52,19 @@ def sample(index: Index) -> Sample:
     return Sample(views, fuse.spread(across) if across.size else fuse.LEAST_SPREAD)
 
 
-def strengths(scores: Scores, ground: fuse.Background, spread: float, covered: Scores | None) -> list[str]:
-    """How strong each answer is, one of STRENGTHS.
+def above(scores: Scores, ground: fuse.Background, spread: float) -> Scores:
+    """Scores over the question's background in the leading view, in spreads of it or of the library."""
+    return np.asarray((scores - ground.middle) / max(ground.spread, spread), np.float32)
 
-    `ground` is the question's background in the leading view, `spread` that of the library, `covered`
-    the share of the question's words that stand in each answer.
-    """
-    above = (scores - ground.middle) / max(ground.spread, spread)
-    level = (above >= FAIR).astype(int) + (above >= STRONG)
-    if covered is not None:
-        level = np.maximum(level, worded(covered))
-    return [STRENGTHS[at] for at in level.tolist()]
+
+def levels(above_: Scores) -> NDArray[np.int_]:
+    """How strong answers are that lie so many spreads above the background, as places in STRENGTHS."""
+    return (above_ >= FAIR).astype(int) + (above_ >= STRONG)
+
+
+def capped(level: NDArray[np.int_], apart: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """At most fair where an adjective stands away from what it describes: a red shirt and a car are no red car."""
+    return np.where(apart, np.minimum(level, 1), level)
 
 
 def worded(covered: Scores) -> NDArray[np.int_]:

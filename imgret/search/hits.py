@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.describe.passage import counts, numeral
-from imgret.index import filters, photos, results
+from imgret.index import filters, labels, photos, results
 from imgret.index.connection import Index
 from imgret.photo import Description, Facts, Hit
 from imgret.search.query import Question
@@ -125,7 +125,6 @@ def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:
     """The matching words, and the counts of the objects among them."""
     told = []
     for text in matched:
-        label = text.lower()
-        singular = next((o for o in objects if o in (label, label.removesuffix("s"))), None)
-        told.append(f"{numeral(objects[singular])} {singular}" if singular else text)
+        shown = labels.meant(text, objects)
+        told += [f"{numeral(objects[label])} {label}" for label in shown] or [text]
     return tuple(dict.fromkeys(told))

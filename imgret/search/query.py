@@ -3,15 +3,15 @@
     two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures/2021 topic:sports has:note
 
 Words are the question. `key:value`, `label>=n` and `label:` are filters, "quoted words" must stand in
-what is known of a photo, `-` before a word or filter excludes, `2:beach` weighs a word.
+what is known of a photo, `-` before a word or filter excludes, `2:beach` weighs a word. Whatever only looks
+like a filter is read as words: `trip:italy`, `Rome: sunset`, `giraffe -> zebra`.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from datetime import datetime
 
 from msgspec import Struct
@@ -19,29 +19,14 @@ from msgspec.structs import replace
 
 from imgret import inputs
 from imgret.errors import QueryError
-from imgret.index.filters import (
-    HAS,
-    Camera,
-    Clause,
-    Filter,
-    Format,
-    Has,
-    Inside,
-    Named,
-    Objects,
-    Online,
-    Said,
-    Taken,
-    Topic,
-)
-from imgret.search import dates
+from imgret.index import labels
+from imgret.index.filters import Clause, Inside, Objects, Said
+from imgret.index.fold import has_word
+from imgret.search.filter_keys import KEYS, counted, keyed, label_name
 
-MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 MOST_CHARACTERS = 10_000  # of a question; several pages of text
 MOST_FILTERS = 100
 MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
-
-FORMATS = {"jpg": "JPEG", "heic": "HEIF", "tif": "TIFF", "jxl": "JXL"}
 
 
 class Question(Struct, frozen=True):
@@ -52,22 +37,23 @@ class Question(Struct, frozen=True):
     weights: tuple[tuple[str, float], ...] = ()  # texts that count more or less than once
     away: tuple[str, ...] = ()  # texts to push away (`--not`)
     clauses: tuple[Clause, ...] = ()
+    remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
 
-def parse(text: str, now: datetime) -> Question:
-    """Read a question; `now` is what `last week` is seen from. Raises QueryError with the position."""
+def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
+    """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
+
+    Takes time in proportion to the length of the text. Raises QueryError with the position.
+    """
     if len(text) > MOST_CHARACTERS:
         raise QueryError(
             f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
             "Shorten it; `imgret query --batch FILE` asks one question a line.",
         )
-    read = [_read(Question(), match, now, match.start()) for match in _TOKEN.finditer(_straight(text))]
-    return Question(  # joined once, at the end: a question that grows word by word takes quadratic time
-        " ".join(part.words for part in read if part.words),
-        tuple(term for part in read for term in part.terms),
-        tuple(weight for part in read for weight in part.weights),
-        clauses=tuple(clause for part in read for clause in part.clauses),
-    )
+    reader = _Reader(now, known, len(text.rstrip()))
+    for match in _TOKEN.finditer(_straight(text)):
+        reader.read(match)
+    return reader.question()
 
 
 def bounded(question: Question) -> Question:
@@ -86,7 +72,7 @@ def having(question: Question, key: str, value: str, now: datetime) -> Question:
     """The question with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return replace(question, clauses=(*question.clauses, Clause(_filter(key, value, now, 0))))
+    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0))))
 
 
 def located(question: Question, folder: bytes) -> Question:
@@ -102,124 +88,132 @@ def located(question: Question, folder: bytes) -> Question:
 
 
 _QUOTED = r'"[^"]*"'
+_SIGN = "[<>=!]=|<>|[<>=≥≤≠]"
 _TOKEN = re.compile(
     rf"(?P<minus>-(?=[^\s-]))?"
     rf"(?:(?P<weight>\d{{1,3}}(?:\.\d+)?):(?P<weighed>{_QUOTED}|[^\W\d][^\s\"]*)"
-    rf"|(?P<label>{_QUOTED}|[^\W\d][^\s\"<>=:]*)(?P<sign>>=|<=|==|=|>|<)(?P<number>[^\s\"]*)"
+    rf"|(?P<label>{_QUOTED}|[^\W\d][^\s\"<>=!:≥≤≠]*)"
+    rf"(?:(?P<sign>{_SIGN})(?P<number>[^\s\"<>=][^\s\"]*)|\s*(?P<apart>{_SIGN})\s*(?P<count>\d+)(?![^\s\"]))"
     rf"|(?P<key>{_QUOTED}|[^\W\d][^\s\":]*):(?P<value>{_QUOTED}|[^\s\"]*)"
     rf"|(?P<quoted>{_QUOTED})"
     rf"|(?P<word>[^\s\"]+))"
 )
 
 
-def _read(question: Question, match: re.Match[str], now: datetime, position: int) -> Question:
-    part, negated = match.groupdict(), match["minus"] is not None
-    if part["label"] is not None:
-        found: Filter = _counted(_bare(part["label"]), part["sign"], part["number"], position)
-    elif part["key"] is not None and not part["value"] and _bare(part["key"]).lower() not in _KEYS:
-        found = Objects(_label(_bare(part["key"])), 1, None)
-    elif part["key"] is not None:
-        found = _filter(_bare(part["key"]), _bare(part["value"]), now, position)
-    elif part["weight"] is not None:
-        text, weight = _bare(part["weighed"]), float(part["weight"]) * (-1 if negated else 1)
-        question = _with_words(question, text, text)
-        return replace(question, weights=(*question.weights, (text, weight)))
-    elif negated or part["quoted"] is not None:
-        text = _bare(part["quoted"] if part["quoted"] is not None else part["word"])
-        if not text.strip():
-            return question
-        found = Said(text)
-        if not negated:
-            question = _with_words(question, text, text)
-    else:
-        return _with_words(question, part["word"], part["word"])
-    return replace(question, clauses=(*question.clauses, Clause(found, negated)))
+class _Reader:
+    """Takes the parts of a question one after the other. In lists, so that long texts cost linear time."""
 
+    def __init__(self, now: datetime, known: Collection[str], end: int) -> None:
+        self._now, self._known = now, {labels.canonical(label) for label in known}
+        self._end = end  # of the text, in characters
+        self._words: list[tuple[str, int]] = []  # and where each ends
+        self._terms: list[str] = []
+        self._weights: list[tuple[str, float]] = []
+        self._clauses: list[Clause] = []
+        self._remarks: list[str] = []
+        self._doubtful: list[Clause] = []  # labels that nobody knows: filters in a question without any words
 
-def _with_words(question: Question, text: str, term: str) -> Question:
-    words = f"{question.words} {text}" if question.words else text
-    return replace(question, words=words, terms=(*question.terms, term))
-
-
-def _counted(label: str, sign: str, number: str, position: int) -> Filter:
-    if not re.fullmatch(r"[0-9]+", number):
-        raise QueryError(
-            f"{label}{sign}{number}: a whole number is wanted after {sign}",
-            'Write dog>=2, or put the words in "quotes" if they are meant literally.',
-            position + len(label) + len(sign),
+    def question(self) -> Question:
+        """Everything that was read."""
+        if self._doubtful and len(self._doubtful) == len(self._words):
+            return Question(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
+        return Question(
+            " ".join(word for word, _ in self._words),
+            tuple(self._terms),
+            tuple(self._weights),
+            clauses=tuple(self._clauses),
+            remarks=tuple(dict.fromkeys(self._remarks)),
         )
-    count = min(int(number[:12]), MOST)
-    least, most = {
-        ">=": (count, None),
-        ">": (count + 1, None),
-        "<=": (0, count),
-        "<": (0, count - 1),
-    }.get(sign, (count, count))
-    return Objects(_label(label), least, most)
+
+    def read(self, match: re.Match[str]) -> None:
+        """Take one match of `_TOKEN`."""
+        part, negated = match.groupdict(), match["minus"] is not None
+        if part["label"] is not None:
+            self._read_count(match, negated=negated)
+        elif part["key"] is not None:
+            self._read_key(match, negated=negated)
+        elif part["weight"] is not None:
+            text, weight = inputs.words(_bare(part["weighed"])), float(part["weight"])
+            self._add_words(text, match)
+            self._weights.append((text, -weight if negated else weight))
+        elif part["quoted"] is not None or negated:
+            text = inputs.words(_bare(part["quoted"] or part["word"]))
+            if has_word(text):
+                self._clauses.append(Clause(Said(text), negated))
+            if not negated or not has_word(text):  # `->` is no word that could be left out
+                self._add_words(text if part["quoted"] else match[0], match)
+        else:
+            self._add_words(part["word"], match)
+
+    def _add_words(self, text: str, match: re.Match[str]) -> None:
+        if text.strip():
+            self._words.append((inputs.words(text), match.end()))
+            self._terms.append(inputs.words(text))
+
+    def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
+        sign = match["sign"] or match["apart"]
+        number = (match["count"] or match["number"]).rstrip(".,;:!?)")
+        name = inputs.words(_bare(match["label"]))
+        loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
+        if loose and not self._is_label(name):
+            self._add_words(
+                match[0].replace('"', " "), match
+            )  # `E=mc2`, `width > 3` and `a->b` are no counts
+            return
+        filter_ = counted(name, sign, number, match.start("label"))
+        label = self._with_words_before(filter_.label, match.start())
+        differs = sign in ("!=", "<>", "≠")
+        self._clauses.append(Clause(replace(filter_, label=label), negated != differs))
+
+    def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
+        key, value = inputs.words(_bare(match["key"])), _bare(match["value"])
+        if key.lower() in KEYS and (value or match.end() == self._end):
+            self._clauses.append(Clause(keyed(key, value, self._now, match.start("key")), negated))
+        elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
+            self._clauses.append(Clause(Objects(label, 1, None), negated))
+        elif value and (meant := _misspelt(key)):
+            raise QueryError(
+                f"unknown key {key}:",
+                f'Did you mean {meant}: ? "Quote" what is meant literally.',
+                match.start("key"),
+            )
+        else:
+            if key.lower() in KEYS:
+                self._remarks.append(f"{key}: has no value directly behind it, so it was read as a word")
+            elif not value and has_word(key):
+                self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
+            elif value and key.isascii() and not value.startswith("//"):
+                self._remarks.append(f"{key}: is no filter, so {key}:{inputs.words(value)} was read as words")
+            self._add_words(match[0].replace('"', " "), match)
+
+    def _with_words_before(self, label: str, start: int) -> str:
+        """`traffic light>=2` means one label, though only quotes or `_` would join the words for sure."""
+        if self._words and self._words[-1][1] == start - 1 and not self._weights:
+            longer = f"{label_name(self._words[-1][0])} {label}"
+            if self._is_label(longer):
+                self._words.pop()
+                self._terms.pop()
+                return longer
+        return label
+
+    def _is_label(self, text: str) -> bool:
+        return labels.canonical(text) in self._known or labels.is_label(text)
 
 
-def _filter(key: str, value: str, now: datetime, position: int) -> Filter:
-    """The filter `key:value`."""
-    make = _KEYS.get(key.lower())
-    if make is None:
-        near = difflib.get_close_matches(key.lower(), _KEYS, 1)
-        known = f"Did you mean {near[0]}: ?" if near else f"Keys are {', '.join(_KEYS)}."
-        raise QueryError(
-            f"unknown key {key}:",
-            known + ' A count is asked as dog>=2; "quote" what is meant literally.',
-            position,
-        )
-    if not value.strip():
-        raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
-    return make(value.strip(), now, position + len(key) + 1)
-
-
-def _taken(key: str) -> Callable[[str, datetime, int], Filter]:
-    def make(value: str, now: datetime, position: int) -> Filter:
-        span = dates.span(value, now)
-        if span is None:
-            raise QueryError(f"{key}:{value} is no date", f"Write one of these: {dates.EXAMPLES}.", position)
-        if key == "on":
-            return Taken(*span)
-        return Taken(span[0], None) if key == "after" else Taken(None, span[0])
-
-    return make
-
-
-def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> str:
-    if value.lower() not in choices:
-        raise QueryError(f"{key}:{value} is not known", f"One of {', '.join(choices)}.", position)
-    return value.lower()
-
-
-def _inside(value: str, _: datetime, __: int) -> Filter:
-    path = inputs.path(value)
-    return Inside(path.rstrip(b"/") or b"/")
-
-
-_KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
-    "after": _taken("after"),
-    "before": _taken("before"),
-    "on": _taken("on"),
-    "in": _inside,
-    "name": lambda value, _, __: Named(value),
-    "topic": lambda value, _, __: Topic(_label(value)),
-    "camera": lambda value, _, __: Camera(value),
-    "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),
-    "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
-    "format": lambda value, _, __: Format(FORMATS.get(value.lower(), value.upper())),
-}
+def _misspelt(key: str) -> str | None:
+    """The key that was meant, where one letter of a long one is wrong: short keys are too near to plain words."""
+    return next(
+        (known for known in KEYS if len(known) > 4 and labels.distance(key.lower(), known) == 1), None
+    )
 
 
 def _bare(text: str) -> str:
     return text[1:].removesuffix('"') if text.startswith('"') else text
 
 
-def _label(text: str) -> str:
-    """Labels as the index has them; `_` may stand for the space in them."""
-    return re.sub(r"[\s_]+", " ", text).strip().lower()
-
-
 def _straight(text: str) -> str:
-    """Typographic quotes count as plain ones."""
-    return text.translate({0x201C: '"', 0x201D: '"', 0x201E: '"', 0xFF02: '"'})
+    """Typographic and full-width signs count as plain ones."""
+    return text.translate(_SIGNS)
+
+
+_SIGNS = str.maketrans("“”„＂：＜＞＝！－−", '""""' + ":<>=!--")

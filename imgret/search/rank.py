@@ -6,7 +6,7 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 
 from imgret.index import filters, nearest, vectors, words
 from imgret.index.connection import Index
-from imgret.photo import STRENGTHS, Hit, ModelIdentity, View
-from imgret.search import background, fuse, hits
-from imgret.search.background import worded
+from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
+from imgret.search import background, emptied, hits, scoring
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm import Warm
 
 Ids = NDArray[np.int64]
-Scores = NDArray[np.float32]
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
 FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
 MOST_TERMS = 64
-AWAY = 0.5  # how much `--not` takes away of a question that counts 1
+FEW_TERMS = 2
+SAME = "the same picture"  # why a copy is an answer
+AWAY = 1.0  # how much of an answer to a text of `--not` is taken off a score
+TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
 
 class Asker(Protocol):
@@ -64,7 +65,9 @@ def search(
     minimum: str = "weak",
     towards: NDArray[np.float32] | None = None,
     without: int | None = None,
+    copies: Sequence[int] = (),
     warm: Warm | None = None,
+    off: Collection[Stage] = (),
 ) -> Answer:
     """The `k` best answers to a question.
 
@@ -72,11 +75,15 @@ def search(
     Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
     STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
-    picture, and `without` the content that it was taken from, which is no answer. `warm` answers in place of the tables, for who asks often.
+    picture, and `without` the content that it was taken from, which is no answer. `copies` are contents that show
+    the same picture: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
+    `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
     """
-    search_ = _Search(index, question, asker, rank, k, warm)
-    search_.look(towards, without)
+    search_ = _Search(index, question, asker, rank, k, warm, off)
+    search_.look(towards, without, copies)
     found = search_.run()
+    if not found and question.clauses:
+        search_.notes += emptied.reasons(index, question.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
         search_.notes.append(
@@ -107,25 +114,31 @@ class _Search:
         rank: str,
         k: int,
         warm: Warm | None,
+        off: Collection[Stage],
     ) -> None:
         self.warm = warm if warm is not None and warm.memory.refresh(index) else None
         self.index, self.question, self.rank, self.k = index, question, rank, k
+        self.off = off
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
         self.towards: NDArray[np.float32] | None = None
         self.without: list[int] = []
         self.asks = bool(question.words.strip() or question.away)
 
-    def look(self, towards: NDArray[np.float32] | None, without: int | None) -> None:
-        """Ask with this vector too, and leave this content out."""
+    def look(
+        self, towards: NDArray[np.float32] | None, without: int | None, copies: Sequence[int] = ()
+    ) -> None:
+        """Ask with this vector too, leave this content out, and begin with copies, if there are no words."""
         self.towards = towards
-        self.asks = self.asks or towards is not None
+        self.copies = [] if self.asks else list(copies)
+        self.asks = self.asks or towards is not None or len(copies) > 0
         self.without = [] if without is None else [without]
 
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
         self.gone = filters.gone(self.index)
-        self.notes += filters.remarks(self.index, self.question.clauses)
+        self.notes += self.question.remarks
+        self.notes += emptied.unknown_labels(self.index, self.question.clauses, self.off)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.k * MORE)
@@ -134,7 +147,9 @@ class _Search:
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
         pool = self.k * MORE if self.rank == "vector" else max(POOL, self.k * MORE)
+        pool *= MORE if self.question.away else 1  # of those, some are pushed away
         passes = scope.passes if scope else None
+        copies = self._passing(self.copies)
         parts = [
             words.best(self.index, terms, pool, BUDGET, passes=passes)
             if query is None
@@ -142,9 +157,17 @@ class _Search:
         ]
         if query is not None:
             parts.append(self._nearest(query, pool, scope))
-        out = np.concatenate([self.gone, np.array(self.without, np.int64)])
+        out = np.concatenate([self.gone, np.array([*self.without, *copies], np.int64)])
         candidates = np.setdiff1d(np.concatenate(parts), out)
-        return self._scored(candidates, terms, query)
+        first = [hits.Found(content, 1.0, None, "strong", (SAME,)) for content in copies]
+        return first + self._scored(candidates, terms, query)
+
+    def _passing(self, contents: list[int]) -> list[int]:
+        """Those that pass the filters, in their order. Asks the tables: a copy may have no vector yet."""
+        if not contents or not self.question.clauses:
+            return contents
+        passing = set(filters.matching(self.index, self.question.clauses).tolist())
+        return [content for content in contents if content in passing]
 
     def _scope(self) -> _Scope:
         if self.warm is not None:
@@ -157,16 +180,17 @@ class _Search:
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
         telling = [term for term in self.question.terms if term.lower().strip(".,;:!?()") not in STOPWORDS]
-        return words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS])[
-            :MOST_TERMS
-        ]  # a phrase is many
+        # The vector knows what else a sentence means; words alone, or a word or two, need to be told.
+        wider = self.rank == "words" or len(telling) <= FEW_TERMS
+        found = words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS], wider=wider)
+        return found[:MOST_TERMS]  # a phrase is many
 
     def _vector(self) -> NDArray[np.float32] | None:
         """Where the question points: its words, more or less of some, away from others. Unit norm."""
         query = self.towards
         asked = [(self.question.words, 1.0)] if self.question.words.strip() else []
         asked += [(text, weight - 1.0) for text, weight in self.question.weights]
-        asked += [(text, -AWAY) for text in self.question.away]
+        asked += [(text, -TURN) for text in self.question.away]
         if asked and self.asker is not None:
             rows = self.asker.vectors([text for text, _ in asked])
             words_ = np.array([weight for _, weight in asked], np.float32) @ rows
@@ -193,43 +217,36 @@ class _Search:
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
     ) -> list[hits.Found]:
-        matches = self._matches(ids, terms)
-        told, covered = fuse.bm25(matches), fuse.coverage(matches)
-        cosine = np.full(len(ids), np.nan, np.float32)
-        if query is None:
-            score, level = told, [STRENGTHS[at] for at in worded(covered).tolist()]
-        else:
-            views = (View.PASSAGE,) if self.rank == "vector" else tuple(View)
-            cosines = {view: rows @ query for view, rows in vectors.of(self.index, ids, views).items()}
-            taken = self.warm.sample if self.warm is not None else background.sample
-            ground = taken(self.index)
-            grounds, cosine = ground.grounds(query), cosines[View.PASSAGE]
-            lead = grounds[View.PASSAGE]
-            if self.rank == "vector":
-                score, seen = np.nan_to_num(cosine, nan=-1.0), None
-            else:
-                score, seen = fuse.fused(cosines, grounds, matches, ground.spread), covered
-            level = background.strengths(score, lead, ground.spread, seen)
-        held = (matches.counts.sum(axis=2) > 0).tolist()
-        order = np.lexsort((ids, -score)).tolist()
+        sample = None
+        if query is not None:
+            sample = (self.warm.sample if self.warm is not None else background.sample)(self.index)
+        main = scoring.scored(self.index, ids, terms, query, self.rank, sample)
+        counts = main.score > 0 if query is None else np.ones(len(ids), np.bool_)
+        if self.rank != "vector":  # there, the vector of the question points away from it
+            for text in self.question.away:
+                away = scoring.scored(
+                    self.index,
+                    ids,
+                    words.terms(self.index, [text]),
+                    self._away_vector(text),
+                    self.rank,
+                    sample,
+                )
+                main = scoring.pushed(main, away, AWAY, sample.spread if sample else None)
         return [
             hits.Found(
                 content=int(ids[at]),
-                score=float(score[at]),
-                cosine=None if np.isnan(cosine[at]) else float(cosine[at]),
-                strength=level[at],
-                matched=tuple(term.text for term, there in zip(terms, held[at], strict=True) if there),
+                score=float(main.score[at]),
+                cosine=None if np.isnan(main.cosine[at]) else float(main.cosine[at]),
+                strength=STRENGTHS[main.level[at]],
+                matched=tuple(term.text for term, held in zip(terms, main.held[at], strict=True) if held),
             )
-            for at in order[: self.k * MORE]
-            if query is not None or told[at] > 0
+            for at in np.lexsort((ids, -main.score)).tolist()[: self.k * MORE]
+            if counts[at]
         ]
 
-    def _matches(self, ids: Ids, terms: list[words.Term]) -> fuse.Matches:
-        counts, lengths = words.occurrences(self.index, terms, ids)
-        total = words.size(self.index)
-        documents = np.array([term.documents for term in terms] + [0], np.int64)
-        rarity = fuse.rarity(documents, total)
-        return fuse.Matches(counts, lengths, rarity[:-1], float(rarity[-1]))
+    def _away_vector(self, text: str) -> NDArray[np.float32] | None:
+        return self.asker.vectors([text])[0] if self.asker is not None else None
 
     def _fitting(self, asker: Asker | None) -> Asker | None:
         """The asker, if its vectors may meet those of the index."""

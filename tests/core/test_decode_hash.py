@@ -48,7 +48,7 @@ def test_other_bytes_at_the_path_are_refused(pool: DecodePool, tmp_path: Path) -
     (tmp_path / "a.bmp").write_bytes(b"no picture")
     with pytest.raises(FileChanged):  # it says nothing of the photo that was asked for
         pool.submit(path, first).result()
-    with pytest.raises(PhotoError, match="not a picture"):
+    with pytest.raises(PhotoError, match="not a photo"):
         pool.submit(path).result()
 
 

@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
-from imgret.index import photos, results, roots, work
+from imgret.index import photos, results, roots, words, work
 from imgret.index.connection import Index
 from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
 from imgret.photo import Facts, Stage
@@ -185,3 +185,23 @@ def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_pa
         assert removed is not None
         assert removed.gone_at == 5
         assert index.problems() == []
+
+
+def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    db = apsw.Connection(str(path))
+    steps = migrations()
+    before = next(at for at, step in enumerate(steps) if step.name.endswith("folded-words.sql"))
+    migrate(db, steps[:before])
+    for number, note in enumerate(("Straße nach Łódź", "a cake 🎂", "ordinary"), 1):
+        db.execute("INSERT INTO content (id, hash) VALUES (?, randomblob(32))", (number,))
+        db.execute("INSERT INTO document (content, note, names) VALUES (?, ?, 'IMG')", (number, note))
+    db.close()
+    with Index(str(path)) as index:
+        for text, right in (("STRASSE lodz", [1]), ("🎂", [2]), ("img", [1, 2, 3])):
+            found = words.best(index, words.terms(index, text.split()), 9, 99)
+            assert sorted(found.tolist()) == right
+        assert words.check(index) == []
+        assert index.problems() == []
+        words.save(index, 3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
+        assert len(words.best(index, words.terms(index, ["łódź"]), 9, 99)) == 2

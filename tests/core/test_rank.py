@@ -133,6 +133,25 @@ def test_pushing_away(
     assert ranked(only_away)[-1] == library["zebra"]
 
 
+@pytest.mark.parametrize("ranking", RANKS)
+@pytest.mark.parametrize("asked", ["animal", "animals"])
+@pytest.mark.parametrize("away", ["dog", "dogs", "puppy"])
+def test_what_is_pushed_away_comes_behind_everything_else(
+    index: Index, asker: QueryEmbedder, add: Add, ranking: str, asked: str, away: str
+) -> None:
+    dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
+    others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
+    question = msgspec.structs.replace(query.parse(asked, NOW), away=(away,))
+    answer = rank.search(index, question, asker, rank=ranking)
+    order = [hit.content for hit in answer.hits]
+    assert set(order) >= others
+    if ranking != "vector":  # the cosine alone knows no words
+        assert set(order[:5]) == others
+        assert all(hit.strength == "weak" for hit in answer.hits[5:])
+        assert answer.hits[0].strength != "weak"
+        assert dogs.isdisjoint(order[:5])
+
+
 def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dict[str, int]) -> None:
     assert first(ask("zebra 5:bus", rank="vector")) == library["bus"]
     assert first(ask("5:zebra bus", rank="vector")) == library["zebra"]
@@ -239,6 +258,30 @@ def test_filters_cost_no_recall(
         hits = rank.search(index, question, asker, rank="vector", apart=True, warm=warm).hits
         right = contents[: end - 1][np.argsort(-(rows[: end - 1] @ row))[:20]]
         assert len(set(right.tolist()) & {hit.content for hit in hits}) >= len(right) - coded
+
+
+@pytest.mark.parametrize(
+    ("asked", "label"),
+    [("people", "person"), ("bike", "bicycle"), ("vehicles", "bus"), ("animal", "zebra"), ("sofa", "couch")],
+)
+@pytest.mark.parametrize("ranking", ["hybrid", "words"])
+def test_labels_are_found_by_what_people_call_them(
+    index: Index, asker: QueryEmbedder, add: Add, asked: str, label: str, ranking: str
+) -> None:
+    for other in ("pizza", "laptop", "umbrella", "toothbrush"):
+        add(f"{other}.jpg", objects={other: 1})
+    content = add("it.jpg", objects={label: 2})
+    hit = rank.search(index, query.parse(asked, NOW), asker, rank=ranking).hits[0]
+    assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {label}",))
+
+
+def test_emoji_are_found_as_words(index: Index, asker: QueryEmbedder, add: Add) -> None:
+    cake, bike = add("a.jpg", note="🎂 Anna"), add("b.jpg", note="Anna on the 🚲")
+    add("c.jpg", caption="a giraffe")
+    for text, right in (("🎂", cake), ("🚲 anna", bike), ('"🎂"', cake)):
+        hit = rank.search(index, query.parse(text, NOW), asker).hits[0]
+        assert (hit.content, hit.strength) == (right, "strong")
+    assert cake not in {hit.content for hit in rank.search(index, query.parse("anna -🎂", NOW), asker).hits}
 
 
 def test_warm_answers_as_the_tables_do(

@@ -114,17 +114,88 @@ def test_background_follows_shifts_and_scales(cosines: list[float], shift: float
 
 @given(st.lists(st.floats(-1, 2, width=32), min_size=2, max_size=30))
 def test_a_better_score_is_never_weaker(scores: list[float]) -> None:
-    ordered = np.sort(np.array(scores, np.float32))
-    levels = background.strengths(ordered, fuse.Background(0.1, 0.05), 0.08, None)
-    places = [STRENGTHS.index(level) for level in levels]
-    assert places == sorted(places)
+    above = background.above(np.sort(np.array(scores, np.float32)), fuse.Background(0.1, 0.05), 0.08)
+    levels = background.levels(above).tolist()
+    assert levels == sorted(levels)
+    assert set(levels) <= set(range(len(STRENGTHS)))
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
-def test_words_raise_a_strength_and_never_lower_it(covered: list[float]) -> None:
-    scores = np.linspace(0, 0.6, len(covered)).astype(np.float32)
-    ground = fuse.Background(0.1, 0.05)
-    alone = background.strengths(scores, ground, 0.08, None)
-    both = background.strengths(scores, ground, 0.08, np.array(covered, np.float32))
-    order = STRENGTHS.index
-    assert all(order(b) >= order(a) for a, b in zip(alone, both, strict=True))
+def test_words_are_as_strong_as_their_share_and_adjectives_apart_are_fair(covered: list[float]) -> None:
+    levels = background.worded(np.array(covered, np.float32))
+    capped = background.capped(levels, np.ones(len(levels), np.bool_))
+    assert (capped <= 1).all()
+    assert (capped == np.minimum(levels, 1)).all()
+    assert (background.capped(levels, np.zeros(len(levels), np.bool_)) == levels).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("a man in a red shirt next to a parked car", True),
+        ("a red shirt beside a car", True),
+        ("a man in red", True),
+        ("a red car", False),
+        ("a red sports car", False),
+        ("a red and white car", False),
+        ("the car is red", False),
+    ],
+)
+@pytest.mark.parametrize("column", ["caption", "note"])
+def test_a_red_shirt_and_a_car_are_no_strong_red_car(
+    index: Index,
+    asker: QueryEmbedder,
+    library: list[int],
+    add: Callable[..., int],
+    text: str,
+    apart: bool,
+    column: str,
+) -> None:
+    content = add("car.jpg", **{column: text})
+    for ranking in ("hybrid", "words"):
+        found = {hit.content: hit.strength for hit in answer(index, asker, "red car", rank=ranking).hits}
+        assert (found[content] != "strong") == apart
+
+
+def test_a_colour_and_a_label_are_not_joined(
+    index: Index, asker: QueryEmbedder, add: Callable[..., int]
+) -> None:
+    content = add("a.jpg", caption="a man in a red shirt", objects={"person": 1, "car": 1})
+    hit = answer(index, asker, "red car").hits[0]
+    assert (hit.content, hit.strength) == (content, "fair")
+    assert answer(index, asker, "man car").hits[0].strength == "strong"
+
+
+def test_words_count_where_most_photos_are_told_alike(
+    index: Index, asker: QueryEmbedder, add: Callable[..., int]
+) -> None:
+    for number in range(30):
+        add(f"{number}.jpg", objects={"person": 2})
+    for number, caption in enumerate(("a portrait of rose petals", "a flower girl", "roses in a garden")):
+        add(f"other{number}.jpg", caption=caption)
+    named = add("Rosa.jpg", objects={"person": 2})
+    noted = add("lake.jpg", objects={"person": 2}, note="Zofia")
+    for text, right in (("rosa", named), ("zofia", noted)):
+        hit = answer(index, asker, text).hits[0]
+        assert (hit.content, hit.strength) == (right, "strong")
+
+
+def test_words_count_where_all_photos_are_told_alike(
+    index: Index, asker: QueryEmbedder, add: Callable[..., int]
+) -> None:
+    for number in range(20):
+        add(f"{number}.jpg", objects={"person": 1})
+    named = add("Rosa.jpg", objects={"person": 1})
+    hits = answer(index, asker, "rosa").hits
+    assert (hits[0].content, hits[0].strength) == (named, "strong")
+    assert all(np.isfinite(hit.score) for hit in hits)
+    assert {hit.strength for hit in hits[1:]} == {"weak"}
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40))
+def test_the_spread_is_never_nothing_and_follows_what_differs(cosines: list[float]) -> None:
+    values = np.array(cosines, np.float64)
+    found = fuse.spread(values)
+    assert found >= fuse.LEAST_SPREAD
+    assert found >= values.std() / 2 - 1e-9
+    assert found <= max(fuse.LEAST_SPREAD, 1.4826 * 2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.index import words
+from imgret.index import results, words
 from imgret.index.connection import Index
 
 Add = Callable[..., int]
@@ -52,6 +52,19 @@ def test_a_document_is_replaced_and_removed(index: Index, add: Add) -> None:
         ("Café à Paris", "cafe", True),
         ("naïve", "NAIVE", True),
         ("समुद्र तट", "समुद्र", True),
+        ("Straße", "STRASSE", True),
+        ("Łódź", "lodz", True),
+        ("Ærø og Đorđe", "aero", True),
+        ("Ærø og Đorđe", "ĐORĐE", True),
+        ("ＩＭＧ　ﾗｰﾒﾝ", "img", True),
+        ("ＩＭＧ　ﾗｰﾒﾝ", "ラーメン", True),
+        ("ёлка", "елка", True),
+        ("йод", "иод", False),
+        ("🎂 Anna", "🎂", True),
+        ("Anna🎂Rosa", "rosa", True),
+        ("Anna 👍🏽", "👍", True),
+        ("🇮🇹", "🇮🇹", True),
+        ("🎂", "🚲", False),
     ],
 )
 def test_scripts(index: Index, add: Add, note: str, question: str, found: bool) -> None:
@@ -90,7 +103,7 @@ def test_who_does_not_pass_is_left_out_before_the_cut(index: Index, add: Add) ->
 def test_occurrences_by_column(index: Index, add: Add) -> None:
     content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
     asked = words.terms(index, ["dogs", "cat", "emu"])
-    counts, lengths = words.occurrences(index, asked, np.array([content, 999]))
+    counts, lengths, _ = words.occurrences(index, asked, np.array([content, 999]))
     assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert counts[1].sum() == 0
     assert lengths[0].tolist() == [3, 2, 2, 2]  # the names are `photos dog`
@@ -104,6 +117,16 @@ def test_damage_is_found_and_mended(index: Index, add: Add) -> None:
     words.rebuild(index)
     assert words.check(index) == []
     assert best(index, "zebra") == [content]
+
+
+def test_documents_are_made_anew_from_what_is_known(index: Index, add: Add) -> None:
+    content = add("Łódź.jpg", note="zebra", objects={"dog": 1}, embed=False)
+    index.db.execute("UPDATE document SET note = 'lost', names = ''")
+    results.rebuild_words(index)
+    for text in ("zebra", "lodz", "dog"):
+        assert best(index, text) == [content]
+    assert best(index, "lost") == []
+    assert words.check(index) == []
 
 
 def test_names() -> None:

@@ -1,0 +1,129 @@
+"""The filters of the query language: a key and its value, or a label and a count -> a `Filter`. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from imgret import inputs
+from imgret.describe import raw
+from imgret.errors import QueryError
+from imgret.index.filters import (
+    HAS,
+    Camera,
+    Filter,
+    Format,
+    Has,
+    Inside,
+    Named,
+    Objects,
+    Online,
+    Taken,
+    Topic,
+)
+from imgret.search import dates
+
+MOST = 1 << 31  # counts above all mean the same: more than any photo holds
+
+
+# Suffixes and other names -> Pillow's names.
+FORMATS = {
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif", "jif"), "JPEG"),
+    **dict.fromkeys(("heic", "heif", "heics", "heifs", "hif"), "HEIF"),
+    **dict.fromkeys(("tif", "tiff"), "TIFF"),
+    **{suffix.decode(): "RAW" for suffix in raw.EXTENSIONS},
+    "avifs": "AVIF",
+    "dib": "BMP",
+}
+
+
+def counted(name: str, sign: str, number: str, position: int) -> Objects:
+    """The filter `name sign number`. Raises QueryError for what is no number."""
+    if not number.isdecimal():
+        raise QueryError(
+            f"{_short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
+            'Write dog>=2, or put the words in "quotes" if they are meant literally.',
+            position + len(name) + len(sign),
+        )
+    count = min(int(number[:12]), MOST)
+    least, most = {
+        ">=": (count, None),
+        "≥": (count, None),
+        ">": (count + 1, None),
+        "<=": (0, count),
+        "≤": (0, count),
+        "<": (0, count - 1),
+    }.get(sign, (count, count))
+    return Objects(label_name(name), least, most)
+
+
+def keyed(key: str, value: str, now: datetime, position: int) -> Filter:
+    """The filter `key:value`. Raises QueryError for an unknown key and for a value that it cannot have."""
+    make = KEYS.get(key.lower())
+    if make is None:
+        raise QueryError(f"unknown key {_short(key)}:", f"Keys are {', '.join(KEYS)}.", position)
+    if not value.strip():
+        raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
+    value = value.strip()
+    if key.lower() not in ("in", "name"):  # names on a disk need not be UTF-8
+        value = inputs.words(value)
+    return make(value, now, position + len(key) + 1)
+
+
+def _taken(key: str) -> Callable[[str, datetime, int], Filter]:
+    def make(value: str, now: datetime, position: int) -> Filter:
+        span = dates.span(value, now)
+        if span is None:
+            raise QueryError(
+                f"{key}:{_short(value)} is no date", f"Write one of these: {dates.EXAMPLES}.", position
+            )
+        if key == "on":
+            return Taken(*span)
+        return Taken(span[0], None) if key == "after" else Taken(None, span[0])
+
+    return make
+
+
+def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> str:
+    if value.lower() not in choices:
+        raise QueryError(f"{key}:{_short(value)} is not known", f"One of {', '.join(choices)}.", position)
+    return value.lower()
+
+
+def _inside(value: str, _: datetime, position: int) -> Filter:
+    try:
+        path = os.fsencode(value)
+    except UnicodeEncodeError:
+        path = b"\0"
+    if b"\0" in path:
+        raise QueryError(
+            f"in:{_short(inputs.words(value))} holds a character that no path can have", position=position
+        )
+    path = os.path.expanduser(path)
+    return Inside(path.rstrip(b"/") or b"/")
+
+
+def _short(text: str) -> str:
+    """As much of it as a sentence can hold."""
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
+    "after": _taken("after"),
+    "before": _taken("before"),
+    "on": _taken("on"),
+    "in": _inside,
+    "name": lambda value, _, __: Named(value),
+    "topic": lambda value, _, __: Topic(label_name(value)),
+    "camera": lambda value, _, __: Camera(value),
+    "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),
+    "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
+    "format": lambda value, _, __: Format(FORMATS.get(value.lower(), value.upper())),
+}
+
+
+def label_name(text: str) -> str:
+    """A label as it is compared with those of the index; `_` may stand for the space in it."""
+    return re.sub(r"[\s_]+", " ", text).strip().lower()

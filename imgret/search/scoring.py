@@ -1,0 +1,89 @@
+"""How well candidates answer a text: its vector and its words against all their views, and how strongly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.index import vectors, words
+from imgret.index.connection import Index
+from imgret.photo import View
+from imgret.search import background, fuse
+from imgret.search.adjectives import ADJECTIVES
+from imgret.search.background import Sample
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float32]
+PUSHED_FROM = 1.5  # spreads above the middle from which on an answer to a text of `--not` is pushed away
+
+
+class Scored(NamedTuple):
+    """What is known of each candidate, in their order."""
+
+    score: Scores
+    level: NDArray[np.int_]  # places in STRENGTHS
+    cosine: Scores  # of the leading view; NaN where there is none
+    held: NDArray[np.bool_]  # (candidates, terms): the term stands there
+    above: Scores  # the score over the question's own background, in spreads; BM25 where there is no vector
+
+
+def scored(
+    index: Index,
+    ids: Ids,
+    terms: Sequence[words.Term],
+    query: NDArray[np.float32] | None,
+    rank: str,
+    sample: Sample | None,
+) -> Scored:
+    """Score contents by a unit vector (dimension,) and words. `rank` is one of RANKS; `sample` goes with a vector."""
+    found = words.occurrences(index, terms, ids, _described(terms))
+    total = words.size(index)
+    rarity = fuse.rarity(np.array([*(term.documents for term in terms), 0], np.int64), total)
+    matches = fuse.Matches(found.counts, found.lengths, rarity[:-1], float(rarity[-1]))
+    told, covered = fuse.bm25(matches), fuse.coverage(matches)
+    held = np.asarray(matches.counts.any(axis=2), np.bool_)
+    if query is None or sample is None:
+        level = background.capped(background.worded(covered), found.apart)
+        return Scored(told, level, np.full(len(ids), np.nan, np.float32), held, told)
+    views = (View.PASSAGE,) if rank == "vector" else tuple(View)
+    cosines = {view: rows @ query for view, rows in vectors.of(index, ids, views).items()}
+    grounds, cosine = sample.grounds(query), cosines[View.PASSAGE]
+    lead = grounds[View.PASSAGE]
+    if rank == "vector":
+        score = np.nan_to_num(cosine, nan=-1.0)
+        above = background.above(score, lead, sample.spread)
+        level = background.levels(above)
+    else:
+        score = fuse.fused(cosines, grounds, matches, sample.spread)
+        above = background.above(score, lead, sample.spread)
+        level = np.maximum(background.levels(above), background.worded(covered))
+        level = background.capped(level, found.apart)
+    return Scored(score, level, cosine, held, above)
+
+
+def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> Scored:
+    """`main` without what answers the text of `away`: that comes behind, by how well it answers it, and is weak."""
+    if spread is None:  # words alone: all that holds all words of the text comes behind all that does not
+        much = away.held.all(axis=1) if away.held.shape[1] else np.zeros(len(away.score), np.bool_)
+        score = np.where(much, main.score - main.score.max(initial=0.0), main.score)
+    else:
+        over = np.maximum(away.above - PUSHED_FROM, 0.0)
+        much = away.level > 0
+        score = main.score - np.float32(weight * spread) * over
+    level = np.where(much, 0, main.level)
+    return main._replace(score=np.asarray(score, np.float32), level=level)
+
+
+def _described(terms: Sequence[words.Term]) -> list[tuple[int, int]]:
+    """(adjective, the next term that is none) for the adjectives among the terms of a question."""
+    pairs: list[tuple[int, int]] = []
+    noun = -1
+    for at in range(len(terms) - 1, -1, -1):
+        if terms[at].text.lower() not in ADJECTIVES:
+            noun = at
+        elif noun >= 0:
+            pairs.append((at, noun))
+    return pairs

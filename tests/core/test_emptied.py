@@ -1,0 +1,96 @@
+"""An empty answer names the filter that left nothing over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from imgret.index.connection import Index
+from imgret.photo import Stage
+from imgret.search import query, rank
+
+NOW = datetime(2026, 3, 18)
+Add = Callable[..., int]
+
+
+def notes(index: Index, text: str, **options: object) -> str:
+    answer = rank.search(index, query.parse(text, NOW), None, **options)  # type: ignore[arg-type]
+    assert answer.hits == []
+    return "; ".join(answer.notes)
+
+
+@pytest.fixture
+def library(index: Index, add: Add) -> Index:
+    add(
+        "2019/a.jpg",
+        objects={"dog": 2, "apple": 1},
+        taken_at=1560000000,
+        camera="Canon EOS 5D",
+        topics=["sports"],
+    )
+    add("b.png", caption="a cat", format="PNG", note="Rosa")
+    return index
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("after:2020", "the known dates lie between 2019-06-08 and 2019-06-08"),
+        ("in:Lisbon", "no indexed photo lies in a folder Lisbon"),
+        ("in:/nowhere/at/all", "no indexed photo lies in a folder /nowhere/at/all"),
+        ("name:holiday", "no file name holds 'holiday'"),
+        ("name:*.gif", "no file name fits '*.gif'"),
+        ("topic:food", "no photo has a topic 'food'; there is sports"),
+        ("camera:nikon", "no photo was taken with a camera 'nikon'; there is Canon EOS 5D"),
+        ("has:gps", "no photo has coordinates"),
+        ("is:offline", "no photo is offline"),
+        ("format:gif", "no photo has the format GIF; there is"),
+        ('"red kite"', "'red kite' stands in no caption, label, note or name"),
+        ("dog>=3", "no photo shows 'dog' that often; the most in one photo is 2"),
+        ("zebra>=1", "no photo shows 'zebra'"),
+        ("people>=1", "no photo shows 'people'"),
+        ("dgo>=1", "no photo shows 'dgo'; there is dog"),
+        ("-is:online", "every photo is left out by the filter -is:online"),
+        ("dog: has:note", "each filter lets some photos through, but no photo passes all of them"),
+        ("giraffe after:2020 dog:", "the known dates lie between"),
+    ],
+)
+def test_the_filter_that_left_nothing_is_named(library: Index, text: str, said: str) -> None:
+    told = notes(library, text)
+    assert said in told
+    assert "apple" not in told
+    assert told.count("no photo shows") <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("on:2019", "no photo has a known date"),
+        ("has:date", "no photo has a known date"),
+        ("camera:canon", "no photo names its camera"),
+        ("topic:sports", "no photo has topics yet"),
+        ("dog:", "no object was detected in any photo yet"),
+        ("has:objects", "no photo has objects"),
+    ],
+)
+def test_what_is_known_of_no_photo(index: Index, add: Add, text: str, said: str) -> None:
+    add("a.jpg")
+    assert said in notes(index, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [("topic:sports", Stage.TOPICS), ("dog:", Stage.DETECT), ("has:caption", Stage.CAPTION)],
+)
+def test_a_stage_that_is_switched_off_is_said(index: Index, add: Add, text: str, stage: Stage) -> None:
+    add("a.jpg")
+    assert f"{stage.value} is switched off" in notes(index, text, off=[stage])
+    assert "switched off" not in notes(index, text)
+
+
+def test_an_empty_index_and_an_answer_with_hits(index: Index, add: Add) -> None:
+    assert "no photo is indexed yet" in notes(index, "after:2020")
+    add("a.jpg", taken_at=1560000000)
+    assert rank.search(index, query.parse("on:2019", NOW), None).notes == []

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import unicodedata
+
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgret.index import fold
+
+ANY = st.text(st.characters(), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Café MÜLLER", "cafe muller"),
+        ("Straße", "strasse"),
+        ("Łódź Ærø Đorđe Þór œuvre", "lodz aero dorde thor oeuvre"),
+        ("İstanbul Isparta ığdır", "istanbul isparta igdir"),
+        ("ΟΔΥΣΣΕΎΣ", "οδυσσευσ"),
+        ("ёлка Йод", "елка йод"),  # й is a letter of its own
+        ("ＡＢＣ１２３ ﾗｰﾒﾝ", "abc123 ラーメン"),
+        ("がぎ ガ", "がぎ ガ"),  # the marks of kana make other syllables
+        ("바다", "바다"),
+        ("❤️👍🏽 1️⃣", "❤👍 1"),
+        ("co\u00adoperate", "cooperate"),
+        ("a\ud800b", "a\ufffdb"),
+    ],
+)
+def test_folding(text: str, folded: str) -> None:
+    assert fold.fold(text) == folded
+    assert fold.fold(unicodedata.normalize("NFD", text)) == folded
+
+
+@given(ANY)
+def test_folding_twice_is_folding_once_and_can_be_encoded(text: str) -> None:
+    once = fold.fold(text)
+    once.encode()
+    assert fold.fold(once) == once
+
+
+@given(st.text(max_size=40), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_normal_forms_fold_alike(text: str, form: str) -> None:
+    assert fold.fold(unicodedata.normalize(form, text)) == fold.fold(text)  # type: ignore[arg-type]
+
+
+def test_emoji_and_characters_of_unspaced_scripts_are_words_alone() -> None:
+    assert fold.cut("🎂Anna👨‍👩‍👧").split() == ["🎂", "anna", "👨", "👩", "👧"]
+    assert fold.cut("海滩 beach").split() == ["海", "滩", "beach"]
+    assert fold.cut("20°C © Rosa").split() == ["20", "c", "rosa"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("->", False), ("!?,", False), ("", False), ("🎂", True), ("é", True), ("-2", True)]
+)
+def test_what_holds_a_word(text: str, word: bool) -> None:
+    assert fold.has_word(text) == word
+
+
+def test_sql_folds_the_same() -> None:
+    db = apsw.Connection(":memory:")
+    fold.register(db)
+    assert db.execute(
+        "SELECT folded(?), cut(?)", ("MÜN\u0308".encode() + b"\xff", "Straße🎂")
+    ).fetchone() == (
+        "mun\ufffd",
+        "strasse 🎂 ",
+    )
