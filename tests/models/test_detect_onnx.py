@@ -198,3 +198,18 @@ def test_the_letterboxed_shape_is_that_of_the_library(
     image = np.zeros((height, width, 3), dtype=np.uint8)
     boxed = LetterBox((side, side), auto=True, stride=stride)(image=image)
     assert boxed.shape[:2] == letterboxed((height, width), (side, side), stride)
+
+
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    """It would keep an identifier of this computer and a database of events in the user's cache."""
+    pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
+    script = (
+        "from imgret.config import places\n"
+        "from imgret.describe import backend\n"
+        "backend.prepare(places())\n"
+        "import onnxruntime\n"
+        "onnxruntime.SessionOptions()\n"
+    )
+    environ = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", script], env=environ, check=True)
+    assert not list(tmp_path.rglob("Microsoft"))
