@@ -69,8 +69,8 @@ def query(
     """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
 
     Asks the daemon where one runs, else does the same itself. In a question, `after:2019 in:FOLDER name:x
-    topic:x camera:x has:note is:offline format:png dog>=2 dog: -word -key:value "these words" 2:beach` are
-    filters and weights.
+    topic:x camera:x has:note is:offline format:png dog>=2 dogs!=2 animal: -word -key:value "these words"
+    2:beach` are filters and weights; case and accents make no difference.
     """
     if as_json + nul + preview > 1:
         raise UsageError("give one of --json, --print0 and --preview")

@@ -174,7 +174,7 @@ _HAVING = {
 
 def _all(index: Index, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
     """All of these together as a condition."""
-    made = [(_sql(index, clause.filter), clause.negated) for clause in clauses]
+    made = [(_sql(index, clause.filter, kinds=clause.negated), clause.negated) for clause in clauses]
     conditions = [f"NOT coalesce({sql}, 0)" if negated else sql for (sql, _), negated in made]
     return " AND ".join(["1", *conditions]), [value for (_, values), _ in made for value in values]
 
@@ -185,8 +185,11 @@ def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -
     return np.sort(np.fromstring(str(told or ""), np.int64, sep=" "))
 
 
-def _sql(index: Index, filter_: Filter) -> tuple[str, list[Any]]:
-    """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`."""
+def _sql(index: Index, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
+    """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`.
+
+    With `kinds`, words stand also for the labels that they mean: `-people` leaves out the label `person`.
+    """
     match filter_:
         case Taken(start, end):
             first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
@@ -217,7 +220,9 @@ def _sql(index: Index, filter_: Filter) -> tuple[str, list[Any]]:
         case Said(text):
             if not has_word(text):
                 return "1", []
-            return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [words.quoted(text)]
+            return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [
+                words.matching(index, text, kinds=kinds)
+            ]
         case Online(online):
             return f"{roots.ONLINE} = ?", [int(online)]
         case Named(pattern):

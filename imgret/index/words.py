@@ -142,7 +142,7 @@ def best(
         chosen.append(term)
     if not chosen or count < 1:
         return np.zeros(0, np.int64)
-    match = " OR ".join(_match(term) for term in chosen)
+    match = " OR ".join(_match(term.text, term.labels) for term in chosen)
     sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
     with index.reading() as db:
         rows = db.execute(sql, (match, count if passes is None else -1))
@@ -150,10 +150,15 @@ def best(
     return found if passes is None else found[passes(found)][:count]
 
 
-def _match(term: Term) -> str:
-    """The term in FTS5's language: the word anywhere, its other labels in the column of labels."""
-    also = " OR ".join(quoted(label) for label in term.labels)
-    return f"({quoted(term.text)} OR labels : ({also}))" if also else quoted(term.text)
+def matching(index: Index, text: str, *, kinds: bool) -> str:
+    """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
+    return _match(text, labels.meant(text, known.labels(index)) if kinds else ())
+
+
+def _match(text: str, also: Iterable[str]) -> str:
+    """The words anywhere, or one of these labels in the column of labels."""
+    either = " OR ".join(quoted(label) for label in also)
+    return f"({quoted(text)} OR labels : ({either}))" if either else quoted(text)
 
 
 class Occurrences(NamedTuple):

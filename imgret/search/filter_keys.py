@@ -10,6 +10,7 @@ from datetime import datetime
 from imgret import inputs
 from imgret.describe import raw
 from imgret.errors import QueryError
+from imgret.index import labels
 from imgret.index.filters import (
     HAS,
     Camera,
@@ -87,9 +88,10 @@ def _taken(key: str) -> Callable[[str, datetime, int], Filter]:
 
 
 def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> str:
-    if value.lower() not in choices:
-        raise QueryError(f"{key}:{_short(value)} is not known", f"One of {', '.join(choices)}.", position)
-    return value.lower()
+    for choice in choices:
+        if labels.canonical(value) == labels.canonical(choice):  # `has:notes`
+            return choice
+    raise QueryError(f"{key}:{_short(value)} is not known", f"One of {', '.join(choices)}.", position)
 
 
 def _inside(value: str, _: datetime, position: int) -> Filter:
@@ -103,6 +105,10 @@ def _inside(value: str, _: datetime, position: int) -> Filter:
         )
     path = os.path.expanduser(path)
     return Inside(path.rstrip(b"/") or b"/")
+
+
+def _format(name: str) -> str:
+    return FORMATS.get(name, name.upper())
 
 
 def _short(text: str) -> str:
@@ -120,7 +126,7 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "camera": lambda value, _, __: Camera(value),
     "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
-    "format": lambda value, _, __: Format(FORMATS.get(value.lower(), value.upper())),
+    "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }
 
 

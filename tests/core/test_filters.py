@@ -108,6 +108,9 @@ def library(index: Index, add: Add) -> dict[str, int]:
         ('"dogs two"', set()),
         ("-dogs", {"cat", "plain"}),
         ("-rome", {"dog", "plain"}),
+        ("-puppies", {"cat", "plain"}),
+        ("-animal", {"cat", "plain"}),
+        ('"puppies"', set()),
         ('"!!!"', {"dogs", "dog", "cat", "plain"}),
     ],
 )

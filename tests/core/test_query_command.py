@@ -120,6 +120,22 @@ def test_a_batch(query: Query, tmp_path: Path) -> None:
     assert [json.loads(line)["question_number"] for line in out.splitlines()] == list(range(40))
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["-0"]])
+def test_an_empty_answer_names_the_filter(query: Query, options: list[str]) -> None:
+    code, out, err = query(*options, "giraffe", "--in", "Lisbon")
+    assert (code, out) == (1, "")
+    assert "no indexed photo lies in a folder Lisbon" in err
+    assert "no photo shows 'zebra'" in query(*options, "zebra>=1")[2]
+    assert "no photo has topics yet" in query(*options, "--topic", "food")[2]
+
+
+def test_a_word_with_a_colon_is_a_word(query: Query) -> None:
+    code, out, err = query("street:red")
+    assert code == 0
+    assert out.splitlines()[0] == "/photos/2020/b.png"
+    assert "street: is no filter" in err
+
+
 def test_nothing_good_enough(query: Query) -> None:
     code, out, err = query("--min", "strong", "theory of relativity")
     assert (code, out) == (1, "")
