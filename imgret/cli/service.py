@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -64,7 +65,6 @@ def uninstall() -> None:
     if not _present(folder):
         render.say("there is no service to uninstall")
         return
-    _require_systemd()
     _remove(folder)
     render.say("imgretd is uninstalled; the index and your notes stay")
 
@@ -185,13 +185,14 @@ def _present(folder: str) -> list[str]:
 
 
 def _remove(folder: str) -> None:
-    """Stop the daemon and take its units away."""
+    """Stop the daemon and take its units away; the units also where no systemd answers (DaemonError)."""
     present = _present(folder)
     try:
         _systemctl("disable", "--now", *present)
     finally:
-        for name in present:
-            os.unlink(os.path.join(folder, name))
+        for name in (*present, f"default.target.wants/{SERVICE}", f"sockets.target.wants/{SOCKET}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
     _systemctl("daemon-reload")
 
 

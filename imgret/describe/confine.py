@@ -66,9 +66,9 @@ def limit(memory_mb: int) -> None:
     """Bound what this process can use up, and have it end with its parent; before the decoders are loaded."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Where the user's own limit is lower, it stands.
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = memory_mb << 20 if hard == resource.RLIM_INFINITY else min(memory_mb << 20, hard)
+        # Where the user's own limits are lower, they stand.
+        limits = [each for each in resource.getrlimit(resource.RLIMIT_AS) if each != resource.RLIM_INFINITY]
+        wanted = min([memory_mb << 20, *limits])
         resource.setrlimit(resource.RLIMIT_AS, (wanted, wanted))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are not files: the answer still gets out
@@ -127,7 +127,9 @@ def _landlock(libc: ctypes.CDLL) -> int:
 
 def _seccomp(libc: ctypes.CDLL) -> bool:
     """Have the kernel refuse all other system calls -> whether it does."""
-    if platform.machine() not in _ARCHITECTURES:
+    if (
+        platform.machine() not in _ARCHITECTURES or sys.maxsize < 1 << 32
+    ):  # 32-bit programs have other numbers
         return False
     program = _filter(platform.machine(), os.getpid())
     code = ctypes.create_string_buffer(program, len(program))

@@ -39,26 +39,31 @@ def check(path: str) -> None:
     ):  # a generation loop of its own; other weights than these
         if os.path.lexists(os.path.join(path, name)):
             raise WeightsError(f"{os.path.join(path, name)} changes how the model is run", _HINT)
-    for file in _json_files(path):
+    try:
+        files = list(_json_files(path))
+    except OSError as error:
+        raise WeightsError(f"{error.filename or path} cannot be read: {error.strerror}") from None
+    for file in files:
         content = _read(file)
         for key, value in _pairs(content):
             if problem := _problem(key, value):
                 raise WeightsError(f"{file} {problem}", _HINT)
-        if os.path.relpath(file, path) == "modules.json":
+        if os.path.relpath(file, path).lower() == "modules.json":
             _check_modules(file, content)
 
 
 def _json_files(path: str) -> Iterator[str]:
-    """The JSON files of the folder and of the folders in it, where loaders look."""
+    """The JSON files of the folder and of the folders in it, where loaders look; they pass hidden folders by."""
     for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-        if entry.is_file() and entry.name.endswith(".json"):
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from sorted(inner.path for inner in os.scandir(entry.path) if _is_json(inner))
+        elif _is_json(entry):
             yield entry.path
-        elif entry.is_dir():
-            yield from sorted(
-                inner.path
-                for inner in os.scandir(entry.path)
-                if inner.is_file() and inner.name.endswith(".json")
-            )
+
+
+def _is_json(entry: os.DirEntry[str]) -> bool:
+    # In any case of its letters: some file systems do not tell them apart.
+    return entry.is_file() and entry.name.lower().endswith(".json")
 
 
 def _read(file: str) -> object:

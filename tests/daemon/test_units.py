@@ -211,3 +211,17 @@ def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path,
         "--user disable --now imgretd.service imgretd.socket",
         "--user daemon-reload",
     ]
+
+
+def test_units_are_removed_where_systemd_no_longer_answers(monkeypatch, tmp_path, private_places):
+    stand_in(tmp_path, monkeypatch)
+    service.install()
+    folder = service.units_folder()
+    os.mkdir(os.path.join(folder, "sockets.target.wants"))
+    os.symlink(
+        os.path.join(folder, service.SOCKET), os.path.join(folder, "sockets.target.wants", service.SOCKET)
+    )
+    stand_in(tmp_path, monkeypatch, fails="disable")
+    with pytest.raises(DaemonError, match="disable"):
+        service.uninstall()
+    assert [name for _, _, files in os.walk(folder) for name in files] == []

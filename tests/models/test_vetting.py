@@ -67,6 +67,16 @@ def test_code_beside_the_weights_is_refused_in_every_file(tmp_path: Path, file: 
     refused(folder, file, "auto_map")
 
 
+def test_neither_letters_nor_links_hide_a_file_and_hidden_folders_are_passed_by(tmp_path: Path) -> None:
+    folder = copied("topics", tmp_path)
+    (folder / ".git").mkdir()
+    change(folder / ".git" / "config.json", auto_map={"AutoConfig": "code.C"})
+    vetting.check(str(folder))
+    change(tmp_path / "blob", auto_map={"AutoConfig": "code.C"})
+    (folder / "Processor_Config.JSON").symlink_to(tmp_path / "blob")
+    refused(folder, "Processor_Config.JSON", "auto_map")
+
+
 def test_what_else_runs_code_or_other_weights_is_refused(tmp_path: Path) -> None:
     for number, (file, values, reason) in enumerate(
         (
