@@ -166,7 +166,7 @@ class Answerer:
     def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
         from imgret.search.likeness import likeness
 
-        return likeness(self._index, os.fsencode(path), asker, self._askers.seeing, self._settings)
+        return likeness(self._index, os.fsencode(path), asker, lambda: self._askers.seeing(), self._settings)
 
     def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
