@@ -170,7 +170,9 @@ class Answerer:
         from imgret.search.likeness import likeness
 
         try:
-            return likeness(self._index, inputs.path(path), asker, self._askers.seeing, self._settings)
+            return likeness(
+                self._index, inputs.path(path), asker, lambda: self._askers.seeing(), self._settings
+            )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None

@@ -30,7 +30,8 @@ def change_folders(path: str, add: Sequence[str] = (), remove: Sequence[str] = (
             document = _document(target)
             text = _changed(document, add, remove)
             parse(text, path)
-            _replace(target, text)
+            # A file behind a link is kept elsewhere by its owner, mode and all; in our own place it is private.
+            _replace(target, text, modes=0o7777 if os.path.islink(path) else 0o700)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -80,8 +81,8 @@ def _alone(folder: str) -> Iterator[None]:
         os.close(fd)
 
 
-def _replace(path: str, text: str) -> None:
-    """Write the whole file or nothing; one that was there keeps its mode."""
+def _replace(path: str, text: str, modes: int) -> None:
+    """Write the whole file or nothing; one that was there keeps those bits of its mode that are in `modes`."""
     with tempfile.NamedTemporaryFile(
         "w", dir=os.path.dirname(path), prefix=".config-", encoding="utf-8", newline="", delete=False
     ) as new:
@@ -90,7 +91,7 @@ def _replace(path: str, text: str) -> None:
             new.flush()
             with contextlib.suppress(FileNotFoundError):
                 before = os.stat(path)
-                os.fchmod(new.fileno(), before.st_mode & 0o7777)
+                os.fchmod(new.fileno(), before.st_mode & modes)
                 if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                     with contextlib.suppress(PermissionError):
                         os.fchown(new.fileno(), before.st_uid, before.st_gid)

@@ -11,7 +11,7 @@ from imgret.cli.link import daemon_state
 from imgret.cli.outcome import SHOWN_PROBLEMS, UP_TO_DATE, failed_words, failures, tell_missing
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
-from imgret.errors import Exit
+from imgret.errors import DaemonError, Exit
 from imgret.link.client import Connection
 
 LOOK_SECONDS = 0.2  # between two looks at how far the daemon is
@@ -78,7 +78,9 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
     if daemon_state(here) is None:
         return None
     with Connection(here.places.socket) as daemon:
-        job = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]})["job"]
+        job = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
+        if job is None:
+            raise DaemonError("the daemon is of an older version than this command", "Start it again.")
         render.say(f"handed to the daemon: {', '.join(render.shown(path) for path in wanted)}")
         left: set[int] | None = None  # of what was there when the folders had been looked at
         most = 0

@@ -36,6 +36,9 @@ class WordLlamaEmbedder:
     def __init__(self, path: str, identity: ModelIdentity) -> None:
         """Load the weights at `path`, a file inside the package. Raises WeightsError."""
         from safetensors import SafetensorError, safe_open
+
+        # Threads of its own would gain nothing, and fail for good if none could be started once.
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
         from tokenizers import Tokenizer
 
         self._identity = identity

@@ -90,11 +90,11 @@ def _add_peer(models: Models, device: str, peer: Models) -> None:
 
 def _as_weights_error(stage: Stage, settings: Settings, error: BaseException) -> WeightsError:
     """What a loader raised, in words. Raises Shortage: that is no fault of the weights."""
-    if isinstance(error, WeightsError):
-        return error
-    short = shortage(error)
+    short = shortage(error.__cause__ or error)
     if short is not None:
         raise short from error
+    if isinstance(error, WeightsError):
+        return error
     name = getattr(settings, stage.value).weights
     return WeightsError(
         f"{name} cannot be loaded: {as_sentence(error)}",

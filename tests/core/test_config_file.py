@@ -41,6 +41,14 @@ def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "later.toml").stat().st_mode) == 0o600
 
 
+def test_a_file_in_our_own_place_becomes_private(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("hidden = true\n")
+    path.chmod(0o644)
+    change_folders(str(path), add=["/a"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_comments_inside_the_list_stay(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('folders = [\n  "/a", # the first\n  "/b",\n  # about c\n  "/c",\n]\nhidden = true\n')

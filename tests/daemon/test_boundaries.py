@@ -20,6 +20,8 @@ from imgret.index import results, work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
+from imgret.link import client
+from imgret.link.messages import Refused
 from imgret.photo import Stage
 from imgret.search.warm import Keeper
 from imgret.sync import add_root, sync
@@ -239,3 +241,64 @@ def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
     monkeypatch.setattr(embed, "WordLlamaEmbedder", load)
     with pytest.raises(Shortage, match="not enough memory"):
         load_models(library, places(), {Stage.EMBED})
+
+
+def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the_weights(
+    library, monkeypatch
+):
+    import builtins
+
+    def no_descriptor(*_arguments, **_options):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    identity = load_models(library, places(), {Stage.EMBED}).embed.identity
+    monkeypatch.setattr(builtins, "open", no_descriptor)
+    with pytest.raises(Shortage, match="too many files"):
+        load_models(library, places(), {Stage.EMBED})
+    monkeypatch.undo()
+    assert identity
+
+
+def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
+    """`isdir` on a network share that is gone does not return."""
+    monkeypatch.setattr(service, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(service, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr(service, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    back, isdir, known = threading.Event(), os.path.isdir, tmp_path / "known"
+    known.mkdir()
+
+    def hanging(path):
+        if os.fsencode(path) == b"/share":
+            back.wait(60)
+        return isdir(path)
+
+    monkeypatch.setattr(os.path, "isdir", hanging)
+    daemon = service.Service(places(), library, load_models)
+
+    def asking():
+        said = []
+        until(lambda: os.path.exists(places().socket))
+        until(lambda: client.ask(places().socket, "status", {})["state"] == "idle")
+        with pytest.raises(Refused, match="has not answered in time"):
+            client.ask(places().socket, "index", {"paths": ["/share"]})
+        for _ in range(5):
+            began = time.monotonic()
+            said.append(client.ask(places().socket, "status", {})["problem"])
+            assert time.monotonic() - began < 1
+        assert any("does not answer" in problem for problem in said)
+        client.ask(places().socket, "reload", {})  # it needs no such folder
+        back.set()
+        assert client.ask(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
+        until(lambda: client.ask(places().socket, "status", {})["problem"] is None)
+
+    async def live():
+        running = asyncio.create_task(daemon.run())
+        try:
+            await asyncio.to_thread(asking)
+        finally:
+            back.set()
+            daemon.leave()
+            await asyncio.wait_for(running, 20)
+
+    asyncio.run(live())
