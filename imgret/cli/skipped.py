@@ -8,7 +8,8 @@ from typing import Any
 from imgret.cli.session import Session
 
 _SHOWN_EXTENSIONS = 8
-_TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb")  # what a refusal for its size ends with
+# What only a refusal for its size says.
+_TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb", "is larger than")
 
 
 def skipped_fields(here: Session) -> list[dict[str, Any]]:

@@ -124,7 +124,8 @@ def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
 def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_decode(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
-    migrate(db, migrations()[:3])
+    this = next(step.version for step in migrations() if step.name.endswith("-truncated.sql"))
+    migrate(db, [step for step in migrations() if step.version < this])
     db.execute("INSERT INTO content (hash, format, width, height) VALUES (zeroblob(32), 'JPEG', 4, 3)")
     db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
     db.execute("INSERT INTO note (content, text, written_at) VALUES (2, 'kept', 1)")
