@@ -8,9 +8,10 @@ any point loses at most the batches in flight, and those are done again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
@@ -81,6 +82,7 @@ class Ingest:
         """
         own = None if decoder is not None else self._decoder()
         done = failed = 0
+        began = time.monotonic()
         try:
             self._pipeline = pipeline = Pipeline(
                 self._models,
@@ -88,11 +90,13 @@ class Ingest:
                 batch=self._settings.batch,
                 known_pixels=lambda content, pixels: self._twin(content, pixels) is not None,
             )
-            for batch in pipeline.run(self._jobs()):
-                bad = self._save(batch)
-                failed += bad
-                done += len(batch) - bad
-                on_progress(pipeline.stats)
+            for jobs in self._runs():
+                for batch in pipeline.run(jobs):
+                    bad = self._save(batch)
+                    failed += bad
+                    done += len(batch) - bad
+                    seconds = time.monotonic() - began
+                    on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
             if self._models.embed is not None:
                 vectors.settle(self._index, self._models.embed.identity)
             return Described(done, failed, interrupted=self._stopped)
@@ -117,6 +121,17 @@ class Ingest:
             max_megapixels=s.max_megapixels,
         )
 
+    def _runs(self) -> Iterator[Iterable[Job]]:
+        """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
+        tried: set[int] = set()
+        while not self._stopped:
+            suspect = work.claim_suspect(self._index, self._stages, int(time.time()), tried)
+            if suspect is None:
+                yield self._jobs()
+                return
+            tried.add(suspect.content)
+            yield [self._job(suspect)]
+
     def _jobs(self) -> Iterator[Job]:
         after = 0
         while not self._stopped:
@@ -124,15 +139,17 @@ class Ingest:
             if not claims:
                 return
             after = max(after, claims[-1].content)
-            for claim in claims:
-                self._paths[claim.content] = claim.path
-                yield Job(
-                    key=claim.content,
-                    path=claim.path,
-                    stages=claim.stages,
-                    known=results.description(self._index, claim.content),
-                    names=results.names(self._index, claim.content),
-                )
+            yield from map(self._job, claims)
+
+    def _job(self, claim: work.Claim) -> Job:
+        self._paths[claim.content] = claim.path
+        return Job(
+            key=claim.content,
+            path=claim.path,
+            stages=claim.stages,
+            known=results.description(self._index, claim.content),
+            names=results.names(self._index, claim.content),
+        )
 
     def _save(self, batch: list[Outcome]) -> int:
         """Save a batch in one transaction. -> how many photos failed."""

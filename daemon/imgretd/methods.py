@@ -86,11 +86,20 @@ class Answerers:
     async def run(self, work_: Callable[[WarmAnswerer], T]) -> T:
         """Do this on one of the threads."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work_(self._answerer()))
+        return await loop.run_in_executor(self._threads, self._answered, work_)
 
     def close(self) -> None:
         """Wait for the questions under way, and end."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _answered(self, work_: Callable[[WarmAnswerer], T]) -> T:
+        answerer = self._answerer()
+        try:
+            return work_(answerer)
+        finally:
+            if not answerer.index.writable:  # a disk that was full or read-only may be so no more
+                answerer.index.close()
+                self._own.configured = None
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured
@@ -152,7 +161,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
             photo = photos.find(answerer.index, os.fsencode(path))
             if photo is None or photo.content is None or photo.gone_at is not None:
                 raise UsageError(f"{path} is not in the index", "`imgret show` says why.")
-            with answerer.index.writing():
+            with answerer.index.writing(durable=True):
                 results.write_note(answerer.index, photo.content, text)
                 if Stage.EMBED in answerer.settings.stages():
                     work.queue(answerer.index, photo.content, [Stage.EMBED])

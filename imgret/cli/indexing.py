@@ -45,12 +45,14 @@ def index(
     if _handed_over(here, wanted):
         return
     from imgret.index.connection import writer
+    from imgret.index.identity import renew
 
     try:
         with (
             writer(here.places.index, wait=wait, waiting=_tell_waiting),
             here.index(create=True) as index,
         ):
+            renew(index)
             problems = look(here, index, wanted)
             failed = describe(here, index)
             index.checkpoint()

@@ -1,12 +1,11 @@
 """Bring an index file up to this program's schema, one numbered SQL file at a time.
 
 Each file runs in one transaction with its record (`user_version`); a file of a later program is
-refused; before an existing index is changed, a backup of it is made beside it.
+refused; before an existing index is changed, a backup of it is made beside it and checked.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -15,6 +14,8 @@ from typing import NamedTuple
 import apsw
 
 from imgret.errors import IndexProblem, IndexTooNew
+from imgret.index.backup import backup
+from imgret.index.locks import preparing
 
 APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
 
@@ -60,35 +61,34 @@ def version(db: apsw.Connection, newest: int | None = None) -> int:
 
 
 def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
-    """Run what is missing; returns the version reached. An interrupted step leaves the version before it."""
+    """Run what is missing; returns the version reached. An interrupted step leaves the version before it.
+
+    One process at a time: others that open the file meanwhile wait, and find nothing left to do.
+    """
     steps = migrations() if steps is None else steps
-    current = version(db, steps[-1].version)
-    due = [step for step in steps if step.version > current]
-    if due and current:
-        backup(db, f"{db.filename}.v{current}.bak")
-    for step in due:
-        with _exclusive(db):
-            # Another process may have been quicker: its version counts, not the one read above.
-            if int(db.pragma("user_version")) >= step.version:
-                continue
-            db.execute(step.sql)
+    newest = steps[-1].version
+    if version(db, newest) >= newest:
+        return version(db, newest)
+    with preparing(db.filename):
+        current = version(db, newest)
+        if current == 0:
+            db.pragma("page_size", 8192)
+            db.pragma("auto_vacuum", "INCREMENTAL")
             db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", step.version)
+            db.pragma("journal_mode", "wal")
+        elif current < newest:
+            backup(db, f"{db.filename}.v{current}.bak", replace=True)
+        for step in steps:
+            if step.version <= current:
+                continue
+            with _exclusive(db):
+                # Another process may have been quicker, an older imgret that takes no lock.
+                if int(db.pragma("user_version")) >= step.version:
+                    continue
+                db.execute(step.sql)
+                db.pragma("application_id", APPLICATION_ID)
+                db.pragma("user_version", step.version)
     return int(db.pragma("user_version"))
-
-
-def backup(db: apsw.Connection, to: str) -> None:
-    """Copy a consistent state of the index to the new file `to`, by SQLite's backup API; mode 0600."""
-    part = f"{to}.part"
-    os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    target = apsw.Connection(part)
-    try:
-        with target.backup("main", db, "main") as copy:
-            while not copy.done:
-                copy.step(1024)
-    finally:
-        target.close()
-    os.replace(part, to)
 
 
 class _exclusive:  # noqa: N801 - reads as a verb at its only use

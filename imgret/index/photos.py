@@ -157,7 +157,7 @@ def purge(index: Index, now: int) -> int:
 
 def bury_root(index: Index, root: int, now: int) -> int:
     """Stop watching a root and bury its photos. -> how many. Added again within 30 days it costs nothing."""
-    with index.writing() as db:
+    with index.writing(durable=True) as db:
         db.execute("UPDATE photo SET gone_at = ? WHERE root = ? AND gone_at IS NULL", (now, root))
         buried = db.changes()
         db.execute("UPDATE root SET watched = 0 WHERE id = ?", (root,))

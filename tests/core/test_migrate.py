@@ -11,8 +11,9 @@ import pytest
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
 from imgret.index import photos, roots
+from imgret.index.backup import backup
 from imgret.index.connection import Index
-from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
+from imgret.index.migrate import APPLICATION_ID, Migration, migrate, migrations, version
 
 LEGACY = Migration(
     1, "0001-legacy.sql", "CREATE TABLE photo (path TEXT) STRICT; INSERT INTO photo VALUES ('a');"
