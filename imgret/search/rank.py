@@ -28,7 +28,8 @@ POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
-FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
+MOST_MORE = 10_000  # ... but no more than these: what is wanted may be a whole library
+AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
 MOST_TERMS = 64
 AWAY = 0.5  # how much `--not` takes away of a question that counts 1
 
@@ -108,6 +109,7 @@ class _Search:
     ) -> None:
         self.warm = warm if warm is not None and warm.memory.refresh(index) else None
         self.index, self.question, self.rank, self.k = index, question, rank, k
+        self.pool = k + min(k * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
         self.towards: NDArray[np.float32] | None = None
@@ -122,27 +124,42 @@ class _Search:
 
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
-        self.gone = filters.gone(self.index)
         self.notes += filters.remarks(self.index, self.question.clauses)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
-            ids = filters.newest(self.index, among, self.k * MORE)
+            ids = filters.newest(self.index, among, self.pool)
             return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
-        scope = self._scope() if self.question.clauses or len(self.gone) > FEW_GONE else None
+        scope = self._scope() if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
-        pool = self.k * MORE if self.rank == "vector" else max(POOL, self.k * MORE)
-        passes = scope.passes if scope else None
-        parts = [
-            words.best(self.index, terms, pool, BUDGET, passes=passes)
-            if query is None
-            else words.best(self.index, terms, pool, SHARED_BUDGET, strict=True, passes=passes)
-        ]
+        pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
+        budget, strict = (BUDGET, False) if query is None else (SHARED_BUDGET, True)
+
+        def worded(count: int) -> Ids:
+            passes = scope.passes if scope else None
+            return words.best(self.index, terms, count, budget, strict=strict, passes=passes)
+
+        parts = [self._living(worded, pool, scope)]
         if query is not None:
-            parts.append(self._nearest(query, pool, scope))
-        out = np.concatenate([self.gone, np.array(self.without, np.int64)])
-        candidates = np.setdiff1d(np.concatenate(parts), out)
+            near = pool + len(self.without)
+            parts.append(self._living(lambda count: self._nearest(query, count, scope), near, scope))
+        candidates = np.setdiff1d(np.concatenate(parts), np.array(self.without, np.int64))
         return self._scored(candidates, terms, query)
+
+    def _living(self, ask: Callable[[int], Ids], count: int, scope: _Scope | None) -> Ids:
+        """The best `count` that lie somewhere still: while too many lie nowhere, four times as many are asked for.
+
+        What the filters let through lies somewhere.
+        """
+        asked = count
+        while True:
+            found = ask(asked)
+            if scope is not None:
+                return found
+            kept = found[filters.living(self.index, found)]
+            if len(kept) >= count or len(found) < asked:
+                return kept[:count]
+            asked *= 4
 
     def _scope(self) -> _Scope:
         if self.warm is not None:
@@ -172,8 +189,7 @@ class _Search:
         norm = float(np.linalg.norm(query))
         return query / np.float32(norm) if norm > 1e-6 else None
 
-    def _nearest(self, query: NDArray[np.float32], pool: int, scope: _Scope | None) -> Ids:
-        count = pool + len(self.without) + (0 if scope else len(self.gone))
+    def _nearest(self, query: NDArray[np.float32], count: int, scope: _Scope | None) -> Ids:
         if self.warm is not None:
             return self.warm.memory.nearest(query, count, scope.mask if scope else None)
         among = scope.among if scope else None
@@ -184,7 +200,10 @@ class _Search:
                 return nearest.scan(self.index, query, count, among)
             self.notes.append(f"the table of nearest vectors was made anew: {damage}")
             nearest.rebuild(self.index)
+        try:
             return nearest.search(self.index, query, count, among)
+        except nearest.Damaged:  # another process is making it anew
+            return nearest.scan(self.index, query, count, among)
 
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
@@ -196,7 +215,7 @@ class _Search:
             score, level = told, [STRENGTHS[at] for at in worded(covered).tolist()]
         else:
             views = (View.PASSAGE,) if self.rank == "vector" else tuple(View)
-            cosines = {view: rows @ query for view, rows in vectors.of(self.index, ids, views).items()}
+            cosines = self._cosines(ids, query, views)
             taken = self.warm.sample if self.warm is not None else background.sample
             ground = taken(self.index)
             grounds, cosine = ground.grounds(query), cosines[View.PASSAGE]
@@ -216,9 +235,22 @@ class _Search:
                 strength=level[at],
                 matched=tuple(term.text for term, there in zip(terms, held[at], strict=True) if there),
             )
-            for at in order[: self.k * MORE]
+            for at in order[: self.pool]
             if query is not None or told[at] > 0
         ]
+
+    def _cosines(
+        self, ids: Ids, query: NDArray[np.float32], views: tuple[View, ...]
+    ) -> dict[View, NDArray[np.float32]]:
+        """The cosine of each of these contents in each view; NaN where it lacks the view."""
+        parts = [
+            {
+                view: rows @ query
+                for view, rows in vectors.of(self.index, ids[at : at + AT_ONCE], views).items()
+            }
+            for at in range(0, max(len(ids), 1), AT_ONCE)
+        ]
+        return {view: np.concatenate([part[view] for part in parts]) for view in views}
 
     def _matches(self, ids: Ids, terms: list[words.Term]) -> fuse.Matches:
         counts, lengths = words.occurrences(self.index, terms, ids)
