@@ -81,11 +81,12 @@ def chunks(db: apsw.Connection, table: str, kind: type, dimension: int) -> Itera
     A chunk has a bit a place that says whether it is taken, the ids, and the rows, one after the other
     (https://github.com/asg017/sqlite-vec/blob/main/ARCHITECTURE.md).
     """
-    sql = (
-        f"SELECT size, validity, rowids, vectors FROM {table}_chunks AS chunk"
-        f" LEFT JOIN {table}_vector_chunks00 AS part ON part.rowid = chunk.chunk_id"
-    )
-    for size, validity, ids, data in db.execute(sql):
+    # Apart, each in its own order: a join looks the large rows up one by one, which costs half as much again.
+    known = db.execute(f"SELECT chunk_id, size, validity, rowids FROM {table}_chunks ORDER BY chunk_id")
+    parts = db.execute(f"SELECT rowid, vectors FROM {table}_vector_chunks00 ORDER BY rowid")
+    for (chunk, size, validity, ids), (part, data) in zip(known, parts, strict=True):
+        if chunk != part:
+            raise ValueError(f"chunk {chunk} has no vectors")
         taken = np.unpackbits(np.frombuffer(validity, np.uint8), count=size, bitorder="little")
         rows: NDArray[Any] = np.frombuffer(data, kind).reshape(size, dimension)
         yield np.frombuffer(ids, np.int64, size) * taken, rows
