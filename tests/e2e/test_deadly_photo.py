@@ -25,7 +25,7 @@ from imgret.photo import ModelIdentity
 class Deadly:
     identity = ModelIdentity("deadly", "1")
     def detect(self, pictures):
-        if any(int(picture[0, 0, 0]) > 200 and int(picture[0, 0, 1]) < 60 for picture in pictures):
+        if any(int(picture[0, 0, 0]) < 60 for picture in pictures):  # a black ground
             os.kill(os.getpid(), 9)
         return [() for _ in pictures]
     def close(self): pass
@@ -44,7 +44,7 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
     )
     for number in range(8):
         draw(empty.photos / f"{number}.png", "blue", "circle", "white", seed=number)
-    draw(empty.photos / "4-deadly.png", "blue", "circle", "red", seed=99)
+    draw(empty.photos / "4-deadly.png", "blue", "circle", "black", seed=99)
     from imgret.cli.indexing import look
     from imgret.cli.session import session
 
