@@ -15,10 +15,13 @@ import numpy as np
 
 from imgret.index import codes, nearest_table, words
 from imgret.index.connection import Index
-from imgret.index.nearest_table import NAMES, STEP, TABLE, Ids, Matrix
+from imgret.index.nearest_table import NAMES, TABLE, Ids, Matrix
 from imgret.photo import View
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
+
+STEP = 1024  # vectors in one transaction: tens of milliseconds
+FREED = 16  # chunks of the old table that are freed in one transaction, some 2 MB of codes
 
 _BUILDING = "nearest building"  # the setting by which a build knows that no other began after it
 
@@ -119,9 +122,13 @@ class _Build:
 
     def _drop_old(self) -> None:
         old = NAMES[0] if self._table == NAMES[1] else NAMES[1]
-        with self._index.writing() as db:
-            if nearest_table.name(db) == self._table and self._index.setting(_BUILDING) is None:
-                nearest_table.drop(db, old)
+        while True:
+            with self._index.writing() as db:
+                if nearest_table.name(db) != self._table or self._index.setting(_BUILDING) is not None:
+                    return
+                if not nearest_table.shrink(db, old, FREED):
+                    nearest_table.drop(db, old)
+                    return
 
 
 def _sample(db: apsw.Connection, model: int | None) -> Matrix:

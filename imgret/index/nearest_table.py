@@ -122,6 +122,15 @@ def drop(db: apsw.Connection, table: str) -> None:
         db.execute(f'DROP TABLE IF EXISTS "{name}"')
 
 
+def shrink(db: apsw.Connection, table: str, chunks: int) -> bool:
+    """Free the rows of so many chunks of a table that is to be dropped. -> were there any?"""
+    rows = f"{table}_vector_chunks00"
+    if not exists(db, rows):
+        return False
+    db.execute(f"DELETE FROM {rows} WHERE rowid IN (SELECT rowid FROM {rows} LIMIT ?)", (chunks,))
+    return db.changes() > 0
+
+
 def exists(db: apsw.Connection, table: str) -> bool:
     """Is the table there?"""
     return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).get is not None
