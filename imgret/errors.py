@@ -97,6 +97,12 @@ class ReadOnly(IndexProblem):
     hint = "Make it writable, or name another place with IMGRET_INDEX."
 
 
+class IndexReplaced(IndexProblem):
+    """The file at the index's path is another one than the one that was opened, or is no longer there."""
+
+    hint = "Run the same command again: it goes on with the file that lies there now."
+
+
 class WeightsError(ImgretError):
     """Weights cannot be had, or are not those of the record."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -123,6 +123,7 @@ class Ingest:
         """
         own = None if decoder is not None else self._decoder()
         done = failed = 0
+        began = time.monotonic()
         try:
             self._pipeline = pipeline = Pipeline(
                 self._models,
@@ -130,14 +131,12 @@ class Ingest:
                 batch=self._settings.batch,
                 known_pixels=lambda content, pixels: self._twin(content, pixels) is not None,
             )
-            self._again = True
-            while self._again and not self._stopped:
-                self._again, before = False, done + failed
-                for batch in pipeline.run(self._jobs()):
+            for jobs in self._runs():
+                for batch in pipeline.run(jobs):
                     good, bad = self._save(batch)
                     done, failed = done + good, failed + bad
-                    stats = pipeline.stats
-                    on_progress(replace(stats, done=before + stats.done))
+                    seconds = time.monotonic() - began
+                    on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
             if self._models.embed is not None:
                 vectors.settle(self._index, self._models.embed.identity)
             return Described(done, failed, self._stopped, frozenset(self._changed))
@@ -162,6 +161,19 @@ class Ingest:
             max_megapixels=s.max_megapixels,
         )
 
+    def _runs(self) -> Iterator[Iterable[Job]]:
+        """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
+        tried: set[int] = set()
+        self._again = True
+        while self._again and not self._stopped:
+            suspect = work.claim_suspect(self._index, self._stages, int(time.time()), tried)
+            if suspect is not None:
+                tried.add(suspect.content)
+                yield self._prepared([suspect])
+                continue
+            self._again = False
+            yield self._jobs()
+
     def _jobs(self) -> Iterator[Job]:
         after = 0
         while not self._stopped:
@@ -169,16 +181,19 @@ class Ingest:
             if not claims:
                 return
             after = max(after, claims[-1].content)
-            for claim in claims:
-                self._paths[claim.content] = claim.path
-                try:
-                    job = self._job(claim)
-                except ImgretError:
-                    raise
-                except Exception as error:  # what is stored of one photo must not stop the others
-                    self._give_up(claim.content, error)
-                    continue
-                yield job
+            yield from self._prepared(claims)
+
+    def _prepared(self, claims: Iterable[work.Claim]) -> Iterator[Job]:
+        for claim in claims:
+            self._paths[claim.content] = claim.path
+            try:
+                job = self._job(claim)
+            except ImgretError:
+                raise
+            except Exception as error:  # what is stored of one photo must not stop the others
+                self._give_up(claim.content, error)
+                continue
+            yield job
 
     def _job(self, claim: work.Claim) -> Job:
         return Job(

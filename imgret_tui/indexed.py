@@ -88,7 +88,7 @@ class IndexLibrary:
         photo = photos.find(index, path)
         if photo is None or photo.content is None:
             raise IndexProblem("this photo is not in the index any more", "Search again.")
-        with index.writing():
+        with index.writing(durable=True):
             for changed in results.write_note(index, photo.content, text or None):
                 if Stage.EMBED in self._settings.stages():
                     work.queue(index, changed, [Stage.EMBED])

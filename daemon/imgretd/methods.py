@@ -116,11 +116,20 @@ class Answerers:
 
     def _made(self, work_: Callable[[WarmAnswerer], T]) -> T:
         try:
-            return work_(self._answerer())
+            return self._answered(work_)
         except Exception:
             raise
         except BaseException as panic:  # asyncio hands on no such error
             raise ImgretError(as_sentence(panic)) from panic
+
+    def _answered(self, work_: Callable[[WarmAnswerer], T]) -> T:
+        answerer = self._answerer()
+        try:
+            return work_(answerer)
+        finally:
+            if not answerer.index.writable:  # a disk that was full or read-only may be so no more
+                answerer.index.close()
+                self._own.configured = None
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured
@@ -190,7 +199,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
             content = photo.content if photo and living else content_elsewhere(index, place)
             if content is None:
                 raise UsageError(f"{path} is not in the index", "`imgret show` says why.")
-            with index.writing():
+            with index.writing(durable=True):
                 for changed in results.write_note(index, content, words):
                     if Stage.EMBED in answerer.settings.stages():
                         work.queue(index, changed, [Stage.EMBED])

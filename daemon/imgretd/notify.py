@@ -49,3 +49,11 @@ def handed_over(environ: MutableMapping[str, str] = os.environ) -> socket.socket
         return None
     os.set_inheritable(_FIRST_FD, False)  # noqa: FBT003
     return socket.socket(fileno=_FIRST_FD)
+
+
+def hand_over(listener: socket.socket, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Leave the listening socket of `handed_over` to the program that this process runs next."""
+    if listener.fileno() != _FIRST_FD:
+        os.dup2(listener.fileno(), _FIRST_FD)
+    os.set_inheritable(_FIRST_FD, True)  # noqa: FBT003
+    environ["LISTEN_PID"], environ["LISTEN_FDS"] = str(os.getpid()), "1"

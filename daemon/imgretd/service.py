@@ -22,8 +22,10 @@ from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, Exit, ImgretError, UsageError
 from imgret.index import work
 from imgret.index.connection import Index, writer
+from imgret.index.identity import Watch, renew
 from imgret.limits import as_sentence, shortage
 from imgret.sync import Synced
+from imgretd.anew import start_anew
 from imgretd.control import Control
 from imgretd.folders import Folders
 from imgretd.jobs import Jobs
@@ -95,6 +97,8 @@ class Service:
         self._control = Control("control")
         self._probe = Control("probe")
         self._jobs = Jobs(self._reconciler)
+        self._index_watch: Watch | None = None
+        self._given: socket.socket | None = None  # the manager's socket
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
@@ -119,9 +123,9 @@ class Service:
             raise DaemonError(self._failed, "Its log says more; nothing that was committed is lost.")
 
     def _listener(self, held: contextlib.ExitStack) -> socket.socket:
-        given = handed_over()
-        if given is not None:
-            return given
+        self._given = handed_over()
+        if self._given is not None:
+            return self._given
         held.enter_context(alone(self._places.socket))
         listener = listen(self._places.socket)
         held.callback(_unlink, self._places.socket)
@@ -162,6 +166,8 @@ class Service:
             held.enter_context(writer(self._places.index))
             self._holding = True
         with Index(self._places.index) as index:
+            renew(index)
+            self._index_watch = Watch(self._places.index)
             self._folders.configure(index, self._settings)
             return index.setting(_PAUSED) is not None
 
@@ -173,6 +179,8 @@ class Service:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
             if self._begun and (ticking is None or ticking.done()):
                 ticking = asyncio.create_task(self._tick_folders())
+            if self._begun:
+                await self._look_at_index()
             if max(self._control.busy_seconds, self._probe.busy_seconds) > SLOW_SECONDS:
                 self._look()
             alive = not self._begun or time.monotonic() - self._worker.heartbeat < (limit or 0.0)
@@ -189,6 +197,15 @@ class Service:
                 log.error("The timers failed: %s", self._timers_failed, exc_info=error)
         if self._state.slow:
             self._look()
+
+    async def _look_at_index(self) -> None:
+        """Start anew when the index was replaced or removed: what is open here is not the index any more."""
+        assert self._index_watch is not None
+        change = await asyncio.to_thread(self._index_watch.change)
+        if change is not None:
+            self._state.complain(f"{change}; starting anew with what lies there now")
+            await asyncio.sleep(TICK_SECONDS / 10)  # until those who listen have been told
+            start_anew(self._given)
 
     async def _leave(self, held: contextlib.ExitStack) -> None:
         """Finish what is in flight, within LEAVE_SECONDS; else drop it: it stays queued."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgret import __version__
-from imgret.cli import demo, folders, indexing, photos, query, render, status
+from imgret.cli import copies, demo, folders, indexing, photos, query, render, status
 from imgret.cli.boundary import exit_code, past_typer
 from imgret.cli.evaluate import eval_app
 from imgret.cli.models import models_app
@@ -56,7 +56,8 @@ for command in (
     status.doctor,
     status.pause,
     status.resume,
-    status.backup,
+    copies.backup,
+    copies.restore,
     status.export,
 ):
     # `-word` in a question leaves a word out; it is no option.

@@ -55,7 +55,10 @@ def _index(here: Session) -> Iterator[Check]:
         yield False, f"index: {error.advice}"
         return
     for problem in problems:
-        yield False, f"index: {problem}. `imgret doctor --rebuild` mends derived tables; keep a backup"
+        yield (
+            False,
+            f"index: {problem}. `imgret doctor --rebuild` mends derived tables; `imgret restore BACKUP` puts a backup in its place",
+        )
     if not problems:
         told = "sound" if writable else "sound, on a disk that cannot be written: it answers, and cannot grow"
         yield True, f"index: {path}, {size / 1e6:.1f} MB, {told}"

@@ -52,6 +52,7 @@ def index(
     if handed is not None:
         raise typer.Exit(handed)
     from imgret.index.connection import writer
+    from imgret.index.identity import renew
 
     try:
         with (
@@ -59,6 +60,7 @@ def index(
             writer(here.places.index, wait=wait, waiting=_tell_waiting),
             here.index(create=True) as index,
         ):
+            renew(index)
             problems = look(here, index, wanted)
             described = describe(here, index, wanted)
             looks = 0

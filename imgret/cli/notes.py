@@ -62,7 +62,7 @@ def photo_content(index: Index, settings: Settings, path: bytes) -> int:
 def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) -> None:
     """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
     embed = Stage.EMBED in here.settings.stages()
-    with index.writing():
+    with index.writing(durable=True):
         for content, text in notes:
             for changed in results.write_note(index, content, text):
                 if embed:

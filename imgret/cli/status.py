@@ -1,4 +1,4 @@
-"""`imgret status`, `retry`, `doctor`, `backup` and `export`: the index as a whole."""
+"""`imgret status`, `retry`, `doctor` and `export`: the index as a whole."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from imgret import inputs
 from imgret.cli import render
 from imgret.cli.session import Session, session
-from imgret.errors import Exit, IndexProblem, UsageError
+from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
 SHOWN_NOTES = 100  # notes that lost their photo
@@ -191,26 +190,6 @@ def doctor(
         render.out_line(clean(f"{mark} {sentence}"))
     if not sound:
         raise typer.Exit(Exit.INDEX)
-
-
-def backup(
-    to: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")],
-) -> None:
-    """Copy the index, notes and all, to another file while everything goes on."""
-    from imgret.index.migrate import backup as copy
-
-    here = session()
-    target = os.path.abspath(os.path.expanduser(to))
-    if target != inputs.words(target):
-        raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
-    if os.path.lexists(target):
-        raise UsageError(f"{to} is there already", "Name a new file.")
-    with here.index() as index:
-        try:
-            copy(index.db, target)
-        except OSError as error:
-            raise IndexProblem(f"{to} cannot be written: {error.strerror}") from None
-    render.say(f"the index was copied to {to}")
 
 
 def export() -> None:

@@ -56,7 +56,7 @@ class Projection(NamedTuple):
         scores = np.empty(len(codes), np.float32)
         half = np.float32(1 / (2 * self.scale**2))
         for part, rows in _blocks(codes):
-            scores[part] = rows @ weights - half * np.einsum("ij,ij->i", rows, rows)
+            scores[part] = rows @ weights - half * np.vecdot(rows, rows)
         return scores
 
 

@@ -8,22 +8,20 @@ is a short snapshot, `writing()` a `BEGIN IMMEDIATE` transaction: both nest.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import apsw
 
-from imgret.errors import DiskFull, IndexBusy, IndexProblem, ReadOnly
-from imgret.index import fold
-from imgret.index.migrate import APPLICATION_ID, migrate, migrations, version
+from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
+from imgret.index import identity, opening, raw
+from imgret.index.locks import preparing, writer
+from imgret.index.migrate import migrate, migrations, version
+from imgret.index.sqlite_errors import explained
 
-BUSY_SECONDS = 30.0  # our transactions are short; only a stopped process holds the lock for longer
-MMAP_BYTES = 1 << 36  # address space, not memory: reads come straight from the page cache
+__all__ = ["Index", "explained", "writer"]
 
 
 class Index:
@@ -37,32 +35,43 @@ class Index:
         with explained(path):
             if create:
                 _make_private(path)
-            self.db = _connect(path)
+            replaced = identity.set_foreign_wal_aside(path)
+            self._file: raw.FileId | None = raw.hold(path)
+            try:
+                self.db, self.refusal = opening.connect(path)
+            except BaseException:
+                raw.release(self._file)
+                raise
             try:
                 self._prepare()
             except BaseException:
-                self.db.close()
+                self.close()
                 raise
+        if replaced:
+            identity.adopt(self)
 
     def _prepare(self) -> None:
         db = self.db
-        if not os.access(self.path, os.W_OK) or db.readonly("main"):
-            if version(db) != migrations()[-1].version:
-                raise ReadOnly(f"{self.path} needs an update of its schema, but cannot be written")
-            self.writable = False
-        else:
-            self.writable = True
-            if version(db) == 0:
-                db.pragma("page_size", 8192)
-                db.pragma("auto_vacuum", "INCREMENTAL")
-                db.pragma("application_id", APPLICATION_ID)
-            db.pragma("journal_mode", "wal")
+        if self.refusal is None:
+            self._check_writable()
             migrate(db)
+            if db.pragma("journal_mode") != "wal":  # a backup that was put here
+                with preparing(self.path):
+                    db.pragma("journal_mode", "wal")
+        elif version(db) != migrations()[-1].version:
+            if isinstance(self.refusal, ReadOnly):
+                raise ReadOnly(f"{self.path} needs an update of its schema, but cannot be written")
+            raise self.refusal
         db.pragma("synchronous", "NORMAL")
         db.pragma("foreign_keys", "on")
-        db.pragma("mmap_size", MMAP_BYTES)
+        db.pragma("cache_size", -opening.CACHE_KIB)
         db.pragma("temp_store", "MEMORY")
         db.pragma("journal_size_limit", 64 << 20)
+
+    @property
+    def writable(self) -> bool:
+        """Can it be written to? Where it cannot, `refusal` says why."""
+        return self.refusal is None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -79,28 +88,55 @@ class Index:
                     self.db.execute("COMMIT")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
-        """All or nothing. Inside another `writing()` it joins that transaction."""
+    def writing(self, *, durable: bool = False) -> Iterator[apsw.Connection]:
+        """All or nothing. Inside another `writing()` it joins that transaction.
+
+        `durable`: on the disk when it returns, a power cut right after it notwithstanding. For what a user
+        wrote; everything else can be made again. It is a property of the outermost transaction.
+        """
         with explained(self.path):
             if self.db.in_transaction:
                 yield self.db
                 return
-            self.db.execute("BEGIN IMMEDIATE")
+            self._check_writable()
+            if durable:
+                self.db.pragma("synchronous", "FULL")
             try:
-                yield self.db
-            except BaseException:
-                if self.db.in_transaction:  # a full disk has already rolled back by itself
-                    self.db.execute("ROLLBACK")
-                raise
-            self.db.execute("COMMIT")
+                yield from self._transaction()
+            finally:
+                if durable:
+                    self.db.pragma("synchronous", "NORMAL")
+
+    def _transaction(self) -> Iterator[apsw.Connection]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            if self.db.in_transaction:  # a full disk has already rolled back by itself
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def _check_writable(self) -> None:
+        """Nothing is to be written into a file that cannot be written, or that nobody can find any more."""
+        if self.refusal is not None:
+            raise self.refusal
+        try:
+            if raw.file_id(self.path) == self._file:
+                return
+        except FileNotFoundError:
+            pass
+        raise IndexReplaced(f"{self.path} was replaced or removed while this program used it")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, one by one; the columns' types are the schema's."""
-        return iter(self.db.execute(sql, values))
+        with explained(self.path):
+            yield from self.db.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
-        return self.db.execute(sql, values).fetchone()
+        with explained(self.path):
+            return self.db.execute(sql, values).fetchone()
 
     def setting(self, key: str) -> str | None:
         """A small fact that the index remembers of itself."""
@@ -120,10 +156,14 @@ class Index:
         with explained(self.path):
             return int(self.db.pragma("data_version"))
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file and give back its room. Does nothing while others read."""
-        with contextlib.suppress(apsw.BusyError), explained(self.path):
-            self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the file and give back its room. False, and nothing, while others read."""
+        with explained(self.path):
+            try:
+                self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+        return True
 
     def problems(self) -> list[str]:
         """What SQLite's own checks find wrong: an empty list for a sound file."""
@@ -135,7 +175,11 @@ class Index:
 
     def close(self) -> None:
         """Close the connection; idempotent."""
+        if self._file is None:
+            return
         self.db.close()
+        raw.release(self._file)
+        self._file = None
 
     def __enter__(self) -> Index:
         return self
@@ -146,99 +190,9 @@ class Index:
         self.close()
 
 
-@contextlib.contextmanager
-def writer(path: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock of the one process that indexes into `path`.
-
-    Waits up to `wait` seconds (`waiting` is told once who holds it), then raises IndexBusy. The kernel
-    drops the lock with the process, so a crash leaves nothing to clean up.
-    """
-    lock = f"{path}.lock"
-    with explained(path):
-        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
-        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        deadline, told = time.monotonic() + wait, False
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                holder = os.pread(fd, 64, 0).decode("ascii", "replace").strip() or "another process"
-                if time.monotonic() >= deadline:
-                    raise IndexBusy(f"{holder} is writing to {path}") from None
-                if waiting and not told:
-                    waiting(holder)
-                    told = True
-                time.sleep(0.1)
-        with contextlib.suppress(OSError):  # the name is a courtesy: a full disk must not cost the lock
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def explained(path: str) -> Iterator[None]:
-    """Turn SQLite's and the system's errors about the file at `path` into ours."""
-    try:
-        yield
-    except apsw.FullError:
-        raise DiskFull(f"the disk that holds {path} is full") from None
-    except apsw.ReadOnlyError:
-        raise ReadOnly(f"{path} cannot be written") from None
-    except apsw.BusyError:
-        raise IndexBusy(f"{path} was locked by another process for {BUSY_SECONDS:.0f} s") from None
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise IndexProblem(
-            f"{path} is damaged or not an SQLite file ({error})",
-            "Keep it, restore a backup in its place, or move it away and index again.",
-        ) from None
-    except (apsw.CantOpenError, apsw.IOError, apsw.PermissionsError) as error:
-        if _is_full(path):
-            raise DiskFull(f"the disk that holds {path} is full") from None
-        raise IndexProblem(f"{path} cannot be used: {error}", "Check the disk and its permissions.") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"the disk that holds {path} is full") from None
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise ReadOnly(f"{error.filename or path} cannot be written: {error.strerror}") from None
-        raise
-
-
-def _connect(path: str) -> apsw.Connection:
-    folder = os.path.dirname(path) or "."
-    if os.access(path, os.W_OK) and os.access(folder, os.W_OK):
-        db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
-    else:
-        # WAL needs its side files, which a folder that cannot be written cannot hold.
-        from urllib.parse import quote
-
-        immutable = "" if os.access(folder, os.W_OK) else "?immutable=1"
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        db = apsw.Connection(f"file:{quote(path)}{immutable}", flags=flags)
-    db.set_busy_timeout(int(BUSY_SECONDS * 1000))
-    db.enable_load_extension(enable=True)
-    import sqlite_vec
-
-    db.load_extension(sqlite_vec.loadable_path())
-    db.enable_load_extension(enable=False)
-    fold.register(db)
-    return db
-
-
 def _make_private(path: str) -> None:
     """The file exists and is ours alone before SQLite writes into it (side files take its mode)."""
     os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
     if not os.path.lexists(path):
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-
-
-def _is_full(path: str) -> bool:
-    try:
-        room = os.statvfs(os.path.dirname(path) or ".")
-    except OSError:
-        return False
-    return room.f_bavail * room.f_frsize < 1 << 20

@@ -120,7 +120,21 @@ def matching(index: Index, clauses: Sequence[Clause]) -> Ids:
             lie = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
             lying = np.unique(_ids(db, "content", f"{lie} AND {where}", values))
             return lying if passing is None else np.intersect1d(lying, passing)
+        buried = int(db.execute("SELECT count(*) FROM photo WHERE gone_at IS NOT NULL").get)
+        if len(passing) <= buried:
+            return passing[living(index, passing)]
         return np.setdiff1d(passing, gone(index), assume_unique=True)
+
+
+def living(index: Index, contents: Ids) -> NDArray[np.bool_]:
+    """Which of these contents lie somewhere still. Costs a look-up each."""
+    with index.reading() as db:
+        rows = db.execute(
+            "SELECT value FROM carray(?) WHERE EXISTS"
+            " (SELECT 1 FROM photo WHERE photo.content = value AND gone_at IS NULL)",
+            (words.carray(contents),),
+        )
+        return np.isin(contents, np.fromiter((row[0] for row in rows), np.int64))
 
 
 def gone(index: Index) -> Ids:

@@ -42,7 +42,8 @@ class Memory:
     def __init__(self, index: Index) -> None:
         """Load everything: seconds for a million photos."""
         self._lock = threading.RLock()
-        self._versions: WeakKeyDictionary[Index, int] = WeakKeyDictionary()  # as each connection counts them
+        self._versions: WeakKeyDictionary[Index, tuple[int, int]] = WeakKeyDictionary()  # of each connection
+        self._generation = 0  # how often something that was written was taken in
         self._masks: OrderedDict[tuple[filters.Clause, ...], Mask] = OrderedDict()
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # place -> content
@@ -53,7 +54,7 @@ class Memory:
         with index.reading() as db:
             self._model = nearest.answering(db)
             self._projection = nearest.projection(db)
-            self._versions[index] = db.pragma("data_version")
+            self._versions[index] = _version(db)
             self._last = _last(db)
             expected = nearest.present(db, self._model, -1)
             for ids, vectors in nearest.rows(db, self._model, View.PASSAGE):
@@ -74,9 +75,10 @@ class Memory:
         Costs microseconds when nothing was written.
         """
         with index.reading() as db, self._lock:
-            version = db.pragma("data_version")
+            version = _version(db)
             if version != self._versions.get(index):
                 self._versions[index] = version
+                self._generation += 1
                 self._masks.clear()
                 if nearest.answering(db) != self._model:
                     self._model = None
@@ -94,15 +96,18 @@ class Memory:
         """Which places hold living contents that pass the clauses. Remembered until something is written."""
         key = tuple(clauses)
         with self._lock:
-            mask = self._masks.pop(key, None)
-        if mask is None:
-            passing = filters.matching(index, clauses)
-            with self._lock:
-                mask = np.zeros(self._size, bool)
-                places = self._place(passing)
-                mask[places[places >= 0]] = True
+            mask = self._masks.get(key)
+            generation = self._generation
+            if mask is not None:
+                self._masks.move_to_end(key)
+                return mask
+        passing = filters.matching(index, clauses)
         with self._lock:
-            self._masks[key] = mask
+            mask = np.zeros(self._size, bool)
+            places = self._place(passing)
+            mask[places[places >= 0]] = True
+            if generation == self._generation:  # else it may be of the time before what came meanwhile
+                self._masks[key] = mask
             while len(self._masks) > MASKS:
                 self._masks.popitem(last=False)
         return mask
@@ -202,6 +207,11 @@ class Memory:
             places = np.full(max(last + 1, len(self._places) * 5 // 4, size + 1), -1, np.int32)
             places[: len(self._places)] = self._places
             self._places = places
+
+
+def _version(db: apsw.Connection) -> tuple[int, int]:
+    """Another one whenever something was written, by another connection or by this one itself."""
+    return int(db.pragma("data_version")), db.total_changes()
 
 
 def _last(db: apsw.Connection) -> int:

@@ -1,21 +1,22 @@
 """Bring an index file up to this program's schema, one numbered SQL file at a time.
 
 Each file runs in one transaction with its record (`user_version`); a file of a later program is
-refused; before an existing index is changed, a backup of it is made beside it.
+refused; before an existing index is changed, a backup of it is made beside it and checked.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
 from imgret.errors import IndexProblem, IndexTooNew
 from imgret.index import fold
+from imgret.index.backup import backup
+from imgret.index.locks import preparing
 
 APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
 
@@ -45,9 +46,12 @@ def version(db: apsw.Connection, newest: int | None = None) -> int:
     Raises IndexProblem for a file that is not ours, IndexTooNew for one above `newest` (ours by default).
     """
     newest = migrations()[-1].version if newest is None else newest
-    application = db.pragma("application_id")
-    current = int(db.pragma("user_version"))
-    tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    # In one statement, hence in one snapshot: another process may create the index at this moment.
+    row: Any = db.execute(
+        "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    application, current, tables = int(row[0]), int(row[1]), bool(row[2])
     if application != APPLICATION_ID and tables:
         raise IndexProblem(
             f"{db.filename} is an SQLite file, but not an imgret index",
@@ -61,36 +65,35 @@ def version(db: apsw.Connection, newest: int | None = None) -> int:
 
 
 def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
-    """Run what is missing; returns the version reached. An interrupted step leaves the version before it."""
+    """Run what is missing; returns the version reached. An interrupted step leaves the version before it.
+
+    One process at a time: others that open the file meanwhile wait, and find nothing left to do.
+    """
     steps = migrations() if steps is None else steps
-    current = version(db, steps[-1].version)
-    fold.register(db)
-    due = [step for step in steps if step.version > current]
-    if due and current:
-        backup(db, f"{db.filename}.v{current}.bak")
-    for step in due:
-        with _exclusive(db):
-            # Another process may have been quicker: its version counts, not the one read above.
-            if int(db.pragma("user_version")) >= step.version:
-                continue
-            db.execute(step.sql)
+    newest = steps[-1].version
+    if version(db, newest) >= newest:
+        return version(db, newest)
+    with preparing(db.filename):
+        current = version(db, newest)
+        if current == 0:
+            db.pragma("page_size", 8192)
+            db.pragma("auto_vacuum", "INCREMENTAL")
             db.pragma("application_id", APPLICATION_ID)
-            db.pragma("user_version", step.version)
+            db.pragma("journal_mode", "wal")
+        elif current < newest:
+            backup(db, f"{db.filename}.v{current}.bak", replace=True)
+        fold.register(db)
+        for step in steps:
+            if step.version <= current:
+                continue
+            with _exclusive(db):
+                # Another process may have been quicker, an older imgret that takes no lock.
+                if int(db.pragma("user_version")) >= step.version:
+                    continue
+                db.execute(step.sql)
+                db.pragma("application_id", APPLICATION_ID)
+                db.pragma("user_version", step.version)
     return int(db.pragma("user_version"))
-
-
-def backup(db: apsw.Connection, to: str) -> None:
-    """Copy a consistent state of the index to the new file `to`, by SQLite's backup API; mode 0600."""
-    part = f"{to}.part"
-    os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    target = apsw.Connection(part)
-    try:
-        with target.backup("main", db, "main") as copy:
-            while not copy.done:
-                copy.step(1024)
-    finally:
-        target.close()
-    os.replace(part, to)
 
 
 class _exclusive:  # noqa: N801 - reads as a verb at its only use

@@ -21,7 +21,7 @@ def remove(index: Index, path: bytes, kept: Collection[bytes], now: int) -> int:
     if any(roots.relative(each, path) is not None for each in kept):
         return 0
     buried = 0
-    with index.writing() as db:
+    with index.writing(durable=True) as db:
         for root in roots.roots(index):
             part = roots.relative(root.path, path)
             if part is None and roots.relative(path, root.path) is None:

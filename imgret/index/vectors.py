@@ -18,6 +18,7 @@ from imgret.index import nearest, words
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage, View
 
+DROPPED = 5_000  # vectors of an embedder before that are dropped in one transaction
 NORM_TOLERANCE = 0.02  # bf16 embedders drift by less; anything further off is not a unit vector
 
 Ids = NDArray[np.int64]
@@ -93,27 +94,53 @@ def answering(index: Index) -> ModelIdentity | None:
 def settle(index: Index, wanted: ModelIdentity) -> bool:
     """Let `wanted` answer, once it covers all living photos that the one before covers; True once it does.
 
-    The vectors of others are dropped then, and `nearest` is made anew. Until then nothing changes.
+    The vectors of others are dropped then, and `nearest` is made anew, both in short transactions. Until then
+    nothing changes.
     To be called when a run of describing is done: a `nearest` that was outgrown is made anew, too.
     """
     with index.writing() as db:
         old, new = nearest.answering(db), _row(db, wanted)
-        if old == new:
-            nearest.tend(index)
-            return True
-        lacking = db.execute(
+    if old == new:
+        _drop_others(index, new)  # what a run before that was cut short has left
+        nearest.tend(index)
+        return True
+
+    def covers() -> bool:
+        if _lacking(index, new):
+            return False
+        index.remember(nearest.ANSWERING, str(new))
+        return True
+
+    if _lacking(index, new) or not nearest.rebuild(index, model=new, switch=covers):
+        return False
+    _drop_others(index, new)
+    return True
+
+
+def _lacking(index: Index, new: int) -> bool:
+    """Is there a living photo with a vector of the embedder that answers and none of `new`?"""
+    with index.reading() as db:
+        found = db.execute(
             "SELECT 1 FROM vector AS old WHERE model = ?1 AND view = ?3"
             " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = old.content AND gone_at IS NULL)"
             " AND NOT EXISTS (SELECT 1 FROM vector AS new"
             "  WHERE new.model = ?2 AND new.view = ?3 AND new.content = old.content) LIMIT 1",
-            (old, new, str(View.PASSAGE)),
+            (nearest.answering(db), new, str(View.PASSAGE)),
         ).fetchone()
-        if lacking:
-            return False
-        index.remember(nearest.ANSWERING, str(new))
-        db.execute("DELETE FROM vector WHERE model <> ?", (new,))
-        nearest.rebuild(index)
-        return True
+    return found is not None
+
+
+def _drop_others(index: Index, model: int) -> None:
+    """Drop the vectors of all other embedders, some at a time: others write in between."""
+    for others in ("model < ?", "model > ?"):  # so that the index on (model, view) finds them
+        dropped = DROPPED
+        while dropped == DROPPED:
+            with index.writing() as db:
+                db.execute(
+                    f"DELETE FROM vector WHERE id IN (SELECT id FROM vector WHERE {others} LIMIT ?)",
+                    (model, DROPPED),
+                )
+                dropped = db.changes()
 
 
 def covered(index: Index, model: ModelIdentity) -> int:

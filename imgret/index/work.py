@@ -2,13 +2,17 @@
 
 `claim` counts the attempt before the work begins, so that a photo which kills the process is set aside
 after five tries as well; `recover`, called once by the one writer when it starts, gives back what a
-dead process held. A result and its `done` are saved in one transaction by the caller.
+dead process held. What was in flight with others then is a suspect: `claim_suspect` gives these one
+at a time, and the caller has nothing else in flight meanwhile. So only the photo that was alone when the
+process ended pays with an attempt. A result and its `done` are saved in one transaction by the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
+import apsw
 from msgspec import Struct
 
 from imgret.index import roots
@@ -24,6 +28,9 @@ FOLLOWERS: Mapping[Stage, tuple[Stage, ...]] = {
     Stage.TOPICS: (Stage.EMBED,),
     Stage.EMBED: (),
 }
+
+# Why a photo was set aside that no process survived.
+DEADLY = f"the program ended {MAX_ATTEMPTS} times while it described this photo alone"
 
 # A pause that is longer than any was set before the clock jumped back: it is over.
 _DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
@@ -92,43 +99,64 @@ def queue_outdated(index: Index, identities: Mapping[Stage, ModelIdentity], off:
 def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, after: int = 0) -> list[Claim]:
     """Up to `limit` contents, by id and above `after`, with something due among `stages` and what follows.
 
-    A content that was in flight when a process died comes first, and alone.
+    Suspects are left out: see `claim_suspect`.
     """
-    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
-    due = f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
-    claims: list[Claim] = []
     with index.writing() as db:
-        # SQLite takes the partial index only when told, and in its own words.
-        orphaned = index.row(
-            "SELECT min(content) FROM work INDEXED BY work_claimed"
-            f" WHERE claim <> 0 AND claim < 0 AND {due} AND {_ONLINE}"
-        )
-        orphan = orphaned[0] if orphaned else None
-        rows = list(
-            index.rows(
-                f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim <= 0 AND content > ?"
-                f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
-                (after, limit) if orphan is None else (orphan - 1, 1),
-            )
-        )
-        for content, found in rows:
-            todo = {Stage(stage) for stage in found.split(",")}
-            for stage in tuple(todo):
-                todo.update(follower for follower in _closure(stage) if follower in stages)
-            db.executemany(
-                "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
-                " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
-                [(content, stage.value, len(rows)) for stage in todo],
-            )
-            path = db.execute(
-                "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-                f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
-                f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
-                (content,),
-            ).fetchone()
-            assert path is not None
-            claims.append(Claim(content, roots.join(*path), frozenset(todo)))
-    return claims
+        due = _due(stages, now)
+        rows: list[Any] = db.execute(
+            f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim = 0 AND content > ?"
+            " AND NOT EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0)"
+            f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        # Alone in flight is a photo only while no other is.
+        others = db.execute("SELECT 1 FROM work INDEXED BY work_claimed WHERE claim > 0 AND claim <> 0").get
+        alone = len(rows) == 1 and others is None
+        if rows and not alone:
+            db.execute("UPDATE work INDEXED BY work_claimed SET claim = 2 WHERE claim = 1 AND claim <> 0")
+        return [_claimed(db, content, found, stages, 1 if alone else 2) for content, found in rows]
+
+
+def claim_suspect(
+    index: Index, stages: Collection[Stage], now: int, tried: Iterable[int] = ()
+) -> Claim | None:
+    """A content that was in flight when a process died, but none of `tried`; the least tried first, None: no more.
+
+    To be called only while nothing is in flight, and nothing else is to be claimed until it is done or failed.
+    """
+    with index.writing() as db:
+        row: Any = db.execute(
+            f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
+            # SQLite takes the partial index only when told, and in its own words.
+            " AND content IN (SELECT content FROM work INDEXED BY work_claimed WHERE claim <> 0 AND claim < 0)"
+            f" AND content NOT IN ({','.join(str(int(each)) for each in tried)})"
+            " GROUP BY content ORDER BY max(attempts), content LIMIT 1"
+        ).fetchone()
+        return _claimed(db, row[0], row[1], stages, 1) if row else None
+
+
+def _due(stages: Collection[Stage], now: int) -> str:
+    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+    return f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
+
+
+def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[Stage], mark: int) -> Claim:
+    todo = {Stage(stage) for stage in due.split(",")}
+    for stage in tuple(todo):
+        todo.update(follower for follower in _closure(stage) if follower in stages)
+    db.executemany(
+        "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
+        " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
+        [(content, stage.value, mark) for stage in todo],
+    )
+    path = db.execute(
+        "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+        f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
+        f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
+        (content,),
+    ).fetchone()
+    assert path is not None
+    return Claim(content, roots.join(*path), frozenset(todo))
 
 
 def done(index: Index, content: int, stages: Iterable[Stage]) -> None:
@@ -162,10 +190,17 @@ def release(index: Index, contents: Iterable[int] | None = None) -> None:
 
 
 def recover(index: Index) -> None:
-    """What a dead process held is free again; what it held with others is claimed alone next time."""
+    """What a dead process held is free again: as suspects, see `claim_suspect`.
+
+    One that was alone each of the last times is set aside, and says why.
+    """
     with index.writing() as db:
         db.execute("UPDATE work SET attempts = max(attempts - 1, 0), claim = -1 WHERE claim > 1")
         db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
+        db.execute(
+            "UPDATE work SET claim = 0, error = ? WHERE attempts >= ? AND error IS NULL",
+            (DEADLY, MAX_ATTEMPTS),
+        )
 
 
 def retry(index: Index, only: Collection[Photo] | None = None) -> int:

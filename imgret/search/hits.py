@@ -29,6 +29,7 @@ class Found(Struct, frozen=True):
 def describe(index: Index, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
     """The first `k` different pictures of `found`, as hits; with `apart` each copy is a hit of its own."""
     hits: list[Hit] = []
+    copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
     seen = _Seen(index)
     for one in found:
         if len(hits) >= k and apart:
@@ -44,16 +45,17 @@ def describe(index: Index, question: Question, found: Sequence[Found], *, k: int
         place = None if apart else seen.place(one.content, facts, known, objects)
         if place is not None:
             seen.keep(place, one.content, facts, known, objects)
-            others = (*hits[place].other_paths, *(path for path, _ in paths))
-            hits[place] = replace(hits[place], other_paths=others)
+            copies.setdefault(place, []).extend(path for path, _ in paths)
         elif len(hits) < k:
             seen.keep(len(hits), one.content, facts, known, objects)
             hit = _hit(one, facts, known, objects, paths[0])
             shown = paths if apart else paths[:1]
             for path, online in shown[: k - len(hits)]:
                 hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
-            if not apart:
-                hits[-1] = replace(hits[-1], other_paths=tuple(path for path, _ in paths[1:]))
+            if not apart and len(paths) > 1:
+                copies.setdefault(len(hits) - 1, []).extend(path for path, _ in paths[1:])
+    for place, others in copies.items():
+        hits[place] = replace(hits[place], other_paths=tuple(others))
     return hits
 
 
@@ -79,34 +81,32 @@ def _hit(
     )
 
 
+_Look = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
+
+
 class _Seen:
     """The pictures that are hits already, to tell what differs in nothing a person would look for."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._pixels: dict[bytes, int] = {}
-        self._shots: list[tuple[int, str | None, str | None, dict[str, int], int]] = []
+        self._seconds: set[int] = set()  # in which any of them was shot
+        # The first shot of a look within a second: how many came before it, and the place of its hit.
+        self._shots: dict[tuple[int, _Look], tuple[int, int]] = {}
 
     def may_hold(self, content: int, facts: Facts | None) -> bool:
         """Whether this can be one of them at all, by its pixels or its time."""
-        taken = facts.taken_at if facts else None
-        return self._hash(content) in self._pixels or (
-            taken is not None and any(abs(shot[0] - taken) <= BURST for shot in self._shots)
-        )
+        return self._hash(content) in self._pixels or not self._seconds.isdisjoint(_around(facts))
 
     def place(
         self, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
     ) -> int | None:
         """The hit that shows the same pixels, or the same scene shot within seconds by the same camera."""
         place = self._pixels.get(self._hash(content))
-        if place is None and facts and facts.taken_at is not None and (known.caption or objects):
-            for taken_at, camera, caption, counted, shot in self._shots:
-                if (
-                    abs(taken_at - facts.taken_at) <= BURST
-                    and (camera, caption) == (facts.camera, known.caption)
-                    and counted == objects
-                ):
-                    return shot
+        if place is None and facts is not None and (known.caption or objects):
+            look = _look(facts, known, objects)
+            shots = [self._shots[second, look] for second in _around(facts) if (second, look) in self._shots]
+            return min(shots)[1] if shots else None
         return place
 
     def keep(
@@ -114,11 +114,24 @@ class _Seen:
     ) -> None:
         """This content is the hit at `place`."""
         self._pixels[self._hash(content)] = place
-        if facts and facts.taken_at is not None:
-            self._shots.append((facts.taken_at, facts.camera, known.caption, objects, place))
+        if facts is not None and facts.taken_at is not None:
+            self._seconds.add(facts.taken_at)
+            shot = facts.taken_at, _look(facts, known, objects)
+            self._shots.setdefault(shot, (len(self._shots), place))
 
     def _hash(self, content: int) -> bytes:
         return results.pixels(self._index, content) or b"%d" % content
+
+
+def _around(facts: Facts | None) -> range:
+    """The seconds in which the other shots of a burst lie; none for a photo without a time."""
+    if facts is None or facts.taken_at is None:
+        return range(0)
+    return range(facts.taken_at - BURST, facts.taken_at + BURST + 1)
+
+
+def _look(facts: Facts, known: Description, objects: dict[str, int]) -> _Look:
+    return facts.camera, known.caption, tuple(sorted(objects.items()))
 
 
 def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:

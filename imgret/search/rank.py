@@ -26,7 +26,7 @@ POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
 SHARED_BUDGET = 5_000  # ... when vectors find candidates too, and know the common words as well
-FEW_GONE = 1_000  # contents that lie nowhere: so many more candidates are asked for, else they are masked
+MOST_MORE = 10_000  # ... but no more than these: what is wanted may be a whole library
 MOST_TERMS = 64
 FEW_TERMS = 2
 SAME = "the same picture"  # why a copy is an answer
@@ -119,6 +119,7 @@ class _Search:
         self.warm = warm if warm is not None and warm.memory.refresh(index) else None
         self.index, self.question, self.rank, self.k = index, question, rank, k
         self.off = off
+        self.pool = k + min(k * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
         self.asker = self._fitting(asker)
         self.towards: NDArray[np.float32] | None = None
@@ -136,28 +137,29 @@ class _Search:
 
     def run(self) -> list[hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
-        self.gone = filters.gone(self.index)
         self.notes += self.question.remarks
         self.notes += emptied.unknown_labels(self.index, self.question.clauses, self.off)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
-            ids = filters.newest(self.index, among, self.k * MORE)
+            ids = filters.newest(self.index, among, self.pool)
             return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
-        scope = self._scope() if self.question.clauses or len(self.gone) > FEW_GONE else None
+        scope = self._scope() if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
-        pool = self.k * MORE if self.rank == "vector" else max(POOL, self.k * MORE)
+        pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
         pool *= MORE if self.question.away else 1  # of those, some are pushed away
-        passes = scope.passes if scope else None
         copies = self._passing(self.copies)
-        parts = [
-            words.best(self.index, terms, pool, BUDGET, passes=passes)
-            if query is None
-            else words.best(self.index, terms, pool, SHARED_BUDGET, strict=True, passes=passes)
-        ]
+        out = np.array([*self.without, *copies], np.int64)
+        budget, strict = (BUDGET, False) if query is None else (SHARED_BUDGET, True)
+
+        def worded(count: int) -> Ids:
+            passes = scope.passes if scope else None
+            return words.best(self.index, terms, count, budget, strict=strict, passes=passes)
+
+        parts = [self._living(worded, pool, scope)]
         if query is not None:
-            parts.append(self._nearest(query, pool, scope))
-        out = np.concatenate([self.gone, np.array([*self.without, *copies], np.int64)])
+            near = pool + len(out)
+            parts.append(self._living(lambda count: self._nearest(query, count, scope), near, scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
         first = [hits.Found(content, 1.0, None, "strong", (SAME,)) for content in copies]
         return first + self._scored(candidates, terms, query)
@@ -168,6 +170,21 @@ class _Search:
             return contents
         passing = set(filters.matching(self.index, self.question.clauses).tolist())
         return [content for content in contents if content in passing]
+
+    def _living(self, ask: Callable[[int], Ids], count: int, scope: _Scope | None) -> Ids:
+        """The best `count` that lie somewhere still: while too many lie nowhere, four times as many are asked for.
+
+        What the filters let through lies somewhere.
+        """
+        asked = count
+        while True:
+            found = ask(asked)
+            if scope is not None:
+                return found
+            kept = found[filters.living(self.index, found)]
+            if len(kept) >= count or len(found) < asked:
+                return kept[:count]
+            asked *= 4
 
     def _scope(self) -> _Scope:
         if self.warm is not None:
@@ -200,8 +217,7 @@ class _Search:
         norm = float(np.linalg.norm(query))
         return query / np.float32(norm) if norm > 1e-6 else None
 
-    def _nearest(self, query: NDArray[np.float32], pool: int, scope: _Scope | None) -> Ids:
-        count = pool + len(self.without) + (0 if scope else len(self.gone))
+    def _nearest(self, query: NDArray[np.float32], count: int, scope: _Scope | None) -> Ids:
         if self.warm is not None:
             return self.warm.memory.nearest(query, count, scope.mask if scope else None)
         among = scope.among if scope else None
@@ -212,7 +228,10 @@ class _Search:
                 return nearest.scan(self.index, query, count, among)
             self.notes.append(f"the table of nearest vectors was made anew: {damage}")
             nearest.rebuild(self.index)
+        try:
             return nearest.search(self.index, query, count, among)
+        except nearest.Damaged:  # another process is making it anew
+            return nearest.scan(self.index, query, count, among)
 
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
@@ -241,7 +260,7 @@ class _Search:
                 strength=STRENGTHS[main.level[at]],
                 matched=tuple(term.text for term, held in zip(terms, main.held[at], strict=True) if held),
             )
-            for at in np.lexsort((ids, -main.score)).tolist()[: self.k * MORE]
+            for at in np.lexsort((ids, -main.score)).tolist()[: self.pool]
             if counts[at]
         ]
 

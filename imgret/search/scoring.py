@@ -17,6 +17,7 @@ from imgret.search.background import Sample
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
+AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
 PUSHED_FROM = 1.5  # spreads above the middle from which on an answer to a text of `--not` is pushed away
 
 
@@ -49,7 +50,7 @@ def scored(
         level = background.capped(background.worded(covered), found.apart)
         return Scored(told, level, np.full(len(ids), np.nan, np.float32), held, told)
     views = (View.PASSAGE,) if rank == "vector" else tuple(View)
-    cosines = {view: rows @ query for view, rows in vectors.of(index, ids, views).items()}
+    cosines = _cosines(index, ids, query, views)
     grounds, cosine = sample.grounds(query), cosines[View.PASSAGE]
     lead = grounds[View.PASSAGE]
     if rank == "vector":
@@ -75,6 +76,15 @@ def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> S
         score = main.score - np.float32(weight * spread) * over
     level = np.where(much, 0, main.level)
     return main._replace(score=np.asarray(score, np.float32), level=level)
+
+
+def _cosines(index: Index, ids: Ids, query: Scores, views: tuple[View, ...]) -> dict[View, Scores]:
+    """The cosine of each of these contents in each view; NaN where it lacks the view."""
+    parts = [
+        {view: rows @ query for view, rows in vectors.of(index, ids[at : at + AT_ONCE], views).items()}
+        for at in range(0, max(len(ids), 1), AT_ONCE)
+    ]
+    return {view: np.concatenate([part[view] for part in parts]) for view in views}
 
 
 def _described(terms: Sequence[words.Term]) -> list[tuple[int, int]]:

@@ -49,6 +49,7 @@ COMMANDS: dict[str, list[str]] = {
     "pause": [],
     "resume": [],
     "backup": ["/nowhere/copy.db"],
+    "restore": ["/nowhere/copy.db"],
     "export": [],
     "models list": [],
     "models pull": [],

@@ -12,8 +12,9 @@ from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
 from imgret.index import photos, results, roots, words, work
+from imgret.index.backup import backup
 from imgret.index.connection import Index
-from imgret.index.migrate import APPLICATION_ID, Migration, backup, migrate, migrations, version
+from imgret.index.migrate import APPLICATION_ID, Migration, migrate, migrations, version
 from imgret.photo import Facts, Stage
 
 LEGACY = Migration(

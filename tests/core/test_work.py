@@ -95,24 +95,93 @@ def test_a_release_costs_no_attempt(index: Index) -> None:
     assert work.of(index, content)[Stage.DECODE][0] == 0
 
 
-def test_a_dead_process_costs_the_innocent_nothing_and_the_guilty_is_found(index: Index) -> None:
-    contents = add(index, 4)
-    poison = contents[2]
+def lives(index: Index, deadly: set[int], window: int) -> set[int]:
+    """A process that works as `ingest` does, until it touches a deadly content. -> what it finished."""
+    work.recover(index)
     done: set[int] = set()
-    for _ in range(100):  # each round is a process that dies when it touches the poison
+    tried: set[int] = set()
+    while suspect := work.claim_suspect(index, ALL, NOW, tried):
+        tried.add(suspect.content)
+        if suspect.content in deadly:
+            return done
+        work.done(index, suspect.content, Stage)
+        done.add(suspect.content)
+    while claims := work.claim(index, ALL, window, NOW):
+        if deadly.intersection(claim.content for claim in claims):
+            return done
+        for claim in claims:
+            work.done(index, claim.content, Stage)
+            done.add(claim.content)
+    return done
+
+
+@pytest.mark.parametrize(("photos_", "deadly_places"), [(25, [12]), (1, [0]), (9, [0, 4, 8])])
+def test_only_the_photo_that_kills_the_process_pays_and_is_told(
+    index: Index, photos_: int, deadly_places: list[int]
+) -> None:
+    contents = add(index, photos_)
+    deadly = {contents[place] for place in deadly_places}
+    finished: set[int] = set()
+    lifes = 0
+    while work.due(index, ALL, NOW):
+        finished |= lives(index, deadly, window=8)
+        lifes += 1
         work.recover(index)
-        died = False
-        while not died and (claims := work.claim(index, ALL, 4, NOW)):
-            if any(claim.content == poison for claim in claims):
-                died = True
-                break
-            for claim in claims:
-                work.done(index, claim.content, Stage)
-                done.add(claim.content)
-        if not died:
-            break
-    assert done == set(contents) - {poison}
-    assert work.of(index, poison)[Stage.DECODE][0] == photos.MAX_ATTEMPTS
+        for content in set(contents) - finished - deadly:
+            assert all(attempts == 0 for attempts, _, _ in work.of(index, content).values())
+    assert finished == set(contents) - deadly
+    # Each of them once in company at most, then five times alone; the last life goes to its end.
+    assert lifes <= len(deadly) * (photos.MAX_ATTEMPTS + 1) + 1
+    told = work.failures(index)
+    assert {failure.path for failure in told} == {b"/p/%d.jpg" % place for place in deadly_places}
+    assert all(failure.set_aside and failure.error == work.DEADLY for failure in told)
+    assert work.retry(index) == len(deadly)
+    assert lives(index, set(), window=8) == deadly
+
+
+def test_suspects_take_turns_and_nothing_else_counts_as_alone(index: Index) -> None:
+    first, second, third = add(index, 3)
+    assert len(work.claim(index, ALL, 2, NOW)) == 2
+    work.claim(index, ALL, 2, NOW)  # one more, while two are in flight: not alone
+    work.recover(index)
+    order = []
+    for _ in range(6):  # each dies with whatever it tries first
+        claim = work.claim_suspect(index, ALL, NOW)
+        assert claim is not None
+        order.append(claim.content)
+        work.recover(index)
+    assert order == [first, second, third] * 2
+
+
+def test_one_in_flight_alone_is_alone_no_more_when_others_come(index: Index) -> None:
+    (first,) = add(index, 1)
+    assert len(work.claim(index, ALL, 9, NOW)) == 1
+    add(index, 3)
+    assert len(work.claim(index, ALL, 9, NOW, after=first)) == 2
+    work.recover(index)
+    assert work.of(index, first)[Stage.DECODE][0] == 0
+
+
+def test_a_suspect_whose_model_is_away_is_described_by_the_others(index: Index) -> None:
+    (content,) = add(index, 1, frozenset({Stage.CAPTION}))
+    add(index, 2)
+    work.claim(index, ALL, 9, NOW)
+    work.recover(index)
+    work.done(index, content, {Stage.TOPICS, Stage.EMBED})
+    work.queue(index, content, {Stage.EMBED})  # a note was written, and the captioner's weights are gone
+    claim = work.claim_suspect(index, TEXT, NOW)
+    assert claim is not None
+    assert (claim.content, claim.stages) == (content, {Stage.EMBED})
+
+
+def test_what_an_older_version_left_without_a_reason_is_told_and_retried(index: Index) -> None:
+    (content,) = add(index, 1)
+    with index.writing() as db:
+        db.execute("UPDATE work SET attempts = ?, claim = -1", (photos.MAX_ATTEMPTS,))
+    work.recover(index)
+    assert [failure.error for failure in work.failures(index)] == [work.DEADLY]
+    assert work.retry(index) == 1
+    assert [claim.content for claim in work.claim(index, ALL, 9, NOW)] == [content]
 
 
 def test_offline_and_gone_photos_are_not_claimed(index: Index) -> None:
@@ -151,7 +220,8 @@ def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
         for event in events:
             now += 1
             if event == "claim":
-                fresh = work.claim(index, ALL, 2, now)
+                suspect = None if held else work.claim_suspect(index, ALL, now)
+                fresh = [suspect] if suspect else work.claim(index, ALL, 2, now)
                 assert not {c.content for c in fresh} & ({c.content for c in held} | finished)
                 held += fresh
             elif event == "die":
@@ -180,7 +250,8 @@ def test_one_that_is_away_with_its_disk_does_not_slow_the_others(index: Index) -
     assert len(work.claim(index, ALL, 9, NOW)) == 4
     work.recover(index)  # the process died with all four
     for content in contents:
-        (claim,) = work.claim(index, ALL, 9, NOW)
+        claim = work.claim_suspect(index, ALL, NOW)
+        assert claim is not None
         assert claim.content == content
         work.done(index, content, Stage)
     roots.mark_offline(index, other.id, "unplugged")

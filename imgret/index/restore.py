@@ -1,0 +1,73 @@
+"""Put a backup in the place of an index, so that nothing of the index before gets into it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from imgret.errors import IndexProblem
+from imgret.index import identity
+from imgret.index.backup import copy, sync_folder, temporary
+from imgret.index.locks import preparing
+from imgret.index.migrate import version
+from imgret.index.opening import connect
+from imgret.index.sqlite_errors import explained
+
+
+def restore(path: str, source: str) -> str | None:
+    """Put the backup `source` in the place of the index at `path`. -> where the index before it lies now.
+
+    The caller holds the lock of `writer`, or knows that a daemon is running, which notices it. A backup that is
+    missing, damaged, no index or of a later version is an IndexProblem, and nothing is changed.
+    """
+    if not os.path.exists(source):
+        raise IndexProblem(f"there is no file at {source}")
+    if os.path.exists(path) and os.path.samefile(path, source):
+        raise IndexProblem(f"{source} is the index itself", "Name a backup of it.")
+    with explained(path):
+        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+    with temporary(path) as part:
+        fresh = _checked_copy(source, part)
+        with explained(path), preparing(path) as fd:
+            before = _set_aside(path, fd) if os.path.lexists(path) else None
+            os.replace(
+                part, path
+            )  # until here the old index is whole; what lies beside it is foreign from now on
+            for side in ("-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    if before is None:
+                        os.unlink(path + side)
+                    else:
+                        os.rename(path + side, before + side)
+            identity.write(fd, fresh)
+            sync_folder(path)
+    return before
+
+
+def _checked_copy(source: str, part: str) -> str:
+    with explained(source):
+        db, _ = connect(source)
+        try:
+            if version(db) == 0:
+                raise IndexProblem(f"{source} is empty", "Name a backup that `imgret backup` made.")
+            found = db.execute("PRAGMA integrity_check(1)").get
+            if found != "ok":
+                raise IndexProblem(
+                    f"{source} is damaged: {found}", "Name another backup; nothing was changed."
+                )
+            return copy(db, part)
+        finally:
+            db.close()
+
+
+def _set_aside(path: str, fd: int) -> str:
+    """Give the index a second name, to which its `-wal` and `-shm` can follow."""
+    if not identity.known(fd):
+        identity.write(fd, identity.stored(path))
+    before = f"{path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    try:
+        os.link(path, before)
+    except OSError:  # a file system without links
+        os.rename(path, before)
+    return before

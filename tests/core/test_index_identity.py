@@ -1,0 +1,343 @@
+"""Which file an index is: backups, restored ones, files moved and copied behind its back, and several that start at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from imgret.errors import IndexProblem, IndexReplaced
+from imgret.index import identity, raw, roots
+from imgret.index.backup import backup
+from imgret.index.connection import Index, writer
+from imgret.index.migrate import APPLICATION_ID, migrate, migrations
+from imgret.index.restore import restore
+
+
+def roots_in(path: Path | str) -> list[bytes]:
+    with Index(str(path)) as index:
+        assert index.problems() == []
+        return [root.path for root in roots.roots(index)]
+
+
+def sound(path: Path) -> bool:
+    db = sqlite3.connect(path)
+    try:
+        return bool(db.execute("PRAGMA integrity_check").fetchone() == ("ok",))
+    finally:
+        db.close()
+
+
+def in_a_process(code: str, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def ended(code: str, *arguments: object) -> int:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], check=False, timeout=60
+    ).returncode
+
+
+def killed_with_changes(path: Path, *added: str) -> None:
+    """A process adds roots to the index and is killed before they reach the file itself."""
+    code = (
+        "import os, sys\nfrom imgret.index import roots\nfrom imgret.index.connection import Index\n"
+        "index = Index(sys.argv[1])\n"
+        "for name in sys.argv[2:]:\n    roots.add(index, os.fsencode(name))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert ended(code, path, *added) == -9
+    assert os.path.getsize(f"{path}-wal") > 0
+
+
+@contextmanager
+def held_open(path: Path) -> Iterator[None]:
+    """Another process has the index open, and has written to it."""
+    code = (
+        "import sys\nfrom imgret.index import roots\nfrom imgret.index.connection import Index\n"
+        "index = Index(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
+        "sys.stdin.read()\nimport os\nos._exit(0)"
+    )
+    process = in_a_process(code, path)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An index with one root, as a process that began to index leaves it."""
+    path = tmp_path / "index.db"
+    with Index(str(path)) as index:
+        roots.add(index, b"/first")
+        identity.renew(index)
+    return path
+
+
+@pytest.fixture
+def copy(path: Path, tmp_path: Path) -> Path:
+    """A backup of it."""
+    with Index(str(path)) as index:
+        backup(index.db, str(tmp_path / "copy.db"))
+    return tmp_path / "copy.db"
+
+
+def test_a_backup_is_a_whole_private_index_of_its_own(path: Path, copy: Path) -> None:
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert sound(copy)
+    assert raw.setting(str(copy), identity.KEY) not in ("", None, raw.setting(str(path), identity.KEY))
+    with Index(str(path)) as index, pytest.raises(IndexProblem, match="is there already"):
+        backup(index.db, str(copy))
+    assert roots_in(copy) == [b"/first"]
+    assert not list(copy.parent.glob("*.part"))
+
+
+def test_a_backup_ends_while_somebody_writes_all_the_time(path: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        with Index(str(path)) as index:
+            number = 0
+            while not stop.is_set():
+                index.remember(f"key {number % 50}", "x" * 5000)
+                number += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with Index(str(path)) as index:
+            for number in range(3):
+                backup(index.db, str(tmp_path / f"{number}.db"))
+    finally:
+        stop.set()
+        thread.join()
+    assert all(sound(tmp_path / f"{number}.db") for number in range(3))
+
+
+def test_a_backup_copied_over_an_index_after_a_crash_gets_nothing_of_it(path: Path, copy: Path) -> None:
+    killed_with_changes(path, "/second", "/third")
+    shutil.copyfile(copy, path)
+    assert roots_in(path) == [b"/first"]
+    assert sound(path)
+    assert os.path.exists(f"{path}-wal.replaced")
+    killed_with_changes(path, "/fourth")  # and again: the restored one is another index than its backup
+    shutil.copyfile(copy, path)
+    assert roots_in(path) == [b"/first"]
+
+
+def test_a_plain_copy_from_before_is_recognised_as_well(path: Path, tmp_path: Path) -> None:
+    shutil.copyfile(path, tmp_path / "plain.db")
+    with Index(str(path)) as index:
+        identity.renew(index)  # as whoever indexes does when it begins
+    killed_with_changes(path, "/second")
+    shutil.copyfile(tmp_path / "plain.db", path)
+    assert roots_in(path) == [b"/first"]
+
+
+def test_a_crash_alone_loses_nothing(path: Path) -> None:
+    killed_with_changes(path, "/second")
+    assert roots_in(path) == [b"/first", b"/second"]
+    assert not os.path.exists(f"{path}-wal.replaced")
+
+
+def test_a_crash_between_two_identities_loses_nothing(path: Path) -> None:
+    code = (
+        "import os, sys\nfrom imgret.index import identity, roots\nfrom imgret.index.connection import Index\n"
+        "other = Index(sys.argv[1])\nwith other.reading() as db:\n"
+        "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader: nothing can be folded into the file
+        "    index = Index(sys.argv[1])\n    roots.add(index, b'/second')\n"
+        "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    roots.add(index, b'/third')\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    assert ended(code, path) == -9
+    assert roots_in(path) == [b"/first", b"/second", b"/third"]
+
+
+def test_a_whole_folder_copied_after_a_crash_loses_nothing(path: Path, tmp_path: Path) -> None:
+    killed_with_changes(path, "/second")
+    shutil.copytree(path.parent, tmp_path.parent / "elsewhere")
+    assert roots_in(tmp_path.parent / "elsewhere" / path.name) == [b"/first", b"/second"]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a backup", "a plain copy"])
+def test_a_file_moved_there_while_another_process_works_is_not_mixed_with_it(
+    path: Path, copy: Path, own: bool
+) -> None:
+    if not own:
+        shutil.copyfile(path, copy)
+    with held_open(path):
+        os.replace(copy, path)
+        with Index(str(path)) as index:
+            roots.add(index, b"/after")
+    assert roots_in(path) == [b"/after", b"/first"]
+    assert sound(path)
+
+
+def test_whoever_has_the_file_before_open_does_not_write_into_nowhere(path: Path, copy: Path) -> None:
+    with Index(str(path)) as index:
+        os.replace(copy, path)
+        with pytest.raises(IndexReplaced, match="was replaced or removed"):
+            index.remember("key", "value")
+        os.unlink(path)
+        with pytest.raises(IndexReplaced):
+            roots.add(index, b"/second")
+
+
+def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Path) -> None:
+    with Index(str(path)) as index:
+        watch = identity.Watch(str(path))
+        for number in range(50):
+            index.remember(f"key {number}", "x" * 8000)
+        assert index.checkpoint()
+        assert watch.change() is None
+    with Index(str(path)) as index:
+        identity.renew(index)
+    assert watch.change() is None
+    shutil.copyfile(copy, path)
+    assert "was overwritten" in (watch.change() or "")
+    os.replace(copy, path)
+    assert "was replaced" in (watch.change() or "")
+    shutil.rmtree(path.parent)
+    assert "was removed" in (watch.change() or "")
+
+
+def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
+    probe = "import sys\nfrom imgret.index import raw\nprint(raw.used_by_others(sys.argv[1]))"
+    with Index(str(path)) as index:
+        roots.add(index, b"/second")
+        identity.Watch(str(path)).change()
+        assert raw.setting(str(path), identity.KEY)
+        Index(str(path)).close()
+        assert in_a_process(probe, path).communicate()[0] == b"True\n"
+    assert in_a_process(probe, path).communicate()[0] == b"False\n"
+
+
+def test_restore_puts_the_backup_in_place_and_keeps_what_was_there(path: Path, copy: Path) -> None:
+    killed_with_changes(path, "/second")
+    before = restore(str(path), str(copy))
+    assert before is not None
+    assert roots_in(path) == [b"/first"]
+    assert roots_in(before) == [b"/first", b"/second"]  # with what lay in its -wal
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert roots_in(copy) == [b"/first"]
+
+
+def test_restore_where_there_is_no_index_yet(copy: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "index.db"
+    assert restore(str(target), str(copy)) is None
+    assert roots_in(target) == [b"/first"]
+
+
+@pytest.mark.parametrize(
+    "what", ["missing", "text", "damaged", "empty", "another program's", "later", "itself"]
+)
+def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
+    path: Path, copy: Path, tmp_path: Path, what: str
+) -> None:
+    if what == "missing":
+        copy.unlink()
+    elif what == "text":
+        copy.write_text("notes\n" * 5000)
+    elif what == "damaged":
+        data = bytearray(copy.read_bytes())
+        data[8192 * 4 :] = b"\xff" * (len(data) - 8192 * 4)
+        copy.write_bytes(data)
+    elif what == "empty":
+        copy.write_bytes(b"")
+    elif what == "itself":
+        copy = path
+    else:
+        copy.unlink(missing_ok=True)
+        db = apsw.Connection(str(copy))
+        db.execute("CREATE TABLE t (x)")
+        if what == "later":
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("user_version", 999)
+        db.close()
+    with pytest.raises(IndexProblem):
+        restore(str(path), str(copy))
+    assert roots_in(path) == [b"/first"]
+    assert not list(path.parent.glob("*.replaced*")) + list(path.parent.glob("*.part"))
+
+
+OPENS = (
+    "import sys, time\nfrom imgret.index.connection import Index\nimport apsw, sqlite_vec\n"
+    "sys.stdin.buffer.read(1)\n"
+    "index = Index(sys.argv[1])\nprint(index.db.pragma('user_version'), index.db.pragma('journal_mode'))"
+)
+
+
+def opened_at_once(path: Path, count: int = 6) -> None:
+    processes = [in_a_process(OPENS, path) for _ in range(count)]
+    time.sleep(0.5)  # they have imported what they need
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"x")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+    assert answers == [f"{migrations()[-1].version} wal\n".encode()] * count
+
+
+def test_several_programs_that_create_the_index_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "index.db"
+    opened_at_once(path)
+    assert roots_in(path) == []
+    with Index(str(path)) as index:
+        assert index.db.pragma("page_size") == 8192
+        assert index.db.pragma("auto_vacuum") == 2
+
+
+def test_several_programs_that_migrate_the_index_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    db = apsw.Connection(str(path))
+    migrate(db, migrations()[:1])
+    db.execute("CREATE TABLE ballast (x)")
+    db.executemany("INSERT INTO ballast VALUES (randomblob(100000))", [()] * 50)
+    db.execute("INSERT INTO root (path, watched) VALUES (x'2f70', 1)")
+    db.close()
+    opened_at_once(path)
+    assert roots_in(path) == [b"/p"]
+    before = tmp_path / "index.db.v1.bak"
+    assert sound(before)
+    assert stat.S_IMODE(before.stat().st_mode) == 0o600
+    copied = apsw.Connection(str(before))
+    assert (copied.pragma("user_version"), copied.execute("SELECT count(*) FROM ballast").get) == (1, 50)
+    copied.close()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_a_user_wrote_is_synced_and_the_rest_is_not(path: Path) -> None:
+    full, normal = 2, 1
+    with Index(str(path)) as index:
+        with index.writing(durable=True) as db:
+            assert db.pragma("synchronous") == full
+            with index.writing():
+                assert db.pragma("synchronous") == full
+        with index.writing() as db:
+            assert db.pragma("synchronous") == normal
+        with pytest.raises(ValueError, match="no"), index.writing(durable=True):
+            raise ValueError("no")
+        assert index.db.pragma("synchronous") == normal
+
+
+def test_the_writer_goes_on_beside_whoever_prepares(path: Path) -> None:
+    with writer(str(path)), Index(str(path)) as index:
+        identity.renew(index)
+        roots.add(index, b"/second")
+    assert roots_in(path) == [b"/first", b"/second"]

@@ -1,0 +1,60 @@
+"""The index is moved, copied over or removed under a running daemon: it says so and goes on with what lies there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks.harness import WORDLLAMA, Home, write_picture
+from imgret.index import identity, photos, results
+from imgret.index.backup import backup
+
+
+def eventually(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", ["moved", "copied over", "removed"])
+def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
+    home = Home(WORDLLAMA, folder=tmp_path)
+    write_picture(home.photos / "1.png", 1)
+    with home.daemon() as daemon:
+        daemon.wait_until_idle()
+        with home.index() as index:
+            path = index.path
+            photo = photos.find(index, os.fsencode(home.photos / "1.png"))
+            results.write_note(index, photo.content, "in the backup")
+            backup(index.db, str(tmp_path / "copy.db"))
+            results.write_note(index, photo.content, "after the backup")
+        if how == "moved":
+            os.replace(tmp_path / "copy.db", path)
+        elif how == "copied over":
+            shutil.copyfile(tmp_path / "copy.db", path)
+        else:
+            for side in ("", "-wal", "-shm"):
+                if os.path.exists(path + side):
+                    os.unlink(path + side)
+        eventually(lambda: "starting anew" in daemon.log())
+        write_picture(home.photos / "2.png", 2)
+
+        def described() -> bool:
+            if not os.path.exists(path):
+                return False
+            with home.index() as index:
+                found = photos.find(index, os.fsencode(home.photos / "2.png"))
+                return found is not None and identity.KEY in dict(index.rows("SELECT * FROM setting"))
+
+        eventually(described)
+        daemon.wait_until_idle()
+        with home.index() as index:
+            assert index.problems() == []
+            photo = photos.find(index, os.fsencode(home.photos / "1.png"))
+            assert results.note(index, photo.content) == (None if how == "removed" else "in the backup")
+    assert "Traceback" not in daemon.log()

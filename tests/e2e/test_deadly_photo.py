@@ -1,0 +1,68 @@
+"""A photo that kills the process that describes it: real processes, the real pipeline, a detector that ends itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from command_line import Library, draw, imgret
+
+from imgret.index import photos, work
+from imgret.index.connection import Index
+
+DESCRIBES = """
+import os, sys
+import numpy as np
+from imgret.config import load
+from imgret.describe.models import Models
+from imgret.index import work
+from imgret.index.connection import Index
+from imgret.ingest import Ingest
+from imgret.photo import ModelIdentity
+
+class Deadly:
+    identity = ModelIdentity("deadly", "1")
+    def detect(self, pictures):
+        if any(int(picture[0, 0, 0]) < 60 for picture in pictures):  # a black ground
+            os.kill(os.getpid(), 9)
+        return [() for _ in pictures]
+    def close(self): pass
+
+settings = load(sys.argv[2])
+with Index(sys.argv[1]) as index:
+    work.recover(index)
+    Ingest(index, settings, Models(detect=Deadly())).run()
+"""
+
+
+@pytest.mark.timeout(300)
+def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: Library) -> None:
+    empty.config.write_text(
+        'decode_workers = 1\n[caption]\nweights = "none"\n[topics]\nweights = "none"\n[embed]\nweights = "none"\n'
+    )
+    for number in range(8):
+        draw(empty.photos / f"{number}.png", "blue", "circle", "white", seed=number)
+    draw(empty.photos / "4-deadly.png", "blue", "circle", "black", seed=99)
+    from imgret.cli.indexing import look
+    from imgret.cli.session import session
+
+    with Index(str(empty.database)) as index:
+        look(session(), index, [os.fsencode(empty.photos)])
+    deaths = 0
+    while True:
+        command = [sys.executable, "-c", DESCRIBES, str(empty.database), str(empty.config)]
+        done = subprocess.run(command, check=False, timeout=60, capture_output=True)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+        deaths += 1
+        assert deaths <= 1 + photos.MAX_ATTEMPTS
+    status = empty.status()
+    assert (status["described"], status["failed"]) == (8, 1)
+    (failure,) = status["failures"]
+    assert failure["path"].endswith("4-deadly.png")
+    assert failure["reason"] == work.DEADLY
+    assert "1 to be tried again" in imgret("retry").err
+    assert empty.status()["pending"] == 1
