@@ -10,25 +10,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.describe.fingerprint import content_hash
-from imgret.errors import PhotoError
+from imgret.describe.fingerprint import PhotoGone
+from imgret.describe.hash_many import hash_many
+from imgret.diskcalls import NotAnswering
+from imgret.errors import ImgretError, PhotoError
 from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, Stage
-from imgret.scan import Change, FolderScan, RootOffline, scan
+from imgret.scan import Change, FolderScan, RootOffline, look_at, scan
 
-HASHERS = 4  # threads: hashing waits for the disk
 COMMIT = 256  # files a transaction
 
 
@@ -43,6 +42,7 @@ class Synced(Struct):
     unreadable: int = 0
     racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
     problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
+    troubled: dict[bytes, list[str]] = {}  # those of `problems` that the scan had, by folder
     offline: str | None = None  # why the root is away
 
 
@@ -106,7 +106,7 @@ def sync(
                 return _offline(index, root, outcome, health.reason or "it is away")
             away = disks.away_below(index, root)
             gone = [each for each in gone if not disks.lies_in(each[0], away)]
-    except RootOffline as error:
+    except (RootOffline, NotAnswering) as error:
         return _offline(index, root, outcome, str(error))
     full = recursive and b"" in folders
     if not gone and not full:
@@ -147,8 +147,10 @@ def _found(
     for each in scans:
         outcome.seen += each.pictures
         on_progress(outcome.seen)
-        if each.problem:
-            outcome.problems.append(each.problem)
+        sentences = ([each.problem] if each.problem else []) + list(each.faults)
+        if sentences:
+            outcome.troubled[each.folder] = sentences
+            outcome.problems += sentences
         lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
         if lost and not disks.lies_in(each.folder, disks.away_below(index, root)):
             gone.append((each.folder, lost))
@@ -158,14 +160,13 @@ def _found(
                 if finding.change is Change.RACY:
                     outcome.racy.add(each.folder)
                 yield _Found(each.folder, finding.name, finding.change, finding.fingerprint)
-    for folder, name in photos.due_unreadable(index, root.id, int(time.time())):
-        if (folder, name) not in met and not disks.lies_in(folder, away):
-            try:
-                status = os.lstat(roots.join(root.path, folder, name))
-            except OSError:
-                continue
-            stamp = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-            yield _Found(folder, name, Change.SUSPECT, stamp)
+    due = [
+        (folder, name)
+        for folder, name in photos.due_unreadable(index, root.id, int(time.time()))
+        if (folder, name) not in met and not disks.lies_in(folder, away)
+    ]
+    for folder, name, seen in look_at(root.path, due):
+        yield _Found(folder, name, Change.SUSPECT, Fingerprint(*seen))
 
 
 def _take_in(
@@ -176,29 +177,45 @@ def _take_in(
     outcome: Synced,
     stopped: Callable[[], bool],
 ) -> None:
-    """Hash what was found, a transaction's worth at a time, ahead of the saving."""
-
-    def read(each: _Found) -> bytes | PhotoError:
-        try:
-            return content_hash(roots.join(root.path, each.folder, each.name), expected=each.fingerprint)
-        except PhotoError as error:
-            return error
+    """Hash what was found, and save it a transaction's worth at a time."""
 
     stages = settings.stages()
-    with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
-        while not stopped() and (some := list(islice(found, COMMIT))):
-            hashes = list(hashers.map(read, some))
-            if any(isinstance(read_as, PhotoError) for read_as in hashes):
-                _still_there(root)
-            renamed: set[int] = set()
-            with index.writing():
-                for each, read_as in zip(some, hashes, strict=True):
-                    if isinstance(read_as, PhotoError):
-                        _keep_unreadable(index, root, each, read_as, outcome)
-                    else:
-                        renamed |= _keep(index, root, each, read_as, stages, outcome)
-                for content in renamed:  # once a batch: a thousand copies of one picture are one content
-                    results.refresh_words(index, content)
+    for some, hashes in hash_many(root.path, found, COMMIT, stopped):
+        if any(isinstance(read_as, PhotoError) for read_as in hashes):
+            _still_there(root)
+        files = list(zip(some, hashes, strict=True))
+        try:
+            _save(index, root, files, stages, outcome)
+        except ImgretError:
+            raise
+        except Exception:  # nothing of this batch was saved: find the file that it is about
+            for each in files:
+                try:
+                    _save(index, root, [each], stages, outcome)
+                except ImgretError:
+                    raise
+                except Exception as error:
+                    name = os.fsdecode(roots.join(root.path, each[0].folder, each[0].name))
+                    outcome.problems.append(f"{name} cannot be indexed: {type(error).__name__} {error}")
+
+
+def _save(
+    index: Index,
+    root: Root,
+    files: list[tuple[_Found, bytes | PhotoError]],
+    stages: Collection[Stage],
+    outcome: Synced,
+) -> None:
+    """Save these files in one transaction."""
+    renamed: set[int] = set()
+    with index.writing():
+        for each, read_as in files:
+            if isinstance(read_as, PhotoError):
+                _keep_unreadable(index, root, each, read_as, outcome)
+            else:
+                renamed |= _keep(index, root, each, read_as, stages, outcome)
+        for content in renamed:  # once a batch: a thousand copies of one picture are one content
+            results.refresh_words(index, content)
 
 
 def _still_there(root: Root) -> None:
@@ -231,7 +248,7 @@ def _keep(
 
 
 def _keep_unreadable(index: Index, root: Root, each: _Found, error: PhotoError, outcome: Synced) -> None:
-    if not os.path.lexists(roots.join(root.path, each.folder, each.name)):
+    if isinstance(error, PhotoGone):
         outcome.racy.add(each.folder)  # it came and went: the next look knows better
         return
     outcome.unreadable += 1

@@ -15,7 +15,7 @@ import msgspec
 
 from imgret.index import roots
 from imgret.index.connection import Index
-from imgret.photo import Facts, Fingerprint, Photo
+from imgret.photo import Facts, Fingerprint, Photo, stamp
 
 KEEP_TOMBSTONES = 30 * 86400  # seconds
 MAX_ATTEMPTS = 5
@@ -96,7 +96,7 @@ def overwritten(index: Index, path: bytes, content: int) -> bool:
     return (
         photo is None
         or photo.content != content
-        or (photo.fingerprint.size, photo.fingerprint.mtime_ns) != (status.st_size, status.st_mtime_ns)
+        or (photo.fingerprint.size, photo.fingerprint.mtime_ns) != stamp(status)[:2]
     )
 
 
