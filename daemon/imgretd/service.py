@@ -41,6 +41,7 @@ LEAVE_SECONDS = 4.0  # of the 5 that a user waits for
 TICK_SECONDS = 1.0
 BEGUN_SECONDS = 10.0  # that a request waits for the start
 BEGIN_AGAIN_SECONDS = 2.0  # while another process writes, or the index cannot be
+_TOLD_TROUBLES = 100  # sentences about folders, to `imgret status`
 _PAUSED = "paused"  # the setting in the index
 
 
@@ -138,13 +139,15 @@ class Service:
             return index.setting(_PAUSED) is not None
 
     async def _tick(self) -> None:
-        """Timers, and the sign of life that systemd waits for: given only while the worker gives one."""
+        """Timers, and the sign of life that systemd waits for: given only while every working thread gives one."""
         limit = watchdog_seconds()
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
             if self._begun:
+                self._reconciler.tend()
                 self._folders.tick()
-            alive = not self._begun or time.monotonic() - self._worker.heartbeat < (limit or 0.0)
+            oldest = min(self._worker.heartbeat, self._reconciler.heartbeat, self._folders.heartbeat)
+            alive = not self._begun or time.monotonic() - oldest < (limit or 0.0)
             if limit and alive:
                 notify("WATCHDOG=1")
 
@@ -180,6 +183,9 @@ class Service:
             "dirty": not self._reconciler.idle,
             "loaded": self._warm.loaded,
             "unwatched": self._folders.unwatched,
+            "unwatchable": self._folders.unwatchable,
+            "troubled": self._reconciler.troubled[:_TOLD_TROUBLES],
+            "silent": [os.fsdecode(disk) for disk in self._folders.silent],
             "watching": len(self._folders),
         }
 

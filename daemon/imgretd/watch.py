@@ -8,6 +8,8 @@ filesystem was mounted or unmounted, and when a root came back.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import select
 import sys
@@ -19,16 +21,20 @@ from typing import Any
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 
+from imgret.diskcalls import SILENCE_SECONDS
 from imgret.mounts import Mount, parse_mounts
 from imgretd.dirty import is_in
 from imgretd.inotify import Inotify
 from imgretd.tree import WatchedTree
+
+log = logging.getLogger(__name__)
 
 DirtyFolder = Callable[[bytes], None]
 Skip = Callable[[bytes], bool]
 
 # What the kernel refuses to watch, and a root that is not there, is looked at this often (seconds).
 POLL_SECONDS = 5.0
+JOIN_SECONDS = 1.0  # that a thread is waited for when it was told to end
 _STEPS = 64  # folders listed between two reads of the queue, which holds 16,384 events by default
 _MOUNTS = "/proc/self/mountinfo"
 
@@ -55,17 +61,32 @@ class DirtyFolderEmitter(EventEmitter):
         self._poll_seconds = poll_seconds
         self._kernel = Inotify()
         self._tree = WatchedTree(self._kernel, self._root, skip)
-        self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError:
+            self._kernel.close()
+            raise
         self._wake_lock = threading.Lock()  # a closed descriptor's number may be another file's by now
         self._everywhere_asked = False
         self._everywhere = True  # the whole tree is being looked at
         self._mounted: list[Mount] = []
         self._next_poll = 0.0
+        self._beat = time.monotonic()
 
     @property
     def unwatched(self) -> int:
         """How many folders the kernel refuses to watch; they are polled."""
         return len(self._tree.unwatched)
+
+    @property
+    def silent(self) -> bool:
+        """Whether its disk has not answered for a while."""
+        return self._tree.looking_at is not None and time.monotonic() - self._beat > SILENCE_SECONDS
+
+    @property
+    def heartbeat(self) -> float:
+        """When the thread gave its last sign of life; now while it waits for the disk."""
+        return self._beat if self.is_alive() and self._tree.looking_at is None else time.monotonic()
 
     def look_everywhere(self) -> None:
         """Watch the whole tree anew and report it as changed; may be called from any thread."""
@@ -76,16 +97,40 @@ class DirtyFolderEmitter(EventEmitter):
         """watchdog's `stop`: leave the poll at once."""
         self._wake()
 
+    def start(self) -> None:
+        """Raises RuntimeError when the system has no thread left."""
+        try:
+            super().start()
+        except RuntimeError:
+            self._close()
+            raise
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, but not for a disk that does not answer."""
+        super().join(JOIN_SECONDS if timeout is None else timeout)
+
     def run(self) -> None:
-        """The thread: read, look, report; until stopped."""
-        with open(_MOUNTS, "rb") as mounts:
-            try:
-                self._watch_until_stopped(mounts.fileno())
-            finally:
-                self._kernel.close()
-                with self._wake_lock:
-                    os.close(self._wake_up)
-                    self._wake_up = -1
+        """The thread: read, look, report; until stopped. Whatever goes wrong, it begins again after a while."""
+        failed = 0
+        try:
+            while self.should_keep_running():
+                try:
+                    with open(_MOUNTS, "rb") as mounts:
+                        self._watch_until_stopped(mounts.fileno())
+                except Exception:
+                    log.exception("Watching %s failed; it is looked at by a timer", os.fsdecode(self._root))
+                    self.queue_event(TreeChanged(self._root))
+                    failed += 1
+                    self._beat = time.monotonic() + self._poll_seconds * failed
+                    self.stopped_event.wait(self._poll_seconds * failed)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._kernel.close()
+        with self._wake_lock:
+            os.close(self._wake_up)
+            self._wake_up = -1
 
     def _watch_until_stopped(self, mounts: int) -> None:
         poll = select.poll()
@@ -97,6 +142,7 @@ class DirtyFolderEmitter(EventEmitter):
         self._everywhere = True
         self._tree.look_everywhere()
         while self.should_keep_running():
+            self._beat = time.monotonic()
             wait = 0.0 if self._tree.behind else max(0.0, self._next_poll - time.monotonic())
             ready = dict(poll.poll(wait * 1000))
             if self._wake_up in ready:
@@ -123,7 +169,7 @@ class DirtyFolderEmitter(EventEmitter):
         if time.monotonic() < self._next_poll:
             return set()
         self._next_poll = time.monotonic() + self._poll_seconds
-        for folder in self._tree.unwatched:
+        for folder in self._tree.unwatched | self._tree.refused:
             self._tree.look_again(folder)
         if not self._tree.present and os.path.isdir(self._root):
             self._everywhere_asked = True
@@ -165,7 +211,15 @@ class _ToFolders(FileSystemEventHandler):
         self._on_tree = on_tree
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """One event, on the observer's thread."""
+        """One event, on the observer's thread, which must not end: all events go through it."""
+        try:
+            self._dispatch(event)
+        except Exception:
+            log.exception(
+                "An event of the folder watcher was lost; the next full scan finds what it was about"
+            )
+
+    def _dispatch(self, event: FileSystemEvent) -> None:
         source = os.fsencode(event.src_path)
         if isinstance(event, TreeChanged):
             self._on_tree(source)
@@ -189,7 +243,8 @@ class Watcher:
     ) -> None:
         self._handler = _ToFolders(on_folder, on_tree)
         self._watches: dict[bytes, ObservedWatch] = {}
-        self.unwatchable: set[bytes] = set()  # roots for which the kernel has no inotify instance left
+        # roots for which the system has no inotify instance or no thread left, and which of the two
+        self.unwatchable: dict[bytes, str] = {}
         self._observer = _observer(skip, poll_seconds)
         self._observer.start()
 
@@ -198,8 +253,23 @@ class Watcher:
         """Folders that the kernel refuses to watch, over all roots (`fs.inotify.max_user_watches`)."""
         return sum(e.unwatched for e in self._observer.emitters if isinstance(e, DirtyFolderEmitter))
 
+    @property
+    def heartbeat(self) -> float:
+        """When the thread that was silent for longest gave a sign of life."""
+        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
+        return min((e.heartbeat for e in emitters), default=time.monotonic())
+
+    @property
+    def silent(self) -> list[bytes]:
+        """The roots whose disks do not answer."""
+        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
+        return [os.fsencode(e.watch.raw_path) for e in emitters if e.silent]
+
     def watch(self, roots: Iterable[bytes]) -> None:
-        """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed."""
+        """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed.
+
+        One that cannot be watched stands in `unwatchable`, and is reported as changed by each call.
+        """
         wanted = set(roots)
         for root in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(root))
@@ -209,8 +279,11 @@ class Watcher:
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True
                 )
-            except OSError:
-                self.unwatchable.add(root)
+            except OSError as error:
+                limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
+                self.unwatchable[root] = f"{error.strerror}{limit}"
+            except RuntimeError:
+                self.unwatchable[root] = "the system has no thread left"
             if sys.platform != "linux" or root in self.unwatchable:
                 self._handler.dispatch(TreeChanged(root))
 
@@ -223,9 +296,9 @@ class Watcher:
                 self._handler.dispatch(TreeChanged(emitter.watch.path))
 
     def stop(self) -> None:
-        """Stop watching and wait for the threads."""
+        """Stop watching and wait for the threads, but not for disks that do not answer."""
         self._observer.stop()
-        self._observer.join()
+        self._observer.join(JOIN_SECONDS)
 
 
 def _observer(skip: Skip, poll_seconds: float) -> BaseObserver:

@@ -103,6 +103,9 @@ def status_text(told: dict[str, Any]) -> list[str]:
             "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    daemon = told["daemon"] or {}
+    lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
+    lines += [f"  the disk of {folder} does not answer" for folder in daemon.get("silent", ())]
     lines.append(f"daemon: {_daemon_words(told['daemon'])}")
     return [clean(line) for line in lines]
 
