@@ -24,9 +24,10 @@ from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
+from imgret.listing import Change, FolderScan, RootOffline, look_at
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, Stage
-from imgret.scan import Change, FolderScan, RootOffline, look_at, scan
+from imgret.scan import scan
 
 COMMIT = 256  # files a transaction
 

@@ -17,6 +17,7 @@ import threading
 import traceback
 
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, INIT = 1, 2, 3, 14, 15, 17, 18, 26
+ASYNC_READ = 1  # a process that waits for a read can be killed; sshfs has it too
 PARALLEL_DIROPS = 1 << 18  # without it one lookup that hangs blocks its whole folder
 OPENDIR, READDIR, RELEASEDIR, INTERRUPT, BATCH_FORGET = 27, 28, 29, 36, 42
 
@@ -81,7 +82,9 @@ class Disk:
 
     def result(self, operation, path, body):
         if operation == INIT:
-            return struct.pack("<IIIIHHIIHHI28x", 7, 31, 65536, PARALLEL_DIROPS, 12, 10, 65536, 1, 32, 0, 0)
+            return struct.pack(
+                "<IIIIHHIIHHI28x", 7, 31, 65536, ASYNC_READ | PARALLEL_DIROPS, 12, 10, 65536, 1, 32, 0, 0
+            )
         if operation == LOOKUP:
             path = os.path.join(path, os.fsdecode(body.rstrip(b"\0")))
             attributes = self.attributes(path)

@@ -21,8 +21,9 @@ from imgret.index.connection import Index
 from imgret.mounts import network_filesystem, network_mounts
 from imgret.sync import add_root
 from imgretd.dirty import is_in
+from imgretd.emitter import POLL_SECONDS, Skip
 from imgretd.reconcile import Reconciler, Watched
-from imgretd.watch import POLL_SECONDS, Skip, Watcher
+from imgretd.watch import Watcher
 
 log = logging.getLogger(__name__)
 

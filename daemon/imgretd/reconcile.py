@@ -22,7 +22,7 @@ from imgret.index.roots import Root
 from imgret.sync import Synced, add_root, sync
 from imgretd.backlog import Backlog, Task
 from imgretd.courtesy import lower_this_thread
-from imgretd.dirty import is_in
+from imgretd.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +67,7 @@ class Reconciler:
         self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
         self._reasons: dict[bytes, str] = {}  # why a watched folder cannot be reconciled
         self._failed: dict[bytes, int] = {}  # how often in a row, by a mistake of ours
-        self._away: dict[bytes, str] = {}
-        self._troubled: dict[bytes, dict[bytes, list[str]]] = {}
+        self._troubles = Troubles()
         self._next_purge = time.monotonic()
         self.tree_seconds = 0.0  # that the last scan of a whole tree took
 
@@ -97,7 +96,7 @@ class Reconciler:
     def troubled(self) -> list[str]:
         """Sentences: folders and files that cannot be looked at."""
         with self._lock:
-            return [text for each in self._troubled.values() for texts in each.values() for text in texts]
+            return self._troubles.sentences()
 
     @property
     def heartbeat(self) -> float:
@@ -138,7 +137,8 @@ class Reconciler:
         with self._lock:
             self._watched = dict(watched)
             self._settings = settings
-            for known in (self._reasons, self._failed, self._away, self._troubled):
+            self._troubles.keep(watched)
+            for known in (self._reasons, self._failed):
                 for path in known.keys() - watched.keys() - {b""}:
                     del known[path]
         self._backlog.keep(watched)
@@ -262,26 +262,10 @@ class Reconciler:
             self._backlog.look_later([each.path], OFFLINE_SECONDS)
         elif not root.online and not recursive:  # it is back
             self._backlog.touch_tree(each.path)
-        if self._is_news(each.path, found, folders, recursive=recursive):
-            self._on_synced(each.path, found)
-
-    def _is_news(self, path: bytes, found: Synced, folders: set[bytes], *, recursive: bool) -> bool:
-        """Remember what cannot be looked at, and drop from `found` what was reported by an earlier pass."""
         with self._lock:
-            known = self._troubled.setdefault(path, {})
-            before = {text for texts in known.values() for text in texts}
-            if not found.offline:
-                for folder in list(known):
-                    if folder in folders or (recursive and any(not f or is_in(folder, f) for f in folders)):
-                        del known[folder]
-                known.update(found.troubled)
-            found.problems = [text for text in found.problems if text not in before]
-            same = found.offline is not None and self._away.get(path) == found.offline
-            if found.offline:
-                self._away[path] = found.offline
-            else:
-                self._away.pop(path, None)
-            return not same
+            news = self._troubles.is_news(each.path, found, folders, recursive=recursive)
+        if news:
+            self._on_synced(each.path, found)
 
     def _beat(self, path: bytes) -> None:
         with self._lock:

@@ -18,9 +18,10 @@ from imgret.errors import PhotoError
 from imgret.exclude import Exclude
 from imgret.index import photos, roots, work
 from imgret.index.connection import Index
+from imgret.listing import Finding, FolderScan, RootOffline
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, stamp
-from imgret.scan import Finding, FolderScan, RootOffline, scan
+from imgret.scan import scan
 from imgret.sync import sync
 
 SILENCE = 1.0

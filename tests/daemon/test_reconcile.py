@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from imgretd import reconcile
 from imgretd.backlog import Backlog
 from imgretd.reconcile import Reconciler, Watched
+from imgretd.troubles import Troubles
 
 from benchmarks.harness import write_picture
 from imgret import diskcalls
 from imgret.config import Settings
 from imgret.index import photos, roots
 from imgret.index.connection import Index
-from imgret.sync import sync
+from imgret.sync import Synced, sync
 
 FOREIGN = [
     OverflowError("too large"),
@@ -131,7 +132,8 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
-    "place", ["imgret.index.photos.save", "imgret.describe.hash_many.content_hash_in", "imgret.scan.changed"]
+    "place",
+    ["imgret.index.photos.save", "imgret.describe.hash_many.content_hash_in", "imgret.listing.changed"],
 )
 def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):
@@ -190,22 +192,42 @@ it.reconciler.join()
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be(tmp_path, folders):
-    one, _ = folders
-    with running(tmp_path / "index.db", folders) as it:
-        until(lambda: it.names() == {"1.png", "2.png"} and it.reconciler.idle)
-        found = it.passes[0][1]
-        found.problems, found.troubled = ["x cannot be listed"], {b"a": ["x cannot be listed"]}
-        path = os.fsencode(one)
-        assert it.reconciler._is_news(path, found, {b""}, recursive=True)
-        assert it.reconciler.troubled == found.problems == ["x cannot be listed"]
-        it.reconciler._is_news(path, found, {b"a"}, recursive=False)
-        assert (it.reconciler.troubled, found.problems) == (["x cannot be listed"], [])
-        found.troubled = {}
-        it.reconciler._is_news(path, found, {b"b"}, recursive=False)
-        assert it.reconciler.troubled
-        it.reconciler._is_news(path, found, {b"a"}, recursive=False)
-        assert not it.reconciler.troubled
+# What is reported
+
+
+def passed(troubled=None, offline=None):
+    """What a pass found."""
+    troubled = troubled or {}
+    problems = [text for texts in troubled.values() for text in texts]
+    return Synced(problems=problems, troubled=troubled, offline=offline)
+
+
+def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be():
+    troubles = Troubles()
+    for news in (["x"], []):
+        found = passed({b"a/b": ["x"]})
+        assert troubles.is_news(b"/p", found, {b""}, recursive=True)
+        assert (found.problems, troubles.sentences()) == (news, ["x"])
+    troubles.is_news(b"/p", passed(), {b"a"}, recursive=False)
+    troubles.is_news(b"/p", passed(), {b"b"}, recursive=True)
+    troubles.is_news(b"/q", passed(), {b""}, recursive=True)
+    assert troubles.sentences() == ["x"]
+    troubles.is_news(b"/p", passed(), {b"a"}, recursive=True)
+    assert troubles.sentences() == []
+    found = passed({b"a/b": ["x"]})
+    troubles.is_news(b"/p", found, {b"a/b"}, recursive=False)
+    assert found.problems == ["x"]
+    troubles.keep([b"/q"])
+    assert troubles.sentences() == []
+
+
+def test_a_root_that_stays_away_is_reported_once():
+    troubles = Troubles()
+    told = [
+        troubles.is_news(b"/p", passed(offline=reason), {b""}, recursive=True)
+        for reason in ("gone", "gone", "empty", None, "empty", "empty")
+    ]
+    assert told == [True, False, True, True, True, False]
 
 
 # The backlog
