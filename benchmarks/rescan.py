@@ -23,7 +23,8 @@ from imgret.config import Settings
 from imgret.exclude import Exclude
 from imgret.index import photos, roots
 from imgret.index.connection import Index
-from imgret.scan import Stamp, scan
+from imgret.photo import Stamp
+from imgret.scan import scan
 from imgret.sync import sync
 
 RCLIP_VECTOR = 512 * 4  # bytes: CLIP ViT-B/32 in float32

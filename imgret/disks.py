@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from imgret.diskcalls import NotAnswering
 from imgret.index import photos, roots
 from imgret.index.connection import Index
 from imgret.index.roots import Root
@@ -30,7 +31,9 @@ def away_below(index: Index, root: Root) -> list[bytes]:
                 roots.mark_mounted(index, root.id, folder, identity)
         elif before is not None and photos.any_known(index, root.id, folder):
             away.append(folder)
-            reason = _why(os.path.join(root.path, folder), mounted=folder in here)
+            reason = _why(
+                os.path.join(root.path, folder), mounted=folder in here, answers=identity is not None
+            )
             if reason != before.reason:
                 roots.mark_unmounted(index, root.id, folder, reason)
         elif folder in here and identity is not None:
@@ -59,6 +62,8 @@ def lies_in(folder: bytes, above: Iterable[bytes]) -> bool:
     return any(roots.relative(each, folder) is not None for each in above)
 
 
-def _why(path: bytes, *, mounted: bool) -> str:
+def _why(path: bytes, *, mounted: bool, answers: bool) -> str:
+    if mounted and not answers:
+        return str(NotAnswering(path))
     what = "lies on another disk than it did" if mounted else "is not mounted"
     return f"{os.fsdecode(path)} {what}; `imgret add` accepts it"

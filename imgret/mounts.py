@@ -1,5 +1,7 @@
 """What a folder stands on: its file system, and whether that is still the one we know.
 
+A disk that does not answer costs whoever asks diskcalls.SILENCE_SECONDS once, and nothing while it is still stuck.
+
 A disk that was unplugged leaves an empty mount point behind, and reading that as "every photo was
 deleted" is the mistake that this module exists to prevent.
 """
@@ -12,6 +14,9 @@ import stat
 from collections.abc import Iterable
 
 from msgspec import Struct
+
+from imgret import diskcalls
+from imgret.diskcalls import NotAnswering
 
 _MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
 _BY_UUID = "/dev/disk/by-uuid"
@@ -89,13 +94,22 @@ def parse_mounts(table: bytes) -> list[Mount]:
 
 
 def mount_of(path: bytes) -> Mount | None:
-    """The mount on which `path` lies; None where that cannot be told (not Linux)."""
-    return _above(os.path.realpath(path), _mounted())
+    """The mount on which `path` lies; None where that cannot be told (not Linux, a disk does not answer)."""
+    try:
+        return _above(diskcalls.call(path, lambda: os.path.realpath(path)), _mounted())
+    except NotAnswering:
+        return None
 
 
 def mounts_below(path: bytes) -> set[bytes]:
-    """The folders below `path`, relative to it, on which something is mounted that can be seen there."""
-    real = os.path.realpath(path)
+    """The folders below `path`, relative to it, on which something is mounted that can be seen there.
+
+    Empty when the disk of `path` does not answer.
+    """
+    try:
+        real = diskcalls.call(path, lambda: os.path.realpath(path))
+    except NotAnswering:
+        return set()
     return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _seen_below(real, _mounted())}
 
 
@@ -123,15 +137,9 @@ def root_identity(path: bytes) -> str | None:
     one, else by the file behind its loop device, else by its type and source. The place within the
     volume belongs to it: when a bind mount goes, what shows may be another folder of the same volume.
     """
-    mount = mount_of(path)
-    if mount is None:
-        return None
-    real = os.path.realpath(path)
-    rest = b"" if real == mount.point else real[len(mount.point.rstrip(b"/")) + 1 :]
-    place = os.path.join(mount.inside, rest) if rest else mount.inside
     try:
-        return f"{_volume(mount)} {os.fsdecode(place)}"
-    except OSError:
+        return diskcalls.call(path, lambda: _identity(path))
+    except (NotAnswering, OSError):
         return None
 
 
@@ -141,15 +149,34 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
     With `photos`, some are known to lie below it: then an empty folder is taken for an empty mount
     point. Ask before each batch of deletions is committed.
     """
+    try:
+        return diskcalls.call(path, lambda: _health(path, identity, photos=photos))
+    except NotAnswering as error:
+        return RootHealth(online=False, reason=str(error))
+
+
+def _identity(path: bytes) -> str | None:
+    """`root_identity`, on the caller's thread. Raises OSError."""
+    real = os.path.realpath(path)
+    mount = _above(real, _mounted())
+    if mount is None:
+        return None
+    rest = b"" if real == mount.point else real[len(mount.point.rstrip(b"/")) + 1 :]
+    place = os.path.join(mount.inside, rest) if rest else mount.inside
+    return f"{_volume(mount)} {os.fsdecode(place)}"
+
+
+def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
+    """`root_health`, on the caller's thread."""
     name = os.fsdecode(path)
     try:
         if not stat.S_ISDIR(os.stat(path).st_mode):
             return RootHealth(online=False, reason=f"{name} is not a folder")
         with os.scandir(path) as entries:
             empty = all(entry.name == b"lost+found" for entry in entries)
+        here = _identity(path) if identity is not None else None
     except OSError as error:
         return RootHealth(online=False, reason=f"{name} cannot be read: {error.strerror or error}")
-    here = root_identity(path) if identity is not None else None
     if here is not None and here != identity:
         return RootHealth(
             online=False, reason=f"{name} lies on another disk than it did; `imgret add` accepts it"

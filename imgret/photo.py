@@ -9,6 +9,7 @@ Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 
 from msgspec import Struct
@@ -21,6 +22,24 @@ class Fingerprint(Struct, frozen=True):
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+
+Stamp = tuple[int, int, int, int]  # a Fingerprint's fields, in its order: cheap to make and to compare
+
+_MOST = 2**63 - 1  # SQLite's integers have 64 bits and a sign
+
+
+def stamp(status: os.stat_result) -> Stamp:
+    """The fields of a Fingerprint, each as a signed 64-bit integer.
+
+    An inode number above 2**63 (mergerfs) or a time after the year 2262 is taken modulo 2**64: it stays
+    equal to itself and different from others, which is all that a fingerprint needs.
+    """
+    seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if max(seen) <= _MOST and min(seen) >= -_MOST:
+        return seen
+    size, mtime, ctime, inode = ((value + 2**63) % 2**64 - 2**63 for value in seen)
+    return size, mtime, ctime, inode
 
 
 class Facts(Struct, frozen=True):

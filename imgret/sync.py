@@ -10,25 +10,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.describe.fingerprint import birth_time, content_hash
-from imgret.errors import PhotoError
+from imgret.describe.fingerprint import PhotoGone
+from imgret.describe.hash_many import Hash, Read, hash_many
+from imgret.diskcalls import NotAnswering
+from imgret.errors import ImgretError, PhotoError
 from imgret.exclude import Exclude
 from imgret.index import photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
+from imgret.listing import Change, FolderScan, RootOffline, look_at
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, Stage
-from imgret.scan import Change, FolderScan, RootOffline, scan
+from imgret.scan import scan
 
-HASHERS = 4  # threads: hashing waits for the disk
 COMMIT = 256  # files a transaction
 
 
@@ -43,17 +43,9 @@ class Synced(Struct):
     unreadable: int = 0
     racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
     problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
+    troubled: dict[bytes, list[str]] = {}  # those of `problems` that the scan had, by folder
     offline: str | None = None  # why the root is away
     removed: bool = False  # somebody removed the root during the pass: nothing more was saved
-
-
-class _Read(Struct, frozen=True):
-    """What came of reading a file: a hash, or an error."""
-
-    hash: bytes = b""  # 32-byte BLAKE3
-    born: int | None = None  # when the file was created, ns
-    error: PhotoError | None = None
-    vanished: bool = False  # it came and went
 
 
 class _RootRemoved(Exception):
@@ -122,7 +114,7 @@ def sync(
                 return _offline(index, root, outcome, health.reason or "it is away")
             away = disks.away_below(index, root)
             gone = [each for each in gone if not disks.lies_in(each[0], away)]
-    except RootOffline as error:
+    except (RootOffline, NotAnswering) as error:
         return _offline(index, root, outcome, str(error))
     except _RootRemoved:
         outcome.removed = True
@@ -169,8 +161,10 @@ def _found(
     for each in scans:
         outcome.seen += each.pictures
         on_progress(outcome.seen)
-        if each.problem:
-            outcome.problems.append(each.problem)
+        sentences = ([each.problem] if each.problem else []) + list(each.faults)
+        if sentences:
+            outcome.troubled[each.folder] = sentences
+            outcome.problems += sentences
         lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
         if lost and not disks.lies_in(each.folder, disks.away_below(index, root)):
             gone.append((each.folder, lost))
@@ -180,14 +174,13 @@ def _found(
                 if finding.change is Change.RACY:
                     outcome.racy.add(each.folder)
                 yield _Found(each.folder, finding.name, finding.change, finding.fingerprint)
-    for folder, name in photos.due_unreadable(index, root.id, int(time.time())):
-        if (folder, name) not in met and not disks.lies_in(folder, away):
-            try:
-                status = os.lstat(roots.join(root.path, folder, name))
-            except OSError:
-                continue
-            stamp = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-            yield _Found(folder, name, Change.SUSPECT, stamp)
+    due = [
+        (folder, name)
+        for folder, name in photos.due_unreadable(index, root.id, int(time.time()))
+        if (folder, name) not in met and not disks.lies_in(folder, away)
+    ]
+    for folder, name, seen in look_at(root.path, due):
+        yield _Found(folder, name, Change.SUSPECT, Fingerprint(*seen))
 
 
 def _take_in(
@@ -198,36 +191,49 @@ def _take_in(
     outcome: Synced,
     stopped: Callable[[], bool],
 ) -> None:
-    """Hash what was found, a transaction's worth at a time, ahead of the saving."""
-
-    def read(each: _Found) -> _Read:
-        path = roots.join(root.path, each.folder, each.name)
-        try:
-            if each.fingerprint.size == 0:  # not written yet: all empty files would be one content
-                raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
-            return _Read(content_hash(path, expected=each.fingerprint), birth_time(path))
-        except PhotoError as error:
-            return _Read(error=error, vanished=not os.path.lexists(path))
+    """Hash what was found, and save it a transaction's worth at a time."""
 
     stages = settings.stages()
-    with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as hashers:
-        while not stopped() and (some := list(islice(found, COMMIT))):
-            hashes = list(hashers.map(read, some))
-            if any(read_as.error for read_as in hashes):
-                _still_there(root)
-            renamed: set[int] = set()
-            with index.writing():
-                if not roots.is_active(index, root.id):
-                    raise _RootRemoved
-                for each, read_as in zip(some, hashes, strict=True):
-                    if read_as.vanished:
-                        outcome.racy.add(each.folder)  # the next look knows better
-                    elif read_as.error is not None:
-                        _keep_unreadable(index, root, each, read_as.error, outcome)
-                    else:
-                        renamed |= _keep(index, root, each, read_as, stages, outcome)
-                for content in renamed:  # once a batch: a thousand copies of one picture are one content
-                    results.refresh_words(index, content)
+    for some, hashes in hash_many(root.path, found, COMMIT, stopped):
+        if any(isinstance(read_as, PhotoError) for read_as in hashes):
+            _still_there(root)
+        files = list(zip(some, hashes, strict=True))
+        try:
+            _save(index, root, files, stages, outcome)
+        except (ImgretError, _RootRemoved):
+            raise
+        except Exception:  # nothing of this batch was saved: find the file that it is about
+            for each in files:
+                try:
+                    _save(index, root, [each], stages, outcome)
+                except (ImgretError, _RootRemoved):
+                    raise
+                except Exception as error:
+                    name = os.fsdecode(roots.join(root.path, each[0].folder, each[0].name))
+                    outcome.problems.append(f"{name} cannot be indexed: {type(error).__name__} {error}")
+
+
+def _save(
+    index: Index,
+    root: Root,
+    files: list[tuple[_Found, Read]],
+    stages: Collection[Stage],
+    outcome: Synced,
+) -> None:
+    """Save these files in one transaction."""
+    renamed: set[int] = set()
+    with index.writing():
+        if not roots.is_active(index, root.id):
+            raise _RootRemoved
+        for each, read_as in files:
+            if isinstance(read_as, PhotoGone):
+                outcome.racy.add(each.folder)  # it came and went: the next look knows better
+            elif isinstance(read_as, PhotoError):
+                _keep_unreadable(index, root, each, read_as, outcome)
+            else:
+                renamed |= _keep(index, root, each, read_as, stages, outcome)
+        for content in renamed:  # once a batch: a thousand copies of one picture are one content
+            results.refresh_words(index, content)
 
 
 def _still_there(root: Root) -> None:
@@ -238,7 +244,7 @@ def _still_there(root: Root) -> None:
 
 
 def _keep(
-    index: Index, root: Root, each: _Found, read_as: _Read, stages: Collection[Stage], outcome: Synced
+    index: Index, root: Root, each: _Found, read_as: Hash, stages: Collection[Stage], outcome: Synced
 ) -> set[int]:
     """Save one file. -> the contents that lie under other names now."""
     # A file so young that a later write may leave the same fingerprint gets one that no file has: the
@@ -255,7 +261,7 @@ def _keep(
         each.folder,
         each.name,
         fingerprint,
-        read_as.hash,
+        read_as.digest,
         int(time.time()),
         read_as.born,
     )

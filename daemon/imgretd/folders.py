@@ -1,24 +1,31 @@
 """Which folders are kept true: from the configuration to roots in the index, watches and timers.
 
 A folder inside another configured one is covered by it. What lies on a network file system, itself watched or
-mounted below, and what the kernel refuses to watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
+mounted below, and what the system cannot watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 
+from imgret import diskcalls
 from imgret.config import Settings
+from imgret.diskcalls import NotAnswering, silent_disks
+from imgret.errors import DaemonError
 from imgret.exclude import Exclude
 from imgret.index import roots
 from imgret.index.connection import Index
 from imgret.mounts import network_filesystem, network_mounts
 from imgret.sync import add_root
 from imgretd.dirty import is_in
+from imgretd.emitter import POLL_SECONDS, Skip
 from imgretd.reconcile import Reconciler, Watched
-from imgretd.watch import Skip, Watcher
+from imgretd.watch import Watcher
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]  # seconds
 
@@ -47,6 +54,8 @@ class Folders:
         self._last_full_scan = self._last_timer = awake()
         self._slept_before = slept()
         self.at: bytes | None = None  # the folder that is being looked at: it may be on a disk that hangs
+        self._next_try = awake() + POLL_SECONDS
+        self._logged: list[str] = []
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -56,13 +65,29 @@ class Folders:
         """How many folders the kernel refuses to watch (`fs.inotify.max_user_watches`): they are polled."""
         return self._watcher.unwatched if self._watcher is not None else 0
 
+    @property
+    def unwatchable(self) -> list[str]:
+        """Sentences: watched folders that cannot be watched, and are scanned every few seconds instead."""
+        found = self._watcher.unwatchable if self._watcher is not None else {}
+        return [f"{os.fsdecode(path)} is scanned by a timer: {reason}" for path, reason in found.items()]
+
+    @property
+    def silent(self) -> list[bytes]:
+        """The watched folders whose disks do not answer."""
+        return sorted({*silent_disks(), *(self._watcher.silent if self._watcher is not None else [])})
+
+    @property
+    def heartbeat(self) -> float:
+        """When the watching thread that was silent for longest gave a sign of life."""
+        return self._watcher.heartbeat if self._watcher is not None else time.monotonic()
+
     def configure(self, index: Index, settings: Settings) -> None:
         """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
         wanted = []
         for folder in settings.folders:
             self.at = os.path.expanduser(os.fsencode(folder))
-            wanted.append(os.path.realpath(self.at))
+            wanted.append(_resolved(self.at))
         self.at = None
         watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
         for root in roots.roots(index):
@@ -81,10 +106,18 @@ class Folders:
         if self._watcher is None or identity != self._rules:
             self._rules = identity
             self.stop()
-            self._watcher = Watcher(self._reconciler.touch, self._reconciler.touch_tree, self._skip(rules))
+            try:
+                self._watcher = Watcher(
+                    self._reconciler.touch, self._reconciler.touch_tree, self._skip(rules)
+                )
+            except RuntimeError:
+                raise DaemonError(
+                    "the system has no thread left to watch folders with", "It is tried again."
+                ) from None
         self._watcher.look_everywhere()
         self._by_timer = {path for path in watched if network_filesystem(path)}
         self._watcher.watch(watched.keys() - self._by_timer)
+        self._log_unwatchable()
         for path in self._by_timer:
             self._reconciler.touch_tree(path)
 
@@ -102,10 +135,14 @@ class Folders:
         if self._watcher is None:
             return
         now, slept = self._awake(), self._slept()
+        if self._watcher.unwatchable and now >= self._next_try:
+            self._next_try = now + max(POLL_SECONDS, 10 * self._reconciler.tree_seconds)
+            self._watcher.watch(self._watched.keys() - self._by_timer)
+            self._log_unwatchable()
         if now - self._last_timer >= self._timer_seconds:
             self._last_timer = now
             on_network = (network_mounts(path) for path in self._watched)
-            for path in self._watcher.unwatchable.union(*on_network):
+            for path in set[bytes]().union(*on_network):
                 self._reconciler.touch_tree(path)
         if (
             now - self._last_full_scan >= self._full_scan_seconds
@@ -116,6 +153,13 @@ class Folders:
             for path in self._by_timer:
                 self._reconciler.touch_tree(path)
         self._slept_before = slept
+
+    def _log_unwatchable(self) -> None:
+        sentences = self.unwatchable
+        for sentence in sentences:
+            if sentence not in self._logged:
+                log.warning("%s", sentence)
+        self._logged = sentences
 
     def stop(self) -> None:
         """Watch nothing any more."""
@@ -133,6 +177,14 @@ class Folders:
             return False
 
         return skip
+
+
+def _resolved(path: bytes) -> bytes:
+    """The path without symlinks; as it is when its disk does not answer."""
+    try:
+        return diskcalls.call(path, lambda: os.path.realpath(path))
+    except NotAnswering:
+        return os.path.abspath(path)
 
 
 def _watched(index: Index, path: bytes, *, watch: bool) -> Watched:

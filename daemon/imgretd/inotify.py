@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+ATTRIB = 0x00000004
 CLOSE_WRITE = 0x00000008
 MOVED_FROM = 0x00000040
 MOVED_TO = 0x00000080
@@ -27,8 +28,9 @@ EXCL_UNLINK = 0x04000000
 ISDIR = 0x40000000
 
 # No MODIFY: a copy of one large file would be thousands of events, and its closing is what matters.
+# ATTRIB: a file or folder that could not be read may be readable now.
 FOLDER_MASK = (
-    CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | DELETE_SELF | MOVE_SELF
+    ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | DELETE_SELF | MOVE_SELF
     | ONLYDIR | DONT_FOLLOW | EXCL_UNLINK
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
-"""The thread that makes the index true: dirty folders -> `imgret.sync`, the code of `imgret index`.
+"""The threads that keep the index in sync: dirty folders -> `imgret.sync`, the code of `imgret index`.
 
-Nothing here decides what a change is. A disk that is full or read-only, an index that is busy: the folders
-stay dirty, the reason is said once, and it goes on when it can.
+Nothing here decides what a change is. One thread for each watched folder, up to a few: a disk that is slow
+or does not answer delays its own folder only. A disk that is full or read-only, an index that is busy, a
+mistake of ours: the folders stay dirty, the reason is reported once, and it goes on when it can.
 """
 
 from __future__ import annotations
@@ -19,27 +20,30 @@ from imgret.index import photos, roots
 from imgret.index.connection import Index
 from imgret.index.roots import Root
 from imgret.sync import Synced, sync
+from imgretd.backlog import Backlog, Task
 from imgretd.courtesy import lower_this_thread
-from imgretd.dirty import DirtyFolders, Ripe, is_in
+from imgretd.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
+MOST_THREADS = 8
 RACY_SECONDS = 2.1  # the clock's tick that `scan` allows for, and a little
 RETRY_SECONDS = 5.0  # when the index cannot be written
+MOST_RETRY_SECONDS = 300.0  # when a folder fails again and again by a mistake of ours
+OFFLINE_SECONDS = 60.0  # how often a root that is away is looked at, whatever is heard of it
 _PURGE_SECONDS = 24 * 3600.0  # how often tombstones that are 30 days old are looked for
-_UNREADABLE_SECONDS = 60.0  # how often files that could not be read are looked for
 
 
 class Watched(NamedTuple):
-    """A folder to keep true: the root in the index that is or holds it, and where it lies in there."""
+    """A folder to keep in sync: the root in the index that is or holds it, and where it lies in there."""
 
     path: bytes
     root: Root
     inside: bytes
 
 
-class Reconciler(threading.Thread):
-    """Collects what is dirty, from any thread, and reconciles it on its own."""
+class Reconciler:
+    """Collects what is dirty, from any thread, and reconciles it on threads of its own."""
 
     def __init__(
         self,
@@ -49,23 +53,23 @@ class Reconciler(threading.Thread):
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
-        """`on_synced` is told what each pass over a folder or a tree found; all are called on this thread."""
-        super().__init__(name="reconcile", daemon=True)
+        """`on_synced` is told what each pass over a folder or a tree found; all are called on these threads."""
         self._index_path = index_path
         self._settings = settings
         self._on_synced = on_synced
         self._on_problem = on_problem
         self._on_change = on_change
-        self._changed = threading.Condition()
-        self._dirty = DirtyFolders()
+        self._backlog = Backlog()
+        self._lock = threading.Lock()  # of all below
         self._watched: dict[bytes, Watched] = {}
-        self._paused = False
-        self._stopping = False
-        self._scanning: bytes | None = None
-        self._trees: frozenset[bytes] = frozenset()  # that are being scanned
-        self._next_unreadable = time.monotonic() + _UNREADABLE_SECONDS
+        self._threads: list[threading.Thread] = []
+        self._started = False
+        self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
+        self._reasons: dict[bytes, str] = {}  # why a watched folder cannot be reconciled
+        self._failed: dict[bytes, int] = {}  # how often in a row, by a mistake of ours
+        self._troubles = Troubles()
         self._next_purge = time.monotonic()
-        self.problem: str | None = None
+        self.tree_seconds = 0.0  # that the last scan of a whole tree took
 
     @property
     def settings(self) -> Settings:
@@ -74,133 +78,172 @@ class Reconciler(threading.Thread):
 
     @property
     def scanning(self) -> bytes | None:
-        """The watched folder that is being scanned now."""
-        return self._scanning
+        """A watched folder that is being scanned now."""
+        return self._backlog.scanning
 
     @property
     def idle(self) -> bool:
         """Is nothing dirty? What is only to be looked at once more later does not count."""
-        with self._changed:
-            return self._scanning is None and not self._dirty.active
+        return self._backlog.idle
+
+    @property
+    def problem(self) -> str | None:
+        """Why folders cannot be reconciled now."""
+        with self._lock:
+            return next(iter(self._reasons.values()), None)
+
+    @property
+    def troubled(self) -> list[str]:
+        """Sentences: folders and files that cannot be looked at."""
+        with self._lock:
+            return self._troubles.sentences()
+
+    @property
+    def heartbeat(self) -> float:
+        """When the thread that was silent for longest gave a sign of life; now when none is at work.
+
+        Waiting for a disk is bounded (`imgret.diskcalls`), so silence means a mistake of ours.
+        """
+        with self._lock:
+            return min(self._beats.values(), default=time.monotonic())
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._started = True
+        self.tend()
+
+    def tend(self) -> None:
+        """Start the threads that are needed and not there; call it now and then.
+
+        When the system has no thread left, those that run serve every folder.
+        """
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            wanted = min(max(len(self._watched), 1), MOST_THREADS)
+            if not self._started or self._backlog.stopping:
+                return
+            while len(self._threads) < wanted:
+                thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    break
+                self._threads.append(thread)
+            none = not self._threads
+        self._say(b"", "the system has no thread left: folders wait to be looked at" if none else None)
 
     def is_to_scan(self, folder: bytes) -> bool:
         """Is everything below `folder` still to be scanned, or being scanned now?"""
-        with self._changed:
-            return any(is_in(folder, tree) for tree in (*self._dirty.trees, *self._trees))
+        return self._backlog.is_to_scan(folder)
 
     def keep(self, watched: dict[bytes, Watched], settings: Settings) -> None:
-        """Keep these folders true from now on, by these settings."""
-        with self._changed:
-            for path in self._watched.keys() - watched.keys():
-                self._dirty.forget(path)
+        """Keep these folders in sync from now on, by these settings."""
+        with self._lock:
             self._watched = dict(watched)
             self._settings = settings
-            self._changed.notify_all()
+            self._troubles.keep(watched)
+            for known in (self._reasons, self._failed):
+                for path in known.keys() - watched.keys() - {b""}:
+                    del known[path]
+        self._backlog.keep(watched)
+        self.tend()
 
     def touch(self, folder: bytes) -> None:
         """Something happened in this folder."""
-        with self._changed:
-            watched = self._of(folder)
-            if watched is not None:
-                self._dirty.touch(folder, watched.path, time.monotonic())
-                self._changed.notify_all()
+        self._backlog.touch(folder)
 
     def touch_tree(self, folder: bytes) -> None:
         """Anything below this folder may have changed."""
-        with self._changed:
-            if self._of(folder) is not None:
-                self._dirty.touch_tree(folder, time.monotonic())
-                self._changed.notify_all()
+        self._backlog.touch_tree(folder)
 
     def pause(self, *, paused: bool) -> None:
         """Scan nothing for now; what gets dirty is remembered."""
-        with self._changed:
-            self._paused = paused
-            self._changed.notify_all()
+        self._backlog.pause(paused=paused)
 
     def retry(self) -> None:
         """Look now for files that could not be read and are due again."""
-        with self._changed:
-            self._next_unreadable = time.monotonic()
-            self._changed.notify_all()
+        self._backlog.retry()
 
     def stop(self) -> None:
         """End soon: what was found is kept, nothing is deleted on half a look."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self._backlog.stop()
 
-    def run(self) -> None:
-        """The thread."""
+    def is_alive(self) -> bool:
+        """Whether a thread still runs."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def join(self) -> None:
+        """Wait for the threads to end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        """Each thread."""
         lower_this_thread()
         index: Index | None = None
-        while True:
-            ripe = self._wait()
-            if self._stopping:
-                break
+        while (task := self._backlog.take()) is not None:
+            self._beat(task.path)
             try:
                 index = index or Index(self._index_path)
-                self._reconcile(index, ripe)
-            except ConfigError as error:
-                self._say(str(error))
-            except ImgretError as error:
-                self._say(f"{error}. {error.hint}".strip())
-                self._put_back(ripe)
-                if index is not None:
+                self._reconcile(index, task)
+            except Exception as error:
+                self._not_done(task, error)
+                if index is not None and not isinstance(error, ConfigError):
                     index.close()
                     index = None
-                self._sleep(RETRY_SECONDS)
             else:
-                self._say(None)
+                self._failed.pop(task.path, None)
+                self._say(task.path, None)
             finally:
-                self._scanning = None
-                self._trees = frozenset()
+                with self._lock:
+                    self._beats.pop(task.path, None)
+                self._backlog.done(task)
                 self._on_change()
         if index is not None:
             index.close()
 
-    def _wait(self) -> Ripe:
-        """What is ripe; nothing when it is time for the unreadable files, or to stop."""
-        with self._changed:
-            while not self._stopping:
-                now = time.monotonic()
-                if not self._paused:
-                    ripe = self._dirty.take(now)
-                    if ripe:
-                        self._scanning = next(iter(ripe.trees or ripe.folders))
-                        self._trees = ripe.trees
-                        return ripe
-                    if now >= self._next_unreadable:
-                        break
-                due = None if self._paused else min(self._dirty.due() or now + 3600, self._next_unreadable)
-                self._changed.wait(None if due is None else max(0.0, due - now))
-            return Ripe(frozenset(), frozenset())
+    def _not_done(self, task: Task, error: Exception) -> None:
+        """Report it, and put the task back. What we did not foresee costs this watched folder a while."""
+        if isinstance(error, ConfigError):
+            self._say(task.path, str(error))
+            return
+        if isinstance(error, ImgretError):
+            self._say(task.path, f"{error}. {error.hint}".strip())
+            self._backlog.put_back(task, RETRY_SECONDS)
+            return
+        log.error("Looking at a folder failed", exc_info=error, extra={"fields": {"FOLDER": task.path}})
+        failed = self._failed[task.path] = self._failed.get(task.path, 0) + 1
+        why = f"{os.fsdecode(task.path)} could not be looked at: {type(error).__name__} {error}"
+        self._say(task.path, f"{why}. It is tried again; please report it.")
+        self._backlog.put_back(task, min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS))
 
-    def _reconcile(self, index: Index, ripe: Ripe) -> None:
-        with self._changed:
-            watched = dict(self._watched)
-        if time.monotonic() >= self._next_purge:
-            self._next_purge = time.monotonic() + _PURGE_SECONDS
+    def _reconcile(self, index: Index, task: Task) -> None:
+        with self._lock:
+            each, purges = self._watched.get(task.path), time.monotonic() >= self._next_purge
+            if purges:
+                self._next_purge = time.monotonic() + _PURGE_SECONDS
+        if purges:
             photos.purge(index, int(time.time()))
-        for tree in sorted(ripe.trees):
-            each = watched.get(tree) or self._of(tree)
-            if each is not None:
-                self._sync(index, each, {_inside(each, tree)}, recursive=True)
-        for each in watched.values():
-            folders = {folder for folder in ripe.folders if self._of(folder) == each}
-            if folders:
-                self._sync(index, each, {_inside(each, folder) for folder in folders}, recursive=False)
-        if time.monotonic() >= self._next_unreadable:
-            self._next_unreadable = time.monotonic() + _UNREADABLE_SECONDS
-            for each in watched.values():
-                due = photos.due_unreadable(index, each.root.id, int(time.time()))
-                if due:
-                    self._sync(index, each, {folder for folder, _name in due}, recursive=False)
+        if each is None:
+            return
+        for tree in sorted(task.ripe.trees):
+            self._sync(index, each, {_inside(each, tree)}, recursive=True)
+        if task.ripe.folders:
+            folders = {_inside(each, folder) for folder in task.ripe.folders}
+            self._sync(index, each, folders, recursive=False)
+        if task.unreadable:
+            due = photos.due_unreadable(index, each.root.id, int(time.time()))
+            if due:
+                self._sync(index, each, {folder for folder, _name in due}, recursive=False)
 
     def _sync(self, index: Index, each: Watched, folders: set[bytes], *, recursive: bool) -> None:
-        if self._stopping:
+        def stopped() -> bool:
+            self._beat(each.path)
+            return self._backlog.stopping or each.path not in self._backlog
+
+        if stopped():
             return
-        self._scanning = each.path
+        began = time.monotonic()
         place = roots.enclosing(index, each.path)
         if place is None:  # removed: the configuration that says so is about to be read
             return
@@ -214,35 +257,39 @@ class Reconciler(threading.Thread):
             root,
             folders=folders,
             recursive=recursive,
-            stopped=lambda: self._stopping,
+            on_progress=lambda _seen: self._beat(each.path),
+            stopped=stopped,
         )
-        later = time.monotonic() + RACY_SECONDS
-        with self._changed:
-            for folder in found.racy:
-                self._dirty.look_later(os.path.join(root.path, folder) if folder else root.path, later)
-        self._on_synced(each.path, found)
+        if recursive:
+            self.tree_seconds = time.monotonic() - began
+        self._backlog.look_later(
+            (os.path.join(root.path, f) if f else root.path for f in found.racy), RACY_SECONDS
+        )
+        if found.offline:
+            self._backlog.look_later([each.path], OFFLINE_SECONDS)
+        elif not root.online and not recursive:  # it is back
+            self._backlog.touch_tree(each.path)
+        with self._lock:
+            news = self._troubles.is_news(each.path, found, folders, recursive=recursive)
+        if news:
+            self._on_synced(each.path, found)
 
-    def _of(self, folder: bytes) -> Watched | None:
-        """The watched folder that is or holds `folder`."""
-        return next((each for path, each in self._watched.items() if is_in(folder, path)), None)
+    def _beat(self, path: bytes) -> None:
+        with self._lock:
+            self._beats[path] = time.monotonic()
 
-    def _put_back(self, ripe: Ripe) -> None:
-        for tree in ripe.trees:
-            self.touch_tree(tree)
-        for folder in ripe.folders:
-            self.touch(folder)
-
-    def _say(self, problem: str | None) -> None:
-        if problem != self.problem:
-            self.problem = problem
-            if problem is not None:
-                self._on_problem(problem)
+    def _say(self, path: bytes, reason: str | None) -> None:
+        with self._lock:
+            before = set(self._reasons.values())
+            if reason is None:
+                self._reasons.pop(path, None)
             else:
-                log.info("Goes on")
-
-    def _sleep(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopping, seconds)
+                self._reasons[path] = reason
+            goes_on = bool(before) and not self._reasons
+        if reason is not None and reason not in before:
+            self._on_problem(reason)
+        elif goes_on:
+            log.info("Goes on")
 
 
 def _inside(watched: Watched, folder: bytes) -> bytes:

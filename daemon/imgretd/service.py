@@ -52,9 +52,11 @@ _HELPERS = (
     "answer",
     "control",
     "decode",
+    "index",
     "probe",
     "warm",
 )  # threads whose failure costs one call or question
+_TOLD_TROUBLES = 100  # sentences about folders, to `imgret status`
 _PAUSED = "paused"  # the setting in the index
 
 
@@ -96,6 +98,7 @@ class Service:
         self._folders = Folders(self._reconciler)  # its methods are called on the control thread
         self._control = Control("control")
         self._probe = Control("probe")
+        self._index_control = Control("index")
         self._jobs = Jobs(self._reconciler)
         self._index_watch: Watch | None = None
         self._given: socket.socket | None = None  # the manager's socket
@@ -172,18 +175,22 @@ class Service:
             return index.setting(_PAUSED) is not None
 
     async def _tick(self) -> None:
-        """Timers, and the sign of life that systemd waits for: given only while the worker gives one."""
+        """Timers, and the sign of life that systemd waits for: given only while every working thread gives one."""
         limit = watchdog_seconds()
         ticking: asyncio.Task[None] | None = None
+        looking: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
             if self._begun and (ticking is None or ticking.done()):
                 ticking = asyncio.create_task(self._tick_folders())
             if self._begun:
-                await self._look_at_index()
+                self._reconciler.tend()
+            if self._begun and (looking is None or looking.done()):
+                looking = asyncio.create_task(self._look_at_index())
             if max(self._control.busy_seconds, self._probe.busy_seconds) > SLOW_SECONDS:
                 self._look()
-            alive = not self._begun or time.monotonic() - self._worker.heartbeat < (limit or 0.0)
+            oldest = min(self._worker.heartbeat, self._reconciler.heartbeat, self._folders.heartbeat)
+            alive = not self._begun or time.monotonic() - oldest < (limit or 0.0)
             if limit and alive:
                 notify("WATCHDOG=1")
 
@@ -201,7 +208,11 @@ class Service:
     async def _look_at_index(self) -> None:
         """Start anew when the index was replaced or removed: what is open here is not the index any more."""
         assert self._index_watch is not None
-        change = await asyncio.to_thread(self._index_watch.change)
+        try:
+            change = await self._index_control.run(self._index_watch.change)
+        except Exception as error:  # the next look may go well
+            log.error("The index could not be looked at: %s", as_sentence(error))
+            return
         if change is not None:
             self._state.complain(f"{change}; starting anew with what lies there now")
             await asyncio.sleep(TICK_SECONDS / 10)  # until those who listen have been told
@@ -245,6 +256,9 @@ class Service:
             "dirty": not self._reconciler.idle,
             "loaded": self._warm.loaded,
             "unwatched": self._folders.unwatched,
+            "unwatchable": self._folders.unwatchable,
+            "troubled": self._reconciler.troubled[:_TOLD_TROUBLES],
+            "silent": [os.fsdecode(disk) for disk in self._folders.silent],
             "watching": len(self._folders),
         }
 

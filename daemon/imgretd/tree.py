@@ -9,10 +9,12 @@ The work is done in small steps (`look`), so that the owner can empty the kernel
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from imgret.descent import Descent
 from imgret.exclude import NOMEDIA
 from imgretd import inotify
 from imgretd.inotify import Event, Inotify
@@ -20,12 +22,16 @@ from imgretd.inotify import Event, Inotify
 _RELIST = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
 _GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_NO_WATCH_LEFT = {errno.ENOSPC, errno.ENOMEM}
+_PATH_MAX = 4096  # bytes, the closing NUL included; limits.h
 
 
 class WatchedTree:
     """All folders below one root, but for those that `skip` names, and their watches.
 
-    `unwatched` holds the folders whose watch the kernel refused (ENOSPC, EACCES): they are to be polled.
+    `unwatched` holds the folders for which the kernel has no watch left: they are to be scanned by a timer.
+    `refused` holds those that may not be watched or listed, by their permissions or by an error of the disk: they
+    are to be looked at by a timer, and are reported when they can be listed again.
     Not thread-safe: one thread owns it.
     """
 
@@ -33,6 +39,10 @@ class WatchedTree:
         self.root = root
         self.unwatched: set[bytes] = set()
         self.nomedia: set[bytes] = set()  # where a .nomedia came or went; the owner empties it
+        self.refused: set[bytes] = set()
+        self.looking_at: bytes | None = (
+            None  # the folder that is being asked for now; other threads may read it
+        )
         self._kernel = kernel
         self._skip = skip
         self._folder_of: dict[int, bytes] = {}
@@ -72,6 +82,12 @@ class WatchedTree:
             folder = self._folder_of.get(watch)
             if folder is None:
                 continue
+            if mask & inotify.ATTRIB and mask & inotify.ISDIR:  # its permissions, perhaps
+                changed = os.path.join(folder, name) if name else folder
+                if not (name and self._skip(changed)):
+                    touched.add(changed)
+                    self.look_again(changed)
+                continue
             touched.add(folder)
             if name == NOMEDIA:
                 self.nomedia.add(folder)
@@ -94,18 +110,25 @@ class WatchedTree:
         return dirty
 
     def _look_at(self, folder: bytes, dirty: set[bytes], *, everything: bool) -> None:
-        if not self._watch(folder, again=everything):
-            dirty.update(self._forget_below(folder))
-            dirty.add(folder)
-            return
+        self.looking_at = folder
         try:
-            with os.scandir(folder) as entries:
-                found = {entry.path for entry in entries if entry.is_dir(follow_symlinks=False)}
-        except OSError:
-            # Gone or unreadable in between: its parent has an event of its own, or the next poll sees it.
-            dirty.update(self._forget_below(folder))
+            with self._reached(folder) as path:
+                self._watch(folder, path, again=everything)
+                with os.scandir(path) as entries:
+                    found = {os.path.join(folder, entry.name) for entry in entries if _is_folder(entry)}
+        except OSError as error:
             dirty.add(folder)
+            if error.errno in _ABSENT:
+                # Gone: its parent has an event of its own, or the next poll sees it.
+                dirty.update(self._forget_below(folder))
+            else:
+                self.refused.add(folder)
             return
+        finally:
+            self.looking_at = None
+        if folder in self.refused:
+            self.refused.discard(folder)
+            dirty.add(folder)
         found = {path for path in found if not self._skip(path)}
         for path in self._subfolders.get(folder, set()) - found:
             dirty.update(self._forget_below(path))
@@ -117,18 +140,28 @@ class WatchedTree:
                     dirty.add(path)
                 self._to_look_at[path] = self._to_look_at.get(path, False) or everything
 
-    def _watch(self, folder: bytes, *, again: bool) -> bool:
-        """Watch a folder; False when there is none. A refusal is remembered, and is not a reason to stop."""
+    @contextlib.contextmanager
+    def _reached(self, folder: bytes) -> Iterator[bytes]:
+        """A path by which the kernel finds the folder, however long its own is. Raises OSError."""
+        if len(folder) < _PATH_MAX:
+            yield folder
+            return
+        with Descent(self.root) as descent:
+            fd = descent.folder(os.path.relpath(folder, self.root))
+            yield b"/proc/self/fd/%d/." % fd
+
+    def _watch(self, folder: bytes, path: bytes, *, again: bool) -> None:
+        """Watch the folder that `path` leads to. Raises OSError; that no watch is left is only remembered."""
         if folder in self._watch_of and not again:
-            return True
+            return
         try:
-            watch = self._kernel.watch_folder(folder)
+            watch = self._kernel.watch_folder(path)
         except OSError as error:
             self._unwatch(folder)
-            if error.errno in _ABSENT:
-                return False
+            if error.errno not in _NO_WATCH_LEFT:
+                raise
             self.unwatched.add(folder)
-            return True
+            return
         self.unwatched.discard(folder)
         before = self._watch_of.get(folder)
         if before is not None and before != watch:
@@ -138,7 +171,6 @@ class WatchedTree:
             self._watch_of.pop(elsewhere, None)  # the same folder under a new name keeps its watch
         self._folder_of[watch] = folder
         self._watch_of[folder] = watch
-        return True
 
     def _unwatch(self, folder: bytes) -> None:
         self.unwatched.discard(folder)
@@ -154,9 +186,17 @@ class WatchedTree:
         while stack:
             path = stack.pop()
             self._unwatch(path)
+            self.refused.discard(path)
             self._to_look_at.pop(path, None)
             below = self._subfolders.pop(path, None)
             if below is not None:
                 forgotten.add(path)
                 stack.extend(below)
         return forgotten
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # an entry with an error costs itself
+        return False

@@ -1,167 +1,26 @@
 """Watched roots -> dirty folders. Promises that no change in a watched root stays untold.
 
-watchdog is the observer on every platform. On Linux it is given an emitter of our own, since its own one
-loses files in a burst and keeps an overflow of the queue to itself. An event says which *folder* to scan;
-a `TreeChanged` event says that everything below must be scanned: at the start, after an overflow, when a
-filesystem was mounted or unmounted, and when a root came back.
+watchdog is the observer on every platform. On Linux it is given an emitter of our own (`imgretd.emitter`).
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
-import select
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
-from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from imgret.exclude import NOMEDIA
-from imgret.mounts import Mount, parse_mounts
-from imgretd.dirty import is_in
-from imgretd.inotify import Inotify
-from imgretd.tree import WatchedTree
+from imgretd.emitter import JOIN_SECONDS, POLL_SECONDS, DirtyFolderEmitter, Skip, TreeChanged
+
+log = logging.getLogger(__name__)
 
 DirtyFolder = Callable[[bytes], None]
-Skip = Callable[[bytes], bool]
-
-# What the kernel refuses to watch, and a root that is not there, is looked at this often (seconds).
-POLL_SECONDS = 5.0
-_STEPS = 64  # folders listed between two reads of the queue, which holds 16,384 events by default
-_MOUNTS = "/proc/self/mountinfo"
-
-
-class TreeChanged(DirModifiedEvent):
-    """Anything below `src_path` may have changed."""
-
-
-class DirtyFolderEmitter(EventEmitter):
-    """watchdog's emitter for one root, on inotify: tells dirty folders and nothing finer."""
-
-    def __init__(
-        self,
-        event_queue: EventQueue,
-        watch: ObservedWatch,
-        *,
-        skip: Skip,
-        poll_seconds: float = POLL_SECONDS,
-        **timing: Any,
-    ) -> None:
-        super().__init__(event_queue, watch, **timing)
-        self._root = os.fsencode(watch.raw_path)  # `path` is the parent when a file lies there
-        self._skip = skip
-        self._poll_seconds = poll_seconds
-        self._kernel = Inotify()
-        self._tree = WatchedTree(self._kernel, self._root, skip)
-        self._wake_up = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._wake_lock = threading.Lock()  # a closed descriptor's number may be another file's by now
-        self._everywhere_asked = False
-        self._everywhere = True  # the whole tree is being looked at
-        self._mounted: list[Mount] = []
-        self._next_poll = 0.0
-
-    @property
-    def unwatched(self) -> int:
-        """How many folders the kernel refuses to watch; they are polled."""
-        return len(self._tree.unwatched)
-
-    def look_everywhere(self) -> None:
-        """Watch the whole tree anew and report it as changed; may be called from any thread."""
-        self._everywhere_asked = True
-        self._wake()
-
-    def on_thread_stop(self) -> None:
-        """watchdog's `stop`: leave the poll at once."""
-        self._wake()
-
-    def run(self) -> None:
-        """The thread: read, look, report; until stopped."""
-        with open(_MOUNTS, "rb") as mounts:
-            try:
-                self._watch_until_stopped(mounts.fileno())
-            finally:
-                self._kernel.close()
-                with self._wake_lock:
-                    os.close(self._wake_up)
-                    self._wake_up = -1
-
-    def _watch_until_stopped(self, mounts: int) -> None:
-        poll = select.poll()
-        poll.register(self._kernel.fileno(), select.POLLIN)
-        poll.register(self._wake_up, select.POLLIN)
-        poll.register(mounts, select.POLLPRI | select.POLLERR)
-        self._mounted = self._mounts_here(mounts)
-        self._next_poll = time.monotonic() + self._poll_seconds
-        self._everywhere = True
-        self._tree.look_everywhere()
-        while self.should_keep_running():
-            wait = 0.0 if self._tree.behind else max(0.0, self._next_poll - time.monotonic())
-            ready = dict(poll.poll(wait * 1000))
-            if self._wake_up in ready:
-                os.eventfd_read(self._wake_up)
-            touched, overflow = self._tree.absorb(self._kernel.read())
-            touched |= self._polled()
-            if overflow or self._was_asked() or (mounts in ready and self._remounted(mounts)):
-                self._everywhere = True
-                self._tree.look_everywhere()  # from the start: what was looked at may have changed unheard
-            touched |= self._tree.look(_STEPS)
-            self._report(touched)
-            self._report_nomedia()
-
-    def _report(self, touched: set[bytes]) -> None:
-        """Tell single folders, or once the whole tree has been looked at, that."""
-        if not self._everywhere:
-            for folder in touched:
-                self.queue_event(DirModifiedEvent(folder))
-        elif not self._tree.behind:
-            self._everywhere = False
-            self.queue_event(TreeChanged(self._root))
-
-    def _report_nomedia(self) -> None:
-        """A .nomedia that came or went is about all that lies below its folder."""
-        while self._tree.nomedia:
-            self.queue_event(TreeChanged(self._tree.nomedia.pop()))
-
-    def _polled(self) -> set[bytes]:
-        """Now and then: the folders that cannot be watched, and a root that was away and is back."""
-        if time.monotonic() < self._next_poll:
-            return set()
-        self._next_poll = time.monotonic() + self._poll_seconds
-        for folder in self._tree.unwatched:
-            self._tree.look_again(folder)
-        if not self._tree.present and os.path.isdir(self._root):
-            self._everywhere_asked = True
-        return set(self._tree.unwatched)
-
-    def _was_asked(self) -> bool:
-        if not self._everywhere_asked:
-            return False
-        self._everywhere_asked = False
-        return True
-
-    def _remounted(self, mounts: int) -> bool:
-        before, self._mounted = self._mounted, self._mounts_here(mounts)
-        return self._mounted != before
-
-    def _mounts_here(self, mounts: int) -> list[Mount]:
-        """The mounts that concern this root: on, above and below it."""
-        text = b""
-        os.lseek(mounts, 0, os.SEEK_SET)
-        while part := os.read(mounts, 1 << 16):
-            text += part
-        return [
-            mount
-            for mount in parse_mounts(text)
-            if is_in(mount.point, self._root) or is_in(self._root, mount.point)
-        ]
-
-    def _wake(self) -> None:
-        with self._wake_lock:
-            if self._wake_up >= 0:
-                os.eventfd_write(self._wake_up, 1)
 
 
 class _ToFolders(FileSystemEventHandler):
@@ -172,7 +31,15 @@ class _ToFolders(FileSystemEventHandler):
         self._on_tree = on_tree
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """One event, on the observer's thread."""
+        """One event, on the observer's thread, which must not end: all events go through it."""
+        try:
+            self._dispatch(event)
+        except Exception:
+            log.exception(
+                "An event of the folder watcher was lost; the next full scan finds what it was about"
+            )
+
+    def _dispatch(self, event: FileSystemEvent) -> None:
         source = os.fsencode(event.src_path)
         if isinstance(event, TreeChanged):
             self._on_tree(source)
@@ -198,7 +65,8 @@ class Watcher:
     ) -> None:
         self._handler = _ToFolders(on_folder, on_tree)
         self._watches: dict[bytes, ObservedWatch] = {}
-        self.unwatchable: set[bytes] = set()  # roots for which the kernel has no inotify instance left
+        # roots for which the system has no inotify instance or no thread left, and which of the two
+        self.unwatchable: dict[bytes, str] = {}
         self._observer = _observer(skip, poll_seconds)
         self._observer.start()
 
@@ -207,8 +75,23 @@ class Watcher:
         """Folders that the kernel refuses to watch, over all roots (`fs.inotify.max_user_watches`)."""
         return sum(e.unwatched for e in self._observer.emitters if isinstance(e, DirtyFolderEmitter))
 
+    @property
+    def heartbeat(self) -> float:
+        """When the thread that was silent for longest gave a sign of life."""
+        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
+        return min((e.heartbeat for e in emitters), default=time.monotonic())
+
+    @property
+    def silent(self) -> list[bytes]:
+        """The roots whose disks do not answer."""
+        emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
+        return [os.fsencode(e.watch.raw_path) for e in emitters if e.silent]
+
     def watch(self, roots: Iterable[bytes]) -> None:
-        """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed."""
+        """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed.
+
+        One that cannot be watched stands in `unwatchable`, and is reported as changed by each call.
+        """
         wanted = set(roots)
         for root in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(root))
@@ -218,8 +101,11 @@ class Watcher:
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True
                 )
-            except OSError:
-                self.unwatchable.add(root)
+            except OSError as error:
+                limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
+                self.unwatchable[root] = f"{error.strerror}{limit}"
+            except RuntimeError:
+                self.unwatchable[root] = "the system has no thread left"
             if sys.platform != "linux" or root in self.unwatchable:
                 self._handler.dispatch(TreeChanged(root))
 
@@ -232,9 +118,9 @@ class Watcher:
                 self._handler.dispatch(TreeChanged(emitter.watch.path))
 
     def stop(self) -> None:
-        """Stop watching and wait for the threads."""
+        """Stop watching and wait for the threads, but not for disks that do not answer."""
         self._observer.stop()
-        self._observer.join()
+        self._observer.join(JOIN_SECONDS)
 
 
 def _observer(skip: Skip, poll_seconds: float) -> BaseObserver:

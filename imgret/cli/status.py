@@ -127,6 +127,9 @@ def status_text(told: dict[str, Any]) -> list[str]:
             f'  {lost["path"]} holds another picture than the one with the note "{text}";'
             " if the note is right there too: `imgret note FILE TEXT`"
         )
+    daemon = told["daemon"] or {}
+    lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
+    lines += [f"  the disk of {folder} does not answer" for folder in daemon.get("silent", ())]
     lines.append(f"daemon: {_daemon_words(told['daemon'])}")
     return [clean(line) for line in lines]
 

@@ -169,7 +169,7 @@ def _loaded(
 ) -> tuple[Image.Image, float]:
     """The picture decoded, and how much of it is there; refused if that is too little to be described."""
     try:
-        if not truncated.ends_in_zeros(file, known):
+        if not truncated.lacks_its_end(file, known):
             _load(image, limits.side)
             return image, 1.0
         problem: Exception = EOFError("its end is missing")

@@ -22,7 +22,7 @@ _GREY = range(126, 130)
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # any marker but a restart; ITU T.81, B.1.1.2
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MOST_SEGMENTS = 10_000
-_ZEROS = 64  # in a row: more than compressed data ever hold
+_TAIL = 64  # bytes
 
 
 def reopened(file: IO[bytes], known: str) -> tuple[Image.Image, bytes]:
@@ -36,18 +36,19 @@ def reopened(file: IO[bytes], known: str) -> tuple[Image.Image, bytes]:
     return Image.open(BytesIO(data), formats=(known,)), data
 
 
-def ends_in_zeros(file: IO[bytes], known: str) -> bool:
-    """Whether a JPEG ends in zeros instead of its end marker: libjpeg would decode them, to noise.
+def lacks_its_end(file: IO[bytes], known: str) -> bool:
+    """Whether the end marker of a JPEG is missing; the position of `file` stays.
 
-    Zeros behind the end marker are padding, or belong to something else. The position of `file` stays.
+    The decoder says so only where it misses the bytes, and decodes zeros in place of the end to noise. What
+    stands behind the end marker is padding, or belongs to something else.
     """
     if known != "JPEG":
         return False
     at = file.tell()
     try:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _ZEROS))
-        if any(file.read()):
+        file.seek(max(0, size - _TAIL))
+        if b"\xff\xd9" in file.read():  # as in nearly every JPEG: the rest need not be read for this
             return False
         file.seek(0)
         return not _Scans(file.read().rstrip(b"\0")).ended

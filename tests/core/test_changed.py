@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.scan import YOUNG_NS, Change, Stamp, changed
+from imgret.listing import YOUNG_NS, Change, changed
+from imgret.photo import Stamp
 
 NOW = 1_700_000_000_000_000_000
 OLD, YOUNG, FUTURE = NOW - 10 * YOUNG_NS, NOW - YOUNG_NS + 1, NOW + 10 * YOUNG_NS

@@ -33,7 +33,7 @@ def test_another_file_than_expected_is_tried_again(tmp_path: Path) -> None:
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
-    path.write_bytes(bytes(64 << 20))
+    path.write_bytes(b"\xff\xd8\xff" + bytes(64 << 20))
     stop = threading.Event()
 
     def grow() -> None:

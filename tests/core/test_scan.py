@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.exclude import Exclude
-from imgret.photo import Fingerprint
-from imgret.scan import Change, FolderScan, RootOffline, Stamp, scan
+from imgret.listing import Change, FolderScan, RootOffline
+from imgret.photo import Fingerprint, Stamp
+from imgret.scan import scan
 
 LATER = time.time_ns() + 3600 * 10**9  # an hour on: nothing made by these tests is young then
 Known = dict[bytes, dict[bytes, Stamp]]

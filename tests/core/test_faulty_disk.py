@@ -1,0 +1,253 @@
+"""Folders on a disk with faults: whatever is wrong costs one entry, one file or one folder, and is reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from faulty_disk import faulty_disk
+
+from imgret import diskcalls
+from imgret.config import Settings
+from imgret.describe.hash_many import Hash, hash_many
+from imgret.errors import PhotoError
+from imgret.exclude import Exclude
+from imgret.index import photos, roots, work
+from imgret.index.connection import Index
+from imgret.listing import Finding, FolderScan, RootOffline
+from imgret.mounts import root_health, root_identity
+from imgret.photo import Fingerprint, stamp
+from imgret.scan import scan
+from imgret.sync import sync
+
+SILENCE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", SILENCE)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for name in ("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/c/4.jpg", "5.jpg"):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Path:
+    (tmp_path / "mount").mkdir()
+    return tmp_path / "mount"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    with Index(str(tmp_path / "index.db")) as index:
+        yield index
+
+
+def shown(source: Path, mount: Path, **faults: object) -> object:
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("a FUSE file system needs root and /dev/fuse")
+    return faulty_disk(str(source), str(mount), **faults)
+
+
+def names(index: Index) -> set[str]:
+    """The photos that were read."""
+    rows = index.rows("SELECT folder, name FROM photo WHERE gone_at IS NULL AND content IS NOT NULL")
+    return {os.fsdecode(os.path.join(folder, name)) for folder, name in rows}
+
+
+ALL = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/c/4.jpg", "5.jpg"}
+
+
+def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, index: Index) -> None:
+    with shown(source, mount, eio_stat="1.jpg"):
+        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+    assert names(index) == ALL - {"a/1.jpg"}
+    assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
+    assert found.troubled == {b"a": found.problems}
+
+
+def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount: Path, index: Index) -> None:
+    with shown(source, mount):
+        sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+    for name in ("1.jpg", "c"):  # a file, and a folder that may be a file
+        with shown(source, mount, eio_stat=name):
+            found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        assert (found.gone, len(found.problems)) == (0, 1)
+        assert names(index) == ALL
+
+
+def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, index: Index) -> None:
+    with shown(source, mount, eio_read="1.jpg"):
+        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        assert names(index) == ALL - {"a/1.jpg"}
+        assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
+        assert [failure.error for failure in work.failures(index)] == found.problems
+
+
+@pytest.mark.parametrize(
+    ("fault", "lost"),
+    [
+        ({"hang_read": "1.jpg"}, {"a/1.jpg"}),
+        ({"hang_list": "a"}, {"a/1.jpg", "a/2.jpg"}),
+        ({"hang_stat": "1.jpg"}, {"a/1.jpg", "a/2.jpg"}),
+        ({"hang_stat": "b"}, {"b/3.jpg", "b/c/4.jpg"}),
+    ],
+)
+def test_what_hangs_costs_a_file_or_a_folder(
+    source: Path, mount: Path, index: Index, fault: dict[str, str], lost: set[str]
+) -> None:
+    with shown(source, mount):  # so that the root's identity is known
+        root = roots.add(index, os.fsencode(mount))
+        roots.mark_online(index, root.id, root_identity(root.path))
+    with shown(source, mount, **fault):
+        root = roots.add(index, os.fsencode(mount))
+        for seconds in (15.0, 0.9 * SILENCE):  # what is stuck already is not waited for again
+            began = time.monotonic()
+            found = sync(index, Settings(), root)
+            assert time.monotonic() - began < seconds
+            assert names(index) == ALL - lost
+            assert (found.gone, found.offline) == (0, None)
+    problems = [failure.error for failure in work.failures(index)] + found.problems
+    assert problems
+    assert all("its disk does not answer" in problem for problem in problems)
+
+
+def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: Path, index: Index) -> None:
+    with shown(source, mount):
+        sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+    with shown(source, mount, hang_list="source"):
+        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        assert "its disk does not answer" in str(found.offline)
+        assert not root_health(os.fsencode(mount)).online
+        with pytest.raises(RootOffline, match="does not answer"):
+            list(scan(os.fsencode(mount), lambda _: {}, Exclude()))
+        assert diskcalls.silent_disks() == [os.fsencode(mount)]
+    assert names(index) == ALL
+    until(lambda: not diskcalls.silent_disks())
+
+
+def until(condition: object, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_inode_numbers_and_times_of_64_bits(source: Path, mount: Path, index: Index) -> None:
+    os.utime(source / "5.jpg", ns=(0, 2**63 + 12345))  # the year 2262
+    os.utime(source / "a/1.jpg", ns=(0, -(10**18)))  # before 1970
+    time.sleep(2.1)
+    with shown(source, mount, high_inodes=True):
+        assert os.stat(mount / "5.jpg").st_ino >= 2**63
+        root = roots.add(index, os.fsencode(mount))
+        sync(index, Settings(), root)
+        assert names(index) == ALL
+        photo = photos.find(index, os.fsencode(mount / "5.jpg"))
+        assert photo is not None
+        assert photo.content is not None
+        scans = scan(os.fsencode(mount), lambda folder: photos.known(index, root.id, folder), Exclude())
+        assert [each.findings for each in scans] == [(), (), (), ()]
+
+
+# Hashing
+
+
+def found_in(root: Path) -> Iterator[FolderScan]:
+    return scan(os.fsencode(root), lambda _: {}, Exclude())
+
+
+class File:
+    """What `sync` hands to the hashing threads."""
+
+    def __init__(self, folder: bytes, finding: Finding) -> None:
+        assert finding.fingerprint is not None
+        self.folder, self.name, self.fingerprint = folder, finding.name, finding.fingerprint
+
+
+def files(root: Path) -> list[File]:
+    return [File(each.folder, finding) for each in found_in(root) for finding in each.findings]
+
+
+def hashes(root: Path, wanted: list[File], size: int = 256) -> dict[bytes, Hash | PhotoError]:
+    found: dict[bytes, Hash | PhotoError] = {}
+    for some, read_as in hash_many(os.fsencode(root), iter(wanted), size, lambda: False):
+        found |= {os.path.join(each.folder, each.name): one for each, one in zip(some, read_as, strict=True)}
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 256])
+def test_every_file_is_hashed_once(tmp_path: Path, size: int) -> None:
+    (tmp_path / "f").mkdir()
+    contents = {b"f/%d.jpg" % number: os.urandom(number * 1000) for number in range(1, 40)}
+    for name, data in contents.items():
+        (tmp_path / os.fsdecode(name)).write_bytes(data)
+    found = {name: told.digest for name, told in hashes(tmp_path, files(tmp_path), size).items()}
+    assert found == {name: blake3(data).digest() for name, data in contents.items()}
+
+
+def test_a_folder_swapped_for_a_symlink_before_it_is_hashed_is_not_followed(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    (inside / "a").mkdir(parents=True)
+    outside.mkdir()
+    for folder in (inside / "a", outside):
+        (folder / "1.jpg").write_bytes(b"private" if folder is outside else b"mine")
+        (folder / "2.jpg").symlink_to(outside / "1.jpg")
+    wanted = files(inside)
+    os.rename(inside / "a", tmp_path / "away")
+    (inside / "a").symlink_to(outside)
+    private = Fingerprint(*stamp(os.stat(outside / "1.jpg")))
+    for each in wanted:
+        each.fingerprint = private  # even if it were the one that was seen
+    (told,) = hashes(inside, wanted).values()
+    assert "no longer there" in str(told)
+
+
+def test_huge_files_and_large_ones_that_are_no_pictures_are_not_read(tmp_path: Path) -> None:
+    for name, head, size in (
+        ("disk.raw", b"", 2 << 40),
+        ("vm.raw", b"", 100 << 20),
+        ("large.raw", b"II*\0", 100 << 20),
+        ("small.raw", b"", 1000),
+    ):
+        with (tmp_path / name).open("wb") as file:
+            file.write(head)
+            file.truncate(size)
+    told = hashes(tmp_path, files(tmp_path))
+    assert "larger than 4 GiB" in str(told[b"disk.raw"])
+    assert "does not start like a picture" in str(told[b"vm.raw"])
+    assert isinstance(told[b"large.raw"], Hash)
+    assert isinstance(told[b"small.raw"], Hash)  # the decoder says that it is no photo
+
+
+def test_what_is_hashed_does_not_wait_for_a_slow_file(source: Path, mount: Path) -> None:
+    with shown(source, mount, hang_read="1.jpg"):
+        wanted = [each for each in files(mount) if each.name == b"1.jpg"]
+        others = [each for each in files(mount) if each.name != b"1.jpg"]
+        rounds = hash_many(os.fsencode(mount), iter(wanted + others), 2, lambda: False)
+        first: list[bytes] = []
+        while len(first) < len(others):
+            some, read_as = next(rounds)
+            assert all(isinstance(one, Hash) for one in read_as)
+            first += [each.name for each in some]
+        ((last,), (told,)) = next(rounds)
+        assert last.name == b"1.jpg"
+        assert "does not answer" in str(told)
+
+
+def test_hashing_stops_when_it_is_told_to(source: Path, mount: Path) -> None:
+    with shown(source, mount, hang_read="1.jpg"):
+        wanted = [each for each in files(mount) if each.name == b"1.jpg"]
+        end = time.monotonic() + 0.3
+        stopped = hash_many(os.fsencode(mount), iter(wanted), 256, lambda: time.monotonic() > end)
+        assert list(stopped) == []
+        assert time.monotonic() < end + SILENCE

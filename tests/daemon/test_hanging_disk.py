@@ -1,0 +1,63 @@
+"""The programs beside a photo whose reading does not return: the others come in, and a signal ends them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from faulty_disk import faulty_disk
+
+from benchmarks.harness import Home, write_picture
+
+
+def until(condition, seconds=40):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def hanging(home, tmp_path):
+    """The folders of a home: one on a disk where reading hung.png hangs, and an ordinary one."""
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("a FUSE file system needs root and /dev/fuse")
+    source, mount = tmp_path / "source", tmp_path / "mount"
+    for number, folder in enumerate((source, mount)):
+        folder.mkdir()
+        write_picture(home.photos / f"{number}.png", number)
+        write_picture(source / f"{number + 2}.png", number + 2)
+    write_picture(source / "hung.png", 9)
+    home.configure([mount, home.photos])
+    with faulty_disk(str(source), str(mount), hang_read="hung.png"):
+        yield mount
+
+
+def known(home):
+    return {os.path.basename(path) for path, hash_ in home.indexed().items() if hash_ is not None}
+
+
+def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Home, hanging):
+    with home.daemon() as daemon:
+        until(lambda: known(home) == {b"0.png", b"1.png", b"2.png", b"3.png"})
+        write_picture(home.photos / "later.png", 7)
+        until(lambda: b"later.png" in known(home), 10)
+        until(lambda: daemon.ask("status")["silent"] == [str(hanging)])
+        assert f"the disk of {hanging} does not answer" in home.imgret("status").stdout.decode()
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in daemon.log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_imgret_index(home: Home, hanging, number):
+    command = [sys.executable, "-m", "imgret", "index", str(hanging)]
+    with subprocess.Popen(command, env=home.environ, stderr=subprocess.PIPE) as process:
+        until(lambda: os.path.exists(home.places.index) and known(home) == {b"2.png", b"3.png"})
+        process.send_signal(number)
+        _, said = process.communicate(timeout=5)
+    assert process.returncode in (130, -number)
+    assert b"Traceback" not in said
