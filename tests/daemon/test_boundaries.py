@@ -77,7 +77,13 @@ def start(library, monkeypatch):
     def run(load):
         said = []
         thread = Worker(
-            places(), library, Warm(library, places(), load), lambda *_: None, said.append, lambda: None
+            places(),
+            library,
+            Warm(library, places(), load),
+            lambda *_: None,
+            said.append,
+            lambda: None,
+            lambda _: None,
         )
         thread.start()
         started.append(thread)
