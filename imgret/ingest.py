@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from imgret import disks
 from imgret.config import Settings
 from imgret.describe import passage
-from imgret.describe.decode import DecodePool, default_workers
+from imgret.describe.decode import DecodePool, decode_pool
 from imgret.describe.edited import Traits, is_edit
 from imgret.describe.models import Embedder, Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
@@ -121,7 +121,7 @@ class Ingest:
         Raises DiskFull and the like: what was committed by then is safe, the rest stays queued. On
         KeyboardInterrupt too, the claims in flight are given back.
         """
-        own = None if decoder is not None else self._decoder()
+        own = None if decoder is not None else decode_pool(self._settings)
         done = failed = 0
         began = time.monotonic()
         try:
@@ -151,15 +151,6 @@ class Ingest:
         self._stopped = True
         if self._pipeline is not None:
             self._pipeline.stop()
-
-    def _decoder(self) -> DecodePool:
-        s = self._settings
-        return DecodePool(
-            default_workers(s.decode_workers),
-            memory_mb=s.decode_memory_mb,
-            seconds=s.decode_seconds,
-            max_megapixels=s.max_megapixels,
-        )
 
     def _runs(self) -> Iterator[Iterable[Job]]:
         """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from imgretd import service, worker
+from imgretd import operations, service, threads, worker
 from imgretd.control import Control
 from imgretd.warm import Warm
 from imgretd.worker import Worker
@@ -77,7 +77,13 @@ def start(library, monkeypatch):
     def run(load):
         said = []
         thread = Worker(
-            places(), library, Warm(library, places(), load), lambda *_: None, said.append, lambda: None
+            places(),
+            library,
+            Warm(library, places(), load),
+            on_progress=lambda *_: None,
+            on_problem=said.append,
+            on_change=lambda: None,
+            on_file_changed=lambda _folder: None,
         )
         thread.start()
         started.append(thread)
@@ -174,7 +180,7 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
     monkeypatch.setattr(service, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # the service sets its own
     daemon = service.Service(places(), library, load_models)
-    configure, ticks, configured = daemon._folders.configure, [], []
+    configure, ticks, configured = daemon.threads.folders.configure, [], []
 
     def fails_at_first(index, settings):
         configured.append(1)
@@ -186,8 +192,8 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
         ticks.append(1)
         raise error
 
-    monkeypatch.setattr(daemon._folders, "configure", fails_at_first)
-    monkeypatch.setattr(daemon._folders, "tick", tick)
+    monkeypatch.setattr(daemon.threads.folders, "configure", fails_at_first)
+    monkeypatch.setattr(daemon.threads.folders, "tick", tick)
 
     async def live():
         running = asyncio.create_task(daemon.run())
@@ -197,15 +203,15 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
             end = time.monotonic() + 30
             while not condition():
                 assert time.monotonic() < end
-                seen.add(daemon.state()["problem"])
+                seen.add(daemon.operations.state()["problem"])
                 await asyncio.sleep(0.01)
 
-        await come_to(lambda: daemon._begun and len(ticks) > 2)
+        await come_to(lambda: daemon.threads.begun and len(ticks) > 2)
         assert as_sentence(error) in seen
-        monkeypatch.setattr(service, "load", lambda _path: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(operations, "load", lambda _path: (_ for _ in ()).throw(error))
         daemon._hung_up()
         await daemon._reloading
-        await come_to(lambda: daemon.state()["state"] == "idle")
+        await come_to(lambda: daemon.operations.state()["state"] == "idle")
         daemon.leave()
         await asyncio.wait_for(running, 20)
 
@@ -261,8 +267,8 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the
 
 def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
-    monkeypatch.setattr(service, "CONTROL_SECONDS", 0.5)
-    monkeypatch.setattr(service, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr(operations, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
     monkeypatch.setattr(service, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     back, isdir, known = threading.Event(), os.path.isdir, tmp_path / "known"

@@ -11,10 +11,11 @@ import pytest
 from faulty_disk import faulty_disk
 from hypothesis import given
 from hypothesis import strategies as st
-from imgretd import reconcile
+from imgretd import reconcile, watched
 from imgretd.backlog import Backlog
-from imgretd.reconcile import Reconciler, Watched
+from imgretd.reconcile import Reconciler
 from imgretd.troubles import Troubles
+from imgretd.watched import Watched
 
 from benchmarks.harness import write_picture
 from imgret import diskcalls
@@ -27,7 +28,7 @@ FOREIGN = [
     OverflowError("too large"),
     ValueError("odd"),
     MemoryError(),
-    UnicodeDecodeError("u", b"", 0, 1, ""),
+    UnicodeEncodeError("u", "", 0, 1, ""),
 ]
 
 
@@ -119,7 +120,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
             raise error
         return sync(index, settings, root, **more)
 
-    monkeypatch.setattr(reconcile, "sync", failing)
+    monkeypatch.setattr(watched, "sync", failing)
     with running(tmp_path / "index.db", folders) as it:
         until(lambda: it.names() == {"2.png"} and it.problems)
         assert f"{one} could not be looked at: {type(error).__name__}" in it.reconciler.problem
