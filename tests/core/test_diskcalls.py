@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from waiting import until
 
 from imgret import diskcalls
 from imgret.diskcalls import DiskCall, NotAnswering, call, is_stuck, silent_disks, stuck
@@ -25,13 +26,6 @@ def pipe():
     os.close(write)
     until(lambda: not silent_disks())
     os.close(read)
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
 
 
 def test_a_call_gives_what_the_job_returns_or_raises():

@@ -210,6 +210,7 @@ input()
 """
 
 
+@pytest.mark.must_run
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_a_real_tmux_is_asked_without_taking_the_question_for_a_title(tmp_path: Path) -> None:
     def tmux(*arguments: str) -> str:

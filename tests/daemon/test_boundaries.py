@@ -11,6 +11,7 @@ from imgretd import operations, service, threads, worker
 from imgretd.control import Control
 from imgretd.warm import Warm
 from imgretd.worker import Worker
+from waiting import until
 
 from benchmarks.harness import WORDLLAMA, write_picture
 from imgret.config import parse, places
@@ -39,13 +40,6 @@ FOREIGN = [
     type("PanicException", (BaseException,), {})("a library in Rust gave up"),
 ]
 kinds = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 @kinds

@@ -4,15 +4,10 @@ import os
 import threading
 import time
 
+from waiting import until
+
 from benchmarks.harness import differences, write_picture
 from imgret.index import results, roots, work
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def names(home):

@@ -16,6 +16,7 @@ from imgretd.backlog import Backlog
 from imgretd.reconcile import Reconciler
 from imgretd.troubles import Troubles
 from imgretd.watched import Watched
+from waiting import until
 
 from benchmarks.harness import write_picture
 from imgret import diskcalls
@@ -30,13 +31,6 @@ FOREIGN = [
     MemoryError(),
     UnicodeEncodeError("u", "", 0, 1, ""),
 ]
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 class Reconciling:
@@ -84,6 +78,7 @@ def running(path, folders):
         it.reconciler.join()
 
 
+@pytest.mark.must_run
 def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, monkeypatch):
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")

@@ -160,6 +160,7 @@ def test_every_subscriber_is_told(served):
     assert len(names) == 10
 
 
+@pytest.mark.must_run
 def test_another_user_is_not_answered(served):
     """Even with the file's mode opened by mistake, the kernel says who asks."""
     if os.geteuid() != 0:

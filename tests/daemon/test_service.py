@@ -10,19 +10,13 @@ import sys
 import time
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.index import photos, roots, work
 from imgret.link.client import Connection, NoDaemon
 from imgret.link.messages import Refused
 from imgret.photo import Fingerprint, Stage
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
