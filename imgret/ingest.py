@@ -23,7 +23,7 @@ from imgret.describe.edited import Traits, is_edit
 from imgret.describe.models import Embedder, Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.errors import FileChanged, ImgretError
-from imgret.index import edits, photos, results, totals, vectors, work
+from imgret.index import content_table, edits, photos, results, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity, Stage
@@ -193,7 +193,7 @@ class Ingest:
             stages=claim.stages,
             known=results.description(self._index, claim.content),
             names=results.names(self._index, claim.content),
-            content_hash=photos.hash_of(self._index, claim.content),
+            content_hash=content_table.hash_of(self._index, claim.content),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -248,7 +248,7 @@ class Ingest:
         finished: set[Stage] = set()
         noted = False  # it was given a note, which its vectors do not know of
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            photos.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
+            content_table.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
             noted = self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
@@ -292,7 +292,9 @@ class Ingest:
     def _traits(self, content: int) -> Traits:
         index = self._index
         return Traits(
-            photos.facts(index, content), results.pixels(index, content), photos.look(index, content)
+            content_table.facts(index, content),
+            results.pixels(index, content),
+            content_table.look(index, content),
         )
 
     def _twin(self, content: int, pixels: bytes) -> int | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
-from imgret.index import photos
+from imgret.index import content_table, photos
 from imgret.index.connection import Index
 from imgret.sync import Synced
 from imgretd.backlog import Backlog, Task
@@ -215,7 +215,7 @@ class Reconciler:
             if purges:
                 self._next_purge = time.monotonic() + _PURGE_SECONDS
         if purges:
-            photos.purge(index, int(time.time()))
+            content_table.purge(index, int(time.time()))
         if each is None:
             return
         for tree in sorted(task.ripe.trees):

@@ -11,7 +11,7 @@ from imgret import inputs
 from imgret.describe import raw
 from imgret.errors import QueryError
 from imgret.index import labels
-from imgret.index.filters import (
+from imgret.index.clauses import (
     HAS,
     Camera,
     Filter,

@@ -17,7 +17,7 @@ from imgret.config import Settings
 from imgret.describe.hash_many import Hash, hash_many
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
-from imgret.index import photos, roots, work
+from imgret.index import failed_photos, photos, roots
 from imgret.index.connection import Index
 from imgret.listing import Finding, FolderScan, RootOffline
 from imgret.mounts import root_health, root_identity
@@ -95,7 +95,7 @@ def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, inde
         found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
         assert names(index) == ALL - {"a/1.jpg"}
         assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
-        assert [failure.error for failure in work.failures(index)] == found.problems
+        assert [failure.error for failure in failed_photos.failures(index)] == found.problems
 
 
 @pytest.mark.must_run
@@ -122,7 +122,7 @@ def test_what_hangs_costs_a_file_or_a_folder(
             assert time.monotonic() - began < seconds
             assert names(index) == ALL - lost
             assert (found.gone, found.offline) == (0, None)
-    problems = [failure.error for failure in work.failures(index)] + found.problems
+    problems = [failure.error for failure in failed_photos.failures(index)] + found.problems
     assert problems
     assert all("its disk does not answer" in problem for problem in problems)
 

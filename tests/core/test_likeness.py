@@ -16,7 +16,7 @@ from imgret.config import Settings, places
 from imgret.describe.decode import DecodePool
 from imgret.describe.fingerprint import content_hash
 from imgret.errors import PhotoError, UsageError
-from imgret.index import photos, roots, vectors
+from imgret.index import content_table, photos, roots, vectors
 from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, View
 from imgret.search.likeness import likeness
@@ -55,7 +55,7 @@ def known(index: Index) -> Callable[..., int]:
             )
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            photos.save_facts(index, content, decoded.facts, decoded.pixel_hash)
+            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash)
             if vector is not None:
                 vectors.save(index, content, MODEL, {View.PASSAGE: vector})
         return content

@@ -17,7 +17,7 @@ from benchmarks.harness import WORDLLAMA, write_picture
 from imgret.config import parse, places
 from imgret.describe.loading import load_models
 from imgret.errors import DaemonError, DiskFull
-from imgret.index import results, work
+from imgret.index import failed_photos, results
 from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
@@ -123,7 +123,7 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with Index(places().index) as index:
-        (failure,) = work.failures(index)
+        (failure,) = failed_photos.failures(index)
     assert "too large" in failure.error
     assert os.fsdecode(failure.path) in failure.error
     assert said == []
@@ -142,7 +142,7 @@ def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, mo
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with Index(places().index) as index:
-        assert [failure.error.partition(": ")[2] for failure in work.failures(index)] == [
+        assert [failure.error.partition(": ")[2] for failure in failed_photos.failures(index)] == [
             "unexpected ValueError: not JSON"
         ]
     assert said == []
