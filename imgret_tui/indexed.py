@@ -175,7 +175,8 @@ class IndexLibrary:
         return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
-        from imgret.answer import Answerer, read_request
+        from imgret.answer import Answerer
+        from imgret.request import read_request
 
         if self._answerer is None:
             self._answerer = Answerer(self._open(), self._settings, self._places)

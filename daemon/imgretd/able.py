@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from imgret.config import Places, Settings
 from imgret.index import work
 from imgret.index.connection import Index
-from imgret.ingest import prepare
 from imgret.photo import ModelIdentity, Stage
+from imgret.preparing import prepare
 from imgretd.warm import Warm
 
 if TYPE_CHECKING:

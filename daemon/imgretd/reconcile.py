@@ -17,7 +17,7 @@ from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
 from imgret.index import content_table, photos
 from imgret.index.connection import Index
-from imgret.sync import Synced
+from imgret.take_in import Synced
 from imgretd.backlog import Backlog, Task
 from imgretd.courtesy import lower_this_thread
 from imgretd.reasons import Reasons

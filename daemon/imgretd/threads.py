@@ -14,7 +14,7 @@ from typing import Any
 
 from imgret.config import Places, Settings
 from imgret.index.connection import Index
-from imgret.sync import Synced
+from imgret.take_in import Synced
 from imgretd.control import Control
 from imgretd.folders import Folders
 from imgretd.jobs import Jobs

@@ -10,7 +10,8 @@ from imgret.config import Settings
 from imgret.index import roots
 from imgret.index.connection import Index
 from imgret.index.roots import Root
-from imgret.sync import Synced, sync
+from imgret.sync import sync
+from imgret.take_in import Synced
 
 
 class Watched(NamedTuple):

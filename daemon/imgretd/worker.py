@@ -18,9 +18,10 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
-from imgret.ingest import Ingest, prepare, workable
+from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
 from imgret.photo import Stage
+from imgret.preparing import prepare, workable
 from imgretd.able import Able
 from imgretd.courtesy import GPU_SHORT, lower_this_thread, reason_to_wait
 from imgretd.warm import Warm

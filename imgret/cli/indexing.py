@@ -119,7 +119,8 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
     """
     from imgret.describe.loading import identities
     from imgret.index import failed_photos, work
-    from imgret.ingest import Described, Ingest, prepare, workable
+    from imgret.ingest import Described, Ingest
+    from imgret.preparing import prepare, workable
 
     work.recover(index)
     able = identities(here.settings, here.places)
@@ -164,8 +165,8 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tu
     """
     from imgret.describe.loading import load_models, missing
     from imgret.index import work
-    from imgret.ingest import prepare
     from imgret.photo import Stage
+    from imgret.preparing import prepare
 
     due = set(work.waiting(index))
     needed = due.union(*(work.FOLLOWERS[stage] for stage in due))

@@ -10,7 +10,7 @@ from imgret.cli.session import Session
 if TYPE_CHECKING:
     from imgret.index.connection import Index
     from imgret.index.failed_photos import Failure
-    from imgret.sync import Synced
+    from imgret.take_in import Synced
 
 SHOWN_PROBLEMS = 20
 MOST_FAILURES = 100_000  # looked through

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgret.answer import Answerer, Request
+from imgret.answer import Answerer
 from imgret.config import Settings, places
 from imgret.describe.decode import DecodePool
 from imgret.describe.fingerprint import content_hash
@@ -19,6 +19,7 @@ from imgret.errors import PhotoError, UsageError
 from imgret.index import content_table, photos, roots, vectors
 from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, View
+from imgret.request import Request
 from imgret.search.likeness import likeness
 
 MODEL = ModelIdentity("given", "1")

@@ -23,7 +23,8 @@ from imgret import diskcalls
 from imgret.config import Settings
 from imgret.index import photos, roots
 from imgret.index.connection import Index
-from imgret.sync import Synced, sync
+from imgret.sync import sync
+from imgret.take_in import Synced
 
 FOREIGN = [
     OverflowError("too large"),
