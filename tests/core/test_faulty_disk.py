@@ -25,7 +25,7 @@ from imgret.photo import Fingerprint, stamp
 from imgret.scan import scan
 from imgret.sync import sync
 
-SILENCE = 1.0
+SILENCE = 2.0
 
 
 @pytest.fixture(autouse=True)

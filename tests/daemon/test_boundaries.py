@@ -285,7 +285,7 @@ def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkey
         for _ in range(5):
             began = time.monotonic()
             said.append(client.ask(places().socket, "status", {})["problem"])
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 10  # the folder hangs for a minute
         assert any("does not answer" in problem for problem in said)
         client.ask(places().socket, "reload", {})  # it needs no such folder
         back.set()

@@ -33,6 +33,7 @@ def known(home):
     return {os.path.basename(path) for path, hash_ in home.indexed().items() if hash_ is not None}
 
 
+@pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
 @pytest.mark.must_run
 def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Home, hanging):
     with home.daemon() as daemon:
