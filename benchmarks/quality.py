@@ -26,7 +26,7 @@ from imgret.config import EmbedSettings, Settings, places
 from imgret.describe import passage
 from imgret.describe.loading import load_embedder
 from imgret.describe.models import Embedder
-from imgret.index import photos, results, roots
+from imgret.index import content_table, photos, results, roots
 from imgret.index.connection import Index
 from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
 from imgret.search import query, rank
@@ -112,7 +112,7 @@ def fill(index: Index, scenes: Sequence[Scene], embedder: Embedder) -> list[int]
             content, _ = photos.save(
                 index, root, b"trip", scene.name.encode(), Fingerprint(1, 1, 1, number), digest, 1
             )
-            photos.save_facts(index, content, Facts("JPEG", 640, 480), digest)
+            content_table.save_facts(index, content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
             if scene.caption is not None:
                 results.save_caption(index, content, told, scene.caption)

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
 from imgret.index import nearest, vectors
+from imgret.index.clauses import Clause, Taken
 from imgret.index.connection import Index
-from imgret.index.filters import Clause, Taken
 from imgret.photo import ModelIdentity, View
 from imgret.search import query, rank
 from imgret.search.query import Question

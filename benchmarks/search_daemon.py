@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import NO_MODELS, Daemon, Home
 from benchmarks.search_library import MODEL, path_of
-from imgret.index import photos, vectors
+from imgret.index import content_table, vectors
 from imgret.index.connection import Index
 from imgret.link.client import Connection
 from imgret.photo import View
@@ -88,7 +88,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
         stop.set()
         thread.join()
         with Index(path) as index:
-            photos.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
+            content_table.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
 
 
 def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,15 +18,15 @@ from msgspec.structs import replace
 from imgret import disks
 from imgret.config import Settings
 from imgret.describe import passage
-from imgret.describe.decode import DecodePool, default_workers
+from imgret.describe.decode import DecodePool, decode_pool
 from imgret.describe.edited import Traits, is_edit
-from imgret.describe.models import Embedder, Models
+from imgret.describe.models import Models
 from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.errors import FileChanged, ImgretError
-from imgret.index import edits, photos, results, totals, vectors, work
+from imgret.index import content_table, edits, photos, results, totals, vectors, work
 from imgret.index.connection import Index
 from imgret.limits import as_sentence, shortage
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import Stage
 
 log = logging.getLogger(__name__)
 
@@ -40,62 +40,6 @@ class Described(Struct, frozen=True):
     failed: int
     interrupted: bool = False
     changed: frozenset[bytes] = frozenset()  # paths where other bytes lie than the index says: look again
-
-
-def workable(settings: Settings, have: Collection[Stage]) -> frozenset[Stage]:
-    """The wanted stages that can be done with the models of `have`: topics wait with the captions they are of."""
-    stages = settings.stages() & {*have, Stage.DECODE}
-    if Stage.CAPTION in settings.stages() - stages:
-        stages -= {Stage.TOPICS}
-    return stages
-
-
-def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdentity]) -> int:
-    """Queue what the models of today would make otherwise. -> how many results; cheap when nothing changed.
-
-    `identities` are those of the stages that can be done now; the others keep waiting.
-    """
-    wanted = settings.stages()
-    today = ";".join(f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted))
-    if index.setting("models") == today:
-        return 0
-    off = set(Stage) - wanted
-    with index.writing():
-        queued = work.queue_outdated(index, {s: i for s, i in identities.items() if s in wanted}, off)
-        index.remember("models", today)
-        index.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
-    return queued
-
-
-def embed_now(index: Index, embedder: Embedder, contents: Collection[int]) -> int:
-    """Embed contents whose texts changed, where nothing else is to do for them first. -> how many are left.
-
-    For a note that was just written. The caller is the one writer; what is left stays queued.
-    """
-    aside, pending = totals.waiting_stages(index), list(contents)
-    left = 0
-    for start in range(0, len(pending), CLAIM):
-        due = {}
-        for content in pending[start : start + CLAIM]:
-            todo = set(work.of(index, content))
-            if todo - aside == {Stage.EMBED}:
-                due[content] = results.description(index, content)
-            left += Stage.EMBED in todo and content not in due
-        texts = [
-            (content, view, (passage.instruction(known.topics or ()), text))
-            for content, known in due.items()
-            for view, text in passage.views(known, results.names(index, content)).items()
-        ]
-        rows = list(embedder.embed([pair for _, _, pair in texts])) if texts else []
-        with index.writing():
-            for content, known in due.items():
-                if results.note(index, content) != known.note:
-                    left += 1  # written again meanwhile, and queued with that
-                    continue
-                made = {view: row for (of, view, _), row in zip(texts, rows, strict=True) if of == content}
-                results.save_vectors(index, content, embedder.identity, made)
-                work.done(index, content, [Stage.EMBED])
-    return left
 
 
 class Ingest:
@@ -121,7 +65,7 @@ class Ingest:
         Raises DiskFull and the like: what was committed by then is safe, the rest stays queued. On
         KeyboardInterrupt too, the claims in flight are given back.
         """
-        own = None if decoder is not None else self._decoder()
+        own = None if decoder is not None else decode_pool(self._settings)
         done = failed = 0
         began = time.monotonic()
         try:
@@ -151,15 +95,6 @@ class Ingest:
         self._stopped = True
         if self._pipeline is not None:
             self._pipeline.stop()
-
-    def _decoder(self) -> DecodePool:
-        s = self._settings
-        return DecodePool(
-            default_workers(s.decode_workers),
-            memory_mb=s.decode_memory_mb,
-            seconds=s.decode_seconds,
-            max_megapixels=s.max_megapixels,
-        )
 
     def _runs(self) -> Iterator[Iterable[Job]]:
         """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
@@ -202,7 +137,7 @@ class Ingest:
             stages=claim.stages,
             known=results.description(self._index, claim.content),
             names=results.names(self._index, claim.content),
-            content_hash=photos.hash_of(self._index, claim.content),
+            content_hash=content_table.hash_of(self._index, claim.content),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -257,7 +192,7 @@ class Ingest:
         finished: set[Stage] = set()
         noted = False  # it was given a note, which its vectors do not know of
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            photos.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
+            content_table.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
             noted = self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
@@ -301,7 +236,9 @@ class Ingest:
     def _traits(self, content: int) -> Traits:
         index = self._index
         return Traits(
-            photos.facts(index, content), results.pixels(index, content), photos.look(index, content)
+            content_table.facts(index, content),
+            results.pixels(index, content),
+            content_table.look(index, content),
         )
 
     def _twin(self, content: int, pixels: bytes) -> int | None:

@@ -15,7 +15,7 @@ from imgret.describe import passage
 from imgret.describe.fingerprint import content_hash
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
-from imgret.index import photos, results, roots, totals, work
+from imgret.index import content_table, failed_photos, photos, results, roots, totals, work
 from imgret.index.connection import Index
 from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
 from imgret.skipped import why_not_entered
@@ -74,7 +74,7 @@ def content_elsewhere(index: Index, path: bytes) -> int | None:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or not photos.known_size(index, status.st_size):
             return None
-        return photos.content_named(index, content_hash(path))
+        return content_table.content_named(index, content_hash(path))
     except (OSError, PhotoError):
         return None
 
@@ -106,7 +106,7 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
         state,
         reason,
         photo,
-        photos.facts(index, content),
+        content_table.facts(index, content),
         known,
         passage.counts(known.detections or ()),
         results.identities(index, content),
@@ -142,7 +142,7 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
 
 
 def _unread(index: Index, photo: Photo) -> str | None:
-    failure = work.unreadable(index, photo)
+    failure = failed_photos.unreadable(index, photo)
     return f"{failure.error} ({_again(failure.attempts, failure.not_before)})" if failure else None
 
 

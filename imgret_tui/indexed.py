@@ -132,17 +132,18 @@ class IndexLibrary:
 
     def failures(self) -> tuple[Failure, ...]:
         """What failed, by path."""
-        from imgret.index import work
+        from imgret.index import failed_photos
 
         return tuple(
-            Failure(failure.path, failure.error, failure.attempts) for failure in work.failures(self._open())
+            Failure(failure.path, failure.error, failure.attempts)
+            for failure in failed_photos.failures(self._open())
         )
 
     def retry(self) -> int:
         """Queue the failures again, and wake the daemon."""
-        from imgret.index import work
+        from imgret.index import failed_photos
 
-        count = work.retry(self._open())
+        count = failed_photos.retry(self._open())
         self._told("retry", {})
         return count
 
@@ -174,7 +175,8 @@ class IndexLibrary:
         return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
-        from imgret.answer import Answerer, read_request
+        from imgret.answer import Answerer
+        from imgret.request import read_request
 
         if self._answerer is None:
             self._answerer = Answerer(self._open(), self._settings, self._places)

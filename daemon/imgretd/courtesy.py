@@ -12,7 +12,10 @@ import os
 import platform
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imgret.config import Settings
 
 _NICE = 10
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "ppc64le": 273, "s390x": 282}
@@ -21,6 +24,7 @@ _CLASS_IDLE = 3 << 13
 _POWER = "/sys/class/power_supply"
 # What a batch needs beside the weights, and what others may want to allocate meanwhile.
 LEAST_FREE_GPU_BYTES = 1 << 30
+GPU_SHORT = "another program needs the GPU's memory"
 
 
 def lower_this_thread() -> None:
@@ -32,6 +36,15 @@ def lower_this_thread() -> None:
     number = _IOPRIO_SET.get(platform.machine())
     if number is not None:
         ctypes.CDLL(None).syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
+
+
+def reason_to_wait(settings: Settings) -> str | None:
+    """Why photos had better be described later; None: nothing speaks against it."""
+    if settings.daemon.pause_on_battery and on_battery():
+        return "on battery"
+    if gpu_is_short(settings.device):
+        return GPU_SHORT
+    return None
 
 
 def on_battery(power: str = _POWER) -> bool:

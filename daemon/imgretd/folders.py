@@ -22,8 +22,9 @@ from imgret.mounts import network_filesystem, network_mounts
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
-from imgretd.reconcile import Reconciler, Watched
+from imgretd.reconcile import Reconciler
 from imgretd.watch import Watcher
+from imgretd.watched import Watched
 
 log = logging.getLogger(__name__)
 

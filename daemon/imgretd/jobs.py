@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgret.sync import Synced
+from imgret.take_in import Synced
 from imgretd.dirty import is_in
 from imgretd.reconcile import Reconciler
 

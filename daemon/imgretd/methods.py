@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgret import inputs
-from imgret.answer import Answerer, read_request
+from imgret.answer import Answerer
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError, UsageError
 from imgret.index import photos, results, work
@@ -23,6 +23,7 @@ from imgret.index.connection import Index
 from imgret.limits import as_sentence, limits_explained
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
+from imgret.request import read_request
 from imgret.state import content_elsewhere
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm

@@ -12,17 +12,17 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
-from imgret.index import photos, roots
+from imgret.index import content_table, photos
 from imgret.index.connection import Index
-from imgret.index.roots import Root
-from imgret.sync import Synced, sync
+from imgret.take_in import Synced
 from imgretd.backlog import Backlog, Task
 from imgretd.courtesy import lower_this_thread
+from imgretd.reasons import Reasons
 from imgretd.troubles import Troubles
+from imgretd.watched import Watched, inside, sync_watched
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,6 @@ RETRY_SECONDS = 5.0  # when the index cannot be written
 MOST_RETRY_SECONDS = 300.0  # when a folder fails again and again by a mistake of ours
 OFFLINE_SECONDS = 60.0  # how often a root that is away is looked at, whatever is heard of it
 _PURGE_SECONDS = 24 * 3600.0  # how often tombstones that are 30 days old are looked for
-
-
-class Watched(NamedTuple):
-    """A folder to keep in sync: the root in the index that is or holds it, and where it lies in there."""
-
-    path: bytes
-    root: Root
-    inside: bytes
 
 
 class Reconciler:
@@ -57,7 +49,6 @@ class Reconciler:
         self._index_path = index_path
         self._settings = settings
         self._on_synced = on_synced
-        self._on_problem = on_problem
         self._on_change = on_change
         self._backlog = Backlog()
         self._lock = threading.Lock()  # of all below
@@ -65,7 +56,7 @@ class Reconciler:
         self._threads: list[threading.Thread] = []
         self._started = False
         self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
-        self._reasons: dict[bytes, str] = {}  # why a watched folder cannot be reconciled
+        self._reasons = Reasons(on_problem)
         self._failed: dict[bytes, int] = {}  # how often in a row, by a mistake of ours
         self._troubles = Troubles()
         self._next_purge = time.monotonic()
@@ -89,8 +80,7 @@ class Reconciler:
     @property
     def problem(self) -> str | None:
         """Why folders cannot be reconciled now."""
-        with self._lock:
-            return next(iter(self._reasons.values()), None)
+        return self._reasons.problem
 
     @property
     def troubled(self) -> list[str]:
@@ -130,7 +120,9 @@ class Reconciler:
                     break
                 self._threads.append(thread)
             none = not self._threads
-        self._say(b"", "the system has no thread left: folders wait to be looked at" if none else None)
+        self._reasons.say(
+            b"", "the system has no thread left: folders wait to be looked at" if none else None
+        )
 
     def is_to_scan(self, folder: bytes) -> bool:
         """Is everything below `folder` still to be scanned, or being scanned now?"""
@@ -142,9 +134,9 @@ class Reconciler:
             self._watched = dict(watched)
             self._settings = settings
             self._troubles.keep(watched)
-            for known in (self._reasons, self._failed):
-                for path in known.keys() - watched.keys() - {b""}:
-                    del known[path]
+            for path in self._failed.keys() - watched.keys():
+                del self._failed[path]
+        self._reasons.keep(watched)
         self._backlog.keep(watched)
         self.tend()
 
@@ -193,7 +185,7 @@ class Reconciler:
                     index = None
             else:
                 self._failed.pop(task.path, None)
-                self._say(task.path, None)
+                self._reasons.say(task.path, None)
             finally:
                 with self._lock:
                     self._beats.pop(task.path, None)
@@ -205,16 +197,16 @@ class Reconciler:
     def _not_done(self, task: Task, error: Exception) -> None:
         """Report it, and put the task back. What we did not foresee costs this watched folder a while."""
         if isinstance(error, ConfigError):
-            self._say(task.path, str(error))
+            self._reasons.say(task.path, str(error))
             return
         if isinstance(error, ImgretError):
-            self._say(task.path, f"{error}. {error.hint}".strip())
+            self._reasons.say(task.path, f"{error}. {error.hint}".strip())
             self._backlog.put_back(task, RETRY_SECONDS)
             return
         log.error("Looking at a folder failed", exc_info=error, extra={"fields": {"FOLDER": task.path}})
         failed = self._failed[task.path] = self._failed.get(task.path, 0) + 1
         why = f"{os.fsdecode(task.path)} could not be looked at: {type(error).__name__} {error}"
-        self._say(task.path, f"{why}. It is tried again; please report it.")
+        self._reasons.say(task.path, f"{why}. It is tried again; please report it.")
         self._backlog.put_back(task, min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS))
 
     def _reconcile(self, index: Index, task: Task) -> None:
@@ -223,13 +215,13 @@ class Reconciler:
             if purges:
                 self._next_purge = time.monotonic() + _PURGE_SECONDS
         if purges:
-            photos.purge(index, int(time.time()))
+            content_table.purge(index, int(time.time()))
         if each is None:
             return
         for tree in sorted(task.ripe.trees):
-            self._sync(index, each, {_inside(each, tree)}, recursive=True)
+            self._sync(index, each, {inside(each, tree)}, recursive=True)
         if task.ripe.folders:
-            folders = {_inside(each, folder) for folder in task.ripe.folders}
+            folders = {inside(each, folder) for folder in task.ripe.folders}
             self._sync(index, each, folders, recursive=False)
         if task.unreadable:
             due = photos.due_unreadable(index, each.root.id, int(time.time()))
@@ -244,22 +236,18 @@ class Reconciler:
         if stopped():
             return
         began = time.monotonic()
-        place = roots.enclosing(index, each.path)
-        if place is None:  # removed: the configuration that says so is about to be read
-            return
-        root = place[0]
-        if root.id != each.root.id:  # another root took the folder over since it was configured
-            whole = (os.path.join(each.root.path, folder).rstrip(b"/") for folder in folders)
-            folders = {inside for path in whole if (inside := roots.relative(root.path, path)) is not None}
-        found = sync(
+        passed = sync_watched(
             index,
             self._settings,
-            root,
-            folders=folders,
+            each,
+            folders,
             recursive=recursive,
             on_progress=lambda _seen: self._beat(each.path),
             stopped=stopped,
         )
+        if passed is None:  # removed: the configuration that says so is about to be read
+            return
+        root, folders, found = passed
         if recursive:
             self.tree_seconds = time.monotonic() - began
         self._backlog.look_later(
@@ -277,23 +265,3 @@ class Reconciler:
     def _beat(self, path: bytes) -> None:
         with self._lock:
             self._beats[path] = time.monotonic()
-
-    def _say(self, path: bytes, reason: str | None) -> None:
-        with self._lock:
-            before = set(self._reasons.values())
-            if reason is None:
-                self._reasons.pop(path, None)
-            else:
-                self._reasons[path] = reason
-            goes_on = bool(before) and not self._reasons
-        if reason is not None and reason not in before:
-            self._on_problem(reason)
-        elif goes_on:
-            log.info("Goes on")
-
-
-def _inside(watched: Watched, folder: bytes) -> bytes:
-    """`folder` relative to the root in the index."""
-    found = roots.relative(watched.root.path, folder)
-    assert found is not None
-    return found

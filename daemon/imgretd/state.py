@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from imgret.sync import Synced
+from imgret.take_in import Synced
 from imgretd.notify import notify
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.sync import Synced
+from imgret.take_in import Synced
 from imgretd.dirty import is_in
 
 

@@ -18,22 +18,22 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.index import work
 from imgret.index.connection import Index
-from imgret.ingest import Ingest, prepare, workable
+from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
-from imgret.photo import ModelIdentity, Stage
-from imgretd.courtesy import gpu_is_short, lower_this_thread, on_battery
+from imgret.photo import Stage
+from imgret.preparing import prepare, workable
+from imgretd.able import Able
+from imgretd.courtesy import GPU_SHORT, lower_this_thread, reason_to_wait
 from imgretd.warm import Warm
 
 if TYPE_CHECKING:
     from imgret.describe.decode import DecodePool
-    from imgret.describe.models import Models
     from imgret.describe.pipeline import Progress
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0  # how often pauses that have passed and reasons to wait are looked at
 RETRY_SECONDS = 10.0  # when the index, a device or a limit of the machine fails us
-GPU_SHORT = "another program needs the GPU's memory"
 NOTES_SECONDS = 2.0  # how soon what another process queued (a note, a retry) is noticed
 
 
@@ -69,14 +69,17 @@ class Worker(threading.Thread):
         self._stopping = False
         self._reloaded: tuple[Settings, Warm] | None = None
         self._ingest: Ingest | None = None
-        self.broken: dict[Stage, str] = {}  # weights that are here and cannot be loaded, and why
-        self._instead: dict[Stage, ModelIdentity] = {}  # what stands in for them
-        self._told_devices: set[str] = set()  # what was said of devices that cannot be used
+        self._able = Able(places, on_problem)
         self._decoder: DecodePool | None = None
         self._last_worked = self._last_look = time.monotonic()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why there is work and it is not done
+
+    @property
+    def broken(self) -> dict[Stage, str]:
+        """Weights that are here and cannot be loaded, and why."""
+        return self._able.broken
 
     @property
     def idle(self) -> bool:
@@ -155,12 +158,8 @@ class Worker(threading.Thread):
 
     def _work(self, index: Index) -> None:
         """Describe all that is due, if nothing speaks against it."""
-        from imgret.describe.loading import identities
-
         self._last_look = time.monotonic()
-        able = {**identities(self._settings, self._places), **self._instead}
-        for stage in self.broken.keys() - self._instead.keys():
-            able.pop(stage, None)
+        able = self._able.identities(self._settings)
         prepare(index, self._settings, able)
         total = work.due(index, workable(self._settings, able), int(time.time()))
         if not total:
@@ -171,7 +170,7 @@ class Worker(threading.Thread):
             if self.waits_for == GPU_SHORT:
                 self._warm.unload_heavy()
             return
-        models = self._models(index, able)
+        models = self._able.models(index, self._settings, self._warm, able)
         self.heartbeat = time.monotonic()
         ingest = Ingest(index, self._settings, models)
         with self._changed:
@@ -189,29 +188,6 @@ class Worker(threading.Thread):
             with self._changed:
                 self._ingest = None
 
-    def _models(self, index: Index, able: dict[Stage, ModelIdentity]) -> Models:
-        """What is due needs these: a new note alone does not load the captioner.
-
-        Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
-        """
-        due = set(work.waiting(index))
-        needed = due.union(*(work.FOLLOWERS[stage] for stage in due), set(Stage) - self._settings.stages())
-        models = self._warm.models(needed)
-        for sentence in models.without.values():
-            if sentence not in self._told_devices:
-                self._told_devices.add(sentence)
-                self._on_problem(sentence)
-        broken = (models.missing.keys() & able.keys()) - self.broken.keys()
-        if broken:
-            self.broken = {**self.broken, **{stage: models.missing[stage] for stage in broken}}
-            for stage in sorted(broken):
-                self._on_problem(models.missing[stage])
-            if Stage.EMBED in broken and models.embed is not None:  # the offline embedder stands in
-                self._instead[Stage.EMBED] = models.embed.identity
-            rest = {stage: identity for stage, identity in able.items() if stage not in broken}
-            prepare(index, self._settings, {**rest, **self._instead})
-        return models
-
     def _advance(self, ingest: Ingest, progress: Progress, total: int) -> None:
         self.heartbeat = time.monotonic()
         rate = progress.done / progress.seconds if progress.seconds else 0.0
@@ -221,26 +197,14 @@ class Worker(threading.Thread):
             ingest.stop()
 
     def _why_not(self) -> str | None:
-        if self._paused:
-            return "paused"
-        if self._settings.daemon.pause_on_battery and on_battery():
-            return "on battery"
-        if gpu_is_short(self._settings.device):
-            return GPU_SHORT
-        return None
+        return "paused" if self._paused else reason_to_wait(self._settings)
 
     def _pool(self) -> DecodePool:
         """The decoder's processes: kept as long as the models, so that one photo does not wait for them."""
         if self._decoder is None:
-            from imgret.describe.decode import DecodePool, default_workers
+            from imgret.describe.decode import decode_pool
 
-            s = self._settings
-            self._decoder = DecodePool(
-                default_workers(s.decode_workers),
-                memory_mb=s.decode_memory_mb,
-                seconds=s.decode_seconds,
-                max_megapixels=s.max_megapixels,
-            )
+            self._decoder = decode_pool(self._settings)
         return self._decoder
 
     def _close_decoder(self) -> None:
@@ -264,7 +228,7 @@ class Worker(threading.Thread):
         self._close_decoder()
         old = self._warm
         self._settings, self._warm = reloaded
-        self.broken, self._instead = {}, {}
+        self._able.forget()
         if old is not self._warm:
             old.close()
 

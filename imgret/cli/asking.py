@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgret import inputs
-from imgret.answer import Answered, Answerer, check, read_request
+from imgret.answer import Answered, Answerer
 from imgret.cli import render
 from imgret.cli.boundary import as_sentence
 from imgret.cli.session import Session, session
 from imgret.errors import DaemonError, Exit, ImgretError, UsageError
 from imgret.link.client import Connection, NoDaemon
 from imgret.link.messages import OTHER_INDEX, Refused
+from imgret.request import check, read_request
 
 if TYPE_CHECKING:
     from imgret.search.warm import Keeper

@@ -46,10 +46,10 @@ def _index(here: Session) -> Iterator[Check]:
         return
     try:
         with here.index() as index:
-            from imgret.index import words
+            from imgret.index import documents
 
             writable = index.writable
-            problems = index.problems() + (words.check(index) if writable else [])  # the check is a write
+            problems = index.problems() + (documents.check(index) if writable else [])  # the check is a write
             size = os.path.getsize(path)
     except ImgretError as error:
         yield False, f"index: {error.advice}"

@@ -27,9 +27,10 @@ def demo(
     ] = None,
 ) -> None:
     """Draw pictures, describe them with the four tiny models that ship with imgret, and ask questions."""
-    from imgret.answer import Answerer, Request
+    from imgret.answer import Answerer
     from imgret.demo.draw import demo_folder
     from imgret.index.connection import writer
+    from imgret.request import Request
 
     with ExitStack() as stack:
         if keep is None:

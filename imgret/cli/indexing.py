@@ -118,8 +118,9 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
     Exits with 130 when it was interrupted, and says how far it got.
     """
     from imgret.describe.loading import identities
-    from imgret.index import work
-    from imgret.ingest import Described, Ingest, prepare, workable
+    from imgret.index import failed_photos, work
+    from imgret.ingest import Described, Ingest
+    from imgret.preparing import prepare, workable
 
     work.recover(index)
     able = identities(here.settings, here.places)
@@ -142,8 +143,8 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
     rate = described.done / seconds if seconds else 0.0
     render.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
     # What could not be read at all was told when its folder was looked at.
-    known = work.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
-    listed = [failure for failure in known if failure.stage != work.READ]
+    known = failed_photos.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
+    listed = [failure for failure in known if failure.stage != failed_photos.READ]
     for failure in listed[:SHOWN_PROBLEMS]:
         render.say(f"{failure.error}")
     if len(listed) > SHOWN_PROBLEMS:
@@ -164,8 +165,8 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tu
     """
     from imgret.describe.loading import load_models, missing
     from imgret.index import work
-    from imgret.ingest import prepare
     from imgret.photo import Stage
+    from imgret.preparing import prepare
 
     due = set(work.waiting(index))
     needed = due.union(*(work.FOLLOWERS[stage] for stage in due))

@@ -92,8 +92,8 @@ def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
 def _embedded_here(here: Session, index: Index, contents: Collection[int]) -> int:
     """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
     from imgret.describe.loading import identities, load_embedder
+    from imgret.embed_now import embed_now
     from imgret.index.connection import writer
-    from imgret.ingest import embed_now
 
     wanted = identities(here.settings, here.places).get(Stage.EMBED)
     if wanted is None or wanted.name != WORDLLAMA:

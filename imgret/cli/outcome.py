@@ -9,8 +9,8 @@ from imgret.cli.session import Session
 
 if TYPE_CHECKING:
     from imgret.index.connection import Index
-    from imgret.index.work import Failure
-    from imgret.sync import Synced
+    from imgret.index.failed_photos import Failure
+    from imgret.take_in import Synced
 
 SHOWN_PROBLEMS = 20
 MOST_FAILURES = 100_000  # looked through
@@ -60,11 +60,11 @@ def tell_missing(here: Session, index: Index) -> None:
 
 def failures(index: Index, wanted: list[bytes]) -> list[Failure]:
     """The photos below these folders that could not be read or described."""
-    from imgret.index import roots, work
+    from imgret.index import failed_photos, roots
 
     return [
         failure
-        for failure in work.failures(index, MOST_FAILURES)
+        for failure in failed_photos.failures(index, MOST_FAILURES)
         if any(roots.relative(path, failure.path) for path in wanted)
     ]
 

@@ -16,14 +16,14 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
     """For each folder that is there: what was passed over in it, by a walk made now."""
     from imgret import disks
     from imgret.exclude import Exclude
-    from imgret.index import roots, work
+    from imgret.index import failed_photos, roots
     from imgret.search.render import path as path_fields
     from imgret.skipped import skipped
 
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
     told = []
     with here.index() as index:
-        large = [f.path for f in work.failures(index) if any(text in f.error for text in _TOO_LARGE)]
+        large = [f.path for f in failed_photos.failures(index) if any(text in f.error for text in _TOO_LARGE)]
         for root in roots.roots(index):
             if not root.online:
                 continue

@@ -52,7 +52,7 @@ def status_fields(here: Session) -> dict[str, Any]:
     import msgspec
 
     from imgret.cli.link import daemon_state
-    from imgret.index import edits, roots, work
+    from imgret.index import edits, failed_photos, roots, work
     from imgret.index.totals import photos_under, totals, waiting_stages
     from imgret.search.render import path as path_fields
 
@@ -92,7 +92,7 @@ def status_fields(here: Session) -> dict[str, Any]:
                 "attempts": failure.attempts,
                 "again_at": None if failure.set_aside else failure.not_before,
             }
-            for failure in work.failures(index, 100)
+            for failure in failed_photos.failures(index, 100)
         ]
         told["lost_notes"] = [
             {**path_fields(lost.path), "note": lost.text} for lost in edits.lost_notes(index)[:SHOWN_NOTES]
@@ -154,13 +154,13 @@ def retry(
     """Try failed photos again now, those that were set aside too."""
     from imgret.cli.link import told_daemon
     from imgret.cli.session import absolute
-    from imgret.index import photos, work
+    from imgret.index import failed_photos, photos
 
     here = session()
     with here.index() as index:
         found = {file: photos.find(index, absolute(file)) for file in files or ()}
         known = {file: photo for file, photo in found.items() if photo and photo.gone_at is None}
-        count = work.retry(index, list(known.values()) if files else None)
+        count = failed_photos.retry(index, list(known.values()) if files else None)
     waked = told_daemon(here, "retry", {})
     if known or not files:
         render.say(f"{count} to be tried again" + ("" if waked or not count else ": run `imgret index`"))

@@ -24,6 +24,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from imgret.config import Settings
 from imgret.describe.decode_worker import ANY_HASH, LENGTH, LENGTHS, Answer
 from imgret.errors import FileChanged, ImgretError, PhotoError
 from imgret.photo import Facts
@@ -54,6 +55,16 @@ def default_workers(configured: int) -> int:
     except AttributeError:  # not Linux
         processors = os.cpu_count() or 1
     return max(1, min(processors, MOST_WORKERS))
+
+
+def decode_pool(settings: Settings) -> DecodePool:
+    """The pool that these settings ask for."""
+    return DecodePool(
+        default_workers(settings.decode_workers),
+        memory_mb=settings.decode_memory_mb,
+        seconds=settings.decode_seconds,
+        max_megapixels=settings.max_megapixels,
+    )
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.index import filters, nearest
+from imgret.index.clauses import Clause
 from imgret.index.codes import product
 from imgret.index.connection import Index
 from imgret.photo import View
@@ -44,7 +45,7 @@ class Memory:
         self._lock = threading.RLock()
         self._versions: WeakKeyDictionary[Index, tuple[int, int]] = WeakKeyDictionary()  # of each connection
         self._generation = 0  # how often something that was written was taken in
-        self._masks: OrderedDict[tuple[filters.Clause, ...], Mask] = OrderedDict()
+        self._masks: OrderedDict[tuple[Clause, ...], Mask] = OrderedDict()
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # place -> content
         self._places = np.zeros(0, np.int32)  # content -> place, -1 for none
@@ -92,7 +93,7 @@ class Memory:
         mine = self._projection
         return (now and now.learned_from) != (mine and mine.learned_from)
 
-    def mask(self, index: Index, clauses: Sequence[filters.Clause]) -> Mask:
+    def mask(self, index: Index, clauses: Sequence[Clause]) -> Mask:
         """Which places hold living contents that pass the clauses. Remembered until something is written."""
         key = tuple(clauses)
         with self._lock:

@@ -14,9 +14,8 @@ import msgspec
 
 from imgret.index import edits, roots
 from imgret.index.connection import Index
-from imgret.photo import Facts, Fingerprint, Photo
+from imgret.photo import Fingerprint, Photo
 
-KEEP_TOMBSTONES = 30 * 86400  # seconds
 MAX_ATTEMPTS = 5
 # No file has these: a photo with one differs from its file, so the next scan asks the hash.
 YOUNG_INODE = -1  # it was so young that a later write may not show
@@ -112,12 +111,6 @@ def suspect(index: Index, path: bytes, content: int) -> bool:
     return any(each.online and each.fingerprint.inode != OTHER_INODE for each in others)
 
 
-def hash_of(index: Index, content: int) -> bytes | None:
-    """The BLAKE3 of a content's bytes."""
-    row = index.row("SELECT hash FROM content WHERE id = ?", (content,))
-    return row[0] if row else None
-
-
 def save_unreadable(
     index: Index, root: int, folder: bytes, name: bytes, fingerprint: Fingerprint, error: str, now: int
 ) -> bool:
@@ -168,76 +161,6 @@ def bury(index: Index, root: int, folder: bytes, names: Iterable[bytes], now: in
     return buried
 
 
-def purge(index: Index, now: int) -> int:
-    """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
-    with index.writing() as db:
-        edits.remember_places(index, now - KEEP_TOMBSTONES)
-        db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
-        db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
-        orphans = [
-            content
-            for (content,) in db.execute(
-                "SELECT id FROM content WHERE id NOT IN (SELECT content FROM photo WHERE content IS NOT NULL)"
-                " AND id NOT IN (SELECT content FROM note)"
-            )
-        ]
-        forget(index, orphans)
-    return len(orphans)
-
-
-def forget(index: Index, contents: Iterable[int]) -> None:
-    """Drop contents and all that hangs on them, derived tables included."""
-    from imgret.index import vectors
-
-    with index.writing() as db:
-        for content in contents:
-            vectors.remove(index, content)
-            db.execute("DELETE FROM content WHERE id = ?", (content,))
-
-
-def copies(
-    index: Index, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
-) -> list[int]:
-    """Contents that lie somewhere and are the same picture: by the BLAKE3 of the bytes, and of the upright pixels.
-
-    One of the three says which picture: a content (which is no copy of itself), or either hash.
-    """
-    where = "(hash = ?1 OR pixels = ?2 OR pixels IN (SELECT pixels FROM content WHERE id = ?3 OR hash = ?1))"
-    rows = index.rows(
-        f"SELECT id FROM content WHERE {where} AND id IS NOT ?3"
-        " AND EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
-        " ORDER BY hash = ?1 DESC, id",
-        (hash_, pixels, content),
-    )
-    return [int(id_) for (id_,) in rows]
-
-
-def save_facts(index: Index, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
-    """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.signature`."""
-    with index.writing() as db:
-        db.execute(
-            "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
-            " camera = ?, latitude = ?, longitude = ?, truncated = ? WHERE id = ?",
-            (pixels, look, *msgspec.structs.astuple(facts), content),
-        )
-
-
-def look(index: Index, content: int) -> bytes | None:
-    """The `perceptual.signature` of a content; None before it was decoded."""
-    row = index.row("SELECT look FROM content WHERE id = ?", (content,))
-    return row[0] if row else None
-
-
-def facts(index: Index, content: int) -> Facts | None:
-    """What the file itself says; None before it was decoded."""
-    row = index.row(
-        "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated FROM content"
-        " WHERE id = ? AND format IS NOT NULL",
-        (content,),
-    )
-    return msgspec.structs.replace(Facts(*row[:-1]), truncated=bool(row[-1])) if row else None
-
-
 def find(index: Index, path: bytes) -> Photo | None:
     """The photo at an absolute path, tombstones included; None when the index does not know it."""
     place = roots.root_of(index, path)
@@ -254,12 +177,6 @@ def known_size(index: Index, size: int) -> bool:
     return (
         index.row("SELECT 1 FROM photo WHERE size = ? AND content IS NOT NULL LIMIT 1", (size,)) is not None
     )
-
-
-def content_named(index: Index, hash_: bytes) -> int | None:
-    """The content with this BLAKE3; None if the index has none."""
-    row = index.row("SELECT id FROM content WHERE hash = ?", (hash_,))
-    return int(row[0]) if row else None
 
 
 def every_path(index: Index) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import edits, vectors, words
+from imgret.index import documents, edits, vectors
 from imgret.index.connection import Index
 from imgret.photo import Description, Detection, ModelIdentity, Stage, View
 
@@ -180,7 +180,7 @@ def refresh_words(index: Index, content: int) -> None:
                 (content, content),
             )
         ]
-        words.save(
+        documents.save(
             index,
             content,
             caption=known.caption or "",
@@ -193,7 +193,7 @@ def refresh_words(index: Index, content: int) -> None:
 def rebuild_words(index: Index) -> None:
     """Make the words index and its documents anew from the results, the notes and the names."""
     with index.writing() as db:
-        words.rebuild(index)  # first, so that FTS5 and the documents that are replaced agree
+        documents.rebuild(index)  # first, so that FTS5 and the documents that are replaced agree
         for (content,) in db.execute("SELECT content FROM document").fetchall():
             refresh_words(index, int(content))  # type: ignore[arg-type]
 
@@ -207,7 +207,7 @@ def names(index: Index, content: int) -> str:
         (content,),
     )
     for root, folder, name in rows:
-        found.update(dict.fromkeys(words.name_words(root, folder, name).split()))
+        found.update(dict.fromkeys(documents.name_words(root, folder, name).split()))
     return " ".join(found)
 
 

@@ -7,9 +7,7 @@ characters, so that a word in it is found as a phrase.
 
 from __future__ import annotations
 
-import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from imgret.index import known, labels, nearby
 from imgret.index.connection import Index
+from imgret.index.documents import WORD
 from imgret.index.fold import cut
 
 COLUMNS = ("caption", "labels", "note", "names")
@@ -28,7 +27,6 @@ TOKENIZER = (  # as in the schema
     "porter",
     ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
-_WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
 Ids = NDArray[np.int64]
 Counts = NDArray[np.int32]
@@ -41,54 +39,6 @@ class Term(Struct, frozen=True):
     tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
     documents: int  # about how many hold its rarest token or one of its labels
     labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
-
-
-def save(index: Index, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
-    """The words of a content, in place of those before."""
-    values = [cut(text) for text in (caption, labels, note, names)]
-    with index.writing() as db:
-        db.execute(
-            "INSERT INTO document (content, caption, labels, note, names) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (content) DO UPDATE SET caption = excluded.caption, labels = excluded.labels,"
-            " note = excluded.note, names = excluded.names",
-            (content, *values),
-        )
-
-
-def remove(index: Index, content: int) -> None:
-    """Forget the words of a content."""
-    with index.writing() as db:
-        db.execute("DELETE FROM document WHERE content = ?", (content,))
-
-
-def rebuild(index: Index) -> None:
-    """Make the words index anew from the documents."""
-    with index.writing() as db:
-        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
-
-
-def check(index: Index) -> list[str]:
-    """What is wrong with the words index, in sentences; empty when it is sound."""
-    with index.writing() as db:
-        try:  # only with rank = 1 is the index compared with the documents that it was made from
-            db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-        except apsw.CorruptError as error:
-            return [f"the words index does not fit its documents: {error}"]
-    return []
-
-
-def name_words(root: bytes, folder: bytes, name: bytes) -> str:
-    """The words of a photo's path: the root's own name, its folders and its file name without the suffix.
-
-    What is written together stands whole and, behind, taken apart: `beach_2019/IMG0042-RosaParks.jpg` has
-    `beach 2019 IMG0042 RosaParks IMG 0042 Rosa Parks`. Bytes that are not UTF-8 divide words.
-    """
-    stem = os.path.splitext(name)[0]
-    path = b"/".join((os.path.basename(root.rstrip(b"/")), folder, stem))
-    text = unicodedata.normalize("NFC", path.decode("utf-8", "replace").replace("\ufffd", " "))
-    whole = _WORD.findall(text)
-    parts = [part for word in whole if len(apart := _apart(word)) > 1 for part in apart]
-    return " ".join(dict.fromkeys([*whole, *parts]))
 
 
 def terms(index: Index, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
@@ -105,7 +55,7 @@ def terms(index: Index, texts: Iterable[str], *, wider: bool = True) -> list[Ter
             counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
             return min(int(count or 0) for count in counts)
 
-        for word in (word for text in texts for word in _WORD.findall(text)):
+        for word in (word for text in texts for word in WORD.findall(text)):
             tokens = tuple(tokens_of(cut(word)))
             if tokens and tokens not in found:
                 also = {label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())}
@@ -250,19 +200,3 @@ def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
     """
     stems = {re.escape(tokens[0][:-1]) for tokens in asked}
     return re.compile(f"(?<![a-z0-9])(?:{'|'.join(sorted(stems))})").search
-
-
-def _apart(word: str) -> list[str]:
-    """`IMG0042` -> IMG, 0042; `RosaParks` -> Rosa, Parks; `JPEGFile` -> JPEG, File."""
-    parts, start = [], 0
-    for at in range(1, len(word)):
-        before, here = word[at - 1], word[at]
-        after = word[at + 1] if at + 1 < len(word) else ""
-        if (
-            before.isdigit() != here.isdigit()
-            or (before.islower() and here.isupper())
-            or (before.isupper() and here.isupper() and after.islower())
-        ):
-            parts.append(word[start:at])
-            start = at
-    return [*parts, word[start:]]

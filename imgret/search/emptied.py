@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from imgret.index import filters, known, labels
-from imgret.index.connection import Index
-from imgret.index.filters import (
+from imgret.index.clauses import (
     Camera,
     Clause,
     Format,
@@ -19,6 +18,7 @@ from imgret.index.filters import (
     Taken,
     Topic,
 )
+from imgret.index.connection import Index
 from imgret.photo import Stage
 from imgret.search.render import taken
 

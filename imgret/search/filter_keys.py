@@ -11,7 +11,7 @@ from imgret import inputs
 from imgret.errors import QueryError
 from imgret.exclude import RAW_SUFFIXES
 from imgret.index import labels
-from imgret.index.filters import (
+from imgret.index.clauses import (
     HAS,
     Camera,
     Filter,

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.describe.passage import counts, numeral
-from imgret.index import filters, labels, photos, results
+from imgret.index import content_table, filters, labels, results
 from imgret.index.connection import Index
 from imgret.photo import Description, Facts, Hit
 from imgret.search.query import Question
@@ -34,7 +34,7 @@ def describe(index: Index, question: Question, found: Sequence[Found], *, k: int
     for one in found:
         if len(hits) >= k and apart:
             break
-        facts = photos.facts(index, one.content)
+        facts = content_table.facts(index, one.content)
         if len(hits) >= k and not seen.may_hold(one.content, facts):
             continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
         paths = filters.showing(index, question.clauses, one.content)

@@ -18,7 +18,7 @@ from imgret.describe.decode import Decoded, DecodePool
 from imgret.describe.fingerprint import content_hash
 from imgret.describe.passage import counts, passage
 from imgret.errors import UsageError
-from imgret.index import photos, vectors
+from imgret.index import content_table, photos, vectors
 from imgret.index.connection import Index
 from imgret.photo import View
 
@@ -48,13 +48,13 @@ def likeness(
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
     own = _indexed(index, path)
-    copies = photos.copies(index, content=own)
+    copies = content_table.copies(index, content=own)
     if own is None:
-        copies = photos.copies(index, hash_=content_hash(path))
+        copies = content_table.copies(index, hash_=content_hash(path))
     decoded = None
     if own is None and not copies:
         decoded = _decoded(path, settings)
-        copies = photos.copies(index, pixels=decoded.pixel_hash) or looking_alike(index, decoded)
+        copies = content_table.copies(index, pixels=decoded.pixel_hash) or looking_alike(index, decoded)
     vector = _vector(index, [content for content in (own, *copies) if content is not None])
     if vector is None and not copies:
         vector = _described_vector(decoded or _decoded(path, settings), asker, models)

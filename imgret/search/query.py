@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from imgret import inputs
 from imgret.errors import QueryError
 from imgret.index import labels
-from imgret.index.filters import Clause, Inside, Objects, Said
+from imgret.index.clauses import Clause, Inside, Objects, Said
 from imgret.index.fold import has_word
 from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 

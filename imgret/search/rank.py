@@ -6,22 +6,22 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.index import filters, nearest, vectors, words
+from imgret.index import filters, vectors, words
 from imgret.index.connection import Index
 from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
 from imgret.search import background, emptied, hits, scoring
+from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.query import Question
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm import Warm
 
-Ids = NDArray[np.int64]
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
 BUDGET = 20_000  # documents that the words may read for their candidates
@@ -95,14 +95,6 @@ def search(
         return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
 
 
-class _Scope(NamedTuple):
-    """What the filters let through: ids, or a mask of the memory."""
-
-    passes: Callable[[Ids], NDArray[np.bool_]]
-    among: Ids | None = None
-    mask: NDArray[np.bool_] | None = None
-
-
 class _Search:
     """One search: what its steps share."""
 
@@ -143,7 +135,7 @@ class _Search:
             among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.pool)
             return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
-        scope = self._scope() if self.question.clauses else None
+        scope = scope_of(self.index, self.question.clauses, self.warm) if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
         pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
@@ -156,10 +148,14 @@ class _Search:
             passes = scope.passes if scope else None
             return words.best(self.index, terms, count, budget, strict=strict, passes=passes)
 
-        parts = [self._living(worded, pool, scope)]
+        parts = [living(self.index, worded, pool, scope)]
         if query is not None:
             near = pool + len(out)
-            parts.append(self._living(lambda count: self._nearest(query, count, scope), near, scope))
+
+            def close(count: int) -> Ids:
+                return closest(self.index, query, count, scope, self.warm, self.notes)
+
+            parts.append(living(self.index, close, near, scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
         first = [hits.Found(content, 1.0, None, "strong", (SAME,)) for content in copies]
         return first + self._scored(candidates, terms, query)
@@ -170,29 +166,6 @@ class _Search:
             return contents
         passing = set(filters.matching(self.index, self.question.clauses).tolist())
         return [content for content in contents if content in passing]
-
-    def _living(self, ask: Callable[[int], Ids], count: int, scope: _Scope | None) -> Ids:
-        """The best `count` that lie somewhere still: while too many lie nowhere, four times as many are asked for.
-
-        What the filters let through lies somewhere.
-        """
-        asked = count
-        while True:
-            found = ask(asked)
-            if scope is not None:
-                return found
-            kept = found[filters.living(self.index, found)]
-            if len(kept) >= count or len(found) < asked:
-                return kept[:count]
-            asked *= 4
-
-    def _scope(self) -> _Scope:
-        if self.warm is not None:
-            memory = self.warm.memory
-            mask = memory.mask(self.index, self.question.clauses)
-            return _Scope(mask=mask, passes=lambda ids: memory.passes(mask, ids))
-        among = filters.matching(self.index, self.question.clauses)
-        return _Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
     def _terms(self) -> list[words.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
@@ -216,22 +189,6 @@ class _Search:
             return None
         norm = float(np.linalg.norm(query))
         return query / np.float32(norm) if norm > 1e-6 else None
-
-    def _nearest(self, query: NDArray[np.float32], count: int, scope: _Scope | None) -> Ids:
-        if self.warm is not None:
-            return self.warm.memory.nearest(query, count, scope.mask if scope else None)
-        among = scope.among if scope else None
-        try:
-            return nearest.search(self.index, query, count, among)
-        except nearest.Damaged as damage:
-            if not self.index.writable:
-                return nearest.scan(self.index, query, count, among)
-            self.notes.append(f"the table of nearest vectors was made anew: {damage}")
-            nearest.rebuild(self.index)
-        try:
-            return nearest.search(self.index, query, count, among)
-        except nearest.Damaged:  # another process is making it anew
-            return nearest.scan(self.index, query, count, among)
 
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None

@@ -14,7 +14,7 @@ from imgret.config import EmbedSettings, Settings, places
 from imgret.describe import passage
 from imgret.describe.loading import load_embedder
 from imgret.describe.models import Embedder
-from imgret.index import photos, results, roots
+from imgret.index import content_table, photos, results, roots
 from imgret.index.connection import Index
 from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
 from imgret.search.ask import QueryEmbedder
@@ -54,7 +54,7 @@ def add(index: Index, wordllama: Embedder) -> Callable[..., int]:
                 return content
             facts = Facts(known.get("format", "JPEG"), 40, 30, known.get("taken_at"), known.get("camera"))
             pixels = hashlib.blake2b(str(known.get("pixels", path)).encode(), digest_size=32).digest()
-            photos.save_facts(index, content, facts, pixels)
+            content_table.save_facts(index, content, facts, pixels)
             objects: dict[str, int] = known.get("objects", {})
             found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
             if "caption" in known:
@@ -103,7 +103,7 @@ def bulk(index: Index) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
                 name = b"%d.jpg" % number
                 digest = hashlib.blake2b(name, digest_size=32).digest()
                 content, _ = photos.save(index, root, b"", name, Fingerprint(1, 1, 1, number), digest, 1)
-                photos.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
+                content_table.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
                 vectors.save(index, content, model, {View.PASSAGE: row})
                 made.append(content)
         return made

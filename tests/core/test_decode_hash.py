@@ -17,7 +17,7 @@ from imgret.describe.decode import DecodePool
 from imgret.describe.models import Models
 from imgret.describe.pixels import Limits, read
 from imgret.errors import FileChanged, PhotoError
-from imgret.index import photos, results, work
+from imgret.index import content_table, failed_photos, photos, results
 from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.sync import add_root, sync
@@ -120,13 +120,13 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
             rotating.join()
         assert changed  # or this test shows nothing
         assert not look()
-        assert work.failures(index) == []
+        assert failed_photos.failures(index) == []
         assert index.row("SELECT count(*) FROM work WHERE stage = 'decode'") == (0,)
         for file in folder.iterdir():
             photo = photos.find(index, bytes(file))
             assert photo is not None
             assert photo.content is not None
-            assert photos.hash_of(index, photo.content) == blake3(file.read_bytes()).digest()
+            assert content_table.hash_of(index, photo.content) == blake3(file.read_bytes()).digest()
             decoded = pool.submit(bytes(file)).result()
             assert results.pixels(index, photo.content) == decoded.pixel_hash
 

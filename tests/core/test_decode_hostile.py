@@ -115,7 +115,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     with DecodePool(1, max_megapixels=100) as pool:
         began = time.monotonic()
         error = refusal(pool, bomb)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25  # below its deadline; a process is started first
         assert "too many pixels (13000 x 13000, the limit is 100 million)" in str(error)
         assert not error.transient
     with DecodePool(1, max_megapixels=20) as pool:

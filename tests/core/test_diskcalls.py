@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from waiting import until
 
 from imgret import diskcalls
 from imgret.diskcalls import DiskCall, NotAnswering, call, is_stuck, silent_disks, stuck
@@ -14,7 +15,7 @@ from imgret.diskcalls import DiskCall, NotAnswering, call, is_stuck, silent_disk
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -27,13 +28,6 @@ def pipe():
     os.close(read)
 
 
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
-
-
 def test_a_call_gives_what_the_job_returns_or_raises():
     assert call(b"/disk", lambda: 7) == 7
     with pytest.raises(FileNotFoundError):
@@ -43,8 +37,8 @@ def test_a_call_gives_what_the_job_returns_or_raises():
 
 def test_a_job_that_says_that_it_is_alive_may_take_long():
     def job(call):
-        for _ in range(10):
-            time.sleep(0.1)
+        for _ in range(8):
+            time.sleep(0.2)
             call.touch()
         return "done"
 
@@ -59,7 +53,7 @@ def test_a_call_that_does_not_return_is_given_up_and_not_made_again(pipe):
     threads, began = threading.active_count(), time.monotonic()
     with pytest.raises(NotAnswering):
         call(b"/disk", lambda: os.read(pipe, 1))
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 0.8
     assert threading.active_count() == threads
     assert call(b"/other disk", lambda: 7) == 7
 

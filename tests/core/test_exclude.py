@@ -106,10 +106,10 @@ def test_a_pattern_matches_what_pathspec_itself_matches(pattern: str, path: str)
 
 def test_many_stars_and_many_patterns_take_no_time() -> None:
     rules = Exclude(["*a" * 30 + "b.jpg", "**/" * 20 + "x", "*" * 200 + "y"])
-    began = time.monotonic()
+    began = time.process_time()
     assert rules.explain(b"a" * 240 + b".jpg") is None
     assert rules.explain(b"d/" * 200 + b"a.jpg") is None
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @given(paths, st.booleans())

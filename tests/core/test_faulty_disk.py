@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 from faulty_disk import faulty_disk
+from waiting import until
 
 from imgret import diskcalls
 from imgret.config import Settings
 from imgret.describe.hash_many import Hash, hash_many
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
-from imgret.index import photos, roots, work
+from imgret.index import failed_photos, photos, roots
 from imgret.index.connection import Index
 from imgret.listing import Finding, FolderScan, RootOffline
 from imgret.mounts import root_health, root_identity
@@ -24,7 +25,7 @@ from imgret.photo import Fingerprint, stamp
 from imgret.scan import scan
 from imgret.sync import sync
 
-SILENCE = 1.0
+SILENCE = 2.0
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,7 @@ def names(index: Index) -> set[str]:
 ALL = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/c/4.jpg", "5.jpg"}
 
 
+@pytest.mark.must_run
 def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, index: Index) -> None:
     with shown(source, mount, eio_stat="1.jpg"):
         found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
@@ -76,6 +78,7 @@ def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, index: I
     assert found.troubled == {b"a": found.problems}
 
 
+@pytest.mark.must_run
 def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount: Path, index: Index) -> None:
     with shown(source, mount):
         sync(index, Settings(), roots.add(index, os.fsencode(mount)))
@@ -86,14 +89,16 @@ def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount:
         assert names(index) == ALL
 
 
+@pytest.mark.must_run
 def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, index: Index) -> None:
     with shown(source, mount, eio_read="1.jpg"):
         found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
         assert names(index) == ALL - {"a/1.jpg"}
         assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
-        assert [failure.error for failure in work.failures(index)] == found.problems
+        assert [failure.error for failure in failed_photos.failures(index)] == found.problems
 
 
+@pytest.mark.must_run
 @pytest.mark.parametrize(
     ("fault", "lost"),
     [
@@ -117,11 +122,12 @@ def test_what_hangs_costs_a_file_or_a_folder(
             assert time.monotonic() - began < seconds
             assert names(index) == ALL - lost
             assert (found.gone, found.offline) == (0, None)
-    problems = [failure.error for failure in work.failures(index)] + found.problems
+    problems = [failure.error for failure in failed_photos.failures(index)] + found.problems
     assert problems
     assert all("its disk does not answer" in problem for problem in problems)
 
 
+@pytest.mark.must_run
 def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: Path, index: Index) -> None:
     with shown(source, mount):
         sync(index, Settings(), roots.add(index, os.fsencode(mount)))
@@ -136,13 +142,7 @@ def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: P
     until(lambda: not diskcalls.silent_disks())
 
 
-def until(condition: object, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
-
-
+@pytest.mark.must_run
 def test_inode_numbers_and_times_of_64_bits(source: Path, mount: Path, index: Index) -> None:
     os.utime(source / "5.jpg", ns=(0, 2**63 + 12345))  # the year 2262
     os.utime(source / "a/1.jpg", ns=(0, -(10**18)))  # before 1970
@@ -229,6 +229,7 @@ def test_huge_files_and_large_ones_that_are_no_pictures_are_not_read(tmp_path: P
     assert isinstance(told[b"small.raw"], Hash)  # the decoder says that it is no photo
 
 
+@pytest.mark.must_run
 def test_what_is_hashed_does_not_wait_for_a_slow_file(source: Path, mount: Path) -> None:
     with shown(source, mount, hang_read="1.jpg"):
         wanted = [each for each in files(mount) if each.name == b"1.jpg"]
@@ -244,6 +245,7 @@ def test_what_is_hashed_does_not_wait_for_a_slow_file(source: Path, mount: Path)
         assert "does not answer" in str(told)
 
 
+@pytest.mark.must_run
 def test_hashing_stops_when_it_is_told_to(source: Path, mount: Path) -> None:
     with shown(source, mount, hang_read="1.jpg"):
         wanted = [each for each in files(mount) if each.name == b"1.jpg"]

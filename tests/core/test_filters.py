@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.index import filters, photos, roots
+from imgret.index.clauses import Clause, Objects, Taken
 from imgret.index.connection import Index
-from imgret.index.filters import Clause, Objects, Taken
 from imgret.index.memory import Memory
 from imgret.photo import Fingerprint
 from imgret.search.query import parse

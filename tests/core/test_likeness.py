@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgret.answer import Answerer, Request
+from imgret.answer import Answerer
 from imgret.config import Settings, places
 from imgret.describe.decode import DecodePool
 from imgret.describe.fingerprint import content_hash
 from imgret.errors import PhotoError, UsageError
-from imgret.index import photos, roots, vectors
+from imgret.index import content_table, photos, roots, vectors
 from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, View
+from imgret.request import Request
 from imgret.search.likeness import likeness
 
 MODEL = ModelIdentity("given", "1")
@@ -55,7 +56,7 @@ def known(index: Index) -> Callable[..., int]:
             )
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            photos.save_facts(index, content, decoded.facts, decoded.pixel_hash)
+            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash)
             if vector is not None:
                 vectors.save(index, content, MODEL, {View.PASSAGE: vector})
         return content

@@ -231,6 +231,7 @@ def test_a_full_queue_is_waited_for(path):
         first.close()
 
 
+@pytest.mark.must_run
 def test_another_users_socket_is_not_asked(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("listening as another user needs root")

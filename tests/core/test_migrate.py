@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
-from imgret.index import photos, results, roots, words, work
+from imgret.index import content_table, documents, photos, results, roots, words, work
 from imgret.index.backup import backup
 from imgret.index.connection import Index
 from imgret.index.migrate import APPLICATION_ID, Migration, migrate, migrations, version
@@ -135,7 +135,7 @@ def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_d
     db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'caption', 5, 'cut short')")
     db.close()
     with Index(str(path)) as index:
-        assert photos.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
+        assert content_table.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
         rows = list(index.rows("SELECT content, stage, attempts, error FROM work ORDER BY content, stage"))
         assert rows == [(1, "caption", 5, "no memory"), (2, "caption", 0, None), (2, "decode", 0, None)]
         assert index.row("SELECT text FROM note WHERE content = 2") == ("kept",)
@@ -203,7 +203,7 @@ def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path)
         for text, right in (("STRASSE lodz", [1]), ("🎂", [2]), ("img", [1, 2, 3])):
             found = words.best(index, words.terms(index, text.split()), 9, 99)
             assert sorted(found.tolist()) == right
-        assert words.check(index) == []
+        assert documents.check(index) == []
         assert index.problems() == []
-        words.save(index, 3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
+        documents.save(index, 3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
         assert len(words.best(index, words.terms(index, ["łódź"]), 9, 99)) == 2

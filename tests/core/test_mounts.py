@@ -124,6 +124,7 @@ print(root_health(point, bound).reason)
 """
 
 
+@pytest.mark.must_run
 def test_unplugged_and_back_for_real(tmp_path: Path) -> None:
     """A stick and a bind mount, in a mount namespace of this test's own."""
     enter = ["unshare", "--mount", "--user", "--map-root-user"]

@@ -18,7 +18,7 @@ from PIL import Image
 from imgret.config import Settings
 from imgret.describe.decode import DecodePool
 from imgret.describe.models import Models
-from imgret.index import edits, photos, results, roots, work
+from imgret.index import content_table, edits, photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.photo import Stage
@@ -279,7 +279,7 @@ def test_a_note_remembers_its_path_after_the_tombstone(library: Library) -> None
     library.write("a.jpg", "ours")
     (library.folder / "a.jpg").unlink()
     library.look()
-    photos.purge(library.index, int(time.time()) + photos.KEEP_TOMBSTONES + 9)
+    content_table.purge(library.index, int(time.time()) + content_table.KEEP_TOMBSTONES + 9)
     library.put("a.jpg", picture(3))
     library.look()
     assert library.note("a.jpg") is None
@@ -294,5 +294,5 @@ def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_n
     results.write_note(library.index, content, "ours")
     assert Stage.DECODE in work.of(library.index, content)
     library.look()
-    assert photos.look(library.index, content) is not None
+    assert content_table.look(library.index, content) is not None
     assert roots.roots(library.index)[0].online

@@ -17,7 +17,8 @@ from imgret.index.connection import Index
 from imgret.scan import scan
 from imgret.skipped import skipped, why_not_entered
 from imgret.state import EXCLUDED, PENDING, photo_state
-from imgret.sync import Synced, add_root, sync
+from imgret.sync import add_root, sync
+from imgret.take_in import Synced
 
 DEBRIS = [
     "@eaDir/IMG_1.jpg/SYNOPHOTO_THUMB_XL.jpg",

@@ -103,7 +103,7 @@ def test_keys_typed_before_the_question_are_kept(terminal: tuple[int, int]) -> N
 def test_a_terminal_that_never_answers_costs_the_deadline_and_gets_blocks(terminal: tuple[int, int]) -> None:
     began = time.monotonic()
     capabilities, typed = asked(terminal, saying(b"typed"), seconds=0.3)
-    assert 0.25 < time.monotonic() - began < 2
+    assert 0.25 < time.monotonic() - began < 20
     assert capabilities == Capabilities(Graphics.BLOCKS, DEFAULT_CELL)
     assert typed == b"typed"
 
@@ -210,6 +210,7 @@ input()
 """
 
 
+@pytest.mark.must_run
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_a_real_tmux_is_asked_without_taking_the_question_for_a_title(tmp_path: Path) -> None:
     def tmux(*arguments: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.errors import QueryError
-from imgret.index.filters import (
+from imgret.index.clauses import (
     Camera,
     Clause,
     Format,

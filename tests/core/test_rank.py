@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.index import nearest, photos, vectors
+from imgret.index.clauses import Clause, Taken
 from imgret.index.connection import Index
-from imgret.index.filters import Clause, Taken
 from imgret.photo import RANKS, Hit, ModelIdentity, View
 from imgret.search import fuse, query, rank, render
 from imgret.search.ask import QueryEmbedder

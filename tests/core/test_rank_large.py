@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.index import filters, photos, roots, vectors
+from imgret.index.clauses import Clause, Has, Taken
 from imgret.index.connection import Index
-from imgret.index.filters import Clause, Has, Taken
 from imgret.index.memory import Memory
 from imgret.photo import Description, Detection, Facts, ModelIdentity, View
 from imgret.search import hits, rank, scoring

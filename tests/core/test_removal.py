@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.config import Settings
-from imgret.index import photos, roots
+from imgret.index import content_table, photos, roots
 from imgret.index.connection import Index
 from imgret.index.removal import remove
 from imgret.photo import Fingerprint
@@ -81,14 +81,14 @@ def test_a_removed_folder_is_known_for_30_days_and_then_forgotten(index: Index) 
     gone = photos.find(index, b"/q/0.jpg")
     assert gone is not None
     assert gone.gone_at == 5
-    photos.purge(index, 6 + photos.KEEP_TOMBSTONES)
+    content_table.purge(index, 6 + content_table.KEEP_TOMBSTONES)
     assert photos.find(index, b"/q/0.jpg") is None
     assert index.row("SELECT count(*) FROM root") == (0,)
 
 
 def test_a_folder_that_was_just_added_is_not_forgotten(index: Index) -> None:
     add_root(index, b"/new")
-    photos.purge(index, 1)
+    content_table.purge(index, 1)
     assert [root.path for root in roots.roots(index)] == [b"/new"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.index import results, words
+from imgret.index import documents, results, words
 from imgret.index.connection import Index
 
 Add = Callable[..., int]
@@ -32,12 +32,12 @@ def test_caption_labels_note_and_names_are_found(index: Index, add: Add) -> None
 
 def test_a_document_is_replaced_and_removed(index: Index, add: Add) -> None:
     content = add("a.jpg", note="zebra", embed=False)
-    words.save(index, content, caption="", labels="", note="giraffe", names="")
+    documents.save(index, content, caption="", labels="", note="giraffe", names="")
     assert best(index, "zebra") == []
     assert best(index, "giraffe") == [content]
-    words.remove(index, content)
+    documents.remove(index, content)
     assert best(index, "giraffe") == []
-    assert words.check(index) == []
+    assert documents.check(index) == []
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_damage_is_found_and_mended(index: Index, add: Add) -> None:
     content = add("a.jpg", note="zebra", embed=False)
     index.db.execute("INSERT INTO words (words) VALUES ('delete-all')")
     assert best(index, "zebra") == []
-    assert words.check(index) != []
-    words.rebuild(index)
-    assert words.check(index) == []
+    assert documents.check(index) != []
+    documents.rebuild(index)
+    assert documents.check(index) == []
     assert best(index, "zebra") == [content]
 
 
@@ -126,16 +126,16 @@ def test_documents_are_made_anew_from_what_is_known(index: Index, add: Add) -> N
     for text in ("zebra", "lodz", "dog"):
         assert best(index, text) == [content]
     assert best(index, "lost") == []
-    assert words.check(index) == []
+    assert documents.check(index) == []
 
 
 def test_names() -> None:
-    assert words.name_words(b"/home/me/Pictures", b"beach_2019", b"IMG0042-RosaParks.jpg").split() == [
+    assert documents.name_words(b"/home/me/Pictures", b"beach_2019", b"IMG0042-RosaParks.jpg").split() == [
         *("Pictures", "beach", "2019", "IMG0042", "RosaParks"),
         *("IMG", "0042", "Rosa", "Parks"),
     ]
-    assert words.name_words(b"/", b"", b".jpg") == "jpg"
-    assert words.name_words(b"/p", b"a\xffb", "海滩.png".encode()) == "p a b 海滩"
+    assert documents.name_words(b"/", b"", b".jpg") == "jpg"
+    assert documents.name_words(b"/p", b"a\xffb", "海滩.png".encode()) == "p a b 海滩"
 
 
 NAMES = st.binary(max_size=40).map(lambda raw: raw.replace(b"/", b"_"))
@@ -143,7 +143,7 @@ NAMES = st.binary(max_size=40).map(lambda raw: raw.replace(b"/", b"_"))
 
 @given(st.lists(NAMES, max_size=3), NAMES)
 def test_names_are_words_of_the_path_each_once(folders: list[bytes], name: bytes) -> None:
-    text = words.name_words(b"/root", b"/".join(folders), name)
+    text = documents.name_words(b"/root", b"/".join(folders), name)
     found = text.split()
     assert len(found) == len(set(found))
     assert text == " ".join(found)
@@ -153,7 +153,7 @@ def test_names_are_words_of_the_path_each_once(folders: list[bytes], name: bytes
 
 @given(st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True))
 def test_a_whole_name_is_kept_and_its_parts_make_it_up(stem: str) -> None:
-    found = words.name_words(b"/", b"", stem.encode() + b".jpg").split()
+    found = documents.name_words(b"/", b"", stem.encode() + b".jpg").split()
     assert found[0] == stem
     assert set("".join(found[1:])) <= set(stem)
 
@@ -169,7 +169,7 @@ def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, n
     with Index(str(tmp_path_factory.getbasetemp() / "words-found.db")) as index:
         with index.writing() as db:
             db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
-        words.save(index, 1, caption=other, labels="", note=note, names="")
+        documents.save(index, 1, caption=other, labels="", note=note, names="")
         for term in words.terms(index, [note]):
             assert term.documents == 1
             assert words.best(index, [term], 5, 10).tolist() == [1]

@@ -10,17 +10,11 @@ import sys
 import time
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import Daemon, write_picture
 
 ALONE = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /sys/class/power_supply && exec "$@"']
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 class OnLaptop(Daemon):
@@ -49,6 +43,7 @@ def supplies(tmp_path):
     return folder
 
 
+@pytest.mark.must_run
 def test_on_battery_photos_are_known_and_wait_to_be_described(home, supplies):
     write_picture(home.photos / "1.png", 1)
     with OnLaptop(home, supplies) as daemon:

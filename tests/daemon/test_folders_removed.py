@@ -4,15 +4,10 @@ import os
 import threading
 import time
 
+from waiting import until
+
 from benchmarks.harness import differences, write_picture
-from imgret.index import results, roots, work
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
+from imgret.index import failed_photos, results, roots
 
 
 def names(home):
@@ -66,7 +61,7 @@ def test_names_that_rotate_while_it_describes_are_all_described_in_the_end(home,
     def described():
         with home.index() as index:
             contents = [row[0] for row in index.rows("SELECT content FROM photo WHERE gone_at IS NULL")]
-            assert work.failures(index) == []
+            assert failed_photos.failures(index) == []
             return len(contents) == count and all(c and results.pixels(index, c) for c in contents)
 
     rotating = threading.Thread(target=rotate)

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
 from imgret.index import identity, photos, results
 from imgret.index.backup import backup
-
-
-def eventually(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("how", ["moved", "copied over", "removed"])
@@ -41,7 +33,7 @@ def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
             for side in ("", "-wal", "-shm"):
                 if os.path.exists(path + side):
                     os.unlink(path + side)
-        eventually(lambda: "starting anew" in daemon.log())
+        until(lambda: "starting anew" in daemon.log())
         write_picture(home.photos / "2.png", 2)
 
         def described() -> bool:
@@ -51,7 +43,7 @@ def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
                 found = photos.find(index, os.fsencode(home.photos / "2.png"))
                 return found is not None and identity.KEY in dict(index.rows("SELECT * FROM setting"))
 
-        eventually(described)
+        until(described)
         daemon.wait_until_idle()
         with home.index() as index:
             assert index.problems() == []

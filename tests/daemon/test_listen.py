@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from imgretd import serve
+from imgretd.listen import listen, remove_socket
 
 from imgret.errors import DaemonError
 
@@ -20,11 +20,11 @@ def test_a_stale_socket_is_replaced(path):
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(path)
     stale.close()
-    with serve.listen(path) as listener, socket.socket(socket.AF_UNIX) as client:
+    with listen(path) as listener, socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
         listener.accept()[0].close()
         assert os.stat(path).st_mode & 0o777 == 0o600
-    serve.remove_socket(path)
+    remove_socket(path)
     assert not os.path.lexists(path)
 
 
@@ -43,11 +43,11 @@ def test_what_is_no_socket_stays(tmp_path, path, kind):
         os.mkfifo(path)
     before = os.lstat(path)
     with pytest.raises(DaemonError, match="is not a socket of yours") as error:
-        serve.listen(path)
+        listen(path)
     assert path in str(error.value)
     assert "IMGRET_SOCKET" in error.value.hint
     with pytest.raises(DaemonError):
-        serve.remove_socket(path)
+        remove_socket(path)
     assert os.lstat(path).st_ino == before.st_ino
     assert target.read_text() == "all of it"
 

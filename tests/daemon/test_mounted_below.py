@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
 from imgret import disks
@@ -15,13 +16,6 @@ from imgret.index.connection import Index
 from imgret.sync import sync
 
 PHOTOS = 12
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def unmounted(folder):
@@ -54,6 +48,7 @@ def card(tmp_path):
     return card
 
 
+@pytest.mark.must_run
 @pytest.mark.parametrize("removed", [False, True], ids=["empty mount point", "mount point removed"])
 def test_a_mount_below_a_watched_folder_goes_and_comes_back(tmp_path, card, bind, removed):
     (tmp_path / "h").mkdir()
@@ -92,6 +87,7 @@ def test_a_mount_below_a_watched_folder_goes_and_comes_back(tmp_path, card, bind
     assert "Traceback" not in daemon.log(), daemon.log()
 
 
+@pytest.mark.must_run
 def test_another_card_is_read_as_soon_as_it_is_accepted(tmp_path, card, bind):
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
@@ -151,6 +147,7 @@ def test_one_that_vanishes_while_it_is_scanned_deletes_nothing(library):
     assert not photos.find(index, os.fsencode(point / "DCIM/1.png")).online
 
 
+@pytest.mark.must_run
 def test_another_card_in_its_place_is_not_read_until_it_is_accepted(library, tmp_path, bind):
     index, root, point = library
     other = tmp_path / "another card"
@@ -167,6 +164,7 @@ def test_another_card_in_its_place_is_not_read_until_it_is_accepted(library, tmp
     assert photos.find(index, os.fsencode(point / "other.png")).online
 
 
+@pytest.mark.must_run
 def test_one_that_held_no_photo_is_forgotten_when_it_goes(library, tmp_path, bind):
     index, root, _ = library
     empty, point = tmp_path / "empty", tmp_path / "photos" / "later"

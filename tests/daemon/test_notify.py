@@ -137,6 +137,7 @@ def test_on_battery_is_told_from_what_the_kernel_says(tmp_path):
     assert not on_battery(str(tmp_path))
 
 
+@pytest.mark.must_run
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of a thread are Linux's")
 def test_one_thread_is_lowered_and_no_other():
     script = """

@@ -1,16 +1,9 @@
 """A `.nomedia` that comes and goes while the daemon watches."""
 
-import time
+from waiting import until
 
 from benchmarks.harness import write_picture
 from imgret.index import photos, results
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):

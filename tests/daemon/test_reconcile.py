@@ -11,31 +11,27 @@ import pytest
 from faulty_disk import faulty_disk
 from hypothesis import given
 from hypothesis import strategies as st
-from imgretd import reconcile
+from imgretd import reconcile, watched
 from imgretd.backlog import Backlog
-from imgretd.reconcile import Reconciler, Watched
+from imgretd.reconcile import Reconciler
 from imgretd.troubles import Troubles
+from imgretd.watched import Watched
+from waiting import until
 
 from benchmarks.harness import write_picture
 from imgret import diskcalls
 from imgret.config import Settings
 from imgret.index import photos, roots
 from imgret.index.connection import Index
-from imgret.sync import Synced, sync
+from imgret.sync import sync
+from imgret.take_in import Synced
 
 FOREIGN = [
     OverflowError("too large"),
     ValueError("odd"),
     MemoryError(),
-    UnicodeDecodeError("u", b"", 0, 1, ""),
+    UnicodeEncodeError("u", "", 0, 1, ""),
 ]
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 class Reconciling:
@@ -83,6 +79,7 @@ def running(path, folders):
         it.reconciler.join()
 
 
+@pytest.mark.must_run
 def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, monkeypatch):
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
@@ -119,7 +116,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
             raise error
         return sync(index, settings, root, **more)
 
-    monkeypatch.setattr(reconcile, "sync", failing)
+    monkeypatch.setattr(watched, "sync", failing)
     with running(tmp_path / "index.db", folders) as it:
         until(lambda: it.names() == {"2.png"} and it.problems)
         assert f"{one} could not be looked at: {type(error).__name__}" in it.reconciler.problem

@@ -100,7 +100,7 @@ def test_half_a_line_is_waited_for_but_not_forever(served):
         peer.sendall(b'{"v":1,"id":1,')
         began = time.monotonic()
         assert said(peer) == messages.TIMED_OUT
-        assert 5 < time.monotonic() - began < 20
+        assert 5 < time.monotonic() - began < 40
 
 
 def test_a_line_in_small_pieces_is_a_line(served):
@@ -135,7 +135,7 @@ def test_a_client_that_never_reads_holds_up_nobody(served):
         pass  # both buffers are full: the daemon cannot write to it any more
     began = time.monotonic()
     assert served.ask("status")["pid"] == served.pid
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # it is hung up on after 30
     stubborn.close()
 
 
@@ -160,6 +160,7 @@ def test_every_subscriber_is_told(served):
     assert len(names) == 10
 
 
+@pytest.mark.must_run
 def test_another_user_is_not_answered(served):
     """Even with the file's mode opened by mistake, the kernel says who asks."""
     if os.geteuid() != 0:

@@ -8,7 +8,8 @@ import os
 
 import pytest
 from imgretd import serve
-from imgretd.serve import Reply, Server, listen
+from imgretd.listen import listen
+from imgretd.serve import Reply, Server
 
 from imgret.errors import IndexProblem
 from imgret.link import messages

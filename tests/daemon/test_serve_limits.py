@@ -9,7 +9,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from imgretd.serve import MOST_CLIENTS
+from imgretd.listen import MOST_CLIENTS
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
 from imgret.errors import DaemonError

@@ -10,19 +10,13 @@ import sys
 import time
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.index import photos, roots, work
 from imgret.link.client import Connection, NoDaemon
 from imgret.link.messages import Refused
 from imgret.photo import Fingerprint, Stage
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
@@ -49,6 +43,7 @@ def test_what_changed_while_it_was_away_is_found_at_the_start(home):
         assert len(home.indexed()) == 2
 
 
+@pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
 def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
     began = time.monotonic()
     assert daemon.stop() == 0
@@ -56,6 +51,7 @@ def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
     assert not os.path.exists(home.places.socket)
 
 
+@pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
 def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
     """Its decoders stand still, so that what is in flight cannot be finished: it is dropped, and not lost."""
     write_picture(home.photos / "1.png", 1)
@@ -368,7 +364,7 @@ def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
         assert json.loads(found[0])["note"] == "my pudding"
         began = time.monotonic()
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 1.5  # the models are not taken apart first
+        assert time.monotonic() - began < 3.5  # not after LEAVE_SECONDS: the models are not taken apart first
     assert "Traceback" not in daemon.log()
 
 

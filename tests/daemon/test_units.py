@@ -35,6 +35,7 @@ def verified(folder, environ):
     )
 
 
+@pytest.mark.must_run
 def test_systemd_takes_the_installed_units_without_a_word(tmp_path, imgretd, private_places):
     folder = tmp_path / "units"
     folder.mkdir()
@@ -44,6 +45,7 @@ def test_systemd_takes_the_installed_units_without_a_word(tmp_path, imgretd, pri
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
+@pytest.mark.must_run
 def test_a_wrong_unit_would_be_noticed(tmp_path, imgretd, private_places):
     folder = tmp_path / "units"
     folder.mkdir()
@@ -94,6 +96,7 @@ def analyzed(folder):
     )
 
 
+@pytest.mark.must_run
 def test_systemd_rates_the_unit_well(tmp_path, imgretd, private_places):
     text = service.filled(service.unit(service.SERVICE), places(), imgretd)
     (tmp_path / service.SERVICE).write_text(text)

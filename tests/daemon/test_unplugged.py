@@ -5,18 +5,12 @@ import subprocess
 import time
 
 import pytest
+from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
 from imgret.index import roots
 
 PHOTOS = 30
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def mounted(*command):
@@ -53,6 +47,7 @@ def card(tmp_path):
         subprocess.run(["umount", "-l", folder], capture_output=True)
 
 
+@pytest.mark.must_run
 @pytest.mark.parametrize("kind", ["loop", "bind"])
 def test_a_root_that_is_unplugged_loses_nothing_and_comes_back(tmp_path, kind, request):
     home = Home(folder=tmp_path / "h") if (tmp_path / "h").mkdir() is None else None
@@ -86,6 +81,7 @@ def test_a_root_that_is_unplugged_loses_nothing_and_comes_back(tmp_path, kind, r
         subprocess.run(["umount", "-l", home.photos], capture_output=True)
 
 
+@pytest.mark.must_run
 def test_unplugged_before_the_start(tmp_path, card):
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
@@ -103,6 +99,7 @@ def test_unplugged_before_the_start(tmp_path, card):
         until(lambda: online(home) == [True] and differences(home) == [])
 
 
+@pytest.mark.must_run
 def test_unplugged_in_the_middle_of_a_batch(tmp_path, card):
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
@@ -119,7 +116,7 @@ def test_unplugged_in_the_middle_of_a_batch(tmp_path, card):
         time.sleep(1)
         assert len(home.indexed()) == kept
         card(home.photos)
-        until(lambda: online(home) == [True] and differences(home) == [], 60)
+        until(lambda: online(home) == [True] and differences(home) == [])
         daemon.wait_until_idle()
         with home.index() as index:
             assert index.row("SELECT count(*) FROM work WHERE error IS NOT NULL") == (0,)
@@ -148,7 +145,7 @@ def test_a_full_disk_is_said_and_waited_for(small_disk):
             write_picture(home.photos / f"{number}.png", number)
         until(lambda: "full" in (daemon.ask("status")["problem"] or ""))
         (data / "ballast").unlink()
-        until(lambda: differences(home) == [], 60)
+        until(lambda: differences(home) == [])
         daemon.wait_until_idle()
         assert daemon.ask("status")["problem"] is None
         with home.index() as index:

@@ -228,6 +228,7 @@ def events_are_lost(root):
     return lost
 
 
+@pytest.mark.must_run
 def test_refused_watches_are_counted_and_polled(root):
     """With the limit lowered in a user namespace of its own, as root's limit cannot be reached in a test."""
     script = f"""
@@ -255,6 +256,7 @@ watcher.stop()
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.must_run
 def test_a_mount_below_the_root_is_noticed(root, mirror):
     os.mkdir(root + b"/card")
     assert mirror.converges()

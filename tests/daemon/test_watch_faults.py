@@ -9,15 +9,9 @@ import time
 import pytest
 from imgretd.tree import WatchedTree
 from imgretd.watch import Watcher
+from waiting import until
 
 from imgret.descent import Descent
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 class Told(list):
@@ -115,6 +109,7 @@ def touch(folder):
     return folder
 
 
+@pytest.mark.must_run
 def test_without_an_inotify_instance_it_is_said_and_the_root_is_told_again_and_again(root):
     """With the limit lowered in a user namespace of its own; then it is raised."""
     program = f"""

@@ -123,6 +123,7 @@ def test_no_index_says_what_to_do(empty: Library) -> None:
     assert not empty.database.exists()
 
 
+@pytest.mark.must_run
 def test_an_index_on_a_disk_that_is_read_only_answers_and_refuses_to_be_written(
     one: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +142,7 @@ def test_an_index_on_a_disk_that_is_read_only_answers_and_refuses_to_be_written(
         assert "IMGRET_INDEX" in done.err
 
 
+@pytest.mark.must_run
 def test_places_that_cannot_be_written_are_told(empty: Library, mounted: Callable[[str], Path]) -> None:
     draw(empty.photos / "good.jpg", "red", "circle", "white")
     disk = mounted("size=1m,ro")

@@ -1,0 +1,78 @@
+"""The socket's file: made, guarded and removed so that one daemon listens there and nobody else's file is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+
+from imgret.errors import DaemonError
+
+MOST_CLIENTS = 256  # with as many more in the kernel's queue, below the usual limit of 1024 descriptors
+
+
+@contextlib.contextmanager
+def alone(path: str) -> Iterator[None]:
+    """Be the one daemon at this socket's path. The kernel drops the lock with the process."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DaemonError(f"{path}.lock cannot be made: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.") from None
+    finally:
+        os.close(lock)
+
+
+def listen(path: str) -> socket.socket:
+    """A listening socket at `path`, mode 0600. A stale file is replaced, a living daemon's is not.
+
+    Raises DaemonError. The caller is `alone`, so no other daemon starts meanwhile.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(path)
+        raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.")
+    except FileNotFoundError:
+        pass
+    except ConnectionRefusedError:  # so says a socket without a daemon, and so does every other kind of file
+        try:
+            remove_socket(path)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        listener.close()
+        raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
+    except DaemonError:
+        listener.close()
+        raise
+    before = os.umask(0o177)  # the file is never there with another mode
+    try:
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
+    finally:
+        os.umask(before)
+    listener.listen(MOST_CLIENTS)
+    return listener
+
+
+def remove_socket(path: str) -> None:
+    """Remove the socket that a daemon of this user has made; DaemonError for whatever else is there."""
+    status = os.lstat(path)
+    if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+        raise DaemonError(
+            f"{path} is not a socket of yours, so the daemon cannot listen there",
+            "Name another path with IMGRET_SOCKET.",
+        )
+    os.unlink(path)

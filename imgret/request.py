@@ -1,0 +1,49 @@
+"""A question with its options, as the command line and the socket give it, and what is wrong with one."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from imgret.errors import UsageError
+from imgret.photo import RANKS, STRENGTHS
+
+FORMATS = ("plain", "json", "null", "shown")
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A question and how it is to be answered: the options of `imgret query`, the `params` of the socket."""
+
+    text: str = ""
+    k: int = 20
+    rank: str = "hybrid"
+    format: str = "plain"  # paths, as `null`; `shown`: cleaned for a terminal; `json`: one object a line
+    minimum: str = "weak"  # weaker hits are left out
+    apart: bool = False  # copies and near-duplicates are hits of their own
+    away: tuple[str, ...] = ()  # texts to push away
+    filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
+    folder: str = "/"  # where it is asked, for `in:.`: absolute, as os.fsdecode gives it
+    like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
+    number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
+
+
+def read_request(params: object) -> Request:
+    """The params of a request over the socket. UsageError naming what is wrong with them."""
+    try:
+        return msgspec.convert(params, Request)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of a key with surrogates
+        raise UsageError(f"not a question: {error}") from None
+
+
+def check(request: Request) -> None:
+    """Raise UsageError for an option that no question can have."""
+    if request.minimum not in STRENGTHS:
+        raise UsageError(f"--min {request.minimum}: must be one of {', '.join(STRENGTHS)}")
+    if request.like is not None and request.rank == "words":
+        raise UsageError("--like asks with a picture, which --rank words cannot compare")
+    if request.rank not in RANKS:
+        raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
+    if request.format not in FORMATS:
+        raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
+    if not 1 <= request.k <= 100_000:
+        raise UsageError(f"-k {request.k}: must lie between 1 and 100000")

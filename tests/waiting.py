@@ -1,0 +1,33 @@
+"""Waiting for a state that must come: with a deadline for a busy machine, and the condition in the failure."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SECONDS = 60.0  # a machine that does three other things beside the tests comes to it late
+
+
+def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
+    """Wait until `condition` gives something true, and return that. AssertionError says what did not come true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"not within {seconds:g} s: {_told(condition)}; it was {found!r}"
+        time.sleep(0.02)
+    return found
+
+
+def _told(condition: Callable[[], object]) -> str:
+    """The source of the condition, and the values that it looks at."""
+    try:
+        source = " ".join(inspect.getsource(condition).split())
+    except (OSError, TypeError):
+        source = repr(condition)
+    if inspect.isfunction(condition):
+        seen = inspect.getclosurevars(condition).nonlocals
+        source += "".join(f"; {name} = {value!r:.200}" for name, value in seen.items())
+    return source
