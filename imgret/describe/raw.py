@@ -13,12 +13,14 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from mmap import ACCESS_COPY, ACCESS_READ, mmap
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from msgspec import Struct
-from PIL import Image
 
 from imgret.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 EXTENSIONS = frozenset(
     b"3fr arw cr2 cr3 crw dcr dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
@@ -99,6 +101,8 @@ def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] 
 
 
 def _exif(file: IO[bytes]) -> Image.Exif | None:
+    from PIL import Image  # here: the search asks this module for the endings of raw files alone
+
     exif = Image.Exif()
     file.seek(0)
     try:

@@ -6,7 +6,7 @@ vectors by id finds whatever came since, and the last, short transaction takes i
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +43,7 @@ class _Build:
         self._index = index
         self._model = model
         self._progress = progress
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._last = 0  # id of the last vector taken in
         self._known: set[int] = set()  # contents in the table
         with index.writing() as db:
