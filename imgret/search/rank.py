@@ -189,8 +189,8 @@ class _Search:
     def _scope(self) -> _Scope:
         if self.warm is not None:
             memory = self.warm.memory
-            mask = memory.mask(self.index, self.question.clauses)
-            return _Scope(mask=mask, passes=lambda ids: memory.passes(mask, ids))
+            passing = memory.mask(self.index, self.question.clauses)
+            return _Scope(mask=passing.places, passes=lambda ids: memory.passes(passing, ids))
         among = filters.matching(self.index, self.question.clauses)
         return _Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
