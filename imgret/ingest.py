@@ -286,7 +286,12 @@ class Ingest:
         if finished or outcome.failures:  # what cannot be decoded is still found by its name
             results.refresh_words(index, content)
         work.done(index, content, finished)
-        if outcome.vectors is not None and results.note(index, content) != self._notes.get(content):
+        unembedded = results.note(index, content) != self._notes.get(content)
+        if (
+            unembedded
+            and Stage.EMBED in self._settings.stages()
+            and Stage.EMBED not in work.of(index, content)
+        ):
             # It was given another note meanwhile, which its vectors do not know of.
             work.queue(index, content, [Stage.EMBED])
             self._again |= content not in self._anew  # once: somebody may write notes for ever

@@ -21,7 +21,7 @@ from imgret.describe.hash_many import Hash, Read, hash_many
 from imgret.diskcalls import NotAnswering
 from imgret.errors import ImgretError, PhotoError
 from imgret.exclude import Exclude
-from imgret.index import photos, results, roots, work
+from imgret.index import edits, photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
 from imgret.listing import Change, FolderScan, RootOffline, look_at
@@ -295,6 +295,7 @@ def _bury(index: Index, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> in
     for content in renamed - {None}:
         assert content is not None
         results.refresh_words(index, content)
+        edits.left(index, content)
     return buried
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -124,3 +125,27 @@ def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
     came = most
     Ingest(index, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
     assert work.due(index, {Stage.DECODE, Stage.EMBED}, 1 << 40) == 0
+
+
+def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(
+    index: Index, folder: Path, decoder: DecodePool, wordllama: Embedder
+) -> None:
+    def describe() -> None:
+        look(index, folder)
+        Ingest(index, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
+
+    for number in range(2):
+        draw(folder, number)
+    shutil.copy(folder / "1.png", folder / "copy.png")
+    describe()
+    results.write_note(index, content(index, folder / "1.png"), NOTE)
+    with Image.open(folder / "1.png") as image:  # an edit of the metadata alone
+        image.save(folder / "new.png", compress_level=0)
+    (folder / "new.png").rename(folder / "1.png")
+    describe()
+    photo = content(index, folder / "1.png")
+    assert results.note(index, photo) is None
+    (folder / "copy.png").unlink()
+    describe()
+    assert results.note(index, photo) == NOTE
+    assert index.row("SELECT 1 FROM vector WHERE content = ? AND view = 'note'", (photo,))
