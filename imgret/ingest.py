@@ -54,6 +54,8 @@ class Ingest:
         self._pipeline: Pipeline | None = None
         self._stopped = False
         self._paths: dict[int, bytes] = {}  # what is under way, by content
+        self._notes: dict[int, str | None] = {}  # the notes with which these are described
+        self._anew: set[int] = set()  # what is embedded a second time in this run
         self._changed: set[bytes] = set()  # paths at which other bytes were found
         self._again = False  # something was queued that this run has passed
 
@@ -99,6 +101,9 @@ class Ingest:
     def _runs(self) -> Iterator[Iterable[Job]]:
         """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
         tried: set[int] = set()
+        last = work.last(
+            self._index
+        )  # photos that keep coming do not keep this run going: they are for the next
         self._again = True
         while self._again and not self._stopped:
             suspect = work.claim_suspect(self._index, self._stages, int(time.time()), tried)
@@ -107,12 +112,12 @@ class Ingest:
                 yield self._prepared([suspect])
                 continue
             self._again = False
-            yield self._jobs()
+            yield self._jobs(last)
 
-    def _jobs(self) -> Iterator[Job]:
+    def _jobs(self, last: int) -> Iterator[Job]:
         after = 0
         while not self._stopped:
-            claims = work.claim(self._index, self._stages, CLAIM, int(time.time()), after=after)
+            claims = work.claim(self._index, self._stages, CLAIM, int(time.time()), after=after, last=last)
             if not claims:
                 return
             after = max(after, claims[-1].content)
@@ -131,11 +136,13 @@ class Ingest:
             yield job
 
     def _job(self, claim: work.Claim) -> Job:
+        known = results.description(self._index, claim.content)
+        self._notes[claim.content] = known.note
         return Job(
             key=claim.content,
             path=claim.path,
             stages=claim.stages,
-            known=results.description(self._index, claim.content),
+            known=known,
             names=results.names(self._index, claim.content),
             content_hash=content_table.hash_of(self._index, claim.content),
         )
@@ -179,6 +186,7 @@ class Ingest:
                     done += not outcome.failures
         for outcome in batch:  # once that is committed: after a failure the batch is saved one by one
             self._paths.pop(outcome.key, None)
+            self._notes.pop(outcome.key, None)
         return done, failed
 
     def _look_elsewhere(self, content: int, path: bytes) -> None:
@@ -190,11 +198,10 @@ class Ingest:
     def _save_one(self, outcome: Outcome) -> None:
         index, content, models = self._index, outcome.key, self._models
         finished: set[Stage] = set()
-        noted = False  # it was given a note, which its vectors do not know of
         if outcome.facts is not None and outcome.pixel_hash is not None:
             content_table.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
-            noted = self._recognize(content)
+            self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
         if twin is not None:
             finished |= results.copy(index, twin, content)
@@ -214,9 +221,16 @@ class Ingest:
         if finished or outcome.failures:  # what cannot be decoded is still found by its name
             results.refresh_words(index, content)
         work.done(index, content, finished)
-        if noted and outcome.vectors is not None:
+        unembedded = results.note(index, content) != self._notes.get(content)
+        if (
+            unembedded
+            and Stage.EMBED in self._settings.stages()
+            and Stage.EMBED not in work.of(index, content)
+        ):
+            # It was given another note meanwhile, which its vectors do not know of.
             work.queue(index, content, [Stage.EMBED])
-            self._again = True
+            self._again |= content not in self._anew  # once: somebody may write notes for ever
+            self._anew.add(content)
         claimed = {stage for stage in work.of(index, content) if stage in self._stages}
         if outcome.failures:
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
@@ -225,13 +239,14 @@ class Ingest:
             work.release(index, [content])
             self._again |= twin is not None and Stage.EMBED in claimed  # their notes differ
 
-    def _recognize(self, content: int) -> bool:
-        """See what a content just decoded is an edit of. -> whether it was given a note."""
+    def _recognize(self, content: int) -> None:
+        """See what a content just decoded is an edit of: it is given the note."""
         found = self._traits(content)
         for before in edits.candidates(self._index, content):
             if is_edit(self._traits(before.content), found, same_file=before.same_file):
-                return edits.settle(self._index, content, before.content)
-        return edits.settle(self._index, content, None)
+                edits.settle(self._index, content, before.content)
+                return
+        edits.settle(self._index, content, None)
 
     def _traits(self, content: int) -> Traits:
         index = self._index

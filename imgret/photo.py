@@ -59,6 +59,7 @@ class Facts(Struct, frozen=True):
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
     truncated: bool = False  # the end of the picture is missing; what is there was described
+    subsecond: str | None = None  # of `taken_at`: digits after the decimal point, without zeros at the end
 
 
 class Detection(Struct, frozen=True):

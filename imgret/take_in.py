@@ -16,7 +16,7 @@ from imgret.config import Settings
 from imgret.describe.fingerprint import PhotoGone
 from imgret.describe.hash_many import Hash, Read, hash_many
 from imgret.errors import ImgretError, PhotoError
-from imgret.index import photos, results, roots, work
+from imgret.index import edits, photos, results, roots, work
 from imgret.index.connection import Index
 from imgret.index.roots import Root
 from imgret.listing import Change, RootOffline
@@ -167,4 +167,5 @@ def bury(index: Index, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int
     for content in renamed - {None}:
         assert content is not None
         results.refresh_words(index, content)
+        edits.left(index, content)
     return buried

@@ -7,6 +7,8 @@ from msgspec import Struct
 from imgret.describe.perceptual import SAME_PICTURE, similarity
 from imgret.photo import Facts
 
+DAY = 86400  # seconds
+
 
 class Traits(Struct, frozen=True):
     """What is known of a picture; all None before it was decoded."""
@@ -27,7 +29,12 @@ def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
     if was.camera and now.camera and was.camera != now.camera:
         return False
     if was.taken_at is not None and now.taken_at is not None:
-        return was.taken_at == now.taken_at
+        if was.taken_at != now.taken_at:
+            return False
+        if was.subsecond is not None and now.subsecond is not None:
+            return was.subsecond == now.subsecond
+        if was.taken_at % DAY:  # else it is a date alone, which many scans share: their looks decide
+            return True
     if before.look and after.look and similarity(before.look, after.look) >= SAME_PICTURE:
         return True
     return same_file and now.taken_at is None  # editors drop the capture time; none invents one

@@ -21,6 +21,8 @@ LONGEST_STRING = 128  # characters kept of a string from a file
 # Tag numbers: Exif 2.32, tables 4, 5 and 15.
 MAKE, MODEL, ORIENTATION, DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0132
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
+# The fractions of their seconds, in the same order.
+SUBSECONDS = {DATE_TIME_ORIGINAL: 0x9291, DATE_TIME_DIGITIZED: 0x9292, DATE_TIME: 0x9290}
 LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 1, 2, 3, 4
 
 # Year, month, day, then perhaps a time, a half of the day and a zone, which is not read.
@@ -50,16 +52,18 @@ _ANGLE = re.compile(
 def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Tags) -> Facts:
     """Format name, upright (width, height) and the three EXIF directories -> Facts."""
     position = degrees(gps)
+    written = {tag: (image if tag == DATE_TIME else photo).get(tag) for tag in SUBSECONDS}
+    moment = taken_at(written.values())
+    of = next((tag for tag, value in written.items() if taken_at((value,)) is not None), None)
     return Facts(
         format=kind,
         width=upright[0],
         height=upright[1],
-        taken_at=taken_at(
-            (photo.get(DATE_TIME_ORIGINAL), photo.get(DATE_TIME_DIGITIZED), image.get(DATE_TIME))
-        ),
+        taken_at=moment,
         camera=camera(image.get(MAKE), image.get(MODEL)),
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
+        subsecond=subsecond(photo.get(SUBSECONDS[of])) if of is not None else None,
     )
 
 
@@ -127,6 +131,12 @@ def taken_at(candidates: Iterable[object]) -> int | None:
         if moment is not None and moment not in _UNSET_CLOCK:
             return timegm(moment.timetuple())
     return None
+
+
+def subsecond(value: object) -> str | None:
+    """The fraction of a second as its digits: '120 ' -> '12'; None where there is none."""
+    digits = (text(value) or "").strip()[:9]
+    return digits.rstrip("0") or "0" if digits.isascii() and digits.isdigit() else None
 
 
 def _moment(written: str) -> datetime | None:

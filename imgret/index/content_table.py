@@ -50,7 +50,7 @@ def save_facts(index: Index, content: int, facts: Facts, pixels: bytes, look: by
     with index.writing() as db:
         db.execute(
             "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
-            " camera = ?, latitude = ?, longitude = ?, truncated = ? WHERE id = ?",
+            " camera = ?, latitude = ?, longitude = ?, truncated = ?, subsecond = ? WHERE id = ?",
             (pixels, look, *msgspec.structs.astuple(facts), content),
         )
 
@@ -64,11 +64,13 @@ def look(index: Index, content: int) -> bytes | None:
 def facts(index: Index, content: int) -> Facts | None:
     """What the file itself says; None before it was decoded."""
     row = index.row(
-        "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated FROM content"
+        "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
         " WHERE id = ? AND format IS NOT NULL",
         (content,),
     )
-    return msgspec.structs.replace(Facts(*row[:-1]), truncated=bool(row[-1])) if row else None
+    if row is None:
+        return None
+    return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
 
 
 def purge(index: Index, now: int) -> int:

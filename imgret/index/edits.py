@@ -3,6 +3,9 @@
 A note belongs to a content. When other bytes come to lie at a path, `replaced` remembers what lay there; once
 the new bytes were decoded, `imgret.ingest` compares the two pictures. `settle` then records an edit of the
 same picture and copies the note; otherwise the note stays with the old content, and `imgret status` lists it.
+
+While the old content lies somewhere else, it keeps its note. That may be the copy that an editor makes before
+it writes and deletes afterwards, so the question stays open, and `left` asks it again when the copy is gone.
 """
 
 from __future__ import annotations
@@ -47,6 +50,29 @@ def replaced(index: Index, photo: int, before: int, born: int | None, after: int
             )
             assert place is not None
             db.execute("UPDATE note SET path = ? WHERE content = ?", (roots.join(*place), before))
+        left(index, before)
+
+
+def left(index: Index, content: int | None = None) -> None:
+    """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
+    with index.writing() as db:
+        db.execute(
+            "INSERT OR IGNORE INTO work (content, stage) SELECT photo.content, 'decode' FROM replaced"
+            " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
+            " WHERE format IS NOT NULL AND replaced.content = coalesce(?, replaced.content)"
+            f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}",
+            (content,),
+        )
+
+
+def noted(index: Index, content: int) -> None:
+    """A note was written on a content: on it alone, not on an edit that has lain beside it before."""
+    with index.writing() as db:
+        db.execute(
+            "DELETE FROM replaced WHERE content = ? AND photo IN"
+            " (SELECT photo.id FROM photo JOIN content ON content.id = photo.content WHERE format IS NOT NULL)",
+            (content,),
+        )
 
 
 def candidates(index: Index, content: int) -> list[Before]:
@@ -55,7 +81,7 @@ def candidates(index: Index, content: int) -> list[Before]:
         "SELECT replaced.content, max(replaced.born IS NOT NULL AND replaced.born = photo.born)"
         " FROM photo JOIN replaced ON replaced.photo = photo.id"
         f" WHERE photo.content = ?1 AND replaced.content <> ?1 AND NOT {_ALIVE.format('replaced.content')}"
-        " GROUP BY replaced.content",
+        " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note), replaced.content",
         (content,),
     )
     return [Before(before, bool(same_file)) for before, same_file in rows]
@@ -64,7 +90,11 @@ def candidates(index: Index, content: int) -> list[Before]:
 def settle(index: Index, content: int, before: int | None) -> bool:
     """`content` is an edit of `before`, or of nothing that is known. -> whether it was given a note."""
     with index.writing() as db:
-        db.execute("DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ?)", (content,))
+        db.execute(
+            "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ?)"
+            f" AND NOT ({_ALIVE.format('replaced.content')} AND content IN (SELECT content FROM note))",
+            (content,),
+        )
         if before is None:
             return False
         db.execute("UPDATE content SET edit_of = ? WHERE id = ?", (before, content))

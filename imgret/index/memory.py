@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import apsw
@@ -37,6 +37,13 @@ Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float32]
 
 
+class Passing(NamedTuple):
+    """The living contents that pass a question's filters."""
+
+    places: Mask  # those that have a vector here, by place
+    others: Ids  # those that have none (yet): only words find them
+
+
 class Memory:
     """The nearest contents and the filters of one index, from memory."""
 
@@ -45,7 +52,7 @@ class Memory:
         self._lock = threading.RLock()
         self._versions: WeakKeyDictionary[Index, tuple[int, int]] = WeakKeyDictionary()  # of each connection
         self._generation = 0  # how often something that was written was taken in
-        self._masks: OrderedDict[tuple[Clause, ...], Mask] = OrderedDict()
+        self._masks: OrderedDict[tuple[Clause, ...], Passing] = OrderedDict()
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # place -> content
         self._places = np.zeros(0, np.int32)  # content -> place, -1 for none
@@ -93,31 +100,36 @@ class Memory:
         mine = self._projection
         return (now and now.learned_from) != (mine and mine.learned_from)
 
-    def mask(self, index: Index, clauses: Sequence[Clause]) -> Mask:
-        """Which places hold living contents that pass the clauses. Remembered until something is written."""
+    def mask(self, index: Index, clauses: Sequence[Clause]) -> Passing:
+        """Which living contents pass the clauses. Remembered until something is written."""
         key = tuple(clauses)
         with self._lock:
-            mask = self._masks.get(key)
+            known = self._masks.get(key)
             generation = self._generation
-            if mask is not None:
+            if known is not None:
                 self._masks.move_to_end(key)
-                return mask
+                return known
         passing = filters.matching(index, clauses)
         with self._lock:
             mask = np.zeros(self._size, bool)
             places = self._place(passing)
             mask[places[places >= 0]] = True
+            made = Passing(mask, passing[places < 0])
             if generation == self._generation:  # else it may be of the time before what came meanwhile
-                self._masks[key] = mask
+                self._masks[key] = made
             while len(self._masks) > MASKS:
                 self._masks.popitem(last=False)
-        return mask
+        return made
 
-    def passes(self, mask: Mask, ids: Ids) -> Mask:
-        """Which of these contents pass a mask of ours; those without a vector do not."""
+    def passes(self, passing: Passing, ids: Ids) -> Mask:
+        """Which of these contents pass."""
+        mask, others = passing
         places = self._place(ids)
-        places[places >= len(mask)] = -1  # came after the mask was made
-        return np.asarray((places >= 0) & mask[np.maximum(places, 0)], bool)
+        places[places >= len(mask)] = -1  # its vector came after the mask was made
+        placed = places >= 0
+        if len(mask):
+            placed &= mask[np.maximum(places, 0)]
+        return np.asarray(placed | np.isin(ids, others), bool)
 
     def nearest(self, query: Matrix, count: int, mask: Mask | None = None) -> Ids:
         """The `count` contents nearest to a unit vector (dimension,), nearest first, as `nearest.search`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
-from imgret.index import photos, results, roots
+from imgret.index import edits, photos, results, roots
 from imgret.index.connection import Index
 from imgret.index.roots import Root
 
@@ -53,6 +53,7 @@ def _bury(index: Index, root: Root, part: bytes, kept: Collection[bytes], now: i
         buried = db.changes()
         for content in renamed:  # they are found by the names of their other paths alone
             results.refresh_words(index, content)
+        edits.left(index)
         return buried
 
 

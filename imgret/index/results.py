@@ -152,6 +152,7 @@ def write_note(index: Index, content: int, text: str | None) -> list[int]:
     with index.writing() as db:
         changed = [content, *edits.later_edits(index, content)]
         for each in changed:
+            edits.noted(index, each)
             if text:
                 db.execute(
                     "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",

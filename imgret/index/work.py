@@ -82,18 +82,26 @@ def queue_outdated(index: Index, identities: Mapping[Stage, ModelIdentity], off:
     return queued
 
 
-def claim(index: Index, stages: Collection[Stage], limit: int, now: int, *, after: int = 0) -> list[Claim]:
-    """Up to `limit` contents, by id and above `after`, with something due among `stages` and what follows.
+def last(index: Index) -> int:
+    """The newest content that has anything to do; 0 where none has. Contents that come later have larger ids."""
+    row = index.row("SELECT max(content) FROM work")
+    return int(row[0] or 0) if row else 0
+
+
+def claim(
+    index: Index, stages: Collection[Stage], limit: int, now: int, *, after: int = 0, last: int | None = None
+) -> list[Claim]:
+    """Up to `limit` contents, by id, above `after` and up to `last`, with something due among `stages` and what follows.
 
     Suspects are left out: see `claim_suspect`.
     """
     with index.writing() as db:
         due = _due(stages, now)
         rows: list[Any] = db.execute(
-            f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim = 0 AND content > ?"
+            f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim = 0 AND content > ? AND content <= ?"
             " AND NOT EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0)"
             f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
-            (after, limit),
+            (after, (1 << 62) if last is None else last, limit),
         ).fetchall()
         # Alone in flight is a photo only while no other is.
         others = db.execute("SELECT 1 FROM work INDEXED BY work_claimed WHERE claim > 0 AND claim <> 0").get

@@ -28,8 +28,8 @@ def scope_of(index: Index, clauses: Sequence[Clause], warm: Warm | None) -> Scop
     """What these clauses let through; a mask where the vectors are in memory."""
     if warm is not None:
         memory = warm.memory
-        mask = memory.mask(index, clauses)
-        return Scope(mask=mask, passes=lambda ids: memory.passes(mask, ids))
+        passing = memory.mask(index, clauses)
+        return Scope(mask=passing.places, passes=lambda ids: memory.passes(passing, ids))
     among = filters.matching(index, clauses)
     return Scope(among=among, passes=lambda ids: np.isin(ids, among))
 

@@ -250,7 +250,7 @@ def test_masks_of_the_memory_are_the_same_filters(index: Index, library: dict[st
     with Index(index.path) as other:
         other.db.execute("DELETE FROM detection")
     assert memory.refresh(index)
-    assert not memory.mask(index, parse("dog:", NOW).clauses).any()
+    assert not memory.mask(index, parse("dog:", NOW).clauses).places.any()
 
 
 @settings(max_examples=60, deadline=None)

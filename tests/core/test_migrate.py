@@ -189,6 +189,31 @@ def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_pa
         assert index.problems() == []
 
 
+def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    db = apsw.Connection(str(path))
+    this = next(step.version for step in migrations() if step.name.endswith("-subsecond.sql"))
+    migrate(db, [step for step in migrations() if step.version < this])
+    db.execute("INSERT INTO root (path) VALUES (x'2f70')")
+    for number, taken in ((1, 5), (2, None), (3, 5)):
+        db.execute(
+            "INSERT INTO content (hash, format, width, height, taken_at) VALUES (randomblob(32), 'JPEG', 4, 3, ?)",
+            (taken,),
+        )
+        db.execute(
+            "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen,"
+            " last_seen) VALUES (1, x'', CAST(? AS BLOB), 1, 1, 1, 1, ?, 1, 1)",
+            (f"{number}.jpg", number),
+        )
+    db.execute("INSERT INTO note (content, text, written_at) VALUES (1, 'kept', 1), (2, 'undated', 1)")
+    db.close()
+    with Index(str(path)) as index:
+        assert content_table.facts(index, 1) == Facts("JPEG", 4, 3, 5)
+        assert list(index.rows("SELECT content, stage FROM work")) == [(1, "decode")]
+        assert results.note(index, 1) == "kept"
+        assert index.problems() == []
+
+
 def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))

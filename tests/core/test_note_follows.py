@@ -18,7 +18,7 @@ from PIL import Image
 from imgret.config import Settings
 from imgret.describe.decode import DecodePool
 from imgret.describe.models import Models
-from imgret.index import content_table, edits, photos, results, roots, work
+from imgret.index import content_table, edits, photos, removal, results, roots, work
 from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.photo import Stage
@@ -119,6 +119,8 @@ def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
     files: dict[str, tuple[int, int]] = {}  # name -> (subject, version); subject -1: half a file
     before: dict[str, tuple[int, int]] = {}  # the picture that was last seen at a name
     seen: set[tuple[int, int]] = set()
+    # Name -> the picture that came there, and the noted one before it, as long as that lies elsewhere too.
+    open_: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
     notes: dict[tuple[int, int], str] = {}
     version = 0
     with TemporaryDirectory() as home:
@@ -137,10 +139,15 @@ def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
                 library.look()
                 for each, what in files.items():
                     source = before.get(each)
-                    if what in seen or what[0] < 0 or source is None or source in files.values():
-                        continue
-                    if source[0] == what[0] and source in notes:
-                        notes.setdefault(what, notes[source])
+                    if source != what:
+                        open_.pop(each, None)
+                    if what not in seen and what[0] >= 0 and source in notes:
+                        open_[each] = (what, source)
+                for each, (what, source) in list(open_.items()):
+                    if source not in files.values() and what in files.values():
+                        del open_[each]
+                        if source[0] == what[0]:
+                            notes.setdefault(what, notes[source])
                 before.update({each: what for each, what in files.items() if what[0] >= 0})
                 seen.update(what for what in files.values() if what[0] >= 0)
                 found = {each: library.note(f"{each}.jpg") for each in files}
@@ -166,6 +173,7 @@ def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
                 (library.folder / ".swap").rename(target)
             elif step == "note" and before.get(name) == files[name]:  # it was looked at since
                 notes[files[name]] = f"note {version}"
+                open_ = {each: pair for each, pair in open_.items() if pair[1] != files[name]}
                 library.write(path.name, notes[files[name]])
         library.index.close()
 
@@ -296,3 +304,51 @@ def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_n
     library.look()
     assert content_table.look(library.index, content) is not None
     assert roots.roots(library.index)[0].online
+
+
+@pytest.mark.parametrize("folder_of_copy", ["", "backup"])
+def test_an_editor_that_keeps_a_copy_until_it_has_written_keeps_the_note(
+    library: Library, folder_of_copy: str
+) -> None:
+    """Whether the copy is seen depends on when the index looks, which must make no difference."""
+    (library.folder / "backup").mkdir()
+    library.put("a.jpg", picture(1))
+    library.put("other.jpg", picture(4))
+    library.look()
+    library.write("a.jpg", "ours")
+    copy = library.folder / folder_of_copy / "a-copy.jpg"
+    (library.folder / "a.jpg").rename(copy)
+    library.put("a.jpg", picture(1, 3))
+    library.look()
+    assert library.note("a.jpg") is None  # as long as the old picture is there, the note is with it
+    copy.unlink()
+    library.look()
+    assert library.note("a.jpg") == "ours"
+
+
+def test_a_note_written_on_the_original_beside_its_edit_is_of_the_original_alone(library: Library) -> None:
+    library.put("a.jpg", picture(1))
+    library.put("b.jpg", picture(1))
+    library.look()
+    library.put("a.jpg", picture(1, 3))
+    library.look()
+    library.write("b.jpg", "of the original")
+    (library.folder / "b.jpg").unlink()
+    library.look()
+    assert library.note("a.jpg") is None
+
+
+def test_a_photo_edited_after_its_folder_was_moved_keeps_its_note_when_the_old_folder_is_removed(
+    library: Library,
+) -> None:
+    library.put("a.jpg", picture(1))
+    library.look()
+    library.write("a.jpg", "ours")
+    old, library.folder = library.folder, library.folder.with_name("moved")
+    old.rename(library.folder)
+    library.look()
+    library.put("a.jpg", picture(1, 2))
+    library.look()
+    removal.remove(library.index, bytes(old), [], int(time.time()))
+    library.look()
+    assert library.note("a.jpg") == "ours"

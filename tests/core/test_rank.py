@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index import nearest, photos, vectors
+from imgret.index import nearest, photos, results, vectors
 from imgret.index.clauses import Clause, Taken
 from imgret.index.connection import Index
 from imgret.photo import RANKS, Hit, ModelIdentity, View
 from imgret.search import fuse, query, rank, render
 from imgret.search.ask import QueryEmbedder
-from imgret.search.query import Question
+from imgret.search.query import Question, parse
 from imgret.search.warm import Keeper, Warm
 
 NOW = datetime(2026, 3, 18)
@@ -384,3 +384,15 @@ def test_a_lacking_view_neither_helps_nor_harms() -> None:
     scores = fuse.fused(views, grounds, none, 0.05)
     assert scores[0] == pytest.approx(scores[1])
     assert scores[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])
+def test_a_photo_without_a_vector_passes_filters_in_a_daemon_too(
+    index: Index, asker: QueryEmbedder, add: Callable[..., int], text: str
+) -> None:
+    for number in range(20):
+        add(f"a{number}.jpg", caption=f"a red boat {number}")
+    results.write_note(index, add("new.jpg", embed=False), "zebracorn")
+    for warm in (None, Warm(index)):
+        found = rank.search(index, parse(text, NOW), asker, warm=warm)
+        assert [hit.path for hit in found.hits] == [b"/photos/new.jpg"]

@@ -161,8 +161,8 @@ def test_a_mask_does_not_outlive_what_its_own_connection_writes(
     memory = Memory(index)
     clause = (Clause(Has("note")),)
     assert memory.refresh(index)
-    assert not memory.mask(index, clause).any()
+    assert not memory.mask(index, clause).places.any()
     with index.writing() as db:
         db.execute("INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[2],))
     assert memory.refresh(index)
-    assert memory.mask(index, clause).any()
+    assert memory.mask(index, clause).places.any()

@@ -1,0 +1,74 @@
+"""Whether one picture is an edit of another, by what is known of both."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgret.describe.edited import Traits, is_edit
+from imgret.describe.facts import facts, subsecond
+from imgret.describe.perceptual import GRID, signature
+from imgret.photo import Facts
+
+NOON = 1588334400
+MIDNIGHT = 1588291200
+ONE = signature(bytes((x * y * 7 + x * 5) % 256 for x in range(GRID) for y in range(GRID)))
+OTHER = signature(bytes((x * x * 3 + y * 11) % 256 for x in range(GRID) for y in range(GRID)))
+
+
+def traits(
+    look: bytes, taken: int | None = None, subsecond: str | None = None, camera: str | None = "X"
+) -> Traits:
+    return Traits(Facts("JPEG", 4, 3, taken, camera, subsecond=subsecond), b"\1" * 32, look)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "edit"),
+    [
+        (traits(ONE, NOON, "12"), traits(OTHER, NOON, "12"), True),  # cropped, painted over
+        (traits(ONE, NOON, "12"), traits(ONE, NOON, "57"), False),  # two shots of a burst
+        (traits(ONE, NOON, "12"), traits(OTHER, NOON), True),  # the editor dropped the fraction
+        (traits(ONE, NOON), traits(OTHER, NOON, "12"), True),
+        (traits(ONE, NOON), traits(OTHER, NOON + 1), False),
+        (traits(ONE, MIDNIGHT), traits(OTHER, MIDNIGHT), False),  # two scans, dated by day
+        (traits(ONE, NOON, camera="X"), traits(OTHER, NOON, camera="Y"), False),
+        (traits(ONE), traits(OTHER), False),
+    ],
+)
+def test_is_edit(before: Traits, after: Traits, edit: bool) -> None:
+    distinct = Traits(after.facts, bytes(32), after.look)
+    assert is_edit(before, distinct, same_file=False) is edit
+
+
+def test_two_scans_of_one_day_that_look_alike_are_one_picture() -> None:
+    again = Traits(Facts("JPEG", 4, 3, MIDNIGHT), bytes(32), ONE)
+    assert is_edit(traits(ONE, MIDNIGHT), again, same_file=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("120", "12"),
+        ("12 \0", "12"),
+        ("000", "0"),
+        ("", None),
+        ("x1", None),
+        (None, None),
+        (5, None),
+        ("٣", None),
+    ],
+)
+def test_subsecond(written: object, read: str | None) -> None:
+    assert subsecond(written) == read
+
+
+def test_the_fraction_belongs_to_the_time_that_was_believed() -> None:
+    photo = {
+        0x9003: "0000:00:00 00:00:00",
+        0x9291: "11",
+        0x9004: "2020:01:02 03:04:05",
+        0x9292: "220",
+        0x9290: "33",
+    }
+    assert facts("JPEG", (1, 1), {}, photo, {}).subsecond == "22"
+    assert facts("JPEG", (1, 1), {0x0132: "2020:01:02 03:04:05"}, {0x9290: "33"}, {}).subsecond == "33"
+    assert facts("JPEG", (1, 1), {}, {0x9291: "11"}, {}).subsecond is None
