@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import os
+import resource
 import socket
 import stat
 import struct
@@ -19,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from imgret.errors import DaemonError, ImgretError
+from imgret.limits import shortage
 from imgret.link import messages
 from imgret.link.messages import Refused, Request
 
@@ -27,6 +30,7 @@ log = logging.getLogger(__name__)
 HALF_LINE_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
+SHORT_SECONDS = 60.0  # between two lines in the log about a shortage
 MOST_CLIENTS = 256  # with as many more in the kernel's queue, below the usual limit of 1024 descriptors
 _MOST_UNREAD_EVENTS = 1 << 20  # bytes; a subscriber that is further behind is dropped
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: SO_PEERCRED
@@ -64,6 +68,8 @@ class Server:
         self._server: asyncio.Server | None = None
         self._leaving = False
         self._busy = 0
+        self._most_clients = most_clients()
+        self._short_until = -math.inf  # when a shortage may be logged again, by the loop's clock
 
     @property
     def busy(self) -> int:
@@ -72,8 +78,9 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
+        asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self._server = await asyncio.start_unix_server(
-            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=MOST_CLIENTS
+            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=self._most_clients
         )
 
     def publish(self, name: str, data: dict[str, Any]) -> None:
@@ -106,7 +113,7 @@ class Server:
         try:
             if not _is_ours(writer):
                 return
-            if len(self._clients) >= MOST_CLIENTS and not self._make_room():
+            if len(self._clients) >= self._most_clients and not self._make_room():
                 writer.write(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
                 return
             self._clients[task] = client
@@ -121,6 +128,18 @@ class Server:
             self._clients.pop(task, None)
             self._subscribers.discard(writer)
             await _close(writer)
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would log by itself: a full traceback for each connection that it has no descriptor for."""
+        error = context.get("exception")
+        short = shortage(error) if error is not None else None
+        if short is None:
+            return loop.default_exception_handler(context)
+        self._make_room()
+        if loop.time() >= self._short_until:
+            self._short_until = loop.time() + SHORT_SECONDS
+            log.error("Connections have to wait: %s", short.advice)
+        return None
 
     def _make_room(self) -> bool:
         """Hang up on who has been waited for longest; who only listens to events stays as long as it can be."""
@@ -202,6 +221,11 @@ class Server:
             self._busy -= 1
 
 
+def most_clients() -> int:
+    """How many connections are kept: a part of the descriptors that this process may have."""
+    return min(MOST_CLIENTS, max(8, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
+
+
 @contextlib.contextmanager
 def alone(path: str) -> Iterator[None]:
     """Be the one daemon at this socket's path. The kernel drops the lock with the process."""
@@ -251,7 +275,7 @@ def listen(path: str) -> socket.socket:
         raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
     finally:
         os.umask(before)
-    listener.listen(MOST_CLIENTS)
+    listener.listen(most_clients())
     return listener
 
 
