@@ -7,11 +7,13 @@ is limited for each disk. The time limit is for silence, not for the whole call:
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from imgret.errors import ImgretError
@@ -20,6 +22,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 15.0  # a hard disk that was asleep spins up within 10 s
+PATIENCE_SECONDS = 1.0  # where others wait for the answer, and it may come later
 MOST_STUCK = 8  # abandoned threads for one disk
 _LOOK_SECONDS = 0.25  # how often a waiting caller looks whether it should stop
 
@@ -125,6 +128,36 @@ def call(disk: bytes, job: Callable[[], T]) -> T:
     if is_stuck(disk, disk):
         raise NotAnswering(disk)
     return DiskCall(disk, disk, lambda _call: job()).result()
+
+
+def resolved(path: bytes) -> bytes:
+    """The path, absolute and without symlinks; its links stay where its disk does not answer."""
+    try:
+        return call(path, lambda: os.path.realpath(path))
+    except NotAnswering:
+        return os.path.abspath(path)
+
+
+def answers(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float) -> dict[bytes, T]:
+    """What `job` returns for each of the paths; those that do not answer within `seconds`, all together, are left out.
+
+    Raises what `job` raises.
+    """
+    end = time.monotonic() + seconds
+    calls = {
+        path: DiskCall(path, path, functools.partial(_asked, job, path))
+        for path in paths
+        if not is_stuck(path, path)
+    }
+    found = {}
+    for path, each in calls.items():
+        with contextlib.suppress(NotAnswering):
+            found[path] = each.result(lambda: time.monotonic() > end)
+    return found
+
+
+def _asked(job: Callable[[bytes], T], path: bytes, _: DiskCall[T]) -> T:
+    return job(path)
 
 
 def stuck(disk: bytes) -> list[bytes]:

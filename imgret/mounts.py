@@ -93,14 +93,6 @@ def parse_mounts(table: bytes) -> list[Mount]:
     return mounts
 
 
-def mount_of(path: bytes) -> Mount | None:
-    """The mount on which `path` lies; None where that cannot be told (not Linux, a disk does not answer)."""
-    try:
-        return _above(diskcalls.call(path, lambda: os.path.realpath(path)), _mounted())
-    except NotAnswering:
-        return None
-
-
 def mounts_below(path: bytes) -> set[bytes]:
     """The folders below `path`, relative to it, on which something is mounted that can be seen there.
 
@@ -122,12 +114,6 @@ def network_mounts(real: bytes) -> set[bytes]:
     own, below = _above(real, mounts), _seen_below(real, mounts)
     found = {mount.point for mount in below if mount.kind in _NETWORK}
     return found | ({real} if own and own.kind in _NETWORK else set())
-
-
-def network_filesystem(path: bytes) -> str | None:
-    """The type of the network file system that `path` lies on; None on a local one."""
-    mount = mount_of(path)
-    return mount.kind if mount and mount.kind in _NETWORK else None
 
 
 def root_identity(path: bytes) -> str | None:

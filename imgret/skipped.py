@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from msgspec import Struct, field
 
@@ -28,11 +28,20 @@ class Skipped(Struct):
     unlisted: int = 0  # folders that cannot be listed
 
 
-def skipped(root: bytes, rules: Exclude, away: Collection[bytes] = ()) -> Skipped:
-    """Walk the folder at `root`; what lies at or below the folders that are `away` is not looked at."""
+def skipped(
+    root: bytes,
+    rules: Exclude,
+    away: Collection[bytes] = (),
+    on_folder: Callable[[bytes], None] = lambda _: None,
+) -> Skipped:
+    """Walk the folder at `root`; what lies at or below the folders that are `away` is not looked at.
+
+    `on_folder` is told each folder before it is listed.
+    """
     found, waiting = Skipped(), [b""]
     while waiting:
         folder = waiting.pop()
+        on_folder(os.path.join(root, folder))
         try:
             with os.scandir(os.path.join(root, folder)) as listed:
                 entries = list(listed)

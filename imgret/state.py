@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
+from imgret import diskcalls
 from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.fingerprint import content_hash
+from imgret.diskcalls import NotAnswering
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
 from imgret.index import content_table, failed_photos, photos, results, roots, totals, work
@@ -48,6 +50,13 @@ class PhotoState(Struct, frozen=True):
 
 def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoState:
     """The state of the file at an absolute path; works without an index and without the file too."""
+    try:
+        return _state(index, settings, path)
+    except NotAnswering as error:
+        return PhotoState(path, UNKNOWN, str(error))
+
+
+def _state(index: Index | None, settings: Settings, path: bytes) -> PhotoState:
     photo = photos.find(index, path) if index is not None else None
     if index is None or photo is None or photo.gone_at is not None:
         away = _not_in_index(index, settings, path, photo)
@@ -68,10 +77,11 @@ def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoSt
 def content_elsewhere(index: Index, path: bytes) -> int | None:
     """The content of a file that the index knows from another path: it was moved or copied since the last scan.
 
-    Reads the file only where a photo of its size is known. None for what is new, or cannot be read.
+    Reads the file only where a photo of its size is known. None for what is new, or cannot be read. Raises
+    NotAnswering.
     """
     try:
-        status = os.lstat(path)
+        status = diskcalls.call(path, lambda: os.lstat(path))
         if not stat.S_ISREG(status.st_mode) or not photos.known_size(index, status.st_size):
             return None
         return content_table.content_named(index, content_hash(path))
@@ -119,26 +129,36 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
 
 
 def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: Photo | None) -> PhotoState:
-    if photo is not None and photo.gone_at is not None and not os.path.lexists(path):
+    mode = diskcalls.call(path, lambda: _mode(path))
+    if photo is not None and photo.gone_at is not None and mode is None:
         when = datetime.fromtimestamp(photo.gone_at, UTC).strftime("%Y-%m-%d")
         return PhotoState(path, UNKNOWN, f"it was gone on {when}; it is forgotten after 30 days", photo)
-    if not os.path.lexists(path):
+    if mode is None:
         return PhotoState(path, UNKNOWN, "there is no such file")
-    if os.path.islink(path):
+    if stat.S_ISLNK(mode):
         return PhotoState(path, EXCLUDED, "a symbolic link: what it points to is indexed where it lies")
-    if not os.path.isfile(path):
+    if not stat.S_ISREG(mode):
         return PhotoState(path, EXCLUDED, "it is not a regular file")
     enclosing = roots.enclosing(index, os.path.dirname(path)) if index is not None else None
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     inside = roots.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
     why = rules.explain(inside or b"")
     if why is None and enclosing is not None:
-        why = why_not_entered(enclosing[0].path, os.path.dirname(inside or b""), rules)
+        root, folder = enclosing[0].path, os.path.dirname(inside or b"")
+        why = diskcalls.call(root, lambda: why_not_entered(root, folder, rules))
     if why:
         return PhotoState(path, EXCLUDED, why)
     if enclosing is None:
         return PhotoState(path, UNKNOWN, "its folder is not known: run `imgret index` or `imgret add` on it")
     return PhotoState(path, PENDING, "it is new: run `imgret index`, or wait for the daemon")
+
+
+def _mode(path: bytes) -> int | None:
+    """What lies there; None for nothing."""
+    try:
+        return os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return None
 
 
 def _unread(index: Index, photo: Photo) -> str | None:

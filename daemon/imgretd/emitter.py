@@ -173,8 +173,10 @@ class DirtyFolderEmitter(EventEmitter):
         self._next_poll = time.monotonic() + self._poll_seconds
         for folder in self._tree.unwatched | self._tree.refused:
             self._tree.look_again(folder)
-        if not self._tree.present and os.path.isdir(self._root):
-            self._everywhere_asked = True
+        if not self._tree.present:
+            self._tree.looking_at = self._root
+            self._everywhere_asked |= os.path.isdir(self._root)
+            self._tree.looking_at = None
         return set(self._tree.unwatched)
 
     def _was_asked(self) -> bool:

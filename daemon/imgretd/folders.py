@@ -11,14 +11,15 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-from imgret import diskcalls
+from imgret import diskcalls, inputs
 from imgret.config import Settings
-from imgret.diskcalls import NotAnswering, silent_disks
+from imgret.diskcalls import PATIENCE_SECONDS, silent_disks
 from imgret.errors import DaemonError
 from imgret.exclude import Exclude
 from imgret.index import roots
 from imgret.index.connection import Index
-from imgret.mounts import network_filesystem, network_mounts
+from imgret.index.roots import Root
+from imgret.mounts import network_mounts
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
@@ -85,11 +86,7 @@ class Folders:
     def configure(self, index: Index, settings: Settings) -> None:
         """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
-        wanted = []
-        for folder in settings.folders:
-            self.at = os.path.expanduser(os.fsencode(folder))
-            wanted.append(_resolved(self.at))
-        self.at = None
+        wanted = self._resolved([inputs.path(folder) for folder in settings.folders], roots.roots(index))
         watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
         for root in roots.roots(index):
             if root.watched and not any(is_in(path, root.path) for path in watched):
@@ -116,7 +113,7 @@ class Folders:
                     "the system has no thread left to watch folders with", "It is tried again."
                 ) from None
         self._watcher.look_everywhere()
-        self._by_timer = {path for path in watched if network_filesystem(path)}
+        self._by_timer = {path for path in watched if path in network_mounts(path)}
         self._watcher.watch(watched.keys() - self._by_timer)
         self._log_unwatchable()
         for path in self._by_timer:
@@ -168,6 +165,21 @@ class Folders:
             self._watcher.stop()
             self._watcher = None
 
+    def _resolved(self, paths: list[bytes], known: Iterable[Root]) -> list[bytes]:
+        """The paths without symlinks; as they are when their disks do not answer.
+
+        One that was a folder of the index as it is, is not waited for long.
+        """
+        before = {root.path for root in known}
+        found = diskcalls.answers(paths, os.path.realpath, PATIENCE_SECONDS)
+        for path in paths:
+            self.at = path
+            if path not in found:
+                as_it_is = os.path.abspath(path)
+                found[path] = as_it_is if as_it_is in before else diskcalls.resolved(path)
+        self.at = None
+        return list(found.values())
+
     def _skip(self, rules: Exclude) -> Skip:
         def skip(folder: bytes) -> bool:
             above, name = os.path.split(folder)
@@ -178,14 +190,6 @@ class Folders:
             return False
 
         return skip
-
-
-def _resolved(path: bytes) -> bytes:
-    """The path without symlinks; as it is when its disk does not answer."""
-    try:
-        return diskcalls.call(path, lambda: os.path.realpath(path))
-    except NotAnswering:
-        return os.path.abspath(path)
 
 
 def _watched(index: Index, path: bytes, *, watch: bool) -> Watched:

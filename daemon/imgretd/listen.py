@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import socket
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from collections.abc import Iterator
 from imgret.errors import DaemonError
 
 MOST_CLIENTS = 256  # with as many more in the kernel's queue, below the usual limit of 1024 descriptors
+
+
+def most_clients() -> int:
+    """How many connections are kept: a part of the descriptors that this process may have."""
+    return min(MOST_CLIENTS, max(8, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
 
 
 @contextlib.contextmanager
@@ -63,7 +69,7 @@ def listen(path: str) -> socket.socket:
         raise DaemonError(f"{path} cannot be listened at: {error.strerror or error}") from None
     finally:
         os.umask(before)
-    listener.listen(MOST_CLIENTS)
+    listener.listen(most_clients())
     return listener
 
 

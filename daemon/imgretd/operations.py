@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from imgret import __version__
+from imgret import __version__, diskcalls
 from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, UsageError
 from imgret.index.connection import Index
@@ -144,6 +144,10 @@ def _models(settings: Settings) -> tuple[object, ...]:
 
 
 def _folder(path: bytes) -> bytes:
+    return diskcalls.call(path, lambda: _resolved(path))
+
+
+def _resolved(path: bytes) -> bytes:
     if not os.path.isdir(path):
         raise UsageError(f"{os.fsdecode(path)} is not a folder")
     return os.path.realpath(path)

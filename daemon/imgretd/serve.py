@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import struct
@@ -16,15 +17,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from imgret.errors import ImgretError
+from imgret.limits import shortage
 from imgret.link import messages
 from imgret.link.messages import Refused, Request
-from imgretd.listen import MOST_CLIENTS
+from imgretd.listen import most_clients
 
 log = logging.getLogger(__name__)
 
 HALF_LINE_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
+SHORT_SECONDS = 60.0  # between two lines in the log about a shortage
 _MOST_UNREAD_EVENTS = 1 << 20  # bytes; a subscriber that is further behind is dropped
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: SO_PEERCRED
 
@@ -61,6 +64,8 @@ class Server:
         self._server: asyncio.Server | None = None
         self._leaving = False
         self._busy = 0
+        self._most_clients = most_clients()
+        self._short_until = -math.inf  # when a shortage may be logged again, by the loop's clock
 
     @property
     def busy(self) -> int:
@@ -69,8 +74,9 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
+        asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self._server = await asyncio.start_unix_server(
-            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=MOST_CLIENTS
+            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=self._most_clients
         )
 
     def publish(self, name: str, data: dict[str, Any]) -> None:
@@ -103,7 +109,7 @@ class Server:
         try:
             if not _is_ours(writer):
                 return
-            if len(self._clients) >= MOST_CLIENTS and not self._make_room():
+            if len(self._clients) >= self._most_clients and not self._make_room():
                 writer.write(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
                 return
             self._clients[task] = client
@@ -118,6 +124,18 @@ class Server:
             self._clients.pop(task, None)
             self._subscribers.discard(writer)
             await _close(writer)
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would log by itself: a full traceback for each connection that it has no descriptor for."""
+        error = context.get("exception")
+        short = shortage(error) if error is not None else None
+        if short is None:
+            return loop.default_exception_handler(context)
+        self._make_room()
+        if loop.time() >= self._short_until:
+            self._short_until = loop.time() + SHORT_SECONDS
+            log.error("Connections have to wait: %s", short.advice)
+        return None
 
     def _make_room(self) -> bool:
         """Hang up on who has been waited for longest; who only listens to events stays as long as it can be."""

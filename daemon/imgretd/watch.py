@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from imgret import diskcalls
+from imgret.diskcalls import NotAnswering
 from imgret.exclude import NOMEDIA
 from imgretd.emitter import JOIN_SECONDS, POLL_SECONDS, DirtyFolderEmitter, Skip, TreeChanged
 
@@ -96,14 +98,21 @@ class Watcher:
         for root in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(root))
         self.unwatchable.clear()
-        for root in wanted - self._watches.keys():
+        new = wanted - self._watches.keys()
+        # watchdog asks the disk itself, and would wait for it for ever.
+        answering = diskcalls.answers(new, os.path.isdir, diskcalls.PATIENCE_SECONDS)
+        for root in new:
             try:
+                if root not in answering:
+                    raise NotAnswering(root)
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True
                 )
             except OSError as error:
                 limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
                 self.unwatchable[root] = f"{error.strerror}{limit}"
+            except NotAnswering:
+                self.unwatchable[root] = "its disk does not answer"
             except RuntimeError:
                 self.unwatchable[root] = "the system has no thread left"
             if sys.platform != "linux" or root in self.unwatchable:

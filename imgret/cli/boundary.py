@@ -29,7 +29,9 @@ def failed(error: BaseException) -> int:
         return int(Exit.INTERRUPTED)
     told = as_sentence(error)
     render.complain(told)
-    return int(told.exit_code)
+    # Click tells what is wrong with a command line itself, and this error may say that stderr cannot be written.
+    refused: object = getattr(error.__context__, "exit_code", None) if isinstance(error, OSError) else None
+    return refused if isinstance(refused, int) else int(told.exit_code)
 
 
 def as_sentence(error: BaseException) -> ImgretError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Iterator
 
-from imgret import inputs
+from imgret import diskcalls, inputs
 from imgret.cli import render
 from imgret.cli.session import Session
+from imgret.diskcalls import NotAnswering
 from imgret.errors import ImgretError, WeightsMissing
 
 Check = tuple[bool | None, str]  # sound, wrong, or None: no fault, and still something to know
@@ -101,8 +103,15 @@ def _decoders() -> Check:
 def _folders(here: Session) -> Iterator[Check]:
     for folder in here.settings.folders:
         path = inputs.path(folder)
-        good = os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
-        yield good, f"folder: {render.shown(path)}{'' if good else ' cannot be read'}"
+        try:
+            good, why = diskcalls.call(path, functools.partial(_readable, path)), "cannot be read"
+        except NotAnswering:
+            good, why = False, "does not answer: its disk or network share hangs"
+        yield good, f"folder: {render.shown(path)}{'' if good else f' {why}'}"
+
+
+def _readable(path: bytes) -> bool:
+    return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
 
 
 def _programs(here: Session) -> Iterator[Check]:

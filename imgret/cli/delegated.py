@@ -6,11 +6,13 @@ import os
 import time
 from typing import Any
 
+from imgret import diskcalls
 from imgret.cli import render
 from imgret.cli.link import daemon_state
 from imgret.cli.outcome import SHOWN_PROBLEMS, UP_TO_DATE, failed_words, failures, tell_missing
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
+from imgret.diskcalls import NotAnswering
 from imgret.errors import DaemonError, Exit
 from imgret.link.client import Connection
 
@@ -21,9 +23,7 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
     """Let the daemon do it, if one serves this index, and tell what came of it. -> the exit code."""
     if daemon_state(here) is None:
         return None
-    there = [path for path in wanted if os.path.isdir(path)]
-    for path in sorted(set(wanted) - set(there)):
-        render.say(f"{render.shown(path)} is not there. Its photos stay searchable.")
+    there = [path for path in wanted if _is_there(path)]
     if not there:
         return int(Exit.NO_HITS)
     try:
@@ -51,6 +51,18 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
     wrong = bool(told or failed or looked["offline"] or looked["broken"] or len(there) < len(wanted))
     render.say(failed_words(len(failed)) if failed else "everything else is done" if wrong else UP_TO_DATE)
     return int(Exit.NO_HITS if wrong else Exit.OK)
+
+
+def _is_there(path: bytes) -> bool:
+    """Whether the folder can be looked at; why not is told."""
+    try:
+        if diskcalls.call(path, lambda: os.path.isdir(path)):
+            return True
+        why = "is not there"
+    except NotAnswering:
+        why = "does not answer: its disk or network share hangs"
+    render.say(f"{render.shown(path)} {why}. Its photos stay searchable.")
+    return False
 
 
 def _told_why_not(looked: dict[str, Any]) -> int:

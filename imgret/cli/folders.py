@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imgret import diskcalls, inputs
 from imgret.cli import render
 from imgret.cli.config_file import change_folders
 from imgret.cli.session import folders, session
@@ -86,7 +87,7 @@ def list_folders() -> None:
 
 
 def _resolved(folder: str) -> bytes:
-    return os.path.realpath(os.path.expanduser(os.fsencode(folder)))
+    return diskcalls.resolved(inputs.path(folder))
 
 
 def _shortened(path: bytes) -> str:

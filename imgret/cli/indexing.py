@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from imgret import diskcalls, inputs
 from imgret.cli import render
 from imgret.cli.outcome import SHOWN_PROBLEMS, UP_TO_DATE, failed_words, failures, tell, tell_missing
 from imgret.cli.progress import Advance, bar
@@ -82,7 +84,7 @@ def _known(here: Session) -> list[bytes]:
     from imgret.index import roots
     from imgret.index.totals import photos_under
 
-    found = [os.path.realpath(os.path.expanduser(os.fsencode(folder))) for folder in here.settings.folders]
+    found = [diskcalls.resolved(inputs.path(folder)) for folder in here.settings.folders]
     if os.path.exists(here.places.index):
         with here.index() as index:
             found += [root.path for root in roots.roots(index) if photos_under(index, root.id)]
@@ -103,9 +105,9 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
         with bar(f"Looking at {render.shown(path)}") as advance:
             found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
         problems += tell(path, found)
-        if not found.seen:
+        if not found.seen and not found.problems and found.offline is None:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
-            why = why_not_entered(root.path, inside, rules)
+            why = diskcalls.call(path, functools.partial(why_not_entered, root.path, inside, rules))
             if why is not None:
                 render.say(f"{render.shown(path)} is passed over: {clean(why)}")
     return problems

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgret import inputs
+from imgret import diskcalls, inputs
 from imgret.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,17 +42,24 @@ def absolute(path: str) -> bytes:
     """A path of the command line as absolute bytes, its folders resolved, a link itself not followed."""
     raw = os.path.abspath(inputs.path(path))
     folder, name = os.path.split(raw)
-    return os.path.join(os.path.realpath(folder), name) if name else raw
+    return os.path.join(diskcalls.resolved(folder), name) if name else raw
 
 
 def folders(paths: Iterable[str]) -> list[bytes]:
-    """The folders that were named, resolved. UsageError for one that is not there or not a folder."""
+    """The folders that were named, resolved.
+
+    UsageError for one that is not there or not a folder, NotAnswering where its disk does not answer.
+    """
     found = []
     for path in paths:
-        raw = os.path.realpath(inputs.path(path))
-        if not os.path.exists(raw):
-            raise UsageError(f"{path} is not there", "Name a folder that exists.")
-        if not os.path.isdir(raw):
-            raise UsageError(f"{path} is a file", "Name the folder that holds it.")
-        found.append(raw)
+        raw = os.path.abspath(inputs.path(path))
+        found.append(diskcalls.call(raw, functools.partial(_folder, raw, path)))
     return found
+
+
+def _folder(raw: bytes, path: str) -> bytes:
+    if not os.path.exists(raw):
+        raise UsageError(f"{path} is not there", "Name a folder that exists.")
+    if not os.path.isdir(raw):
+        raise UsageError(f"{path} is a file", "Name the folder that holds it.")
+    return os.path.realpath(raw)

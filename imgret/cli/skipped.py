@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from imgret.cli import render
 from imgret.cli.session import Session
+from imgret.diskcalls import DiskCall, NotAnswering
+
+if TYPE_CHECKING:
+    from imgret.exclude import Exclude
+    from imgret.skipped import Skipped
 
 _SHOWN_EXTENSIONS = 8
 # What only a refusal for its size says.
@@ -18,7 +25,6 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
     from imgret.exclude import Exclude
     from imgret.index import failed_photos, roots
     from imgret.search.render import path as path_fields
-    from imgret.skipped import skipped
 
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
     told = []
@@ -27,7 +33,14 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
         for root in roots.roots(index):
             if not root.online:
                 continue
-            found = skipped(root.path, rules, disks.away_below(index, root))
+            away = disks.away_below(index, root)
+            try:
+                found = DiskCall(
+                    root.path, root.path, functools.partial(_walked, root.path, rules, away)
+                ).result()
+            except NotAnswering as error:
+                render.say(error.advice)
+                continue
             told.append(
                 {
                     **path_fields(root.path),
@@ -42,6 +55,12 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                 }
             )
     return told
+
+
+def _walked(root: bytes, rules: Exclude, away: list[bytes], call: DiskCall[Skipped]) -> Skipped:
+    from imgret.skipped import skipped
+
+    return skipped(root, rules, away, call.touch)
 
 
 def skipped_text(told: list[dict[str, Any]]) -> list[str]:

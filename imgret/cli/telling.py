@@ -6,6 +6,8 @@ import os
 
 import msgspec
 
+from imgret import diskcalls
+from imgret.diskcalls import NotAnswering
 from imgret.search.render import path as path_fields
 from imgret.search.render import taken
 from imgret.state import PhotoState
@@ -34,12 +36,19 @@ def state_line(state: PhotoState) -> bytes:
         "latitude": facts.latitude if facts else None,
         "longitude": facts.longitude if facts else None,
         "truncated": facts.truncated if facts else None,
-        "online": state.photo.online if state.photo else os.path.exists(state.path),
+        "online": state.photo.online if state.photo else _is_there(state.path),
         "models": {stage.value: identity for stage, identity in state.models.items()},
         "waiting": [stage.value for stage in state.waiting],
         "other_paths": [path_fields(path) for path in state.other_paths],
     }
     return escaped(msgspec.json.encode(told))
+
+
+def _is_there(path: bytes) -> bool:
+    try:
+        return diskcalls.call(path, lambda: os.path.exists(path))
+    except NotAnswering:
+        return False
 
 
 def state_text(state: PhotoState) -> list[str]:

@@ -34,6 +34,9 @@ _START_SECONDS = 60.0  # a cold disk, a busy machine
 _LONGEST_ANSWER = 1 << 16  # bytes
 # By which an interpreter finds its libraries, and its user's: HOME stands for ~/.local/lib/python3.
 _KEPT = ("HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONUSERBASE")
+_LOOK_SECONDS = 0.5  # how often a waiting thread looks whether its process was killed
+_KILLED_SECONDS = 5.0  # after which a process that was killed is not waited for: a disk may hold it
+_hanging: list[subprocess.Popen[bytes]] = []  # killed, and held by a disk
 _PIPE = 1 << 20  # bytes: a 640 x 480 photo in one go, as far as the system lets us
 
 
@@ -210,6 +213,7 @@ class _Worker:
     """One decoder process, and the two pipes to it."""
 
     def __init__(self, memory_mb: int, max_megapixels: int, side: int) -> None:
+        _hanging[:] = [process for process in _hanging if process.poll() is None]
         self._side = side
         arguments = [str(memory_mb), str(max_megapixels), str(side)]
         try:
@@ -232,6 +236,7 @@ class _Worker:
         )
         self.pid = self._process.pid
         out = self._out.fileno()
+        self._killed: float | None = None  # when
         with contextlib.suppress(AttributeError, OSError):  # Linux, and only up to the user's share
             fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, _PIPE)
         self._poll = select.poll()
@@ -240,8 +245,9 @@ class _Worker:
         try:
             self.confined = self._answer()[0].confined
         except _Lost:
-            self._process.kill()
-            said = self._err.read().decode(errors="replace").strip().splitlines()
+            self.kill()
+            os.set_blocking(self._err.fileno(), False)
+            said = (self._err.read() or b"").decode(errors="replace").strip().splitlines()
             self.exit_code()
             raise ImgretError(
                 f"the decoder process does not start: {said[-1] if said else 'it says nothing'}",
@@ -266,11 +272,19 @@ class _Worker:
 
     def kill(self) -> None:
         """End it, whatever it does. Safe from another thread: the one that waits sees the pipe close."""
+        self._killed = self._killed or time.monotonic()
         self._process.kill()
 
     def exit_code(self) -> int:
-        """Wait for its end; the code, negative for a signal."""
-        code = self._process.wait()
+        """Wait for its end, once it was killed; the code, negative for a signal.
+
+        A process in a call to a disk that does not answer ends when the disk does, and is not waited for.
+        """
+        try:
+            code = self._process.wait(_KILLED_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
+            _hanging.append(self._process)
         for pipe in (self._in, self._out, self._err):
             pipe.close()
         return code
@@ -296,9 +310,11 @@ class _Worker:
 
     def _read(self, into: memoryview) -> None:
         while into:
-            left = self._deadline - time.monotonic()
-            if left <= 0 or not self._poll.poll(left * 1000):
+            now = time.monotonic()
+            if now > self._deadline or (self._killed and now > self._killed + _KILLED_SECONDS):
                 raise _Lost(late=True)
+            if not self._poll.poll(1000 * min(self._deadline - now, _LOOK_SECONDS)):
+                continue
             count = os.readv(self._out.fileno(), [into])
             if count == 0:
                 raise _Lost(late=False)

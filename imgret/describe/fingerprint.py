@@ -11,6 +11,7 @@ import stat
 import struct
 from collections.abc import Callable
 
+from imgret.diskcalls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import shortage
 from imgret.photo import Fingerprint, stamp
@@ -53,16 +54,22 @@ def fingerprint(status: os.stat_result) -> Fingerprint:
 
 
 def content_hash(path: bytes, expected: Fingerprint | None = None) -> bytes:
-    """The 32-byte BLAKE3 of the file's bytes.
+    """The 32-byte BLAKE3 of the file's bytes. Raises NotAnswering where its disk does not answer.
 
     Raises PhotoError: transient if the file changed while it was read, or is not the one whose
     fingerprint was `expected`; not transient if it is no regular file, or cannot be a photo.
     """
-    try:
-        fd = os.open(path, OPEN_FLAGS)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    return _hash_and_close(fd, path, expected, lambda: None)
+
+    def job(call: DiskCall[bytes]) -> bytes:
+        try:
+            fd = os.open(path, OPEN_FLAGS)
+        except OSError as error:
+            raise unreadable(path, error) from None
+        return _hash_and_close(fd, path, expected, call.touch)
+
+    if is_stuck(path, path):
+        raise NotAnswering(path)
+    return DiskCall(path, path, job).result()
 
 
 def content_hash_in(

@@ -32,6 +32,8 @@ class Index:
         self.path = path
         if not create and not os.path.exists(path):
             raise IndexProblem(f"there is no index at {path}", "Run `imgret index FOLDER` first.")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise IndexProblem(f"{path} is not a file", "Name another place with IMGRET_INDEX.")
         with explained(path):
             if create:
                 _make_private(path)

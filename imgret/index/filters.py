@@ -6,13 +6,13 @@ name, its disk). A content passes if one of its living paths passes all filters 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret import diskcalls
 from imgret.index import known, labels, photos, roots, words
 from imgret.index.clauses import (
     Camera,
@@ -190,7 +190,7 @@ def _sql(index: Index, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]
 def _inside(index: Index, folder: bytes) -> tuple[str, list[Any]]:
     """The folder as it is written, else where its symbolic links lead, else any that is called so, folded."""
     if folder.startswith(b"/"):
-        for place in dict.fromkeys((folder, os.path.realpath(folder))):
+        for place in dict.fromkeys((folder, diskcalls.resolved(folder))):
             if found := _below(index, place):
                 either = ["(root = ? AND (? = x'' OR folder = ? OR (folder > ? AND folder < ?)))"] * len(
                     found

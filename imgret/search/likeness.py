@@ -7,13 +7,13 @@ it is kept.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret import diskcalls
 from imgret.config import Settings
 from imgret.describe.decode import Decoded, DecodePool
 from imgret.describe.fingerprint import content_hash
@@ -104,7 +104,7 @@ def looking_alike(index: Index, look: bytes) -> list[int]:
 
 def _indexed(index: Index, path: bytes) -> int | None:
     """The content of the living photo at this path, or where its symbolic links lead."""
-    for place in dict.fromkeys((path, os.path.realpath(path))):
+    for place in dict.fromkeys((path, diskcalls.resolved(path))):
         photo = photos.find(index, place)
         if photo is not None and photo.content is not None and photo.gone_at is None:
             return photo.content

@@ -341,3 +341,11 @@ def test_the_writer_goes_on_beside_whoever_prepares(path: Path) -> None:
         identity.renew(index)
         roots.add(index, b"/second")
     assert roots_in(path) == [b"/first", b"/second"]
+
+
+def test_what_is_not_a_file_is_no_index(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for place in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
+        with pytest.raises(IndexProblem, match=f"{place} is not a file"):
+            Index(str(place))
+    assert not os.path.lexists("/dev/null-journal")

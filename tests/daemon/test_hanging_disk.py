@@ -1,5 +1,6 @@
 """The programs beside a photo whose reading does not return: the others come in, and a signal ends them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,6 +47,37 @@ def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Ho
         assert daemon.stop() == 0
         assert time.monotonic() - began < 5
     assert "Traceback" not in daemon.log()
+
+
+def test_a_known_folder_that_does_not_answer_delays_no_other_at_the_start(home: Home, tmp_path):
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("a FUSE file system needs root and /dev/fuse")
+    disks = [(tmp_path / f"source{number}", tmp_path / f"mount{number}") for number in range(3)]
+    for source, mount in disks:
+        source.mkdir()
+        mount.mkdir()
+        write_picture(mount / "before.png", 1)
+    mounts = [mount for _, mount in disks]
+    home.configure([*mounts, home.photos])
+    assert home.imgret("index").returncode == 0
+    write_picture(home.photos / "new.png", 2)
+    hanging = contextlib.ExitStack()
+    with hanging:
+        for source, mount in disks:
+            hanging.enter_context(faulty_disk(str(source), str(mount), hang_stat=source.name))
+        with home.daemon(), hanging:  # closed first: a process in a call to such a disk does not end
+            until(lambda: b"new.png" in known(home), 30)  # waiting for each of the three takes 45 s
+            hanging.close()  # now they answer
+            write_picture(mounts[0] / "later.png", 3)
+            until(lambda: b"later.png" in known(home))
+
+
+def test_folders_of_users_whose_names_are_not_ascii(home: Home):
+    home.configure(["~é/photos", home.photos])
+    write_picture(home.photos / "new.png", 2)
+    assert home.imgret("folders").returncode == 0
+    with home.daemon():
+        until(lambda: b"new.png" in known(home))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

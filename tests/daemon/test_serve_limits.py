@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import socket
 import time
 
@@ -257,3 +258,17 @@ def refusable(params):
     """Whether `index` refuses this: folders that are there would be scanned, which is not the matter here."""
     paths = params.get("paths")
     return not isinstance(paths, list) or not any(isinstance(p, str) and p.startswith("/") for p in paths)
+
+
+def test_without_a_descriptor_left_idle_clients_go_and_the_log_stays_short(tmp_path):
+    (tmp_path / "h").mkdir()
+    with Home(folder=tmp_path / "h") as home, home.daemon() as daemon:
+        daemon.wait_until_idle()
+        most = len(os.listdir(f"/proc/{daemon.pid}/fd")) + 12
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, most))
+        with contextlib.ExitStack() as idle:
+            for _ in range(100):
+                idle.enter_context(connected(daemon))
+            assert daemon.ask("status")["pid"] == daemon.pid
+        assert daemon.log().count("Connections have to wait") == 1
+        assert "Traceback" not in daemon.log()

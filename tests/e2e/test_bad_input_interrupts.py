@@ -157,3 +157,9 @@ def test_output_that_cannot_be_written_is_told(many: Library) -> None:
     with open("/dev/full", "wb") as full:
         done = imgret_process("export", stdout=full)
     assert (done.code, done.err) == (3, "imgret: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["show"], ["query", "--nonsense"]])
+def test_a_wrong_command_line_ends_with_2_though_nobody_can_be_told(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        assert imgret_process(*arguments, stderr=full).code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faulty_disk import faulty_disk
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from imgret import thumbnails
+from imgret import diskcalls, thumbnails
 from imgret.errors import PhotoError
+from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.loading import Loader
+from imgret_tui.pictures import Pictures
+from imgret_tui.shown import Wanted
 
 
 @pytest.fixture
@@ -106,3 +111,36 @@ def test_a_photo_that_cannot_be_shown_is_decoded_once(
     for _ in range(2):
         with pytest.raises(PhotoError, match="cannot be decoded"):
             loader.thumbnail(os.fsencode(tmp_path / "broken.jpg"), 200)
+
+
+def test_photos_on_a_disk_that_does_not_answer_keep_no_thread_from_the_others(
+    photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not os.path.exists("/dev/fuse") or os.geteuid():
+        pytest.skip("a FUSE file system needs root and /dev/fuse")
+    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 0.3)
+    source, mount = tmp_path / "source", tmp_path / "mount"
+    for folder in (source, mount):
+        (folder / "stuck").mkdir(parents=True)
+    wanted = [Wanted(bytes(mount / "stuck" / f"{number}.jpg"), 8, 4) for number in range(4)]
+    wanted.append(Wanted(photo, 8, 4))
+    all_ready, ready, broke = threading.Event(), list[bytes](), list[Exception]()
+
+    def told(path: bytes) -> None:
+        ready.append(path)
+        if len(ready) == len(wanted):
+            all_ready.set()
+
+    with faulty_disk(str(source), str(mount), hang_stat="stuck"):
+        blocks = Capabilities(Graphics.BLOCKS)
+        pictures = Pictures(blocks, Loader(), lambda _: None, told, lambda _: None, broke.append)
+        pictures.want_thumbnails(wanted)
+        try:
+            assert all_ready.wait(60), (ready, broke)
+            pictures.settle()
+            shown = [pictures.get(one) for one in wanted]
+        finally:
+            pictures.close()
+    assert not broke
+    reasons = [one.reason for one in shown if one is not None]
+    assert [bool(reason and "does not answer" in reason) for reason in reasons] == [True] * 4 + [False]
