@@ -107,9 +107,9 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
             return None  # an option of the full command line; a later -word is part of the question
         else:
             words.append(argument)
-    if not words:
-        return None
-    params["text"] = " ".join(words)
+    params["text"] = text = " ".join(words)
+    if not text.strip():
+        return None  # nothing is asked, as by "$UNSET": refused there
     params.setdefault("format", paths_format())
     params["minimum"] = minimum(str(params["format"]))
     return params

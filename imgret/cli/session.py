@@ -38,8 +38,11 @@ def session() -> Session:
 
 
 def absolute(path: str) -> bytes:
-    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed."""
-    raw = os.path.abspath(inputs.path(path))
+    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed.
+
+    UsageError for an empty one.
+    """
+    raw = os.path.abspath(_named(path))
     folder, name = os.path.split(raw)
     return os.path.join(os.path.realpath(folder), name) if name else raw
 
@@ -48,10 +51,17 @@ def folders(paths: Iterable[str]) -> list[bytes]:
     """The folders that were named, resolved. UsageError for one that is not there or not a folder."""
     found = []
     for path in paths:
-        raw = os.path.realpath(inputs.path(path))
+        raw = os.path.realpath(_named(path))
         if not os.path.exists(raw):
             raise UsageError(f"{path} is not there", "Name a folder that exists.")
         if not os.path.isdir(raw):
             raise UsageError(f"{path} is a file", "Name the folder that holds it.")
         found.append(raw)
     return found
+
+
+def _named(path: str) -> bytes:
+    """The path, which an empty text would make the folder that the command was called in. UsageError for one."""
+    if not path:
+        raise UsageError("a path is empty", 'A variable in it may not be set: "$NAME".')
+    return inputs.path(path)
