@@ -160,7 +160,10 @@ class Answerer:
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None
-            raise UsageError(f"--like: {error}", error.hint) from None
+            of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
+            raise UsageError(
+                f"--like: {error}", "Ask with another picture." if of_the_index else error.hint
+            ) from None
 
     def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
@@ -190,7 +193,8 @@ class Answerer:
         count = work.waiting_for(self._index, Stage.CAPTION, MANY + 1)
         told = f"more than {MANY}" if count > MANY else str(count)
         advice = "run `imgret models pull`, then `imgret index`"
-        return [f"{told} photos have no caption yet: {advice}"] if count else []
+        have = "photo has" if count == 1 else "photos have"
+        return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
 def _question(request: Request, labels: list[str]) -> Question:

@@ -47,7 +47,7 @@ def away(index: Index) -> list[bytes]:
     """The absolute paths of all roots, and folders below them, whose disks are away; each is marked so."""
     found = []
     for root in roots.roots(index):
-        health = root_health(root.path, root.filesystem, photos=True)
+        health = root_health(root.path, root.filesystem, photos=photos.any_known(index, root.id))
         if root.online and not health.online:
             roots.mark_offline(index, root.id, health.reason or "it is away")
         if root.online and health.online:

@@ -138,7 +138,8 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     if stat.S_ISLNK(mode):
         return PhotoState(path, EXCLUDED, "a symbolic link: what it points to is indexed where it lies")
     if not stat.S_ISREG(mode):
-        return PhotoState(path, EXCLUDED, "it is not a regular file")
+        what = "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
+        return PhotoState(path, EXCLUDED, what)
     enclosing = roots.enclosing(index, os.path.dirname(path)) if index is not None else None
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     inside = roots.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
@@ -149,8 +150,8 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     if why:
         return PhotoState(path, EXCLUDED, why)
     if enclosing is None:
-        return PhotoState(path, UNKNOWN, "its folder is not known: run `imgret index` or `imgret add` on it")
-    return PhotoState(path, PENDING, "it is new: run `imgret index`, or wait for the daemon")
+        return PhotoState(path, UNKNOWN, "its folder is not known; run `imgret index` or `imgret add` on it")
+    return PhotoState(path, PENDING, "it is new; run `imgret index`, or wait for the daemon")
 
 
 def _mode(path: bytes) -> int | None:
@@ -184,4 +185,4 @@ def _again(attempts: int, not_before: int) -> str:
         return f"set aside after {attempts} tries; `imgret retry` tries again"
     seconds = not_before - int(time.time())
     when = "next time" if seconds <= 0 else f"in {seconds // 60 + 1} min"
-    return f"try {attempts} of {photos.MAX_ATTEMPTS}, again {when}"
+    return f"try {attempts} of {photos.MAX_ATTEMPTS}, again {when}" if attempts else f"tried again {when}"

@@ -60,9 +60,9 @@ for command in (
     copies.restore,
     status.export,
 ):
-    # `-word` in a question leaves a word out; it is no option.
-    unknown = {"ignore_unknown_options": True} if command is query.query else {}
-    app.command(epilog=_EPILOG, context_settings=unknown)(past_typer(command))
+    # `-word` in a question leaves a word out; it is no option. A note without quotes is refused by `note`.
+    takes = {query.query: {"ignore_unknown_options": True}, photos.note: {"allow_extra_args": True}}
+    app.command(epilog=_EPILOG, context_settings=takes.get(command, {}))(past_typer(command))
 app.command("folders", epilog=_EPILOG)(past_typer(folders.list_folders))
 for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
     for member in group.registered_commands:

@@ -38,13 +38,13 @@ def rebuild_derived(here: Session) -> None:
     with writer(here.places.index, wait=60.0), here.index() as index, bar("Rebuilding"):
         results.rebuild_words(index)
         vectors.rebuild(index)
-    render.say("the derived tables were made anew from the truth")
+    render.say("the derived tables were rebuilt")
 
 
 def _index(here: Session) -> Iterator[Check]:
     path = here.places.index
     if not os.path.exists(path):
-        yield True, f"index: none yet at {path}"
+        yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
         return
     try:
         with here.index() as index:

@@ -17,7 +17,10 @@ from imgret.errors import UsageError
 def backup(
     to: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")],
 ) -> None:
-    """Copy the index, notes and all, to another file while everything goes on."""
+    """Copy the index, notes and all, to another file.
+
+    A daemon, or whoever else uses the index, goes on meanwhile.
+    """
     from imgret.index.backup import backup as copy
 
     here = session()
@@ -26,6 +29,8 @@ def backup(
         raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
     if os.path.lexists(target):
         raise UsageError(f"{to} is there already", "Name a new file.")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise UsageError(f"there is no folder {os.path.dirname(target)}", "Make it, or name another file.")
     with here.index() as index:
         copy(index.db, target)
     render.say(f"the index was copied to {to}")
@@ -45,6 +50,9 @@ def restore(
 
     here = session()
     path = os.path.abspath(os.path.expanduser(source))
+    if not os.path.isfile(path):
+        what = f"{source} is a folder" if os.path.isdir(path) else f"there is no file at {source}"
+        raise UsageError(what, "Name a file that `imgret backup` made.")
     running = daemon_state(here) is not None
     with contextlib.nullcontext() if running else writer(here.places.index, wait=10.0):
         before = put_back(here.places.index, path)

@@ -67,7 +67,7 @@ def _is_there(path: bytes) -> bool:
 
 def _told_why_not(looked: dict[str, Any]) -> int:
     """Say why the daemon does not go on. -> the exit code."""
-    left = f"; {looked['pending']} photos are left" if looked["pending"] else ""
+    left = f"; {render.counted(looked['pending'], 'photo')} left" if looked["pending"] else ""
     if looked["waits_for"] == "paused":
         render.say(f"the daemon is paused and does nothing{left}: run `imgret resume`")
     elif looked["waits_for"]:

@@ -26,7 +26,10 @@ def demo(
         typer.Option(metavar="FOLDER", help="Leave the pictures and the index in this new folder."),
     ] = None,
 ) -> None:
-    """Draw pictures, describe them with the four tiny models that ship with imgret, and ask questions."""
+    """Try imgret out on pictures that it draws.
+
+    Draws pictures, describes them with the four tiny models that ship with imgret, and asks questions.
+    """
     from imgret.answer import Answerer
     from imgret.demo.draw import demo_folder
     from imgret.index.connection import writer

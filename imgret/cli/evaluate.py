@@ -49,7 +49,9 @@ Split = Annotated[
 Recipes = Annotated[
     list[Recipe] | None, typer.Option("--recipe", help="What is embedded. Default: all three.")
 ]
-Ranks = Annotated[list[Rank] | None, typer.Option("--rank", help="How is ranked. Default: all three.")]
+Ranks = Annotated[
+    list[Rank] | None, typer.Option("--rank", help="How photos are ranked. Default: all three.")
+]
 StandIns = Annotated[
     str | None,
     typer.Option(
@@ -68,7 +70,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first that many
 
 eval_app = typer.Typer(
     no_args_is_help=True,
-    help="Measure the search on photos with captions: each caption is a question, its photo the answer.",
+    help="Measure the search on photos with captions.\n\nEach caption is a question, and its photo the answer.",
 )
 
 
@@ -106,9 +108,7 @@ def _on(dataset: str) -> Callable[..., None]:
 
 
 for name, title in TITLES.items():
-    eval_app.command(name, help=f"{title}: our figures beside those that image-retrieval published.")(
-        _on(name)
-    )
+    eval_app.command(name, help=f"{title}, beside the figures that image-retrieval published.")(_on(name))
 
 
 @eval_app.command("jsonl")
@@ -139,7 +139,10 @@ def compare(
     ] = ("", ""),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Is B really better than A? Two files of --save, compared question by question."""
+    """Say whether B is really better than A.
+
+    Compares two files of --save question by question.
+    """
     from imgret.evaluate import saved, table
 
     found = saved.compare(saved.load(first), saved.load(second), rows if all(rows) else ())

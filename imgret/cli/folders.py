@@ -11,6 +11,7 @@ import typer
 from imgret import diskcalls, inputs
 from imgret.cli import render
 from imgret.cli.config_file import change_folders
+from imgret.cli.outcome import NO_FOLDERS
 from imgret.cli.session import folders, session
 from imgret.errors import UsageError
 
@@ -18,7 +19,7 @@ from imgret.errors import UsageError
 def add(
     paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Folders that exist.")],
 ) -> None:
-    """Watch folders: the daemon indexes them and keeps them true.
+    """Watch folders: the daemon keeps their photos indexed.
 
     Adding a folder again accepts that it lies on another disk than it did.
     """
@@ -44,12 +45,14 @@ def add(
 def remove(
     paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="As `imgret folders` lists them.")],
 ) -> None:
-    """Watch folders no more. Their photos leave the index; their notes are kept."""
+    """Stop watching folders. Their photos leave the index; their notes are kept."""
     from imgret.cli.link import told_daemon
     from imgret.index import removal, roots
 
     here = session()
-    unwanted = {_resolved(path) for path in paths}
+    unwanted = {_resolved(path) for path in paths if path}
+    if not unwanted:
+        raise UsageError("a path is empty", "`imgret folders` lists the folders.")
     listed = [folder for folder in here.settings.folders if _resolved(folder) in unwanted]
     known = {_resolved(folder) for folder in here.settings.folders}
     indexed = os.path.exists(here.places.index)
@@ -69,12 +72,12 @@ def remove(
             continue
         with here.index() as index:
             count = removal.remove(index, path, watched, int(time.time()))
-        render.say(f"{render.shown(path)}: {count} photos left the index")
+        render.say(f"{render.shown(path)}: {render.counted(count, 'photo')} left the index")
     told_daemon(here, "reload", {})
 
 
 def list_folders() -> None:
-    """The folders that are watched or were indexed."""
+    """List the folders that are watched or were indexed."""
     from imgret.index import roots
 
     here = session()
@@ -84,6 +87,8 @@ def list_folders() -> None:
             seen |= {root.path for root in roots.roots(index)}
     for path in sorted(seen):
         render.out_path(path)
+    if not seen:
+        render.say(NO_FOLDERS)
 
 
 def _resolved(folder: str) -> bytes:

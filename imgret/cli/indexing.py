@@ -74,7 +74,9 @@ def index(
         render.say("interrupted: what was saved is safe; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED) from None
     if described.changed:
-        render.say(f"{len(described.changed)} photos kept changing: run `imgret index` again")
+        render.say(
+            f"{render.counted(len(described.changed), 'photo')} kept changing: run `imgret index` again"
+        )
     if problems or described.failed or described.changed:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -153,7 +155,9 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
         render.say("... `imgret status` lists them all")
     if described.interrupted:
         left = work.due(index, workable(here.settings, able), int(time.time()))
-        render.say(f"interrupted: {described.done} photos are safe, {left} are left; run it again to go on")
+        render.say(
+            f"interrupted: {render.counted(described.done, 'photo')} saved, {left} left; run it again to go on"
+        )
         raise typer.Exit(Exit.INTERRUPTED)
     failed = max(described.failed, len(failures(index, wanted or []))) + broken
     return replace(described, failed=failed)

@@ -23,7 +23,7 @@ models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, ve
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """The stages, their weights, and whether they are on this disk."""
+    """List the stages, their weights, and whether they are on this disk."""
     import msgspec
 
     from imgret.describe import weights
@@ -43,9 +43,8 @@ def list_models(
             told |= {"revision": found.revision or None, "path": found.path or None}
             render.out_json(msgspec.json.encode(told))
         else:
-            where = (
-                (found.revision or "")[:19] if found.present else found.problem or "run `imgret models pull`"
-            )
+            missing = (found.problem or "not on this disk").removeprefix(f"{found.name} ").removeprefix("is ")
+            where = (found.revision or "")[:19] if found.present else missing
             render.out_line(
                 clean(f"{stage.value:<8} {state:<8} {found.name}  {'' if off else where}".rstrip())
             )
@@ -68,20 +67,28 @@ def pull(
 
     here = session()
     wanted = [_stage(name) for name in stages] if stages else list(weights.STAGES)
+    pulled = False
     for stage in wanted:
         found = weights.locate(stage, here.settings, here.places)
         if found.kind not in (weights.Kind.HUB, weights.Kind.RELEASE):
-            render.say(f"{stage.value}: {found.name} needs no download")
+            off = found.kind is weights.Kind.NONE
+            render.say(f"{stage.value}: " + ("switched off" if off else f"{found.name} needs no download"))
             continue
+        pulled = True
         with bar(f"{stage.value}: {found.name}") as advance:
             record = pulling.pull(found, here.places, _shown_by(advance))
-        render.say(f"{stage.value}: {found.name} at {record.revision[:19]}, {len(record.files)} files")
-    render.say("photos that waited for these weights are described by the next `imgret index`, or the daemon")
+        render.say(
+            f"{stage.value}: {found.name} at {record.revision[:19]}, {render.counted(len(record.files), 'file')}"
+        )
+    if pulled:
+        render.say(
+            "photos that waited for these weights are described by the next `imgret index`, or the daemon"
+        )
 
 
 @models_app.command("verify")
 def verify() -> None:
-    """Read every file of the weights and hold it to the record of its pull."""
+    """Check every file of the weights against the record of its pull."""
     from imgret.describe import weights
 
     here = session()
@@ -109,7 +116,7 @@ def _stage(name: str) -> Stage:
     try:
         return Stage(name)
     except ValueError:
-        raise UsageError(f"{name} is no stage", "caption, detect, topics or embed") from None
+        raise UsageError(f"there is no stage {name}", "Name caption, detect, topics or embed.") from None
 
 
 def _shown_by(advance: Advance) -> Callable[[str, int, int], None]:

@@ -24,7 +24,7 @@ from imgret.index import photos, results, work
 from imgret.index.connection import Index
 from imgret.link.client import ask
 from imgret.photo import Stage
-from imgret.state import EXCLUDED
+from imgret.state import EXCLUDED, FAILED
 
 BATCH = 500  # notes a transaction
 LINE_LIMIT = 1 << 20  # bytes
@@ -54,6 +54,8 @@ def photo_content(index: Index, settings: Settings, path: bytes) -> int:
 
     state = photo_state(index, settings, path)
     content = content_elsewhere(index, path) if state.state != EXCLUDED else None
+    if content is None and state.state == FAILED:
+        raise UsageError(str(state.reason), "A photo can have a note once it was read.")
     if content is None:
         raise UsageError(f"{render.shown(path)} is not in the index: {state.reason}")
     return content
@@ -182,6 +184,8 @@ def _read(raw: bytes | None, index: Index, settings: Settings) -> tuple[int, str
         path = line.path
         if line.path_bytes is not None:
             path = os.fsdecode(base64.b64decode(line.path_bytes, validate=True))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
         raise UsageError(f"not a note: {error}") from None
     if not path:

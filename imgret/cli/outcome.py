@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHOWN_PROBLEMS = 20
 MOST_FAILURES = 100_000  # looked through
 UP_TO_DATE = "nothing to describe: everything is up to date"
+NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
 
 
 def tell(path: bytes, found: Synced) -> int:
@@ -36,7 +37,11 @@ def tell(path: bytes, found: Synced) -> int:
         )
         if count
     ]
-    render.say(f"{render.shown(path)}: {found.seen} photos, {', '.join(figures) or 'nothing changed'}")
+    render.say(
+        f"{render.shown(path)}: {render.counted(found.seen, 'photo')}, {', '.join(figures) or 'nothing changed'}"
+        if found.seen or figures
+        else f"{render.shown(path)}: no photos"
+    )
     render.say_all(found.problems[:SHOWN_PROBLEMS])
     if len(found.problems) > SHOWN_PROBLEMS:
         render.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")

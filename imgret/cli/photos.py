@@ -21,7 +21,7 @@ def show(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Photos, indexed or not.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """All that is known of a photo, or why it is not found.
+    """Show all that is known of a photo, or why it is not found.
 
     Exits with 1 when one of the files is not described.
     """
@@ -43,9 +43,11 @@ def show(
 
 
 def note(
+    context: typer.Context,
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="An indexed photo.")] = None,
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="Your words; without them the note is shown.")
+        str | None,
+        typer.Argument(metavar="TEXT", help="Your words, in quotes; without them the note is shown."),
     ] = None,
     edit: Annotated[bool, typer.Option("--edit", "-e", help="Write it in $VISUAL or $EDITOR.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Take the note back.")] = False,
@@ -56,11 +58,20 @@ def note(
         ),
     ] = None,
 ) -> None:
-    """Say something about a photo in your own words; it is searched like the rest."""
+    """Write, show or clear the note of a photo.
+
+    A note is what you say of a photo in your own words; it is searched like the rest.
+    """
+    if context.args:
+        raise UsageError(
+            "there is more than one TEXT", 'Put the note in quotes: imgret note FILE "two words"'
+        )
     if sum((text is not None, edit, clear, import_ is not None)) > 1:
         raise UsageError("give one of TEXT, --edit, --clear and --import")
     here = session()
     if import_ is not None:
+        if file is not None:
+            raise UsageError("--import names its photos itself: leave FILE out")
         from imgret.cli.notes import import_notes
 
         raise typer.Exit(import_notes(here, import_))

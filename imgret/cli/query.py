@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from imgret import inputs
-from imgret.cli import completion, quick
+from imgret.cli import completion, quick, render
 from imgret.cli.quick import asked, folder, paths_format
 from imgret.errors import UsageError
 from imgret.photo import RANKS, STRENGTHS
@@ -109,7 +109,10 @@ def _answered(params: dict[str, object], batch: str | None, *, preview: bool) ->
     if batch is not None:
         from imgret.cli.asking import ask_all, questions
 
-        return ask_all(params, questions(batch))
+        found = questions(batch)
+        if not found:
+            render.say(f"{batch} holds no question")
+        return ask_all(params, found)
     if preview:
         from imgret.cli.preview import preview_hits
 

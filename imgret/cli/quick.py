@@ -7,6 +7,7 @@ command line, which asks the same question in the same way.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from imgret.link.client import NoDaemon
@@ -74,9 +75,17 @@ def paths_format() -> str:
 
 
 def minimum(format_: str) -> str:
-    """The weakest hits to print. A program that acts on paths gets those that answer: `| xargs cp` of the
-    nearest photos to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
-    return "weak" if format_ in ("json", "shown") or sys.stdout.isatty() else "fair"
+    """The weakest hits to print. A program at the end of a pipe acts on the paths: `| xargs cp` of the photos
+    nearest to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
+    return "fair" if format_ not in ("json", "shown") and _is_pipe() else "weak"
+
+
+def _is_pipe() -> bool:
+    try:
+        mode = os.fstat(1).st_mode
+    except OSError:  # it is closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def folder() -> str:
@@ -107,9 +116,9 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
             return None  # an option of the full command line; a later -word is part of the question
         else:
             words.append(argument)
-    if not words:
-        return None
-    params["text"] = " ".join(words)
+    params["text"] = text = " ".join(words)
+    if not text.strip():
+        return None  # nothing is asked, as by "$UNSET": refused there
     params.setdefault("format", paths_format())
     params["minimum"] = minimum(str(params["format"]))
     return params

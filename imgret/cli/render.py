@@ -93,6 +93,11 @@ def complain(error: ImgretError, program: str = "imgret") -> None:
         _narrate(clean(error.hint))
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 photo`, `2 photos`: a number and a noun whose plural takes an s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shown(path: bytes) -> str:
     """A path in a sentence: cleaned, and with the home folder as `~`."""
     home = os.fsencode(os.path.expanduser("~"))

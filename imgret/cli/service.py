@@ -32,7 +32,7 @@ service_app = typer.Typer(no_args_is_help=True, help="The daemon, run by systemd
 
 @service_app.command()
 def install() -> None:
-    """Have systemd start the daemon: with the first question, and when you log in."""
+    """Have systemd start the daemon at log-in or the first question."""
     here = session()
     folder = units_folder()
     texts = {name: filled(unit(name), here.places, program()) for name in (SERVICE, SOCKET)}
@@ -71,7 +71,7 @@ def uninstall() -> None:
 
 @service_app.command()
 def status() -> None:
-    """What systemd says of the daemon. Exits with 4 when it does not run."""
+    """Show what systemd says of the daemon. Exits with 4 when it does not run."""
     shown = _run("systemctl", "--user", "--no-pager", "status", SOCKET, SERVICE)
     if shown:
         raise typer.Exit(Exit.DAEMON)
@@ -82,7 +82,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it is written.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.", min=1)] = 100,
 ) -> None:
-    """What the daemon has said."""
+    """Show what the daemon has logged."""
     more = ["--follow"] if follow else ["--no-pager"]
     if _run("journalctl", "--user", "--unit", SERVICE, "--lines", str(lines), *more):
         raise typer.Exit(Exit.DAEMON)

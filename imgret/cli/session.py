@@ -39,8 +39,11 @@ def session() -> Session:
 
 
 def absolute(path: str) -> bytes:
-    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed."""
-    raw = os.path.abspath(inputs.path(path))
+    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed.
+
+    UsageError for an empty one.
+    """
+    raw = os.path.abspath(_named(path))
     folder, name = os.path.split(raw)
     return os.path.join(diskcalls.resolved(folder), name) if name else raw
 
@@ -52,7 +55,7 @@ def folders(paths: Iterable[str]) -> list[bytes]:
     """
     found = []
     for path in paths:
-        raw = os.path.abspath(inputs.path(path))
+        raw = os.path.abspath(_named(path))
         found.append(diskcalls.call(raw, functools.partial(_folder, raw, path)))
     return found
 
@@ -63,3 +66,10 @@ def _folder(raw: bytes, path: str) -> bytes:
     if not os.path.isdir(raw):
         raise UsageError(f"{path} is a file", "Name the folder that holds it.")
     return os.path.realpath(raw)
+
+
+def _named(path: str) -> bytes:
+    """The path, which an empty text would make the folder that the command was called in. UsageError for one."""
+    if not path:
+        raise UsageError("a path is empty", 'A variable in it may not be set: "$NAME".')
+    return inputs.path(path)

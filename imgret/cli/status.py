@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from imgret.cli import render
+from imgret.cli.outcome import NO_FOLDERS
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
@@ -20,10 +21,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch the daemon work.")] = False,
     skipped: Annotated[
-        bool, typer.Option("--skipped", help="Also what lies in the folders and was passed over, and why.")
+        bool, typer.Option("--skipped", help="Also what lies in the folders and was left out, and why.")
     ] = False,
 ) -> None:
-    """How many photos there are, how far along they are, and what failed."""
+    """Show how many photos there are, how far they are, what failed."""
     here = session()
     if follow:
         from imgret.cli.link import follow_daemon
@@ -103,7 +104,7 @@ def status_fields(here: Session) -> dict[str, Any]:
 def status_text(told: dict[str, Any]) -> list[str]:
     """The same for a person: cleaned lines."""
     lines = [
-        f"{told['photos']} photos: {told['described']} described, {told['pending']} pending,"
+        f"{render.counted(told['photos'], 'photo')}: {told['described']} described, {told['pending']} pending,"
         f" {told['failed']} failed, {told['offline']} offline"
     ]
     for stage, count in told["waiting"].items():
@@ -111,10 +112,12 @@ def status_text(told: dict[str, Any]) -> list[str]:
     for folder in told["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]
-        lines.append(f"  {folder['path']}  {folder['photos']} photos  {', '.join(words)}".rstrip())
+        lines.append(
+            f"  {folder['path']}  {render.counted(folder['photos'], 'photo')}  {', '.join(words)}".rstrip()
+        )
         lines += [f"    offline: {mount['reason']}" for mount in folder["away"]]
     if not told["folders"]:
-        lines.append("no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched")
+        lines.append(NO_FOLDERS)
     for failure in told["failures"]:
         aside = (
             "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
@@ -140,11 +143,13 @@ def _daemon_words(state: dict[str, Any] | None) -> str:
         return "not running"
     words = str(state.get("state", "running"))
     if state.get("total"):
-        words += f", {state['done']} of {state['total']} photos, {state['rate']} a second"
+        words += f", {state['done']} of {render.counted(state['total'], 'photo')}, {state['rate']} a second"
     if state.get("problem"):
         words += f": {state['problem']}"
     if state.get("unwatched"):
-        words += f"; {state['unwatched']} folders are polled: raise fs.inotify.max_user_watches"
+        count = state["unwatched"]
+        polled = f"{render.counted(count, 'folder')} {'is' if count == 1 else 'are'} polled"
+        words += f"; {polled}: raise fs.inotify.max_user_watches"
     return words
 
 
@@ -163,17 +168,20 @@ def retry(
         count = failed_photos.retry(index, list(known.values()) if files else None)
     waked = told_daemon(here, "retry", {})
     if known or not files:
-        render.say(f"{count} to be tried again" + ("" if waked or not count else ": run `imgret index`"))
+        then = ": run `imgret index`" if not waked else ""
+        render.say(f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}")
     unknown = [file for file in found if file not in known]
     for file in unknown[1:]:
         render.say(f"{file} is not in the index")
     if unknown:
-        raise UsageError(f"{unknown[0]} is not in the index", "`imgret show` says why.")
+        folder = os.path.isdir(absolute(unknown[0]))
+        hint = "Name photos, or none to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+        raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
 
 
 def doctor(
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make every derived table anew from the truth.")
+        bool, typer.Option("--rebuild", help="Rebuild the tables that are derived from others.")
     ] = False,
 ) -> None:
     """Say what is wrong, and what to do.
@@ -196,7 +204,7 @@ def doctor(
 
 
 def export() -> None:
-    """Every photo as one JSON object a line, as `imgret show --json` has it."""
+    """Print every photo as JSON, one a line, as `imgret show` does."""
     from imgret.cli.telling import state_line
     from imgret.index import photos
     from imgret.state import photo_state
@@ -208,7 +216,7 @@ def export() -> None:
 
 
 def pause() -> None:
-    """Let the daemon rest until `imgret resume`."""
+    """Pause the daemon until `imgret resume`."""
     from imgret.cli.link import command_daemon
 
     command_daemon(session(), "pause")

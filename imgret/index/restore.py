@@ -14,6 +14,8 @@ from imgret.index.migrate import version
 from imgret.index.opening import connect
 from imgret.index.sqlite_errors import explained
 
+_SQLITE = b"SQLite format 3\0"  # how each of its files begins
+
 
 def restore(path: str, source: str) -> str | None:
     """Put the backup `source` in the place of the index at `path`. -> where the index before it lies now.
@@ -46,6 +48,11 @@ def restore(path: str, source: str) -> str | None:
 
 
 def _checked_copy(source: str, part: str) -> str:
+    with open(source, "rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:
+            raise IndexProblem(
+                f"{source} is not a backup of an index", "Name a file that `imgret backup` made."
+            )
     with explained(source):
         db, _ = connect(source)
         try:

@@ -32,6 +32,7 @@ _LACKING = {
     "topics": "no photo has topics",
     "date": "no photo has a known date",
 }
+_STAGE_NAMES = {Stage.CAPTION: "captions are", Stage.DETECT: "the detector is", Stage.TOPICS: "topics are"}
 _STAGES = {"caption": Stage.CAPTION, "objects": Stage.DETECT, "topics": Stage.TOPICS}
 
 
@@ -69,6 +70,8 @@ def _missing(index: Index, clause: Clause, off: Collection[Stage]) -> str:
             if span is None:
                 return "no photo has a known date, so filters by date find nothing"
             first, last = (str(taken(at))[:10] for at in span)
+            if first == last:
+                return f"no photo was taken then; the only known date is {first}"
             return f"no photo was taken then; the known dates lie between {first} and {last}"
         case Inside(folder):
             return f"no indexed photo lies in a folder {folder.decode('utf-8', 'replace')}"
@@ -116,7 +119,7 @@ def _no_count(index: Index, label: str, least: int, most: int | None) -> str:
 
 def _off(stage: Stage, off: Collection[Stage]) -> str:
     return (
-        f'{stage.value} is switched off (weights = "none" in [{stage.value}] of the configuration)'
+        f'{_STAGE_NAMES.get(stage, stage.value)} switched off (weights = "none" in [{stage.value}] of the configuration)'
         if stage in off
         else ""
     )

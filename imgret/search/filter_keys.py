@@ -103,7 +103,7 @@ def _inside(value: str, _: datetime, position: int) -> Filter:
         raise QueryError(
             f"in:{short(inputs.words(value))} holds a character that no path can have", position=position
         )
-    path = os.path.expanduser(path)
+    path = os.fsencode(os.path.expanduser(value))  # of bytes it expects a user's name in ASCII
     return Inside(path.rstrip(b"/") or b"/")
 
 

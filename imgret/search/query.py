@@ -145,10 +145,10 @@ class _Reader:
         else:
             self._add_words(part["word"], match)
 
-    def _add_words(self, text: str, match: re.Match[str]) -> None:
+    def _add_words(self, text: str, match: re.Match[str], looked_up: str | None = None) -> None:
         if text.strip():
             self._words.append((inputs.words(text), match.end()))
-            self._terms.append(inputs.words(text))
+            self._terms.append(inputs.words(text if looked_up is None else looked_up))
 
     def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
         sign = match["sign"] or match["apart"]
@@ -187,6 +187,12 @@ class _Reader:
             elif value and key.isascii() and not value.startswith("//"):
                 told = short(f"{key}:{inputs.words(value)}")
                 self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
+                # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
+                if negated:
+                    self._clauses.append(Clause(Said(inputs.words(value)), negated=True))
+                else:
+                    self._add_words(match[0].replace('"', " "), match, looked_up=value)
+                return
             self._add_words(match[0].replace('"', " "), match)
 
     def _with_words_before(self, label: str, start: int) -> str:

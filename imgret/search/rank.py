@@ -84,7 +84,7 @@ def search(
     search_ = _Search(index, question, asker, rank, k, warm, off)
     search_.look(towards, without, copies, alike)
     found = search_.run()
-    if not found and question.clauses:
+    if not found:
         search_.notes += emptied.reasons(index, question.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import WORDS_ONLY, Library, imgret
+from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
 from imgret.index import photos, roots
 from imgret.index.connection import Index
@@ -60,8 +60,8 @@ def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
     assert imgret("query", "--limit", "1", "a", "red", "circle").paths == by_line.paths[:1]
     fair = [hit["path"] for hit in by_json.objects if hit["strength"] != "weak"]
     assert 0 < len(fair) < 5
-    assert imgret("query", "a red circle").paths == fair  # what a pipe gets, `| xargs cp` say
-    assert imgret("query", "-0", "a red circle").out == b"".join(os.fsencode(p) + b"\0" for p in fair)
+    assert imgret_process("query", "a red circle").paths == fair  # what a pipe gets, `| xargs cp` say
+    assert imgret_process("query", "-0", "a red circle").out == b"".join(os.fsencode(p) + b"\0" for p in fair)
     for rank in ("vector", "words", "hybrid"):
         ranked = imgret("query", "--json", "--rank", rank, "red circle")
         assert ranked.objects[0]["path"].endswith("IMG_1.jpg")
