@@ -1,3 +1,3 @@
 """Photo folders, searchable in plain words: the library, and the command `imgret`."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

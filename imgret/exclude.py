@@ -20,12 +20,14 @@ from imgret.errors import ConfigError
 if TYPE_CHECKING:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-PICTURES = frozenset(
-    b".avif .bmp .dib .gif .heic .heics .heif .heifs .hif .jfif .jpe .jpeg .jpg .jxl .mpo .png .tif .tiff .webp"
-    # camera raw files, shown by their embedded previews
-    b" .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl"
-    b" .sr2 .srf .srw .x3f".split()
+# Camera raw files, shown by their embedded previews.
+RAW_SUFFIXES = frozenset(
+    b"3fr arw cr2 cr3 crw dcr dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
 )
+_SUFFIXES = RAW_SUFFIXES.union(
+    b"avif bmp dib gif heic heics heif heifs hif jfif jpe jpeg jpg jxl mpo png tif tiff webp".split()
+)
+PICTURES = frozenset(b"." + suffix for suffix in _SUFFIXES)
 
 NOMEDIA = b".nomedia"
 _HIDDEN = ".*"

@@ -15,6 +15,7 @@ import torch
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
 from ultralytics.models.yolo.detect import DetectionPredictor
+from ultralytics.nn import tasks
 from ultralytics.nn.modules.head import Detect
 
 from imgret.config import DetectSettings
@@ -61,6 +62,7 @@ class YoloDetector:
         self._identity = identity
         self._settings = settings
         self._device = device
+        _load_without_code()
         with backend.loading(path):
             self._model = YOLO(path, task="detect")
             # The first prediction builds the network, and is where foreign weights would fail.
@@ -134,6 +136,19 @@ class YoloDetector:
                 boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxyn.tolist(), strict=True
             )
         ]
+
+
+def _load_without_code() -> None:
+    """Have ultralytics read `.pt` files by its list of allowed classes alone.
+
+    Its switch is read from the environment when it is first imported, by whatever program that was.
+    """
+    if not hasattr(tasks, "SAFE_LOAD"):
+        raise WeightsError(
+            "this version of ultralytics cannot read weights without running their code",
+            "Install the version in constraints.txt.",
+        )
+    tasks.SAFE_LOAD = True
 
 
 def letterboxed(shape: tuple[int, int], side: tuple[int, int] | list[int], stride: int) -> tuple[int, int]:

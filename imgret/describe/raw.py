@@ -19,10 +19,8 @@ from msgspec import Struct
 from PIL import Image
 
 from imgret.errors import PhotoError
+from imgret.exclude import RAW_SUFFIXES
 
-EXTENSIONS = frozenset(
-    b"3fr arw cr2 cr3 crw dcr dng erf kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
-)
 # How raw files begin that do not begin as TIFF does: Fujifilm, Panasonic, Olympus (3), Sigma, Minolta, Canon (2).
 _BEGINNINGS = (
     (0, b"FUJIFILMCCD-RAW"),
@@ -77,7 +75,7 @@ def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] 
 
     (None, None) for a file that is not raw, whatever its name. PhotoError for a raw file without preview.
     """
-    named = path.rpartition(b".")[2].lower() in EXTENSIONS
+    named = path.rpartition(b".")[2].lower() in RAW_SUFFIXES
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         known = is_raw(data)
         if not known and not named:

@@ -19,7 +19,7 @@ from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
 from imgret.index import identity, opening, raw
 from imgret.index.locks import preparing, writer
 from imgret.index.migrate import migrate, migrations, version
-from imgret.index.sqlite_errors import explained
+from imgret.index.sqlite_errors import explained, reading
 
 __all__ = ["Index", "explained", "writer"]
 
@@ -130,12 +130,12 @@ class Index:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, one by one; the columns' types are the schema's."""
-        with explained(self.path):
+        with reading(self.path):
             yield from self.db.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
-        with explained(self.path):
+        with reading(self.path):
             return self.db.execute(sql, values).fetchone()
 
     def setting(self, key: str) -> str | None:

@@ -33,14 +33,22 @@ def explained(path: str) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise problem(error, path) from error
-    except UnicodeDecodeError as error:
-        raise _damaged(path, f"a text in it is not UTF-8: {error.reason}") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(path) from None
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise ReadOnly(f"{error.filename or path} cannot be written: {error.strerror}") from None
         raise
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """`explained` for a query: a text that is not UTF-8 is damage, too."""
+    try:
+        with explained(path):
+            yield
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"a text in it is not UTF-8: {error.reason}") from error
 
 
 def problem(error: apsw.Error, path: str) -> ImgretError:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from imgret import inputs
-from imgret.describe import raw
 from imgret.errors import QueryError
+from imgret.exclude import RAW_SUFFIXES
 from imgret.index import labels
 from imgret.index.clauses import (
     HAS,
@@ -34,7 +34,7 @@ FORMATS = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif", "jif"), "JPEG"),
     **dict.fromkeys(("heic", "heif", "heics", "heifs", "hif"), "HEIF"),
     **dict.fromkeys(("tif", "tiff"), "TIFF"),
-    **{suffix.decode(): "RAW" for suffix in raw.EXTENSIONS},
+    **{suffix.decode(): "RAW" for suffix in RAW_SUFFIXES},
     "avifs": "AVIF",
     "dib": "BMP",
 }
@@ -44,7 +44,7 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects:
     """The filter `name sign number`. Raises QueryError for what is no number."""
     if not number.isdecimal():
         raise QueryError(
-            f"{_short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
+            f"{short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
             'Write dog>=2, or put the words in "quotes" if they are meant literally.',
             position + len(name) + len(sign),
         )
@@ -64,7 +64,7 @@ def keyed(key: str, value: str, now: datetime, position: int) -> Filter:
     """The filter `key:value`. Raises QueryError for an unknown key and for a value that it cannot have."""
     make = KEYS.get(key.lower())
     if make is None:
-        raise QueryError(f"unknown key {_short(key)}:", f"Keys are {', '.join(KEYS)}.", position)
+        raise QueryError(f"unknown key {short(key)}:", f"Keys are {', '.join(KEYS)}.", position)
     if not value.strip():
         raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
     value = value.strip()
@@ -78,7 +78,7 @@ def _taken(key: str) -> Callable[[str, datetime, int], Filter]:
         span = dates.span(value, now)
         if span is None:
             raise QueryError(
-                f"{key}:{_short(value)} is no date", f"Write one of these: {dates.EXAMPLES}.", position
+                f"{key}:{short(value)} is no date", f"Write one of these: {dates.EXAMPLES}.", position
             )
         if key == "on":
             return Taken(*span)
@@ -91,7 +91,7 @@ def _one_of(key: str, choices: tuple[str, ...], value: str, position: int) -> st
     for choice in choices:
         if labels.canonical(value) == labels.canonical(choice):  # `has:notes`
             return choice
-    raise QueryError(f"{key}:{_short(value)} is not known", f"One of {', '.join(choices)}.", position)
+    raise QueryError(f"{key}:{short(value)} is not known", f"One of {', '.join(choices)}.", position)
 
 
 def _inside(value: str, _: datetime, position: int) -> Filter:
@@ -101,7 +101,7 @@ def _inside(value: str, _: datetime, position: int) -> Filter:
         path = b"\0"
     if b"\0" in path:
         raise QueryError(
-            f"in:{_short(inputs.words(value))} holds a character that no path can have", position=position
+            f"in:{short(inputs.words(value))} holds a character that no path can have", position=position
         )
     path = os.path.expanduser(path)
     return Inside(path.rstrip(b"/") or b"/")
@@ -111,7 +111,7 @@ def _format(name: str) -> str:
     return FORMATS.get(name, name.upper())
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """As much of it as a sentence can hold."""
     return text if len(text) <= 60 else f"{text[:59]}…"
 

@@ -22,7 +22,7 @@ from imgret.errors import QueryError
 from imgret.index import labels
 from imgret.index.clauses import Clause, Inside, Objects, Said
 from imgret.index.fold import has_word
-from imgret.search.filter_keys import KEYS, counted, keyed, label_name
+from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 
 MOST_CHARACTERS = 10_000  # of a question; several pages of text
 MOST_FILTERS = 100
@@ -179,11 +179,14 @@ class _Reader:
             )
         else:
             if key.lower() in KEYS:
-                self._remarks.append(f"{key}: has no value directly behind it, so it was read as a word")
+                self._remarks.append(
+                    f"{short(key)}: has no value directly behind it, so it was read as a word"
+                )
             elif not value and has_word(key):
                 self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
             elif value and key.isascii() and not value.startswith("//"):
-                self._remarks.append(f"{key}: is no filter, so {key}:{inputs.words(value)} was read as words")
+                told = short(f"{key}:{inputs.words(value)}")
+                self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
             self._add_words(match[0].replace('"', " "), match)
 
     def _with_words_before(self, label: str, start: int) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.cli.config_file import change_folders
@@ -84,6 +84,7 @@ names = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(names, names, names)
 def test_any_names_go_in_and_out(before: list[str], add: list[str], remove: list[str]) -> None:
     import tempfile

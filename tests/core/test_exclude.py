@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from imgret import exclude
-from imgret.describe import raw
 from imgret.errors import ConfigError
 from imgret.exclude import Exclude, is_picture
 
@@ -135,10 +134,6 @@ def test_an_extension_counts_whatever_its_case(stem: bytes) -> None:
     assert is_picture(stem + b".jpg")
     assert is_picture(stem + b".JpG")
     assert not is_picture(stem + b".txt")
-
-
-def test_every_raw_format_that_is_decoded_is_looked_for() -> None:
-    assert all(is_picture(b"DSC_0001." + extension.upper()) for extension in raw.EXTENSIONS)
 
 
 def test_git_itself_agrees(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +12,10 @@ from imgret.index import labels
 
 
 def _names(data: str) -> list[str]:
-    text = resources.files("ultralytics").joinpath("cfg/datasets", data).read_text()
+    package = find_spec("ultralytics")  # its data are read without importing it
+    assert package is not None
+    assert package.origin is not None
+    text = Path(package.origin).parent.joinpath("cfg/datasets", data).read_text()
     return [str(name).lower() for name in yaml.safe_load(text)["names"].values()]
 
 
