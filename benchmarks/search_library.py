@@ -119,7 +119,8 @@ def fill(index: Index, generator: Generator, photos: int) -> Iterator[tuple[Matr
                 ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
             )
             db.executemany(
-                f"INSERT INTO photo VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1, NULL)",
+                "INSERT INTO photo (id, root, folder, name, size, mtime_ns, ctime_ns, inode, content,"
+                f" first_seen, last_seen) VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1)",
                 ((i, b"album-%05d" % (i // 100), b"IMG_%07d.JPG" % i) for i in ids),
             )
             db.executemany(

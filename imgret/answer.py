@@ -138,6 +138,7 @@ class Answerer:
             towards=seen.vector if seen else None,
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
+            alike=seen.alike if seen else (),
             warm=self._keeper.current(self._index) if self._keeper else None,
             off=self._off(),
         )

@@ -13,13 +13,15 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from mmap import ACCESS_COPY, ACCESS_READ, mmap
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from msgspec import Struct
-from PIL import Image
 
 from imgret.errors import PhotoError
 from imgret.exclude import RAW_SUFFIXES
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # How raw files begin that do not begin as TIFF does: Fujifilm, Panasonic, Olympus (3), Sigma, Minolta, Canon (2).
 _BEGINNINGS = (
@@ -97,6 +99,8 @@ def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] 
 
 
 def _exif(file: IO[bytes]) -> Image.Exif | None:
+    from PIL import Image  # here: the search asks this module for the endings of raw files alone
+
     exif = Image.Exif()
     file.seek(0)
     try:

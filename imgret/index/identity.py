@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ _NONE = "none"  # in the file of identities: an index without one
 
 def new() -> str:
     """An identity that no other index has."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def renew(index: Index) -> None:

@@ -6,7 +6,8 @@ vectors by id finds whatever came since, and the last, short transaction takes i
 
 from __future__ import annotations
 
-import secrets
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,10 @@ from imgret.photo import View
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
 
-STEP = 1024  # vectors in one transaction: tens of milliseconds
-FREED = 16  # chunks of the old table that are freed in one transaction, some 2 MB of codes
+STEP = 512  # vectors in one transaction: 10 ms
+# After each transaction, so that others who wait to write come in: they look again after 1 to 25 ms.
+PAUSE = 0.01  # seconds
+FREED = 8  # chunks of the old table that are freed in one transaction, some 1 MB of codes
 
 _BUILDING = "nearest building"  # the setting by which a build knows that no other began after it
 
@@ -43,7 +46,7 @@ class _Build:
         self._index = index
         self._model = model
         self._progress = progress
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._last = 0  # id of the last vector taken in
         self._known: set[int] = set()  # contents in the table
         with index.writing() as db:
@@ -62,6 +65,7 @@ class _Build:
                 if self._index.setting(_BUILDING) != self._token:
                     return False
                 self._put(db, step)
+            self._let_others_write()
             if self._progress:
                 self._progress(len(self._known), self._total)
         with self._index.writing() as db:
@@ -79,6 +83,10 @@ class _Build:
         if self._progress:
             self._progress(len(self._known), len(self._known))
         return True
+
+    def _let_others_write(self) -> None:
+        if not self._index.db.in_transaction:
+            time.sleep(PAUSE)
 
     def _read(self) -> list[tuple[int, int, bytes]]:
         with self._index.reading() as db:
@@ -129,6 +137,7 @@ class _Build:
                 if not nearest_table.shrink(db, old, FREED):
                     nearest_table.drop(db, old)
                     return
+            self._let_others_write()
 
 
 def _sample(db: apsw.Connection, model: int | None) -> Matrix:

@@ -8,12 +8,13 @@ new content, which takes the note along when it shows the same picture (`edits`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import apsw
 import msgspec
 
 from imgret.index import edits, roots
-from imgret.index.connection import Index
+from imgret.index.connection import Index, explained
 from imgret.photo import Fingerprint, Photo
 
 MAX_ATTEMPTS = 5
@@ -27,12 +28,15 @@ Print = tuple[int, int, int, int]  # a Fingerprint's fields: a rescan compares 2
 
 def known(index: Index, root: int, folder: bytes) -> dict[bytes, Print]:
     """Name -> fingerprint of the living photos in one folder of a root."""
-    rows = index.rows(
-        "SELECT name, size, mtime_ns, ctime_ns, inode FROM photo"
-        " WHERE root = ? AND folder = ? AND gone_at IS NULL",
-        (root, folder),
-    )
-    return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}
+    with explained(
+        index.path
+    ):  # not by `Index.rows`, whose generator costs a fifth of this for 200,000 photos
+        rows: Any = index.db.execute(
+            "SELECT name, size, mtime_ns, ctime_ns, inode FROM photo"
+            " WHERE root = ? AND folder = ? AND gone_at IS NULL",
+            (root, folder),
+        )
+        return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}
 
 
 def any_known(index: Index, root: int, under: bytes = b"") -> bool:

@@ -160,8 +160,9 @@ def occurrences(
                     for one, other in pairs
                     if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
                 )
-            held = counts[at].any(axis=1)
-            apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
+            if pairs:
+                held = counts[at].any(axis=1)
+                apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
     return Occurrences(counts, lengths, apart)
 
 

@@ -1,4 +1,5 @@
-"""A picture as a question: its copies in the index, found by hashes, and the vector to look for others with.
+"""A picture as a question: its copies in the index, found by hashes and by how they look, and the vector to
+look for others with.
 
 A file of which the index knows no copy is described as a photo would be, by the same models, and nothing of
 it is kept.
@@ -17,8 +18,9 @@ from imgret.config import Settings
 from imgret.describe.decode import Decoded, DecodePool
 from imgret.describe.fingerprint import content_hash
 from imgret.describe.passage import counts, passage
+from imgret.describe.perceptual import FLAT, orientations
 from imgret.errors import UsageError
-from imgret.index import content_table, photos, vectors
+from imgret.index import content_table, filters, looks, photos, vectors
 from imgret.index.connection import Index
 from imgret.photo import View
 
@@ -27,12 +29,22 @@ if TYPE_CHECKING:
     from imgret.search.rank import Asker
 
 
+# Where a photo was replaced by an edit, `perceptual.SAME_PICTURE` is enough; among 100,000 photos it is not. Of 112
+# photos, each re-encoded, resized, rotated or mirrored copy was above 0.97, and each without 2 % at one side, at two
+# or all around above 0.89. No two unrelated ones were above 0.70; extrapolated, one of 30 questions meets one above
+# this among 100,000.
+COPY = 0.88
+MOST_ALIKE = 200  # of a series of hundreds of nearly equal shots, the vector finds the others
+ROWS = 512  # signatures compared at a time: BLAS starts no threads for so few, which a busy machine waits for
+
+
 class Likeness(NamedTuple):
     """What to look for."""
 
     vector: NDArray[np.float32] | None  # (dimension,), unit norm; None where only copies can be told
     content: int | None  # the photo that was asked with, when the index has that very file
-    copies: tuple[int, ...] = ()  # contents that show the same picture, the likest first; without `content`
+    copies: tuple[int, ...] = ()  # contents with the same bytes or the same pixels; without `content`
+    alike: tuple[int, ...] = ()  # contents that look the same: re-encoded, resized, turned; the likest first
 
 
 def likeness(
@@ -54,19 +66,40 @@ def likeness(
     decoded = None
     if own is None and not copies:
         decoded = _decoded(path, settings)
-        copies = content_table.copies(index, pixels=decoded.pixel_hash) or looking_alike(index, decoded)
-    vector = _vector(index, [content for content in (own, *copies) if content is not None])
-    if vector is None and not copies:
+        copies = content_table.copies(index, pixels=decoded.pixel_hash)
+    known = [content for content in (own, *copies) if content is not None]
+    look = decoded.look if decoded else content_table.look(index, known[0])
+    alike = [content for content in looking_alike(index, look) if content not in known] if look else []
+    vector = _vector(index, [*known, *alike])
+    if vector is None and not copies and not alike:
         vector = _described_vector(decoded or _decoded(path, settings), asker, models)
-    return Likeness(vector, own, tuple(copies))
+    return Likeness(vector, own, tuple(copies), tuple(alike))
 
 
-def looking_alike(_: Index, __: Decoded) -> list[int]:
-    """The contents that look like a decoded picture though their pixels differ, the likest first.
+def looking_alike(index: Index, look: bytes) -> list[int]:
+    """The living contents that look like a picture with this signature, in any orientation, the likest first.
 
-    The place for a perceptual hash: it is asked when neither the bytes nor the pixels are known.
+    `MOST_ALIKE` at most. Every signature is compared: 100,000 take 30 to 50 ms of a processor.
     """
-    return []
+    turned = np.array(orientations(look), np.float32)
+    if not len(turned):
+        return []
+    turned /= np.linalg.norm(turned[0])
+    found: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    for ids, signatures in looks.every(index):
+        for start in range(0, len(ids), ROWS):
+            rows = signatures[start : start + ROWS].astype(np.float32)
+            squares = np.vecdot(rows, rows)
+            alike = (turned @ rows.T).max(axis=0) / np.sqrt(np.maximum(squares, FLAT))
+            near = (alike >= COPY) & (squares >= FLAT)
+            if near.any():
+                found.append((ids[start : start + ROWS][near], alike[near]))
+    if not found:
+        return []
+    contents, alike = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(-alike, kind="stable")
+    contents = contents[order]
+    return [int(content) for content in contents[filters.living(index, contents)][:MOST_ALIKE]]
 
 
 def _indexed(index: Index, path: bytes) -> int | None:

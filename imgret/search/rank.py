@@ -30,6 +30,7 @@ MOST_MORE = 10_000  # ... but no more than these: what is wanted may be a whole 
 MOST_TERMS = 64
 FEW_TERMS = 2
 SAME = "the same picture"  # why a copy is an answer
+ALIKE = "looks the same"  # why a re-encoded, resized or turned copy is
 AWAY = 1.0  # how much of an answer to a text of `--not` is taken off a score
 TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
@@ -66,6 +67,7 @@ def search(
     towards: NDArray[np.float32] | None = None,
     without: int | None = None,
     copies: Sequence[int] = (),
+    alike: Sequence[int] = (),
     warm: Warm | None = None,
     off: Collection[Stage] = (),
 ) -> Answer:
@@ -76,11 +78,11 @@ def search(
     and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
     STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
     picture, and `without` the content that it was taken from, which is no answer. `copies` are contents that show
-    the same picture: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
+    the same picture, and `alike` those that look so: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
     `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
     """
     search_ = _Search(index, question, asker, rank, k, warm, off)
-    search_.look(towards, without, copies)
+    search_.look(towards, without, copies, alike)
     found = search_.run()
     if not found and question.clauses:
         search_.notes += emptied.reasons(index, question.clauses, off)
@@ -119,12 +121,16 @@ class _Search:
         self.asks = bool(question.words.strip() or question.away)
 
     def look(
-        self, towards: NDArray[np.float32] | None, without: int | None, copies: Sequence[int] = ()
+        self,
+        towards: NDArray[np.float32] | None,
+        without: int | None,
+        copies: Sequence[int] = (),
+        alike: Sequence[int] = (),
     ) -> None:
         """Ask with this vector too, leave this content out, and begin with copies, if there are no words."""
         self.towards = towards
-        self.copies = [] if self.asks else list(copies)
-        self.asks = self.asks or towards is not None or len(copies) > 0
+        self.copies = {} if self.asks else dict.fromkeys(copies, SAME) | dict.fromkeys(alike, ALIKE)
+        self.asks = self.asks or towards is not None or len(copies) + len(alike) > 0
         self.without = [] if without is None else [without]
 
     def run(self) -> list[hits.Found]:
@@ -140,7 +146,7 @@ class _Search:
         query = self._vector() if self.rank != "words" else None
         pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
         pool *= MORE if self.question.away else 1  # of those, some are pushed away
-        copies = self._passing(self.copies)
+        copies = self._passing(list(self.copies))
         out = np.array([*self.without, *copies], np.int64)
         budget, strict = (BUDGET, False) if query is None else (SHARED_BUDGET, True)
 
@@ -157,7 +163,7 @@ class _Search:
 
             parts.append(living(self.index, close, near, scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
-        first = [hits.Found(content, 1.0, None, "strong", (SAME,)) for content in copies]
+        first = [hits.Found(content, 1.0, None, "strong", (self.copies[content],)) for content in copies]
         return first + self._scored(candidates, terms, query)
 
     def _passing(self, contents: list[int]) -> list[int]:

@@ -46,6 +46,25 @@ def test_normal_forms_fold_alike(text: str, form: str) -> None:
     assert fold.fold(unicodedata.normalize(form, text)) == fold.fold(text)  # type: ignore[arg-type]
 
 
+def test_letters_that_fold_each_for_itself_do_so_as_in_the_whole_text() -> None:
+    """The short way for most names gives what the long one gives."""
+    letters = [chr(code) for code in range(0x10000) if fold._PLAIN.fullmatch(chr(code))]
+    assert len(letters) > 30_000
+    assert [letter for letter in letters if fold.fold(letter) != fold._fold(letter)] == []
+    latin = [letter for letter in letters if letter < "\u0250"]
+    pairs = " ".join(one + other for one in latin for other in latin[:: len(latin) // 40])
+    assert fold.fold(pairs) == fold._fold(pairs)
+
+
+@given(
+    st.text(
+        st.sampled_from("aIßİıſéÅŉǆЙйЁёΣσςΐがガ한海 .") | st.characters(max_codepoint=0x1FFF), max_size=12
+    )
+)
+def test_the_short_way_is_never_another(text: str) -> None:
+    assert fold.fold(text) == fold._fold(fold.encodable(text))
+
+
 def test_emoji_and_characters_of_unspaced_scripts_are_words_alone() -> None:
     assert fold.cut("🎂Anna👨‍👩‍👧").split() == ["🎂", "anna", "👨", "👩", "👧"]
     assert fold.cut("海滩 beach").split() == ["海", "滩", "beach"]

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.answer import Answerer
 from imgret.config import Settings, places
 from imgret.describe.decode import DecodePool
 from imgret.describe.fingerprint import content_hash
+from imgret.describe.perceptual import SIGNATURE_BYTES, similarity
 from imgret.errors import PhotoError, UsageError
 from imgret.index import content_table, photos, roots, vectors
 from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, View
 from imgret.request import Request
-from imgret.search.likeness import likeness
+from imgret.search.likeness import COPY, likeness, looking_alike
 
 MODEL = ModelIdentity("given", "1")
 
@@ -56,7 +60,7 @@ def known(index: Index) -> Callable[..., int]:
             )
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash)
+            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash, decoded.look)
             if vector is not None:
                 vectors.save(index, content, MODEL, {View.PASSAGE: vector})
         return content
@@ -75,6 +79,118 @@ def test_copies_are_told_by_bytes_and_by_pixels(
         assert (found.content, found.copies) == (None, (one,))
         assert found.vector is not None
         assert float(found.vector @ row[0]) == pytest.approx(1, abs=1e-3)
+
+
+def scene(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
+    """Soft shapes of all sizes, as a photo has them; another scene for each seed."""
+    numbers = np.random.default_rng(seed)
+    layers = [
+        np.asarray(
+            Image.fromarray(numbers.integers(0, 255, (rows, rows + 1, 3), np.uint8)).resize(
+                size, Image.Resampling.BICUBIC
+            ),
+            np.float32,
+        )
+        for rows in (3, 6, 24)
+    ]
+    return Image.fromarray((0.5 * layers[0] + 0.3 * layers[1] + 0.2 * layers[2]).astype(np.uint8))
+
+
+VERSIONS: dict[str, tuple[str, dict[str, int], Callable[[Image.Image], Image.Image]]] = {
+    "quality 40": ("jpg", {"quality": 40}, lambda image: image),
+    "a quarter": ("jpg", {"quality": 80}, lambda image: image.resize((160, 120))),
+    "without 2 % at one side": ("jpg", {"quality": 85}, lambda image: image.crop((13, 0, 640, 480))),
+    "without 2 % in all": ("jpg", {"quality": 85}, lambda image: image.crop((6, 5, 634, 475))),
+    "PNG": ("png", {}, lambda image: image),
+    "WebP": ("webp", {"quality": 60}, lambda image: image),
+    "on its side": ("jpg", {"quality": 80}, lambda image: image.transpose(Image.Transpose.ROTATE_90)),
+    "mirrored, half": (
+        "jpg",
+        {"quality": 80},
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((320, 240)),
+    ),
+}
+
+
+def test_other_versions_of_a_picture_are_found_by_how_they_look(
+    index: Index, known: Callable[..., int], units: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = units(6)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(6):
+        scene(number).save(folder / f"{number}.jpg", quality=92)
+        known(os.fsencode(folder / f"{number}.jpg"), rows[number])
+    answerer = Answerer(index, Settings(), places())
+    for number, (what, (ending, options, made)) in enumerate(VERSIONS.items()):
+        asked = tmp_path / f"asked-{number}.{ending}"
+        with Image.open(folder / "2.jpg") as image:
+            made(image).save(asked, **options)
+        found = likeness(index, os.fsencode(asked), never, never, Settings())
+        assert (found.content, found.copies + found.alike) == (None, (3,)), what
+        assert found.vector is not None, what
+        why = ("the same picture",) if what == "PNG" else ("looks the same",)
+        hits = answerer.find(Request(like=str(asked))).hits
+        assert (os.path.basename(hits[0].path), hits[0].why, len(hits)) == (b"2.jpg", why, 6), what
+    scene(77).save(tmp_path / "another.jpg")
+    with pytest.raises(AssertionError, match="a model was loaded"):
+        likeness(index, os.fsencode(tmp_path / "another.jpg"), never, never, Settings())
+
+
+def test_versions_follow_the_copies_the_likest_first(
+    index: Index, known: Callable[..., int], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    image = scene(4)
+    image.crop((13, 0, 640, 480)).save(folder / "cropped.png")
+    image.save(folder / "good.jpg", quality=95)
+    image.save(folder / "whole.png")
+    image.save(folder / "packed.png", compress_level=0)
+    cropped, good, whole, packed = (
+        known(os.fsencode(folder / name)) for name in ("cropped.png", "good.jpg", "whole.png", "packed.png")
+    )
+    found = likeness(index, os.fsencode(folder / "whole.png"), never, never, Settings())
+    assert (found.content, found.copies, found.alike) == (whole, (packed,), (good, cropped))
+    image.save(tmp_path / "again.png", compress_level=1)
+    found = likeness(index, os.fsencode(tmp_path / "again.png"), never, never, Settings())
+    assert (found.content, found.copies, found.alike) == (None, (whole, packed), (good, cropped))
+    photos.bury(index, roots.roots(index)[0].id, b"", [b"good.jpg"], now=5)
+    assert likeness(index, os.fsencode(folder / "whole.png"), never, never, Settings()).alike == (cropped,)
+
+
+@settings(max_examples=30, deadline=None)  # each makes an index
+@given(
+    st.lists(
+        st.lists(st.integers(-127, 127), min_size=SIGNATURE_BYTES, max_size=SIGNATURE_BYTES).map(
+            lambda values: np.array(values, np.int8).tobytes()
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(0, 300),
+)
+def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
+    """Signatures compared in bulk are as alike as `similarity` says; ids may have gaps."""
+    looks = [*looks, looks[0][:-1] + bytes([looks[0][-1] ^ 1]), bytes(SIGNATURE_BYTES)]
+    with tempfile.TemporaryDirectory() as folder, Index(folder + "/index.db") as index, index.writing() as db:
+        root = roots.add(index, b"/photos").id
+        ids = []
+        for number, look in enumerate(looks):
+            id_ = 1 + number * (gap * 100 + 1)
+            db.execute(
+                "INSERT INTO content (id, hash, look) VALUES (?, ?, ?)", (id_, bytes([number]) * 32, look)
+            )
+            db.execute(
+                "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen,"
+                " last_seen) VALUES (?, x'', ?, 1, 1, 1, 1, ?, 1, 1)",
+                (root, b"%d" % number, id_),
+            )
+            ids.append(id_)
+        alike = {id_: similarity(looks[0], look) for id_, look in zip(ids, looks, strict=True)}
+        found = looking_alike(index, looks[0])
+        assert set(found) == {id_ for id_ in ids if alike[id_] >= COPY}
+        assert found == sorted(found, key=lambda id_: (-round(alike[id_], 6), id_))
 
 
 def test_an_indexed_photo_is_no_answer_but_its_twin_is(

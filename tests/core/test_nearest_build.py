@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imgret.errors import IndexBusy
 from imgret.index import nearest, nearest_build, nearest_table, photos, roots, vectors
 from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, View
@@ -61,6 +64,35 @@ def test_others_write_between_the_steps_and_what_they_write_is_found(
     assert not nearest_table.exists(index.db, nearest_table.NAMES[1])
     assert nearest.check(index) == []
     assert index.problems() == []
+
+
+def test_whoever_waits_to_write_comes_in_between_two_steps(
+    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is left alone for long enough that a process which looks for it now and then gets it."""
+    monkeypatch.setattr(nearest_build, "PAUSE", 0.1)
+    bulk(units(450, dimension=32), A)
+    steps: list[int] = []
+    written: set[int] = set()
+    over = threading.Event()
+
+    def write() -> None:
+        with Index(index.path) as other:
+            other.db.set_busy_timeout(0)
+            while not over.wait(0.01):
+                with contextlib.suppress(IndexBusy):
+                    other.remember("written", str(len(steps)))
+                    written.add(len(steps))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert nearest.rebuild(index, lambda done, _total: steps.append(done))
+    finally:
+        over.set()
+        writer.join()
+    assert len(steps) == 10
+    assert len(written) >= 5, written
 
 
 def test_of_two_builds_the_one_that_began_last_answers(index: Index, units: Units, bulk: Bulk) -> None:
