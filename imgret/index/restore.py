@@ -6,7 +6,9 @@ import contextlib
 import os
 import time
 
-from imgret.errors import IndexProblem
+import apsw
+
+from imgret.errors import IndexBusy, IndexProblem, IndexTooNew
 from imgret.index import identity
 from imgret.index.backup import copy, sync_folder, temporary
 from imgret.index.locks import preparing
@@ -54,18 +56,34 @@ def _checked_copy(source: str, part: str) -> str:
                 f"{source} is not a backup of an index", "Name a file that `imgret backup` made."
             )
     with explained(source):
-        db, _ = connect(source)
+        db = _opened(source)
         try:
-            if version(db) == 0:
-                raise IndexProblem(f"{source} is empty", "Name a backup that `imgret backup` made.")
-            found = db.execute("PRAGMA integrity_check(1)").get
-            if found != "ok":
-                raise IndexProblem(
-                    f"{source} is damaged: {found}", "Name another backup; nothing was changed."
-                )
             return copy(db, part)
         finally:
             db.close()
+
+
+def _opened(source: str) -> apsw.Connection:
+    """The backup, whole. Hints that are about the index in use would mislead here."""
+    try:
+        with explained(source):
+            db, _ = connect(source)
+            try:
+                if version(db) == 0:
+                    raise IndexProblem(f"{source} is empty")
+                found = str(db.execute("PRAGMA integrity_check(1)").get)
+                if found != "ok":
+                    raise IndexProblem(f"{source} is damaged: {' '.join(found.split())}")
+            except BaseException:
+                db.close()
+                raise
+            return db
+    except (IndexTooNew, IndexBusy):
+        raise
+    except IndexProblem as error:
+        raise IndexProblem(
+            str(error), "Name another file, one that `imgret backup` made; nothing was changed."
+        ) from error
 
 
 def _set_aside(path: str, fd: int) -> str:

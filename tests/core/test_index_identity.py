@@ -245,7 +245,8 @@ def test_restore_where_there_is_no_index_yet(copy: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "what", ["missing", "text", "damaged", "empty", "another program's", "later", "itself"]
+    "what",
+    ["missing", "text", "damaged", "cut short", "empty", "folder", "another program's", "later", "itself"],
 )
 def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
     path: Path, copy: Path, tmp_path: Path, what: str
@@ -258,8 +259,13 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
         data = bytearray(copy.read_bytes())
         data[8192 * 4 :] = b"\xff" * (len(data) - 8192 * 4)
         copy.write_bytes(data)
+    elif what == "cut short":
+        copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
     elif what == "empty":
         copy.write_bytes(b"")
+    elif what == "folder":
+        copy.unlink()
+        copy.mkdir()
     elif what == "itself":
         copy = path
     else:
@@ -270,8 +276,12 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
             db.pragma("application_id", APPLICATION_ID)
             db.pragma("user_version", 999)
         db.close()
-    with pytest.raises(IndexProblem):
+    with pytest.raises(IndexProblem) as refused:
         restore(str(path), str(copy))
+    assert str(copy) in str(refused.value)
+    assert "\n" not in refused.value.advice
+    if what not in ("missing", "later", "itself"):  # not what to do about the index in use
+        assert "nothing was changed" in refused.value.hint
     assert roots_in(path) == [b"/first"]
     assert not list(path.parent.glob("*.replaced*")) + list(path.parent.glob("*.part"))
 
