@@ -6,6 +6,7 @@ refused; before an existing index is changed, a backup of it is made beside it a
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -73,7 +74,7 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
     newest = steps[-1].version
     if version(db, newest) >= newest:
         return version(db, newest)
-    with preparing(db.filename):
+    with preparing(db.filename) if db.filename else contextlib.nullcontext():  # no name: in memory
         current = version(db, newest)
         if current == 0:
             db.pragma("page_size", 8192)
