@@ -15,9 +15,9 @@ from imgret.config import Settings
 from imgret.describe import passage
 from imgret.describe.fingerprint import content_hash
 from imgret.diskcalls import NotAnswering
-from imgret.errors import PhotoError
+from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
-from imgret.index import content_table, failed_photos, photos, results, roots, totals, work
+from imgret.index import content_table, edits, failed_photos, photos, results, roots, totals, work
 from imgret.index.connection import Index
 from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
 from imgret.skipped import why_not_entered
@@ -87,6 +87,28 @@ def content_elsewhere(index: Index, path: bytes) -> int | None:
         return content_table.content_named(index, content_hash(path))
     except (OSError, PhotoError):
         return None
+
+
+def noted_content(index: Index, path: bytes, seen: bytes | None = None) -> int:
+    """The content that a note about the photo at an absolute path belongs to.
+
+    `seen` is the BLAKE3 of the photo that the user saw there: it gets the note wherever it lies now, and no
+    other photo does that has its name since. UsageError where the index has no such photo any more.
+    """
+    if seen is not None:
+        content = content_table.content_named(index, seen)
+        if content is not None and (photos.paths(index, content) or edits.later_edits(index, content)):
+            return content
+        raise UsageError(
+            f"{os.fsdecode(path)} is no longer the photo that this note is about", "Search again."
+        )
+    photo = photos.find(index, path)
+    living = photo is not None and photo.gone_at is None
+    found = photo.content if photo is not None and living else None
+    found = found if found is not None else content_elsewhere(index, path)
+    if found is None:
+        raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` says why.")
+    return found
 
 
 def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> PhotoState:

@@ -238,15 +238,15 @@ class ImgretApp(App[Outcome]):
         """Write a note about the photo."""
         hit = self.search.results.current
         if hit is not None:
-            path = hit.path
-            self.push_screen(NoteScreen(hit), lambda text: self._save_note(path, text))
+            path, seen = hit.path, self.search.hash_of(hit.path)
+            self.push_screen(NoteScreen(hit), lambda text: self._save_note(path, text, seen))
 
-    def _save_note(self, path: bytes, text: str | None) -> None:
+    def _save_note(self, path: bytes, text: str | None, seen: bytes | None) -> None:
         if text is None:
             return
 
         def save(library: Library) -> NoteSaved:
-            library.note(path, text)
+            library.note(path, text, seen)
             return NoteSaved(path, text)
 
         self.librarian.do(f"note {path!r}", save)

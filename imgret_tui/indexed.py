@@ -13,7 +13,7 @@ from typing import Any
 
 from imgret.cli.quick import folder
 from imgret.config import Places, Settings
-from imgret.errors import DaemonError, IndexProblem
+from imgret.errors import DaemonError
 from imgret.link.client import Connection, NoDaemon
 from imgret.link.messages import OTHER_INDEX, Refused
 from imgret_tui.hits import read_hits
@@ -62,10 +62,12 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
+        from imgret.index import content_table
         from imgret.photo import Stage
         from imgret.state import photo_state
 
-        known = photo_state(self._open(), self._settings, path)
+        index = self._open()
+        known = photo_state(index, self._settings, path)
         facts = known.facts
         return Details(
             state=known.state,
@@ -75,21 +77,24 @@ class IndexLibrary:
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
             longitude=facts.longitude if facts else None,
+            hash=content_table.hash_of(index, known.photo.content)
+            if known.photo and known.photo.content
+            else None,
         )
 
-    def note(self, path: bytes, text: str) -> None:
+    def note(self, path: bytes, text: str, seen: bytes | None = None) -> None:
         """Found as words at once, and by its meaning when its vectors are made again."""
-        from imgret.index import photos, results, work
+        from imgret.index import results, work
         from imgret.photo import Stage
+        from imgret.state import noted_content
 
-        if self._told("note", {"path": os.fsdecode(path), "note": text or None}):
+        told = {"path": os.fsdecode(path), "note": text or None, "hash": seen.hex() if seen else None}
+        if self._told("note", told):
             return
         index = self._open()
-        photo = photos.find(index, path)
-        if photo is None or photo.content is None:
-            raise IndexProblem("this photo is not in the index any more", "Search again.")
+        content = noted_content(index, path, seen)
         with index.writing(durable=True):
-            for changed in results.write_note(index, photo.content, text or None):
+            for changed in results.write_note(index, content, text or None):
                 if Stage.EMBED in self._settings.stages():
                     work.queue(index, changed, [Stage.EMBED])
 

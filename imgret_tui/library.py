@@ -26,6 +26,7 @@ class Details(Struct, frozen=True):
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    hash: bytes | None = None  # the BLAKE3 of its bytes
 
 
 class Folder(Struct, frozen=True):
@@ -81,8 +82,11 @@ class Library(Protocol):
         """What else is known of a photo."""
         ...
 
-    def note(self, path: bytes, text: str) -> None:
-        """Save the user's own words about a photo; an empty text removes them."""
+    def note(self, path: bytes, text: str, seen: bytes | None = None) -> None:
+        """Save the user's own words about a photo; an empty text removes them.
+
+        `seen` is the hash of the photo that they are about: another one at its path does not get them.
+        """
         ...
 
     def state(self) -> State:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from imgret import inputs
 from imgret.answer import Answerer
 from imgret.config import Places, Settings
-from imgret.errors import ImgretError, UsageError
-from imgret.index import photos, results, work
+from imgret.errors import ImgretError
+from imgret.index import results, work
 from imgret.index.connection import Index
 from imgret.limits import as_sentence, limits_explained
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
 from imgret.request import read_request
-from imgret.state import content_elsewhere
+from imgret.state import noted_content
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm
 
@@ -186,20 +186,21 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         return Reply(controls.looked(job))
 
     async def note(params: dict[str, Any]) -> Reply:
-        """`path`: absolute; `note`: the words, or null to take them back."""
-        path, text = params.get("path"), params.get("note")
+        """`path`: absolute; `note`: the words, or null to take them back; `hash`, if given: the BLAKE3 in hex
+        of the photo that they are about, whatever lies at the path now."""
+        path, text, hash_ = params.get("path"), params.get("note"), params.get("hash")
         if not isinstance(path, str) or not (text is None or isinstance(text, str)):
             raise Refused(BAD_PARAMS, "a note needs a path, and words or null", exit_code=2)
+        try:
+            seen = None if hash_ is None else bytes.fromhex(hash_)
+        except (TypeError, ValueError):
+            raise Refused(BAD_PARAMS, "hash must be hexadecimal digits", exit_code=2) from None
 
         words = text and inputs.note(text)
 
         def write(answerer: WarmAnswerer) -> None:
             index, place = answerer.index, inputs.path(path)
-            photo = photos.find(index, place)
-            living = photo is not None and photo.gone_at is None and photo.content is not None
-            content = photo.content if photo and living else content_elsewhere(index, place)
-            if content is None:
-                raise UsageError(f"{path} is not in the index", "`imgret show` says why.")
+            content = noted_content(index, place, seen)
             with index.writing(durable=True):
                 for changed in results.write_note(index, content, words):
                     if Stage.EMBED in answerer.settings.stages():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from imgret.take_in import Synced
 
 SHOWN_PROBLEMS = 20
+NOTE_LENGTH = 60  # characters shown of a note that lost its photo
 MOST_FAILURES = 100_000  # looked through
 UP_TO_DATE = "nothing to describe: everything is up to date"
 NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
@@ -77,3 +78,9 @@ def failures(index: Index, wanted: list[bytes]) -> list[Failure]:
 def failed_words(count: int) -> str:
     """So many photos failed, and what to do."""
     return f"{count} failed; `imgret status` says why, `imgret retry` tries again"
+
+
+def shortened(note: str) -> str:
+    """A note in one line, or its beginning."""
+    text = " ".join(note.split())
+    return text if len(text) <= NOTE_LENGTH else f"{text[:NOTE_LENGTH]}..."

@@ -51,6 +51,10 @@ def note(
     ] = None,
     edit: Annotated[bool, typer.Option("--edit", "-e", help="Write it in $VISUAL or $EDITOR.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Take the note back.")] = False,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="Report no more that an earlier picture at FILE left its note behind."),
+    ] = False,
     import_: Annotated[
         str | None,
         typer.Option(
@@ -66,8 +70,8 @@ def note(
         raise UsageError(
             "there is more than one TEXT", 'Put the note in quotes: imgret note FILE "two words"'
         )
-    if sum((text is not None, edit, clear, import_ is not None)) > 1:
-        raise UsageError("give one of TEXT, --edit, --clear and --import")
+    if sum((text is not None, edit, clear, forget, import_ is not None)) > 1:
+        raise UsageError("give one of TEXT, --edit, --clear, --forget and --import")
     here = session()
     if import_ is not None:
         if file is not None:
@@ -79,20 +83,37 @@ def note(
         raise UsageError("which photo?", "imgret note FILE [TEXT]")
     from imgret import inputs
     from imgret.cli.notes import embed_now, photo_content, write
-    from imgret.index import results
+    from imgret.cli.outcome import shortened
+    from imgret.index import edits, results
 
     with here.index() as index:
+        if forget:
+            _forget(index, file)
+            return
         content = photo_content(index, here.settings, absolute(file))
         before = results.note(index, content)
         if not (edit or clear or text is not None):
             if before is None:
                 render.say("no note")
+                for lost in edits.lost_notes(index, absolute(file)):
+                    render.say(
+                        f'an earlier picture at this place had the note "{shortened(lost.text)}":'
+                        " `imgret note --forget FILE` if it says nothing of this one"
+                    )
                 raise typer.Exit(Exit.NO_HITS)
             render.out_line(before if not sys.stdout.isatty() else "\n".join(map(clean, before.splitlines())))
             return
         new = _edited(before or "") if edit else (None if clear else text)
         write(here, index, [(content, new and inputs.note(new))])
         embed_now(here, index, [content])
+
+
+def _forget(index: Index, file: str) -> None:
+    from imgret.index.edits import forget_lost
+
+    if not forget_lost(index, absolute(file)):
+        render.say(f"no note was left behind at {file}")
+        raise typer.Exit(Exit.NO_HITS)
 
 
 def _index_if_any(here: Session) -> Index | None:

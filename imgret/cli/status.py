@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from imgret.cli import render
-from imgret.cli.outcome import NO_FOLDERS
+from imgret.cli.outcome import NO_FOLDERS, shortened
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
 SHOWN_NOTES = 100  # notes that lost their photo
-NOTE_LENGTH = 60  # characters shown of each
 
 
 def status(
@@ -124,11 +123,10 @@ def status_text(told: dict[str, Any]) -> list[str]:
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
     for lost in told["lost_notes"]:
-        text = " ".join(lost["note"].split())
-        text = text if len(text) <= NOTE_LENGTH else f"{text[:NOTE_LENGTH]}..."
+        text = shortened(lost["note"])
         lines.append(
             f'  {lost["path"]} holds another picture than the one with the note "{text}";'
-            " if the note is right there too: `imgret note FILE TEXT`"
+            " `imgret note FILE TEXT` writes it on this one too, `imgret note --forget FILE` ends this line"
         )
     daemon = told["daemon"] or {}
     lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]

@@ -30,6 +30,7 @@ class LostNote(Struct, frozen=True):
 
     path: bytes  # absolute
     text: str
+    content: int
 
 
 def replaced(index: Index, photo: int, before: int, born: int | None, after: int) -> None:
@@ -129,11 +130,16 @@ def remember_places(index: Index, gone_before: int) -> None:
             db.execute("UPDATE note SET path = ? WHERE content = ?", (roots.join(*place), content))
 
 
-def lost_notes(index: Index) -> list[LostNote]:
-    """Notes that were not handed on, by path: another picture, without a note, lies where theirs lay."""
+def lost_notes(index: Index, at: bytes | None = None) -> list[LostNote]:
+    """Notes that were not handed on, by path: another picture, without a note, lies where theirs lay.
+
+    Only those of the path `at`, if given.
+    """
     rows = index.rows(
         f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {_ALIVE.format('note.content')}"
-        " AND content NOT IN (SELECT content FROM replaced) ORDER BY path, written_at"
+        " AND (?1 IS NULL OR path = ?1) AND content NOT IN (SELECT content FROM replaced)"
+        " ORDER BY path, written_at",
+        (at,),
     )
     found = []
     for path, text, content in list(rows):
@@ -144,5 +150,14 @@ def lost_notes(index: Index) -> list[LostNote]:
             (place[0].id, *place[1:]),
         )
         if here and here[0] not in later_edits(index, content):
-            found.append(LostNote(path, text))
+            found.append(LostNote(path, text, content))
     return found
+
+
+def forget_lost(index: Index, path: bytes) -> int:
+    """Lost notes at a path are reported no more; each stays with its content. -> how many there were."""
+    with index.writing(durable=True) as db:
+        lost = [note.content for note in lost_notes(index, path)]
+        for content in lost:
+            db.execute("UPDATE note SET path = NULL WHERE content = ?", (content,))
+        return len(lost)

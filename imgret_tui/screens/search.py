@@ -246,6 +246,11 @@ class SearchScreen(Screen[None]):
         if more and not self.results.hits and not self.is_searching:
             self.ask()
 
+    def hash_of(self, path: bytes) -> bytes | None:
+        """The hash of the photo at a path as it is shown; None while its details are not known."""
+        known = self._known.get(path)
+        return known.hash if known is not None else None
+
     def show_note(self, path: bytes, text: str) -> None:
         """Show a note that was saved."""
         for hit in self.results.hits:

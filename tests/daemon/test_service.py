@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from blake3 import blake3
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
@@ -271,6 +272,24 @@ def test_a_note_is_kept_and_searched(home, daemon):
         daemon.ask("note", path="/no/such.png", note="x")
     with pytest.raises(Refused):
         daemon.ask("note", path=7, note="x")
+    for wrong in (7, "xyz", ["00"]):
+        with pytest.raises(Refused, match="hexadecimal"):
+            daemon.ask("note", path=path, note="x", hash=wrong)
+    with pytest.raises(Refused, match="no longer the photo"):
+        daemon.ask("note", path=path, note="x", hash="00" * 32)
+
+
+def test_a_note_goes_to_the_photo_that_was_seen_and_not_to_its_successor(home, daemon):
+    path = home.photos / "1.png"
+    write_picture(path, 1)
+    until(lambda: len(home.indexed()) == 1)
+    seen = blake3(path.read_bytes()).hexdigest()
+    path.rename(home.photos / "moved.png")
+    write_picture(path, 2)
+    until(lambda: len(home.indexed()) == 2 and differences(home) == [])
+    daemon.ask("note", path=str(path), note="Grandmother's pudding", hash=seen)
+    result = home.imgret("query", "--json", "has:note")
+    assert json.loads(result.stdout)["path"] == str(home.photos / "moved.png")
 
 
 def test_the_clock_may_jump(home, daemon):

@@ -187,8 +187,21 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     told = imgret("status").out.decode()
     assert f"{path} holds another picture" in told
     assert "\x1b" not in told
+    assert "`imgret note --forget FILE`" in told
+    shown = imgret("note", path)
+    assert (shown.code, shown.out, "an earlier picture" in shown.err) == (1, b"", True)
     assert imgret("note", path, "mine").code == 0
     assert library.status()["lost_notes"] == []
+    assert imgret("note", path, "--clear").code == 0
+    assert len(library.status()["lost_notes"]) == 1
+    assert imgret("note", "--forget", path).code == 0
+    assert library.status()["lost_notes"] == []
+    assert imgret("note", path).err == "no note\n"
+    again = imgret("note", "--forget", path)
+    assert (again.code, "no note was left behind" in again.err) == (1, True)
+    assert library.rows("SELECT count(*) FROM note WHERE text LIKE 'Aunt%'") == [
+        (1,)
+    ]  # for when it comes back
 
 
 def test_an_empty_file_says_so_and_is_what_it_was_when_it_comes_back(library: Library) -> None:

@@ -152,6 +152,6 @@ def test_restore_as_the_hint_says(library: Library, tmp_path: Path) -> None:
     assert imgret("restore", tmp_path / "none.db").code == 2
     shutil.copyfile(library.config, copy)
     done = imgret("restore", copy)
-    assert (done.code, "damaged or not an SQLite file" in done.err) == (3, True)
+    assert (done.code, "is not a backup of an index" in done.err) == (3, True)
     assert imgret("note", photo).out == b"before\n"
     assert os.path.exists(copy)
