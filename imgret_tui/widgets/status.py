@@ -8,6 +8,8 @@ from textual.widgets import Static
 from imgret.terminal.clean import clean
 from imgret_tui.library import State
 
+_POOR = "nothing matches well"
+
 
 class StatusLine(Static):
     """One line, made anew from what is known."""
@@ -25,8 +27,8 @@ class StatusLine(Static):
         parts = [f"{shown} hit{'' if shown == 1 else 's'}"]
         if strong:
             parts.append(f"{strong} strong")
-        elif poor:
-            parts.append("nothing matches well")
+        elif poor and _POOR not in remark:
+            parts.append(_POOR)
         if marked:
             parts.append(f"{marked} marked")
         if searching:
@@ -41,11 +43,11 @@ class StatusLine(Static):
         self._write()
 
     def _write(self) -> None:
-        line = [Content(self._hits)]
+        # What is said of this answer, as why it is empty, comes before what a narrow terminal cuts off.
+        line = [Content(self._hits), Content.styled(self._remark, "$muted")]
         if self._state is not None:
             line.append(_described(self._state))
         line.append(Content.styled("f1 help", "$muted"))
-        line.append(Content.styled(self._remark, "$muted"))
         joined = Content("  │  ").join(part for part in line if part)
         if not joined.is_same(self._line):  # it is asked for every other second, and seldom news
             self._line = joined

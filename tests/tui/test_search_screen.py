@@ -593,3 +593,10 @@ async def test_the_last_hit_brings_more_of_them(run: Run, monkeypatch: pytest.Mo
         await here.settled()
         assert len(here.names) == 24
         assert here.app.search.results.current == last
+
+
+async def test_why_an_answer_is_empty_stands_before_what_a_narrow_terminal_cuts_off(run: Run) -> None:
+    async with run("is:offline") as here:
+        await here.until(lambda: "no photo is offline" in here.text("#status"))
+        status = here.text("#status")
+        assert status.index("no photo is offline") < status.index("24 photos")
