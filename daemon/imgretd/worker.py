@@ -210,7 +210,10 @@ class Worker(threading.Thread):
     def _close_decoder(self) -> None:
         decoder, self._decoder = self._decoder, None
         if decoder is not None:
-            decoder.close()
+            try:
+                decoder.close()
+            except Exception as error:  # its processes were killed: what is left of them costs nothing
+                log.error("The decoders could not be closed", exc_info=error)
 
     def _unload_if_idle(self) -> None:
         idle = time.monotonic() - max(self._last_worked, self._warm.last_seen)

@@ -36,6 +36,7 @@ _LONGEST_ANSWER = 1 << 16  # bytes
 _KEPT = ("HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONUSERBASE")
 _LOOK_SECONDS = 0.5  # how often a waiting thread looks whether its process was killed
 _KILLED_SECONDS = 5.0  # after which a process that was killed is not waited for: a disk may hold it
+_LOOK_SECONDS = 0.01  # between two looks whether a killed process has ended
 _hanging: list[subprocess.Popen[bytes]] = []  # killed, and held by a disk
 _PIPE = 1 << 20  # bytes: a 640 x 480 photo in one go, as far as the system lets us
 
@@ -280,9 +281,11 @@ class _Worker:
 
         A process in a call to a disk that does not answer ends when the disk does, and is not waited for.
         """
-        try:
-            code = self._process.wait(_KILLED_SECONDS)
-        except subprocess.TimeoutExpired:
+        deadline = time.monotonic() + _KILLED_SECONDS
+        # `Popen.wait` with a limit sleeps by an absolute time, which fails where the clock is changed under it.
+        while (code := self._process.poll()) is None and time.monotonic() < deadline:
+            select.select([], [], [], _LOOK_SECONDS)
+        if code is None:
             code = -signal.SIGKILL
             _hanging.append(self._process)
         for pipe in (self._in, self._out, self._err):

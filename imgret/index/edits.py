@@ -56,13 +56,13 @@ def replaced(index: Index, photo: int, before: int, born: int | None, after: int
 
 def left(index: Index, content: int | None = None) -> None:
     """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
+    of = "" if content is None else f" AND replaced.content = {int(content)}"
     with index.writing() as db:
         db.execute(
             "INSERT OR IGNORE INTO work (content, stage) SELECT photo.content, 'decode' FROM replaced"
             " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
-            " WHERE format IS NOT NULL AND replaced.content = coalesce(?, replaced.content)"
-            f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}",
-            (content,),
+            f" WHERE format IS NOT NULL{of}"
+            f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
         )
 
 
@@ -70,8 +70,8 @@ def noted(index: Index, content: int) -> None:
     """A note was written on a content: on it alone, not on an edit that has lain beside it before."""
     with index.writing() as db:
         db.execute(
-            "DELETE FROM replaced WHERE content = ? AND photo IN"
-            " (SELECT photo.id FROM photo JOIN content ON content.id = photo.content WHERE format IS NOT NULL)",
+            "DELETE FROM replaced WHERE content = ? AND EXISTS (SELECT 1 FROM photo"
+            " JOIN content ON content.id = photo.content WHERE photo.id = replaced.photo AND format IS NOT NULL)",
             (content,),
         )
 

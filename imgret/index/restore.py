@@ -17,6 +17,7 @@ from imgret.index.opening import connect
 from imgret.index.sqlite_errors import explained
 
 _SQLITE = b"SQLite format 3\0"  # how each of its files begins
+_NAME_ANOTHER = "Name another file, one that `imgret backup` made; nothing was changed."
 
 
 def restore(path: str, source: str) -> str | None:
@@ -50,11 +51,13 @@ def restore(path: str, source: str) -> str | None:
 
 
 def _checked_copy(source: str, part: str) -> str:
-    with open(source, "rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:
-            raise IndexProblem(
-                f"{source} is not a backup of an index", "Name a file that `imgret backup` made."
-            )
+    try:
+        with open(source, "rb") as file:
+            begins = file.read(len(_SQLITE))
+    except OSError as error:
+        raise IndexProblem(f"{source} cannot be read: {error.strerror}", _NAME_ANOTHER) from None
+    if begins != _SQLITE:
+        raise IndexProblem(f"{source} is not a backup of an index", _NAME_ANOTHER)
     with explained(source):
         db = _opened(source)
         try:
@@ -81,9 +84,7 @@ def _opened(source: str) -> apsw.Connection:
     except (IndexTooNew, IndexBusy):
         raise
     except IndexProblem as error:
-        raise IndexProblem(
-            str(error), "Name another file, one that `imgret backup` made; nothing was changed."
-        ) from error
+        raise IndexProblem(str(error), _NAME_ANOTHER) from error
 
 
 def _set_aside(path: str, fd: int) -> str:

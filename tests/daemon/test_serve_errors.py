@@ -114,7 +114,7 @@ async def test_who_reads_nothing_of_a_large_answer_is_let_go(tmp_path, monkeypat
 
 
 async def test_who_is_being_answered_is_not_hung_up_on_for_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(serve, "MOST_CLIENTS", 3)
+    monkeypatch.setattr(serve, "most_clients", lambda: 3)
     go_on = asyncio.Event()
 
     async def slow(_params):

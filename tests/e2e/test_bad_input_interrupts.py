@@ -78,7 +78,7 @@ def test_ctrl_c_ends_after_the_batch_and_says_how_far_it_got(many: Library) -> N
     if process.returncode == 0:
         pytest.fail(f"the run was over before it could be interrupted: {said}")
     assert process.returncode == 130, said
-    assert "photos are safe" in said
+    assert "saved, " in said
     assert "run it again to go on" in said
     safe = int(said.split("interrupted: ")[1].split()[0])
     assert 0 < safe < PHOTOS

@@ -86,7 +86,8 @@ def test_the_quick_path_knows_the_same_places(
 
 def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -> None:
     for arguments in (
-        ["--json", "good"], ["-0", "-k", "1", "good"], ["--rank", "words", "good", "-last"], ["--", "good"],
+        ["--json", "good"], ["-0", "-k", "1", "--min", "fair", "good"],
+        ["--rank", "words", "--min", "weak", "good", "-last"], ["--min", "weak", "--", "good"],
     ):  # fmt: skip
         whole = imgret("query", *arguments)
         assert imgret_process("query", *arguments) == whole
