@@ -17,7 +17,7 @@ from imgret.index.opening import connect
 from imgret.index.sqlite_errors import explained
 
 _SQLITE = b"SQLite format 3\0"  # how each of its files begins
-_NAME_ANOTHER = "Name another file, one that `imgret backup` made; nothing was changed."
+_NAME_ANOTHER = "Name a file that `imgret backup` made; nothing was changed."
 
 
 def restore(path: str, source: str) -> str | None:
