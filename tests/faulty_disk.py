@@ -18,6 +18,7 @@ import traceback
 
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, INIT = 1, 2, 3, 14, 15, 17, 18, 26
 ASYNC_READ = 1  # a process that waits for a read can be killed; sshfs has it too
+HANG_SECONDS = 60  # longer than any test waits, but a test that blocks in the kernel must come to its end
 PARALLEL_DIROPS = 1 << 18  # without it one lookup that hangs blocks its whole folder
 OPENDIR, READDIR, RELEASEDIR, INTERRUPT, BATCH_FORGET = 27, 28, 29, 36, 42
 
@@ -77,7 +78,7 @@ class Disk:
         for kind in kinds:
             if self.faults.get(kind) == os.path.basename(path):
                 if kind.startswith("hang"):
-                    threading.Event().wait()
+                    threading.Event().wait(HANG_SECONDS)
                 raise OSError(errno.EIO, "")
 
     def result(self, operation, path, body):

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from imgret import diskcalls
 from imgret.cli import render
 from imgret.cli.outcome import NO_FOLDERS, shortened
 from imgret.cli.session import Session, session
+from imgret.diskcalls import NotAnswering
 from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
@@ -172,9 +174,16 @@ def retry(
     for file in unknown[1:]:
         render.say(f"{file} is not in the index")
     if unknown:
-        folder = os.path.isdir(absolute(unknown[0]))
+        folder = _is_folder(absolute(unknown[0]))
         hint = "Name photos, or none to try all again." if folder else f"`imgret show {unknown[0]}` says why."
         raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return diskcalls.call(path, lambda: os.path.isdir(path))
+    except NotAnswering:
+        return False
 
 
 def doctor(
