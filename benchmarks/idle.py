@@ -23,6 +23,8 @@ def measured(seconds: float, photos: int) -> tuple[float, float, float]:
             (home.photos / str(number // 100)).mkdir(exist_ok=True)
             write_picture(home.photos / f"{number // 100}/{number}.png", number)
         daemon.start()
+        while _described(home) < photos:  # else the decoders would start again after the restart
+            time.sleep(0.1)
         daemon.wait_until_idle(600)
         daemon.stop()
         daemon.start()
@@ -31,6 +33,12 @@ def measured(seconds: float, photos: int) -> tuple[float, float, float]:
         before = daemon.cpu_seconds()
         time.sleep(seconds)
         return empty, daemon.memory_bytes() / 1e6, daemon.cpu_seconds() - before
+
+
+def _described(home: Home) -> int:
+    with home.index() as index:
+        row = index.row("SELECT count(*) FROM content WHERE format IS NOT NULL")
+    return int(row[0]) if row else 0
 
 
 def main() -> int:
