@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from imgret.config import Places, Settings
 from imgret.photo import ModelIdentity, Stage
 from imgret.requeue import prepare
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index
+from imgret.store import policy
+from imgret.store.interface import Store
 from imgretd.loaded_models import Warm
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class Able:
         return able
 
     def models(
-        self, index: Index, settings: Settings, warm: Warm, able: dict[Stage, ModelIdentity]
+        self, store: Store, settings: Settings, warm: Warm, able: dict[Stage, ModelIdentity]
     ) -> Models:
         """What is due needs these: a new note alone does not load the captioner.
 
         Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
         """
-        due = set(work.waiting(index))
-        needed = due.union(*(work.FOLLOWERS[stage] for stage in due), set(Stage) - settings.stages())
+        due = set(store.work.waiting())
+        needed = due.union(*(policy.FOLLOWERS[stage] for stage in due), set(Stage) - settings.stages())
         models = warm.models(needed)
         for sentence in models.without.values():
             if sentence not in self._told_devices:
@@ -58,7 +58,7 @@ class Able:
             if Stage.EMBED in broken and models.embed is not None:  # the offline embedder stands in
                 self._instead[Stage.EMBED] = models.embed.identity
             rest = {stage: identity for stage, identity in able.items() if stage not in broken}
-            prepare(index, settings, {**rest, **self._instead})
+            prepare(store, settings, {**rest, **self._instead})
         return models
 
     def forget(self) -> None:
