@@ -17,7 +17,7 @@ from imgret.store.sqlite.vectors import Vectors
 
 
 class Contents:
-    """What photos are: the bytes, named by their BLAKE3, and the facts of the decoded picture."""
+    """Implements `imgret.store.interface.files.Contents`."""
 
     def __init__(self, connection: Connection, notes: Notes, vectors: Vectors) -> None:
         self._connection = connection
@@ -25,22 +25,16 @@ class Contents:
         self._vectors = vectors
 
     def hash_of(self, content: int) -> bytes | None:
-        """The BLAKE3 of a content's bytes."""
         row = self._connection.row("SELECT hash FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
     def content_named(self, hash_: bytes) -> int | None:
-        """The content with this BLAKE3; None if the index has none."""
         row = self._connection.row("SELECT id FROM content WHERE hash = ?", (hash_,))
         return int(row[0]) if row else None
 
     def copies(
         self, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
     ) -> list[int]:
-        """Contents that lie somewhere and are the same picture: by the BLAKE3 of the bytes, and of the upright pixels.
-
-        One of the three says which picture: a content (which is no copy of itself), or either hash.
-        """
         where = (
             "(hash = ?1 OR pixels = ?2 OR pixels IN (SELECT pixels FROM content WHERE id = ?3 OR hash = ?1))"
         )
@@ -53,7 +47,6 @@ class Contents:
         return [int(id_) for (id_,) in rows]
 
     def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
-        """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.signature`."""
         with self._connection.writing() as db:
             db.execute(
                 "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
@@ -62,12 +55,10 @@ class Contents:
             )
 
     def look(self, content: int) -> bytes | None:
-        """The `perceptual.signature` of a content; None before it was decoded."""
         row = self._connection.row("SELECT look FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
     def facts(self, content: int) -> Facts | None:
-        """What the file itself says; None before it was decoded."""
         row = self._connection.row(
             "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
             " WHERE id = ? AND format IS NOT NULL",
@@ -78,7 +69,6 @@ class Contents:
         return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
 
     def purge(self, now: int) -> int:
-        """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
         with self._connection.writing() as db:
             self._notes.remember_places(now - KEEP_TOMBSTONES)
             db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
@@ -94,8 +84,6 @@ class Contents:
         return len(orphans)
 
     def forget(self, contents: Iterable[int]) -> None:
-        """Drop contents and all that hangs on them, derived tables included."""
-
         with self._connection.writing() as db:
             for content in contents:
                 self._vectors.remove(content)

@@ -15,7 +15,7 @@ WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punc
 
 
 class Documents:
-    """The text of each content, one row each, from which FTS5 is built."""
+    """Implements `imgret.store.interface.search.Documents`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -42,7 +42,6 @@ class Documents:
             db.execute("INSERT INTO words (words) VALUES ('rebuild')")
 
     def check(self) -> list[str]:
-        """What is wrong with the words index, in sentences; empty when it is sound."""
         with self._connection.writing() as db:
             try:  # only with rank = 1 is the index compared with the documents that it was made from
                 db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")

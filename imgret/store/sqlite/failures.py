@@ -12,13 +12,12 @@ from imgret.store.sqlite.connection import Connection
 
 
 class Failures:
-    """Photos that could not be read or described."""
+    """Implements `imgret.store.interface.work.Failures`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def all(self, limit: int = 1000) -> list[Failure]:
-        """The photos that could not be described, by path."""
         rows = self._connection.rows(
             "SELECT root.path, folder, photo.name, min(stage), error, max(attempts), max(not_before)"
             " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
@@ -36,7 +35,6 @@ class Failures:
         ]
 
     def unreadable(self, photo: Photo) -> Failure | None:
-        """Why a file could not be read when it was last looked at; None when it could."""
         row = self._connection.row(
             "SELECT error, attempts, not_before FROM unreadable WHERE photo = ?", (photo.id,)
         )
@@ -46,7 +44,6 @@ class Failures:
         return Failure(photo.path, "read", error, attempts, not_before, attempts >= MAX_ATTEMPTS)
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
-        """Try failed photos again now, those set aside too; None: all of them. -> how many."""
         with self._connection.writing() as db:
             reset = "UPDATE work SET attempts = 0, not_before = 0, error = NULL WHERE error IS NOT NULL"
             if only is None:

@@ -57,7 +57,7 @@ _HAVING = {
 
 
 class Filters:
-    """Which living contents pass the filters of a question."""
+    """Implements `imgret.store.interface.search.Filters`."""
 
     def __init__(
         self, connection: Connection, facets: Facets, photos: Photos, roots: Roots, words: Words
@@ -69,11 +69,6 @@ class Filters:
         self._words = words
 
     def matching(self, clauses: Sequence[Clause]) -> Ids:
-        """The contents that lie somewhere and pass every clause, ascending.
-
-        What is asked of contents and what is asked of paths is looked up apart, each by its own indexes:
-        together, SQLite would visit every photo.
-        """
         of_paths = [clause for clause in clauses if isinstance(clause.filter, Inside | Named | Online)]
         of_contents = [clause for clause in clauses if clause not in of_paths]
         with self._connection.reading() as db:
@@ -92,7 +87,6 @@ class Filters:
             return np.setdiff1d(passing, self.tombstoned(), assume_unique=True)
 
     def living(self, contents: Ids) -> NDArray[np.bool_]:
-        """Which of these contents lie somewhere still. Costs a look-up each."""
         with self._connection.reading() as db:
             rows = db.execute(
                 "SELECT value FROM carray(?) WHERE EXISTS"
@@ -112,7 +106,6 @@ class Filters:
             return np.fromiter((row[0] for row in rows), np.int64)
 
     def newest(self, among: Ids | None, count: int) -> Ids:
-        """The `count` contents taken last, undated ones after them; `among` these ids, if given."""
         lying = "EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
         values: list[Any] = []
         if among is not None:
@@ -126,7 +119,6 @@ class Filters:
         return np.array(found, np.int64)
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
-        """The living paths of a content that pass the clauses about paths: (path, online), online ones first."""
         with self._connection.reading() as db:
             where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
             rows = db.execute(

@@ -46,7 +46,7 @@ FEW = 4096  # ids that are sooner compared one by one than looked for in the tab
 
 
 class Nearest:
-    """The nearest-neighbour table of the leading view, derived from the vectors."""
+    """Implements `imgret.store.interface.search.Nearest`."""
 
     def __init__(self, connection: Connection, nearest_build: NearestBuild) -> None:
         self._connection = connection
@@ -71,12 +71,6 @@ class Nearest:
                 self.rebuild()
 
     def search(self, query: Matrix, count: int, among: Ids | None = None) -> Ids:
-        """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
-
-        Exact in a small library, and among few. In a large one codes decide: ask for 4 times the results
-        wanted, rescore them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table
-        cannot answer.
-        """
         with self._connection.reading() as db:
             model = answering(db)
             if model is None or count < 1 or (among is not None and not len(among)):
@@ -90,7 +84,6 @@ class Nearest:
             return _best(ids, scores, count)
 
     def scan(self, query: Matrix, count: int, among: Ids | None = None) -> Ids:
-        """As `search`, always exact and without the table: every vector is read."""
         ids, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         with self._connection.reading() as db:
             for step, vectors in rows(db, answering(db), View.PASSAGE):
@@ -106,11 +99,6 @@ class Nearest:
         model: int | None = None,
         switch: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Make `nearest` anew from the truth. Until it is done the old table answers, and others may write.
-
-        `model` is the row of the embedder whose vectors it holds, that of today by default; for the rest see
-        `nearest_build.build`. -> whether the new table answers.
-        """
         with self._connection.reading() as db:
             model = answering(db) if model is None else model
         return self._nearest_build.build(model, EXACT, switch, progress)
@@ -129,27 +117,22 @@ class Nearest:
         return outgrown
 
     def active(self) -> int | None:
-        """The number of the embedder whose vectors are searched; None while there are no vectors."""
         with self._connection.reading() as db:
             return answering(db)
 
     def projection(self) -> Projection | None:
-        """How the codes of a large library are made; None while full vectors are compared."""
         with self._connection.reading() as db:
             return projection(db)
 
     def count(self) -> int:
-        """How many contents have a leading vector of the active embedder."""
         with self._connection.reading() as db:
             return present(db, answering(db), -1)
 
     def leading_vectors(self) -> Iterator[tuple[Ids, Matrix]]:
-        """The active embedder's leading vectors in steps: ids (n,), float32 (n, dimension). Within `reading()`."""
         with self._connection.reading() as db:
             yield from rows(db, answering(db), View.PASSAGE)
 
     def leading_since(self, last: int, model: int | None) -> tuple[Ids, Matrix]:
-        """The leading vectors of embedder `model` saved after the vector `last`: each content once, its newest."""
         with self._connection.reading() as db:
             found: Any = db.execute(
                 # Not by the index on (model, view): it would walk over all of them to find the last.

@@ -19,7 +19,7 @@ _ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NU
 
 
 class Notes:
-    """Which content is an edit of which, so that a note goes along."""
+    """Implements `imgret.store.interface.descriptions.Notes`."""
 
     def __init__(self, connection: Connection, roots: Roots) -> None:
         self._connection = connection
@@ -48,7 +48,6 @@ class Notes:
             self.requeue_edits(before)
 
     def requeue_edits(self, content: int | None = None) -> None:
-        """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
         of = "" if content is None else f" AND replaced.content = {int(content)}"
         with self._connection.writing() as db:
             db.execute(
@@ -68,7 +67,6 @@ class Notes:
             )
 
     def candidates(self, content: int) -> list[Before]:
-        """What `content`, just decoded for the first time, may be an edit of."""
         rows = self._connection.rows(
             "SELECT replaced.content, max(replaced.born IS NOT NULL AND replaced.born = photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
@@ -79,7 +77,6 @@ class Notes:
         return [Before(before, bool(same_file)) for before, same_file in rows]
 
     def settle(self, content: int, before: int | None) -> bool:
-        """`content` is an edit of `before`, or of nothing that is known. -> whether it was given a note."""
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ?)"
@@ -97,7 +94,6 @@ class Notes:
             return db.changes() > 0
 
     def later_edits(self, content: int) -> list[int]:
-        """The edits of a content that lies nowhere any more, and theirs: what has taken its place since."""
         rows = self._connection.rows(
             "WITH RECURSIVE edit (id) AS (SELECT ?1 UNION SELECT content.id FROM content JOIN edit"
             f" ON content.edit_of = edit.id WHERE NOT {_ALIVE.format('edit.id')})"
@@ -118,10 +114,6 @@ class Notes:
                 db.execute("UPDATE note SET path = ? WHERE content = ?", (paths.join(*place), content))
 
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
-        """Notes that were not handed on, by path: another picture, without a note, lies where theirs lay.
-
-        Only those of the path `at`, if given.
-        """
         rows = self._connection.rows(
             f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {_ALIVE.format('note.content')}"
             " AND (?1 IS NULL OR path = ?1) AND content NOT IN (SELECT content FROM replaced)"
@@ -141,7 +133,6 @@ class Notes:
         return found
 
     def forget_lost(self, path: bytes) -> int:
-        """Lost notes at a path are reported no more; each stays with its content. -> how many there were."""
         with self._connection.writing(durable=True) as db:
             lost = [note.content for note in self.lost_notes(path)]
             for content in lost:

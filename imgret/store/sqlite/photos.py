@@ -22,7 +22,7 @@ from imgret.store.sqlite.roots import Roots
 
 
 class Photos:
-    """Paths: which files lie where, and which content lies at each."""
+    """Implements `imgret.store.interface.files.Photos`."""
 
     def __init__(self, connection: Connection, notes: Notes, roots: Roots) -> None:
         self._connection = connection
@@ -30,7 +30,6 @@ class Photos:
         self._roots = roots
 
     def known(self, root: int, folder: bytes) -> dict[bytes, FileStat]:
-        """Name -> file_stat of the living photos in one folder of a root."""
         with explained(
             self._connection.path
         ):  # not by `Index.rows`, whose generator costs a fifth of this for 200,000 photos
@@ -42,13 +41,11 @@ class Photos:
             return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}  # type: ignore[misc]  # equal to a FileStat, at a third of the time
 
     def any_known(self, root: int, under: bytes = b"") -> bool:
-        """Whether a root holds a living photo, at or below the folder `under`."""
         condition, values = below(under)
         sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{condition} LIMIT 1"
         return self._connection.row(sql, (root, *values)) is not None
 
     def known_folders(self, root: int, under: bytes = b"") -> set[bytes]:
-        """The folders of a root, at or below `under`, that hold living photos."""
         condition, values = below(under)
         sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{condition}"
         return {folder for (folder,) in self._connection.rows(sql, (root, *values))}
@@ -63,10 +60,6 @@ class Photos:
         now: int,
         born: int | None = None,
     ) -> tuple[int, bool]:
-        """This content (32-byte BLAKE3) lies at this path. -> (content, is it new to the index).
-
-        `born` is when the file was created, in ns. What lay at the path before is remembered, see `edits`.
-        """
         with self._connection.writing() as db:
             row = db.execute("SELECT id FROM content WHERE hash = ?", (hash_,)).fetchone()
             if row is None:
@@ -93,7 +86,6 @@ class Photos:
             return content, new
 
     def content_at(self, root: int, folder: bytes, name: bytes) -> int | None:
-        """The content that lies at a living path; None if the index knows none."""
         row = self._connection.row(
             "SELECT content FROM photo WHERE root = ? AND folder = ? AND name = ? AND gone_at IS NULL",
             (root, folder, name),
@@ -101,10 +93,6 @@ class Photos:
         return row[0] if row else None
 
     def suspect(self, path: bytes, content: int) -> bool:
-        """Other bytes than those of `content` were met at `path`: the next scan asks its hash again.
-
-        -> whether the content has another living path that can be seen, where that was not so.
-        """
         photo = self.find(path)
         with self._connection.writing() as db:
             if photo is not None and photo.content == content:
@@ -115,10 +103,6 @@ class Photos:
     def save_unreadable(
         self, root: int, folder: bytes, name: bytes, file_stat: FileStat, error: str, now: int
     ) -> bool:
-        """The file at this path could not be read; what was known of it stays, and it is tried again later.
-
-        -> False when the same was known already and its next try is not due: that look does not count.
-        """
         with self._connection.writing() as db:
             if self._connection.row(
                 "SELECT 1 FROM photo JOIN unreadable ON unreadable.photo = photo.id WHERE gone_at IS NULL"
@@ -137,7 +121,6 @@ class Photos:
             return True
 
     def due_unreadable(self, root: int, now: int) -> list[tuple[bytes, bytes]]:
-        """(folder, name) of the unreadable files of a root that are worth another try."""
         rows = self._connection.rows(
             "SELECT folder, name FROM unreadable JOIN photo ON photo.id = unreadable.photo"
             " WHERE root = ?1 AND gone_at IS NULL AND attempts < ?2"
@@ -148,7 +131,6 @@ class Photos:
         return [(folder, name) for folder, name in rows]
 
     def mark_deleted(self, root: int, folder: bytes, names: Iterable[bytes], now: int) -> int:
-        """These files are gone: they become tombstones. -> how many were alive."""
         buried = 0
         with self._connection.writing() as db:
             for name in names:
@@ -160,7 +142,6 @@ class Photos:
         return buried
 
     def find(self, path: bytes) -> Photo | None:
-        """The photo at an absolute path, tombstones included; None when the index does not know it."""
         place = self._roots.root_of(path)
         if place is None:
             return None
@@ -170,7 +151,6 @@ class Photos:
         return None
 
     def known_size(self, size: int) -> bool:
-        """Whether any photo, living or gone, has that many bytes: else its content is not worth a hash."""
         return (
             self._connection.row(
                 "SELECT 1 FROM photo WHERE size = ? AND content IS NOT NULL LIMIT 1", (size,)
@@ -179,7 +159,6 @@ class Photos:
         )
 
     def all_paths(self) -> Iterator[bytes]:
-        """The absolute paths of all living photos, root by root, a thousand at a time: no long read."""
         last = 0
         while True:
             rows = list(
@@ -196,7 +175,6 @@ class Photos:
                 yield paths.join(root, folder, name)
 
     def paths(self, content: int) -> list[Photo]:
-        """Where a content lies now: those online first, then by path."""
         found = self._photos("content = ? AND gone_at IS NULL", (content,))
         return sorted(found, key=lambda photo: (not photo.online, photo.path))
 

@@ -18,7 +18,7 @@ from imgret.store.sqlite.roots import Roots
 
 
 class Removal:
-    """Takes a folder out of the index."""
+    """Implements `imgret.store.interface.files.Removal`."""
 
     def __init__(self, connection: Connection, notes: Notes, results: Results, roots: Roots) -> None:
         self._connection = connection
@@ -27,10 +27,6 @@ class Removal:
         self._roots = roots
 
     def remove_folder(self, path: bytes, kept: Collection[bytes], now: int) -> int:
-        """Bury the photos below the folder `path`, except those in the folders `kept`. -> how many left.
-
-        All paths are absolute and resolved. A folder of `kept` inside a root that goes becomes a root of its own.
-        """
         if any(paths.relative(each, path) is not None for each in kept):
             return 0
         buried = 0

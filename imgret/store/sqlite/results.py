@@ -23,7 +23,7 @@ from imgret.store.sqlite.vectors import Vectors
 
 
 class Results:
-    """What the stages made of each content, and the notes."""
+    """Implements `imgret.store.interface.descriptions.Results`."""
 
     def __init__(self, connection: Connection, documents: Documents, notes: Notes, vectors: Vectors) -> None:
         self._connection = connection
@@ -43,13 +43,11 @@ class Results:
         return int(row[0])
 
     def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        """The caption of a content."""
         self._save(content, Stage.CAPTION, identity, caption)
 
     def save_detections(
         self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
     ) -> None:
-        """The boxes of a content, and its counts by label for `dog>=2`."""
         with self._connection.writing() as db:
             self._save(content, Stage.DETECT, identity, list(found))
             db.execute("DELETE FROM detection WHERE content = ?", (content,))
@@ -59,7 +57,6 @@ class Results:
             )
 
     def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
-        """The topics of a content's caption."""
         with self._connection.writing() as db:
             self._save(content, Stage.TOPICS, identity, list(topics))
             db.execute("DELETE FROM topic WHERE content = ?", (content,))
@@ -70,16 +67,11 @@ class Results:
     def save_vectors(
         self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
     ) -> None:
-        """The vectors of a content's views, and the record that this embedder made them."""
         with self._connection.writing():
             self._vectors.save(content, identity, found)
             self._save(content, Stage.EMBED, identity, sorted(view.value for view in found))
 
     def copy(self, source: int, target: int) -> set[Stage]:
-        """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
-
-        -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
-        """
         with self._connection.writing() as db:
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
@@ -97,7 +89,6 @@ class Results:
             return {stage for stage in self.identities(target) if same_note or stage is not Stage.EMBED}
 
     def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
-        """Another content with the same upright pixels for which none of `stages` is still to do, or None."""
         undone = ",".join(f"'{stage.value}'" for stage in stages)
         row = self._connection.row(
             "SELECT id FROM content WHERE pixels = ? AND id <> ?"
@@ -108,12 +99,10 @@ class Results:
         return int(row[0]) if row else None
 
     def pixels(self, content: int) -> bytes | None:
-        """The BLAKE3 of a content's upright pixels; None before it was decoded."""
         row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
     def description(self, content: int) -> Description:
-        """All that is known of a content."""
         rows = {
             Stage(stage): payload
             for stage, payload in self._connection.rows(
@@ -132,7 +121,6 @@ class Results:
         )
 
     def identities(self, content: int) -> dict[Stage, ModelIdentity]:
-        """Which model made each result of a content."""
         rows = self._connection.rows(
             "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
             " WHERE content = ?",
@@ -141,16 +129,10 @@ class Results:
         return {Stage(stage): ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
-        """The user's own words about a content."""
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
         return str(row[0]) if row else None
 
     def write_note(self, content: int, text: str | None) -> list[int]:
-        """Keep the user's words about a content, or take them back with None or an empty text.
-
-        Was the photo edited since the user saw it, its edits get the same note. -> the contents that changed.
-        They are found as words at once; the vectors that follow from them are queued by `work.queue`.
-        """
         text = (text or "").strip()
         with self._connection.writing() as db:
             changed = [content, *self._notes.later_edits(content)]
@@ -173,7 +155,6 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        """Bring the words of a content up to date: caption, labels, note, and the names of all its paths."""
         with self._connection.writing() as db:
             known = self.description(content)
             labels = [
@@ -192,14 +173,12 @@ class Results:
             )
 
     def rebuild_words(self) -> None:
-        """Make the words index and its documents anew from the results, the notes and the names."""
         with self._connection.writing() as db:
             self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
             for (content,) in db.execute("SELECT content FROM document").fetchall():
                 self.refresh_words(int(content))  # type: ignore[arg-type]
 
     def names(self, content: int) -> str:
-        """The words of the file and folder names under which a content lies, each once; of a hundred at most."""
         found: dict[str, None] = {}
         rows = self._connection.rows(
             "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"

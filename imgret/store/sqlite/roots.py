@@ -20,13 +20,12 @@ _COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
 
 
 class Roots:
-    """Folders that were indexed or are watched, and the disks mounted below them."""
+    """Implements `imgret.store.interface.files.Roots`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def all(self) -> list[Root]:
-        """Every root, by path; those that were removed are left out."""
         with self._connection.reading() as db:
             return [
                 _root(row)
@@ -34,10 +33,6 @@ class Roots:
             ]
 
     def root_of(self, path: bytes) -> tuple[Root, bytes, bytes] | None:
-        """The innermost root above the file `path`, the file's folder relative to it, and its name.
-
-        It may be one that was removed: its tombstones are still known.
-        """
         for root in sorted(self._every(), key=lambda root: len(root.path), reverse=True):
             inside = relative(root.path, path)
             if inside:
@@ -46,11 +41,6 @@ class Roots:
         return None
 
     def add(self, path: bytes, *, watched: bool | None = None) -> Root:
-        """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None.
-
-        Roots do not overlap: those inside the new one are absorbed with their photos. For a path inside a
-        root that is known already, ask `enclosing` first. One that was removed is a root again.
-        """
         with self._connection.writing() as db:
             db.execute(
                 "INSERT INTO root (path) VALUES (?) ON CONFLICT (path) DO UPDATE SET removed = 0", (path,)
@@ -85,11 +75,9 @@ class Roots:
             return root
 
     def is_active(self, root: int) -> bool:
-        """Whether the root was neither removed nor absorbed by one above it, by whatever process."""
         return self._connection.row("SELECT 1 FROM root WHERE id = ? AND NOT removed", (root,)) is not None
 
     def enclosing(self, path: bytes) -> tuple[Root, bytes] | None:
-        """The root that is or holds the folder `path`, and the folder relative to it."""
         for root in self.all():
             inside = relative(root.path, path)
             if inside is not None:
@@ -97,7 +85,6 @@ class Roots:
         return None
 
     def mark_online(self, root: int, filesystem: str | None) -> None:
-        """The root is there, on this filesystem."""
         with self._connection.writing() as db:
             db.execute(
                 "UPDATE root SET online = 1, reason = NULL, filesystem = coalesce(?, filesystem) WHERE id = ?",
@@ -105,7 +92,6 @@ class Roots:
             )
 
     def accept_any_filesystem(self, path: bytes) -> None:
-        """The owner says that what is at `path` may lie on another filesystem now, say on a new disk."""
         with self._connection.writing() as db:
             db.execute("UPDATE root SET filesystem = NULL WHERE path = ?", (path,))
             for root in self.all():
@@ -114,27 +100,22 @@ class Roots:
                     self.forget_mounts(root.id, inside)
 
     def mark_offline(self, root: int, reason: str) -> None:
-        """The root is away: its photos stay searchable and are marked so."""
         with self._connection.writing() as db:
             db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (reason, root))
 
     def mounts(self, root: int) -> list[MountPoint]:
-        """Where other disks were mounted below a root."""
         rows = self._connection.rows("SELECT folder, filesystem, reason FROM mount WHERE root = ?", (root,))
         return [MountPoint(*row) for row in rows]
 
     def mark_mounted(self, root: int, folder: bytes, filesystem: str) -> None:
-        """On this folder of a root this filesystem is mounted now."""
         with self._connection.writing() as db:
             db.execute("INSERT OR REPLACE INTO mount VALUES (?, ?, ?, NULL)", (root, folder, filesystem))
 
     def mark_unmounted(self, root: int, folder: bytes, reason: str) -> None:
-        """The disk that was mounted here is away: its photos stay searchable and are marked so."""
         with self._connection.writing() as db:
             db.execute("UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (reason, root, folder))
 
     def forget_mounts(self, root: int, folder: bytes) -> None:
-        """What was mounted at this folder of a root, or below it, matters no more. Empty: all of the root."""
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM mount WHERE root = ?1 AND (?2 = x'' OR folder = ?2 OR (folder > ?3 AND folder < ?4))",
@@ -142,7 +123,6 @@ class Roots:
             )
 
     def mark_scanned(self, root: int, now: int) -> None:
-        """A full scan of the root ended at `now`."""
         with self._connection.writing() as db:
             db.execute("UPDATE root SET scanned_at = ? WHERE id = ?", (now, root))
 

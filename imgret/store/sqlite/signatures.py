@@ -17,13 +17,12 @@ Rows = NDArray[np.int8]
 
 
 class Signatures:
-    """What all pictures look like, read in bulk."""
+    """Implements `imgret.store.interface.files.Signatures`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def all(self) -> Iterator[tuple[Ids, Rows]]:
-        """The contents that have a signature, in steps: their ids and signatures, (contents, 64)."""
         last = int(self._connection.db.execute("SELECT coalesce(max(id), 0) FROM content").get)
         for start in range(0, last, STEP):
             # As one text and one blob, both in the order of the rows: a row of its own for each costs twice as much.

@@ -12,14 +12,13 @@ from imgret.store.sqlite.roots import AWAY, Roots
 
 
 class Summary:
-    """Figures for `imgret status`."""
+    """Implements `imgret.store.interface.overview.Summary`."""
 
     def __init__(self, connection: Connection, roots: Roots) -> None:
         self._connection = connection
         self._roots = roots
 
     def totals(self, waiting: Collection[Stage] = ()) -> Totals:
-        """The figures. A stage in `waiting` has no weights yet: what waits for it alone is not pending."""
         aside = ",".join(f"'{stage.value}'" for stage in waiting)
         living = "SELECT count(*) FROM photo WHERE gone_at IS NULL"
         broken = (
@@ -35,10 +34,6 @@ class Summary:
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
-        """The contents below these absolute folders that are still to be described now.
-
-        Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
-        """
         aside = ",".join(f"'{stage.value}'" for stage in waiting)
         found: set[int] = set()
         with self._connection.reading():
@@ -60,13 +55,11 @@ class Summary:
         return found
 
     def waiting_stages(self) -> frozenset[Stage]:
-        """The stages whose weights were missing when the index was last worked on."""
         return frozenset(
             Stage(name) for name in (self._connection.setting("waiting") or "").split(",") if name
         )
 
     def photos_under(self, root: int) -> int:
-        """How many living photos a root holds."""
         return self._count(f"SELECT count(*) FROM photo WHERE gone_at IS NULL AND root = {int(root)}")
 
     def _count(self, sql: str) -> int:

@@ -27,18 +27,13 @@ Matrix = NDArray[np.float32]  # (rows, dimension)
 
 
 class Vectors:
-    """The vectors of each content by view: float16, unit norm, the source of every derived table."""
+    """Implements `imgret.store.interface.search.Vectors`."""
 
     def __init__(self, connection: Connection, nearest: Nearest) -> None:
         self._connection = connection
         self._nearest = nearest
 
     def save(self, content: int, model: ModelIdentity, vectors: Mapping[View, Matrix]) -> None:
-        """Replace all views of a content by `vectors`, each (dimension,), and keep `nearest` true with them.
-
-        Raises ValueError for a vector that holds NaN, is not of unit norm (zero included) or not as long as
-        the model's other vectors: one such row would hide its true neighbours from every question.
-        """
         with self._connection.writing() as db:
             row = _row(db, model)
             dimension = _dimension(db, row)
@@ -88,7 +83,6 @@ class Vectors:
             self._nearest.put(content, None)
 
     def active_model(self) -> ModelIdentity | None:
-        """The embedder whose vectors answer now; None while there are no vectors."""
         with self._connection.reading() as db:
             row = db.execute(
                 "SELECT name, revision, settings FROM model WHERE id = ?", (nearest.answering(db),)
@@ -96,12 +90,6 @@ class Vectors:
         return ModelIdentity(*row) if row else None
 
     def activate_when_complete(self, wanted: ModelIdentity) -> bool:
-        """Let `wanted` answer, once it covers all living photos that the one before covers; True once it does.
-
-        The vectors of others are dropped then, and `nearest` is made anew, both in short transactions. Until then
-        nothing changes.
-        To be called when a run of describing is done: a `nearest` that was outgrown is made anew, too.
-        """
         with self._connection.writing() as db:
             old, new = nearest.answering(db), _row(db, wanted)
         if old == new:
@@ -145,7 +133,6 @@ class Vectors:
                     dropped = db.changes()
 
     def last_id(self) -> int:
-        """A number that grows with every vector that is saved; 0 while there are none."""
         row = self._connection.row("SELECT max(id) FROM vector")
         return int(row[0] or 0) if row else 0
 
@@ -161,10 +148,6 @@ class Vectors:
             )
 
     def of(self, contents: Ids, views: Sequence[View] = tuple(View)) -> dict[View, Matrix]:
-        """The answering embedder's vectors of `contents`, by view: float32 (contents, dimension), in order.
-
-        A row is NaN where a content lacks the view.
-        """
         wanted = ", ".join(f"'{view}'" for view in views)
         with self._connection.reading() as db:
             model = nearest.answering(db)
@@ -185,7 +168,6 @@ class Vectors:
         return found
 
     def evenly_spread(self, count: int) -> Ids:
-        """At most `count` contents with vectors, evenly over the library, ascending; always the same ones."""
         where = "FROM vector WHERE model = ? AND view = ?"
         with self._connection.reading() as db:
             key = (nearest.answering(db), str(View.PASSAGE))
@@ -203,7 +185,6 @@ class Vectors:
         return found[:: -(-len(found) // count)] if len(found) > count else found
 
     def all(self, view: View) -> tuple[Ids, Matrix]:
-        """The ids, ascending, and the vectors of one view: all of them, float32 (rows, dimension)."""
         with self._connection.reading() as db:
             steps = list(nearest.rows(db, nearest.answering(db), view))
         if not steps:
@@ -211,7 +192,6 @@ class Vectors:
         return np.concatenate([ids for ids, _ in steps]), np.concatenate([rows for _, rows in steps])
 
     def rebuild(self, progress: nearest.Progress | None = None) -> None:
-        """Make what is derived from the vectors anew; see `nearest.rebuild`."""
         self._nearest.rebuild(progress)
 
 

@@ -33,18 +33,13 @@ Counts = NDArray[np.int32]
 
 
 class Words:
-    """The words index: BM25 over the texts of each content."""
+    """Implements `imgret.store.interface.search.Words`."""
 
     def __init__(self, connection: Connection, facets: Facets) -> None:
         self._connection = connection
         self._facets = facets
 
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
-        """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
-
-        A word of an unspaced script is a phrase of its characters. With `wider`, `people` means the
-        label `person`, too.
-        """
         found: dict[tuple[str, ...], Term] = {}
         with self._connection.reading() as db:
             tokens_of, there = _tokenizer(db), self._facets.labels()
@@ -65,7 +60,6 @@ class Words:
         return list(found.values())
 
     def document_count(self) -> int:
-        """About how many documents there are: never fewer, and read in no time."""
         with self._connection.reading() as db:
             return int(db.execute("SELECT max(content) FROM document").get or 0)
 
@@ -78,11 +72,6 @@ class Words:
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        """The `count` documents that match best by BM25, best first, of those that pass.
-
-        BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
-        once those before them hold more than `budget` documents; the rarest is always asked unless `strict`.
-        """
         chosen: list[Term] = []
         for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
             if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
@@ -104,10 +93,6 @@ class Words:
     def occurrences(
         self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
-        """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
-
-        Names are no sentences: what stands in them describes anything.
-        """
         counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
         lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
         apart = np.zeros(len(contents), np.bool_)

@@ -34,13 +34,12 @@ _ONLINE = (
 
 
 class Work:
-    """The queue of stages to run, with claims, attempts and pauses."""
+    """Implements `imgret.store.interface.work.Work`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def queue(self, content: int, stages: Collection[Stage]) -> None:
-        """These stages of a content are to do. What waits already keeps its attempts."""
         with self._connection.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO work (content, stage) VALUES (?, ?)",
@@ -48,10 +47,6 @@ class Work:
             )
 
     def queue_outdated(self, identities: Mapping[Stage, ModelIdentity], off: Collection[Stage]) -> int:
-        """Queue what is missing or was made by another model than `identities` has; unqueue the stages `off`.
-
-        -> how many results are to be made. The old ones stay and answer until then.
-        """
         queued = 0
         with self._connection.writing() as db:
             for stage, identity in identities.items():
@@ -69,17 +64,12 @@ class Work:
         return queued
 
     def last(self) -> int:
-        """The newest content that has anything to do; 0 where none has. Contents that come later have larger ids."""
         row = self._connection.row("SELECT max(content) FROM work")
         return int(row[0] or 0) if row else 0
 
     def claim(
         self, stages: Collection[Stage], limit: int, now: int, *, after: int = 0, last: int | None = None
     ) -> list[Claim]:
-        """Up to `limit` contents, by id, above `after` and up to `last`, with something due among `stages` and what follows.
-
-        Suspects are left out: see `claim_suspect`.
-        """
         with self._connection.writing() as db:
             due = _due(stages, now)
             rows: list[Any] = db.execute(
@@ -98,10 +88,6 @@ class Work:
             return [_claimed(db, content, found, stages, 1 if alone else 2) for content, found in rows]
 
     def claim_suspect(self, stages: Collection[Stage], now: int, tried: Iterable[int] = ()) -> Claim | None:
-        """A content that was in flight when a process died, but none of `tried`; the least tried first, None: no more.
-
-        To be called only while nothing is in flight, and nothing else is to be claimed until it is done or failed.
-        """
         with self._connection.writing() as db:
             row: Any = db.execute(
                 f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
@@ -113,7 +99,6 @@ class Work:
             return _claimed(db, row[0], row[1], stages, 1) if row else None
 
     def done(self, content: int, stages: Iterable[Stage]) -> None:
-        """These stages are saved. Call it in the transaction that saves them."""
         with self._connection.writing() as db:
             db.executemany(
                 "DELETE FROM work WHERE content = ? AND stage = ?",
@@ -121,7 +106,6 @@ class Work:
             )
 
     def failed(self, content: int, stages: Iterable[Stage], error: str, now: int) -> None:
-        """These stages failed for the same reason: they are tried again after growing pauses."""
         with self._connection.writing() as db:
             for stage in stages:
                 db.execute(
@@ -131,7 +115,6 @@ class Work:
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
-        """Give back claims that were not worked on: the attempt does not count. None: all of them."""
         with self._connection.writing() as db:
             where = "" if contents is None else " AND content = ?"
             sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE claim <> 0{where}"
@@ -141,10 +124,6 @@ class Work:
                 db.executemany(sql, [(content,) for content in contents])
 
     def recover(self) -> None:
-        """What a dead process held is free again: as suspects, see `claim_suspect`.
-
-        One that was alone each of the last times is set aside, and says why.
-        """
         with self._connection.writing() as db:
             db.execute("UPDATE work SET attempts = max(attempts - 1, 0), claim = -1 WHERE claim > 1")
             db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
@@ -154,7 +133,6 @@ class Work:
             )
 
     def due(self, stages: Collection[Stage], now: int) -> int:
-        """How many contents `claim` would give, all in all."""
         ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
         row = self._connection.row(
             f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND {_DUE} AND attempts < ?2"
@@ -164,7 +142,6 @@ class Work:
         return int(row[0]) if row else 0
 
     def waiting(self) -> dict[Stage, int]:
-        """Stage -> how many contents wait for it, failures that were set aside not counted."""
         rows = self._connection.rows(
             f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage",
             (MAX_ATTEMPTS,),
@@ -172,7 +149,6 @@ class Work:
         return {Stage(stage): count for stage, count in rows}
 
     def waiting_for(self, stage: Stage, at_most: int) -> int:
-        """How many contents wait for a stage, counted no further than `at_most`: cheap for a question."""
         row = self._connection.row(
             f"SELECT count(*) FROM (SELECT 1 FROM work WHERE stage = ? AND attempts < ? AND {_LIVING} LIMIT ?)",
             (stage.value, MAX_ATTEMPTS, at_most),
@@ -180,7 +156,6 @@ class Work:
         return int(row[0]) if row else 0
 
     def of(self, content: int) -> dict[Stage, tuple[int, int, str | None]]:
-        """Stage -> (attempts, not before, error) of what is to do for a content."""
         rows = self._connection.rows(
             "SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,)
         )
