@@ -52,9 +52,9 @@ def ended(code: str, *arguments: object) -> int:
 def killed_with_changes(path: Path, *added: str) -> None:
     """A process adds roots to the index and is killed before they reach the file itself."""
     code = (
-        "import os, sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Store\n"
+        "import os, sys\nfrom imgret.store.factory import open_store\n"
         "index = open_store(sys.argv[1])\n"
-        "for name in sys.argv[2:]:\n    roots.add(index, os.fsencode(name))\n"
+        "for name in sys.argv[2:]:\n    index.roots.add(os.fsencode(name))\n"
         "os.kill(os.getpid(), 9)"
     )
     assert ended(code, path, *added) == -9
@@ -65,7 +65,7 @@ def killed_with_changes(path: Path, *added: str) -> None:
 def held_open(path: Path) -> Iterator[None]:
     """Another process has the index open, and has written to it."""
     code = (
-        "import sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Store\n"
+        "import sys\nfrom imgret.store.factory import open_store\n"
         "index = open_store(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
         "sys.stdin.read()\nimport os\nos._exit(0)"
     )
@@ -161,11 +161,11 @@ def test_a_crash_alone_loses_nothing(path: Path) -> None:
 
 def test_a_crash_between_two_identities_loses_nothing(path: Path) -> None:
     code = (
-        "import os, sys\nfrom imgret.index import identity, roots\nfrom imgret.store.sqlite.connection import Store\n"
+        "import os, sys\nfrom imgret.store.sqlite import identity\nfrom imgret.store.factory import open_store\n"
         "other = open_store(sys.argv[1])\nwith other.reading() as db:\n"
         "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader: nothing can be folded into the file
-        "    index = open_store(sys.argv[1])\n    roots.add(index, b'/second')\n"
-        "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    roots.add(index, b'/third')\n"
+        "    index = open_store(sys.argv[1])\n    index.roots.add(b'/second')\n"
+        "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    index.roots.add(b'/third')\n"
         "    os.kill(os.getpid(), 9)"
     )
     assert ended(code, path) == -9
@@ -221,7 +221,7 @@ def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Pat
 
 
 def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
-    probe = "import sys\nfrom imgret.index import raw\nprint(raw.used_by_others(sys.argv[1]))"
+    probe = "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
     with open_store(str(path)) as store:
         store.roots.add(b"/second")
         identity.Watch(str(path)).change()
@@ -290,7 +290,7 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
 
 
 OPENS = (
-    "import sys, time\nfrom imgret.store.sqlite.connection import Store\nimport apsw, sqlite_vec\n"
+    "import sys, time\nfrom imgret.store.factory import open_store\nimport apsw, sqlite_vec\n"
     "sys.stdin.buffer.read(1)\n"
     "index = open_store(sys.argv[1])\nprint(index.db.pragma('user_version'), index.db.pragma('journal_mode'))"
 )

@@ -166,7 +166,7 @@ def test_without_a_thread_to_be_had_folders_wait_and_it_is_said(tmp_path, folder
     program = f"""
 import sys, threading, time, resource
 sys.path[:0] = {sys.path!r}
-from imgret import diskcalls
+from imgret import disk_calls as diskcalls
 from test_reconcile import Reconciling, until
 it = Reconciling({str(tmp_path / "index.db")!r}, {list(map(str, folders))!r})
 limits = resource.getrlimit(resource.RLIMIT_AS)

@@ -17,8 +17,7 @@ import os, sys
 import numpy as np
 from imgret.config import load
 from imgret.models.interface import Models
-from imgret.index import work
-from imgret.store.sqlite.connection import Store
+from imgret.store.factory import open_store
 from imgret.ingest import Ingest
 from imgret.photo import ModelIdentity
 
@@ -32,7 +31,7 @@ class Deadly:
 
 settings = load(sys.argv[2])
 with open_store(sys.argv[1]) as index:
-    work.recover(index)
+    index.work.recover()
     Ingest(index, settings, Models(detect=Deadly())).run()
 """
 
