@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgret.config import DetectSettings
-from imgret.describe import backend, yolo
+from imgret.describe import backend, yolo_network
 from imgret.describe.models import Pixels
 from imgret.describe.yolo_pickle import forbid_code
 from imgret.errors import WeightsError
@@ -33,7 +33,7 @@ class YoloDetector:
         with backend.loading(path):
             if path.endswith(".pt"):
                 forbid_code()
-            self._yolo = yolo.load(path, settings.confidence, device, dtype)
+            self._yolo = yolo_network.load(path, settings.confidence, device, dtype)
         self._labels = {number: label.lower() for number, label in self._yolo.names().items()}
 
     @property

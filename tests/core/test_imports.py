@@ -16,7 +16,7 @@ HEAVY = {"torch", "transformers", "ultralytics", "sentence_transformers", "textu
 MODELS = {
     f"imgret.describe.{name}"
     for name in (
-        "blip_beams", "blip_decoder", "blip_replay", "blip_search", "caption", "detect", "instructor", "packed", "topics", "yolo",
+        "blip_beams", "blip_decoder", "blip_replay", "blip_search", "caption", "detect", "instructor", "packed", "topics", "yolo_network",
         "yolo_pickle"
     )
 }  # fmt: skip

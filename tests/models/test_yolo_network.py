@@ -16,7 +16,7 @@ from ultralytics.nn.autobackend import AutoBackend
 
 from imgret.config import DetectSettings, Settings
 from imgret.demo import draw
-from imgret.describe import yolo, yolo_pickle
+from imgret.describe import yolo_network, yolo_pickle
 from imgret.describe.detect import YoloDetector
 from imgret.describe.models import Models, Pixels
 from imgret.errors import WeightsError
@@ -55,7 +55,7 @@ def test_the_pinned_ultralytics_takes_our_predictor(
 ) -> None:
     """Without it a GPU waits for images that are prepared one by one, and computes in float32."""
     loaded = detector(tiny, dtype)
-    assert isinstance(loaded._yolo, yolo.FastYolo)
+    assert isinstance(loaded._yolo, yolo_network.FastYolo)
     assert loaded._yolo._model.predictor.dtype == getattr(torch, dtype)
     assert caplog.text == ""
     loaded.close()
@@ -128,7 +128,7 @@ def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
     expected = models.detect.detect(images())
     change(monkeypatch)
     loaded = detector(tiny)
-    assert isinstance(loaded._yolo, yolo.PlainYolo)
+    assert isinstance(loaded._yolo, yolo_network.PlainYolo)
     assert_alike(loaded.detect(images()), expected)
     assert problem in caplog.text
     loaded.close()
@@ -138,9 +138,11 @@ def test_a_network_that_cannot_be_halved_computes_in_float32(
     tiny: Settings, models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert models.detect
-    monkeypatch.setattr(yolo._Float32, "forward", lambda self, values: values)  # boxes get another dtype
+    monkeypatch.setattr(
+        yolo_network._Float32, "forward", lambda self, values: values
+    )  # boxes get another dtype
     loaded = detector(tiny, "bfloat16")
-    assert isinstance(loaded._yolo, yolo.FastYolo)
+    assert isinstance(loaded._yolo, yolo_network.FastYolo)
     assert loaded._yolo._model.predictor.dtype == torch.float32
     assert_alike(loaded.detect(images()), models.detect.detect(images()))
     assert "finds objects more slowly" in caplog.text
@@ -153,7 +155,7 @@ def test_memory_that_is_short_is_not_taken_for_a_change(
     def fails(self, im):
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr(yolo._Predictor, "preprocess", fails)
+    monkeypatch.setattr(yolo_network._Predictor, "preprocess", fails)
     with pytest.raises(WeightsError, match="out of memory"):
         detector(tiny)
 
@@ -164,9 +166,9 @@ def test_both_ways_find_the_same_in_photos_by_an_exported_network(seed: Path) ->
     photos = [
         np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
     ]
-    fast = yolo.load(weights, 0.25, "cpu", torch.float32)
-    plain = yolo.PlainYolo(weights, 0.25, "cpu")
-    assert isinstance(fast, yolo.FastYolo)
+    fast = yolo_network.load(weights, 0.25, "cpu", torch.float32)
+    plain = yolo_network.PlainYolo(weights, 0.25, "cpu")
+    assert isinstance(fast, yolo_network.FastYolo)
     assert fast.names() == plain.names()
     ours = [fast.boxes([photo])[0].data for photo in photos]
     theirs = [boxes.data for boxes in plain.boxes(photos)]
