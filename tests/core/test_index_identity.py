@@ -221,7 +221,9 @@ def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Pat
 
 
 def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
-    probe = "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
+    probe = (
+        "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
+    )
     with open_store(str(path)) as store:
         store.roots.add(b"/second")
         identity.Watch(str(path)).change()
