@@ -18,13 +18,11 @@ from imgret import inputs
 from imgret.answer import Answerer
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
-from imgret.index import results, work
 from imgret.index.connection import Index
 from imgret.limits import as_sentence, limits_explained
 from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
-from imgret.photo import Stage
+from imgret.note_writing import write_note_at
 from imgret.request import read_request
-from imgret.state import noted_content
 from imgretd.serve import Method, Reply
 from imgretd.warm import Warm
 
@@ -199,12 +197,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         words = text and inputs.note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            index, place = answerer.index, inputs.path(path)
-            content = noted_content(index, place, seen)
-            with index.writing(durable=True):
-                for changed in results.write_note(index, content, words):
-                    if Stage.EMBED in answerer.settings.stages():
-                        work.queue(index, changed, [Stage.EMBED])
+            write_note_at(answerer.index, answerer.settings, inputs.path(path), words, seen)
 
         await answerers.run(write)
         controls.wake()

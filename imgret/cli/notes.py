@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -20,9 +20,10 @@ from imgret.cli.link import QUICK, daemon_state
 from imgret.cli.session import Session, absolute
 from imgret.config import WORDLLAMA, Settings
 from imgret.errors import Exit, ImgretError, UsageError
-from imgret.index import photos, results, work
+from imgret.index import photos
 from imgret.index.connection import Index
 from imgret.link.client import ask
+from imgret.note_writing import write_notes
 from imgret.photo import Stage
 from imgret.state import EXCLUDED, FAILED
 
@@ -59,16 +60,6 @@ def photo_content(index: Index, settings: Settings, path: bytes) -> int:
     if content is None:
         raise UsageError(f"{render.shown(path)} is not in the index: {state.reason}")
     return content
-
-
-def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) -> None:
-    """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
-    embed = Stage.EMBED in here.settings.stages()
-    with index.writing(durable=True):
-        for content, text in notes:
-            for changed in results.write_note(index, content, text):
-                if embed:
-                    work.queue(index, changed, [Stage.EMBED])
 
 
 def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
@@ -150,7 +141,7 @@ def import_notes(here: Session, source: str) -> Exit:
 def _write_each(here: Session, index: Index, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
     """Write these notes, together if that goes well. -> (line, problem) of those that could not be written."""
     try:
-        write(here, index, [note for _, note in batch])
+        write_notes(index, here.settings, [note for _, note in batch])
         return []
     except ImgretError:
         raise

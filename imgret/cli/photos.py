@@ -82,9 +82,10 @@ def note(
     if file is None:
         raise UsageError("which photo?", "imgret note FILE [TEXT]")
     from imgret import inputs
-    from imgret.cli.notes import embed_now, photo_content, write
+    from imgret.cli.notes import embed_now, photo_content
     from imgret.cli.outcome import shortened
     from imgret.index import edits, results
+    from imgret.note_writing import write_notes
 
     with here.index() as index:
         if forget:
@@ -104,7 +105,7 @@ def note(
             render.out_line(before if not sys.stdout.isatty() else "\n".join(map(clean, before.splitlines())))
             return
         new = _edited(before or "") if edit else (None if clear else text)
-        write(here, index, [(content, new and inputs.note(new))])
+        write_notes(index, here.settings, [(content, new and inputs.note(new))])
         embed_now(here, index, [content])
 
 
