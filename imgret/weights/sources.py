@@ -122,7 +122,7 @@ def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
     where = os.path.join(places.state, record.PULLED)
     recorded = record.read(where).get(weights.key) if weights.kind in (Kind.HUB, Kind.RELEASE) else None
     if recorded:
-        held = record.hold(weights.path, recorded, full=full)
+        held = record.verify(weights.path, recorded, full=full)
         if held != recorded:
             _remember(where, weights.key, held)
     if weights.kind is not Kind.PACKAGED:

@@ -1,4 +1,4 @@
-"""What the names of weights mean, and where they lie; no model is loaded."""
+"""The meaning of weight names, and where the files are; no model is loaded."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from imgret.weights.sources import Kind
         ("yolov8n_int8.onnx", Kind.LOCAL),
     ],
 )
-def test_a_name_means_one_thing(name: str, kind: Kind) -> None:
+def test_kind_of_a_name(name: str, kind: Kind) -> None:
     assert sources.kind(name) is kind
 
 
 @given(st.text(min_size=1))
-def test_an_official_name_never_leads_out_of_the_models_folder(name: str) -> None:
+def test_a_release_name_never_refers_to_a_path_outside_the_models_folder(name: str) -> None:
     if sources.kind(name) is Kind.RELEASE:
         assert os.path.basename(name) == name
 
 
-def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
+def test_a_file_in_the_working_folder_is_not_used_as_the_official_release(
     here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "yolov8m-oiv7.pt").write_bytes(b"a pickle that somebody left here")
@@ -59,14 +59,14 @@ def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
         sources.checked(found, here)
 
 
-def test_an_official_file_that_was_not_pulled_is_not_loaded(here: Places) -> None:
+def test_a_release_file_that_was_not_downloaded_by_imgret_is_not_loaded(here: Places) -> None:
     path = Path(sources.release_path(sources.locate(Stage.DETECT, Settings(), here), here))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"put there by hand")
     assert not sources.locate(Stage.DETECT, Settings(), here).present
 
 
-def test_a_relative_name_is_looked_for_beside_the_configuration(
+def test_a_relative_name_is_relative_to_the_configuration_file(
     here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "birds.onnx").write_bytes(b"onnx")
@@ -86,7 +86,7 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
         (Stage.CAPTION, "wordllama", "wordllama is an embedder and nothing else"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
+def test_missing_weights_are_reported(here: Places, stage: Stage, name: str, sentence: str) -> None:
     table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
     found = sources.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
     assert not found.present
@@ -94,7 +94,7 @@ def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name:
     assert found.hint
 
 
-def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_path: Path) -> None:
+def test_the_identity_of_a_local_folder_depends_on_its_content(here: Places, tmp_path: Path) -> None:
     folder = tmp_path / "caption"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -114,7 +114,7 @@ def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_pa
     assert identities(settings, here)[Stage.CAPTION].revision != first.revision
 
 
-def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path) -> None:
+def test_a_fifo_in_a_local_folder_does_not_block(here: Places, tmp_path: Path) -> None:
     folder = tmp_path / "caption"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
@@ -132,7 +132,7 @@ def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Setting
     assert "while sha256:0 is pinned" in (sources.locate(Stage.CAPTION, other, here).problem or "")
 
 
-def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
+def test_the_identity_contains_the_settings_that_affect_the_result(here: Places, tiny: Settings) -> None:
     fewer = replace(tiny, caption=replace(tiny.caption, beams=1))
     changed = {
         stage for stage, found in identities(fewer, here).items() if found != identities(tiny, here)[stage]
@@ -140,7 +140,7 @@ def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tin
     assert changed == {Stage.CAPTION}
 
 
-def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_stands_in(
+def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_replaces_the_embedder(
     here: Places,
 ) -> None:
     found = identities(Settings(caption=CaptionSettings(weights="none")), here)
@@ -149,7 +149,7 @@ def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_s
     assert identities(Settings(embed=EmbedSettings(weights="none")), here) == {}
 
 
-def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -> None:
+def test_hashes_are_cached_in_a_private_file(here: Places, tiny: Settings) -> None:
     identities(tiny, here)
     kept = os.path.join(here.state, record.LOCAL)
     assert os.stat(kept).st_mode & 0o777 == 0o600
@@ -158,7 +158,7 @@ def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -
     assert os.stat(kept).st_mtime_ns == before
 
 
-def test_a_damaged_record_of_pulls_is_said_and_a_damaged_cache_of_hashes_is_made_anew(
+def test_a_damaged_record_is_reported_and_a_damaged_hash_cache_is_rebuilt(
     here: Places, tiny: Settings
 ) -> None:
     os.makedirs(here.state)
@@ -169,12 +169,12 @@ def test_a_damaged_record_of_pulls_is_said_and_a_damaged_cache_of_hashes_is_made
         identities(Settings(), here)
 
 
-def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Places, tiny: Settings) -> None:
+def test_a_read_only_state_folder_only_disables_the_cache(here: Places, tiny: Settings) -> None:
     Path(here.state).write_text("a file where the folder should be")
     assert len(identities(tiny, here)) == 4
 
 
-@settings(deadline=None, max_examples=40)  # each is written to the disk for good
+@settings(deadline=None, max_examples=40)  # each example is written with fsync
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
@@ -191,7 +191,7 @@ def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Place
         max_size=4,
     )
 )
-def test_a_record_is_read_as_it_was_written(
+def test_a_record_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, records: dict[str, record.Record]
 ) -> None:
     path = str(tmp_path_factory.mktemp("record") / "weights.lock.toml")
@@ -200,7 +200,7 @@ def test_a_record_is_read_as_it_was_written(
     assert record.read(path) == records
 
 
-def test_finding_out_imports_neither_torch_nor_transformers_nor_the_hub() -> None:
+def test_locating_weights_imports_neither_torch_nor_transformers_nor_the_hub() -> None:
     program = (
         "import sys\n"
         "from imgret.config import Settings, places\n"

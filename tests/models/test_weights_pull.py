@@ -1,4 +1,4 @@
-"""`models pull` against a real server on loopback: what is fetched, recorded, resumed, refused."""
+"""`models pull` with a real server on loopback: downloads, records, resumed and refused files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fetched(hub: hub_server.Hub) -> list[str]:
     return [path.rsplit("/resolve/")[1].split("/", 1)[1] for path, _ in hub.asked if "/resolve/" in path]
 
 
-def test_a_pull_gets_what_a_loader_needs_and_records_it(
+def test_a_pull_downloads_and_records_the_files_that_a_loader_needs(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     got = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
@@ -80,7 +80,7 @@ def test_a_pull_gets_what_a_loader_needs_and_records_it(
     assert sources.identity(found, SETTINGS).revision == hub_server.COMMIT
 
 
-def test_the_hubs_own_library_finds_what_was_pulled(
+def test_the_hubs_own_library_finds_the_pulled_files(
     here: Places, environ: dict[str, str], tmp_path: Path
 ) -> None:
     from huggingface_hub import snapshot_download
@@ -90,14 +90,14 @@ def test_the_hubs_own_library_finds_what_was_pulled(
     assert folder == locate(Stage.CAPTION, here, environ).path
 
 
-def test_a_second_pull_fetches_nothing(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
+def test_a_second_pull_downloads_nothing(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
     first = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
     hub.asked.clear()
     assert pull(locate(Stage.CAPTION, here, environ), here, environ=environ) == first
     assert fetched(hub) == []
 
 
-def test_without_safetensors_the_bin_is_taken(
+def test_without_safetensors_the_bin_file_is_downloaded(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     del hub.files["model.safetensors"]
@@ -105,9 +105,7 @@ def test_without_safetensors_the_bin_is_taken(
     assert "pytorch_model.bin" in got.files
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(
-    hub: hub_server.Hub, here: Places, environ: dict[str, str]
-) -> None:
+def test_a_broken_connection_is_resumed(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
     hub.cut["model.safetensors"] = [9000, 7000]
     told: list[tuple[str, int, int]] = []
     pull(locate(Stage.CAPTION, here, environ), here, lambda *step: told.append(step), environ)
@@ -118,7 +116,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
 
 
 @pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
-def test_an_interrupted_pull_is_gone_on_with_by_the_next(
+def test_an_interrupted_pull_is_resumed_by_the_next(
     hub: hub_server.Hub, here: Places, environ: dict[str, str], stage: Stage
 ) -> None:
     name = "model.safetensors" if stage is Stage.CAPTION else "yolov8m-oiv7.pt"
@@ -136,7 +134,7 @@ def test_an_interrupted_pull_is_gone_on_with_by_the_next(
     assert locate(stage, here, environ).present
 
 
-def test_a_release_that_changed_meanwhile_is_not_pieced_together(
+def test_a_release_that_changed_meanwhile_is_downloaded_from_the_start(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     hub.cut["yolov8m-oiv7.pt"] = [9000, 0]
@@ -148,11 +146,11 @@ def test_a_release_that_changed_meanwhile_is_not_pieced_together(
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_other_bytes_than_announced_are_refused_and_removed(
+def test_content_other_than_announced_is_refused_and_removed(
     hub: hub_server.Hub, here: Places, environ: dict[str, str], name: str
 ) -> None:
     hub.altered.add(name)
-    with pytest.raises(WeightsError, match=rf"{name} came with other bytes than were announced"):
+    with pytest.raises(WeightsError, match=rf"{name} does not have the announced size or hash"):
         pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
     assert not locate(Stage.CAPTION, here, environ).present
     hub.altered.clear()
@@ -161,7 +159,7 @@ def test_other_bytes_than_announced_are_refused_and_removed(
 
 
 @pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
-def test_no_more_is_written_than_was_announced(
+def test_never_more_than_the_announced_size_is_written(
     hub: hub_server.Hub,
     here: Places,
     environ: dict[str, str],
@@ -173,7 +171,7 @@ def test_no_more_is_written_than_was_announced(
         "imgret.weights.fetch._MOST_UNANNOUNCED", 1 << 20
     )  # for a release; a test cannot take 4 GB
     hub.endless |= {"model.safetensors", "yolov8m-oiv7.pt"}
-    with pytest.raises(WeightsError, match=r"sends more than the \d+ bytes"):
+    with pytest.raises(WeightsError, match=r"sends more than the announced \d+ bytes"):
         pull(locate(stage, here, environ), here, environ=environ)
     assert not locate(stage, here, environ).present
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1 << 20
@@ -184,13 +182,13 @@ def test_no_more_is_written_than_was_announced(
     [
         ({"model.safetensors": {"size": 200 << 30}}, "more than any model has"),
         ({"model.safetensors": {"size": 99 << 30}}, "GB left|more than any model"),
-        ({"model.safetensors": {"size": -1}}, "gave no listing"),
-        ({"vocab.txt": {"size": 65 << 20}}, "too many for a text"),
+        ({"model.safetensors": {"size": -1}}, "did not return a valid list of files"),
+        ({"vocab.txt": {"size": 65 << 20}}, "too large for a text file"),
         ({"vocab.txt": {"rfilename": "v" * 300 + ".txt"}}, "name has 304 characters"),
         ({"vocab.txt": {"blobId": "../../../etc/cron.d/x"}}, "without a hash"),
     ],
 )
-def test_a_listing_that_asks_for_too_much_is_refused_before_anything_is_fetched(
+def test_a_list_of_files_above_the_limits_is_refused_before_any_download(
     hub: hub_server.Hub, here: Places, environ: dict[str, str], listed: dict[str, Any], reason: str
 ) -> None:
     hub.listed = listed
@@ -199,7 +197,7 @@ def test_a_listing_that_asks_for_too_much_is_refused_before_anything_is_fetched(
     assert fetched(hub) == []
 
 
-def test_names_that_lead_elsewhere_are_not_fetched(
+def test_file_names_outside_the_folder_are_not_downloaded(
     hub: hub_server.Hub, here: Places, environ: dict[str, str], tmp_path: Path
 ) -> None:
     for number, name in enumerate(
@@ -209,7 +207,7 @@ def test_names_that_lead_elsewhere_are_not_fetched(
     assert set(pull(locate(Stage.CAPTION, here, environ), here, environ=environ).files) == WANTED
 
 
-def test_a_listing_of_too_many_files_or_without_an_end_is_refused(
+def test_a_list_of_too_many_files_or_without_an_end_is_refused(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     hub.files |= {f"{number}.json": b"{}" for number in range(600)}
@@ -221,57 +219,57 @@ def test_a_listing_of_too_many_files_or_without_an_end_is_refused(
     assert fetched(hub) == []
 
 
-def test_a_redirection_to_another_kind_of_address_is_not_followed(
+def test_a_redirect_to_another_scheme_is_not_followed(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     for address in ("file:///etc/passwd", "ftp://127.0.0.1/a"):
-        hub.leads_to = address
+        hub.redirects_to = address
         with pytest.raises(WeightsError):
             pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
 
 
-def test_a_revision_is_a_name_and_not_a_path(here: Places, environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_revision_with_a_path_is_refused(here: Places, environ: dict[str, str], tmp_path: Path) -> None:
     for revision in ("../../../../outside", "/etc/x", "a\nb"):
         settings = Settings(caption=CaptionSettings(weights="someone/model", revision=revision))
-        with pytest.raises(WeightsError, match="no name of a revision"):
+        with pytest.raises(WeightsError, match="not a valid revision"):
             pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
 
 
-def test_a_repository_that_is_not_there_is_said(here: Places, environ: dict[str, str]) -> None:
+def test_a_missing_repository_is_reported(here: Places, environ: dict[str, str]) -> None:
     settings = Settings(caption=CaptionSettings(weights="someone/else"))
     with pytest.raises(WeightsError, match=r"someone/else\S+ does not exist"):
         pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
 
 
-def test_a_repository_without_weights_is_said(
+def test_a_repository_without_weights_is_reported(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     hub.files = {"config.json": b"{}", "tf_model.h5": b"another program's"}
-    with pytest.raises(WeightsError, match="holds no weights that can be loaded"):
+    with pytest.raises(WeightsError, match="contains no weights that imgret can load"):
         pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
 
 
-def test_a_busy_hub_and_one_that_does_not_answer_are_said(
+def test_a_busy_hub_and_one_that_does_not_respond_are_reported(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     hub.busy = True
-    with pytest.raises(HubUnreachable, match="answered 503"):
+    with pytest.raises(HubUnreachable, match="responded with status 503"):
         pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
     gone = environ | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     with pytest.raises(HubUnreachable, match=r"cannot be reached: .*refused"):
         pull(locate(Stage.CAPTION, here, gone), here, environ=gone)
 
 
-def test_offline_means_that_nothing_is_asked(
-    hub: hub_server.Hub, here: Places, environ: dict[str, str]
-) -> None:
+def test_offline_mode_sends_no_request(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
     offline = environ | {"HF_HUB_OFFLINE": "1"}
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         pull(locate(Stage.CAPTION, here, offline), here, environ=offline)
     assert hub.asked == []
 
 
-def test_a_pinned_revision_is_held_apart(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
+def test_a_pinned_revision_has_its_own_record(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
     pinned = Settings(caption=CaptionSettings(weights="someone/model", revision="v1"))
     hub.commit = "f" * 40
     pull(locate(Stage.CAPTION, here, environ, pinned), here, environ=environ)
@@ -283,20 +281,20 @@ def test_a_pinned_revision_is_held_apart(hub: hub_server.Hub, here: Places, envi
     assert locate(Stage.CAPTION, here, environ, pinned).revision == "f" * 40
 
 
-def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[str, str]) -> None:
+def test_a_changed_missing_or_added_file_is_reported(here: Places, environ: dict[str, str]) -> None:
     pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
     found = locate(Stage.CAPTION, here, environ)
     tensors = Path(found.path or "", "model.safetensors").resolve()
 
     tensors.write_bytes(TENSORS[:-1] + b"!")
-    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was downloaded"):
         sources.checked(found, here)
     tensors.write_bytes(TENSORS)
     sources.checked(found, here)
 
     added = Path(found.path or "", "adapter_config.json")
     added.write_text("{}")
-    with pytest.raises(WeightsError, match=r"adapter_config\.json was not pulled"):
+    with pytest.raises(WeightsError, match=r"adapter_config\.json was not downloaded"):
         sources.checked(found, here)
     added.unlink()
 
@@ -304,7 +302,7 @@ def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[st
     assert not locate(Stage.CAPTION, here, environ).present
 
 
-def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(
+def test_a_change_with_equal_size_and_mtime_is_found_by_a_full_check(
     here: Places, environ: dict[str, str]
 ) -> None:
     pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
@@ -314,11 +312,11 @@ def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(
     tensors.write_bytes(TENSORS[::-1])
     os.utime(tensors, ns=(was.st_atime_ns, was.st_mtime_ns))
     sources.checked(found, here)
-    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was downloaded"):
         sources.checked(found, here, full=True)
 
 
-def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
+def test_weights_that_differ_from_the_record_skip_only_their_stage(
     here: Places, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", environ["HF_HOME"])
@@ -327,7 +325,7 @@ def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
     skipped: dict[Stage, str] = {}
     loaded = load_models(SETTINGS, here, [Stage.CAPTION, Stage.EMBED], on_skip=skipped.__setitem__)
     assert loaded.stages() == {Stage.DECODE, Stage.EMBED}
-    assert "config.json is not the file that was pulled" in skipped[Stage.CAPTION]
+    assert "config.json is not the file that was downloaded" in skipped[Stage.CAPTION]
     assert skipped == loaded.missing
 
 
