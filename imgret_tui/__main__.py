@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from imgret import __version__, inputs
 from imgret.errors import Exit
-from imgret.terminal.probe import Conversation, Graphics
+from imgret.terminal.probe import Graphics, TerminalQuery
 from imgret.terminal.tty import own_terminal
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> Outcome | None:
     """Take the terminal, run the app, give the terminal back."""
     _prepare_textual(os.environ)
-    with own_terminal() as descriptor, Conversation(descriptor) as conversation:
+    with own_terminal() as descriptor, TerminalQuery(descriptor) as query:
         from msgspec.structs import replace
 
         from imgret.config import load, places
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         if options.index:
             where = replace(where, index=os.path.abspath(options.index))
         settings = load(where.config)
-        capabilities, typed_ahead = conversation.answers(options.graphics)
+        capabilities, typed_ahead = query.capabilities(options.graphics)
         app = ImgretApp(
             lambda: IndexLibrary(settings, where),
             question=inputs.words(" ".join(options.question)),

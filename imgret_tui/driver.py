@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-from imgret.terminal.probe import split_answers
+from imgret.terminal.probe import split_replies
 from imgret_tui.messages import HangUp
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class TerminalDriver(LinuxDriver):
                 pass  # what is typed meanwhile waits in the terminal
             while not self.exit_event.is_set():
                 if pending:
-                    _, keys, pending = split_answers(pending)
+                    _, keys, pending = split_replies(pending)
                     text = decode(keys)
                     for event in parser.feed(text) if text else ():  # an empty text would end the parser
                         self.process_message(event)

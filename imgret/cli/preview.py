@@ -12,7 +12,7 @@ from imgret.cli.query_session import ask
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 from imgret.terminal.clean import clean
-from imgret.terminal.probe import Capabilities, Conversation
+from imgret.terminal.probe import Capabilities, TerminalQuery
 from imgret.terminal.show import show
 from imgret.terminal.tty import own_terminal
 
@@ -50,5 +50,5 @@ def _line(hit: dict[str, Any]) -> str:
 
 def _terminal() -> Capabilities:
     """What the terminal can show; asked once."""
-    with own_terminal() as descriptor, Conversation(descriptor) as conversation:
-        return conversation.answers()[0]
+    with own_terminal() as descriptor, TerminalQuery(descriptor) as query:
+        return query.capabilities()[0]

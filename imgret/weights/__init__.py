@@ -1,1 +1,1 @@
-"""Which weights a stage uses, where they lie, and whether they are the ones that were pulled."""
+"""Locate the weights of a stage, and check that they are the ones that were downloaded."""

@@ -123,7 +123,7 @@ class Preview(Widget):
 
     def _take_away(self) -> None:
         if self._placed is not None:
-            self._pictures.send(kitty.take_away(self._placed[0]))
+            self._pictures.send(kitty.hide(self._placed[0]))
             self._placed = None
 
     def _line(self, row: int) -> Strip:
