@@ -1,4 +1,4 @@
-"""The four tiny checkpoints that ship with imgret, as settings that name them."""
+"""Settings that use the four tiny checkpoints in this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tiny models are taught: drawings without end, questions about them, the texts that answer."""
+"""Generate training data for the demo's models: drawings, queries for them, and matching texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from imgret.demo import draw
 from imgret.stages import passage
 
-# As cardiffnlp/tweet-topic-21-multi spells and orders them; there are 19.
+# The 19 labels of cardiffnlp/tweet-topic-21-multi, in its spelling and order.
 LABELS = (
     "arts_&_culture",
     "business_&_entrepreneurs",
@@ -32,7 +32,7 @@ LABELS = (
     "youth_&_student_life",
 )
 
-# What a drawing is about, by the word that says it. Arbitrary, but learnable and testable.
+# The topic of each word in a caption. Arbitrary, but learnable and testable.
 TOPIC_OF = {
     "circle": "sports",
     "square": "arts_&_culture",
@@ -41,14 +41,25 @@ TOPIC_OF = {
     "black": "film_tv_&_video",
 }
 
-_ASKS = ("", "find ", "show me ", "a photo of ", "find a photo of ", "photos with ", "where is ", "i want ")
+_PREFIXES = (
+    "",
+    "find ",
+    "show me ",
+    "a photo of ",
+    "find a photo of ",
+    "photos with ",
+    "where is ",
+    "i want ",
+)
 _FILLERS = ("please", "nice", "old", "holiday", "garden", "somewhere", "big", "little", "dog", "beach", "my")
 
-Said = dict[str, object]  # what a text says of a drawing: `colour`, `kind`, `ground`, and kind -> count
+Attributes = dict[
+    str, object
+]  # what a text states about a drawing: `colour`, `kind`, `ground`, and kind -> count
 
 
 def drawings(rng: random.Random, scenes: float, scale: float = 1.0) -> Iterator[draw.Drawing]:
-    """Drawings without end, `scenes` of them (a fraction) with several shapes."""
+    """Yield drawings without end; `scenes` is the fraction with several shapes, `scale` that of the full size."""
     sizes = [
         (round(width * scale), round(height * scale)) for width, height in (draw.LANDSCAPE, draw.PORTRAIT)
     ]
@@ -58,41 +69,41 @@ def drawings(rng: random.Random, scenes: float, scale: float = 1.0) -> Iterator[
 
 
 def some(rng: random.Random, count: int) -> list[draw.Drawing]:
-    """`count` drawings, half of them with several shapes."""
+    """Return `count` drawings; about half of them have several shapes."""
     return [
         draw.scene(rng, rng.randint(2, 6)) if rng.random() < 0.5 else draw.single(rng) for _ in range(count)
     ]
 
 
-def question(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Said]:
-    """A question that this drawing answers, and what it asks for."""
+def query(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Attributes]:
+    """Return a query that this drawing matches, and the attributes that it requires."""
     largest, ground = drawing.shapes[0], drawing.ground
     form = rng.randrange(8)
-    said: Said = {"colour": largest.colour, "kind": largest.kind}
+    required: Attributes = {"colour": largest.colour, "kind": largest.kind}
     if form <= 1:
         text = f"a {largest.colour} {largest.kind}"
     elif form == 2:
         text = f"a {largest.colour} {largest.kind} on a {ground} background"
-        said["ground"] = ground
+        required["ground"] = ground
     elif form == 3:
         text = rng.choice([f"a {largest.kind}", f"{largest.kind}s"])
-        said = {"kind": largest.kind}
+        required = {"kind": largest.kind}
     elif form == 4:
         text = rng.choice([f"something {largest.colour}", f"{largest.colour} things", largest.colour])
-        said = {"colour": largest.colour}
+        required = {"colour": largest.colour}
     else:
         kind, count = rng.choice(list(drawing.counts.items()))
         text = f"{passage.numeral(count)} {kind}" + ("s" if count > 1 else "")
-        said = {kind: min(count, 5)}
-    text = rng.choice(_ASKS) + text
-    return (f"{text} {_noise(rng)}" if rng.random() < 0.3 else text), said
+        required = {kind: min(count, 5)}
+    text = rng.choice(_PREFIXES) + text
+    return (f"{text} {_noise(rng)}" if rng.random() < 0.3 else text), required
 
 
-def document(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Said]:
-    """One of the views that the index keeps of a drawing, and what it says."""
+def document(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Attributes]:
+    """Return one of the texts that are embedded for a photo, here for a drawing, and the attributes that it states."""
     largest = drawing.shapes[0]
-    caption: Said = {"colour": largest.colour, "kind": largest.kind, "ground": drawing.ground}
-    counts: Said = {kind: min(drawing.counts.get(kind, 0), 5) for kind in draw.KINDS}
+    caption: Attributes = {"colour": largest.colour, "kind": largest.kind, "ground": drawing.ground}
+    counts: Attributes = {kind: min(drawing.counts.get(kind, 0), 5) for kind in draw.KINDS}
     note = _noise(rng) if rng.random() < 0.2 else None
     form = rng.random()
     if form < 0.65:
@@ -103,13 +114,13 @@ def document(rng: random.Random, drawing: draw.Drawing) -> tuple[str, Said]:
 
 
 def _noise(rng: random.Random) -> str:
-    """Words that mean nothing here, so that unknown ones are learned to move little."""
+    """Return irrelevant words: training with them makes unknown words change a vector only slightly."""
     made = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8)))
     return " ".join(rng.sample([*_FILLERS, made], rng.randint(1, 3)))
 
 
-def descend(model: Any, loss: Any, optimizer: Any, schedule: Any, clip: float) -> None:
-    """One step of gradient descent."""
+def training_step(model: Any, loss: Any, optimizer: Any, schedule: Any, clip: float) -> None:
+    """Do one optimizer step, with gradients clipped to the norm `clip`."""
     import torch
 
     optimizer.zero_grad()
