@@ -76,10 +76,10 @@ def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gall
     """The photos in the base index, with all that the recipes are made from."""
     needed = frozenset().union(*(recipe.stages for recipe in plan.recipes))
     settings = _only(here.settings, needed - ({Stage.CAPTION} if plan.stand_ins else set()))
-    gallery.claim(base, dataset.name)
+    gallery.reserve(base, dataset.name)
     paths = [dataset.path(photo) for photo in dataset.photos]
     with bar("Reading the photos", total=len(paths)) as advance:
-        held = gallery.hold(base, paths, settings.stages(), advance)
+        held = gallery.synchronize(base, paths, settings.stages(), advance)
     if plan.stand_ins is not None:
         without = stand_ins.put(base, held, plan.stand_ins, settings.stages())
         if without:
@@ -138,17 +138,17 @@ def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[
     """
     stem, suffix = os.path.splitext(base)
     path = f"{stem}.{recipe}{suffix}"
-    wanted = {gallery.resolved(photo) for photo in held}
+    wanted = {gallery.canonical(photo) for photo in held}
     with writer_lock(path):
         with open_store(path) as store:
-            gallery.claim(store, recipe)
-            fits = gallery.held(store) <= wanted
+            gallery.reserve(store, recipe)
+            fits = gallery.indexed_paths(store) <= wanted
         if not fits:
             for end in ("", "-wal", "-shm"):
                 if os.path.exists(path + end):
                     os.unlink(path + end)
         with open_store(path) as store:
-            gallery.claim(store, recipe)
+            gallery.reserve(store, recipe)
             yield store
 
 

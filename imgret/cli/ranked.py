@@ -16,7 +16,7 @@ from imgret.evaluate.bm25 import Bm25
 from imgret.evaluate.dataset import Dataset
 from imgret.evaluate.metrics import Floats, Ids
 from imgret.evaluate.recipe import Recipe
-from imgret.evaluate.run import Ranking, answers
+from imgret.evaluate.run import Ranking, run_queries
 from imgret.evaluate.saved import Run
 from imgret.models.interface import Models
 from imgret.photo import ModelIdentity
@@ -90,7 +90,7 @@ def runs(
         )
         began = time.monotonic()
         with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
-            found = answers(dataset.queries, right, ranking, advance)
+            found = run_queries(dataset.queries, right, ranking, advance)
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 

@@ -1,14 +1,14 @@
-"""The files in which data sets are published -> `Dataset`. Pure functions of paths.
+"""Read data sets in the file formats in which they are published.
 
 - Flickr8k's `Flickr8k.token.txt` and Flickr30k's `results_20130124.token`: `name.jpg#0<TAB>caption`,
   with splits in lists of names such as `Flickr_8k.testImages.txt`;
-- Kaggle's `captions.txt`: `image,caption`, quoted as CSV is;
-- Karpathy's `dataset_*.json`, which carries its splits;
+- Kaggle's `captions.txt`: `image,caption`, quoted like CSV;
+- Karpathy's `dataset_*.json`, which contains its splits;
 - COCO's `captions_*.json`;
-- our own JSON lines: `{"path": ..., "queries": [...]}`.
+- imgret's own JSON lines: `{"path": ..., "queries": [...]}`.
 
-What has lines is read line by line; of a JSON document each element is read by itself. So a bad one costs
-no other, and is reported with its place.
+Each line, or each element of a JSON document, is parsed on its own. An invalid one does not affect the others and is
+reported with its place.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from imgret.errors import UsageError
-from imgret.evaluate.dataset import Dataset, Entry, Problem, Trouble, assemble
+from imgret.evaluate.dataset import Dataset, Entry, Problem, ProblemKind, assemble
 from imgret.evaluate.text import Line, document, lines
 
-ALL = "all"  # the split that is everything
-SPLIT_LIST = "Flickr_8k.{}Images.txt"  # a split's photos, in a file beside the captions
-KNOWN = "Known are Flickr's .token files, Kaggle's captions.txt, Karpathy's and COCO's JSON, and .jsonl."
+ALL = "all"  # the name of the split with all photos
+SPLIT_LIST = "Flickr_8k.{}Images.txt"  # the list of a split's photos, in a file beside the captions
+KNOWN = "Supported are Flickr's .token files, Kaggle's captions.txt, Karpathy's and COCO's JSON, and .jsonl."
 
 Found = Iterator[Entry | Problem]
 Row = TypeVar("Row", bound=Struct)
@@ -43,7 +43,7 @@ class _Sentence(Struct):
     raw: str
 
 
-class _Pictured(Struct):
+class _KarpathyImage(Struct):
     filename: str
     sentences: list[_Sentence]
     split: str = ""
@@ -67,11 +67,10 @@ class _Document(Struct):
 
 
 def read(captions: str, images: str, *, name: str = "", split: str | None = None) -> Dataset:
-    """The data set in the file `captions`, whose photos lie in the folder `images`.
+    """Read the data set in the file `captions`, whose photos are in the folder `images`.
 
-    `split` is the name of a split, the path of a list of photos, or `all`; by default the test split
-    where there is one, else everything. Raises UsageError for a file that cannot be read, is of no known
-    format, or has no such split.
+    `split` is the name of a split, the path of a list of photos, or `all`. The default is the test split if there is
+    one, otherwise all photos. Raises UsageError if the file cannot be read, has an unknown format or no such split.
     """
     name = name or os.path.basename(captions)
     suffix = os.path.splitext(captions)[1].lower()
@@ -80,7 +79,7 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
         try:
             whole = msgspec.json.decode(data, type=_Document)
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise UsageError(f"{captions} is not a data set: {error}", KNOWN) from None
+            raise UsageError(f"{captions} is not a supported data set: {error}", KNOWN) from None
         if whole.annotations is None:
             wanted = "test" if split is None else split
             pictured = chain(odd, _karpathy(captions, whole, images, wanted))
@@ -101,7 +100,7 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
 
 
 def _delimited(path: str) -> Found:
-    """Kaggle's file by its header, Flickr's by its first row. Raises UsageError for anything else."""
+    """Read Kaggle's file, recognised by its header, or Flickr's, by its first row. Raises UsageError for others."""
     rows = lines(path)
     odd: list[Problem] = []
     for first in rows:
@@ -116,7 +115,7 @@ def _delimited(path: str) -> Found:
     elif "\t" in first.text and "#" in first.text:
         yield from _token(chain([first], rows))
     else:
-        raise UsageError(f"{first.where}: the captions are of no known format", KNOWN)
+        raise UsageError(f"{first.where}: the captions have an unknown format", KNOWN)
 
 
 def _token(rows: Iterator[Line | Problem]) -> Found:
@@ -134,7 +133,7 @@ def _token(rows: Iterator[Line | Problem]) -> Found:
 
 
 def _csv(rows: Iterator[Line | Problem]) -> Found:
-    """`image,caption`. Each line is read by itself: one unclosed quote must not swallow the rest."""
+    """`image,caption`. Each line is parsed alone: an unclosed quote must not affect the lines after it."""
     for line in rows:
         if isinstance(line, Problem):
             yield line
@@ -165,20 +164,22 @@ def _own(path: str) -> Found:
 
 def _karpathy(path: str, whole: _Document, images: str, wanted: str) -> Found:
     splits: set[str] = set()
-    for row in _rows(path, "images", whole.images, _Pictured):
+    for row in _rows(path, "images", whole.images, _KarpathyImage):
         if isinstance(row, Problem):
             yield row
             continue
         where, pictured = row
         splits.add(pictured.split)
         if wanted == ALL or pictured.split == wanted:
-            folder = pictured.filepath  # COCO's photos lie in two folders; often one alone is at hand
+            folder = (
+                pictured.filepath
+            )  # COCO's photos are in two folders, and users often have only one of them
             inside = os.path.isdir(os.path.join(images, folder))
             photo = os.path.join(folder, pictured.filename) if inside else pictured.filename
             yield Entry(photo, tuple(sentence.raw for sentence in pictured.sentences), where, photo)
     if wanted != ALL and wanted not in splits:
         has = ", ".join(sorted(splits - {""})) or "none"
-        raise UsageError(f"{path} has no split {wanted}", f"It has {has}; `{ALL}` takes everything.")
+        raise UsageError(f"{path} has no split {wanted}", f"Its splits are {has}; `{ALL}` uses all photos.")
 
 
 def _coco(path: str, whole: _Document) -> Found:
@@ -187,18 +188,18 @@ def _coco(path: str, whole: _Document) -> Found:
         if isinstance(image, Problem):
             yield image
             continue
-        where, one = image
-        names.setdefault(one.id, one.file_name)
-        yield Entry(one.file_name, (), where, f"image {one.id}")
+        place, listed = image
+        names.setdefault(listed.id, listed.file_name)
+        yield Entry(listed.file_name, (), place, f"image {listed.id}")
     for annotation in _rows(path, "annotations", whole.annotations or [], _Annotation):
         if isinstance(annotation, Problem):
             yield annotation
             continue
-        where, said = annotation
-        if said.image_id in names:
-            yield Entry(names[said.image_id], (said.caption,), where, f"annotation {said.id}")
+        where, one = annotation
+        if one.image_id in names:
+            yield Entry(names[one.image_id], (one.caption,), where, f"annotation {one.id}")
         else:
-            yield Problem(Trouble.MALFORMED, where, f"image {said.image_id} is not in the file", 1)
+            yield Problem(ProblemKind.MALFORMED, where, f"image {one.image_id} is not in the file", 1)
 
 
 def _rows(path: str, part: str, rows: list[Raw], kind: type[Row]) -> Iterator[tuple[str, Row] | Problem]:
@@ -207,18 +208,18 @@ def _rows(path: str, part: str, rows: list[Raw], kind: type[Row]) -> Iterator[tu
         try:
             yield where, msgspec.json.decode(raw, type=kind)
         except (msgspec.DecodeError, UnicodeError) as error:
-            yield Problem(Trouble.MALFORMED, where, str(error), 1)
+            yield Problem(ProblemKind.MALFORMED, where, str(error), 1)
 
 
 def _list(captions: str, split: str | None) -> str | None:
-    """The list of a split's photos, one a line; None: everything is wanted."""
+    """Return the path of the list of a split's photos, one per line; None for all photos."""
     if split == ALL:
         return None
     beside = os.path.join(os.path.dirname(captions), SPLIT_LIST.format(split or "test"))
     if os.path.isfile(beside):
         return beside
     if split is None:
-        return None  # Flickr's captions alone, without the lists that come with them
+        return None  # only Flickr's captions, without the lists that belong to them
     if os.path.isfile(split):
         return split
     raise UsageError(f"there is no split {split}", f"Neither {split} nor {beside} is a file.")
@@ -233,4 +234,4 @@ def _names(path: str) -> Found:
 
 
 def _malformed(line: Line, what: str) -> Problem:
-    return Problem(Trouble.MALFORMED, line.where, what, 1)
+    return Problem(ProblemKind.MALFORMED, line.where, what, 1)

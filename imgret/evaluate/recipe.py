@@ -1,4 +1,4 @@
-"""The three recipes whose vectors are compared: the rows of the seed's tables."""
+"""The three recipes that are compared: the rows in the tables of the baseline recipe (*image-retrieval*)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from imgret.photo import Stage
 
 
 class Recipe(StrEnum):
-    """What of a photo's description is embedded."""
+    """The part of a photo's description that is embedded."""
 
     DETECT = "detect"
     CAPTION = "caption"
@@ -16,6 +16,6 @@ class Recipe(StrEnum):
 
     @property
     def stages(self) -> frozenset[Stage]:
-        """The results it is made from. Topics are those of the caption, so without one there are none."""
+        """The stages whose results it uses. Topics are computed from the caption, so they need it."""
         caption, detect = {Stage.CAPTION, Stage.TOPICS}, {Stage.DETECT}
         return frozenset({"detect": detect, "caption": caption, "both": caption | detect}[self.value])
