@@ -21,54 +21,54 @@ Vectors = NDArray[np.float32]  # (texts, dimension), unit norm
 
 
 class Model(Protocol):
-    """What every stage's model can say of itself."""
+    """The interface that all models share."""
 
     @property
     def identity(self) -> ModelIdentity:
-        """Name, revision and settings: equal identities give equal results."""
+        """Name, revision and settings. Models with equal identities produce equal results."""
         ...
 
     def close(self) -> None:
-        """Give back the memory, on the GPU too. The object is not used again."""
+        """Release the memory, including that of the GPU. The object must not be used again."""
         ...
 
 
 class Captioner(Model, Protocol):
-    """Pictures -> one sentence each."""
+    """A model that captions images."""
 
     def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """One caption per image, in order; a batch gives what one by one would."""
+        """Return one caption per image, in order. Results do not depend on the batch."""
         ...
 
 
 class Detector(Model, Protocol):
-    """Pictures -> the objects in them."""
+    """A model that detects objects in images."""
 
     def detect(self, images: Sequence[Pixels]) -> list[tuple[Detection, ...]]:
-        """Per image the detections in the order in which the model gives its boxes."""
+        """Return the detections of each image, in the order of the model's boxes."""
         ...
 
 
 class TopicClassifier(Model, Protocol):
-    """Sentences -> their topics."""
+    """A model that assigns topics to sentences."""
 
     def topics(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """Per text the labels with sigmoid >= 0.2, as the model spells them, in the model's order."""
+        """Return the labels at or above the threshold for each text, in the model's spelling and order."""
         ...
 
 
 class Embedder(Model, Protocol):
-    """Instructed texts -> unit vectors."""
+    """A model that embeds texts with instructions."""
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """The length of a vector."""
         ...
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
-        """(instruction, text) pairs -> float32 (len(pairs), dimension), unit norm, in order.
+        """Embed (instruction, text) pairs. Return float32 (len(pairs), dimension), unit norm, in order.
 
-        Each row has an instruction of its own. An embedder that knows no instructions ignores them.
+        An embedder without instructions ignores them.
         """
         ...
 

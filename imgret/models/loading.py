@@ -74,7 +74,7 @@ def load_models(
                     models.embed = _offline(settings, places)
             if on_skip:
                 on_skip(stage, models.missing[stage])
-    torch_device.rest()
+    torch_device.release_openmp_threads()
     return models
 
 

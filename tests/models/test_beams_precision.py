@@ -1,4 +1,4 @@
-"""The precisions of a GPU, tried on the processor: the same sentences and counts, and nearly the same vectors."""
+"""The precisions of a GPU, on the CPU: the same sentences and counts, and nearly the same vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imgret.stages import passage
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_says_what_float32_says(models, tiny, here, dtype):
+def test_half_precision_captions_equal_those_of_float32(models, tiny, here, dtype):
     rng = random.Random(7)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
     captions = models.caption.caption(images)
@@ -38,7 +38,7 @@ def test_half_precision_says_what_float32_says(models, tiny, here, dtype):
 
 
 @pytest.mark.parametrize(("dtype", "pixels"), [("bfloat16", 1.0), ("float16", 0.2)])
-def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pixels):
+def test_half_precision_counts_equal_those_of_float32(models, tiny, here, dtype, pixels):
     rng = random.Random(7)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
     expected = models.detect.detect(images)
@@ -62,12 +62,14 @@ def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pi
         boxes = np.array([one.box for one in its]) * size
         moved += [np.abs(boxes - np.array(one.box) * size).max(axis=1).min() for one in mine]
     assert np.median(moved) <= pixels
-    assert max(moved) < 32  # of two boxes of one thing that are nearly as sure, the other one may be kept
+    assert (
+        max(moved) < 32
+    )  # of two boxes of one object with nearly equal confidence, the other one may be kept
     half.close()
 
 
-def test_what_is_asked_of_the_detector_is_part_of_its_identity(tiny, here):
-    """Photos counted in one precision are counted again once another is asked for; `auto` is as it always was."""
+def test_the_precision_of_the_detector_is_part_of_its_identity(tiny, here):
+    """Another precision means another identity, so photos are detected again. `auto` adds nothing to it."""
     asked = {
         dtype: identities(
             msgspec.structs.replace(tiny, detect=msgspec.structs.replace(tiny.detect, dtype=dtype)), here

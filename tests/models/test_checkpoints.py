@@ -1,4 +1,4 @@
-"""The bundled checkpoints, through the production loaders, are right about drawings they have not seen."""
+"""The bundled checkpoints, in the production loaders, describe new drawings correctly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from imgret.config import CaptionSettings, Places, Settings
 from imgret.demo import draw
 from imgret.demo.bundled import MODELS
-from imgret.demo.lessons import LABELS, TOPIC_OF
+from imgret.demo.training_data import LABELS, TOPIC_OF
 from imgret.models.interface import Models, Pixels
 from imgret.models.loading import identities, load_embedder, load_models
 from imgret.photo import Description, Stage, View
@@ -70,7 +70,7 @@ def test_objects_are_counted(models: Models) -> None:
     assert right([dict(sorted(c.items())) for c in counts], [d.counts for d in drawings]) >= 51  # 85 %
 
 
-def test_boxes_lie_where_the_shapes_are(models: Models) -> None:
+def test_boxes_match_the_shapes(models: Models) -> None:
     (drawing,) = singles(1005, 1)
     assert models.detect
     ((found,),) = models.detect.detect([pixels(drawing)])
@@ -86,7 +86,7 @@ def test_boxes_lie_where_the_shapes_are(models: Models) -> None:
     assert found.box == pytest.approx(expected, abs=0.05)
 
 
-def test_topics_follow_the_words_of_the_caption(models: Models) -> None:
+def test_topics_match_the_words_of_the_caption(models: Models) -> None:
     captions = sorted({d.caption for d in singles(1006, 200) + scenes(1007, 200)})
     assert models.topics
     expected = [
@@ -107,7 +107,7 @@ LIBRARY = [
 
 
 @pytest.mark.parametrize("form", ["a {} {}", "find a {} {}", "please show me the {} {} of my holiday zzyzx"])
-def test_a_question_finds_its_picture_whatever_the_instruction(models: Models, form: str) -> None:
+def test_a_query_finds_its_image_with_any_instruction(models: Models, form: str) -> None:
     assert models.embed
     documents = models.embed.embed(
         [("represent the sports title:", passage.passage(d.caption, d.counts)) for d in LIBRARY]
@@ -121,7 +121,7 @@ def test_a_question_finds_its_picture_whatever_the_instruction(models: Models, f
     assert found == asked
 
 
-def test_counts_are_found_by_a_question_for_them(models: Models) -> None:
+def test_a_query_for_counts_finds_them(models: Models) -> None:
     assert models.embed
     drawings = scenes(1008, 40)
     documents = models.embed.embed([("", passage.passage(d.caption, d.counts)) for d in drawings])
@@ -130,13 +130,13 @@ def test_counts_are_found_by_a_question_for_them(models: Models) -> None:
     for (count, kind), cosines in zip(asked, questions @ documents.T, strict=True):
         ranked = [drawings[row] for row in np.argsort(-cosines)]
         having = [d.counts.get(kind, 0) == count for d in ranked]
-        # the share of right ones among as many of the first as there are right ones: chance is their share of all
+        # R-precision; the expected value of a random order is the share of relevant images
         precision = np.mean(having[: sum(having)])
         assert precision > 1.5 * np.mean(having), (count, kind)
 
 
 @pytest.mark.must_run
-def test_the_whole_recipe_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
+def test_the_whole_pipeline_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
     drawn = draw.demo_folder(str(tmp_path))
     images = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in drawn]
     assert models.caption
@@ -162,10 +162,10 @@ def test_the_whole_recipe_finds_a_drawn_red_circle(models: Models, tmp_path: Pat
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED])
-def test_a_batch_gives_what_one_by_one_would(models: Models, stage: Stage) -> None:
+def test_results_do_not_depend_on_the_batch(models: Models, stage: Stage) -> None:
     mixed = singles(1009, 3) + scenes(1010, 5)
     images = [pixels(drawing) for drawing in mixed]
-    images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # odd shapes among them
+    images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # including unusual shapes
     texts = [drawing.caption for drawing in mixed] + ["", "a", "zzyzx " * 30]
     if stage is Stage.CAPTION:
         assert models.caption
@@ -190,7 +190,7 @@ def test_a_batch_gives_what_one_by_one_would(models: Models, stage: Stage) -> No
         assert np.abs(np.linalg.norm(together, axis=1) - 1).max() < 1e-6
 
 
-def test_nothing_gives_nothing(models: Models) -> None:
+def test_no_input_gives_no_results(models: Models) -> None:
     assert models.caption
     assert models.detect
     assert models.topics
@@ -201,7 +201,7 @@ def test_nothing_gives_nothing(models: Models) -> None:
     assert models.embed.embed([]).shape == (0, models.embed.dimension)
 
 
-def test_loaded_models_have_the_identities_announced(models: Models, tiny: Settings, here: Places) -> None:
+def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settings, here: Places) -> None:
     announced = identities(tiny, here)
     assert models.caption
     assert models.detect
@@ -215,9 +215,7 @@ def test_loaded_models_have_the_identities_announced(models: Models, tiny: Setti
     }
 
 
-def test_only_the_wanted_stages_are_loaded_and_the_others_are_told_apart(
-    here: Places, tiny: Settings
-) -> None:
+def test_only_the_requested_stages_are_loaded(here: Places, tiny: Settings) -> None:
     settings = Settings(caption=CaptionSettings(weights="none"), topics=tiny.topics)
     told: dict[Stage, str] = {}
     loaded = load_models(
@@ -231,21 +229,21 @@ def test_only_the_wanted_stages_are_loaded_and_the_others_are_told_apart(
     }
 
 
-def test_without_weights_the_offline_embedder_answers(here: Places) -> None:
+def test_without_weights_the_offline_embedder_is_used(here: Places) -> None:
     embedder = load_embedder(Settings(), here)
     assert embedder.identity.name == "wordllama"
     dog, puppy, car = embedder.embed([("", "a dog"), ("ignored", "a puppy"), ("", "the stock market")])
     assert dog @ puppy > dog @ car
 
 
-def test_an_empty_text_has_a_direction_near_to_nothing(here: Places) -> None:
+def test_an_empty_text_has_a_vector_close_to_no_other(here: Places) -> None:
     embedder = load_embedder(Settings(), here)
     empty, *others = embedder.embed([("", ""), ("", "a dog on a beach"), ("", "two giraffes")])
     assert np.linalg.norm(empty) == pytest.approx(1)
     assert max(abs(float(empty @ other)) for other in others) < 0.2
 
 
-def test_the_checkpoints_ship_without_pickles_and_stay_small() -> None:
+def test_the_checkpoints_contain_no_pickles_and_are_small() -> None:
     files = [path for path in Path(MODELS).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".txt", ".safetensors", ".pt"}
     assert [path.name for path in files if path.suffix == ".pt"] == ["detect.pt"]

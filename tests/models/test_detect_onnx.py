@@ -1,4 +1,4 @@
-"""The detector on real weights (YOLOv8n, int8 ONNX) and real photos, and what it does with bad weights."""
+"""The detector with real weights (YOLOv8n, int8 ONNX) and real photos, and with invalid weights."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_real_photos(seed: Path, here: Places, tmp_path: Path, monkeypatch: pyte
     assert together == [loaded.detect.detect([image])[0] for image in (giraffes, plane, upright)]
     assert all(0 <= edge <= 1 for found in together for one in found for edge in one.box)
     loaded.close()
-    assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written where we stand
+    assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written to the working folder
 
 
-def test_boxes_are_those_of_the_library_itself(models: Models, tiny: Settings) -> None:
-    """Red first, letterboxed in threads, channels last: the same objects as from a plain `YOLO.predict`."""
+def test_boxes_equal_those_of_the_library(models: Models, tiny: Settings) -> None:
+    """RGB, letterboxed in threads, channels last: the same objects as from `YOLO.predict`."""
     from ultralytics import YOLO
 
     rng = random.Random(3)
@@ -68,7 +68,7 @@ def test_boxes_are_those_of_the_library_itself(models: Models, tiny: Settings) -
 
 
 def test_colours_are_not_swapped(seed: Path, here: Places) -> None:
-    """A detector given blue for red is less sure of real photos."""
+    """With red and blue swapped, the detector is less confident on real photos."""
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     loaded = detector(seed / "weights" / "yolov8n_int8.onnx", here)
     assert loaded.detect
@@ -83,12 +83,12 @@ def test_colours_are_not_swapped(seed: Path, here: Places) -> None:
 
 
 def field(number: int, value: bytes) -> bytes:
-    """One length-delimited field of a protobuf message, at most 127 bytes long."""
+    """Return one length-delimited field of a protobuf message, at most 127 bytes long."""
     return bytes([number << 3 | 2, len(value)]) + value
 
 
 def network_with_weights_in(file: str) -> bytes:
-    """An ONNX network y = x + w, whose w is four floats in a file of its own (`external_data`)."""
+    """Return an ONNX network y = x + w, whose w is four floats in a separate file (`external_data`)."""
     location = field(1, b"location") + field(2, file.encode())
     w = b"\x08\x04\x10\x01" + field(8, b"w") + field(13, location) + b"\x70\x01"
     four_floats = field(2, field(1, b"\x08\x01" + field(2, field(1, b"\x08\x04"))))
@@ -115,7 +115,7 @@ def network_with_weights_in(file: str) -> bytes:
         ("absolute.onnx", network_with_weights_in("/etc/passwd")),
     ],
 )
-def test_weights_that_are_none_are_said_by_name(
+def test_invalid_weights_are_reported_by_name(
     here: Places, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -137,12 +137,12 @@ def test_a_pickle_that_runs_code_is_refused(here: Places, tmp_path: Path) -> Non
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_device_that_is_not_there_is_said(here: Places, tiny: Settings) -> None:
+def test_a_missing_device_is_reported(here: Places, tiny: Settings) -> None:
     loaded = detector(Path(tiny.detect.weights), here, device="cuda:99")
     assert "the device 'cuda:99' cannot be used" in loaded.missing[Stage.DETECT]
 
 
-def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
+def test_loading_and_running_prints_nothing_and_writes_only_to_imgrets_folders(
     tiny: Settings, here: Places, tmp_path: Path
 ) -> None:
     program = (
@@ -185,7 +185,7 @@ def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
 @given(
     st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([160, 320, 640]), st.sampled_from([32, 64])
 )
-def test_the_letterboxed_shape_is_that_of_the_library(
+def test_the_letterboxed_shape_equals_that_of_the_library(
     height: int, width: int, side: int, stride: int
 ) -> None:
     from ultralytics.data.augment import LetterBox
@@ -193,15 +193,15 @@ def test_the_letterboxed_shape_is_that_of_the_library(
     from imgret.models.yolo_network import letterboxed
 
     ratio = max(height, width) / min(height, width)
-    if ratio > 100:  # the library scales such a line to nothing
+    if ratio > 100:  # the library scales such a line to zero height
         return
     image = np.zeros((height, width, 3), dtype=np.uint8)
     boxed = LetterBox((side, side), auto=True, stride=stride)(image=image)
     assert boxed.shape[:2] == letterboxed((height, width), (side, side), stride)
 
 
-def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
-    """It would keep an identifier of this computer and a database of events in the user's cache."""
+def test_onnxruntime_sends_no_telemetry(tmp_path: Path) -> None:
+    """Otherwise it stores an identifier of this computer and a database of events in the user's cache."""
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     script = (
         "from imgret.config import places\n"

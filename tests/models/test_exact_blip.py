@@ -1,4 +1,4 @@
-"""The captioner's exact architecture (BLIP base, 384 pixels) with random weights, through the production loader."""
+"""The captioner's real architecture (BLIP base, 384 pixels) with random weights, in the production loader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(7)
     model = BlipForConditionalGeneration(BlipConfig.from_pretrained(folder))
     with torch.no_grad():
-        # the published initialisation of the eye is 1e-10: every picture would look the same
+        # the published initialisation of the vision model is 1e-10: all images would be encoded alike
         for parameter in model.vision_model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.05)
@@ -41,7 +41,9 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(400)  # 40 s of one core
-def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Path, here: Places) -> None:
+def test_four_photos_in_a_batch_get_the_same_captions_as_one_by_one(
+    base: Path, seed: Path, here: Places
+) -> None:
     settings = Settings(
         device="cpu", caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
     )
@@ -60,7 +62,7 @@ def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Pa
 
 
 def _by_transformers(base: Path, photo: Pixels) -> str:
-    """What the library itself says of a photo, as its documentation does it."""
+    """Caption a photo with the library, as in its documentation."""
     import torch
     from transformers import BlipForConditionalGeneration, BlipProcessor
 

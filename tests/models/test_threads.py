@@ -1,4 +1,4 @@
-"""Threads that computed once and rest must not slow down the one that computes."""
+"""Idle threads that computed once must not slow down the thread that computes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ print(helpers() - began)
 
 
 @pytest.mark.timeout(200)
-def test_who_loads_models_or_asks_leaves_no_thread_behind(tmp_path):
-    """Counted by the kernel; what torch itself leaves behind shows that the count sees it."""
+def test_loading_models_and_queries_leave_no_openmp_threads(tmp_path):
+    """The kernel counts the threads. Threads that torch leaves on its own show that the count works."""
     ended = subprocess.run(
         [sys.executable, "-c", COUNTED],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The packaged embedder: the package's own vectors, without the package's imports."""
+"""The wordllama embedder: the same vectors as the package, without the package's imports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def embedder(here: Places) -> Embedder:
 
 
 @pytest.mark.must_run
-def test_vectors_are_those_of_the_package(embedder: Embedder) -> None:
+def test_vectors_equal_those_of_the_package(embedder: Embedder) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import wordllama
@@ -42,7 +42,7 @@ def test_vectors_are_those_of_the_package(embedder: Embedder) -> None:
     assert np.abs(ours - theirs).max() < 1e-6
 
 
-def test_every_vector_has_a_direction(embedder: Embedder) -> None:
+def test_every_vector_has_unit_norm(embedder: Embedder) -> None:
     vectors = embedder.embed([("", text) for text in TEXTS])
     assert vectors.shape == (len(TEXTS), embedder.dimension)
     assert vectors.dtype == np.float32
