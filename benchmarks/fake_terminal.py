@@ -1,7 +1,7 @@
-"""A terminal for tests: a pty whose other end answers as kitty or xterm do, and keeps what it is sent.
+"""A simulated terminal for tests and benchmarks: a pty whose other end replies like kitty or xterm.
 
-It answers the questions of a program (or not, or late, or with garbage), types keys, and keeps account
-of the pictures that it was sent and told to free, as a real terminal's memory would.
+It replies to the queries of a program (or not, or late, or with garbage), types keys, records the program's output, and
+tracks which images a real terminal would have in memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
-QUESTION = re.compile(
+QUERY = re.compile(
     rb"(?P<da1>\x1b\[c)|(?P<name>\x1b\[>q)|(?P<cell>\x1b\[16t)|(?P<window>\x1b\[14t)|(?P<screen>\x1b\[18t)"
     rb"|(?P<registers>\x1b\[\?1;1S)|\x1b_G(?P<query>[^;\x1b]*a=q[^;\x1b]*);(?P<data>[^\x1b]*)\x1b\\"
     rb"|(?P<sync>\x1b\[\?2026\$p)"
@@ -35,7 +35,7 @@ PLACEHOLDER = "\U0010eeee".encode()
 
 
 class FakeTerminal:
-    """One program on one pty. Use it as a context manager: the program is killed at the end."""
+    """A program on a pty. A context manager, which kills the program at the end."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class FakeTerminal:
         self.kind = kind
         self.columns, self.rows, self.cell = columns, rows, cell
         self.answer_after = answer_after
-        self.said = b""  # everything the program wrote
-        self.held: set[int] = set()  # pictures in our memory
-        self.sent = 0  # pictures ever
+        self.said = b""  # the whole output of the program
+        self.held: set[int] = set()  # ids of the images in the terminal's memory
+        self.sent = 0  # number of images that were transmitted
         self._read_to = 0
         self._late: list[tuple[float, bytes]] = []
         self.master, slave = os.openpty()
@@ -95,13 +95,13 @@ class FakeTerminal:
         self._slave = None
 
     def resize(self, columns: int, rows: int) -> None:
-        """Another size; the program gets SIGWINCH from the kernel."""
+        """Change the size; the kernel sends SIGWINCH to the program."""
         self.columns, self.rows = columns, rows
         size = struct.pack("HHHH", rows, columns, columns * self.cell[0], rows * self.cell[1])
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
 
     def type(self, keys: str | bytes) -> None:
-        """Press keys."""
+        """Type keys."""
         os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
 
     def signal(self, number: int) -> None:
@@ -109,7 +109,7 @@ class FakeTerminal:
         os.kill(self.process.pid, number)
 
     def pump(self, seconds: float) -> None:
-        """Read and answer for that long, or until the program has gone."""
+        """Read output and reply to queries for `seconds`, or until the program has exited."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             while self._late and self._late[0][0] <= time.monotonic():
@@ -125,28 +125,32 @@ class FakeTerminal:
                 return
 
     def until(self, text: str | bytes, seconds: float = 30.0, *, since: int = 0) -> None:
-        """Wait until the program has written a text (escape sequences taken out), or fail."""
+        """Wait until the output without escape sequences contains `text`, or fail."""
         wanted = text.encode() if isinstance(text, str) else text
         end = time.monotonic() + seconds
         while wanted not in self.text(since):
-            assert time.monotonic() < end, f"{wanted!r} did not come; last: {self.text(since)[-600:]!r}"
+            assert time.monotonic() < end, (
+                f"{wanted!r} was not written; last output: {self.text(since)[-600:]!r}"
+            )
             assert self.process.poll() is None, (
-                f"it ended with {self.process.returncode}: {self.said[-800:]!r}"
+                f"the program exited with {self.process.returncode}: {self.said[-800:]!r}"
             )
             self.pump(0.05)
 
     def wait(self, holds: Callable[[], object], seconds: float = 30.0) -> None:
-        """Wait until something is true of what was said, or fail."""
+        """Wait until `holds()` is true, or fail."""
         end = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < end, f"it does not come true; last: {self.text()[-600:]!r}"
+            assert time.monotonic() < end, (
+                f"the condition is still false; last output: {self.text()[-600:]!r}"
+            )
             assert self.process.poll() is None, (
-                f"it ended with {self.process.returncode}: {self.said[-800:]!r}"
+                f"the program exited with {self.process.returncode}: {self.said[-800:]!r}"
             )
             self.pump(0.05)
 
     def until_quiet(self, quiet: float = 0.4, seconds: float = 30.0) -> None:
-        """Wait until nothing was written for a while."""
+        """Wait until the program has written nothing for `quiet` seconds, or fail."""
         end = time.monotonic() + seconds
         before = -1
         while before != len(self.said):
@@ -155,24 +159,24 @@ class FakeTerminal:
             self.pump(quiet)
 
     def ended(self, seconds: float = 10.0) -> int:
-        """Wait for the end of the program; its exit code."""
+        """Wait until the program exits, and return its exit code."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
-            assert time.monotonic() < end, f"it does not end; last: {self.said[-300:]!r}"
+            assert time.monotonic() < end, f"the program does not exit; last output: {self.said[-300:]!r}"
             self.pump(0.05)
         self.pump(0.1)
         return self.process.returncode
 
     def text(self, since: int = 0) -> bytes:
-        """What was written, without escape sequences."""
+        """Return the output from offset `since` on, without escape sequences."""
         return ESCAPES.sub(b"", self.said[since:])
 
     def sixels(self, since: int = 0) -> list[bytes]:
-        """The sixel pictures."""
+        """Return the sixel images in the output from offset `since` on."""
         return SIXEL.findall(self.said[since:])
 
     def _account(self) -> None:
-        """Answer questions and follow pictures in what is new; a sequence cut in two waits for its end."""
+        """Process the new output: reply to queries and track images. An incomplete sequence is processed later."""
         complete, at = len(self.said), self._read_to
         while (begins := self.said.find(b"\x1b", at)) >= 0:
             sequence = ESCAPES.match(self.said, begins)
@@ -182,7 +186,7 @@ class FakeTerminal:
             at = sequence.end()
         part = self.said[self._read_to : complete]
         self._read_to = complete
-        for match in QUESTION.finditer(part):
+        for match in QUERY.finditer(part):
             answer = self._answer(match)
             if answer:
                 self._late.append((time.monotonic() + self.answer_after, answer))
@@ -228,11 +232,11 @@ class FakeTerminal:
         return b"\x1b_Gi=%s;%s\x1b\\" % (image_id[1], b"OK" if readable else b"EBADF:no such file")
 
     def _take_file(self, name: bytes) -> bool:
-        """Read and remove a picture that was handed over in a file, as kitty does on the same machine."""
+        """Delete an image file that the program has passed, as kitty does on the same machine. Return whether it could."""
         path = base64.b64decode(name)
         if self.files and os.path.exists(path) and b"tty-graphics-protocol" in path:
             os.unlink(path)
             return True
         return False
 
-    files = True  # False: as a kitty at the far end of ssh
+    files = True  # False: like kitty over ssh, which cannot read the program's files

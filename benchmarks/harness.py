@@ -1,4 +1,4 @@
-"""A real imgretd in places of its own, for the benchmarks and for the daemon's tests.
+"""Run a real imgretd with private files, for the benchmarks and for the daemon's tests.
 
 with Home() as home, home.daemon() as daemon:
     write_picture(home.photos / "a.png", 1)
@@ -43,7 +43,7 @@ WORDLLAMA = NO_MODELS.replace('[embed]\nweights = "none"', '[embed]\nweights = "
 
 
 def tiny_models() -> str:
-    """The four tiny checkpoints that ship with imgret, as configuration."""
+    """Return a configuration with the four tiny checkpoints of `imgret.demo`."""
     from imgret.demo.bundled import demo_settings
 
     s = demo_settings()
@@ -57,7 +57,7 @@ def tiny_models() -> str:
 
 
 class Home:
-    """Private places and a folder of photos; all gone at the end."""
+    """A temporary home folder with configuration, index and a folder of photos. Deleted at the end."""
 
     def __init__(self, models: str = NO_MODELS, folder: Path | None = None) -> None:
         self._made = None if folder else tempfile.mkdtemp(prefix="imgret-")
@@ -76,31 +76,31 @@ class Home:
 
     @property
     def places(self) -> Places:
-        """Where its files lie."""
+        """The paths of its files."""
         return places(self.environ)
 
     def configure(self, folders: list[Path], more: str = "") -> None:
-        """Write the configuration. `more` goes above the models' tables."""
+        """Write the configuration. `more` is inserted before the tables of the models."""
         listed = ", ".join(f'"{folder}"' for folder in folders)
         config = Path(self.places.config)
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(f"folders = [{listed}]\n{more}\n{self.models}")
 
     def daemon(self) -> Daemon:
-        """An imgretd for this home; started by `with`."""
+        """Return an imgretd for this home; `with` starts it."""
         return Daemon(self)
 
     def imgret(self, *arguments: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run `imgret` in this home."""
+        """Run the command `imgret` in this home. Return the finished process."""
         command = [sys.executable, "-m", "imgret", *arguments]
         return subprocess.run(command, env=self.environ, capture_output=True, check=False, **how)
 
     def index(self) -> SqliteStore:
-        """Its index, opened for looking at."""
+        """Open its index."""
         return SqliteStore(self.places.index)
 
     def indexed(self) -> dict[bytes, bytes | None]:
-        """Path -> BLAKE3 of the living photos in the index."""
+        """Return the BLAKE3 of each photo in the index that is not deleted, by path."""
         with self.index() as store:
             rows = store.rows(
                 "SELECT root.path, folder, name, hash FROM photo JOIN root ON root.id = photo.root"
@@ -126,7 +126,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: float = 30.0) -> None:
-        """Start it, and wait until it answers."""
+        """Start the process, and wait until it responds."""
         self.spawn()
         end = time.monotonic() + wait
         while True:
@@ -139,7 +139,7 @@ class Daemon:
                 time.sleep(0.02)
 
     def spawn(self) -> None:
-        """Start it, and wait for nothing."""
+        """Start the process without waiting."""
         with (self.home.path / "log").open("ab") as log:
             command = [sys.executable, "-m", "imgretd", "--foreground"]
             self.process = subprocess.Popen(
@@ -147,11 +147,11 @@ class Daemon:
             )
 
     def ask(self, method: str, timeout: float = 60.0, **params: Any) -> Any:
-        """One question over its socket."""
+        """Send one request over its socket and return the result."""
         return socket_client.ask(self.home.places.socket, method, params, timeout)
 
     def wait_until_idle(self, timeout: float = 120.0) -> float:
-        """Wait until it has nothing to do twice in a row. -> seconds waited."""
+        """Wait until two consecutive checks find it idle. Return the seconds waited."""
         begin, idle = time.monotonic(), 0
         while idle < 2:
             if time.monotonic() - begin > timeout:
@@ -163,47 +163,47 @@ class Daemon:
         return time.monotonic() - begin
 
     def log(self) -> str:
-        """What it has said."""
+        """Return the text of its log."""
         path = self.home.path / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         assert self.process is not None
         return self.process.pid
 
     def signal(self, number: int) -> None:
-        """Send a signal."""
+        """Send a signal to the process."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def stop(self, timeout: float = 20.0) -> int:
-        """SIGTERM. -> its exit code."""
+        """Send SIGTERM, wait, and return the exit code."""
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(timeout)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL and wait."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def memory_bytes(self) -> int:
-        """Resident, of the process and its children."""
+        """Return the resident memory of the process and its children in bytes."""
         return sum(_field(pid, "VmRSS") * 1024 for pid in [self.pid, *_children(self.pid)])
 
     def own_bytes(self) -> int:
-        """Resident and its own: without the pages of mapped files, which the system can take back."""
+        """Return the anonymous resident memory in bytes: without pages of mapped files, which can be reclaimed."""
         return _field(self.pid, "RssAnon") * 1024
 
     def children(self) -> list[int]:
-        """The processes that it started, and theirs."""
+        """Return the ids of all child processes, at any depth."""
         return _children(self.pid)
 
     def cpu_seconds(self) -> float:
-        """User and system time so far."""
+        """Return the user and system time used so far, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -226,7 +226,7 @@ class Daemon:
 
 
 def picture(number: int, side: int = 4) -> bytes:
-    """A small PNG; another one for each number."""
+    """Return a small PNG that is different for each number."""
     colour = struct.pack(">I", number)[1:]
     rows = b"".join(b"\0" + colour * side for _ in range(side))
 
@@ -245,13 +245,13 @@ def picture(number: int, side: int = 4) -> bytes:
 
 
 def write_picture(path: str | bytes | Path, number: int) -> None:
-    """Write `picture(number)`."""
+    """Write `picture(number)` to a file."""
     with open(path, "wb") as file:
         file.write(picture(number))
 
 
 def on_disk(folder: Path) -> dict[bytes, bytes]:
-    """Path -> BLAKE3 of every PNG below a folder, hidden ones and links left out: the truth."""
+    """Return the BLAKE3 of every PNG below a folder by path, without hidden files and links: the expected index."""
     found = {}
     for here, below, names in os.walk(os.fsencode(folder)):
         below[:] = [name for name in below if not name.startswith(b".")]
@@ -264,7 +264,7 @@ def on_disk(folder: Path) -> dict[bytes, bytes]:
 
 
 def differences(home: Home, folder: Path | None = None) -> list[str]:
-    """Where the index and the disk disagree, in sentences; empty when they are one."""
+    """Return a sentence for each difference between the index and the disk; empty if they are equal."""
     store: Mapping[bytes, bytes | None] = home.indexed()
     disk = on_disk(folder or home.photos)
     return [

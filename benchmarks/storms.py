@@ -1,9 +1,9 @@
-"""Does the index equal the disk after a storm? `python -m benchmarks.storms --files 20000 --folders 2000`.
+"""Compare the index with the disk after many changes: `python -m benchmarks.storms --files 20000 --folders 2000`.
 
-Each run starts a real imgretd over a folder, lets a real program (tar, unzip, rsync, git, mv, rm) turn it
-over, and compares every path and hash in the index with the disk: left alone, with the daemon stopped by
-SIGSTOP during the storm so that the kernel's queue overflows, and with two processes that eat the processor.
-Prints how long each storm took and how long after its end the index was exact. Fails if any was not.
+Each run starts a real imgretd for a folder, changes the folder with a real program (tar, unzip, rsync, git, mv, rm), and
+compares every path and hash in the index with the disk. Conditions: nothing else running; the daemon stopped by SIGSTOP
+during the storm, so that the kernel's event queue overflows; two processes that use all CPU time. Prints the duration of
+each storm and the time after its end until the index was exact. Fails if an index was not exact.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pathlib import Path
 
 from benchmarks.harness import Daemon, Home, differences, picture
 
-CONTENTS = 500  # different pictures: a storm is about paths, and decoding is measured elsewhere
+CONTENTS = 500  # different images; a storm changes mainly paths, and decoding is measured elsewhere
 CONVERGE_SECONDS = 1200.0
 
 
 class Source:
-    """A tree of pictures, and the same as an archive of each kind, in a folder outside the watched one."""
+    """A tree of images, and the same tree as tar, zip and git repository, in a folder that is not watched."""
 
     def __init__(self, folder: Path, files: int, folders: int) -> None:
         self.folder = folder
@@ -74,7 +74,7 @@ def clone(source: Source, photos: Path, _rng: random.Random) -> None:
 
 
 def nested(source: Source, photos: Path, rng: random.Random) -> None:
-    """mkdir -p with a file at once in the deepest folder."""
+    """Create nested folders and immediately write a file to the deepest one."""
     for path in source.tree.rglob("*.png"):
         folder = photos / "/".join(str(rng.randrange(5)) for _ in range(5))
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def nested(source: Source, photos: Path, rng: random.Random) -> None:
 
 
 def moves(source: Source, photos: Path, rng: random.Random) -> None:
-    """Subtrees are moved in, about and out."""
+    """Move subtrees into, within and out of the folder."""
     outside = Path(tempfile.mkdtemp(dir=source.folder))
     _run("cp", "-r", source.tree, outside)
     (outside / "tree").rename(photos / "in")
@@ -96,7 +96,7 @@ def moves(source: Source, photos: Path, rng: random.Random) -> None:
 
 
 def removals(source: Source, photos: Path, rng: random.Random) -> None:
-    """Subtrees come and go, and come again under the same names."""
+    """Create and delete subtrees, and create some of them again with the same names."""
     tar(source, photos, rng)
     for year in sorted((photos / "tree").iterdir()):
         if rng.random() < 0.5:
@@ -106,7 +106,7 @@ def removals(source: Source, photos: Path, rng: random.Random) -> None:
 
 
 def mixture(source: Source, photos: Path, rng: random.Random) -> None:
-    """Several of them, two at once."""
+    """Combine several storms, two of them in parallel."""
     unpacking = subprocess.Popen(["tar", "-xf", source.tar, "-C", photos])
     moves(source, photos, rng)
     unpacking.wait()
@@ -123,13 +123,13 @@ STORMS: dict[str, Callable[[Source, Path, random.Random], None]] = {
 
 @contextlib.contextmanager
 def alone(_daemon: Daemon) -> Iterator[None]:
-    """Nothing else happens."""
+    """Run nothing else."""
     yield
 
 
 @contextlib.contextmanager
 def stopped(daemon: Daemon) -> Iterator[None]:
-    """The daemon reads nothing until the storm is over."""
+    """Stop the daemon until the storm is over."""
     daemon.signal(signal.SIGSTOP)
     try:
         yield
@@ -139,7 +139,7 @@ def stopped(daemon: Daemon) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hogs(_daemon: Daemon) -> Iterator[None]:
-    """Two processes that never rest, beyond the end of the storm."""
+    """Run two processes that use all CPU time, until the index is exact."""
     eating = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         yield
@@ -153,7 +153,7 @@ CONDITIONS = {condition.__name__: condition for condition in (alone, stopped, ho
 
 
 def run(source: Source, storm: str, condition: str, seed: int) -> tuple[float, float, list[str]]:
-    """One storm. -> its seconds, the seconds until the index was exact, and what was not."""
+    """Run one storm. Return its seconds, the seconds after it until the index was exact, and the differences."""
     with Home() as home, home.daemon() as daemon:
         daemon.wait_until_idle()
         with CONDITIONS[condition](daemon):
@@ -168,7 +168,7 @@ def run(source: Source, storm: str, condition: str, seed: int) -> tuple[float, f
 
 
 def _converged(daemon: Daemon, home: Home) -> list[str]:
-    """Wait until the daemon thinks that it is done, and give what it has wrong then."""
+    """Wait until the daemon reports that it is done, and return the differences between index and disk."""
     end, quiet = time.monotonic() + CONVERGE_SECONDS, 0
     while quiet < 3 and time.monotonic() < end:
         quiet = 0 if daemon.ask("status")["dirty"] else quiet + 1

@@ -1,4 +1,4 @@
-"""The seed's loop, as its notebook has it: one picture at a time, float32, every model as its library has it."""
+"""The baseline loop of *image-retrieval*, as in its notebook: one photo at a time, in float32, with plain libraries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from imgret.photo import Stage
 from imgret.stages import passage
 
 
-class Said(Struct, frozen=True):
-    """What the loop says of a picture."""
+class Description(Struct, frozen=True):
+    """The loop's description of a photo."""
 
     caption: str
     counts: dict[str, int]
@@ -24,13 +24,14 @@ class Said(Struct, frozen=True):
     vector: Any  # float32 (dimension,), of the passage
 
 
-class SeedLoop:
+class BaselineLoop:
     """The four models, loaded by their own libraries on one device."""
 
     def __init__(self, settings: Settings, device: str) -> None:
         self._device = device
-        self._most = settings.caption.max_tokens
+        self._max_tokens = settings.caption.max_tokens
         with torch_device.silence():
+            from sentence_transformers import SentenceTransformer
             from transformers import (
                 AutoModelForSequenceClassification,
                 AutoTokenizer,
@@ -40,8 +41,6 @@ class SeedLoop:
             from transformers.utils import logging
             from ultralytics import YOLO
 
-            from imgret.models.instructor import Instructor
-
             logging.disable_progress_bar()
             caption, topics = settings.caption.weights, settings.topics.weights
             self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
@@ -49,18 +48,21 @@ class SeedLoop:
             self._yolo = YOLO(settings.detect.weights)
             self._tokenizer = AutoTokenizer.from_pretrained(topics)
             self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
-            # the package's own class, which nothing loads any more without the adapter
-            self._instructor = Instructor(settings.embed.weights, device, torch.float32)
+            # It computes the same as the package InstructorEmbedding, which current libraries cannot load.
+            self._instructor = SentenceTransformer(
+                settings.embed.weights, device=device, local_files_only=True
+            )
+            self._instructor.set_pooling_include_prompt(include_prompt=False)
         self.seconds = dict.fromkeys(Stage, 0.0)
 
     @torch.no_grad()
-    def describe(self, path: bytes) -> Said:
-        """Open, caption, detect, classify, embed."""
+    def describe(self, path: bytes) -> Description:
+        """Decode, caption, detect, classify and embed one photo."""
         self._began = time.perf_counter()
         image = Image.open(path).convert("RGB")
         self._lap(Stage.DECODE)
         inputs = self._processor(image, passage.PROMPT, return_tensors="pt").to(self._device)
-        ids = self._blip.generate(**inputs, num_beams=3, max_new_tokens=self._most)
+        ids = self._blip.generate(**inputs, num_beams=3, max_new_tokens=self._max_tokens)
         caption = self._processor.decode(
             ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True
         ).strip()
@@ -75,12 +77,14 @@ class SeedLoop:
         tokens = self._tokenizer(caption, return_tensors="pt").to(self._device)
         likely = self._roberta(**tokens).logits[0].sigmoid() >= 0.2
         names = self._roberta.config.id2label
-        topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
+        topics = tuple(names[number] for number, chosen in enumerate(likely.tolist()) if chosen)
         self._lap(Stage.TOPICS)
-        pair = [passage.instruction(topics), passage.passage(caption, counts)]
-        vector = self._instructor.encode([pair])[0]
+        text = passage.passage(caption, counts).strip()
+        vector = self._instructor.encode(
+            text, prompt=passage.instruction(topics), normalize_embeddings=True, show_progress_bar=False
+        )
         self._lap(Stage.EMBED)
-        return Said(caption, counts, topics, vector)
+        return Description(caption, counts, topics, vector)
 
     def _lap(self, stage: Stage) -> None:
         now = time.perf_counter()
