@@ -56,11 +56,11 @@ def main() -> None:
 
 
 def _compare(asked: argparse.Namespace, private: Places, folder: str) -> dict[str, Any]:
-    from imgret.describe import backend
+    from imgret.models import torch_device
 
-    backend.prepare(private)
-    backend.threads()
-    device = backend.device(asked.device)
+    torch_device.prepare(private)
+    torch_device.threads()
+    device = torch_device.device(asked.device)
     report: dict[str, Any] = {"device": device}
     for models in ("tiny", "exact") if asked.models == "both" else (asked.models,):
         for name, figures in _models(asked, models, device, private, folder).items():
@@ -81,7 +81,7 @@ def _models(
 ) -> dict[str, dict[str, Any]]:
     from benchmarks.describe import checkpoints, measure
     from imgret.demo.bundled import demo_settings
-    from imgret.describe.packed import has_bfloat16
+    from imgret.models.torch_linear import has_bfloat16
 
     gpu = device.startswith("cuda")
     few, many = {"tiny": (24, 96), "exact": (3, 16) if asked.quick else (8, 64)}[models]

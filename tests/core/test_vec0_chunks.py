@@ -10,10 +10,10 @@ import apsw
 import numpy as np
 import pytest
 
-from imgret.index import nearest, nearest_table, vec0_chunks, vectors
-from imgret.index.connection import Index
-from imgret.index.opening import load_extension
 from imgret.photo import ModelIdentity, View
+from imgret.store.sqlite import nearest, nearest_table, vec0_chunks, vectors
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.opening import load_extension
 
 Units = Callable[..., Any]
 Bulk = Callable[[Sequence[Any], ModelIdentity], list[int]]

@@ -15,12 +15,12 @@ from transformers.models.blip import modeling_blip, modeling_blip_text
 
 from imgret.config import CaptionSettings, Settings
 from imgret.demo import draw
-from imgret.describe import blip_beams, blip_search
-from imgret.describe.blip_beams import Search
-from imgret.describe.caption import BlipCaptioner
-from imgret.describe.models import Pixels
-from imgret.describe.passage import PROMPT
+from imgret.models import blip_beams, blip_search
+from imgret.models.blip import BlipCaptioner
+from imgret.models.blip_beams import Search
+from imgret.models.interface import Pixels
 from imgret.photo import ModelIdentity
+from imgret.stages.passage import PROMPT
 
 Change = Callable[[pytest.MonkeyPatch], None]
 

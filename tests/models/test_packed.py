@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from imgret.describe import packed
-from imgret.describe.packed import _Packed, pack
+from imgret.models import torch_linear
+from imgret.models.torch_linear import _Packed, pack
 
 
 @settings(deadline=None, max_examples=30)
@@ -55,18 +55,18 @@ def test_what_is_more_than_linear_and_what_onednn_has_no_arithmetic_for_stays() 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The check of torch's operators runs again within the test, and again after it."""
-    packed.usable.cache_clear()
+    torch_linear.usable.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
-    packed.usable.cache_clear()
+    torch_linear.usable.cache_clear()
 
 
 @pytest.mark.must_run
 def test_the_pinned_torch_has_the_operators(fresh: pytest.MonkeyPatch) -> None:
     """Without them a caption takes up to twice as long."""
-    assert packed.usable(torch.float32)
-    assert packed.usable(torch.bfloat16) == packed.has_bfloat16()
-    assert not packed.usable(torch.float64)
+    assert torch_linear.usable(torch.float32)
+    assert torch_linear.usable(torch.bfloat16) == torch_linear.has_bfloat16()
+    assert not torch_linear.usable(torch.float64)
 
 
 def _gone(*_: object) -> Tensor:
@@ -107,7 +107,7 @@ def test_a_torch_whose_operators_changed_keeps_its_own_layers(
     rows = torch.randn(3, 16)
     with torch.inference_mode():
         before = model(rows)
-        packed.pack(model)
+        torch_linear.pack(model)
         assert type(model[0]) is nn.Linear
         assert torch.equal(model(rows), before)
     assert "computes linear layers more slowly" in caplog.text
@@ -118,5 +118,5 @@ def test_bfloat16_is_not_packed_where_torch_cannot_tell_whether_it_is_fast(
 ) -> None:
     fresh.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     model = nn.Sequential(nn.Linear(16, 8)).to(torch.bfloat16)
-    packed.pack(model)
+    torch_linear.pack(model)
     assert type(model[0]) is nn.Linear

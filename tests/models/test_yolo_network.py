@@ -16,10 +16,10 @@ from ultralytics.nn.autobackend import AutoBackend
 
 from imgret.config import DetectSettings, Settings
 from imgret.demo import draw
-from imgret.describe import yolo_network, yolo_pickle
-from imgret.describe.detect import YoloDetector
-from imgret.describe.models import Models, Pixels
 from imgret.errors import WeightsError
+from imgret.models import yolo_network, yolo_pickle
+from imgret.models.interface import Models, Pixels
+from imgret.models.yolo import YoloDetector
 from imgret.photo import Detection, ModelIdentity
 
 Change = Callable[[pytest.MonkeyPatch], None]
