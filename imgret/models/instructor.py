@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from imgret.config import EmbedSettings
+from imgret.models import torch_device
 from imgret.models.interface import Vectors
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
