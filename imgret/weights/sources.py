@@ -237,6 +237,10 @@ def _packaged(stage: Stage, places: Places) -> Weights:
             found, "the package wordllama is not installed", "Install it: `pip install wordllama`."
         )
     path = os.path.join(os.path.dirname(origin), "weights", "l2_supercat_256.safetensors")
+    if not os.path.isfile(path):  # where a package keeps its files is its own affair
+        return _missing(
+            found, f"this version of wordllama has no {path}", "Install the version in constraints.txt."
+        )
     return _found(found, path, _surveyed(path, places))
 
 

@@ -12,9 +12,9 @@ import hub_server
 import pytest
 
 from imgret.config import CaptionSettings, Places, Settings
-from imgret.describe import weights
-from imgret.describe.pull import pull
 from imgret.photo import Stage
+from imgret.weights import sources
+from imgret.weights.pull import pull
 
 TENSORS = bytes(range(256)) * 100
 SETTINGS = Settings(caption=CaptionSettings(weights="someone/model"))
@@ -44,7 +44,7 @@ def download(hub: hub_server.Hub, home: Path) -> bool:
 
 
 def test_the_library_forgets_what_it_has_of_an_interrupted_file(hub: hub_server.Hub, tmp_path: Path) -> None:
-    """When this fails, `imgret.describe.fetch` may be given up for it."""
+    """When this fails, `imgret.weights.fetch` may be given up for it."""
     large = TENSORS * 1000  # the library writes in steps of 10 MB
     hub.files["model.safetensors"] = large
     hub.cut["model.safetensors"] = [21 << 20]
@@ -58,7 +58,7 @@ def test_the_library_forgets_what_it_has_of_an_interrupted_file(hub: hub_server.
 
 
 def test_the_library_takes_other_bytes_than_were_announced(hub: hub_server.Hub, tmp_path: Path) -> None:
-    """When this fails, `imgret.describe.pull` need not compare hashes itself."""
+    """When this fails, `imgret.weights.pull` need not compare hashes itself."""
     hub.altered.add("model.safetensors")
     assert download(hub, tmp_path)
     (kept,) = tmp_path.rglob("snapshots/*/model.safetensors")
@@ -71,8 +71,8 @@ def test_what_was_pulled_lies_in_the_librarys_own_layout(
     from huggingface_hub import scan_cache_dir, try_to_load_from_cache
 
     environ = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub")}
-    pull(weights.locate(Stage.CAPTION, SETTINGS, here, environ), here, environ=environ)
-    found = weights.locate(Stage.CAPTION, SETTINGS, here, environ)
+    pull(sources.locate(Stage.CAPTION, SETTINGS, here, environ), here, environ=environ)
+    found = sources.locate(Stage.CAPTION, SETTINGS, here, environ)
     cache = tmp_path / "hub" / "hub"
     for revision in ("main", hub_server.COMMIT):
         path = try_to_load_from_cache("someone/model", "model.safetensors", cache, revision)
@@ -87,7 +87,7 @@ def test_what_was_pulled_lies_in_the_librarys_own_layout(
 
 def test_what_the_library_downloaded_is_found(hub: hub_server.Hub, here: Places, tmp_path: Path) -> None:
     assert download(hub, tmp_path / "hub")
-    found = weights.locate(Stage.CAPTION, SETTINGS, here, {"HF_HOME": str(tmp_path / "hub")})
+    found = sources.locate(Stage.CAPTION, SETTINGS, here, {"HF_HOME": str(tmp_path / "hub")})
     assert found.present
     assert found.revision == hub_server.COMMIT
 
@@ -112,4 +112,4 @@ def test_the_cache_lies_where_the_library_looks_for_it(
         monkeypatch.setenv(name, value)
     code = "from huggingface_hub.constants import HF_HUB_CACHE; print(HF_HUB_CACHE)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert weights.hub_cache() == run.stdout.strip()
+    assert sources.hub_cache() == run.stdout.strip()
