@@ -66,7 +66,7 @@ def held_open(path: Path) -> Iterator[None]:
     """Another process has the index open, and has written to it."""
     code = (
         "import sys\nfrom imgret.store.factory import open_store\n"
-        "index = open_store(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
+        "index = open_store(sys.argv[1])\nindex.roots.add(b'/of-the-other')\nprint('open', flush=True)\n"
         "sys.stdin.read()\nimport os\nos._exit(0)"
     )
     process = in_a_process(code, path)
