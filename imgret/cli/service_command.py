@@ -23,7 +23,7 @@ SERVICE, SOCKET = "imgretd.daemon_service", "imgretd.socket"
 _HANDED_ON = (
     *("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"),
-    *("HF_HOME", "HF_HUB_CACHE"),
+    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"),
 )
 _NO_SYSTEMD = "Without a systemd of this user, run `imgretd --foreground` from your session's start-up."
 
