@@ -34,11 +34,6 @@ class Speed(Struct, frozen=True):
     cpu_seconds: float  # of all processes: what remains comparable on a busy machine
     stages: dict[str, float]  # seconds; in the pipeline they overlap with decoding and saving
 
-    @property
-    def per_second(self) -> float:
-        """Photos a second."""
-        return 1 / self.seconds
-
 
 class Agreement(Struct, frozen=True):
     """How far the pipeline says what the seed's loop says, over the photos that both described."""
