@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from imgretd import daemon_service, operations, threads, worker
+from imgretd import daemon_service, folder_requests, operations, threads, worker
 from imgretd.control import Control
 from imgretd.loaded_models import Warm
 from imgretd.worker import Worker
@@ -261,7 +261,7 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the
 
 def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
-    monkeypatch.setattr(operations, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)
     monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
     monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
