@@ -6,10 +6,10 @@ import time
 import pytest
 from faulty_disk import faulty_disk
 
-from benchmarks.harness import write_picture
 from imgret.decode import pool
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
+from testbed.small_pngs import write_picture
 
 
 @pytest.fixture

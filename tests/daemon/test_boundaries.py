@@ -13,7 +13,6 @@ from imgretd.loaded_models import Warm
 from imgretd.worker import Worker
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, write_picture
 from imgret.client import socket_client
 from imgret.client.protocol import Refused
 from imgret.config import parse, places
@@ -26,6 +25,8 @@ from imgret.search.warm_index import Keeper
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
 from imgret.sync import add_root, sync
+from testbed.home import WORDLLAMA
+from testbed.small_pngs import write_picture
 
 FOREIGN = [
     OverflowError("timestamp out of range"),

@@ -18,12 +18,12 @@ from imgretd.reconcile import Reconciler
 from imgretd.watched import Watched
 from waiting import until
 
-from benchmarks.harness import write_picture
 from imgret import disk_calls
 from imgret.config import Settings
 from imgret.intake import Synced
 from imgret.store.factory import open_store
 from imgret.sync import sync
+from testbed.small_pngs import write_picture
 
 FOREIGN = [
     OverflowError("too large"),
