@@ -1,13 +1,13 @@
-"""The process that opens strangers' files: one path in, facts and upright RGB pixels out.
+"""The decoder process: reads paths from stdin, writes facts and upright RGB pixels to stdout.
 
-Run by `decode.DecodePool` as `python -m imgret.decode.worker MEGABYTES MEGAPIXELS SIDE`. Picture
-decoders are large C libraries fed by whoever made the file, so they run here, where a crash, a hang or a
-bomb costs one file, in a process that may do next to nothing (`confine`) and that goes with its parent.
+`DecodePool` starts it as `python -m imgret.decode.worker MEGABYTES MEGAPIXELS SIDE`. Image decoders are large C
+libraries that parse untrusted files. Here a crash, a hang or a decompression bomb fails one file only. The process is
+restricted by `sandbox` and exits with its parent.
 
-Wire, both ways over pipes, integers little-endian. In: length of the path (u32), the BLAKE3 that the file must
-have (32 bytes; zeros: any), path. Out: lengths of the answer and
-of the pixels (u32, u32), the `Answer` as MessagePack, the pixels row by row. The first answer, before any
-path was asked for, has no facts: it says that the process is ready and how it is confined.
+Protocol, over pipes, integers little-endian. Request: length of the path (u32), the expected BLAKE3 of the file
+(32 bytes; zeros: any), path. Reply: lengths of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as
+MessagePack, the pixels row by row. The first reply is sent before any request and has no facts: it reports that the
+process is ready and which sandbox mechanisms are in effect.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ LENGTHS = struct.Struct("<II")
 ANY_HASH = bytes(32)
 
 
-class Answer(Struct, frozen=True):
-    """What came of one file: facts and the pixels' size and hash, or the reason why not."""
+class WorkerReply(Struct, frozen=True):
+    """The result for one file: its facts and the size and hash of its pixels, or the `problem`."""
 
     facts: Facts | None = None
     width: int = 0
     height: int = 0
     pixel_hash: bytes = b""  # BLAKE3 of width and height (u32 each) and the pixels that follow
-    look: bytes = b""  # `perceptual.signature`
+    signature: bytes = b""  # `perceptual.signature`
     problem: str | None = None
     hint: str = ""
     transient: bool = False
-    confined: tuple[str, ...] = ()  # of the first answer: what `confine.seal` achieved
-    changed: bool = False  # the file is not, or no longer, the one that was asked for
+    confined: tuple[str, ...] = ()  # in the first reply: the result of `sandbox.restrict`
+    changed: bool = False  # the file does not have, or no longer has, the expected hash
 
 
 def main(arguments: list[str]) -> None:
-    """Answer until the parent closes its end."""
+    """Serve requests until the parent closes the pipe."""
     memory_mb, megapixels, side = map(int, arguments)
-    sandbox.limit(memory_mb)
-    # What C libraries print goes nowhere: neither into the answers nor onto the user's terminal.
-    answers = os.dup(1)
+    sandbox.limit_resources(memory_mb)
+    # Discard what C libraries print: it must reach neither the reply pipe nor the user's terminal.
+    replies = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
 
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     limits = Limits(megapixels=megapixels, memory_mb=memory_mb, side=side)
     encoder = msgspec.msgpack.Encoder()
-    _send(answers, encoder.encode(Answer(confined=sandbox.seal())), b"")
+    _send(replies, encoder.encode(WorkerReply(confined=sandbox.restrict())), b"")
     os.dup2(nowhere, 2)
     os.close(nowhere)
     while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
@@ -70,17 +70,19 @@ def main(arguments: list[str]) -> None:
             picture = read(path, limits, None if expected == ANY_HASH else expected)
             pixels = picture.pixels
             digest = blake3(LENGTHS.pack(picture.width, picture.height)).update(pixels).digest()
-            answer = Answer(
-                picture.facts, picture.width, picture.height, pixel_hash=digest, look=picture.look
+            reply = WorkerReply(
+                picture.facts, picture.width, picture.height, pixel_hash=digest, signature=picture.signature
             )
         except PhotoError as error:
             changed = isinstance(error, FileChanged)
-            answer = Answer(problem=str(error), hint=error.hint, transient=error.transient, changed=changed)
-        _send(answers, encoder.encode(answer), pixels)
+            reply = WorkerReply(
+                problem=str(error), hint=error.hint, transient=error.transient, changed=changed
+            )
+        _send(replies, encoder.encode(reply), pixels)
 
 
-def _send(fd: int, answer: bytes, pixels: bytes) -> None:
-    for part in (LENGTHS.pack(len(answer), len(pixels)) + answer, pixels):
+def _send(fd: int, reply: bytes, pixels: bytes) -> None:
+    for part in (LENGTHS.pack(len(reply), len(pixels)) + reply, pixels):
         rest = memoryview(part)
         while rest:
             rest = rest[os.write(fd, rest) :]

@@ -150,7 +150,7 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
-            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.look
+            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.signature
             if Stage.DECODE in job.stages and self._known_pixels is not None:
                 twin = self._known_pixels(job.key, decoded.pixel_hash)
             else:

@@ -67,7 +67,7 @@ def likeness(
         decoded = _decoded(path, settings)
         copies = store.contents.copies(pixels=decoded.pixel_hash)
     known = [content for content in (own, *copies) if content is not None]
-    look = decoded.look if decoded else store.contents.look(known[0])
+    look = decoded.signature if decoded else store.contents.look(known[0])
     alike = [content for content in looking_alike(store, look) if content not in known] if look else []
     vector = _vector(store, [*known, *alike])
     if vector is None and not copies and not alike:
