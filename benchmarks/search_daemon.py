@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.search_library import MODEL, path_of
 from imgret.client.socket_client import Connection
 from imgret.photo import View
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 from testbed.home import NO_MODELS, Daemon, Home
 
 BATCH = 64  # photos of a commit

@@ -22,7 +22,7 @@ from imgret.client import socket_client
 from imgret.config import Places, places
 from imgret.errors import DaemonError
 from imgret.store import paths
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 NO_MODELS = """
 [caption]

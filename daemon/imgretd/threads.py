@@ -21,7 +21,7 @@ from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
 from imgretd.loaded_models import Warm
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
 

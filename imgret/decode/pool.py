@@ -25,7 +25,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.config import Settings
-from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, WorkerReply
+from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
 from imgret.errors import FileChanged, ImgretError, PhotoError
 from imgret.photo import Facts
 
@@ -221,7 +221,7 @@ class _Worker:
         try:
             self._process = subprocess.Popen(
                 # -P: do not import from the current folder, which may contain a PIL.py. -B: it cannot write files.
-                [sys.executable, "-P", "-B", "-m", "imgret.decode.worker", *arguments],
+                [sys.executable, "-P", "-B", "-m", "imgret.decode.decoder_process", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

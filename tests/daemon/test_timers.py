@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import SUSPENDED_SECONDS, Folders
 from waiting import until
 

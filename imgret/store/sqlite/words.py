@@ -32,7 +32,7 @@ Ids = NDArray[np.int64]
 
 
 class Words:
-    """Implements `imgret.store.interface.search.Words`."""
+    """Implements `imgret.store.interface.retrieval.Words`."""
 
     def __init__(self, connection: Connection, facets: Facets) -> None:
         self._connection = connection

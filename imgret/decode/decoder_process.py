@@ -1,6 +1,6 @@
 """The decoder process: reads paths from stdin, writes facts and upright RGB pixels to stdout.
 
-`DecodePool` starts it as `python -m imgret.decode.worker MEGABYTES MEGAPIXELS SIDE`. Image decoders are large C
+`DecodePool` starts it as `python -m imgret.decode.decoder_process MEGABYTES MEGAPIXELS SIDE`. Image decoders are large C
 libraries that parse untrusted files. Here a crash, a hang or a decompression bomb fails one file only. The process is
 restricted by `sandbox` and exits with its parent.
 

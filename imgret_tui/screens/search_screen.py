@@ -25,7 +25,7 @@ from imgret_tui.pictures import Pictures
 from imgret_tui.widgets.details import Details
 from imgret_tui.widgets.preview import Preview
 from imgret_tui.widgets.query import QueryInput, QueryProblem
-from imgret_tui.widgets.results import Results
+from imgret_tui.widgets.result_list import Results
 from imgret_tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
