@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import sandbox
+from imgret.decode.decoder_handle import environment
 from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
-from imgret.decode.pool import DecodePool, confinement, environment
+from imgret.decode.pool import DecodePool, confinement
 from imgret.errors import ImgretError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the Linux kernel")
