@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from benchmarks.harness import WORDLLAMA, write_picture
+from testbed.home import WORDLLAMA
+from testbed.small_pngs import write_picture
 
 HOME = os.path.expanduser("~")
 IMGRET = os.path.join(os.path.dirname(sys.executable), "imgret")

@@ -2,7 +2,7 @@
 
 from waiting import until
 
-from benchmarks.harness import write_picture
+from testbed.small_pngs import write_picture
 
 
 def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):

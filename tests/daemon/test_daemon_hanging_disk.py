@@ -11,7 +11,8 @@ import pytest
 from faulty_disk import faulty_disk
 from waiting import until
 
-from benchmarks.harness import Home, write_picture
+from testbed.home import Home
+from testbed.small_pngs import write_picture
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from imgret.errors import ImgretError
 from imgret.photo import Hit
 from imgret_tui import keymap
 from imgret_tui.history import History
@@ -26,7 +25,7 @@ from imgret_tui.pictures import Pictures
 from imgret_tui.widgets.details import Details
 from imgret_tui.widgets.preview import Preview
 from imgret_tui.widgets.query import QueryInput, QueryProblem
-from imgret_tui.widgets.results import Results
+from imgret_tui.widgets.result_list import Results
 from imgret_tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
@@ -190,10 +189,6 @@ class SearchScreen(Screen[None]):
             self._answered = refusal.number
             self.problem.show(refusal.error)
             self._show_counts()
-
-    def show_trouble(self, error: ImgretError) -> None:
-        """Say what went wrong beside the search."""
-        self.problem.show(error)
 
     def _show_counts(self) -> None:
         hits = self.results.hits

@@ -1,4 +1,4 @@
-"""A real imgretd in places of its own, for the benchmarks and for the daemon's tests.
+"""A real imgretd with private files, for tests and benchmarks.
 
 with Home() as home, home.daemon() as daemon:
     write_picture(home.photos / "a.png", 1)
@@ -10,24 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-from blake3 import blake3
 
 from imgret.client import socket_client
 from imgret.config import Places, places
 from imgret.errors import DaemonError
 from imgret.store import paths
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 NO_MODELS = """
 [caption]
@@ -223,55 +218,6 @@ class Daemon:
                 self.stop()
             except subprocess.TimeoutExpired:
                 self.kill()
-
-
-def picture(number: int, side: int = 4) -> bytes:
-    """A small PNG; another one for each number."""
-    colour = struct.pack(">I", number)[1:]
-    rows = b"".join(b"\0" + colour * side for _ in range(side))
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    text = b"number\0%d" % number  # colours repeat after 2^24, contents do not
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"tEXt", text)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-
-
-def write_picture(path: str | bytes | Path, number: int) -> None:
-    """Write `picture(number)`."""
-    with open(path, "wb") as file:
-        file.write(picture(number))
-
-
-def on_disk(folder: Path) -> dict[bytes, bytes]:
-    """Path -> BLAKE3 of every PNG below a folder, hidden ones and links left out: the truth."""
-    found = {}
-    for here, below, names in os.walk(os.fsencode(folder)):
-        below[:] = [name for name in below if not name.startswith(b".")]
-        for name in names:
-            path = os.path.join(here, name)
-            if name.endswith(b".png") and not name.startswith(b".") and not os.path.islink(path):
-                with open(path, "rb") as file:
-                    found[path] = blake3(file.read()).digest()
-    return found
-
-
-def differences(home: Home, folder: Path | None = None) -> list[str]:
-    """Where the index and the disk disagree, in sentences; empty when they are one."""
-    store: Mapping[bytes, bytes | None] = home.indexed()
-    disk = on_disk(folder or home.photos)
-    return [
-        *(f"not in the index: {path!r}" for path in sorted(disk.keys() - store.keys())),
-        *(f"not on the disk: {path!r}" for path in sorted(store.keys() - disk.keys())),
-        *(f"another content: {path!r}" for path in sorted(disk) if store.get(path, disk[path]) != disk[path]),
-    ]
 
 
 def _children(pid: int) -> list[int]:

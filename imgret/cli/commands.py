@@ -13,6 +13,8 @@ from imgret.cli import (
     demo_command,
     folder_commands,
     index_command,
+    maintenance_commands,
+    pause_commands,
     query_command,
     show_command,
     status_command,
@@ -60,14 +62,14 @@ for command in (
     show_command.show,
     show_command.note,
     status_command.status,
-    status_command.retry,
+    maintenance_commands.retry,
     demo_command.demo,
-    status_command.doctor,
-    status_command.pause,
-    status_command.resume,
+    maintenance_commands.doctor,
+    pause_commands.pause,
+    pause_commands.resume,
     backup_commands.backup,
     backup_commands.restore,
-    status_command.export,
+    maintenance_commands.export,
 ):
     # `-word` in a question leaves a word out; it is no option. A note without quotes is refused by `note`.
     takes = {
