@@ -18,7 +18,7 @@ from imgret.cli.session import session
 from imgret.config import Places
 from imgret.errors import DaemonError, Exit, UsageError
 
-SERVICE, SOCKET = "imgretd.daemon_service", "imgretd.socket"
+SERVICE, SOCKET = "imgretd.service", "imgretd.socket"
 # What decides where the daemon finds its files. Tokens are not among it: the daemon downloads nothing.
 _HANDED_ON = (
     *("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"),
