@@ -1,4 +1,4 @@
-"""Latency, output and memory of the picker: `python -m benchmarks.tui [PHOTOS]` (100,000 by default).
+"""Latency, output and memory of the picker: `python -m benchmarks.tui --photos 100000`.
 
 Creates a library of that many captioned photos without vectors (the picker first shows the results by words), and runs
 the picker in a simulated terminal that records its output. First paint and keys are timed from outside the process.
@@ -6,6 +6,7 @@ the picker in a simulated terminal that records its output. First paint and keys
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
@@ -18,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.fake_terminal import FakeTerminal
 from imgret.photo import FileStat, ModelIdentity
 from imgret.store.factory import open_store
+from testbed.fake_terminal import FakeTerminal
 
 WORDS = [
     "dog",
@@ -51,8 +52,11 @@ KEYS = 64
 REAL = 1000  # photos that exist as files; the others are only in the index
 
 
-def main(count: int) -> None:
+def main() -> None:
     """Create the library, measure, and print a line for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=100_000)
+    count = parser.parse_args().photos
     with tempfile.TemporaryDirectory(prefix="imgret-tui-") as folder:
         environ = library(Path(folder), count)
         print(f"library: {count} photos, {REAL} of them files")
@@ -221,4 +225,4 @@ def report(what: str, figures: list[float], unit: str, goal: float | None) -> No
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main()

@@ -24,15 +24,9 @@ from imgret.store.interface import Store
 from imgret.store.records import Root
 
 
-def add_root(store: Store, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
-    """The root that is or holds the folder `path`, made if need be, and the folder relative to it."""
-    enclosing = store.roots.enclosing(path)
-    if enclosing is not None and (enclosing[1] == b"" or watched is None):
-        root, inside = enclosing
-        if watched is not None:
-            root = store.roots.add(root.path, watched=watched)
-        return root, inside
-    return store.roots.add(path, watched=watched), b""
+def add_root(store: Store, path: bytes) -> tuple[Root, bytes]:
+    """The root that is or contains the folder `path`, added if there is none, and the folder relative to it."""
+    return store.roots.enclosing(path) or (store.roots.add(path), b"")
 
 
 def sync(

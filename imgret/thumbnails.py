@@ -50,7 +50,7 @@ class Size(IntEnum):
 
 
 class Picture(Protocol):
-    """What a decoder gives: `decode.pool.Decoded` is one."""
+    """What a decoder gives: `decode.decoder_handle.Decoded` is one."""
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -125,9 +125,9 @@ class Connection:
         result, output = self.ask_bytes("query", params)
         return *protocol.read_query(result), output
 
-    def events(self, params: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Subscribe, and yield (name, data) of each event until the daemon stops. There is no timeout."""
-        self.ask("subscribe", params or {})
+        self.ask("subscribe", {})
         self._socket.settimeout(None)
         while line := self._line(at_end=b""):
             event = protocol.read_event(line)

@@ -24,11 +24,10 @@ from imgret.decode.exif import ORIENTATION, Tags, facts, printable, upright_size
 from imgret.decode.formats import applies_orientation, prepare, sniff, unsupported_format
 from imgret.decode.hashing import OPEN_FLAGS, not_a_file, unreadable
 from imgret.decode.perceptual import GRID, signature
+from imgret.decode.resize import load_reduced, reduced, to_rgb
 from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts
 
-# Twice the captioner's input size (384 px). A JPEG is reduced while it is decoded, but not below this short side.
-DRAFT_SHORT_SIDE = 768
 _READ = 1 << 20  # bytes hashed at a time
 
 _TURN = {
@@ -41,7 +40,6 @@ _TURN = {
     8: Image.Transpose.ROTATE_90,
 }
 HEAD = 64  # bytes needed to recognise a format
-_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 class Limits(Struct, frozen=True):
@@ -158,7 +156,7 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
             _directory(exif, 0x8769),
             _directory(exif, 0x8825),
         )
-        shown = _rgb(_reduced(shown, limits.side))
+        shown = to_rgb(reduced(shown, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
         return Picture(replace(found, truncated=share < 1), *shown.size, shown.tobytes(), _signature(shown))
@@ -170,7 +168,7 @@ def _loaded(
     """Return the decoded image and the share of it that was decoded, 0 to 1. Raises PhotoError if that is too little."""
     try:
         if not truncated.is_end_missing(file, known):
-            _load(image, limits.side)
+            load_reduced(image, limits.side)
             return image, 1.0
         problem: Exception = EOFError("its end is missing")
     except Exception as error:
@@ -180,7 +178,7 @@ def _loaded(
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         again, data = truncated.reopen(file, known)
-        _load(again, limits.side)
+        load_reduced(again, limits.side)
     except Exception:
         raise problem from None
     finally:
@@ -215,51 +213,6 @@ def _directory(exif: Image.Exif, tag: int | None = None) -> Tags:
         return dict(exif) if tag is None else exif.get_ifd(tag)
     except Exception:  # as above
         return {}
-
-
-def _load(image: Image.Image, side: int) -> None:
-    """Decode. A JPEG is scaled to 1/2, 1/4 or 1/8 if the result is still large enough for the models."""
-    long, short = max(image.size), min(image.size)
-    image.draft(None, _scaled(image.size, min(1.0, DRAFT_SHORT_SIDE / short, side / long)))
-    image.load()
-
-
-def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """Return the image with a long side of at most `side` pixels; a smaller one keeps its size."""
-    image = _resizable(image)
-    if max(image.size) <= side:
-        return image
-    size = _scaled(image.size, side / max(image.size))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _scaled(size: tuple[int, int], by: float) -> tuple[int, int]:
-    return max(1, round(size[0] * by)), max(1, round(size[1] * by))
-
-
-def _resizable(image: Image.Image) -> Image.Image:
-    """Convert palettes and samples of more than 8 bits to a mode that can be resampled."""
-    if image.mode.startswith("I;16"):
-        return image.point(lambda sample: sample / 257).convert("L")  # 65535 -> 255; convert alone clips
-    if image.mode in ("I", "F"):
-        low, high = image.getextrema()
-        scale = 255 / (high - low) if high > low else 0  # type: ignore[operator]
-        return image.point(lambda sample: sample * scale - low * scale).convert("L")  # type: ignore[operator]
-    if "transparency" in image.info:
-        return image.convert("RGBA")
-    if image.mode in ("P", "1"):
-        return image.convert("RGB")
-    return image
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB; transparent pixels become white."""
-    if image.mode not in _ALPHA:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    paper = Image.new("RGB", image.size, "white")
-    paper.paste(image, mask=image.getchannel("A"))
-    return paper
 
 
 def _damaged(name: str, error: Exception, limits: Limits) -> PhotoError:

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
-from imgret.decode.pool import Decoded
+from imgret.decode.decoder_handle import Decoded
 from imgret.errors import ImgretError, PhotoError
 from imgret.limits import as_sentence
 from imgret.photo import Stage

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from imgret import disk_calls
 from imgret.config import Settings
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
 from imgret.photo import View
 from imgret.stages.passage import counts, passage

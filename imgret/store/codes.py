@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 DIMENSIONS = 128
 SAMPLE = 20_000  # vectors that are enough to learn from
-ENOUGH = 500  # with fewer the axes are not robust
 
 BLOCK = (
     65_536  # numbers turned to float at a time: they fit the cache, and BLAS starts no threads for so few,

@@ -4,7 +4,16 @@ This is the only part of the project that uses the network, and only `imgret mod
 to its own cache, where other programs find them too. The record of weights stores the commit and the size and SHA-256
 of each file.
 
-The hub's own library is not used: when it is interrupted it discards the partial file, and the largest file has 1.3 GB.
+The hub's own library (huggingface_hub 2.4.0) could list and download too. It is not used, because
+
+- over HTTP it restarts an interrupted file at the first byte, since version 1.18
+  (https://github.com/huggingface/huggingface_hub/issues/4196), and the largest file has 1.3 GB. Over Xet, resuming
+  depends on a second cache, of chunks, and on its settings;
+- over HTTP it compares the downloaded file with the announced size, but not with the hash;
+- it does not limit the size of a listing or a file that a server sends.
+
+Tests demonstrate the first two, and fail once the library has improved. The cache has the library's layout: tests let
+the library find the pulled files. `fetch` implements the HTTP part.
 """
 
 from __future__ import annotations

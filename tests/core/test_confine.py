@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import sandbox
-from imgret.decode.pool import DecodePool, confinement, environment
-from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, WorkerReply
+from imgret.decode.decoder_handle import environment
+from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
+from imgret.decode.pool import DecodePool, confinement
 from imgret.errors import ImgretError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the Linux kernel")
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the
 TAKEN_OVER = """
 import ctypes, os, signal, socket, subprocess, sys, threading
 from imgret.decode import pixels
-from imgret.decode import worker as decode_worker
+from imgret.decode import decoder_process as decode_worker
 from imgret.errors import PhotoError
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
 from imgret.decode import raw_files
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.formats import sniff
-from imgret.decode.pool import Decoded, DecodePool, default_workers
+from imgret.decode.pool import DecodePool, default_workers
 from imgret.errors import PhotoError
 
 

@@ -6,10 +6,10 @@ import time
 import pytest
 from faulty_disk import faulty_disk
 
-from benchmarks.harness import write_picture
-from imgret.decode import pool
+from imgret.decode import decoder_handle
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
+from testbed.small_pngs import write_picture
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def stuck(tmp_path, monkeypatch):
     """Return the path of a file whose open() never returns."""
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(pool, "_KILLED_SECONDS", 0.3)
+    monkeypatch.setattr(decoder_handle, "_KILLED_SECONDS", 0.3)
     source, mount = tmp_path / "source", tmp_path / "mount"
     source.mkdir()
     mount.mkdir()
@@ -25,9 +25,9 @@ def stuck(tmp_path, monkeypatch):
     write_picture(tmp_path / "fine.png", 2)
     with faulty_disk(str(source), str(mount), hang_stat="stuck.png"):
         yield bytes(mount / "stuck.png")
-    for process in pool._hanging:
+    for process in decoder_handle._hanging:
         process.wait(20)
-    pool._hanging.clear()
+    decoder_handle._hanging.clear()
 
 
 def test_a_hanging_file_fails_alone(stuck, tmp_path):

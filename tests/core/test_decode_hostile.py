@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import ImgretError, PhotoError
 
 

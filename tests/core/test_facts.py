@@ -167,7 +167,9 @@ def test_no_exif_value_raises_and_results_are_within_bounds(
     image: dict[int, object], photo: dict[int, object], gps: dict[int, object]
 ) -> None:
     facts_read = facts("JPEG", (3, 2), image, photo, gps)
-    assert facts_read.camera is None or (0 < len(facts_read.camera) <= 128 and facts_read.camera.isprintable())
+    assert facts_read.camera is None or (
+        0 < len(facts_read.camera) <= 128 and facts_read.camera.isprintable()
+    )
     assert facts_read.latitude is None or -90 <= facts_read.latitude <= 90
     assert facts_read.longitude is None or -180 <= facts_read.longitude <= 180
     assert (facts_read.latitude is None) == (facts_read.longitude is None)
@@ -296,4 +298,7 @@ def test_exif_written_by_pillow_is_read_back() -> None:
     read = Image.open(file).getexif()
     facts_read = facts("JPEG", (2, 2), read, read.get_ifd(0x8769), read.get_ifd(0x8825))
     assert facts_read.camera == "FUJIFILM X-T5"
-    assert (facts_read.latitude, facts_read.longitude) == (pytest.approx(48.8583333), pytest.approx(2.2944444))
+    assert (facts_read.latitude, facts_read.longitude) == (
+        pytest.approx(48.8583333),
+        pytest.approx(2.2944444),
+    )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import formats, png, raw_files
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (64, 48)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import truncated
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (320, 240)
