@@ -1,18 +1,18 @@
-"""What the names of weights in the settings mean, where those weights lie, and which they are.
+"""Interpret the names of weights in the settings: where the weights are, and which revision they have.
 
 A name is one of
-- `none`: the stage is not wanted;
-- `wordllama`: the small embedder that comes with its package (the embed stage alone);
-- a local file or folder: it begins with `/`, `./`, `../` or `~`, or ends in `.onnx`, or in `.pt` without
-  being an official release; a relative one is looked for beside the configuration file;
-- an official release of ultralytics, such as `yolov8m-oiv7.pt`: `models pull` gets it into our models folder,
-  and no file of that name elsewhere is ever taken for it;
-- anything else: a repository of the model hub, in the hub's own cache (HF_HUB_CACHE, HF_HOME).
+- `none`: the stage is disabled;
+- `wordllama`: the small embedder whose weights are part of its package (only for the embed stage);
+- a local file or folder: it begins with `/`, `./`, `../` or `~`, or ends with `.onnx`, or with `.pt` without being an
+  official release; a relative path is relative to the configuration file;
+- an official release of ultralytics, such as `yolov8m-oiv7.pt`: `models pull` downloads it to imgret's models folder,
+  and a file of the same name elsewhere is never used instead;
+- any other name: a repository of the model hub, in the hub's own cache (HF_HUB_CACHE, HF_HOME).
 
-A YOLO `.pt` is a pickle. ultralytics is told to refuse everything in it but the classes it knows, and only
-the official release or a file named in the settings is loaded at all; ONNX is the safe way all the same.
+A YOLO `.pt` is a pickle. ultralytics refuses all classes in it except its own, and only the official release or a file
+named in the settings is loaded. ONNX files are safer.
 
-Cheap: nothing here imports torch, transformers or the hub's library.
+Importing this module imports neither torch nor transformers nor the hub's library.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from imgret.photo import ModelIdentity, Stage
 from imgret.weights import record, vetting
 
 STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
-RELEASE = "v8.4.0"  # of ultralytics' assets, where the settings pin no other
-BRANCH = "main"  # of a hub repository, likewise
+RELEASE = "v8.4.0"  # the release of ultralytics' assets if the settings do not pin one
+BRANCH = "main"  # the branch of a hub repository if the settings do not pin a revision
 
 _OFFICIAL = re.compile(r"yolo(v3|v5|v8|v9|v10|11|12|26)[a-z0-9-]*\.pt")
 _LOCAL_PREFIXES = ("/", "./", "../", "~")
@@ -46,7 +46,7 @@ _WEIGHT_FILES = (
 
 
 class Kind(StrEnum):
-    """Where weights come from."""
+    """The origin of weights."""
 
     HUB = "hub"
     RELEASE = "release"
@@ -62,20 +62,20 @@ class Weights(Struct, frozen=True):
     kind: Kind
     name: str  # as in the settings
     pinned: str | None  # revision, as in the settings
-    path: str | None  # file or folder; None while a hub repository is not on this disk
+    path: str | None  # file or folder; None if a hub repository is not on the disk
     present: bool  # whether they can be loaded now
-    revision: str | None  # commit id or "sha256:..."; None where not present
-    problem: str | None = None  # a sentence where not present
-    hint: str = ""  # and what to do about it
+    revision: str | None  # commit id or "sha256:..."; None if not present
+    problem: str | None = None  # why they are not present, in one sentence
+    hint: str = ""  # what the user can do about the problem
 
     @property
     def key(self) -> str:
-        """The name they are recorded by."""
+        """The name in the record of weights."""
         return f"{self.name}@{self.pinned}" if self.pinned else self.name
 
 
 def kind(name: str) -> Kind:
-    """What a name in the settings means; the file system is not asked."""
+    """Return the origin that a name in the settings refers to, without access to the file system."""
     if name == NONE:
         return Kind.NONE
     if name == WORDLLAMA:
@@ -157,7 +157,7 @@ def offline_embedder(places: Places) -> Weights:
 
 
 def hub_cache(environ: Mapping[str, str] = os.environ) -> str:
-    """The folder of the hub's own cache, by the rules of its library (whose import would take 0.2 s)."""
+    """Return the folder of the hub's own cache, by the rules of the hub's library."""
     named = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
     home = environ.get("HF_HOME")
     if not home:
@@ -167,12 +167,12 @@ def hub_cache(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def hub_folder(name: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Where the hub's cache keeps a repository: `blobs/`, `refs/` and `snapshots/` lie below it."""
+    """Return the folder of a repository in the hub's cache. It contains `blobs/`, `refs/` and `snapshots/`."""
     return os.path.join(hub_cache(environ), "models--" + name.replace("/", "--"))
 
 
 def release_path(weights: Weights, places: Places) -> str:
-    """Where the file of an official release lies, or will."""
+    """Return the path for the file of an official release, whether it exists or not."""
     return os.path.join(places.models, "ultralytics", weights.pinned or RELEASE, weights.name)
 
 
@@ -180,7 +180,7 @@ def _hub(found: Weights, recorded: record.Record | None, folder: str) -> Weights
     revision = recorded.revision if recorded else _resolved(folder, found.pinned or BRANCH)
     if revision:
         snapshot = os.path.join(folder, "snapshots", revision)
-        # What another program put into the shared cache is used too, once it is whole.
+        # Weights that another program downloaded to the shared cache are used too, if they are complete.
         whole = (
             all(os.path.exists(os.path.join(snapshot, name)) for name in recorded.files)
             if recorded
@@ -191,12 +191,12 @@ def _hub(found: Weights, recorded: record.Record | None, folder: str) -> Weights
     return _missing(found)
 
 
-def _resolved(folder: str, asked: str) -> str | None:
-    """The commit that a branch, a tag or a commit id stands for in the hub's cache."""
-    if os.path.isdir(os.path.join(folder, "snapshots", asked)):
-        return asked
+def _resolved(folder: str, revision: str) -> str | None:
+    """Return the commit of a branch, a tag or a commit id in the hub's cache; None if it is not there."""
+    if os.path.isdir(os.path.join(folder, "snapshots", revision)):
+        return revision
     try:
-        with open(os.path.join(folder, "refs", asked), encoding="ascii") as file:
+        with open(os.path.join(folder, "refs", revision), encoding="ascii") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return None
@@ -245,12 +245,12 @@ def _packaged(stage: Stage, places: Places) -> Weights:
 
 
 def _surveyed(path: str, places: Places) -> str:
-    """`sha256:...` of a file or folder, looked up where it is unchanged."""
+    """Return `sha256:...` of a file or folder, from the cache of hashes if it is unchanged."""
     where = os.path.join(places.state, record.LOCAL)
     try:
         known = record.read(where).get(path)
     except WeightsError:
-        known = None  # only a cache: it is written anew
+        known = None  # the cache is damaged and will be rewritten
     fresh = record.survey(path, known)
     if fresh != known:
         _remember(where, path, fresh)
@@ -258,7 +258,7 @@ def _surveyed(path: str, places: Places) -> str:
 
 
 def _remember(where: str, key: str, fresh: record.Record) -> None:
-    """Keep what was computed; on a disk that cannot be written it is computed again next time."""
+    """Store a record. If the disk is read-only, it is computed again next time."""
     try:
         record.put(where, key, fresh)
     except ImgretError:

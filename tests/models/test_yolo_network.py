@@ -111,8 +111,8 @@ def _the_stride_is_hidden(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (_preparation_is_renamed, "prepares images in another way"),
-        (_numbers_go_to_255, "prepares images in another way"),
+        (_preparation_is_renamed, "prepares images differently"),
+        (_numbers_go_to_255, "prepares images differently"),
         (_the_stride_is_hidden, "no attribute 'stride'"),
     ],
 )
