@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         capabilities, typed_ahead = conversation.answers(options.graphics)
         app = ImgretApp(
             lambda: IndexLibrary(settings, where),
-            question=inputs.words(" ".join(options.question)),
+            question=inputs.clean_text(" ".join(options.question)),
             multi=options.multi,
             history=History(os.path.join(where.state, "questions")),
             terminal=TerminalSession(descriptor, capabilities, typed_ahead),

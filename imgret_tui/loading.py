@@ -52,7 +52,7 @@ class Loader:
     def _small(self, path: bytes, size: thumbnails.Size, *, anew: bool = False) -> bytes:
         from imgret import thumbnails
 
-        place = thumbnails.obtain(path, size, cast("Decoder", self._decoders()), anew=anew)
+        place = thumbnails.get_or_create(path, size, cast("Decoder", self._decoders()), replace=anew)
         if place is None:
             raise PhotoError("it cannot be decoded" if os.path.exists(path) else "it is gone")
         return place

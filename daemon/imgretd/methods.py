@@ -174,7 +174,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         paths = _strings(params, "paths")
         if not paths or not all(os.path.isabs(path) for path in paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)
-        folders = await controls.resolve([inputs.path(path) for path in paths])
+        folders = await controls.resolve([inputs.path_bytes(path) for path in paths])
         return Reply({"folders": len(folders), "job": await controls.look_at(folders)})
 
     async def looked(params: dict[str, Any]) -> Reply:
@@ -195,10 +195,10 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         except (TypeError, ValueError):
             raise Refused(BAD_PARAMS, "hash must be hexadecimal digits", exit_code=2) from None
 
-        words = text and inputs.note(text)
+        words = text and inputs.clean_note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            write_note_at(answerer.store, answerer.settings, inputs.path(path), words, seen)
+            write_note_at(answerer.store, answerer.settings, inputs.path_bytes(path), words, seen)
 
         await answerers.run(write)
         controls.wake()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.backlog import Backlog, Task
@@ -41,7 +41,7 @@ class Reconciler:
         self,
         index_path: str,
         settings: Settings,
-        on_synced: Callable[[bytes, Synced], None],
+        on_synced: Callable[[bytes, SyncResult], None],
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgret.config import Places, Settings
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
@@ -77,7 +77,7 @@ class Threads:
         with open_store(self._places.index) as store:
             self.folders.configure(store, settings)
 
-    def _synced(self, folder: bytes, found: Synced) -> None:
+    def _synced(self, folder: bytes, found: SyncResult) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""
         log_pass(folder, found)
         self.jobs.synced(folder, found)

@@ -24,7 +24,7 @@ def backup(
 
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
-    if target != inputs.words(target):
+    if target != inputs.clean_text(target):
         raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
     if os.path.lexists(target):
         raise UsageError(f"{to} is there already", "Name a new file.")

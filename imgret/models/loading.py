@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from imgret.config import WORDLLAMA, Places, Settings
 from imgret.errors import WeightsError, WeightsMissing
-from imgret.limits import as_sentence, must_end, shortage
+from imgret.limits import as_sentence, must_propagate, shortage
 from imgret.models import torch_device
 from imgret.models.interface import Embedder, Models
 from imgret.photo import ModelIdentity, Stage
@@ -66,7 +66,7 @@ def load_models(
                 continue
             setattr(models, stage.value, _load(found, settings, places, on))
         except BaseException as error:  # the files are strangers', and so are the libraries that read them
-            if must_end(error):
+            if must_propagate(error):
                 raise
             models.missing[stage] = _sentence(stage, _as_weights_error(stage, settings, error))
             if stage is Stage.EMBED:

@@ -138,6 +138,6 @@ def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:
     """The matching words, and the counts of the objects among them."""
     told = []
     for text in matched:
-        shown = labels.meant(text, objects)
+        shown = labels.matching_labels(text, objects)
         told += [f"{numeral(objects[label])} {label}" for label in shown] or [text]
     return tuple(dict.fromkeys(told))

@@ -78,7 +78,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     ),
     "find": lambda store, content, _: store.photos.find(b"/photos/%d/%d.jpg" % (content // 50, content)),
     "twin": lambda store, content, _: store.results.twin(content, b"x" * 32, STAGES),
-    "bury": lambda store, content, _: store.photos.mark_deleted(
+    "mark_deleted": lambda store, content, _: store.photos.mark_deleted(
         1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
     ),
     "forget": lambda store, content, _: (

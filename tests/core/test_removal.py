@@ -1,4 +1,4 @@
-"""Folders that are removed: above others, inside others, while they are scanned, and added again."""
+"""Removing folders: above others, inside others, during a scan, and adding them again."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def take_in(store: Store, folder: bytes) -> None:
-    """What a scan of the folder does."""
+def index_folder(store: Store, folder: bytes) -> None:
+    """Save a file as a scan of the folder does."""
     add_root(store, folder)
     for number, path in enumerate(FILES):
         if paths.relative(folder, path):
@@ -46,25 +46,27 @@ def below(folders: set[bytes]) -> set[bytes]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(FOLDERS)), max_size=8))
-def test_exactly_what_lies_in_watched_folders_is_alive(steps: list[tuple[str, bytes]]) -> None:
+def test_exactly_the_photos_in_watched_folders_are_in_the_index(steps: list[tuple[str, bytes]]) -> None:
     watched: set[bytes] = set()
     with TemporaryDirectory() as folder_of_index, open_store(f"{folder_of_index}/index.db") as store:
         for now, (step, folder) in enumerate(steps):
             if step == "add":
                 watched.add(folder)
-                take_in(store, folder)
+                index_folder(store, folder)
             elif folder in watched:
                 watched.remove(folder)
                 store.removal.remove_folder(folder, watched, now)
             assert set(store.photos.all_paths()) == below(watched)
             listed = [root.path for root in store.roots.all()]
-            assert not any(paths.relative(a, b) for a in listed for b in listed)  # none inside another
+            assert not any(
+                paths.relative(a, b) for a in listed for b in listed
+            )  # no folder inside another one
             assert all(any(paths.relative(each, path) is not None for each in listed) for path in watched)
         assert store.problems() == []
 
 
-def test_a_folder_in_a_removed_one_keeps_its_disks_and_photos(store: Store) -> None:
-    take_in(store, b"/p")
+def test_a_kept_folder_inside_a_removed_one_keeps_its_mounts_and_photos(store: Store) -> None:
+    index_folder(store, b"/p")
     root = store.roots.all()[0]
     store.roots.mark_online(root.id, "ext4:1 /p")
     store.roots.mark_mounted(root.id, b"a/x", "vfat:2 /")
@@ -75,8 +77,8 @@ def test_a_folder_in_a_removed_one_keeps_its_disks_and_photos(store: Store) -> N
     assert set(store.photos.all_paths()) == below({b"/p/a"})
 
 
-def test_a_removed_folder_is_known_for_30_days_and_then_forgotten(store: Store) -> None:
-    take_in(store, b"/q")
+def test_a_removed_folder_is_forgotten_after_30_days(store: Store) -> None:
+    index_folder(store, b"/q")
     assert store.removal.remove_folder(b"/q", (), 5) == 2
     gone = store.photos.find(b"/q/0.jpg")
     assert gone is not None
@@ -92,9 +94,7 @@ def test_a_folder_that_was_just_added_is_not_forgotten(store: Store) -> None:
     assert [root.path for root in store.roots.all()] == [b"/new"]
 
 
-def test_a_scan_of_a_folder_that_is_removed_meanwhile_saves_nothing_more(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_scan_saves_nothing_after_its_folder_was_removed(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(600):  # more than one transaction
@@ -114,7 +114,7 @@ def test_a_scan_of_a_folder_that_is_removed_meanwhile_saves_nothing_more(
     assert len(list(store.photos.all_paths())) == 600
 
 
-def test_a_root_that_comes_back_is_looked_at_as_a_whole(store: Store, tmp_path: Path) -> None:
+def test_a_root_that_comes_online_is_scanned_completely(store: Store, tmp_path: Path) -> None:
     for name in ("photos/a", "photos/b"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "1.jpg").write_bytes(name.encode())

@@ -21,7 +21,7 @@ from waiting import until
 from benchmarks.harness import write_picture
 from imgret import disk_calls
 from imgret.config import Settings
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.sync import sync
 
@@ -195,7 +195,7 @@ def passed(troubled=None, offline=None):
     """What a pass found."""
     troubled = troubled or {}
     problems = [text for texts in troubled.values() for text in texts]
-    return Synced(problems=problems, troubled=troubled, offline=offline)
+    return SyncResult(problems=problems, folder_problems=troubled, offline=offline)
 
 
 def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be():

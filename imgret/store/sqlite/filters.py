@@ -145,7 +145,7 @@ class Filters:
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
                 return "(taken_at >= ? AND taken_at < ?)", [first, last]
             case Objects(label, least, most):
-                meant = labels.meant(label, self._facets.labels())
+                meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum
                     counted = "SELECT content FROM detection WHERE label = ? AND count"
                 else:

@@ -52,7 +52,8 @@ class Words:
                 tokens = tuple(tokens_of(cut(word)))
                 if tokens and tokens not in found:
                     also = {
-                        label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())
+                        label: tokens_of(cut(label))
+                        for label in labels.matching_labels(word, there if wider else ())
                     }
                     also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
                     holding = documents(tokens) + sum(map(documents, also.values()))
@@ -88,7 +89,7 @@ class Words:
 
     def matching(self, text: str, *, kinds: bool) -> str:
         """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
-        return _match(text, labels.meant(text, self._facets.labels()) if kinds else ())
+        return _match(text, labels.matching_labels(text, self._facets.labels()) if kinds else ())
 
     def occurrences(
         self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()

@@ -1,4 +1,4 @@
-"""Calls that do not return, on a pipe that nobody writes to: a thread waits for it in the kernel."""
+"""Calls that never return: a thread is blocked in the kernel by reading a pipe without a writer."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def impatient(monkeypatch):
 
 @pytest.fixture
 def pipe():
-    """Reading it hangs until the test is over."""
+    """Reading from it blocks until the test ends."""
     read, write = os.pipe()
     yield read
     os.close(write)
@@ -28,14 +28,14 @@ def pipe():
     os.close(read)
 
 
-def test_a_call_gives_what_the_job_returns_or_raises():
+def test_a_call_returns_the_value_of_the_job_or_raises_its_exception():
     assert call(b"/disk", lambda: 7) == 7
     with pytest.raises(FileNotFoundError):
         call(b"/disk", lambda: os.stat(b"/no/such/file"))
     assert not silent_disks()
 
 
-def test_a_job_that_says_that_it_is_alive_may_take_long():
+def test_a_job_that_reports_progress_may_take_long():
     def job(call):
         for _ in range(8):
             time.sleep(0.2)
@@ -45,7 +45,7 @@ def test_a_job_that_says_that_it_is_alive_may_take_long():
     assert DiskCall(b"/disk", b"/disk", job).result() == "done"
 
 
-def test_a_call_that_does_not_return_is_given_up_and_not_made_again(pipe):
+def test_a_blocked_call_is_abandoned_and_not_repeated(pipe):
     with pytest.raises(NotAnswering, match="/disk cannot be read: its disk does not answer"):
         call(b"/disk", lambda: os.read(pipe, 1))
     assert silent_disks() == [b"/disk"]
@@ -58,7 +58,7 @@ def test_a_call_that_does_not_return_is_given_up_and_not_made_again(pipe):
     assert call(b"/other disk", lambda: 7) == 7
 
 
-def test_a_disk_that_answers_again_is_asked_again():
+def test_a_disk_that_responds_again_is_used_again():
     read, write = os.pipe()
     with pytest.raises(NotAnswering):
         call(b"/disk", lambda: os.read(read, 1))
@@ -68,7 +68,7 @@ def test_a_disk_that_answers_again_is_asked_again():
     os.close(read)
 
 
-def test_the_abandoned_threads_of_a_disk_are_few(pipe):
+def test_the_number_of_abandoned_threads_per_disk_is_limited(pipe):
     def job(call):
         os.read(pipe, 1)
 
@@ -80,7 +80,7 @@ def test_the_abandoned_threads_of_a_disk_are_few(pipe):
     assert DiskCall(b"/other disk", b"/other disk", lambda call: 7).result() == 7
 
 
-def test_a_dropped_job_ends_at_its_next_sign_of_life():
+def test_an_abandoned_job_ends_when_it_reports_progress():
     ended = threading.Event()
 
     def job(call):
@@ -118,8 +118,8 @@ def test_a_program_ends_while_a_call_is_stuck():
     )
 
 
-def test_without_a_thread_to_be_had_the_call_is_made_all_the_same():
-    """No room for the stack of another thread."""
+def test_if_no_thread_can_be_started_the_call_is_made_without_one():
+    """The memory limit leaves no space for the stack of another thread."""
     ran = run(
         "import logging, resource, threading\n"
         "from imgret.disk_calls import call\n"
@@ -129,4 +129,4 @@ def test_without_a_thread_to_be_had_the_call_is_made_all_the_same():
         "print(call(b'/disk', lambda: 7))\n"
     )
     assert (ran.returncode, ran.stdout) == (0, "7\n"), ran.stderr
-    assert "no thread left" in ran.stderr
+    assert "No further thread can be started" in ran.stderr
