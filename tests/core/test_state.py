@@ -1,4 +1,4 @@
-"""What is said to be still to come of a photo."""
+"""The pending stages of a photo, as shown to the user."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from imgret.store.policy import MAX_ATTEMPTS
 PATH = b"/photos/a.jpg"
 
 
-def test_what_is_queued_is_to_come_until_it_is_done_or_set_aside(
-    store: Store, add: Callable[..., int]
-) -> None:
+def test_queued_stages_are_pending_until_done_or_given_up(store: Store, add: Callable[..., int]) -> None:
     content, settings = add("a.jpg", embed=False), Settings(caption=CaptionSettings(weights="none"))
     state = photo_state(store, settings, PATH)
-    assert (state.state, state.to_come) == (DESCRIBED, frozenset())  # no captioner: nothing to wait for
+    assert (state.state, state.to_come) == (DESCRIBED, frozenset())  # no captioner, so nothing is pending
     store.work.queue(content, [Stage.CAPTION])
     state = photo_state(store, settings, PATH)
     assert (state.state, state.to_come) == (PENDING, {Stage.CAPTION})

@@ -1,4 +1,4 @@
-"""What the library has of each kind that filters ask for: labels, cameras, formats, dates, topics."""
+"""The values that filters can select in the library: labels, cameras, formats, dates, topics."""
 
 from __future__ import annotations
 
