@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, View
 from imgret.store.sqlite import nearest
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
 MODEL = ModelIdentity("generated", "benchmark")

@@ -24,19 +24,9 @@ from imgret.store.interface import Store
 from imgret.store.records import Root
 
 
-def add_root(store: Store, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
-    """Return the root that is or contains the folder `path`, and the folder relative to it.
-
-    The root is added if there is none. `watched` sets its flag, unless None; a folder inside another root then
-    becomes a root of its own.
-    """
-    enclosing = store.roots.enclosing(path)
-    if enclosing is not None and (enclosing[1] == b"" or watched is None):
-        root, inside = enclosing
-        if watched is not None:
-            root = store.roots.add(root.path, watched=watched)
-        return root, inside
-    return store.roots.add(path, watched=watched), b""
+def add_root(store: Store, path: bytes) -> tuple[Root, bytes]:
+    """Return the root that is or contains the folder `path`, added if there is none, and the folder relative to it."""
+    return store.roots.enclosing(path) or (store.roots.add(path), b"")
 
 
 def sync(

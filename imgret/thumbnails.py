@@ -50,7 +50,7 @@ class Size(IntEnum):
 
 
 class DecodedImage(Protocol):
-    """A decoded image; `decode.pool.Decoded` is one."""
+    """A decoded image; `decode.decoder_handle.Decoded` is one."""
 
     @property
     def pixels(self) -> NDArray[np.uint8]:

@@ -24,7 +24,6 @@ from imgret_tui.driver import TerminalDriver
 from imgret_tui.history import History
 from imgret_tui.librarian import Librarian
 from imgret_tui.library import Library
-from imgret_tui.loading import Loader
 from imgret_tui.messages import (
     Answered,
     Broke,
@@ -41,8 +40,9 @@ from imgret_tui.messages import (
     StateKnown,
     Troubled,
 )
+from imgret_tui.picture_loading import Loader
 from imgret_tui.pictures import Pictures
-from imgret_tui.screens.search import SearchScreen
+from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.screens.sheets import FoldersScreen, HelpScreen, NoteScreen
 
 STATE_SECONDS = 2.0  # between two looks at what the daemon does, and at the files on the screen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
 _FILTER = re.compile(r"""(?:^|\s)(?:-\S+|[\w-]+:(?:"[^"]*"|\S*)|\S+?(?:>=|<=|=|>|<)\S+)""")
@@ -11,10 +10,9 @@ _COMMON = frozenset(("a", "an", "and", "at", "in", "is", "of", "on", "the", "to"
 _ENDINGS = 3  # letters that a form of a word may have more than another: dog, dogs; run, running
 
 
-def question_words(question: str, why: Iterable[str] = ()) -> frozenset[str]:
-    """The words to light: those of the question that are no filter, and those of the reasons given."""
-    text = " ".join([_FILTER.sub(" ", question), *why])
-    return frozenset(word.casefold() for word in _WORD.findall(text)) - _COMMON
+def question_words(question: str) -> frozenset[str]:
+    """The words to light: those of the question that are no filter."""
+    return frozenset(word.casefold() for word in _WORD.findall(_FILTER.sub(" ", question))) - _COMMON
 
 
 def lit(text: str, words: frozenset[str]) -> list[tuple[str, bool]]:

@@ -21,7 +21,7 @@ from imgret.terminal.clean import clean
 from imgret.terminal.fit import HALF_BLOCK
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret.terminal.sent import Sent, SentPictures
-from imgret_tui.loading import Loader
+from imgret_tui.picture_loading import Loader
 from imgret_tui.shown import Shown, Stamp, Wanted, encoded
 
 LOADERS = 2  # threads; decoding itself runs in processes of its own

@@ -10,7 +10,7 @@ from typing import Any
 
 from imgret.intake import SyncResult
 from imgretd.dirty import is_in
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 
 MOST_JOBS = 100  # kept; the oldest is forgotten
 MOST_PROBLEMS = 100  # of one job

@@ -23,7 +23,7 @@ from imgret.store.records import Root
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watch import Watcher
 from imgretd.watched import Watched
 

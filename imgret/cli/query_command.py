@@ -114,7 +114,7 @@ def _answered(params: dict[str, object], batch: str | None, *, preview: bool) ->
             console.say(f"{batch} holds no question")
         return ask_all(params, found)
     if preview:
-        from imgret.cli.preview import preview_hits
+        from imgret.cli.query_preview import preview_hits
 
         return preview_hits(params)
     code = asked(params)

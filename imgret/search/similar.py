@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from imgret import disk_calls
 from imgret.config import Settings
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
 from imgret.photo import View
 from imgret.stages.passage import counts, passage
@@ -67,7 +68,7 @@ def likeness(
         decoded = _decoded(path, settings)
         copies = store.contents.copies(pixels=decoded.pixel_hash)
     known = [content for content in (own, *copies) if content is not None]
-    look = decoded.look if decoded else store.contents.look(known[0])
+    look = decoded.signature if decoded else store.contents.look(known[0])
     alike = [content for content in looking_alike(store, look) if content not in known] if look else []
     vector = _vector(store, [*known, *alike])
     if vector is None and not copies and not alike:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 DIMENSIONS = 128
 SAMPLE = 20_000  # vectors are enough to compute the components
-ENOUGH = 500  # with fewer the axes are not robust
 
 # Numbers converted to float at a time. They fit into the CPU cache, and BLAS starts no threads for so few: on a
 # busy machine its threads would wait for each other ten times longer than they compute.

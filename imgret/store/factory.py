@@ -14,7 +14,7 @@ __all__ = ["open_store", "restore", "watch_file", "writer_lock"]
 
 def open_store(place: str, *, create: bool = True) -> Store:
     """The store at `place`, an absolute path. Without `create`, a missing one is an IndexProblem."""
-    from imgret.store.sqlite.store import SqliteStore
+    from imgret.store.sqlite.sqlite_store import SqliteStore
 
     return SqliteStore(place, create=create)
 

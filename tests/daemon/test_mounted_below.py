@@ -8,11 +8,13 @@ import time
 import pytest
 from waiting import until
 
-from benchmarks.harness import Home, differences, write_picture
 from imgret import disks
 from imgret.config import Settings
 from imgret.store.factory import open_store
 from imgret.sync import sync
+from testbed.home import Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 PHOTOS = 12
 

@@ -13,10 +13,12 @@ import pytest
 from blake3 import blake3
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection, NoDaemon
 from imgret.photo import FileStat, Stage
+from testbed.home import WORDLLAMA, Home, tiny_models
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
@@ -333,7 +335,7 @@ def test_an_offline_photo_is_found_and_marked(home, daemon):
 
 def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
     with pytest.raises(Refused) as refused:
-        daemon.ask("query", text="x", store=str(tmp_path / "other.db"))
+        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
     assert refused.value.code == "other_index"
 
 

@@ -10,7 +10,6 @@ import pytest
 from imgretd.loaded_models import Warm
 from imgretd.priority_lock import Turns
 
-from benchmarks.harness import write_picture
 from imgret.config import Settings, parse, places
 from imgret.demo.bundled import demo_settings
 from imgret.ingest import Ingest
@@ -18,6 +17,7 @@ from imgret.models.loading import identities, load_models
 from imgret.photo import Stage
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
+from testbed.small_pngs import write_picture
 
 WORDLLAMA = """
 [caption]

@@ -11,7 +11,7 @@ import typer.main
 from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
 from imgret import disks
-from imgret.cli.app import app
+from imgret.cli.commands import app
 from imgret.store.factory import open_store
 
 

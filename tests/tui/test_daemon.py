@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.fake_terminal import FakeTerminal
-from benchmarks.harness import Daemon, Home
+from testbed.fake_terminal import FakeTerminal
+from testbed.home import Daemon, Home
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from imgret import disk_calls, thumbnails
 from imgret.errors import PhotoError
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret_tui.loading import Loader
+from imgret_tui.picture_loading import Loader
 from imgret_tui.pictures import Pictures
 from imgret_tui.shown import Wanted
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fake_terminal import PLACEHOLDER, FakeTerminal
 from imgret.config import load
 from imgret.store.factory import open_store
 from imgret.sync import sync
+from testbed.fake_terminal import PLACEHOLDER, FakeTerminal
 
 PROGRAM = [sys.executable, "-m", "imgret_tui"]
 DOWN, ENTER, TAB, GRID, HELP = "\x1b[B", "\r", "\t", "\x07", "\x1bOP"

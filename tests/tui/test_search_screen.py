@@ -169,7 +169,7 @@ async def test_marking_all_and_none(run: Run) -> None:
 async def test_marking_all_marks_the_hits_that_are_not_loaded_yet_too(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)  # as if the library were large
+    monkeypatch.setattr("imgret_tui.screens.search_screen.LIMIT", 5)  # as if the library were large
     async with run(size=(60, 7)) as here:
         assert len(here.names) == 12
         await here.press("alt+a")
@@ -182,8 +182,8 @@ async def test_marking_all_marks_the_hits_that_are_not_loaded_yet_too(
 
 
 async def test_marking_all_stops_at_a_bound_and_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)
-    monkeypatch.setattr("imgret_tui.screens.search.MOST", 20)
+    monkeypatch.setattr("imgret_tui.screens.search_screen.LIMIT", 5)
+    monkeypatch.setattr("imgret_tui.screens.search_screen.MOST", 20)
     async with run(size=(60, 7)) as here:
         await here.press("alt+a")
         await here.until(lambda: len(here.app.search.results.marked) == 20)
@@ -587,7 +587,7 @@ async def test_the_focus_never_leaves_the_question(run: Run) -> None:
 
 
 async def test_the_last_hit_brings_more_of_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgret_tui.screens.search.LIMIT", 5)  # as if the library were large
+    monkeypatch.setattr("imgret_tui.screens.search_screen.LIMIT", 5)  # as if the library were large
     async with run(size=(60, 7)) as here:
         assert len(here.names) == 12  # two screens of one line each
         await here.press("ctrl+end")

@@ -12,7 +12,7 @@ from imgret.store.sqlite.connection import Connection
 
 
 class Failures:
-    """Implements `imgret.store.interface.work.Failures`."""
+    """Implements `imgret.store.interface.work_queue.Failures`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -57,7 +57,7 @@ _HAVING = {
 
 
 class Filters:
-    """Implements `imgret.store.interface.search.Filters`."""
+    """Implements `imgret.store.interface.retrieval.Filters`."""
 
     def __init__(
         self, connection: Connection, facets: Facets, photos: Photos, roots: Roots, words: Words

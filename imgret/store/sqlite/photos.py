@@ -7,7 +7,7 @@ image (see `notes`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apsw
@@ -176,10 +176,6 @@ class Photos:
     def paths(self, content: int) -> list[Photo]:
         found = self._photos("content = ? AND gone_at IS NULL", (content,))
         return sorted(found, key=lambda photo: (not photo.online, photo.path))
-
-    def paths_of(self, contents: Iterable[int]) -> Mapping[int, list[Photo]]:
-        """`paths` for many contents; those that lie nowhere are left out."""
-        return {content: found for content in contents if (found := self.paths(content))}
 
     def _photos(self, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
         rows = self._connection.rows(

@@ -29,11 +29,10 @@ TOKENIZER = (  # as in the schema
 )
 
 Ids = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 class Words:
-    """Implements `imgret.store.interface.search.Words`."""
+    """Implements `imgret.store.interface.retrieval.Words`."""
 
     def __init__(self, connection: Connection, facets: Facets) -> None:
         self._connection = connection
@@ -140,11 +139,6 @@ def _match(text: str, also: Iterable[str]) -> str:
     """The words anywhere, or one of these labels in the column of labels."""
     either = " OR ".join(quoted(label) for label in also)
     return f"({quoted(text)} OR labels : ({either}))" if either else quoted(text)
-
-
-def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
-    """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
-    return tuple(_tokenizer(db)(cut(text)))
 
 
 def quoted(text: str) -> str:

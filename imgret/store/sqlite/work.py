@@ -34,7 +34,7 @@ _ONLINE = (
 
 
 class Work:
-    """Implements `imgret.store.interface.work.Work`."""
+    """Implements `imgret.store.interface.work_queue.Work`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
