@@ -19,9 +19,11 @@ from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
-from imgret.store.sqlite.sqlite_errors import translated_errors, translated_read_errors
+from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, translated_read_errors
 
 __all__ = ["Connection", "translated_errors"]
+
+CHECKPOINT_MS = 1000  # longer than most reads
 
 
 class Connection:
@@ -166,10 +168,14 @@ class Connection:
     def checkpoint(self) -> bool:
         """Write the write-ahead log into the file and truncate it. Returns False, doing nothing, while others read."""
         with translated_errors(self.path):
+            # While this waits for a reader, nobody can write, so it must not wait as long as a transaction does.
+            self.db.set_busy_timeout(CHECKPOINT_MS)
             try:
                 self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
                 return False
+            finally:
+                self.db.set_busy_timeout(int(BUSY_SECONDS * 1000))
         return True
 
     def problems(self) -> list[str]:
