@@ -75,9 +75,10 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         from msgspec.structs import replace
 
         from imgret.config import load, places
-        from imgret_tui.app import ImgretApp, TerminalSession
+        from imgret_tui.app import ImgretApp
         from imgret_tui.history import History
         from imgret_tui.indexed import IndexLibrary
+        from imgret_tui.terminal_session import TerminalSession
 
         where = places()
         if options.index:

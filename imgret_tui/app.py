@@ -18,7 +18,6 @@ from textual.screen import Screen
 from imgret.errors import Exit, ImgretError
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
-from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui import desktop, keymap, themes
 from imgret_tui.driver import TerminalDriver
 from imgret_tui.history import History
@@ -44,16 +43,9 @@ from imgret_tui.picture_loading import Loader
 from imgret_tui.pictures import Pictures
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.screens.sheets import FoldersScreen, HelpScreen, NoteScreen
+from imgret_tui.terminal_session import TerminalSession
 
 STATE_SECONDS = 2.0  # between two looks at what the daemon does, and at the files on the screen
-
-
-class TerminalSession(Struct, frozen=True):
-    """The terminal that the app runs on."""
-
-    descriptor: int = -1
-    capabilities: Capabilities = Capabilities(Graphics.NONE)
-    typed_ahead: bytes = b""
 
 
 class Outcome(Struct, frozen=True):

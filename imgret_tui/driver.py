@@ -10,30 +10,42 @@ from __future__ import annotations
 import codecs
 import os
 import selectors
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import Any, Protocol, cast
 
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 from imgret.terminal.probe import split_answers
 from imgret_tui.messages import HangUp
-
-if TYPE_CHECKING:
-    from imgret_tui.app import ImgretApp
+from imgret_tui.terminal_session import TerminalSession
 
 _POLL = 0.1  # seconds; also how soon a lone escape is seen as that key
 _CHUNK = 1 << 16
 
 
+class PhotosApp(Protocol):
+    """What the driver needs of the app."""
+
+    terminal: TerminalSession
+    is_listening: threading.Event  # set when there is a widget that takes keys
+
+    def forget_pictures(self) -> str:
+        """Return the text that frees every picture in the terminal."""
+        ...
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver on a descriptor of its own."""
 
-    def __init__(self, app: ImgretApp, **options: Any) -> None:
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        """`app` is also a PhotosApp."""
         super().__init__(app, **options)
-        self._photos = app
-        self.fileno = app.terminal.descriptor
+        self._photos = cast(PhotosApp, app)
+        self.fileno = self._photos.terminal.descriptor
         self.input_tty = True
-        self._file = _Output(app.terminal.descriptor)  # type: ignore[assignment]
+        self._file = _Output(self._photos.terminal.descriptor)  # type: ignore[assignment]
 
     def _get_terminal_size(self) -> tuple[int, int]:
         try:

@@ -22,9 +22,10 @@ from textual.widgets import Static
 
 from imgret.config import load, places
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret_tui.app import ImgretApp, Outcome, TerminalSession
+from imgret_tui.app import ImgretApp, Outcome
 from imgret_tui.history import History
 from imgret_tui.indexed import IndexLibrary
+from imgret_tui.terminal_session import TerminalSession
 
 
 class Demo(NamedTuple):

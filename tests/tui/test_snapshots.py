@@ -17,9 +17,10 @@ from imgret.decode.pool import DecodePool
 from imgret.photo import Detection, FileStat, ModelIdentity
 from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret_tui.app import ImgretApp, TerminalSession
+from imgret_tui.app import ImgretApp
 from imgret_tui.history import History
 from imgret_tui.indexed import IndexLibrary
+from imgret_tui.terminal_session import TerminalSession
 
 DRAWN = [
     ("sea", "#2060c0", "a small boat on a blue sea", {"boat": 1}),
