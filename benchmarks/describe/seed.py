@@ -31,6 +31,7 @@ class SeedLoop:
         self._device = device
         self._most = settings.caption.max_tokens
         with torch_device.silence():
+            from sentence_transformers import SentenceTransformer
             from transformers import (
                 AutoModelForSequenceClassification,
                 AutoTokenizer,
@@ -40,8 +41,6 @@ class SeedLoop:
             from transformers.utils import logging
             from ultralytics import YOLO
 
-            from imgret.models.instructor import Instructor
-
             logging.disable_progress_bar()
             caption, topics = settings.caption.weights, settings.topics.weights
             self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
@@ -49,8 +48,10 @@ class SeedLoop:
             self._yolo = YOLO(settings.detect.weights)
             self._tokenizer = AutoTokenizer.from_pretrained(topics)
             self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
-            # the package's own class, which nothing loads any more without the adapter
-            self._instructor = Instructor(settings.embed.weights, device, torch.float32)
+            self._instructor = SentenceTransformer(
+                settings.embed.weights, device=device, local_files_only=True
+            )
+            self._instructor.set_pooling_include_prompt(include_prompt=False)
         self.seconds = dict.fromkeys(Stage, 0.0)
 
     @torch.no_grad()
@@ -77,8 +78,10 @@ class SeedLoop:
         names = self._roberta.config.id2label
         topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
         self._lap(Stage.TOPICS)
-        pair = [passage.instruction(topics), passage.passage(caption, counts)]
-        vector = self._instructor.encode([pair])[0]
+        text = passage.passage(caption, counts).strip()
+        vector = self._instructor.encode(
+            text, prompt=passage.instruction(topics), normalize_embeddings=True, show_progress_bar=False
+        )
         self._lap(Stage.EMBED)
         return Said(caption, counts, topics, vector)
 

@@ -50,7 +50,7 @@ class Vectors(Protocol):
         """A number that grows with every vector that is saved; 0 while there are none."""
         ...
 
-    def of(self, contents: Ids, views: Sequence[View] = tuple(View)) -> dict[View, Matrix]:
+    def of(self, contents: Ids, views: Sequence[View] = ...) -> dict[View, Matrix]:
         """The answering embedder's vectors of `contents`, by view: float32 (contents, dimension), in order.
 
         A row is NaN where a content lacks the view.

@@ -19,9 +19,11 @@ from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparing, writer
 from imgret.store.sqlite.migrate import migrate, migrations, version
-from imgret.store.sqlite.sqlite_errors import explained, reading
+from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, explained, reading
 
 __all__ = ["Connection", "explained", "writer"]
+
+CHECKPOINT_MS = 1000  # longer than most reads
 
 
 class Connection:
@@ -166,10 +168,14 @@ class Connection:
     def checkpoint(self) -> bool:
         """Fold the write-ahead log into the file and give back its room. False, and nothing, while others read."""
         with explained(self.path):
+            # While this waits for a reader nobody can write, so it must not wait as long as a transaction does.
+            self.db.set_busy_timeout(CHECKPOINT_MS)
             try:
                 self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError:
                 return False
+            finally:
+                self.db.set_busy_timeout(int(BUSY_SECONDS * 1000))
         return True
 
     def problems(self) -> list[str]:

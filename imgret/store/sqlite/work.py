@@ -117,7 +117,8 @@ class Work:
     def release(self, contents: Iterable[int] | None = None) -> None:
         with self._connection.writing() as db:
             where = "" if contents is None else " AND content = ?"
-            sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE claim <> 0{where}"
+            freed = "claim <> 0 AND claim > 0"  # a suspect is not claimed; for the first half see `claim_suspect`
+            sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE {freed}{where}"
             if contents is None:
                 db.execute(sql)
             else:
