@@ -56,7 +56,7 @@ class Reasons:
             failed = self._failed[path] = self._failed.get(path, 0) + 1
         why = f"{os.fsdecode(path)} could not be looked at: {type(error).__name__} {error}"
         self.say(path, f"{why}. It is tried again; please report it.")
-        return min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS)
+        return min(RETRY_SECONDS * 2.0 ** (failed - 1), MOST_RETRY_SECONDS)
 
     def say(self, path: bytes, reason: str | None) -> None:
         """This is why `path` cannot be reconciled; None: it can."""

@@ -31,6 +31,7 @@ LONG = {
     "tests/daemon/test_service.py": 460,
     "tests/models/test_pipeline_faults.py": 350,
     "tests/models/test_weights_pull.py": 360,
+    "tests/store/test_photos.py": 320,
     "tests/tui/test_pty.py": 350,
     "tests/tui/test_search_screen.py": 610,
 }

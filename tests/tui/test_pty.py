@@ -296,7 +296,7 @@ def test_no_name_steers_the_terminal_and_its_bytes_are_printed(
     shutil.copy(os.fsencode(demo.pictures / "IMG_0001.jpg"), path)
     with open(path, "ab") as file:
         file.write(b"another content")
-    with open_store(demo.index) as store:
+    with open_store(demo.store) as store:
         sync(store, load(demo.config), store.roots.add(os.fsencode(folder)))
         photo = store.photos.find(path)
         assert photo is not None

@@ -250,7 +250,7 @@ async def test_a_note_typed_at_once_behind_its_key_is_the_note(run: Run, demo: A
         press_at_once(here, "ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
         await here.until(lambda: here.app.search.results.hits[0].note == "hello")
         assert here.app.search.question.value == "red"
-    with open_store(demo.index) as store:
+    with open_store(demo.store) as store:
         found = store.photos.find(path)
         assert store.results.note(found.content) == "hello"
 
@@ -293,7 +293,7 @@ async def test_a_note_is_saved_and_found_at_once(run: Run, demo: Any) -> None:
         await here.clear()
         await here.type("grandma")
         assert here.app.search.results.hits[0].path == path
-    with open_store(demo.index) as store:
+    with open_store(demo.store) as store:
         photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
