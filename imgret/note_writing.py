@@ -9,31 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from imgret.config import Settings
-from imgret.index import results, work
-from imgret.index.connection import Index
 from imgret.photo import Stage
-from imgret.state import noted_content
+from imgret.photo_state import noted_content
+from imgret.store.interface import Store
 
 
-def write_notes(index: Index, settings: Settings, notes: Iterable[tuple[int, str | None]]) -> None:
+def write_notes(store: Store, settings: Settings, notes: Iterable[tuple[int, str | None]]) -> None:
     """Save (content, text) pairs in one durable transaction; an empty text or None deletes the note.
 
     Raises IndexProblem if the index cannot be written; then none of the notes is saved.
     """
     embeds = Stage.EMBED in settings.stages()
-    with index.writing(durable=True):
+    with store.writing(durable=True):
         for content, text in notes:
-            for changed in results.write_note(index, content, text):
+            for changed in store.results.write_note(content, text):
                 if embeds:
-                    work.queue(index, changed, [Stage.EMBED])
+                    store.work.queue(changed, [Stage.EMBED])
 
 
 def write_note_at(
-    index: Index, settings: Settings, path: bytes, text: str | None, content_hash: bytes | None = None
+    store: Store, settings: Settings, path: bytes, text: str | None, content_hash: bytes | None = None
 ) -> None:
     """Save the note of the photo at an absolute path; an empty text or None deletes it.
 
     `content_hash` is the BLAKE3 of the photo that the user saw at `path`: that photo gets the note, even if another
     one has its path by now. Raises UsageError if the index has no such photo, and as `write_notes`.
     """
-    write_notes(index, settings, [(noted_content(index, path, content_hash), text)])
+    write_notes(store, settings, [(noted_content(store, path, content_hash), text)])

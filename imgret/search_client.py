@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from imgret.answer import Answered, Answerer
+from imgret.client.protocol import OTHER_INDEX, Refused
+from imgret.client.socket_client import Connection, NoDaemon
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.index.connection import Index
-from imgret.link.client import Connection, NoDaemon
-from imgret.link.messages import OTHER_INDEX, Refused
-from imgret.request import read_request
+from imgret.search.request import read_request
+from imgret.search.service import Answered, Answerer
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 
 if TYPE_CHECKING:
-    from imgret.search.warm import Keeper
+    from imgret.search.warm_index import Keeper
 
 
 class SearchClient:
@@ -42,7 +43,7 @@ class SearchClient:
         self._preload_vectors = preload_vectors
         self._no_daemon_until = 0.0  # by time.monotonic
         self._daemon: Connection | None = None
-        self._index: Index | None = None
+        self._store: Store | None = None
         self._local: Answerer | None = None
 
     def __enter__(self) -> Self:
@@ -52,11 +53,11 @@ class SearchClient:
         self.close()
 
     @property
-    def index(self) -> Index:
+    def store(self) -> Store:
         """The index, opened. Raises IndexProblem."""
-        if self._index is None:
-            self._index = Index(self._places.index, create=False)
-        return self._index
+        if self._store is None:
+            self._store = open_store(self._places.index, create=False)
+        return self._store
 
     @property
     def is_local(self) -> bool:
@@ -64,7 +65,7 @@ class SearchClient:
         return time.monotonic() < self._no_daemon_until
 
     def search(self, params: dict[str, Any]) -> Answered:
-        """Search with the fields of `imgret.request.Request`. Raises ImgretError for a request that is not valid."""
+        """Search with the fields of `imgret.search.request.Request`. Raises ImgretError for a request that is not valid."""
         if not self.is_local:
             try:
                 if self._daemon is None:
@@ -84,15 +85,15 @@ class SearchClient:
     def search_locally(self, params: dict[str, Any]) -> Answered:
         """Search in this process. Raises as `search`."""
         if self._local is None:
-            self._local = Answerer(self.index, self._settings, self._places, keeper=self._keeper())
+            self._local = Answerer(self.store, self._settings, self._places, keeper=self._keeper())
         return self._local.answer(read_request(params))
 
     def close(self) -> None:
         """Close the socket and the index."""
         if self._daemon is not None:
             self._daemon.close()
-        if self._index is not None:
-            self._index.close()
+        if self._store is not None:
+            self._store.close()
 
     def _disconnect(self) -> None:
         seconds = float("inf") if self._retry_seconds is None else self._retry_seconds
@@ -104,9 +105,9 @@ class SearchClient:
     def _keeper(self) -> Keeper | None:
         if not self._preload_vectors:
             return None
-        from imgret.search.warm import Keeper
+        from imgret.search.warm_index import Keeper
 
         keeper = Keeper(self._places.index)
-        keeper.current(self.index)
+        keeper.current(self.store)
         keeper.wait()
         return keeper

@@ -10,7 +10,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from imgret.photo import Stamp
+from imgret.photo import FileStat
 from imgret.terminal import blocks, kitty, sixel
 from imgret.terminal.fit import HALF_BLOCK, fit, scaled
 from imgret.terminal.probe import Capabilities, Graphics
@@ -42,7 +42,7 @@ class CellImage(Struct, frozen=True, eq=False):
         None  # written over blank cells: a sixel, or the placement of an image that kitty has
     )
     reason: str | None = None  # why the photo cannot be shown
-    file_stamp: Stamp | None = None  # of the file before it was loaded; None if there was no file
+    file_stat: FileStat | None = None  # of the file before it was loaded; None if there was no file
 
     @property
     def is_stored(self) -> bool:

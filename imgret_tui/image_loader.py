@@ -14,7 +14,7 @@ from imgret.errors import PhotoError
 
 if TYPE_CHECKING:
     from imgret import thumbnails
-    from imgret.describe.decode import DecodePool
+    from imgret.decode.pool import DecodePool
     from imgret.terminal.fit import Pixels
     from imgret.thumbnails import Decoder
 
@@ -73,7 +73,7 @@ class ImageLoader:
         return cached
 
     def _decoders(self) -> DecodePool:
-        from imgret.describe.decode import DecodePool
+        from imgret.decode.pool import DecodePool
 
         with self._lock:
             if self._closed:

@@ -12,13 +12,14 @@ import os
 from typing import Any
 
 from imgret import inputs
-from imgret.answer import Answered
-from imgret.cli.quick import folder
+from imgret.cli.quick_query import folder
+from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.link.running import daemon_status, request_if_running
+from imgret.search.service import Answered
 from imgret.search_client import SearchClient
-from imgret_tui.hit_json import decode_hits
+from imgret.store.paths import join
+from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     FailedPhoto,
     IndexStatus,
@@ -65,41 +66,38 @@ class IndexBackend:
 
     def details(self, path: bytes) -> PhotoDetails:
         """See `SearchBackend`."""
-        from imgret.index import content_table
         from imgret.photo import Stage
-        from imgret.state import photo_state
+        from imgret.photo_state import photo_state
 
-        index = self._client.index
-        known = photo_state(index, self._settings, path)
+        store = self._client.store
+        known = photo_state(store, self._settings, path)
         facts, photo = known.facts, known.photo
         content = photo.content if photo else None
         return PhotoDetails(
             state=known.state,
             reason=known.reason,
             awaits_caption=Stage.CAPTION in known.to_come,
-            size=photo.fingerprint.size if photo else None,
+            size=photo.file_stat.size if photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
             longitude=facts.longitude if facts else None,
-            content_hash=content_table.hash_of(index, content) if content else None,
+            content_hash=store.contents.hash_of(content) if content else None,
         )
 
     def save_note(self, path: bytes, text: str, content_hash: bytes | None = None) -> None:
         """See `SearchBackend`. The note is found by its words at once, and by its meaning once it is embedded."""
         from imgret.note_writing import write_note_at
 
-        write_note_at(self._client.index, self._settings, path, inputs.note(text) or None, content_hash)
+        write_note_at(self._client.store, self._settings, path, inputs.note(text) or None, content_hash)
         self._wake_daemon()
 
     def status(self) -> IndexStatus:
         """See `SearchBackend`."""
-        from imgret.index.totals import totals, waiting_stages
-
         daemon = daemon_status(self._places.socket, self._places.index, STATUS_SECONDS)
         if not os.path.exists(self._places.index):
             return IndexStatus(daemon=_daemon_text(daemon))
-        index = self._client.index
-        counts = totals(index, waiting_stages(index))
+        summary = self._client.store.summary
+        counts = summary.totals(summary.waiting_stages())
         return IndexStatus(
             photos=counts.photos,
             pending=counts.pending,
@@ -110,9 +108,7 @@ class IndexBackend:
 
     def folders(self) -> tuple[WatchedFolder, ...]:
         """See `SearchBackend`."""
-        from imgret.index import roots
-
-        index = self._client.index
+        roots = self._client.store.roots
         return tuple(
             WatchedFolder(
                 root.path,
@@ -121,28 +117,24 @@ class IndexBackend:
                 root.reason,
                 root.scanned_at,
                 tuple(
-                    (roots.join(root.path, mount.folder, b"")[:-1], mount.reason)
-                    for mount in roots.mounts(index, root.id)
+                    (join(root.path, mount.folder, b"")[:-1], mount.reason)
+                    for mount in roots.mounts(root.id)
                     if mount.reason is not None
                 ),
             )
-            for root in roots.roots(index)
+            for root in roots.all()
         )
 
     def failed_photos(self) -> tuple[FailedPhoto, ...]:
         """See `SearchBackend`."""
-        from imgret.index import failed_photos
-
         return tuple(
             FailedPhoto(failure.path, failure.error, failure.attempts)
-            for failure in failed_photos.failures(self._client.index)
+            for failure in self._client.store.failures.all()
         )
 
     def retry_failed(self) -> int:
         """See `SearchBackend`."""
-        from imgret.index import failed_photos
-
-        count = failed_photos.retry(self._client.index)
+        count = self._client.store.failures.retry()
         self._wake_daemon()
         return count
 
@@ -151,7 +143,7 @@ class IndexBackend:
         self._client.close()
 
     def _request(self, query: str, limit: int, **more: Any) -> dict[str, Any]:
-        """The fields of an `imgret.request.Request`."""
+        """The fields of an `imgret.search.request.Request`."""
         return {"text": query, "k": limit, "format": "json", "folder": self._folder, **more}
 
     def _results(self, found: Answered, *notices: str) -> SearchResults:

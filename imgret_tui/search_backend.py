@@ -22,7 +22,7 @@ class SearchResults(Struct, frozen=True):
 class PhotoDetails(Struct, frozen=True):
     """What is known of a photo beyond its hit."""
 
-    state: str = "described"  # a state of `imgret.state`
+    state: str = "described"  # a state of `imgret.photo_state`
     reason: str | None = None  # why the state is not "described", and what to do
     awaits_caption: bool = False
     size: int | None = None  # bytes

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 from imgret.errors import ImgretError
-from imgret.photo import Stamp, stamp
+from imgret.photo import FileStat, file_stat_of
 from imgret.terminal import kitty
 from imgret.terminal.clean import clean
 from imgret.terminal.fit import HALF_BLOCK
@@ -26,7 +26,7 @@ from imgret_tui.cell_image import CellImage, ImageRequest, render_image
 from imgret_tui.image_loader import ImageLoader
 
 LOADING_THREADS = 2  # decoding itself runs in separate processes
-_FileCheck = tuple[bytes, Stamp | None]  # a path, and the stamp that its file had
+_FileCheck = tuple[bytes, FileStat | None]  # a path, and what its file was
 
 
 class TerminalImages:
@@ -97,7 +97,7 @@ class TerminalImages:
         """Compare the files of the images on the screen with what was loaded; report those that differ."""
         on_screen = [*self._preview_on_screen, *self._thumbnails_on_screen]
         images = ((request.path, self.get(request)) for request in on_screen)
-        checks = dict.fromkeys((path, image.file_stamp) for path, image in images if image is not None)
+        checks = dict.fromkeys((path, image.file_stat) for path, image in images if image is not None)
         with self._changed:
             self._files_to_check = list(checks)
             self._changed.notify()
@@ -155,12 +155,12 @@ class TerminalImages:
             try:
                 if not isinstance(task, ImageRequest):
                     path, before = task
-                    if _file_stamp(path) != before:
+                    if _stat_of(path) != before:
                         self._on_file_changed(path)
                     continue
-                before = _file_stamp(task.path)
+                before = _stat_of(task.path)
                 sent, image, text = self._load(task)
-                image = replace(image, file_stamp=before)
+                image = replace(image, file_stat=before)
             except Exception as error:
                 # This ends the thread. Unreported, images would be missing for ever.
                 if not self._closing:
@@ -193,7 +193,7 @@ class TerminalImages:
     def _load(self, request: ImageRequest) -> tuple[Sent, CellImage, str]:
         image_id = self._sent.new_id()
         try:
-            if diskcalls.is_stuck(request.path, request.path):  # it would block this thread for all others
+            if disk_calls.is_stuck(request.path, request.path):  # it would block this thread for all others
                 raise NotAnswering(request.path)
             if request.is_preview:
                 pixels = self._loader.preview(request.path)
@@ -210,9 +210,9 @@ class TerminalImages:
         return max(request.columns * cell.width, request.rows * cell.height)
 
 
-def _file_stamp(path: bytes) -> Stamp | None:
+def _stat_of(path: bytes) -> FileStat | None:
     """What differs after a file was changed; None if there is no file or its disk does not respond."""
     try:
-        return stamp(diskcalls.call(path, lambda: os.stat(path)))
+        return file_stat_of(disk_calls.call(path, lambda: os.stat(path)))
     except (OSError, NotAnswering):
         return None

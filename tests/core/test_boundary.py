@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from imgret.cli import boundary, render
+from imgret.cli import boundary, console
 from imgret.cli.app import app, run
 from imgret.errors import Exit
 
@@ -151,12 +151,12 @@ def test_an_error_on_the_quick_path_ends_with_a_sentence(
     kind: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from imgret import __main__ as program
-    from imgret.cli import quick
+    from imgret.cli import quick_query
 
     def fails(_: object) -> None:
         raise KINDS[kind]()
 
-    monkeypatch.setattr(quick, "asked", fails)
+    monkeypatch.setattr(quick_query, "asked", fails)
     monkeypatch.setattr(sys, "argv", ["imgret", "query", "two dogs"])
     with pytest.raises(SystemExit) as left:
         program.main()
@@ -202,10 +202,10 @@ def test_how_a_program_was_told_to_end_is_how_it_ends(capfd: pytest.CaptureFixtu
 def test_narration_that_cannot_be_written_costs_no_work(tmp_path: Path) -> None:
     import subprocess
 
-    script = "from imgret.cli import render; render.say('a'); render.say('b'); render.out_line('done')"
+    script = "from imgret.cli import console; console.say('a'); console.say('b'); console.out_line('done')"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, check=False
         )
     assert (done.returncode, done.stdout) == (0, b"done\n")
-    assert render.shown(b"/a\x1b") == "/a\ufffd"
+    assert console.shown(b"/a\x1b") == "/a\ufffd"

@@ -11,12 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from benchmarks.harness import Daemon, Home, write_picture
+from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Settings
 from imgret.errors import ImgretError, UsageError
-from imgret.index.connection import Index
-from imgret.link.running import daemon_status, request_if_running
 from imgret.note_writing import write_note_at
 from imgret.search_client import SearchClient
+from imgret.store.factory import open_store
 
 SUNSET = {"text": "sunset", "format": "plain", "rank": "words"}
 
@@ -58,7 +58,7 @@ def test_a_daemon_that_was_missed_is_not_looked_for_again(searched: Home, daemon
 
 def test_a_daemon_of_another_index_is_not_used(searched: Home) -> None:
     places = replace(searched.places, index=str(searched.path / "other.db"))
-    Index(places.index).close()
+    open_store(places.index).close()
     assert daemon_status(places.socket, places.index) is None
     assert not request_if_running(places.socket, places.index, "pause", {})
     with SearchClient(Settings(), places, warn=pytest.fail) as client:
@@ -94,9 +94,9 @@ def test_a_daemon_that_fails_is_reported_once_and_done_without(home: Home) -> No
 
 def test_a_note_is_saved_for_the_photo_that_was_seen(searched: Home) -> None:
     path = os.fsencode(searched.photos / "sunset.png")
-    with searched.index() as index:
-        write_note_at(index, Settings(), path, "our beach")
+    with searched.index() as store:
+        write_note_at(store, Settings(), path, "our beach")
         with pytest.raises(UsageError, match="no longer the photo"):
-            write_note_at(index, Settings(), path, "another", bytes(32))
+            write_note_at(store, Settings(), path, "another", bytes(32))
     with SearchClient(Settings(), searched.places, warn=pytest.fail) as client:
         assert client.search_locally({**SUNSET, "text": "our beach"}).output == path + b"\n"

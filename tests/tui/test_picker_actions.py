@@ -10,12 +10,10 @@ import pytest
 from textual import events
 from textual.command import CommandPalette
 
-from imgret.cli.indexing import describe, look
+from imgret.cli.index_command import describe, look
 from imgret.cli.session import session
 from imgret.errors import Exit
-from imgret.index import results, roots
-from imgret.index.connection import Index
-from imgret.index.photos import find
+from imgret.store.factory import open_store
 from imgret_tui.keymap import KEYS
 from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
 
@@ -150,9 +148,9 @@ async def test_keys_typed_right_after_ctrl_e_go_into_the_note(run: Run, demo: An
         here.press_without_waiting("ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
         await here.until(lambda: here.app.search.hit_list.hits[0].note == "hello")
         assert here.app.search.query_input.value == "red"
-    with Index(demo.index) as index:
-        found = find(index, path)
-        assert results.note(index, found.content) == "hello"
+    with open_store(demo.index) as store:
+        found = store.photos.find(path)
+        assert store.results.note(found.content) == "hello"
 
 
 async def test_a_saved_note_is_found_at_once(run: Run, demo: Any) -> None:
@@ -167,11 +165,11 @@ async def test_a_saved_note_is_found_at_once(run: Run, demo: Any) -> None:
         await here.clear()
         await here.type("grandma")
         assert here.app.search.hit_list.hits[0].path == path
-    with Index(demo.index) as index:
-        photo = find(index, path)
+    with open_store(demo.index) as store:
+        photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
-        assert results.note(index, photo.content) == "grandma"
+        assert store.results.note(photo.content) == "grandma"
 
 
 async def test_a_note_can_be_cancelled_and_deleted(run: Run) -> None:
@@ -249,12 +247,12 @@ async def test_folders_and_failed_photos_and_retry(run: Run, demo: Any, tmp_path
     folder.mkdir()
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     shutil.copy(demo.pictures / "IMG_0001.jpg", folder / "whole.jpg")
-    with session().index() as index:
-        look(session(), index, [os.fsencode(folder)])
-        describe(session(), index)
-        root = next(root for root in roots.roots(index) if root.path == os.fsencode(folder))
-        roots.mark_mounted(index, root.id, b"usb", "uuid:1")
-        roots.mark_unmounted(index, root.id, b"usb", "nothing is mounted there")
+    with session().index() as store:
+        look(session(), store, [os.fsencode(folder)])
+        describe(session(), store)
+        root = next(root for root in store.roots.all() if root.path == os.fsencode(folder))
+        store.roots.mark_mounted(root.id, b"usb", "uuid:1")
+        store.roots.mark_unmounted(root.id, b"usb", "nothing is mounted there")
     async with run() as here:
         await here.until(lambda: "1 failed" in here.text("#status"))
         await here.press("f3")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from imgret.cli.indexing import look
+from imgret.cli.index_command import look
 from imgret.cli.session import session
-from imgret.index.connection import Index
+from imgret.store.factory import open_store
 from imgret_tui.picker_messages import ResultsReady
 from imgret_tui.search_backend import SearchResults
 
@@ -152,14 +152,14 @@ async def test_an_empty_index_shows_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: Any
 ) -> None:
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "empty.db"))
-    Index(str(tmp_path / "empty.db")).close()
+    open_store(str(tmp_path / "empty.db")).close()
     async with run() as here:
         assert here.app.search.has_class("-empty")
         assert "imgret index" in here.text("#hint")
         await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
         # and the first photos come by themselves, from whatever program they are found
-        with session().index() as index:
-            look(session(), index, [os.fsencode(demo.pictures)])
+        with session().index() as store:
+            look(session(), store, [os.fsencode(demo.pictures)])
         await here.until(lambda: len(here.names) == 24)
         assert not here.app.search.has_class("-empty")
 

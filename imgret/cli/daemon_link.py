@@ -1,0 +1,39 @@
+"""The daemon, as the commands see it: handed work, asked for its state, followed. Absent is no error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgret.cli import console
+from imgret.cli.progress import bar
+from imgret.cli.session import Session
+from imgret.client.running import STATUS_SECONDS, daemon_status, request_if_running
+from imgret.client.socket_client import Connection, ask
+
+QUICK = STATUS_SECONDS
+
+
+def daemon_state(here: Session) -> dict[str, Any] | None:
+    """The state that the daemon reports; None when none serves this index."""
+    return daemon_status(here.places.socket, here.places.index, QUICK)
+
+
+def told_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
+    """Send a request to the daemon of this index; False when there is none."""
+    return request_if_running(here.places.socket, here.places.index, method, params, QUICK)
+
+
+def command_daemon(here: Session, method: str) -> None:
+    """Tell the daemon to do something. Raises NoDaemon when there is none."""
+    ask(here.places.socket, method, {})
+
+
+def follow_daemon(here: Session) -> None:
+    """Show the daemon's progress until ctrl-C. Raises NoDaemon when there is none."""
+    with Connection(here.places.socket) as daemon, bar("The daemon") as advance:
+        for name, data in daemon.events():
+            if name == "problem":
+                console.say(str(data.get("message", "")))
+            else:
+                done, total = int(data.get("done", 0)), int(data.get("total", 0))
+                advance(done, total, str(data.get("note", "")))

@@ -1,0 +1,78 @@
+"""Questions asked from here: one, or many in one go, by the daemon as long as there is one for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from imgret import inputs
+from imgret.cli import console
+from imgret.cli.boundary import as_sentence
+from imgret.cli.session import Session, session
+from imgret.errors import Exit, ImgretError, UsageError
+from imgret.search.request import check, read_request
+from imgret.search.service import Answered
+from imgret.search_client import SearchClient
+
+MANY = 32  # questions for which it pays to read all vectors into memory first
+
+
+def ask_here(params: dict[str, object]) -> int:
+    """Search in this process, print, and give the exit code. Raises ImgretError."""
+    with _client(session()) as client:
+        answered = client.search_locally(params)
+    console.say_all(answered.notes)
+    console.out(answered.output)
+    return int(answered.exit)
+
+
+def ask(params: dict[str, object]) -> Answered:
+    """The answer to one question, to be shown in another way. Raises ImgretError."""
+    with _client(session()) as client:
+        return client.search(params)
+
+
+def questions(path: str) -> list[str]:
+    """The lines of a file, or of stdin for `-`, without empty ones at the end."""
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(inputs.path(path), "rb") as file:
+                data = file.read()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
+
+
+def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
+    """Answer one question after the other; a sentence that says why, for one that cannot be read.
+
+    The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
+    """
+    check(read_request(params))
+    worst, any_hits = Exit.OK, False
+    told: set[str] = set()
+    with _client(session(), many=len(asked) >= MANY) as client:
+        for number, text in enumerate(asked):
+            try:
+                answered = client.search({**params, "text": text, "number": number})
+            except Exception as error:
+                # One question costs itself alone; without an index, all that follow would end like this one.
+                told_ = as_sentence(error)
+                if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
+                    raise
+                console.say(f"question {number}: {told_}")
+                worst = Exit(told_.exit_code)
+                continue
+            console.say_all(note for note in answered.notes if note not in told)
+            told.update(answered.notes)
+            console.out(answered.output)
+            any_hits = any_hits or answered.exit is Exit.OK
+    return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
+
+
+def _client(here: Session, *, many: bool = False) -> SearchClient:
+    return SearchClient(here.settings, here.places, warn=console.say, preload_vectors=many)

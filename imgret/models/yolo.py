@@ -1,0 +1,67 @@
+"""Objects: any YOLO that ultralytics runs, from `.pt` or `.onnx`.
+
+The libraries must have been told first where to write and what not to do: `imgret.models.torch_device.prepare`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+from imgret.config import DetectSettings
+from imgret.errors import WeightsError
+from imgret.models import torch_device, yolo_network
+from imgret.models.interface import Pixels
+from imgret.models.yolo_pickle import forbid_code
+from imgret.photo import Detection, ModelIdentity
+
+
+class YoloDetector:
+    """A `Detector`. Batches give what single images give: only images of one letterboxed shape share one."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: DetectSettings, device: str) -> None:
+        """Load the file at `path`. Raises WeightsError."""
+        if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
+            raise WeightsError(
+                f"{path} needs the package onnxruntime", "Install it: `pip install 'imgret[onnx]'`."
+            )
+        self._identity = identity
+        self._device = device
+        # counts hang on a threshold: float16's three more bits kept 111 of 112 real photos', bfloat16's 99
+        dtype = torch_device.dtype(settings.dtype, device, gpu="float16")
+        with torch_device.loading(path):
+            if path.endswith(".pt"):
+                forbid_code()
+            self._yolo = yolo_network.load(path, settings.confidence, device, dtype)
+        self._labels = {number: label.lower() for number, label in self._yolo.names().items()}
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision and the least confidence."""
+        return self._identity
+
+    def detect(self, images: Sequence[Pixels]) -> list[tuple[Detection, ...]]:
+        """Per image its objects, in the order of the model's boxes; boxes as fractions of the image."""
+        found: list[tuple[Detection, ...]] = [()] * len(images)
+        for rows in self._yolo.batches(images):
+            for row, boxes in zip(rows, self._yolo.boxes([images[row] for row in rows]), strict=True):
+                found[row] = tuple(self._detections(boxes))
+        return found
+
+    def close(self) -> None:
+        """Give back the memory."""
+        del self._yolo
+        torch_device.give_back(self._device)
+
+    def _detections(self, boxes: Any) -> list[Detection]:
+        return [
+            Detection(
+                label=self._labels[int(number)],
+                confidence=float(confidence),
+                box=(float(left), float(top), float(right), float(bottom)),
+            )
+            for number, confidence, (left, top, right, bottom) in zip(
+                boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxyn.tolist(), strict=True
+            )
+        ]
