@@ -1,0 +1,82 @@
+"""Decodes hits from the JSON lines, version 1, that `imgret query --json` and the daemon write."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from imgret.errors import DaemonError
+from imgret.photo import Hit
+
+
+class _Path(Struct):
+    path: str
+    path_bytes: str | None = None
+
+
+class _Line(_Path):
+    rank: int = 0
+    score: float = 0.0
+    cosine: float | None = None
+    strength: str = "weak"
+    caption: str | None = None
+    objects: dict[str, int] = {}
+    topics: tuple[str, ...] = ()
+    note: str | None = None
+    taken_at: str | None = None
+    width: int | None = None
+    height: int | None = None
+    online: bool = True
+    why: tuple[str, ...] = ()
+    other_paths: tuple[_Path, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def decode_hits(lines: bytes) -> tuple[Hit, ...]:
+    """The hits, one a line; keys that a later release added are ignored.
+
+    Raises DaemonError for a line that is not a hit.
+    """
+    try:
+        return tuple(_hit(_decoder.decode(line)) for line in lines.splitlines() if line)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DaemonError(f"the search returned a line that is not a hit: {error}") from None
+
+
+def _hit(line: _Line) -> Hit:
+    return Hit(
+        rank=line.rank,
+        content=0,
+        path=_path_bytes(line),
+        score=line.score,
+        cosine=line.cosine,
+        strength=line.strength,
+        caption=line.caption,
+        objects=line.objects,
+        topics=line.topics,
+        note=line.note,
+        taken_at=_seconds(line.taken_at),
+        width=line.width,
+        height=line.height,
+        online=line.online,
+        why=line.why,
+        other_paths=tuple(_path_bytes(other) for other in line.other_paths),
+    )
+
+
+def _path_bytes(line: _Path) -> bytes:
+    if line.path_bytes is not None:
+        return base64.b64decode(line.path_bytes, validate=True)
+    return line.path.encode()
+
+
+def _seconds(taken_at: str | None) -> int | None:
+    """Seconds since 1970 of a wall clock time, taken as UTC, as in `imgret.photo.Hit`."""
+    if taken_at is None:
+        return None
+    return int(datetime.fromisoformat(taken_at).replace(tzinfo=UTC).timestamp())
