@@ -148,7 +148,7 @@ async def test_keys_typed_right_after_ctrl_e_go_into_the_note(run: Run, demo: An
         here.press_without_waiting("ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
         await here.until(lambda: here.app.search.hit_list.hits[0].note == "hello")
         assert here.app.search.query_input.value == "red"
-    with open_store(demo.store) as store:
+    with open_store(demo.index) as store:
         found = store.photos.find(path)
         assert store.results.note(found.content) == "hello"
 
@@ -165,7 +165,7 @@ async def test_a_saved_note_is_found_at_once(run: Run, demo: Any) -> None:
         await here.clear()
         await here.type("grandma")
         assert here.app.search.hit_list.hits[0].path == path
-    with open_store(demo.store) as store:
+    with open_store(demo.index) as store:
         photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None

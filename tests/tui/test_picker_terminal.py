@@ -296,7 +296,7 @@ def test_a_hostile_name_cannot_control_the_terminal_and_is_printed_unchanged(
     shutil.copy(os.fsencode(demo.pictures / "IMG_0001.jpg"), path)
     with open(path, "ab") as file:
         file.write(b"another content")
-    with open_store(demo.store) as store:
+    with open_store(demo.index) as store:
         sync(store, load(demo.config), store.roots.add(os.fsencode(folder)))
         photo = store.photos.find(path)
         assert photo is not None
