@@ -17,11 +17,11 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
 from imgret.listing import Change, Finding, FolderScan, RootOffline, below_nomedia, list_folders
-from imgret.photo import Stamp
+from imgret.photo import FileStat
 
 _CHUNK_FOLDERS = 64  # that one thread lists; starting a thread for each folder would cost time
 _CHUNK_PHOTOS = 10_000  # about: a chunk's known photos are in memory together
@@ -29,7 +29,7 @@ _CHUNK_PHOTOS = 10_000  # about: a chunk's known photos are in memory together
 
 def scan(
     root: bytes,
-    known: Callable[[bytes], Mapping[bytes, Stamp]],
+    known: Callable[[bytes], Mapping[bytes, FileStat]],
     rules: Exclude,
     *,
     folders: Iterable[bytes] = (b"",),
@@ -93,10 +93,10 @@ def _is_excluded(folder: bytes, rules: Exclude) -> bool:
 
 
 def _next_chunk(
-    waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, Stamp]]
-) -> dict[bytes, Mapping[bytes, Stamp]]:
+    waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, FileStat]]
+) -> dict[bytes, Mapping[bytes, FileStat]]:
     """Take some folders from the end of `waiting`, each with the photos that the index knows in it."""
-    chunk: dict[bytes, Mapping[bytes, Stamp]] = {}
+    chunk: dict[bytes, Mapping[bytes, FileStat]] = {}
     photos = 0
     while waiting and len(chunk) < _CHUNK_FOLDERS and photos < _CHUNK_PHOTOS:
         folder = waiting.pop()
@@ -120,7 +120,7 @@ def _is_lost(folder: bytes, alive: set[bytes], listed: set[bytes], missing: set[
 
 def _identity(root: bytes) -> tuple[int, int]:
     try:
-        status = diskcalls.call(root, lambda: os.stat(root))
+        status = disk_calls.call(root, lambda: os.stat(root))
     except NotAnswering as error:
         raise RootOffline(str(error)) from None
     except OSError as error:

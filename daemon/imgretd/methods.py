@@ -15,21 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgret import inputs
-from imgret.answer import Answerer
+from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
-from imgret.index import results, work
-from imgret.index.connection import Index
 from imgret.limits import as_sentence, limits_explained
-from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
-from imgret.request import read_request
-from imgret.state import noted_content
+from imgret.photo_state import noted_content
+from imgret.search.request import read_request
+from imgret.search.service import Answerer
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+from imgretd.loaded_models import Warm
 from imgretd.serve import Method, Reply
-from imgretd.warm import Warm
 
 if TYPE_CHECKING:
-    from imgret.search.warm import Keeper
+    from imgret.search.warm_index import Keeper
 
 ANSWERING_THREADS = 4
 
@@ -75,9 +75,9 @@ class Controls(Protocol):
 class WarmAnswerer(Answerer):
     """Answers with the daemon's warm models."""
 
-    def __init__(self, index: Index, settings: Settings, places: Places, warm: Warm, keeper: Keeper) -> None:
-        super().__init__(index, settings, places, warm, keeper)
-        self.index = index
+    def __init__(self, store: Store, settings: Settings, places: Places, warm: Warm, keeper: Keeper) -> None:
+        super().__init__(store, settings, places, warm, keeper)
+        self.store = store
         self.settings = settings
 
 
@@ -128,26 +128,26 @@ class Answerers:
         try:
             return work_(answerer)
         finally:
-            if not answerer.index.writable:  # a disk that was full or read-only may be so no more
-                answerer.index.close()
+            if not answerer.store.writable:  # a disk that was full or read-only may be so no more
+                answerer.store.close()
                 self._own.configured = None
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured
         if getattr(self._own, "configured", None) is not configured:
             settings, warm = configured
-            index = Index(self._places.index)
+            store = open_store(self._places.index)
             before: WarmAnswerer | None = getattr(self._own, "answerer", None)
-            self._own.answerer = WarmAnswerer(index, settings, self._places, warm, self._vectors())
+            self._own.answerer = WarmAnswerer(store, settings, self._places, warm, self._vectors())
             self._own.configured = configured
             if before is not None:
-                before.index.close()
+                before.store.close()
         answerer: WarmAnswerer = self._own.answerer
         return answerer
 
     def _vectors(self) -> Keeper:
         """The vectors in memory, one copy for all threads; numpy comes with the first question."""
-        from imgret.search.warm import Keeper
+        from imgret.search.warm_index import Keeper
 
         with self._keeper_lock:
             if self._keeper is None:
@@ -159,9 +159,9 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
     """Name -> method, for `imgretd.serve.Server`."""
 
     async def query(params: dict[str, Any]) -> Reply:
-        """`imgret.answer.Request`'s fields, and `index`: refused when it is not ours."""
-        index = params.pop("index", places.index)
-        if index != places.index:
+        """`imgret.search.service.Request`'s fields, and `index`: refused when it is not ours."""
+        store = params.pop("index", places.index)
+        if store != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
         request = read_request(params)
         answered = await answerers.run(lambda answerer: answerer.answer(request))
@@ -199,12 +199,12 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         words = text and inputs.note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            index, place = answerer.index, inputs.path(path)
-            content = noted_content(index, place, seen)
-            with index.writing(durable=True):
-                for changed in results.write_note(index, content, words):
+            store, place = answerer.store, inputs.path(path)
+            content = noted_content(store, place, seen)
+            with store.writing(durable=True):
+                for changed in store.results.write_note(content, words):
                     if Stage.EMBED in answerer.settings.stages():
-                        work.queue(index, changed, [Stage.EMBED])
+                        store.work.queue(changed, [Stage.EMBED])
 
         await answerers.run(write)
         controls.wake()

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from imgret import __version__, diskcalls
+from imgret import __version__, disk_calls
 from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, UsageError
-from imgret.index.connection import Index
 from imgret.limits import as_sentence
+from imgret.store.factory import open_store
+from imgretd.loaded_models import Warm
 from imgretd.methods import Answerers
 from imgretd.threads import Threads
-from imgretd.warm import Warm
 
 if TYPE_CHECKING:
-    from imgretd.warm import Load
+    from imgretd.loaded_models import Load
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class Operations:
         }
 
     def _also(self, paths: list[bytes]) -> None:
-        with Index(self._places.index) as index:
-            self._threads.folders.also(index, paths)
+        with open_store(self._places.index) as store:
+            self._threads.folders.also(store, paths)
 
     def wake(self) -> None:
         """Something was queued."""
@@ -100,7 +100,7 @@ class Operations:
     async def pause(self, *, paused: bool) -> None:
         """Work no more for now, or go on; remembered over a restart."""
         self._threads.pause(paused=paused)
-        await self._answerers.run(lambda each: each.index.remember(PAUSED, "yes" if paused else None))
+        await self._answerers.run(lambda each: each.store.remember(PAUSED, "yes" if paused else None))
         self._threads.look()
 
     async def reload(self) -> None:
@@ -144,7 +144,7 @@ def _models(settings: Settings) -> tuple[object, ...]:
 
 
 def _folder(path: bytes) -> bytes:
-    return diskcalls.call(path, lambda: _resolved(path))
+    return disk_calls.call(path, lambda: _resolved(path))
 
 
 def _resolved(path: bytes) -> bytes:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from imgret.config import Places, Settings
-from imgret.index.connection import Index
-from imgret.take_in import Synced
+from imgret.intake import Synced
+from imgret.store.factory import open_store
 from imgretd.control import Control
-from imgretd.folders import Folders
-from imgretd.jobs import Jobs
+from imgretd.daemon_state import State, log_pass
+from imgretd.index_jobs import Jobs
+from imgretd.loaded_models import Warm
 from imgretd.reconcile import Reconciler
-from imgretd.state import State, log_pass
-from imgretd.warm import Warm
+from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
 
 SLOW_SECONDS = 5.0  # from which a disk that does not answer is reported
@@ -74,8 +74,8 @@ class Threads:
 
     def configure(self, settings: Settings) -> None:
         """Watch the folders of these settings. On the control thread."""
-        with Index(self._places.index) as index:
-            self.folders.configure(index, settings)
+        with open_store(self._places.index) as store:
+            self.folders.configure(store, settings)
 
     def _synced(self, folder: bytes, found: Synced) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""

@@ -1,0 +1,1 @@
+"""The stages: what each needs, gives and shows."""

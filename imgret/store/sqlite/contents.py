@@ -1,0 +1,90 @@
+"""Contents: what a picture is, by its bytes and its upright pixels, and when it is forgotten.
+
+Where contents lie is the matter of `photos`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from imgret.photo import Facts
+from imgret.store.policy import KEEP_TOMBSTONES
+from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.notes import Notes
+from imgret.store.sqlite.vectors import Vectors
+
+
+class Contents:
+    """Implements `imgret.store.interface.files.Contents`."""
+
+    def __init__(self, connection: Connection, notes: Notes, vectors: Vectors) -> None:
+        self._connection = connection
+        self._notes = notes
+        self._vectors = vectors
+
+    def hash_of(self, content: int) -> bytes | None:
+        row = self._connection.row("SELECT hash FROM content WHERE id = ?", (content,))
+        return row[0] if row else None
+
+    def content_named(self, hash_: bytes) -> int | None:
+        row = self._connection.row("SELECT id FROM content WHERE hash = ?", (hash_,))
+        return int(row[0]) if row else None
+
+    def copies(
+        self, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
+    ) -> list[int]:
+        where = (
+            "(hash = ?1 OR pixels = ?2 OR pixels IN (SELECT pixels FROM content WHERE id = ?3 OR hash = ?1))"
+        )
+        rows = self._connection.rows(
+            f"SELECT id FROM content WHERE {where} AND id IS NOT ?3"
+            " AND EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+            " ORDER BY hash = ?1 DESC, id",
+            (hash_, pixels, content),
+        )
+        return [int(id_) for (id_,) in rows]
+
+    def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
+                " camera = ?, latitude = ?, longitude = ?, truncated = ?, subsecond = ? WHERE id = ?",
+                (pixels, look, *msgspec.structs.astuple(facts), content),
+            )
+
+    def look(self, content: int) -> bytes | None:
+        row = self._connection.row("SELECT look FROM content WHERE id = ?", (content,))
+        return row[0] if row else None
+
+    def facts(self, content: int) -> Facts | None:
+        row = self._connection.row(
+            "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
+            " WHERE id = ? AND format IS NOT NULL",
+            (content,),
+        )
+        if row is None:
+            return None
+        return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
+
+    def purge(self, now: int) -> int:
+        with self._connection.writing() as db:
+            self._notes.remember_places(now - KEEP_TOMBSTONES)
+            db.execute("DELETE FROM photo WHERE gone_at < ?", (now - KEEP_TOMBSTONES,))
+            db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
+            orphans = [
+                content
+                for (content,) in db.execute(
+                    "SELECT id FROM content WHERE id NOT IN (SELECT content FROM photo WHERE content IS NOT NULL)"
+                    " AND id NOT IN (SELECT content FROM note)"
+                )
+            ]
+            self.forget(orphans)
+        return len(orphans)
+
+    def forget(self, contents: Iterable[int]) -> None:
+        with self._connection.writing() as db:
+            for content in contents:
+                self._vectors.remove(content)
+                db.execute("DELETE FROM content WHERE id = ?", (content,))

@@ -1,0 +1,49 @@
+"""What the library has of each kind that filters ask for: labels, cameras, formats, dates, topics."""
+
+from __future__ import annotations
+
+from imgret.store.sqlite.connection import Connection
+
+
+class Facets:
+    """Implements `imgret.store.interface.overview.Facets`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def labels(self) -> list[str]:
+        return [
+            str(label)
+            for (label,) in self._connection.rows(
+                "WITH RECURSIVE each (label) AS (SELECT min(label) FROM detection UNION ALL"
+                " SELECT (SELECT min(label) FROM detection WHERE label > each.label) FROM each WHERE label IS NOT NULL)"
+                " SELECT label FROM each WHERE label IS NOT NULL"
+            )
+        ]
+
+    def most_counted(self, meant: list[str]) -> int:
+        marks = ", ".join("?" * len(meant))
+        row = self._connection.row(
+            "SELECT max(total) FROM (SELECT sum(count) AS total FROM detection"
+            f" WHERE label IN ({marks}) GROUP BY content)",
+            meant,
+        )
+        return int(row[0] or 0) if row else 0
+
+    def cameras(self, count: int) -> list[str]:
+        sql = "SELECT camera FROM content WHERE camera IS NOT NULL GROUP BY camera ORDER BY count(*) DESC LIMIT ?"
+        return [str(camera) for (camera,) in self._connection.rows(sql, (count,))]
+
+    def formats(self) -> list[str]:
+        sql = "SELECT format FROM content WHERE format IS NOT NULL GROUP BY format ORDER BY count(*) DESC"
+        return [str(format_) for (format_,) in self._connection.rows(sql)]
+
+    def dates(self) -> tuple[int, int] | None:
+        row = self._connection.row(
+            "SELECT min(taken_at), max(taken_at) FROM content WHERE taken_at IS NOT NULL"
+        )
+        return (int(row[0]), int(row[1])) if row and row[0] is not None else None
+
+    def topics(self, count: int) -> list[str]:
+        sql = "SELECT label FROM topic GROUP BY label ORDER BY count(*) DESC LIMIT ?"
+        return [str(topic) for (topic,) in self._connection.rows(sql, (count,))]

@@ -1,0 +1,137 @@
+"""The folders that were indexed or are watched, and whether their disks are there."""
+
+from __future__ import annotations
+
+from imgret.store.paths import relative
+from imgret.store.records import MountPoint, Root
+from imgret.store.sqlite.connection import Connection
+
+# Conditions on a row of `photo`: it lies on a disk, mounted below its root, that is away; and, joined with
+# `root`, it can be seen. The first EXISTS does not depend on the row: while nothing is away, it is all.
+AWAY = (
+    "(EXISTS (SELECT 1 FROM mount WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount"
+    " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substr(CAST(photo.folder || '/' AS BLOB),"
+    " 1, length(mount.folder) + 1) = CAST(mount.folder || '/' AS BLOB)))"
+)
+ONLINE = f"(root.online AND NOT {AWAY})"
+
+
+_COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
+
+
+class Roots:
+    """Implements `imgret.store.interface.files.Roots`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[Root]:
+        with self._connection.reading() as db:
+            return [
+                _root(row)
+                for row in db.execute(f"SELECT {_COLUMNS} FROM root WHERE NOT removed ORDER BY path")
+            ]
+
+    def root_of(self, path: bytes) -> tuple[Root, bytes, bytes] | None:
+        for root in sorted(self._every(), key=lambda root: len(root.path), reverse=True):
+            inside = relative(root.path, path)
+            if inside:
+                folder, _, name = inside.rpartition(b"/")
+                return root, folder, name
+        return None
+
+    def add(self, path: bytes, *, watched: bool | None = None) -> Root:
+        with self._connection.writing() as db:
+            db.execute(
+                "INSERT INTO root (path) VALUES (?) ON CONFLICT (path) DO UPDATE SET removed = 0", (path,)
+            )
+            if watched is not None:
+                db.execute("UPDATE root SET watched = ? WHERE path = ?", (int(watched), path))
+            row = db.execute(f"SELECT {_COLUMNS} FROM root WHERE path = ?", (path,)).fetchone()
+            root = _root(row)
+            for inner in self._every():
+                inside = relative(path, inner.path)
+                if inside:
+                    db.execute(  # tombstones, from before this root was removed and the inner one added
+                        "DELETE FROM photo WHERE root = ?1 AND (folder, name) IN (SELECT"
+                        " CAST(CASE folder WHEN x'' THEN ?2 ELSE ?2 || x'2f' || folder END AS BLOB), name"
+                        " FROM photo WHERE root = ?3)",
+                        (root.id, inside, inner.id),
+                    )
+                    db.execute(
+                        "UPDATE photo SET root = ?1, folder = CAST(CASE folder WHEN x'' THEN ?2"
+                        " ELSE ?2 || x'2f' || folder END AS BLOB) WHERE root = ?3",
+                        (root.id, inside, inner.id),
+                    )
+                    db.execute(
+                        "INSERT OR REPLACE INTO mount SELECT ?1, CAST(?2 || x'2f' || folder AS BLOB), filesystem,"
+                        " reason FROM mount WHERE root = ?3",
+                        (root.id, inside, inner.id),
+                    )
+                    if not inner.online and inner.filesystem is not None:  # as one that is away it stays
+                        self.mark_mounted(root.id, inside, inner.filesystem)
+                        self.mark_unmounted(root.id, inside, inner.reason or "it is away")
+                    db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
+            return root
+
+    def is_active(self, root: int) -> bool:
+        return self._connection.row("SELECT 1 FROM root WHERE id = ? AND NOT removed", (root,)) is not None
+
+    def enclosing(self, path: bytes) -> tuple[Root, bytes] | None:
+        for root in self.all():
+            inside = relative(root.path, path)
+            if inside is not None:
+                return root, inside
+        return None
+
+    def mark_online(self, root: int, filesystem: str | None) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE root SET online = 1, reason = NULL, filesystem = coalesce(?, filesystem) WHERE id = ?",
+                (filesystem, root),
+            )
+
+    def accept_any_filesystem(self, path: bytes) -> None:
+        with self._connection.writing() as db:
+            db.execute("UPDATE root SET filesystem = NULL WHERE path = ?", (path,))
+            for root in self.all():
+                inside = relative(root.path, path)
+                if inside is not None:
+                    self.forget_mounts(root.id, inside)
+
+    def mark_offline(self, root: int, reason: str) -> None:
+        with self._connection.writing() as db:
+            db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (reason, root))
+
+    def mounts(self, root: int) -> list[MountPoint]:
+        rows = self._connection.rows("SELECT folder, filesystem, reason FROM mount WHERE root = ?", (root,))
+        return [MountPoint(*row) for row in rows]
+
+    def mark_mounted(self, root: int, folder: bytes, filesystem: str) -> None:
+        with self._connection.writing() as db:
+            db.execute("INSERT OR REPLACE INTO mount VALUES (?, ?, ?, NULL)", (root, folder, filesystem))
+
+    def mark_unmounted(self, root: int, folder: bytes, reason: str) -> None:
+        with self._connection.writing() as db:
+            db.execute("UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (reason, root, folder))
+
+    def forget_mounts(self, root: int, folder: bytes) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM mount WHERE root = ?1 AND (?2 = x'' OR folder = ?2 OR (folder > ?3 AND folder < ?4))",
+                (root, folder, folder + b"/", folder + b"0"),
+            )
+
+    def mark_scanned(self, root: int, now: int) -> None:
+        with self._connection.writing() as db:
+            db.execute("UPDATE root SET scanned_at = ? WHERE id = ?", (now, root))
+
+    def _every(self) -> list[Root]:
+        with self._connection.reading() as db:
+            return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root ORDER BY path")]
+
+
+def _root(row: tuple[object, ...] | None) -> Root:
+    assert row is not None
+    id_, path, filesystem, watched, online, reason, scanned_at = row
+    return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]
