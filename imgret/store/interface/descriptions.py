@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+    from imgret.photo import Description, Detection, ModelIdentity, Stage, Tag, View
     from imgret.store.records import (
         Before,
         LostNote,
+        SpaceTraits,
     )
 
 
 class Results(Protocol):
     """What the stages made of each content, and the notes."""
+
+    def save(
+        self,
+        content: int,
+        stage: str,
+        identity: ModelIdentity,
+        payload: object,
+        *,
+        texts: Mapping[str, str] | None = None,
+        tags: Collection[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] | None = None,
+        space: SpaceTraits | None = None,
+    ) -> None:
+        """Save what a stage found in a content, in place of what it found before.
+
+        `payload` is kept as JSON. `texts` are the words of the stage's columns, which
+        `TextColumns.set` has made; `tags` have each (kind, label) once. `vectors` are by view, each
+        (dimension,) of unit norm, and go with `space`; None: the stage makes no vectors.
+        Raises ValueError for a vector that cannot be searched, and for an unknown column.
+        """
+        ...
+
+    def payloads(self, content: int) -> dict[str, str]:
+        """What each stage found in a content: stage -> JSON."""
+        ...
 
     def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
         """The caption of a content."""
@@ -75,11 +101,14 @@ class Results(Protocol):
         ...
 
     def refresh_words(self, content: int) -> None:
-        """Bring the words of a content up to date: caption, labels, note, and the names of all its paths."""
+        """Bring the words of a content up to date: labels, note, and the names of all its paths."""
         ...
 
-    def rebuild_words(self) -> None:
-        """Make the words index and its documents anew from the results, the notes and the names."""
+    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
+        """Rebuild the words index and its documents from the results, the notes and the names.
+
+        `texts` has the words of a result: (stage, its payload as JSON) -> column -> text.
+        """
         ...
 
     def names(self, content: int) -> str:
