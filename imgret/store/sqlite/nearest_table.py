@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from imgret.store import codes
 from imgret.store.records import Damaged, Space
+from imgret.store.sqlite import vec0_chunks
+from imgret.store.sqlite.vec0_chunks import drop as drop
+from imgret.store.sqlite.vec0_chunks import exists as exists
+from imgret.store.sqlite.vec0_chunks import shrink as shrink
 
 OLD_NAMES = ("nearest", "nearest2")
-_SHADOWS = ("info", "chunks", "rowids", "vector_chunks00")  # tables that sqlite-vec makes beside it
 STEP = 4096  # rows read at a time
 
 Ids = NDArray[np.int64]
@@ -27,7 +30,7 @@ Matrix = NDArray[np.float32]
 
 def names(space: int) -> tuple[str, str]:
     """The two names that the table of a space has in turn."""
-    return f"nearest_{space}a", f"nearest_{space}b"
+    return f"nearest{space}a", f"nearest{space}b"
 
 
 def name(db: apsw.Connection, space: int) -> str | None:
@@ -73,20 +76,8 @@ def present(db: apsw.Connection, space: Space, at_most: int) -> int:
 
 
 def chunks(db: apsw.Connection, table: str, kind: type, dimension: int) -> Iterator[tuple[Ids, NDArray[Any]]]:
-    """The rows of the table as sqlite-vec keeps them: (ids, rows); 0 is the id of a free place.
-
-    A chunk has a bit a place that says whether it is taken, the ids, and the rows, one after the other
-    (https://github.com/asg017/sqlite-vec/blob/main/ARCHITECTURE.md).
-    """
-    # Apart, each in its own order: a join looks the large rows up one by one, which costs half as much again.
-    known = db.execute(f"SELECT chunk_id, size, validity, rowids FROM {table}_chunks ORDER BY chunk_id")
-    parts = db.execute(f"SELECT rowid, vectors FROM {table}_vector_chunks00 ORDER BY rowid")
-    for (chunk, size, validity, ids), (part, data) in zip(known, parts, strict=True):
-        if chunk != part:
-            raise ValueError(f"chunk {chunk} has no vectors")
-        taken = np.unpackbits(np.frombuffer(validity, np.uint8), count=size, bitorder="little")
-        rows: NDArray[Any] = np.frombuffer(data, kind).reshape(size, dimension)
-        yield np.frombuffer(ids, np.int64, size) * taken, rows
+    """The rows of the table in parts: (ids, rows); 0 is the id of a free place."""
+    yield from vec0_chunks.parts(db, table, "vector" if kind is np.float32 else "code", kind, dimension)
 
 
 def create(db: apsw.Connection, table: str, dimension: int, learned: codes.Projection | None) -> None:
@@ -105,30 +96,6 @@ def insert(
     coded = vectors.astype(np.float32) if learned is None else learned.encode(vectors)
     sql = f"INSERT INTO {table} VALUES (?, {'?' if learned is None else 'vec_int8(?)'})"
     db.executemany(sql, ((content, row.tobytes()) for content, row in zip(ids.tolist(), coded, strict=True)))
-
-
-def drop(db: apsw.Connection, table: str) -> None:
-    """Drop the table, a damaged one too: sqlite-vec drops it only where all its shadow tables are there."""
-    if exists(db, table):
-        for shadow in _SHADOWS:
-            db.execute(f"CREATE TABLE IF NOT EXISTS {table}_{shadow} (id)")
-        db.execute(f"DROP TABLE {table}")
-    for shadow in _SHADOWS:
-        db.execute(f"DROP TABLE IF EXISTS {table}_{shadow}")
-
-
-def shrink(db: apsw.Connection, table: str, chunks: int) -> bool:
-    """Free the rows of so many chunks of a table that is to be dropped. -> were there any?"""
-    rows = f"{table}_vector_chunks00"
-    if not exists(db, rows):
-        return False
-    db.execute(f"DELETE FROM {rows} WHERE rowid IN (SELECT rowid FROM {rows} LIMIT ?)", (chunks,))
-    return db.changes() > 0
-
-
-def exists(db: apsw.Connection, table: str) -> bool:
-    """Is the table there?"""
-    return db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).get is not None
 
 
 @contextlib.contextmanager
