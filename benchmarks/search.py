@@ -107,7 +107,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     warm = Warm(store)
     loaded = time.perf_counter() - started
     print(
-        f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
+        f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
     )
 
     def ours(kind: str, held: Warm | None) -> Ask:

@@ -70,7 +70,7 @@ class Detection(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
-class Tag(NamedTuple):
+class Tag(Struct, frozen=True):
     """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
 
     kind: str

@@ -7,6 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 
+import msgspec
+
 from imgret import disk_calls, inputs
 from imgret.cli import console
 from imgret.cli.session import Session
@@ -30,14 +32,19 @@ def checks(here: Session) -> Iterator[Check]:
 
 
 def rebuild_derived(here: Session) -> None:
-    """Make `nearest` and `words` anew from the truth."""
+    """Rebuild the tables of nearest vectors and of words."""
     from imgret.cli.progress import bar
     from imgret.store.factory import writer_lock
 
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
-        store.results.rebuild_words()
+        store.results.rebuild_words(_texts)
         store.vectors.rebuild()
     console.say("the derived tables were rebuilt")
+
+
+def _texts(stage: str, payload: str) -> dict[str, str]:
+    """The words of a result, by column."""
+    return {"caption": msgspec.json.decode(payload, type=str)} if stage == "caption" else {}
 
 
 def _index(here: Session) -> Iterator[Check]:

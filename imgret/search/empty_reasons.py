@@ -83,7 +83,7 @@ def _missing(store: Store, clause: Clause, off: Collection[Stage]) -> str:
             there = store.facets.commonest(kind, NAMED)
             if there:
                 return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
-            return (kind == "topic" and _off(Stage.TOPICS, off)) or f"no photo has a {kind} yet"
+            return (kind == "topic" and _off(Stage.TOPICS, off)) or f"no photo has {kind}s yet"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:

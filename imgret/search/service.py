@@ -135,6 +135,7 @@ class Answerer:
             apart=request.apart,
             minimum=request.minimum,
             towards=seen.vector if seen else None,
+            towards_others=seen.others if seen else {},
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
