@@ -30,7 +30,7 @@ def scope_of(store: Store, clauses: Sequence[Clause], warm: Warm | None) -> Scop
     """What these clauses let through; a mask where the vectors are in memory."""
     if warm is not None:
         matching = cache(lambda: store.filters.matching(clauses))  # once for all spaces
-        found = [(memory, memory.mask(clauses, matching)) for memory in warm.memories.values()]
+        found = [(memory, memory.mask(store, clauses, matching)) for memory in warm.memories.values()]
         first, passing = found[0]
         return Scope(
             masks={memory.space.id: each.places for memory, each in found},

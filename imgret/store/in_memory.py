@@ -98,8 +98,13 @@ class Memory:
         mine = self._projection
         return (now and now.learned_from) != (mine and mine.learned_from)
 
-    def mask(self, clauses: Sequence[Clause], matching: Callable[[], Ids]) -> Passing:
-        """Which living contents pass the clauses: `matching()`. Remembered until something is written."""
+    def mask(
+        self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None
+    ) -> Passing:
+        """Which living contents pass the clauses. Remembered until something is written.
+
+        `matching` gives their ids where others need them too; None: they are looked up here.
+        """
         key = tuple(clauses)
         with self._lock:
             known = self._masks.get(key)
@@ -107,7 +112,7 @@ class Memory:
             if known is not None:
                 self._masks.move_to_end(key)
                 return known
-        passing = matching()
+        passing = matching() if matching is not None else store.filters.matching(clauses)
         with self._lock:
             mask = np.zeros(self._size, bool)
             places = self._place(passing)

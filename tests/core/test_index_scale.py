@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from spaces import VIEWS, text_space
 
 from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
 from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
 from imgret.store.interface import Store
-from imgret.store.sqlite import nearest
 
 MODEL = ModelIdentity("model", "1")
 STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
@@ -69,7 +69,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     ),
     "copy": lambda store, content, _: store.results.copy(content, content - 1),
     "remove vectors": lambda store, content, _: store.vectors.remove(content),
-    "read vectors": lambda store, content, _: store.vectors.of(np.array([content])),
+    "read vectors": lambda store, content, _: store.vectors.of(text_space(store), np.array([content]), VIEWS),
     "write a note": lambda store, content, _: store.results.write_note(content, "Rosa in Lisbon"),
     "claim and fail": lambda store, content, _: claimed(store, content),
     "know": lambda store, content, _: (
@@ -85,7 +85,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
         store.db.execute("DELETE FROM photo WHERE content = ?", (content,)), store.contents.forget([content])
     ),
     "look up a word": lambda store, _, __: store.words.terms(["Lisbon"]),
-    "what answers": lambda store, _, __: (store.vectors.active_model(), nearest.projection(store.db)),
+    "what answers": lambda store, _, __: (store.vectors.active_model(), store.nearest.projection(text_space(store))),
     "describe another": lambda store, _, rows: describe(store, 10 * LARGE, rows),
 }  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_taking_in_what_others_committed_costs_the_same_in_a_large_library(libra
     steps = {}
     for size, path in libraries.items():
         with open_store(path) as store, open_store(path) as other:
-            memory = Memory(store)
+            memory = Memory(store, text_space(store))
             describe(other, 20 * LARGE, np.eye(len(View), 8, dtype=np.float32))
             steps[size] = counted(store, partial(memory.refresh, store))
             assert len(memory) == size + 1

@@ -229,5 +229,5 @@ def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path)
             assert sorted(found.tolist()) == right
         assert store.documents.check() == []
         assert store.problems() == []
-        store.documents.save(3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
+        store.documents.update(3, {"note": "ŁÓDŹ"})  # the triggers are there again
         assert len(store.words.best(store.words.terms(["łódź"]), 9, 99)) == 2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spaces import VIEWS, table, text_space
 
 from imgret.photo import RANKS, Hit, ModelIdentity, View
 from imgret.search import fuse, hit_json, parse, rank
@@ -80,7 +81,9 @@ def test_vector_is_the_cosine_of_the_passage(
     ask: Callable[..., rank.Answer], store: Store, library: dict[str, int], asker: QueryEmbedder
 ) -> None:
     hits = ask("an animal with a long neck", rank="vector").hits
-    passages = store.vectors.of(np.array([hit.content for hit in hits]))[View.PASSAGE]
+    passages = store.vectors.of(text_space(store), np.array([hit.content for hit in hits]), VIEWS)[
+        View.PASSAGE
+    ]
     cosines = passages @ asker.vectors(["an animal with a long neck"])[0]
     assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
     assert [hit.cosine for hit in hits] == [hit.score for hit in hits]
@@ -161,7 +164,7 @@ def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dic
 
 def test_asking_with_a_picture(store: Store, asker: QueryEmbedder, add: Add, library: dict[str, int]) -> None:
     other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
-    vector = store.vectors.of(np.array([library["giraffes"]]))[View.PASSAGE][0]
+    vector = store.vectors.of(text_space(store), np.array([library["giraffes"]]), VIEWS)[View.PASSAGE][0]
     answer = rank.search(store, Question(), asker, towards=vector, without=library["giraffes"])
     assert first(answer) == other
     assert library["giraffes"] not in {hit.content for hit in answer.hits}
@@ -183,11 +186,11 @@ def test_vectors_of_two_embedders_never_meet(
 def test_a_missing_table_is_made_anew_and_said_once(
     ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
 ) -> None:
-    store.db.execute("DROP TABLE nearest")
+    store.db.execute(f"DROP TABLE {table(store)}")
     answer = ask("giraffes")
     assert first(answer) == library["giraffes"]
-    assert [note for note in answer.notes if "made anew" in note]
-    assert not [note for note in ask("giraffes").notes if "made anew" in note]
+    assert [note for note in answer.notes if "rebuilt" in note]
+    assert not [note for note in ask("giraffes").notes if "rebuilt" in note]
 
 
 def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add) -> None:
@@ -247,8 +250,8 @@ def test_filters_cost_no_recall(
     rows = units(2000, dimension=64)
     contents = np.array(bulk(rows, MODEL))  # taken_at is the number of the photo, from 1
     rows = rows.astype(np.float16).astype(np.float32)  # as they are kept
-    store.nearest.rebuild_if_outgrown()
-    assert (nearest.projection(store.db) is not None) == coded
+    store.nearest.rebuild_if_outgrown(text_space(store))
+    assert (store.nearest.projection(text_space(store)) is not None) == coded
     warm = Warm(store) if warmed else None
     end = int(2000 * share) + 1
     asked = units(8, dimension=64, seed=5)
@@ -363,10 +366,14 @@ def test_more_matching_words_never_lower_a_score(cosines: list[float], terms: in
     lengths = np.full((rows, 4), 9, np.int32)
     rarity = np.linspace(0.5, 3, terms).astype(np.float32)
     counts = np.zeros((rows, terms, 4), np.int32)
-    before = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    before = fuse.fused(
+        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
+    )
     counts = counts.copy()
     counts[0, more % terms, more % 4] += 1
-    after = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    after = fuse.fused(
+        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
+    )
     assert after[0] > before[0]
     assert np.allclose(after[1:], before[1:])
     assert np.isfinite(after).all()
@@ -379,7 +386,11 @@ def test_a_lacking_view_neither_helps_nor_harms() -> None:
     views[View.NOTE] = np.array([np.nan, np.nan], np.float32)
     grounds = {view: fuse.Background(0.1, 0.05) for view in View}
     none = fuse.Matches(
-        np.zeros((2, 0, 4), np.int32), np.ones((2, 4), np.int32), np.zeros(0, np.float32), 1.0
+        np.zeros((2, 0, 4), np.int32),
+        np.ones((2, 4), np.int32),
+        np.zeros(0, np.float32),
+        1.0,
+        np.ones(4, np.float32),
     )
     scores = fuse.fused(views, grounds, none, 0.05)
     assert scores[0] == pytest.approx(scores[1])

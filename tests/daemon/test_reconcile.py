@@ -130,7 +130,11 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "place",
-    ["imgret.store.sqlite.photos.Photos.save", "imgret.decode.hash_many.content_hash_in", "imgret.listing.changed"],
+    [
+        "imgret.store.sqlite.photos.Photos.save",
+        "imgret.decode.hash_many.content_hash_in",
+        "imgret.listing.changed",
+    ],
 )
 def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):

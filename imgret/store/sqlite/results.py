@@ -86,7 +86,7 @@ class Results:
             self._vectors.copy(source, target)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
-            return {stage for stage in self.identities(target) if same_note or stage is not Stage.EMBED}
+            return {Stage(stage) for stage in self.identities(target) if same_note or stage != Stage.EMBED}
 
     def payloads(self, content: int) -> dict[str, str]:
         rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
@@ -119,13 +119,13 @@ class Results:
             note=self.note(content),
         )
 
-    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
             "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
             " WHERE content = ?",
             (content,),
         )
-        return {Stage(stage): ModelIdentity(*rest) for stage, *rest in rows}
+        return {str(stage): ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))

@@ -53,15 +53,8 @@ class Spaces:
         return _space(row) if row else None
 
     def made(self, stage: str, identity: ModelIdentity, dimension: int, traits: SpaceTraits) -> Space:
-        """The space of an encoder, made on first use: active where its stage has no active one.
-
-        Raises ValueError where the space has another dimension.
-        """
+        """The space of an encoder, made on first use: active where its stage has no active one."""
         found = self.find(stage, identity)
-        if found is not None and found.dimension != dimension:
-            raise ValueError(
-                f"a vector of {identity.name} has {dimension} dimensions; its others have {found.dimension}"
-            )
         if found is not None and (found.lead, found.weight) == (traits.lead, traits.weight):
             return found
         with self._connection.writing() as db:

@@ -44,16 +44,18 @@ class Vectors:
         space: SpaceTraits = TEXT_SPACE,
     ) -> None:
         checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
-        lengths = {len(vector) for vector in checked.values()}
-        if len(lengths) > 1:
-            raise ValueError(f"the vectors of content {content} have {sorted(lengths)} dimensions")
         with self._connection.writing() as db:
-            if checked:
-                made = self._spaces.made(stage, model, lengths.pop(), space)
-            elif (found := self._spaces.find(stage, model)) is not None:
-                made = found
-            else:
+            known = self._spaces.find(stage, model)
+            if known is None and not checked:
                 return
+            dimension = known.dimension if known else len(next(iter(checked.values())))
+            for view, vector in checked.items():
+                if len(vector) != dimension:
+                    raise ValueError(
+                        f"the {view} vector of content {content} has {len(vector)} dimensions; "
+                        f"those of {model.name} have {dimension}"
+                    )
+            made = self._spaces.made(stage, model, dimension, space)
             # Without the hint SQLite walks over every vector of the space.
             db.execute(
                 "DELETE FROM vector INDEXED BY vector_content WHERE content = ? AND space = ?",
