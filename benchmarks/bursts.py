@@ -13,7 +13,7 @@ import threading
 import time
 
 from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models, write_picture
-from imgret.link.client import Connection
+from imgret.client.socket_client import Connection
 
 
 def burst(daemon: Daemon, clients: int, questions: int, known: int) -> tuple[list[float], list[str]]:

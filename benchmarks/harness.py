@@ -23,11 +23,11 @@ from typing import Any, Self
 
 from blake3 import blake3
 
+from imgret.client import socket_client
 from imgret.config import Places, places
 from imgret.errors import DaemonError
-from imgret.index import roots
-from imgret.index.connection import Index
-from imgret.link import client
+from imgret.store.sqlite import roots
+from imgret.store.sqlite.connection import Index
 
 NO_MODELS = """
 [caption]
@@ -148,7 +148,7 @@ class Daemon:
 
     def ask(self, method: str, timeout: float = 60.0, **params: Any) -> Any:
         """One question over its socket."""
-        return client.ask(self.home.places.socket, method, params, timeout)
+        return socket_client.ask(self.home.places.socket, method, params, timeout)
 
     def wait_until_idle(self, timeout: float = 120.0) -> float:
         """Wait until it has nothing to do twice in a row. -> seconds waited."""

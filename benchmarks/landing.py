@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models
-from imgret.link.client import Connection
+from imgret.client.socket_client import Connection
 
 
 def drawn(folder: Path, count: int) -> list[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import imgret
 from benchmarks.harness import WORDLLAMA, Home, tiny_models, write_picture
-from imgret.link.client import Connection
+from imgret.client.socket_client import Connection
 
 
 def median_ms(runs: int, once: Callable[[int], None]) -> float:

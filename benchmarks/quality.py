@@ -23,15 +23,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from imgret.config import EmbedSettings, Settings, places
-from imgret.describe import passage
-from imgret.describe.loading import load_embedder
-from imgret.describe.models import Embedder
-from imgret.index import content_table, photos, results, roots
-from imgret.index.connection import Index
+from imgret.models.interface import Embedder
+from imgret.models.loading import load_embedder
 from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
-from imgret.search import query, rank
-from imgret.search.ask import QueryEmbedder
+from imgret.search import parse, rank
+from imgret.search.query_encoder import QueryEmbedder
 from imgret.search.stopwords import STOPWORDS
+from imgret.stages import passage
+from imgret.store.sqlite import contents as contents_table
+from imgret.store.sqlite import photos, results, roots
+from imgret.store.sqlite.connection import Index
 
 HERE = os.path.dirname(__file__)
 SEED = os.path.join(HERE, "..", "..", "shared", "seed")
@@ -81,21 +82,19 @@ def main() -> None:
             print(f"\n{title}: {len(scenes)} photos")
             for kind, asked in questions(scenes, contents).items():
                 print(f"  {kind:34s} {len(asked):4d}", end="")
-                for ranking in ("vector", "words", "hybrid"):
-                    first, five = recall(index, asked, QueryEmbedder(embedder), ranking)
-                    print(f"   {ranking} {first:.3f} {five:.3f}", end="")
+                for order in ("vector", "words", "hybrid"):
+                    first, five = recall(index, asked, QueryEmbedder(embedder), order)
+                    print(f"   {order} {first:.3f} {five:.3f}", end="")
                 print()
             index.close()
 
 
-def recall(index: Index, asked: Sequence[Asked], asker: QueryEmbedder, ranking: str) -> tuple[float, float]:
+def recall(index: Index, asked: Sequence[Asked], asker: QueryEmbedder, order: str) -> tuple[float, float]:
     """The shares of questions with a right answer at the top, and among the first five."""
     first = five = 0
     for one in asked:
-        question = query.parse(one.text, datetime(2026, 1, 1))
-        found = [
-            hit.content for hit in rank.search(index, question, asker, rank=ranking, k=5, apart=True).hits
-        ]
+        question = parse.parse(one.text, datetime(2026, 1, 1))
+        found = [hit.content for hit in rank.search(index, question, asker, rank=order, k=5, apart=True).hits]
         first += bool(one.right & set(found[:1]))
         five += bool(one.right & set(found))
     return first / len(asked), five / len(asked)
@@ -112,7 +111,7 @@ def fill(index: Index, scenes: Sequence[Scene], embedder: Embedder) -> list[int]
             content, _ = photos.save(
                 index, root, b"trip", scene.name.encode(), Fingerprint(1, 1, 1, number), digest, 1
             )
-            content_table.save_facts(index, content, Facts("JPEG", 640, 480), digest)
+            contents_table.save_facts(index, content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
             if scene.caption is not None:
                 results.save_caption(index, content, told, scene.caption)

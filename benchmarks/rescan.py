@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from imgret.config import Settings
 from imgret.exclude import Exclude
-from imgret.index import photos, roots
-from imgret.index.connection import Index
 from imgret.photo import Stamp
 from imgret.scan import scan
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
 from imgret.sync import sync
 
 RCLIP_VECTOR = 512 * 4  # bytes: CLIP ViT-B/32 in float32

@@ -31,13 +31,13 @@ from numpy.typing import NDArray
 
 from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.index import nearest, vectors
-from imgret.index.clauses import Clause, Taken
-from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, View
-from imgret.search import query, rank
-from imgret.search.query import Question
-from imgret.search.warm import Warm
+from imgret.search import parse, rank
+from imgret.search.parse import Question
+from imgret.search.warm_index import Warm
+from imgret.store.clauses import Clause, Taken
+from imgret.store.sqlite import nearest, vectors
+from imgret.store.sqlite.connection import Index
 
 K = 20
 SECONDS = 5.0  # of questions, at rest and while batches are committed
@@ -98,7 +98,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     ]
     texts = [f"{' '.join(str(caption).split()[4:7])} number {n}" for n, caption in enumerate(captions)]
     given = Given(texts, asked)
-    plain = [query.parse(text, datetime.now()) for text in texts]
+    plain = [parse.parse(text, datetime.now()) for text in texts]
     size = os.path.getsize(path) / 1e6
     calibrated = "calibrated on real vectors" if generator.calibrated else "built-in spectrum"
     print(f"\n{photos} photos ({calibrated}), {len(plain)} questions, file {size:.0f} MB")

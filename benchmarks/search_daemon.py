@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import NO_MODELS, Daemon, Home
 from benchmarks.search_library import MODEL, path_of
-from imgret.index import content_table, vectors
-from imgret.index.connection import Index
-from imgret.link.client import Connection
+from imgret.client.socket_client import Connection
 from imgret.photo import View
+from imgret.store.sqlite import contents, vectors
+from imgret.store.sqlite.connection import Index
 
 BATCH = 64  # photos of a commit
 PAUSE = 0.1  # seconds between two commits
@@ -88,7 +88,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
         stop.set()
         thread.join()
         with Index(path) as index:
-            content_table.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
+            contents.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
 
 
 def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import nearest, roots
-from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, View
+from imgret.store.sqlite import nearest, roots
+from imgret.store.sqlite.connection import Index
 
 SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
 MODEL = ModelIdentity("generated", "benchmark")

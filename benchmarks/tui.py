@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fake_terminal import FakeTerminal
-from imgret.index import photos, results
-from imgret.index.connection import Index
-from imgret.index.roots import add
 from imgret.photo import Fingerprint, ModelIdentity
+from imgret.store.sqlite import photos, results
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import add
 
 WORDS = [
     "dog",

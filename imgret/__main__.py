@@ -32,7 +32,7 @@ def _fill_closed_streams() -> None:
 
 
 def _answered() -> int:
-    from imgret.cli.quick import answered
+    from imgret.cli.quick_query import answered
 
     code = answered(sys.argv[2:])
     return _run() if code is None else code

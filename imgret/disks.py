@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from imgret.diskcalls import NotAnswering
-from imgret.index import photos, roots
-from imgret.index.connection import Index
-from imgret.index.roots import Root
+from imgret.disk_calls import NotAnswering
 from imgret.mounts import mounts_below, root_health, root_identity
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import Root
 
 
 def away_below(index: Index, root: Root) -> list[bytes]:

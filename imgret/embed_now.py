@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.describe import passage
-from imgret.describe.models import Embedder
-from imgret.index import results, totals, work
-from imgret.index.connection import Index
+from imgret.models.interface import Embedder
 from imgret.photo import Stage
+from imgret.stages import passage
+from imgret.store.sqlite import results, summary, work
+from imgret.store.sqlite.connection import Index
 
 AT_ONCE = 64  # contents
 
@@ -18,7 +18,7 @@ def embed_now(index: Index, embedder: Embedder, contents: Collection[int]) -> in
 
     For a note that was just written. The caller is the one writer; what is left stays queued.
     """
-    aside, pending = totals.waiting_stages(index), list(contents)
+    aside, pending = summary.waiting_stages(index), list(contents)
     left = 0
     for start in range(0, len(pending), AT_ONCE):
         due = {}

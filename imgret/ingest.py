@@ -17,16 +17,16 @@ from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.describe import passage
-from imgret.describe.decode import DecodePool, decode_pool
-from imgret.describe.edited import Traits, is_edit
-from imgret.describe.models import Models
-from imgret.describe.pipeline import Job, Outcome, Pipeline, Progress
+from imgret.decode.edit_detection import Traits, is_edit
+from imgret.decode.pool import DecodePool, decode_pool
 from imgret.errors import FileChanged, ImgretError
-from imgret.index import content_table, edits, photos, results, totals, vectors, work
-from imgret.index.connection import Index
 from imgret.limits import as_sentence, shortage
+from imgret.models.interface import Models
 from imgret.photo import Stage
+from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
+from imgret.stages import passage
+from imgret.store.sqlite import contents, notes, photos, results, summary, vectors, work
+from imgret.store.sqlite.connection import Index
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Ingest:
         self._index = index
         self._settings = settings
         self._models = models
-        self._stages = models.stages() & settings.stages() - totals.waiting_stages(index)
+        self._stages = models.stages() & settings.stages() - summary.waiting_stages(index)
         self._pipeline: Pipeline | None = None
         self._stopped = False
         self._paths: dict[int, bytes] = {}  # what is under way, by content
@@ -144,7 +144,7 @@ class Ingest:
             stages=claim.stages,
             known=known,
             names=results.names(self._index, claim.content),
-            content_hash=content_table.hash_of(self._index, claim.content),
+            content_hash=contents.hash_of(self._index, claim.content),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -199,7 +199,7 @@ class Ingest:
         index, content, models = self._index, outcome.key, self._models
         finished: set[Stage] = set()
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            content_table.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
+            contents.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
             self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
@@ -242,18 +242,18 @@ class Ingest:
     def _recognize(self, content: int) -> None:
         """See what a content just decoded is an edit of: it is given the note."""
         found = self._traits(content)
-        for before in edits.candidates(self._index, content):
+        for before in notes.candidates(self._index, content):
             if is_edit(self._traits(before.content), found, same_file=before.same_file):
-                edits.settle(self._index, content, before.content)
+                notes.settle(self._index, content, before.content)
                 return
-        edits.settle(self._index, content, None)
+        notes.settle(self._index, content, None)
 
     def _traits(self, content: int) -> Traits:
         index = self._index
         return Traits(
-            content_table.facts(index, content),
+            contents.facts(index, content),
             results.pixels(index, content),
-            content_table.look(index, content),
+            contents.look(index, content),
         )
 
     def _twin(self, content: int, pixels: bytes) -> int | None:

@@ -15,11 +15,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from imgret.descent import Descent
-from imgret.diskcalls import DiskCall, NotAnswering, is_stuck
+from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import ImgretError
 from imgret.exclude import NOMEDIA, Exclude
 from imgret.photo import Fingerprint, Stamp, stamp
+from imgret.safe_open import Descent
 
 _ENCODING, _ESCAPES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _MOST_FAULTS = 5  # entries of one folder that are reported one by one

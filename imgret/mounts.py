@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 
 _MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
 _BY_UUID = "/dev/disk/by-uuid"
@@ -99,7 +99,7 @@ def mounts_below(path: bytes) -> set[bytes]:
     Empty when the disk of `path` does not answer.
     """
     try:
-        real = diskcalls.call(path, lambda: os.path.realpath(path))
+        real = disk_calls.call(path, lambda: os.path.realpath(path))
     except NotAnswering:
         return set()
     return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _seen_below(real, _mounted())}
@@ -124,7 +124,7 @@ def root_identity(path: bytes) -> str | None:
     volume belongs to it: when a bind mount goes, what shows may be another folder of the same volume.
     """
     try:
-        return diskcalls.call(path, lambda: _identity(path))
+        return disk_calls.call(path, lambda: _identity(path))
     except (NotAnswering, OSError):
         return None
 
@@ -136,7 +136,7 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
     point. Ask before each batch of deletions is committed.
     """
     try:
-        return diskcalls.call(path, lambda: _health(path, identity, photos=photos))
+        return disk_calls.call(path, lambda: _health(path, identity, photos=photos))
     except NotAnswering as error:
         return RootHealth(online=False, reason=str(error))
 

@@ -17,8 +17,8 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
 from imgret.listing import Change, Finding, FolderScan, RootOffline, below_nomedia, list_folders
 from imgret.photo import Stamp
@@ -120,7 +120,7 @@ def _is_lost(folder: bytes, alive: set[bytes], listed: set[bytes], missing: set[
 
 def _identity(root: bytes) -> tuple[int, int]:
     try:
-        status = diskcalls.call(root, lambda: os.stat(root))
+        status = disk_calls.call(root, lambda: os.stat(root))
     except NotAnswering as error:
         raise RootOffline(str(error)) from None
     except OSError as error:

@@ -14,16 +14,16 @@ from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.diskcalls import NotAnswering
+from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
-from imgret.index import photos, roots
-from imgret.index.connection import Index
-from imgret.index.roots import Root
+from imgret.intake import Found, RootRemoved, Synced, bury, take_in
 from imgret.listing import Change, FolderScan, RootOffline, look_at
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint
 from imgret.scan import scan
-from imgret.take_in import Found, RootRemoved, Synced, bury, take_in
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import Root
 
 
 def add_root(index: Index, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:

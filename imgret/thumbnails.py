@@ -50,7 +50,7 @@ class Size(IntEnum):
 
 
 class Picture(Protocol):
-    """What a decoder gives: `describe.decode.Decoded` is one."""
+    """What a decoder gives: `decode.pool.Decoded` is one."""
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ class Picture(Protocol):
 
 
 class Decoder(Protocol):
-    """Whatever decodes files out of this process: `describe.decode.DecodePool` is one."""
+    """Whatever decodes files out of this process: `decode.pool.DecodePool` is one."""
 
     def submit(self, path: bytes) -> Future[Picture]:
         """The picture, some time."""

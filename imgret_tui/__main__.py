@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = _run(options)
     except Exception as error:
         from imgret.cli.boundary import as_sentence
-        from imgret.cli.render import complain
+        from imgret.cli.console import complain
 
         complain(as_sentence(error), "imgret-tui")
         return Exit.USAGE

@@ -11,18 +11,18 @@ import os
 import time
 from typing import Any
 
-from imgret.cli.quick import folder
+from imgret.cli.quick_query import folder
+from imgret.client.protocol import OTHER_INDEX, Refused
+from imgret.client.socket_client import Connection, NoDaemon
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.link.client import Connection, NoDaemon
-from imgret.link.messages import OTHER_INDEX, Refused
 from imgret_tui.hits import read_hits
 from imgret_tui.library import Details, Failure, Folder, Found, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from imgret.answer import Answerer
-    from imgret.index.connection import Index
+    from imgret.search.service import Answerer
+    from imgret.store.sqlite.connection import Index
 
 QUICK = 2.0  # seconds: a daemon asked for its state answers at once, whatever it works on
 RETRY_DAEMON = 10.0  # seconds until a daemon that was not there is looked for again
@@ -62,9 +62,9 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
-        from imgret.index import content_table
         from imgret.photo import Stage
-        from imgret.state import photo_state
+        from imgret.photo_state import photo_state
+        from imgret.store.sqlite import contents
 
         index = self._open()
         known = photo_state(index, self._settings, path)
@@ -77,16 +77,16 @@ class IndexLibrary:
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
             longitude=facts.longitude if facts else None,
-            hash=content_table.hash_of(index, known.photo.content)
+            hash=contents.hash_of(index, known.photo.content)
             if known.photo and known.photo.content
             else None,
         )
 
     def note(self, path: bytes, text: str, seen: bytes | None = None) -> None:
         """Found as words at once, and by its meaning when its vectors are made again."""
-        from imgret.index import results, work
         from imgret.photo import Stage
-        from imgret.state import noted_content
+        from imgret.photo_state import noted_content
+        from imgret.store.sqlite import results, work
 
         told = {"path": os.fsdecode(path), "note": text or None, "hash": seen.hex() if seen else None}
         if self._told("note", told):
@@ -100,7 +100,7 @@ class IndexLibrary:
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""
-        from imgret.index.totals import totals, waiting_stages
+        from imgret.store.sqlite.summary import totals, waiting_stages
 
         if not os.path.exists(self._places.index):
             return State(daemon=_sentence(self._daemon_state()))
@@ -116,7 +116,7 @@ class IndexLibrary:
 
     def folders(self) -> tuple[Folder, ...]:
         """The roots of the index, and the disks below them that are away."""
-        from imgret.index import roots
+        from imgret.store.sqlite import roots
 
         index = self._open()
         return tuple(
@@ -137,18 +137,18 @@ class IndexLibrary:
 
     def failures(self) -> tuple[Failure, ...]:
         """What failed, by path."""
-        from imgret.index import failed_photos
+        from imgret.store.sqlite import failures
 
         return tuple(
             Failure(failure.path, failure.error, failure.attempts)
-            for failure in failed_photos.failures(self._open())
+            for failure in failures.failures(self._open())
         )
 
     def retry(self) -> int:
         """Queue the failures again, and wake the daemon."""
-        from imgret.index import failed_photos
+        from imgret.store.sqlite import failures
 
-        count = failed_photos.retry(self._open())
+        count = failures.retry(self._open())
         self._told("retry", {})
         return count
 
@@ -160,7 +160,7 @@ class IndexLibrary:
             self._index.close()
 
     def _open(self) -> Index:
-        from imgret.index.connection import Index
+        from imgret.store.sqlite.connection import Index
 
         if self._index is None:
             self._index = Index(self._places.index, create=False)
@@ -180,8 +180,8 @@ class IndexLibrary:
         return Found(read_hits(lines), ". ".join(notes))
 
     def _here(self, request: dict[str, Any], *, remarks: bool = True) -> Found:
-        from imgret.answer import Answerer
-        from imgret.request import read_request
+        from imgret.search.request import read_request
+        from imgret.search.service import Answerer
 
         if self._answerer is None:
             self._answerer = Answerer(self._open(), self._settings, self._places)

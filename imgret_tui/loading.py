@@ -14,7 +14,7 @@ from imgret.errors import PhotoError
 
 if TYPE_CHECKING:
     from imgret import thumbnails
-    from imgret.describe.decode import DecodePool
+    from imgret.decode.pool import DecodePool
     from imgret.terminal.fit import Pixels
     from imgret.thumbnails import Decoder
 
@@ -66,7 +66,7 @@ class Loader:
             pool.close()
 
     def _decoders(self) -> DecodePool:
-        from imgret.describe.decode import DecodePool
+        from imgret.decode.pool import DecodePool
 
         with self._lock:
             if self._closed:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 from imgret.errors import ImgretError
 from imgret.terminal import kitty
 from imgret.terminal.clean import clean
@@ -188,7 +188,7 @@ class Pictures:
     def _loaded(self, wanted: Wanted) -> tuple[Sent, Shown, str]:
         image_id = self._sent.new_id()
         try:
-            if diskcalls.is_stuck(wanted.path, wanted.path):  # it would keep this thread from all others
+            if disk_calls.is_stuck(wanted.path, wanted.path):  # it would keep this thread from all others
                 raise NotAnswering(wanted.path)
             if wanted.preview:
                 pixels = self._loader.preview(wanted.path)
@@ -208,7 +208,7 @@ class Pictures:
 def _stamp(path: bytes) -> Stamp:
     """What a file that was edited has different; None of a file that is not there, or whose disk does not answer."""
     try:
-        seen = diskcalls.call(path, lambda: os.stat(path))
+        seen = disk_calls.call(path, lambda: os.stat(path))
     except (OSError, NotAnswering):
         return None
     return seen.st_mtime_ns, seen.st_size, seen.st_ino

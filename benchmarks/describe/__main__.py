@@ -56,11 +56,11 @@ def main() -> None:
 
 
 def _compare(asked: argparse.Namespace, private: Places, folder: str) -> dict[str, Any]:
-    from imgret.describe import backend
+    from imgret.models import torch_device
 
-    backend.prepare(private)
-    backend.threads()
-    device = backend.device(asked.device)
+    torch_device.prepare(private)
+    torch_device.threads()
+    device = torch_device.device(asked.device)
     report: dict[str, Any] = {"device": device}
     for models in ("tiny", "exact") if asked.models == "both" else (asked.models,):
         for name, figures in _models(asked, models, device, private, folder).items():

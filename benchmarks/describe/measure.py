@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw
 
 from benchmarks.describe.seed import Said, SeedLoop
 from imgret.config import Places, Settings
-from imgret.describe import backend, passage
-from imgret.describe.decode import Decoded, DecodePool, default_workers
-from imgret.describe.loading import load_models
-from imgret.describe.pipeline import Job, Outcome, Pipeline
+from imgret.decode.pool import Decoded, DecodePool, default_workers
+from imgret.models import torch_device
+from imgret.models.loading import load_models
 from imgret.photo import Stage, View
+from imgret.pipeline.pipeline import Job, Outcome, Pipeline
+from imgret.stages import passage
 
 SIZE = (640, 480)  # pixels: 0.3 megapixels
 MOST_IN_MEMORY = 256  # decoded pictures, 240 MB
@@ -70,7 +71,7 @@ def seed_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[
     """Describe one by one; the first picture is described once before, to warm up."""
     loop = SeedLoop(settings, device)
     loop.describe(paths[0])
-    backend.threads()  # ultralytics has just set one less than there are cores: both sides get all of them
+    torch_device.threads()  # ultralytics has just set one less than there are cores: both sides get all of them
     loop.seconds = dict.fromkeys(loop.seconds, 0.0)
     began, cpu = time.perf_counter(), _cpu()
     said = [loop.describe(path) for path in paths]
@@ -81,7 +82,7 @@ def seed_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[
         {stage.value: seconds / len(paths) for stage, seconds in loop.seconds.items()},
     )
     del loop
-    backend.give_back(device)
+    torch_device.give_back(device)
     return speed, said
 
 

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from benchmarks.describe.measure import pictures
 from imgret.config import Places, Settings
-from imgret.describe.decode import DecodePool, default_workers
-from imgret.describe.loading import load_models
-from imgret.describe.pipeline import Job, Pipeline
+from imgret.decode.pool import DecodePool, default_workers
+from imgret.models.loading import load_models
 from imgret.photo import Stage
+from imgret.pipeline.pipeline import Job, Pipeline
 
 DISTINCT = 200  # files; they are described again and again
 

@@ -10,8 +10,9 @@ from msgspec import Struct
 from PIL import Image
 
 from imgret.config import Settings
-from imgret.describe import backend, passage
+from imgret.models import torch_device
 from imgret.photo import Stage
+from imgret.stages import passage
 
 
 class Said(Struct, frozen=True):
@@ -29,7 +30,7 @@ class SeedLoop:
     def __init__(self, settings: Settings, device: str) -> None:
         self._device = device
         self._most = settings.caption.max_tokens
-        with backend.silence():
+        with torch_device.silence():
             from transformers import (
                 AutoModelForSequenceClassification,
                 AutoTokenizer,
@@ -39,7 +40,7 @@ class SeedLoop:
             from transformers.utils import logging
             from ultralytics import YOLO
 
-            from imgret.describe.instructor import Instructor
+            from imgret.models.instructor import Instructor
 
             logging.disable_progress_bar()
             caption, topics = settings.caption.weights, settings.topics.weights
@@ -64,7 +65,7 @@ class SeedLoop:
             ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True
         ).strip()
         self._lap(Stage.CAPTION)
-        with backend.silence():
+        with torch_device.silence():
             boxes = self._yolo.predict(image, save=False, verbose=False, device=self._device)[0].boxes
         counts: dict[str, int] = {}
         for number in boxes.cls.tolist():

@@ -18,7 +18,7 @@ from typing import Any
 from watchdog.events import DirModifiedEvent
 from watchdog.observers.api import EventEmitter, EventQueue, ObservedWatch
 
-from imgret.diskcalls import SILENCE_SECONDS
+from imgret.disk_calls import SILENCE_SECONDS
 from imgret.mounts import Mount, parse_mounts
 from imgretd.dirty import is_in
 from imgretd.inotify import Inotify

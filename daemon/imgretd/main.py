@@ -23,8 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         where = places()
         settings = load(where.config)
-        from imgret.describe.loading import load_models
-        from imgretd.service import Service
+        from imgret.models.loading import load_models
+        from imgretd.daemon_service import Service
 
         asyncio.run(Service(where, settings, load_models).run())
     except ImgretError as error:

@@ -15,21 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imgret import inputs
-from imgret.answer import Answerer
+from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
-from imgret.index import results, work
-from imgret.index.connection import Index
 from imgret.limits import as_sentence, limits_explained
-from imgret.link.messages import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.photo import Stage
-from imgret.request import read_request
-from imgret.state import noted_content
+from imgret.photo_state import noted_content
+from imgret.search.request import read_request
+from imgret.search.service import Answerer
+from imgret.store.sqlite import results, work
+from imgret.store.sqlite.connection import Index
+from imgretd.loaded_models import Warm
 from imgretd.serve import Method, Reply
-from imgretd.warm import Warm
 
 if TYPE_CHECKING:
-    from imgret.search.warm import Keeper
+    from imgret.search.warm_index import Keeper
 
 ANSWERING_THREADS = 4
 
@@ -147,7 +147,7 @@ class Answerers:
 
     def _vectors(self) -> Keeper:
         """The vectors in memory, one copy for all threads; numpy comes with the first question."""
-        from imgret.search.warm import Keeper
+        from imgret.search.warm_index import Keeper
 
         with self._keeper_lock:
             if self._keeper is None:
@@ -159,7 +159,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
     """Name -> method, for `imgretd.serve.Server`."""
 
     async def query(params: dict[str, Any]) -> Reply:
-        """`imgret.answer.Request`'s fields, and `index`: refused when it is not ours."""
+        """`imgret.search.service.Request`'s fields, and `index`: refused when it is not ours."""
         index = params.pop("index", places.index)
         if index != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from imgret import __version__, diskcalls
+from imgret import __version__, disk_calls
 from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, UsageError
-from imgret.index.connection import Index
 from imgret.limits import as_sentence
+from imgret.store.sqlite.connection import Index
+from imgretd.loaded_models import Warm
 from imgretd.methods import Answerers
 from imgretd.threads import Threads
-from imgretd.warm import Warm
 
 if TYPE_CHECKING:
-    from imgretd.warm import Load
+    from imgretd.loaded_models import Load
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def _models(settings: Settings) -> tuple[object, ...]:
 
 
 def _folder(path: bytes) -> bytes:
-    return diskcalls.call(path, lambda: _resolved(path))
+    return disk_calls.call(path, lambda: _resolved(path))
 
 
 def _resolved(path: bytes) -> bytes:

@@ -15,13 +15,13 @@ from collections.abc import Callable
 
 from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
-from imgret.index import content_table, photos
-from imgret.index.connection import Index
-from imgret.take_in import Synced
+from imgret.intake import Synced
+from imgret.store.sqlite import contents, photos
+from imgret.store.sqlite.connection import Index
 from imgretd.backlog import Backlog, Task
-from imgretd.courtesy import lower_this_thread
-from imgretd.reasons import Reasons
-from imgretd.troubles import Troubles
+from imgretd.blocked_folders import Reasons
+from imgretd.folder_problems import Troubles
+from imgretd.scheduling import lower_this_thread
 from imgretd.watched import Watched, inside, sync_watched
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Reconciler:
     def heartbeat(self) -> float:
         """When the thread that was silent for longest gave a sign of life; now when none is at work.
 
-        Waiting for a disk is bounded (`imgret.diskcalls`), so silence means a mistake of ours.
+        Waiting for a disk is bounded (`imgret.disk_calls`), so silence means a mistake of ours.
         """
         with self._lock:
             return min(self._beats.values(), default=time.monotonic())
@@ -215,7 +215,7 @@ class Reconciler:
             if purges:
                 self._next_purge = time.monotonic() + _PURGE_SECONDS
         if purges:
-            content_table.purge(index, int(time.time()))
+            contents.purge(index, int(time.time()))
         if each is None:
             return
         for tree in sorted(task.ripe.trees):

@@ -16,10 +16,10 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from imgret.client import protocol
+from imgret.client.protocol import Refused, Request
 from imgret.errors import ImgretError
 from imgret.limits import shortage
-from imgret.link import messages
-from imgret.link.messages import Refused, Request
 from imgretd.listen import most_clients
 
 log = logging.getLogger(__name__)
@@ -76,12 +76,12 @@ class Server:
         """Begin to answer."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self._server = await asyncio.start_unix_server(
-            self._accepted, sock=listener, limit=messages.LINE_LIMIT, backlog=self._most_clients
+            self._accepted, sock=listener, limit=protocol.LINE_LIMIT, backlog=self._most_clients
         )
 
     def publish(self, name: str, data: dict[str, Any]) -> None:
         """Tell every subscriber. From the loop's thread."""
-        line = messages.event_line(name, data)
+        line = protocol.event_line(name, data)
         for writer in list(self._subscribers):
             if writer.transport.get_write_buffer_size() > _MOST_UNREAD_EVENTS:
                 self._subscribers.discard(writer)
@@ -110,7 +110,7 @@ class Server:
             if not _is_ours(writer):
                 return
             if len(self._clients) >= self._most_clients and not self._make_room():
-                writer.write(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
+                writer.write(protocol.error_line(Refused(protocol.BUSY, "too many clients at once")))
                 return
             self._clients[task] = client
             await self._converse(reader, client)
@@ -168,19 +168,19 @@ class Server:
         buffer, deadline = client.buffer, None
         while (end := buffer.find(b"\n", client.searched)) < 0:
             client.searched = len(buffer)
-            if len(buffer) >= messages.LINE_LIMIT:
-                error = Refused(messages.TOO_LONG, f"a line is at most {messages.LINE_LIMIT} bytes")
-                client.writer.write(messages.error_line(error))
+            if len(buffer) >= protocol.LINE_LIMIT:
+                error = Refused(protocol.TOO_LONG, f"a line is at most {protocol.LINE_LIMIT} bytes")
+                client.writer.write(protocol.error_line(error))
                 return None
             now = asyncio.get_running_loop().time()
             if buffer and deadline is None:
                 deadline = now + HALF_LINE_SECONDS  # of the whole line, however often a byte of it comes
             try:
                 part = await asyncio.wait_for(
-                    reader.read(messages.LINE_LIMIT), None if deadline is None else deadline - now
+                    reader.read(protocol.LINE_LIMIT), None if deadline is None else deadline - now
                 )
             except TimeoutError:
-                client.writer.write(messages.error_line(Refused(messages.TIMED_OUT, "the line has no end")))
+                client.writer.write(protocol.error_line(Refused(protocol.TIMED_OUT, "the line has no end")))
                 return None
             if not part:
                 return None
@@ -194,25 +194,25 @@ class Server:
         request: Request | None = None
         self._busy += 1
         try:
-            request = messages.read_request(line)
+            request = protocol.read_request(line)
             if request.method == "subscribe":
                 self._subscribers.add(writer)
-                return messages.result_line(request.id, {}) + messages.event_line(*self._now())
+                return protocol.result_line(request.id, {}) + protocol.event_line(*self._now())
             method = self._methods.get(request.method)
             if method is None:
-                raise Refused(messages.UNKNOWN_METHOD, f"no method {request.method[:100]!r}")
+                raise Refused(protocol.UNKNOWN_METHOD, f"no method {request.method[:100]!r}")
             reply = await method(request.params)
-            return messages.result_line(request.id, reply.result, len(reply.body)) + reply.body
+            return protocol.result_line(request.id, reply.result, len(reply.body)) + reply.body
         except Refused as error:
             error.request = request.id if request else error.request
-            return messages.error_line(error)
+            return protocol.error_line(error)
         except ImgretError as error:
-            return messages.error_line(messages.refusal(error, request.id if request else None))
+            return protocol.error_line(protocol.refusal(error, request.id if request else None))
         except Exception:  # the process's boundary: a mistake of ours must cost one answer, not the daemon
             log.exception("A request failed")
-            mistake = Refused(messages.FAILED, "the daemon made a mistake; its log says which")
+            mistake = Refused(protocol.FAILED, "the daemon made a mistake; its log says which")
             mistake.request = request.id if request else None
-            return messages.error_line(mistake)
+            return protocol.error_line(mistake)
         finally:
             self._busy -= 1
 

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from imgret.config import Places, Settings
-from imgret.index.connection import Index
-from imgret.take_in import Synced
+from imgret.intake import Synced
+from imgret.store.sqlite.connection import Index
 from imgretd.control import Control
-from imgretd.folders import Folders
-from imgretd.jobs import Jobs
+from imgretd.daemon_state import State, log_pass
+from imgretd.index_jobs import Jobs
+from imgretd.loaded_models import Warm
 from imgretd.reconcile import Reconciler
-from imgretd.state import State, log_pass
-from imgretd.warm import Warm
+from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
 
 SLOW_SECONDS = 5.0  # from which a disk that does not answer is reported

@@ -14,8 +14,8 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from imgret.descent import Descent
 from imgret.exclude import NOMEDIA
+from imgret.safe_open import Descent
 from imgretd import inotify
 from imgretd.inotify import Event, Inotify
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler, FileSystemMovedEvent
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from imgret import diskcalls
-from imgret.diskcalls import NotAnswering
+from imgret import disk_calls
+from imgret.disk_calls import NotAnswering
 from imgret.exclude import NOMEDIA
 from imgretd.emitter import JOIN_SECONDS, POLL_SECONDS, DirtyFolderEmitter, Skip, TreeChanged
 
@@ -100,7 +100,7 @@ class Watcher:
         self.unwatchable.clear()
         new = wanted - self._watches.keys()
         # watchdog asks the disk itself, and would wait for it for ever.
-        answering = diskcalls.answers(new, os.path.isdir, diskcalls.PATIENCE_SECONDS)
+        answering = disk_calls.answers(new, os.path.isdir, disk_calls.PATIENCE_SECONDS)
         for root in new:
             try:
                 if root not in answering:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from imgret.config import Settings
-from imgret.index import roots
-from imgret.index.connection import Index
-from imgret.index.roots import Root
+from imgret.intake import Synced
+from imgret.store.sqlite import roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import Root
 from imgret.sync import sync
-from imgret.take_in import Synced
 
 
 class Watched(NamedTuple):

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
-from imgret.index import work
-from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
 from imgret.photo import Stage
-from imgret.preparing import prepare, workable
-from imgretd.able import Able
-from imgretd.courtesy import GPU_SHORT, lower_this_thread, reason_to_wait
-from imgretd.warm import Warm
+from imgret.requeue import prepare, workable
+from imgret.store.sqlite import work
+from imgret.store.sqlite.connection import Index
+from imgretd.loaded_models import Warm
+from imgretd.scheduling import GPU_SHORT, lower_this_thread, reason_to_wait
+from imgretd.workable_stages import Able
 
 if TYPE_CHECKING:
-    from imgret.describe.decode import DecodePool
-    from imgret.describe.pipeline import Progress
+    from imgret.decode.pool import DecodePool
+    from imgret.pipeline.pipeline import Progress
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class Worker(threading.Thread):
     def _pool(self) -> DecodePool:
         """The decoder's processes: kept as long as the models, so that one photo does not wait for them."""
         if self._decoder is None:
-            from imgret.describe.decode import decode_pool
+            from imgret.decode.pool import decode_pool
 
             self._decoder = decode_pool(self._settings)
         return self._decoder

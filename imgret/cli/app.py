@@ -7,11 +7,20 @@ from typing import Annotated
 import typer
 
 from imgret import __version__
-from imgret.cli import copies, demo, folders, indexing, photos, query, render, status
+from imgret.cli import (
+    backup_commands,
+    console,
+    demo_command,
+    folder_commands,
+    index_command,
+    query_command,
+    show_command,
+    status_command,
+)
 from imgret.cli.boundary import exit_code, past_typer
-from imgret.cli.evaluate import eval_app
-from imgret.cli.models import models_app
-from imgret.cli.service import service_app
+from imgret.cli.eval_command import eval_app
+from imgret.cli.models_command import models_app
+from imgret.cli.service_command import service_app
 from imgret.errors import EXIT_MEANING
 
 _EPILOG = (
@@ -30,7 +39,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        render.out_line(f"imgret {__version__}")
+        console.out_line(f"imgret {__version__}")
         raise typer.Exit
 
 
@@ -44,26 +53,29 @@ def root(
 
 
 for command in (
-    query.query,
-    indexing.index,
-    folders.add,
-    folders.remove,
-    photos.show,
-    photos.note,
-    status.status,
-    status.retry,
-    demo.demo,
-    status.doctor,
-    status.pause,
-    status.resume,
-    copies.backup,
-    copies.restore,
-    status.export,
+    query_command.query,
+    index_command.index,
+    folder_commands.add,
+    folder_commands.remove,
+    show_command.show,
+    show_command.note,
+    status_command.status,
+    status_command.retry,
+    demo_command.demo,
+    status_command.doctor,
+    status_command.pause,
+    status_command.resume,
+    backup_commands.backup,
+    backup_commands.restore,
+    status_command.export,
 ):
     # `-word` in a question leaves a word out; it is no option. A note without quotes is refused by `note`.
-    takes = {query.query: {"ignore_unknown_options": True}, photos.note: {"allow_extra_args": True}}
+    takes = {
+        query_command.query: {"ignore_unknown_options": True},
+        show_command.note: {"allow_extra_args": True},
+    }
     app.command(epilog=_EPILOG, context_settings=takes.get(command, {}))(past_typer(command))
-app.command("folders", epilog=_EPILOG)(past_typer(folders.list_folders))
+app.command("folders", epilog=_EPILOG)(past_typer(folder_commands.list_folders))
 for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
     for member in group.registered_commands:
         member.epilog = _EPILOG

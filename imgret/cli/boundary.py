@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from imgret.cli import render
+from imgret.cli import console
 from imgret.errors import Exit, ImgretError
 
 
@@ -28,7 +28,7 @@ def failed(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return int(Exit.INTERRUPTED)
     told = as_sentence(error)
-    render.complain(told)
+    console.complain(told)
     # Click tells what is wrong with a command line itself, and this error may say that stderr cannot be written.
     refused: object = getattr(error.__context__, "exit_code", None) if isinstance(error, OSError) else None
     return refused if isinstance(refused, int) else int(told.exit_code)
@@ -42,14 +42,14 @@ def as_sentence(error: BaseException) -> ImgretError:
         # A disk, a permission, a limit that nothing below has put into words.
         if isinstance(error, FileNotFoundError) and not error.filename:
             return ImgretError("the folder that this was called in is no longer there")
-        where = render.shown(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+        where = console.shown(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else ""
         return ImgretError(f"{where or 'the system'}: {error.strerror or error}")
     if isinstance(error, MemoryError):
         return ImgretError("there is not enough memory for this", "End other programs, or ask for less.")
     from imgret.cli.crash import report
 
     kept = report(error)
-    hint = f"{render.shown(os.fsencode(kept))} has the details, for a report." if kept else ""
+    hint = f"{console.shown(os.fsencode(kept))} has the details, for a report." if kept else ""
     return ImgretError(f"imgret failed for a reason that it does not know: {type(error).__name__}", hint)
 
 
@@ -75,7 +75,7 @@ class _Carried(Exception):
 
 
 def _flushed() -> int:
-    render.flush()
+    console.flush()
     return 0
 
 

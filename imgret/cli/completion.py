@@ -15,7 +15,7 @@ def one_of(*choices: str) -> Callable[[str], list[str]]:
 
 def has(incomplete: str) -> list[str]:
     """The values of `--has`."""
-    from imgret.index.clauses import HAS
+    from imgret.store.clauses import HAS
 
     return _beginning(HAS, incomplete)
 

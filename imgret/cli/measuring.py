@@ -14,22 +14,22 @@ from contextlib import contextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.cli import ranked, render
-from imgret.cli.indexing import describe
+from imgret.cli import console, ranked
+from imgret.cli.index_command import describe
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
 from imgret.config import NONE, Settings
-from imgret.describe.loading import load_models
-from imgret.describe.models import Models
 from imgret.errors import UsageError, WeightsMissing
 from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import Dataset
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.saved import Report, Run
-from imgret.index import work
-from imgret.index.connection import Index, writer
 from imgret.ingest import Ingest
+from imgret.models.interface import Models
+from imgret.models.loading import load_models
 from imgret.photo import Stage
+from imgret.store.sqlite import work
+from imgret.store.sqlite.connection import Index, writer
 
 _NEEDED = {Stage.CAPTION: "captions", Stage.DETECT: "detections"}
 
@@ -83,7 +83,7 @@ def _described(here: Session, base: Index, dataset: Dataset, plan: Plan) -> gall
     if plan.stand_ins is not None:
         without = stand_ins.put(base, held, plan.stand_ins, settings.stages())
         if without:
-            render.say(f"{without} of {len(held)} photos have no stand-in caption")
+            console.say(f"{without} of {len(held)} photos have no stand-in caption")
     describe(Session(settings, replace(here.places, index=plan.index)), base)
     contents = {content for content in held.values() if content is not None}
     made = gallery.makers(base, contents)
@@ -99,7 +99,7 @@ def _described(here: Session, base: Index, dataset: Dataset, plan: Plan) -> gall
                 "Run `imgret models pull`, choose another --recipe, or give --stand-in-captions.",
             )
         if count < len(contents):
-            render.say(f"{len(contents) - count} of {len(contents)} photos have no {_NEEDED[stage]}")
+            console.say(f"{len(contents) - count} of {len(contents)} photos have no {_NEEDED[stage]}")
     return held
 
 
@@ -124,7 +124,7 @@ def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
         if models.embed is None and set(plan.ranks) != {ranked.WORDS}:
             raise UsageError("the embedder is set to `none`", "Set it under [embed], or give --rank words.")
         if Stage.EMBED in models.missing:  # missing topics were told when the photos were described
-            render.say(models.missing[Stage.EMBED])
+            console.say(models.missing[Stage.EMBED])
         yield models
     finally:
         models.close()
@@ -166,5 +166,5 @@ def _embedded(
             ingest = Ingest(index, settings, Models(embed=models.embed))
             described = ingest.run(lambda progress: advance(progress.done))
         if described.failed:
-            render.say(f"{described.failed} photos could not be embedded for {recipe}")
+            console.say(f"{described.failed} photos could not be embedded for {recipe}")
     return found

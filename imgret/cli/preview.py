@@ -7,9 +7,9 @@ import json
 import shutil
 from typing import Any
 
-from imgret.cli import render
-from imgret.cli.asking import ask
-from imgret.describe.decode import DecodePool
+from imgret.cli import console
+from imgret.cli.query_session import ask
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 from imgret.terminal.clean import clean
 from imgret.terminal.probe import Capabilities, Conversation
@@ -23,19 +23,19 @@ SIDE = 512  # pixels that are decoded for it
 def preview_hits(params: dict[str, object]) -> int:
     """Ask, print, and give the exit code. Raises ImgretError."""
     answered = ask({**params, "format": "json"})
-    render.say_all(answered.notes)
+    console.say_all(answered.notes)
     hits = [json.loads(line) for line in answered.output.splitlines()]
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
     with DecodePool(2, side=SIDE) as pool:
         pictures = [(hit, pool.submit(_path(hit))) for hit in hits]
         for hit, picture in pictures:
-            render.out_line(_line(hit))
+            console.out_line(_line(hit))
             try:
-                render.out(show(picture.result().pixels, columns, ROWS, terminal))
+                console.out(show(picture.result().pixels, columns, ROWS, terminal))
             except PhotoError as error:
-                render.say(str(error))
-            render.flush()
+                console.say(str(error))
+            console.flush()
     return int(answered.exit)
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from imgret.cli.progress import bar
 from imgret.config import WORDLLAMA
-from imgret.describe.models import Models
 from imgret.errors import IndexProblem
 from imgret.evaluate import gallery
 from imgret.evaluate.bm25 import Bm25
@@ -19,13 +18,14 @@ from imgret.evaluate.metrics import Floats, Ids
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.run import Ranking, answers
 from imgret.evaluate.saved import Run
-from imgret.index import vectors
-from imgret.index.connection import Index
+from imgret.models.interface import Models
 from imgret.photo import ModelIdentity
-from imgret.search.ask import QueryEmbedder
-from imgret.search.query import Question
+from imgret.search.parse import Question
+from imgret.search.query_encoder import QueryEmbedder
 from imgret.search.rank import search
-from imgret.search.warm import Warm
+from imgret.search.warm_index import Warm
+from imgret.store.sqlite import vectors
+from imgret.store.sqlite.connection import Index
 
 BASELINE = "bm25"
 WORDS = "words"

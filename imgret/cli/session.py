@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgret import diskcalls, inputs
+from imgret import disk_calls, inputs
 from imgret.errors import UsageError
 
 if TYPE_CHECKING:
     from imgret.config import Places, Settings
-    from imgret.index.connection import Index
+    from imgret.store.sqlite.connection import Index
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Session:
 
     def index(self, *, create: bool = False) -> Index:
         """The index, opened; without `create` a missing one is an error that says what to do."""
-        from imgret.index.connection import Index
+        from imgret.store.sqlite.connection import Index
 
         return Index(self.places.index, create=create)
 
@@ -45,7 +45,7 @@ def absolute(path: str) -> bytes:
     """
     raw = os.path.abspath(_named(path))
     folder, name = os.path.split(raw)
-    return os.path.join(diskcalls.resolved(folder), name) if name else raw
+    return os.path.join(disk_calls.resolved(folder), name) if name else raw
 
 
 def folders(paths: Iterable[str]) -> list[bytes]:
@@ -56,7 +56,7 @@ def folders(paths: Iterable[str]) -> list[bytes]:
     found = []
     for path in paths:
         raw = os.path.abspath(_named(path))
-        found.append(diskcalls.call(raw, functools.partial(_folder, raw, path)))
+        found.append(disk_calls.call(raw, functools.partial(_folder, raw, path)))
     return found
 
 

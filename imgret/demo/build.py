@@ -19,9 +19,9 @@ def build(out: str = MODELS) -> None:
 
     from imgret.config import places
     from imgret.demo import build_caption, build_detect, build_embed, build_topics
-    from imgret.describe import backend
+    from imgret.models import torch_device
 
-    backend.prepare(places())
+    torch_device.prepare(places())
     torch.set_num_threads(1)
     os.makedirs(out, exist_ok=True)
     for name, train in (

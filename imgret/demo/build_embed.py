@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgret.demo import lessons
-from imgret.describe import passage
+from imgret.stages import passage
 
 _SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # T5's, in its order
 _DIMENSION = 768  # of the real model's vectors

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imgret.demo import draw
-from imgret.describe import passage
+from imgret.stages import passage
 
 # As cardiffnlp/tweet-topic-21-multi spells and orders them; there are 19.
 LABELS = (

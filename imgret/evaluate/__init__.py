@@ -1,5 +1,5 @@
 """Measuring the search: data sets, rankings, and figures with their uncertainty.
 
-Nothing here describes or searches: `imgret.cli.evaluate` brings the ordinary index and the ordinary
+Nothing here describes or searches: `imgret.cli.eval_command` brings the ordinary index and the ordinary
 search, so that what is measured is what users get.
 """

@@ -12,13 +12,13 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from imgret.describe import passage
-from imgret.describe.fingerprint import content_hash, fingerprint
+from imgret.decode.hashing import content_hash, fingerprint
 from imgret.errors import PhotoError, UsageError
 from imgret.evaluate.recipe import Recipe
-from imgret.index import photos, results, roots, work
-from imgret.index.connection import Index
 from imgret.photo import Description, ModelIdentity, Stage
+from imgret.stages import passage
+from imgret.store.sqlite import photos, results, roots, work
+from imgret.store.sqlite.connection import Index
 
 MARK = "evaluates"  # the setting that tells an index of ours from somebody's library
 COMMIT = 256  # files a transaction

@@ -16,9 +16,9 @@ from msgspec import Struct
 from imgret.evaluate.dataset import Problem, Trouble
 from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.text import lines
-from imgret.index import results, work
-from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, Stage
+from imgret.store.sqlite import results, work
+from imgret.store.sqlite.connection import Index
 
 _NAME = "stand-in captions"
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import filters, nearest
-from imgret.index.clauses import Clause
-from imgret.index.connection import Index
-from imgret.search.warm import Warm
+from imgret.search.warm_index import Warm
+from imgret.store.clauses import Clause
+from imgret.store.sqlite import filters, nearest
+from imgret.store.sqlite.connection import Index
 
 Ids = NDArray[np.int64]
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from imgret import inputs
 from imgret.errors import QueryError
 from imgret.exclude import RAW_SUFFIXES
-from imgret.index import labels
-from imgret.index.clauses import (
+from imgret.search import dates
+from imgret.store import labels
+from imgret.store.clauses import (
     HAS,
     Camera,
     Filter,
@@ -24,7 +25,6 @@ from imgret.index.clauses import (
     Taken,
     Topic,
 )
-from imgret.search import dates
 
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 

@@ -13,14 +13,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.index import filters, vectors, words
-from imgret.index.connection import Index
 from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
-from imgret.search import background, emptied, hits, scoring
+from imgret.search import describe_hits, empty_reasons, score_baseline, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
-from imgret.search.query import Question
+from imgret.search.parse import Question
 from imgret.search.stopwords import STOPWORDS
-from imgret.search.warm import Warm
+from imgret.search.warm_index import Warm
+from imgret.store.sqlite import filters, vectors, words
+from imgret.store.sqlite.connection import Index
 
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
@@ -36,7 +36,7 @@ TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
 
 class Asker(Protocol):
-    """What embeds the texts of a question (see `imgret.search.ask.QueryEmbedder`)."""
+    """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEmbedder`)."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -85,7 +85,7 @@ def search(
     search_.look(towards, without, copies, alike)
     found = search_.run()
     if not found:
-        search_.notes += emptied.reasons(index, question.clauses, off)
+        search_.notes += empty_reasons.reasons(index, question.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
         search_.notes.append(
@@ -94,7 +94,7 @@ def search(
     elif found and search_.asks and all(one.strength == "weak" for one in found):
         search_.notes.append("nothing matches well; these are the nearest")
     with index.reading():
-        return Answer(hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
+        return Answer(describe_hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
 
 
 class _Search:
@@ -133,14 +133,14 @@ class _Search:
         self.asks = self.asks or towards is not None or len(copies) + len(alike) > 0
         self.without = [] if without is None else [without]
 
-    def run(self) -> list[hits.Found]:
+    def run(self) -> list[describe_hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
         self.notes += self.question.remarks
-        self.notes += emptied.unknown_labels(self.index, self.question.clauses, self.off)
+        self.notes += empty_reasons.unknown_labels(self.index, self.question.clauses, self.off)
         if not self.asks:
             among = filters.matching(self.index, self.question.clauses)
             ids = filters.newest(self.index, among, self.pool)
-            return [hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
+            return [describe_hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
         scope = scope_of(self.index, self.question.clauses, self.warm) if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
@@ -163,7 +163,9 @@ class _Search:
 
             parts.append(living(self.index, close, near, scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
-        first = [hits.Found(content, 1.0, None, "strong", (self.copies[content],)) for content in copies]
+        first = [
+            describe_hits.Found(content, 1.0, None, "strong", (self.copies[content],)) for content in copies
+        ]
         return first + self._scored(candidates, terms, query)
 
     def _passing(self, contents: list[int]) -> list[int]:
@@ -198,10 +200,10 @@ class _Search:
 
     def _scored(
         self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
-    ) -> list[hits.Found]:
+    ) -> list[describe_hits.Found]:
         sample = None
         if query is not None:
-            sample = (self.warm.sample if self.warm is not None else background.sample)(self.index)
+            sample = (self.warm.sample if self.warm is not None else score_baseline.sample)(self.index)
         main = scoring.scored(self.index, ids, terms, query, self.rank, sample)
         counts = main.score > 0 if query is None else np.ones(len(ids), np.bool_)
         if self.rank != "vector":  # there, the vector of the question points away from it
@@ -216,7 +218,7 @@ class _Search:
                 )
                 main = scoring.pushed(main, away, AWAY, sample.spread if sample else None)
         return [
-            hits.Found(
+            describe_hits.Found(
                 content=int(ids[at]),
                 score=float(main.score[at]),
                 cosine=None if np.isnan(main.cosine[at]) else float(main.cosine[at]),

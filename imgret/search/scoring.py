@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.index import vectors, words
-from imgret.index.connection import Index
 from imgret.photo import View
-from imgret.search import background, fuse
+from imgret.search import fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
-from imgret.search.background import Sample
+from imgret.search.score_baseline import Sample
+from imgret.store.sqlite import vectors, words
+from imgret.store.sqlite.connection import Index
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -47,7 +47,7 @@ def scored(
     told, covered = fuse.bm25(matches), fuse.coverage(matches)
     held = np.asarray(matches.counts.any(axis=2), np.bool_)
     if query is None or sample is None:
-        level = background.capped(background.worded(covered), found.apart)
+        level = score_baseline.capped(score_baseline.worded(covered), found.apart)
         return Scored(told, level, np.full(len(ids), np.nan, np.float32), held, told)
     views = (View.PASSAGE,) if rank == "vector" else tuple(View)
     cosines = _cosines(index, ids, query, views)
@@ -55,13 +55,13 @@ def scored(
     lead = grounds[View.PASSAGE]
     if rank == "vector":
         score = np.nan_to_num(cosine, nan=-1.0)
-        above = background.above(score, lead, sample.spread)
-        level = background.levels(above)
+        above = score_baseline.above(score, lead, sample.spread)
+        level = score_baseline.levels(above)
     else:
         score = fuse.fused(cosines, grounds, matches, sample.spread)
-        above = background.above(score, lead, sample.spread)
-        level = np.maximum(background.levels(above), background.worded(covered))
-        level = background.capped(level, found.apart)
+        above = score_baseline.above(score, lead, sample.spread)
+        level = np.maximum(score_baseline.levels(above), score_baseline.worded(covered))
+        level = score_baseline.capped(level, found.apart)
     return Scored(score, level, cosine, held, above)
 
 

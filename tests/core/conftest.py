@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from imgret.config import EmbedSettings, Settings, places
-from imgret.describe import passage
-from imgret.describe.loading import load_embedder
-from imgret.describe.models import Embedder
-from imgret.index import content_table, photos, results, roots
-from imgret.index.connection import Index
+from imgret.models.interface import Embedder
+from imgret.models.loading import load_embedder
 from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
-from imgret.search.ask import QueryEmbedder
+from imgret.search.query_encoder import QueryEmbedder
+from imgret.stages import passage
+from imgret.store.sqlite import contents, photos, results, roots
+from imgret.store.sqlite.connection import Index
 
 CAPTIONER = ModelIdentity("captioner", "1")
 
@@ -54,7 +54,7 @@ def add(index: Index, wordllama: Embedder) -> Callable[..., int]:
                 return content
             facts = Facts(known.get("format", "JPEG"), 40, 30, known.get("taken_at"), known.get("camera"))
             pixels = hashlib.blake2b(str(known.get("pixels", path)).encode(), digest_size=32).digest()
-            content_table.save_facts(index, content, facts, pixels)
+            contents.save_facts(index, content, facts, pixels)
             objects: dict[str, int] = known.get("objects", {})
             found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
             if "caption" in known:
@@ -91,8 +91,8 @@ def units() -> Callable[..., Any]:
 @pytest.fixture
 def bulk(index: Index) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
     """bulk(vectors, model) -> contents that lie somewhere and have this passage vector each."""
-    from imgret.index import vectors
     from imgret.photo import View
+    from imgret.store.sqlite import vectors
 
     def put(rows: Sequence[Any], model: ModelIdentity) -> list[int]:
         made = []
@@ -103,7 +103,7 @@ def bulk(index: Index) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
                 name = b"%d.jpg" % number
                 digest = hashlib.blake2b(name, digest_size=32).digest()
                 content, _ = photos.save(index, root, b"", name, Fingerprint(1, 1, 1, number), digest, 1)
-                content_table.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
+                contents.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
                 vectors.save(index, content, model, {View.PASSAGE: row})
                 made.append(content)
         return made

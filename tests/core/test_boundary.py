@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from imgret.cli import boundary, render
+from imgret.cli import boundary, console
 from imgret.cli.app import app, run
 from imgret.errors import Exit
 
@@ -151,12 +151,12 @@ def test_an_error_on_the_quick_path_ends_with_a_sentence(
     kind: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from imgret import __main__ as program
-    from imgret.cli import quick
+    from imgret.cli import quick_query
 
     def fails(_: object) -> None:
         raise KINDS[kind]()
 
-    monkeypatch.setattr(quick, "asked", fails)
+    monkeypatch.setattr(quick_query, "asked", fails)
     monkeypatch.setattr(sys, "argv", ["imgret", "query", "two dogs"])
     with pytest.raises(SystemExit) as left:
         program.main()
@@ -208,4 +208,4 @@ def test_narration_that_cannot_be_written_costs_no_work(tmp_path: Path) -> None:
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, check=False
         )
     assert (done.returncode, done.stdout) == (0, b"done\n")
-    assert render.shown(b"/a\x1b") == "/a\ufffd"
+    assert console.shown(b"/a\x1b") == "/a\ufffd"

@@ -21,10 +21,10 @@ from imgret.config import (
     parse,
     places,
 )
-from imgret.describe.weights import STAGES, locate
 from imgret.errors import ConfigError, Exit
 from imgret.exclude import Exclude
 from imgret.photo import Stage
+from imgret.weights.sources import STAGES, locate
 
 TABLES = [CaptionSettings, DetectSettings, TopicsSettings, EmbedSettings, DaemonSettings]
 
@@ -236,13 +236,13 @@ def test_places_are_absolute_whatever_the_home(environ: dict[str, str]) -> None:
 
 
 def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    from imgret.cli import quick
+    from imgret.cli import quick_query
 
-    assert (quick._socket(), quick._index()) == (places().socket, places().index)
+    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
     for home in ("", "relative"):
         monkeypatch.setenv("HOME", home)
         monkeypatch.setenv("XDG_DATA_HOME", "")
-        assert (quick._socket(), quick._index()) == (places().socket, places().index)
+        assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
-    assert (quick._socket(), quick._index()) == (places().socket, places().index)
+    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)

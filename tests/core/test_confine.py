@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.describe import confine, decode
-from imgret.describe.decode import DecodePool
-from imgret.describe.decode_worker import ANY_HASH, LENGTH, LENGTHS, Answer
+from imgret.decode import pool, sandbox
+from imgret.decode.pool import DecodePool
+from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, Answer
 from imgret.errors import ImgretError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the Linux kernel")
@@ -49,7 +49,7 @@ class TakenOver:
     """A decoder process that runs what it is sent."""
 
     def __init__(self) -> None:
-        environ = decode.environment(os.environ | {"HF_TOKEN": "hf_secret"})
+        environ = pool.environment(os.environ | {"HF_TOKEN": "hf_secret"})
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-B", "-c", TAKEN_OVER],
             stdin=subprocess.PIPE,
@@ -211,9 +211,9 @@ def test_a_real_pool_is_confined_by_what_the_kernel_offers(tmp_path: Path) -> No
     assert {line.split(b"=")[0] for line in environ.rstrip(b"\0").split(b"\0")} <= {
         b"HOME", b"LD_LIBRARY_PATH", b"MALLOC_ARENA_MAX", b"PYTHONPATH", b"PYTHONUTF8",
     }  # fmt: skip
-    landlock = confine.ctypes.CDLL(None).syscall(444, None, 0, 1)
+    landlock = sandbox.ctypes.CDLL(None).syscall(444, None, 0, 1)
     expected = (f"Landlock {landlock}",) if landlock > 0 else ()
-    assert decode.confinement() == (*expected, "seccomp")
+    assert pool.confinement() == (*expected, "seccomp")
 
 
 def test_tcp_is_refused_by_either_means(worker: TakenOver) -> None:
@@ -256,7 +256,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_filter_refuses_by_number_and_by_argument(machine: str) -> None:
-    program = confine._filter(machine, pid=77)
+    program = sandbox._filter(machine, pid=77)
     audit, openat = MACHINES[machine], OPENAT[machine]
     assert len(program) // 8 < 256  # jumps are bytes
     for number in map(int, FORBIDDEN[machine].split()):
@@ -275,12 +275,12 @@ def test_the_filter_refuses_by_number_and_by_argument(machine: str) -> None:
 def test_every_call_is_decided_and_only_listed_ones_are_allowed(
     machine: str, number: int, argument: int
 ) -> None:
-    program = confine._filter(machine, pid=77)
+    program = sandbox._filter(machine, pid=77)
     said = verdict(program, MACHINES[machine], number, (argument,) * 6)
-    column = confine._ARCHITECTURES[machine][0]
-    if number in confine._numbers(confine._CALLS, column).values():
+    column = sandbox._ARCHITECTURES[machine][0]
+    if number in sandbox._numbers(sandbox._CALLS, column).values():
         assert said == ALLOW
-    elif number not in confine._numbers(confine._CHECKED, column).values():
+    elif number not in sandbox._numbers(sandbox._CHECKED, column).values():
         assert said == DENY
 
 
@@ -288,7 +288,7 @@ def test_a_lower_limit_of_the_user_stands(tmp_path: Path) -> None:
     """`ulimit -v` below what the configuration gives a decoder."""
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     program = (
-        "import sys\nfrom imgret.describe.decode import DecodePool\n"
+        "import sys\nfrom imgret.decode.pool import DecodePool\n"
         f"print(DecodePool(1, memory_mb=4096).submit({os.fsencode(tmp_path / 'a.png')!r}).result().facts.width)"
     )
     limited = 'ulimit -v 1500000; exec "$@"'

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
-from imgret.describe import raw
-from imgret.describe.decode import Decoded, DecodePool, default_workers
-from imgret.describe.formats import sniff
+from imgret.decode import raw_files
+from imgret.decode.formats import sniff
+from imgret.decode.pool import Decoded, DecodePool, default_workers
 from imgret.errors import PhotoError
 
 
@@ -257,7 +257,7 @@ def test_a_raw_file_is_shown_by_its_largest_preview(pool: DecodePool, tmp_path: 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_upset_the_search_for_previews(data: bytes) -> None:
-    found = raw.largest_preview(b"\xff\xd8" + data)
+    found = raw_files.largest_preview(b"\xff\xd8" + data)
     assert found is None or (data[max(found.offset - 2, 0) :] and found.width > 0 and found.height > 0)
 
 

@@ -7,8 +7,8 @@ import pytest
 from faulty_disk import faulty_disk
 
 from benchmarks.harness import write_picture
-from imgret.describe import decode
-from imgret.describe.decode import DecodePool
+from imgret.decode import pool
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 
 
@@ -17,7 +17,7 @@ def stuck(tmp_path, monkeypatch):
     """The path of a picture that does not even open."""
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(decode, "_KILLED_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "_KILLED_SECONDS", 0.3)
     source, mount = tmp_path / "source", tmp_path / "mount"
     source.mkdir()
     mount.mkdir()
@@ -25,9 +25,9 @@ def stuck(tmp_path, monkeypatch):
     write_picture(tmp_path / "fine.png", 2)
     with faulty_disk(str(source), str(mount), hang_stat="stuck.png"):
         yield bytes(mount / "stuck.png")
-    for process in decode._hanging:
+    for process in pool._hanging:
         process.wait(20)
-    decode._hanging.clear()
+    pool._hanging.clear()
 
 
 def test_it_costs_its_file_and_no_other(stuck, tmp_path):

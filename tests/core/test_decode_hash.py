@@ -12,14 +12,14 @@ from blake3 import blake3
 from PIL import Image
 
 from imgret.config import Settings
-from imgret.describe import pixels
-from imgret.describe.decode import DecodePool
-from imgret.describe.models import Models
-from imgret.describe.pixels import Limits, read
+from imgret.decode import pixels
+from imgret.decode.pixels import Limits, read
+from imgret.decode.pool import DecodePool
 from imgret.errors import FileChanged, PhotoError
-from imgret.index import content_table, failed_photos, photos, results
-from imgret.index.connection import Index
 from imgret.ingest import Ingest
+from imgret.models.interface import Models
+from imgret.store.sqlite import contents, failures, photos, results
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
 
 LIMITS = Limits(megapixels=10, memory_mb=500, side=100)
@@ -120,13 +120,13 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
             rotating.join()
         assert changed  # or this test shows nothing
         assert not look()
-        assert failed_photos.failures(index) == []
+        assert failures.failures(index) == []
         assert index.row("SELECT count(*) FROM work WHERE stage = 'decode'") == (0,)
         for file in folder.iterdir():
             photo = photos.find(index, bytes(file))
             assert photo is not None
             assert photo.content is not None
-            assert content_table.hash_of(index, photo.content) == blake3(file.read_bytes()).digest()
+            assert contents.hash_of(index, photo.content) == blake3(file.read_bytes()).digest()
             decoded = pool.submit(bytes(file)).result()
             assert results.pixels(index, photo.content) == decoded.pixel_hash
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgret.describe.decode import Decoded, DecodePool
+from imgret.decode.pool import Decoded, DecodePool
 from imgret.errors import ImgretError, PhotoError
 
 
@@ -222,7 +222,7 @@ def test_closing_waits_for_nobody_and_leaves_nobody(slow_photo: bytes) -> None:
 def test_a_killed_parent_leaves_no_decoder_behind(slow_photo: bytes) -> None:
     program = (
         "import os, sys, time\n"
-        "from imgret.describe.decode import DecodePool\n"
+        "from imgret.decode.pool import DecodePool\n"
         "pool = DecodePool(1)\n"
         "pool.submit(b'/dev/null').exception()\n"
         "pool.submit(os.fsencode(sys.argv[1]))\n"
@@ -264,8 +264,8 @@ def test_a_photo_without_permission_is_told_so(tmp_path: Path) -> None:
     path.chmod(0o000)
     program = (
         "import os, sys\n"
-        "from imgret.describe.decode import DecodePool\n"
-        "from imgret.describe.fingerprint import content_hash\n"
+        "from imgret.decode.pool import DecodePool\n"
+        "from imgret.decode.hashing import content_hash\n"
         "from imgret.errors import PhotoError\n"
         "with DecodePool(1) as pool:\n"
         "    print(pool.submit(sys.argv[1].encode()).exception())\n"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from imgret.descent import Descent
+from imgret.safe_open import Descent
 
 
 def names(fd):

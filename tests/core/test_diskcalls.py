@@ -9,13 +9,13 @@ import time
 import pytest
 from waiting import until
 
-from imgret import diskcalls
-from imgret.diskcalls import DiskCall, NotAnswering, call, is_stuck, silent_disks, stuck
+from imgret import disk_calls
+from imgret.disk_calls import DiskCall, NotAnswering, call, is_stuck, silent_disks, stuck
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(disk_calls, "SILENCE_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_abandoned_threads_of_a_disk_are_few(pipe):
     def job(call):
         os.read(pipe, 1)
 
-    for running in [DiskCall(b"/disk", b"/disk/%d" % number, job) for number in range(diskcalls.MOST_STUCK)]:
+    for running in [DiskCall(b"/disk", b"/disk/%d" % number, job) for number in range(disk_calls.MOST_STUCK)]:
         with pytest.raises(NotAnswering):
             running.result()
     with pytest.raises(NotAnswering):
@@ -122,7 +122,7 @@ def test_without_a_thread_to_be_had_the_call_is_made_all_the_same():
     """No room for the stack of another thread."""
     ran = run(
         "import logging, resource, threading\n"
-        "from imgret.diskcalls import call\n"
+        "from imgret.disk_calls import call\n"
         "logging.basicConfig(format='%(message)s')\n"
         "threading.stack_size(1 << 30)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))\n"

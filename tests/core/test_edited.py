@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imgret.describe.edited import Traits, is_edit
-from imgret.describe.facts import facts, subsecond
-from imgret.describe.perceptual import GRID, signature
+from imgret.decode.edit_detection import Traits, is_edit
+from imgret.decode.exif import facts, subsecond
+from imgret.decode.perceptual import GRID, signature
 from imgret.photo import Facts
 
 NOON = 1588334400

@@ -7,16 +7,16 @@ from datetime import datetime
 
 import pytest
 
-from imgret.index.connection import Index
 from imgret.photo import Stage
-from imgret.search import query, rank
+from imgret.search import parse, rank
+from imgret.store.sqlite.connection import Index
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]
 
 
 def notes(index: Index, text: str, **options: object) -> str:
-    answer = rank.search(index, query.parse(text, NOW), None, **options)  # type: ignore[arg-type]
+    answer = rank.search(index, parse.parse(text, NOW), None, **options)  # type: ignore[arg-type]
     assert answer.hits == []
     return "; ".join(answer.notes)
 
@@ -93,4 +93,4 @@ def test_a_stage_that_is_switched_off_is_said(index: Index, add: Add, text: str,
 def test_an_empty_index_and_an_answer_with_hits(index: Index, add: Add) -> None:
     assert "no photo is indexed yet" in notes(index, "after:2020")
     add("a.jpg", taken_at=1560000000)
-    assert rank.search(index, query.parse("on:2019", NOW), None).notes == []
+    assert rank.search(index, parse.parse("on:2019", NOW), None).notes == []

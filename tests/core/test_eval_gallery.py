@@ -10,9 +10,9 @@ from imgret.errors import UsageError
 from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import Trouble
 from imgret.evaluate.recipe import Recipe
-from imgret.index import failed_photos, photos, results, roots, work
-from imgret.index.connection import Index
 from imgret.photo import Detection, ModelIdentity, Stage, View
+from imgret.store.sqlite import failures, photos, results, roots, work
+from imgret.store.sqlite.connection import Index
 
 SEEN = ModelIdentity("seer", "1")
 EMBEDDER = ModelIdentity("embedder", "1")
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_has_no_content(index, paths):
     os.mkfifo(paths[0])
     held = gallery.hold(index, paths)
     assert held[paths[0]] is None
-    assert [failure.path for failure in failed_photos.failures(index)] == paths[:1]
+    assert [failure.path for failure in failures.failures(index)] == paths[:1]
 
 
 def test_folders_may_be_reached_by_a_link(index, paths, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from imgret.describe.facts import camera, degrees, facts, printable, taken_at, text, turned, upright_size
+from imgret.decode.exif import camera, degrees, facts, printable, taken_at, text, turned, upright_size
 
 anything: st.SearchStrategy[object] = st.recursive(
     st.none()

@@ -12,17 +12,17 @@ from blake3 import blake3
 from faulty_disk import faulty_disk
 from waiting import until
 
-from imgret import diskcalls
+from imgret import disk_calls
 from imgret.config import Settings
-from imgret.describe.hash_many import Hash, hash_many
+from imgret.decode.hash_many import Hash, hash_many
 from imgret.errors import PhotoError
 from imgret.exclude import Exclude
-from imgret.index import failed_photos, photos, roots
-from imgret.index.connection import Index
 from imgret.listing import Finding, FolderScan, RootOffline
 from imgret.mounts import root_health, root_identity
 from imgret.photo import Fingerprint, stamp
 from imgret.scan import scan
+from imgret.store.sqlite import failures, photos, roots
+from imgret.store.sqlite.connection import Index
 from imgret.sync import sync
 
 SILENCE = 2.0
@@ -30,7 +30,7 @@ SILENCE = 2.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", SILENCE)
+    monkeypatch.setattr(disk_calls, "SILENCE_SECONDS", SILENCE)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, inde
         found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
         assert names(index) == ALL - {"a/1.jpg"}
         assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
-        assert [failure.error for failure in failed_photos.failures(index)] == found.problems
+        assert [failure.error for failure in failures.failures(index)] == found.problems
 
 
 @pytest.mark.must_run
@@ -122,7 +122,7 @@ def test_what_hangs_costs_a_file_or_a_folder(
             assert time.monotonic() - began < seconds
             assert names(index) == ALL - lost
             assert (found.gone, found.offline) == (0, None)
-    problems = [failure.error for failure in failed_photos.failures(index)] + found.problems
+    problems = [failure.error for failure in failures.failures(index)] + found.problems
     assert problems
     assert all("its disk does not answer" in problem for problem in problems)
 
@@ -137,9 +137,9 @@ def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: P
         assert not root_health(os.fsencode(mount)).online
         with pytest.raises(RootOffline, match="does not answer"):
             list(scan(os.fsencode(mount), lambda _: {}, Exclude()))
-        assert diskcalls.silent_disks() == [os.fsencode(mount)]
+        assert disk_calls.silent_disks() == [os.fsencode(mount)]
     assert names(index) == ALL
-    until(lambda: not diskcalls.silent_disks())
+    until(lambda: not disk_calls.silent_disks())
 
 
 @pytest.mark.must_run

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.index import filters, photos, roots
-from imgret.index.clauses import Clause, Objects, Taken
-from imgret.index.connection import Index
-from imgret.index.memory import Memory
 from imgret.photo import Fingerprint
-from imgret.search.query import parse
+from imgret.search.parse import parse
+from imgret.store.clauses import Clause, Objects, Taken
+from imgret.store.in_memory import Memory
+from imgret.store.sqlite import filters, photos, roots
+from imgret.store.sqlite.connection import Index
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]

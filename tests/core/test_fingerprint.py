@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from imgret.describe.fingerprint import content_hash, fingerprint
+from imgret.decode.hashing import content_hash, fingerprint
 from imgret.errors import PhotoError
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index import fold
+from imgret.store import fold
 
 ANY = st.text(st.characters(), max_size=40)
 

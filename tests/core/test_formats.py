@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.describe import formats, png, raw
-from imgret.describe.decode import Decoded, DecodePool
+from imgret.decode import formats, png, raw_files
+from imgret.decode.pool import Decoded, DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (64, 48)
@@ -295,27 +295,29 @@ def test_the_largest_preview_wins_whatever_its_kind() -> None:
     small, large = saved("JPEG", plain(size=(20, 10))), saved("JPEG", plain(size=(80, 70)))
     grey = bytes(60 * 40)
     page = tiff({**strip(4, 3, 8), 50706: (1, b"\1\4\0\0")}, strip(60, 40, 8), data=grey)
-    found = raw.largest_preview(page + small)
+    found = raw_files.largest_preview(page + small)
     assert found is not None
     assert (found.kind, found.width, found.height) == ("TIFF", 60, 40)
-    found = raw.largest_preview(page + small + large)
+    found = raw_files.largest_preview(page + small + large)
     assert found is not None
     assert (found.kind, found.width, found.height) == ("JPEG", 80, 70)
-    assert raw.largest_preview(tiff(SENSOR)) is None
+    assert raw_files.largest_preview(tiff(SENSOR)) is None
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"II*\0", b"MM\0*"]), st.integers(0, 420))
 def test_no_bytes_upset_the_search_in_directories(data: bytes, head: bytes, at: int) -> None:
     file = head + at.to_bytes(4, "little" if head[:1] == b"I" else "big") + data
-    found = raw.largest_preview(file)
+    found = raw_files.largest_preview(file)
     assert found is None or (found.width > 0 and found.height > 0 and 0 <= found.offset < len(file))
-    assert raw.is_raw(file) in (True, False)
+    assert raw_files.is_raw(file) in (True, False)
 
 
 def test_directories_in_a_circle_are_read_once() -> None:
     circle = tiff(strip(4, 3, 8), strip(6, 5, 8), data=bytes(99))
     first = struct.unpack_from("<I", circle, 4)[0]
-    assert raw.largest_preview(circle[:-4] + struct.pack("<I", first)) == raw.largest_preview(circle)
+    assert raw_files.largest_preview(circle[:-4] + struct.pack("<I", first)) == raw_files.largest_preview(
+        circle
+    )
 
 
 @given(st.binary(max_size=64))

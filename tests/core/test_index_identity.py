@@ -18,11 +18,11 @@ import apsw
 import pytest
 
 from imgret.errors import IndexProblem, IndexReplaced
-from imgret.index import identity, raw, roots
-from imgret.index.backup import backup
-from imgret.index.connection import Index, writer
-from imgret.index.migrate import APPLICATION_ID, migrate, migrations
-from imgret.index.restore import restore
+from imgret.store.sqlite import file_ids, identity, roots
+from imgret.store.sqlite.backup import backup
+from imgret.store.sqlite.connection import Index, writer
+from imgret.store.sqlite.migrate import APPLICATION_ID, migrate, migrations
+from imgret.store.sqlite.restore import restore
 
 
 def roots_in(path: Path | str) -> list[bytes]:
@@ -53,7 +53,7 @@ def ended(code: str, *arguments: object) -> int:
 def killed_with_changes(path: Path, *added: str) -> None:
     """A process adds roots to the index and is killed before they reach the file itself."""
     code = (
-        "import os, sys\nfrom imgret.index import roots\nfrom imgret.index.connection import Index\n"
+        "import os, sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Index\n"
         "index = Index(sys.argv[1])\n"
         "for name in sys.argv[2:]:\n    roots.add(index, os.fsencode(name))\n"
         "os.kill(os.getpid(), 9)"
@@ -66,7 +66,7 @@ def killed_with_changes(path: Path, *added: str) -> None:
 def held_open(path: Path) -> Iterator[None]:
     """Another process has the index open, and has written to it."""
     code = (
-        "import sys\nfrom imgret.index import roots\nfrom imgret.index.connection import Index\n"
+        "import sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Index\n"
         "index = Index(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
         "sys.stdin.read()\nimport os\nos._exit(0)"
     )
@@ -101,7 +101,11 @@ def copy(path: Path, tmp_path: Path) -> Path:
 def test_a_backup_is_a_whole_private_index_of_its_own(path: Path, copy: Path) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert sound(copy)
-    assert raw.setting(str(copy), identity.KEY) not in ("", None, raw.setting(str(path), identity.KEY))
+    assert file_ids.setting(str(copy), identity.KEY) not in (
+        "",
+        None,
+        file_ids.setting(str(path), identity.KEY),
+    )
     with Index(str(path)) as index, pytest.raises(IndexProblem, match="is there already"):
         backup(index.db, str(copy))
     assert roots_in(copy) == [b"/first"]
@@ -158,7 +162,7 @@ def test_a_crash_alone_loses_nothing(path: Path) -> None:
 
 def test_a_crash_between_two_identities_loses_nothing(path: Path) -> None:
     code = (
-        "import os, sys\nfrom imgret.index import identity, roots\nfrom imgret.index.connection import Index\n"
+        "import os, sys\nfrom imgret.index import identity, roots\nfrom imgret.store.sqlite.connection import Index\n"
         "other = Index(sys.argv[1])\nwith other.reading() as db:\n"
         "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader: nothing can be folded into the file
         "    index = Index(sys.argv[1])\n    roots.add(index, b'/second')\n"
@@ -222,7 +226,7 @@ def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(pat
     with Index(str(path)) as index:
         roots.add(index, b"/second")
         identity.Watch(str(path)).change()
-        assert raw.setting(str(path), identity.KEY)
+        assert file_ids.setting(str(path), identity.KEY)
         Index(str(path)).close()
         assert in_a_process(probe, path).communicate()[0] == b"True\n"
     assert in_a_process(probe, path).communicate()[0] == b"False\n"
@@ -287,7 +291,7 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
 
 
 OPENS = (
-    "import sys, time\nfrom imgret.index.connection import Index\nimport apsw, sqlite_vec\n"
+    "import sys, time\nfrom imgret.store.sqlite.connection import Index\nimport apsw, sqlite_vec\n"
     "sys.stdin.buffer.read(1)\n"
     "index = Index(sys.argv[1])\nprint(index.db.pragma('user_version'), index.db.pragma('journal_mode'))"
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgret.index import content_table, failed_photos, photos, results, roots, work
-from imgret.index.connection import Index
 from imgret.photo import Detection, Facts, Fingerprint, ModelIdentity, Stage, View
+from imgret.store.sqlite import contents, failures, photos, results, roots, work
+from imgret.store.sqlite.connection import Index
 
 DAY = 86400
 HASH_A, HASH_B = b"a" * 32, b"b" * 32
@@ -38,7 +38,7 @@ def root(index: Index) -> roots.Root:
 def described(index: Index, content: int) -> None:
     box = Detection("dog", 0.9, (0.0, 0.0, 1.0, 1.0))
     unit = np.eye(1, 8, dtype=np.float32)[0]
-    content_table.save_facts(index, content, Facts("JPEG", 4, 3, taken_at=5), PIXELS)
+    contents.save_facts(index, content, Facts("JPEG", 4, 3, taken_at=5), PIXELS)
     results.save_caption(index, content, CAPTIONER, "a dog")
     results.save_detections(index, content, DETECTOR, [box, box], {"dog": 2})
     results.save_topics(index, content, CAPTIONER, ["sports"])
@@ -83,9 +83,9 @@ def test_tombstones_are_kept_30_days_and_notes_for_good(index: Index, root: root
         described(index, content)
     results.write_note(index, noted, "keep me")
     assert photos.bury(index, root.id, b"", [b"a.jpg", b"b.jpg", b"never.jpg"], 100) == 2
-    assert content_table.purge(index, 100 + 30 * DAY) == 0
+    assert contents.purge(index, 100 + 30 * DAY) == 0
     assert photos.find(index, b"/photos/b.jpg") is not None
-    assert content_table.purge(index, 101 + 30 * DAY) == 1
+    assert contents.purge(index, 101 + 30 * DAY) == 1
     assert photos.find(index, b"/photos/b.jpg") is None
     assert results.note(index, noted) == "keep me"
     assert index.problems() == []
@@ -97,7 +97,7 @@ def test_bytes_that_come_back_find_their_description_and_note(index: Index, root
     described(index, content)
     results.write_note(index, content, "back again")
     photos.bury(index, root.id, b"", [b"a.jpg"], 11)
-    content_table.purge(index, 12 + 31 * DAY)
+    contents.purge(index, 12 + 31 * DAY)
     again, new = photos.save(index, root.id, b"", b"z.jpg", stamp(), HASH_A, 13 + 31 * DAY)
     assert (again, new) == (content, False)
     assert results.note(index, again) == "back again"
@@ -176,9 +176,9 @@ def test_an_unreadable_file_is_tried_five_times(index: Index, root: roots.Root) 
         assert pauses[0] > now
         now = pauses[0]
     assert tries == photos.MAX_ATTEMPTS
-    assert [failure.error for failure in failed_photos.failures(index)] == ["may not be read"]
+    assert [failure.error for failure in failures.failures(index)] == ["may not be read"]
     content, _ = photos.save(index, root.id, b"", b"a.jpg", stamp(2), HASH_A, now)
-    assert failed_photos.failures(index) == []
+    assert failures.failures(index) == []
     assert photos.content_at(index, root.id, b"", b"a.jpg") == content
 
 

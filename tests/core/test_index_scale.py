@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgret.index import content_table, nearest, photos, results, roots, vectors, words, work
-from imgret.index.connection import Index
-from imgret.index.memory import Memory
 from imgret.photo import Detection, Facts, Fingerprint, ModelIdentity, Stage, View
+from imgret.store.in_memory import Memory
+from imgret.store.sqlite import contents, nearest, photos, results, roots, vectors, words, work
+from imgret.store.sqlite.connection import Index
 
 MODEL = ModelIdentity("model", "1")
 STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
@@ -31,7 +31,7 @@ def describe(index: Index, number: int, rows: Any) -> int:
     content, _ = photos.save(
         index, root, b"%d" % (number // 50), name, Fingerprint(1, 1, 1, number), digest, 1
     )
-    content_table.save_facts(index, content, Facts("JPEG", 40, 30, number), digest)
+    contents.save_facts(index, content, Facts("JPEG", 40, 30, number), digest)
     results.save_caption(index, content, MODEL, f"a picture of thing {number}")
     results.save_detections(index, content, MODEL, [Detection("dog", 0.9, (0, 0, 1, 1))], {"dog": 1})
     results.save_topics(index, content, MODEL, ["sports"])
@@ -74,7 +74,7 @@ DOINGS: dict[str, Callable[[Index, int, Any], object]] = {
     "write a note": lambda index, content, _: results.write_note(index, content, "Rosa in Lisbon"),
     "claim and fail": lambda index, content, _: claimed(index, content),
     "know": lambda index, content, _: (
-        content_table.facts(index, content), photos.paths(index, content), results.description(index, content),
+        contents.facts(index, content), photos.paths(index, content), results.description(index, content),
         results.identities(index, content), work.of(index, content),
     ),
     "find": lambda index, content, _: photos.find(index, b"/photos/%d/%d.jpg" % (content // 50, content)),
@@ -83,7 +83,7 @@ DOINGS: dict[str, Callable[[Index, int, Any], object]] = {
         index, 1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
     ),
     "forget": lambda index, content, _: (
-        index.db.execute("DELETE FROM photo WHERE content = ?", (content,)), content_table.forget(index, [content])
+        index.db.execute("DELETE FROM photo WHERE content = ?", (content,)), contents.forget(index, [content])
     ),
     "look up a word": lambda index, _, __: words.terms(index, ["Lisbon"]),
     "what answers": lambda index, _, __: (vectors.answering(index), nearest.projection(index.db)),

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imgret.config import Settings
-from imgret.describe import passage
-from imgret.describe.decode import DecodePool
-from imgret.describe.models import Embedder, Models
-from imgret.index import photos, results, work
-from imgret.index.connection import Index
+from imgret.decode.pool import DecodePool
 from imgret.ingest import Ingest
+from imgret.models.interface import Embedder, Models
 from imgret.photo import Description, ModelIdentity, Stage, View
+from imgret.stages import passage
+from imgret.store.sqlite import photos, results, work
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
 
 SETTINGS = Settings()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgret import inputs
 from imgret.errors import QueryError, UsageError
-from imgret.search import query
+from imgret.search import parse
 
 NOW = datetime(2024, 5, 1)
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and NUL too
@@ -66,7 +66,7 @@ def test_a_note_has_a_length() -> None:
 @given(st.lists(any_text, max_size=8).map(" ".join))
 def test_any_question_is_read_or_refused(text: str) -> None:
     try:
-        question = query.parse(inputs.encodable(text), NOW)
+        question = parse.parse(inputs.encodable(text), NOW)
     except QueryError as error:
         assert str(error)
     else:
@@ -74,11 +74,11 @@ def test_any_question_is_read_or_refused(text: str) -> None:
 
 
 def test_a_question_grows_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "MOST_CHARACTERS", 1 << 30)
+    monkeypatch.setattr(parse, "MOST_CHARACTERS", 1 << 30)
     took = []
     for words in (20_000, 160_000):
         began = time.process_time()
-        assert len(query.parse("dog -cat " * (words // 2), NOW).clauses) == words // 2
+        assert len(parse.parse("dog -cat " * (words // 2), NOW).clauses) == words // 2
         took.append(time.process_time() - began)
     assert took[1] < 30 * took[0]  # 8 times the words; 64 times the work, were it quadratic
 
@@ -86,4 +86,4 @@ def test_a_question_grows_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("text", ["x" * 10_001, "dog>=1 " * 101, "2:sea " * 51, "k" * 10_001 + ":v"])
 def test_a_question_has_a_size(text: str) -> None:
     with pytest.raises(QueryError, match="most"):
-        query.bounded(query.parse(text, NOW))
+        parse.bounded(parse.parse(text, NOW))

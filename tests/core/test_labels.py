@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index import labels
+from imgret.store import labels
 
 
 def _names(data: str) -> list[str]:

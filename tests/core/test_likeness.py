@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.answer import Answerer
 from imgret.config import Settings, places
-from imgret.describe.decode import DecodePool
-from imgret.describe.fingerprint import content_hash
-from imgret.describe.perceptual import SIGNATURE_BYTES, similarity
+from imgret.decode.hashing import content_hash
+from imgret.decode.perceptual import SIGNATURE_BYTES, similarity
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
-from imgret.index import content_table, photos, roots, vectors
-from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, View
-from imgret.request import Request
-from imgret.search.likeness import COPY, likeness, looking_alike
+from imgret.search.request import Request
+from imgret.search.service import Answerer
+from imgret.search.similar import COPY, likeness, looking_alike
+from imgret.store.sqlite import contents, photos, roots, vectors
+from imgret.store.sqlite.connection import Index
 
 MODEL = ModelIdentity("given", "1")
 
@@ -60,7 +60,7 @@ def known(index: Index) -> Callable[..., int]:
             )
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash, decoded.look)
+            contents.save_facts(index, content, decoded.facts, decoded.pixel_hash, decoded.look)
             if vector is not None:
                 vectors.save(index, content, MODEL, {View.PASSAGE: vector})
         return content

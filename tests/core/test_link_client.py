@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from imgret.client import protocol, socket_client
+from imgret.client.protocol import Refused
+from imgret.client.socket_client import Connection, NoDaemon
 from imgret.errors import DaemonError
-from imgret.link import client, messages
-from imgret.link.client import Connection, NoDaemon
-from imgret.link.messages import Refused
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def daemon(path):
             except OSError:
                 return
             with peer, peer.makefile("rb") as lines:
-                asked.append(messages.read_request(lines.readline()))
+                asked.append(protocol.read_request(lines.readline()))
                 with contextlib.suppress(BrokenPipeError):  # a client that has seen enough hangs up
                     for part in answers:
                         peer.sendall(part)
@@ -51,7 +51,7 @@ def daemon(path):
 
 def test_no_socket_is_no_daemon(path):
     with pytest.raises(NoDaemon):
-        client.ask(path, "status", {})
+        socket_client.ask(path, "status", {})
 
 
 def test_a_stale_socket_file_is_no_daemon(path):
@@ -59,58 +59,58 @@ def test_a_stale_socket_file_is_no_daemon(path):
         dead.bind(path)
     assert os.path.exists(path)
     with pytest.raises(NoDaemon):
-        client.ask(path, "status", {})
+        socket_client.ask(path, "status", {})
 
 
 def test_a_path_too_long_for_a_socket_is_no_daemon(tmp_path):
     with pytest.raises(NoDaemon):
-        client.ask(str(tmp_path / ("x" * 200)), "status", {})
+        socket_client.ask(str(tmp_path / ("x" * 200)), "status", {})
 
 
 def test_a_question_and_its_output(path, daemon):
     answers, asked = daemon
     body = bytes(range(256)) * 4000
-    answers += [messages.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
+    answers += [protocol.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
     with Connection(path) as connection:
         assert connection.ask_bytes("query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
     assert (asked[0].method, asked[0].params) == ("query", {"text": "two \udcff dogs"})
-    assert client.ask(path, "query", {}) == {"hits": 2}
+    assert socket_client.ask(path, "query", {}) == {"hits": 2}
 
 
 def test_events_come_until_the_daemon_leaves(path, daemon):
     answers, _ = daemon
-    answers += [messages.result_line(1, {}), messages.event_line("progress", {"done": 1}) * 2]
+    answers += [protocol.result_line(1, {}), protocol.event_line("progress", {"done": 1}) * 2]
     with Connection(path) as connection:
         assert list(connection.events()) == [("progress", {"done": 1})] * 2
 
 
-@pytest.mark.parametrize("part", [b"", b'{"v":1,"id":1,"res', messages.result_line(1, {}, 100) + b"x" * 99])
+@pytest.mark.parametrize("part", [b"", b'{"v":1,"id":1,"res', protocol.result_line(1, {}, 100) + b"x" * 99])
 def test_one_that_leaves_before_it_has_answered_is_no_daemon(path, daemon, part):
     daemon[0].append(part)
     with pytest.raises(NoDaemon):
-        client.ask(path, "query", {})
+        socket_client.ask(path, "query", {})
 
 
 def test_one_that_says_it_is_leaving_is_no_daemon(path, daemon):
-    daemon[0].append(messages.error_line(Refused(messages.STOPPING, "leaving")))
+    daemon[0].append(protocol.error_line(Refused(protocol.STOPPING, "leaving")))
     with pytest.raises(NoDaemon):
-        client.ask(path, "query", {})
+        socket_client.ask(path, "query", {})
 
 
 def test_a_refusal_is_raised_with_its_words(path, daemon):
-    daemon[0].append(messages.error_line(Refused(messages.BAD_PARAMS, "no such filter", "See --help.", 2)))
+    daemon[0].append(protocol.error_line(Refused(protocol.BAD_PARAMS, "no such filter", "See --help.", 2)))
     with pytest.raises(Refused, match="no such filter") as refused:
-        client.ask(path, "query", {})
+        socket_client.ask(path, "query", {})
     assert (refused.value.exit_code, refused.value.hint) == (2, "See --help.")
 
 
 @pytest.mark.parametrize(
-    "line", [b"x" * (messages.LINE_LIMIT + 100_000), b"\xff\n", b'{"v":9}\n', b'{"v":1}\n']
+    "line", [b"x" * (protocol.LINE_LIMIT + 100_000), b"\xff\n", b'{"v":9}\n', b'{"v":1}\n']
 )
 def test_an_answer_that_makes_no_sense_is_refused(path, daemon, line):
     daemon[0].append(line)
     with pytest.raises(Refused):
-        client.ask(path, "query", {})
+        socket_client.ask(path, "query", {})
 
 
 @contextlib.contextmanager
@@ -150,8 +150,8 @@ def scripted(path, *answers):
 
 def test_the_answer_that_came_too_late_is_not_that_of_the_next_question(path):
     first, second = (
-        messages.result_line(1, "first", 4) + b"one\n",
-        messages.result_line(2, "second", 4) + b"two\n",
+        protocol.result_line(1, "first", 4) + b"one\n",
+        protocol.result_line(2, "second", 4) + b"two\n",
     )
     with scripted(path, (0.5, first), (0, second)), Connection(path, timeout=0.25) as connection:
         with pytest.raises(DaemonError, match="within"):
@@ -161,8 +161,8 @@ def test_the_answer_that_came_too_late_is_not_that_of_the_next_question(path):
 
 
 def test_output_that_stops_in_the_middle_costs_its_question_alone(path):
-    half = messages.result_line(1, "first", 100) + b"half"
-    answers = [(0, half), (0, messages.result_line(2, "second"))]
+    half = protocol.result_line(1, "first", 100) + b"half"
+    answers = [(0, half), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path, timeout=0.25) as connection:
         with pytest.raises(DaemonError):
             connection.ask("query", {})
@@ -172,40 +172,42 @@ def test_output_that_stops_in_the_middle_costs_its_question_alone(path):
 @pytest.mark.parametrize(
     "line",
     [
-        messages.result_line(7, "x"),
-        messages.result_line("1", "x"),
-        messages.error_line(Refused("failed", "no", request=7)),
+        protocol.result_line(7, "x"),
+        protocol.result_line("1", "x"),
+        protocol.error_line(Refused("failed", "no", request=7)),
     ],
 )
 def test_the_answer_to_another_question_is_none(path, line):
-    with scripted(path, (0, line), (0, messages.result_line(2, "right"))), Connection(path) as connection:
+    with scripted(path, (0, line), (0, protocol.result_line(2, "right"))), Connection(path) as connection:
         with pytest.raises(DaemonError, match="another question"):
             connection.ask("query", {})
         assert connection.ask("query", {}) == "right"
 
 
 def test_one_that_hung_up_on_an_idle_client_is_asked_again(path):
-    answers = [(0, messages.result_line(1, "first")), (0, None), (0, messages.result_line(2, "second"))]
+    answers = [(0, protocol.result_line(1, "first")), (0, None), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path) as connection:
         assert connection.ask("query", {}) == "first"
         assert connection.ask("query", {}) == "second"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    with scripted(path, (0, None), (0, messages.result_line(1, "x"))), pytest.raises(NoDaemon):
-        client.ask(path, "query", {})  # a first question is not asked twice: nobody may be there at all
+    with scripted(path, (0, None), (0, protocol.result_line(1, "x"))), pytest.raises(NoDaemon):
+        socket_client.ask(
+            path, "query", {}
+        )  # a first question is not asked twice: nobody may be there at all
 
 
 def test_one_that_has_no_room_is_no_daemon(path, daemon):
-    daemon[0].append(messages.error_line(Refused(messages.BUSY, "too many clients at once")))
+    daemon[0].append(protocol.error_line(Refused(protocol.BUSY, "too many clients at once")))
     with pytest.raises(NoDaemon):
-        client.ask(path, "query", {})
+        socket_client.ask(path, "query", {})
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"notes": "x"}, {"exit": 0}])
 def test_a_search_result_that_makes_no_sense_is_refused(path, daemon, result):
-    daemon[0].append(messages.result_line(1, result))
+    daemon[0].append(protocol.result_line(1, result))
     with pytest.raises(Refused):
-        client.query(path, {})
+        socket_client.query(path, {})
 
 
 def test_silence_ends_in_an_error_that_says_so(path):
@@ -213,7 +215,7 @@ def test_silence_ends_in_an_error_that_says_so(path):
         listener.bind(path)
         listener.listen()
         with pytest.raises(DaemonError, match=r"within 0\.1 s") as error:
-            client.ask(path, "query", {}, timeout=0.1)
+            socket_client.ask(path, "query", {}, timeout=0.1)
     assert not isinstance(error.value, NoDaemon)
 
 
@@ -254,13 +256,13 @@ sys.stdin.read()
     with theirs:
         theirs.stdout.readline()
         with pytest.raises(DaemonError, match="another user"):
-            client.ask(path, "query", {})
+            socket_client.ask(path, "query", {})
         theirs.stdin.close()
 
 
 def test_the_client_costs_little_to_import():
-    script = "import sys; import imgret.link.client; print(*sys.modules)"
+    script = "import sys; import imgret.client.socket_client; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
-    assert "imgret.link.messages" in loaded
+    assert "imgret.client.protocol" in loaded
     assert not loaded & {"torch", "numpy", "textual", "typer", "msgspec", "asyncio", "inspect", "typing"}

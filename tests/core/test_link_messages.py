@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgret.client import protocol
+from imgret.client.protocol import Refused
 from imgret.errors import ConfigError, Exit, IndexBusy, QueryError
-from imgret.link import messages
-from imgret.link.messages import Refused
 
 texts = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
 ids = st.one_of(st.none(), st.integers(), texts)
@@ -26,16 +26,16 @@ def one_line(line):
 
 @given(ids, texts, objects)
 def test_a_request_is_read_back(identity, method, params):
-    line = messages.request_line(identity, method, params)
-    request = messages.read_request(line)
+    line = protocol.request_line(identity, method, params)
+    request = protocol.read_request(line)
     assert one_line(line)
     assert (request.id, request.method, request.params) == (identity, method, params)
 
 
 @given(ids, values, st.integers(0, 2**40))
 def test_an_answer_is_read_back(identity, result, body):
-    line = messages.result_line(identity, result, body)
-    answer = messages.read_answer(line)
+    line = protocol.result_line(identity, result, body)
+    answer = protocol.read_answer(line)
     assert one_line(line)
     assert (answer.id, answer.result, answer.body) == (identity, result, body)
 
@@ -43,10 +43,10 @@ def test_an_answer_is_read_back(identity, result, body):
 @given(ids, texts, texts, st.sampled_from(Exit))
 def test_a_refusal_is_read_back(identity, message, hint, code):
     sent = Refused("failed", message, hint, code, identity)
-    line = messages.error_line(sent)
+    line = protocol.error_line(sent)
     assert one_line(line)
     with pytest.raises(Refused) as refused:
-        messages.read_answer(line)
+        protocol.read_answer(line)
     error = refused.value
     assert (str(error), error.hint, error.exit_code, error.request) == (str(sent), hint, code, identity)
     assert str(error) in (message, message.removesuffix("."))
@@ -54,47 +54,47 @@ def test_a_refusal_is_read_back(identity, message, hint, code):
 
 @given(texts, objects)
 def test_an_event_is_read_back(name, data):
-    assert messages.read_event(messages.event_line(name, data)) == (name, data)
+    assert protocol.read_event(protocol.event_line(name, data)) == (name, data)
 
 
 @given(st.one_of(st.binary(max_size=200), values.map(lambda v: json.dumps(v).encode())))
 def test_garbage_is_refused_and_nothing_else(line):
-    for read in (messages.read_request, messages.read_answer):
+    for read in (protocol.read_request, protocol.read_answer):
         error = None
         try:
             read(line)
         except Refused as refused:
             error = refused
-        assert error is None or one_line(messages.error_line(error))
+        assert error is None or one_line(protocol.error_line(error))
 
 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (b"", messages.NOT_JSON),
-        (b"[" * 100_000, messages.NOT_JSON),
-        (b'{"v":1,"id":1,"method":"query"', messages.NOT_JSON),
-        (b'{"v":1,"id":' + b"9" * 10_000 + b"}", messages.NOT_JSON),
-        (b"[1]", messages.NOT_JSON),
-        (b" " * messages.LINE_LIMIT + b"{}", messages.TOO_LONG),
-        (b'{"v":2,"id":1,"method":"query"}', messages.WRONG_VERSION),
-        (b'{"id":1,"method":"query"}', messages.WRONG_VERSION),
-        (b'{"v":1,"id":1}', messages.BAD_PARAMS),
-        (b'{"v":1,"id":1,"method":7}', messages.BAD_PARAMS),
-        (b'{"v":1,"id":1,"method":"query","params":[1]}', messages.BAD_PARAMS),
-        (b'{"v":1,"id":{},"method":"query"}', messages.BAD_PARAMS),
+        (b"", protocol.NOT_JSON),
+        (b"[" * 100_000, protocol.NOT_JSON),
+        (b'{"v":1,"id":1,"method":"query"', protocol.NOT_JSON),
+        (b'{"v":1,"id":' + b"9" * 10_000 + b"}", protocol.NOT_JSON),
+        (b"[1]", protocol.NOT_JSON),
+        (b" " * protocol.LINE_LIMIT + b"{}", protocol.TOO_LONG),
+        (b'{"v":2,"id":1,"method":"query"}', protocol.WRONG_VERSION),
+        (b'{"id":1,"method":"query"}', protocol.WRONG_VERSION),
+        (b'{"v":1,"id":1}', protocol.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":7}', protocol.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":"query","params":[1]}', protocol.BAD_PARAMS),
+        (b'{"v":1,"id":{},"method":"query"}', protocol.BAD_PARAMS),
     ],
 )
 def test_each_wrong_request_has_its_code(line, code):
     with pytest.raises(Refused) as refused:
-        messages.read_request(line)
+        protocol.read_request(line)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("error", [ConfigError("a", "b"), IndexBusy("c"), QueryError("d", "e", 3)])
 def test_our_errors_keep_message_hint_and_exit_code(error):
     with pytest.raises(Refused) as refused:
-        messages.read_answer(messages.error_line(messages.refusal(error)))
+        protocol.read_answer(protocol.error_line(protocol.refusal(error)))
     told = refused.value
     assert (str(told), told.hint, told.exit_code) == (str(error), error.hint, error.exit_code)
 
@@ -102,21 +102,21 @@ def test_our_errors_keep_message_hint_and_exit_code(error):
 def test_an_exit_code_of_a_later_release_is_the_daemons():
     line = b'{"v":1,"id":1,"error":{"code":"new","message":"m","hint":"","exit":77}}'
     with pytest.raises(Refused) as refused:
-        messages.read_answer(line)
+        protocol.read_answer(line)
     assert refused.value.exit_code == Exit.DAEMON
 
 
 @given(st.sampled_from(["NaN", "Infinity", "-Infinity"]), st.sampled_from(["id", "v", "params"]))
 def test_what_is_no_json_is_refused_though_python_reads_it(constant, key):
     with pytest.raises(Refused) as refused:
-        messages.read_request(f'{{"v":1,"method":"x","{key}":{constant}}}'.encode())
-    assert refused.value.code == messages.NOT_JSON
+        protocol.read_request(f'{{"v":1,"method":"x","{key}":{constant}}}'.encode())
+    assert refused.value.code == protocol.NOT_JSON
 
 
 @given(st.characters(exclude_categories=()), st.integers(0, 1 << 20))
 def test_a_refusal_is_never_too_long_for_its_reader(character, count):
-    line = messages.error_line(Refused("failed", character * count, character * count))
-    assert len(line) <= messages.LINE_LIMIT
+    line = protocol.error_line(Refused("failed", character * count, character * count))
+    assert len(line) <= protocol.LINE_LIMIT
     with pytest.raises(Refused) as refused:
-        messages.read_answer(line)
-    assert len(str(refused.value)) <= messages.TEXT_LIMIT + 3
+        protocol.read_answer(line)
+    assert len(str(refused.value)) <= protocol.TEXT_LIMIT + 3

@@ -11,11 +11,11 @@ import pytest
 from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
-from imgret.index import content_table, documents, photos, results, roots, words, work
-from imgret.index.backup import backup
-from imgret.index.connection import Index
-from imgret.index.migrate import APPLICATION_ID, Migration, migrate, migrations, version
 from imgret.photo import Facts, Stage
+from imgret.store.sqlite import contents, documents, photos, results, roots, words, work
+from imgret.store.sqlite.backup import backup
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.migrate import APPLICATION_ID, Migration, migrate, migrations, version
 
 LEGACY = Migration(
     1, "0001-legacy.sql", "CREATE TABLE photo (path TEXT) STRICT; INSERT INTO photo VALUES ('a');"
@@ -135,7 +135,7 @@ def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_d
     db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'caption', 5, 'cut short')")
     db.close()
     with Index(str(path)) as index:
-        assert content_table.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
+        assert contents.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
         rows = list(index.rows("SELECT content, stage, attempts, error FROM work ORDER BY content, stage"))
         assert rows == [(1, "caption", 5, "no memory"), (2, "caption", 0, None), (2, "decode", 0, None)]
         assert index.row("SELECT text FROM note WHERE content = 2") == ("kept",)
@@ -208,7 +208,7 @@ def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_pa
     db.execute("INSERT INTO note (content, text, written_at) VALUES (1, 'kept', 1), (2, 'undated', 1)")
     db.close()
     with Index(str(path)) as index:
-        assert content_table.facts(index, 1) == Facts("JPEG", 4, 3, 5)
+        assert contents.facts(index, 1) == Facts("JPEG", 4, 3, 5)
         assert list(index.rows("SELECT content, stage FROM work")) == [(1, "decode")]
         assert results.note(index, 1) == "kept"
         assert index.problems() == []

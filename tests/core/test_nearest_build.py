@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from imgret.errors import IndexBusy
-from imgret.index import nearest, nearest_build, nearest_table, photos, roots, vectors
-from imgret.index.connection import Index
 from imgret.photo import ModelIdentity, View
+from imgret.store.sqlite import nearest, nearest_build, nearest_table, photos, roots, vectors
+from imgret.store.sqlite.connection import Index
 
 Units = Callable[..., Any]
 Bulk = Callable[[Sequence[Any], ModelIdentity], list[int]]

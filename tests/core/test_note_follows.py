@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.config import Settings
-from imgret.describe.decode import DecodePool
-from imgret.describe.models import Models
-from imgret.index import content_table, edits, photos, removal, results, roots, work
-from imgret.index.connection import Index
+from imgret.decode.pool import DecodePool
 from imgret.ingest import Ingest
+from imgret.models.interface import Models
 from imgret.photo import Stage
+from imgret.store.sqlite import contents, notes, photos, removal, results, roots, work
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
 
 SETTINGS = Settings()
@@ -79,7 +79,7 @@ class Library:
 
     def lost(self) -> list[tuple[str, str]]:
         return [
-            (os.path.basename(os.fsdecode(note.path)), note.text) for note in edits.lost_notes(self.index)
+            (os.path.basename(os.fsdecode(note.path)), note.text) for note in notes.lost_notes(self.index)
         ]
 
 
@@ -287,7 +287,7 @@ def test_a_note_remembers_its_path_after_the_tombstone(library: Library) -> None
     library.write("a.jpg", "ours")
     (library.folder / "a.jpg").unlink()
     library.look()
-    content_table.purge(library.index, int(time.time()) + content_table.KEEP_TOMBSTONES + 9)
+    contents.purge(library.index, int(time.time()) + contents.KEEP_TOMBSTONES + 9)
     library.put("a.jpg", picture(3))
     library.look()
     assert library.note("a.jpg") is None
@@ -302,7 +302,7 @@ def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_n
     results.write_note(library.index, content, "ours")
     assert Stage.DECODE in work.of(library.index, content)
     library.look()
-    assert content_table.look(library.index, content) is not None
+    assert contents.look(library.index, content) is not None
     assert roots.roots(library.index)[0].online
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.describe.passage import counted, counts, instruction, numeral, passage, views
 from imgret.photo import Description, Detection, View
+from imgret.stages.passage import counted, counts, instruction, numeral, passage, views
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from imgret.config import Settings
 from imgret.exclude import DEFAULTS, Exclude
-from imgret.index import photos, results
-from imgret.index.connection import Index
+from imgret.intake import Synced
+from imgret.photo_state import EXCLUDED, PENDING, photo_state
 from imgret.scan import scan
 from imgret.skipped import skipped, why_not_entered
-from imgret.state import EXCLUDED, PENDING, photo_state
+from imgret.store.sqlite import photos, results
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
-from imgret.take_in import Synced
 
 DEBRIS = [
     "@eaDir/IMG_1.jpg/SYNOPHOTO_THUMB_XL.jpg",

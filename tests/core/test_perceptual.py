@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+from imgret.decode.edit_detection import Traits, is_edit
+from imgret.decode.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, signature, similarity
 from imgret.demo.draw import render, single
-from imgret.describe.edited import Traits, is_edit
-from imgret.describe.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, signature, similarity
 from imgret.photo import Facts
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.errors import QueryError
-from imgret.index.clauses import (
+from imgret.search import dates
+from imgret.search.parse import Question, having, parse
+from imgret.store.clauses import (
     Camera,
     Clause,
     Format,
@@ -24,8 +26,6 @@ from imgret.index.clauses import (
     Taken,
     Topic,
 )
-from imgret.search import dates
-from imgret.search.query import Question, having, parse
 
 NOW = datetime(2026, 3, 18, 15, 30)  # a Wednesday
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from imgret.answer import Answerer
 from imgret.cli.app import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
-from imgret.index.connection import Index
 from imgret.photo import ModelIdentity
-from imgret.request import Request
+from imgret.search.request import Request
+from imgret.search.service import Answerer
+from imgret.store.sqlite.connection import Index
 
 Query = Callable[..., tuple[int, str, str]]
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index import nearest, photos, results, vectors
-from imgret.index.clauses import Clause, Taken
-from imgret.index.connection import Index
 from imgret.photo import RANKS, Hit, ModelIdentity, View
-from imgret.search import fuse, query, rank, render
-from imgret.search.ask import QueryEmbedder
-from imgret.search.query import Question, parse
-from imgret.search.warm import Keeper, Warm
+from imgret.search import fuse, hit_json, parse, rank
+from imgret.search.parse import Question
+from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.warm_index import Keeper, Warm
+from imgret.store.clauses import Clause, Taken
+from imgret.store.sqlite import nearest, photos, results, vectors
+from imgret.store.sqlite.connection import Index
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]
@@ -39,7 +39,7 @@ class Given:
 @pytest.fixture
 def ask(index: Index, asker: QueryEmbedder) -> Callable[..., rank.Answer]:
     def answer(text: str, **options: Any) -> rank.Answer:
-        return rank.search(index, query.parse(text, NOW), options.pop("asker", asker), **options)
+        return rank.search(index, parse.parse(text, NOW), options.pop("asker", asker), **options)
 
     return answer
 
@@ -121,7 +121,7 @@ def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library
 def test_pushing_away(
     ask: Callable[..., rank.Answer], index: Index, asker: QueryEmbedder, library: dict[str, int]
 ) -> None:
-    question = msgspec.structs.replace(query.parse("an animal", NOW), away=("a zebra",))
+    question = msgspec.structs.replace(parse.parse("an animal", NOW), away=("a zebra",))
     plain = [hit.content for hit in ask("an animal", rank="vector").hits]
     assert plain.index(library["zebra"]) < 2
 
@@ -141,7 +141,7 @@ def test_what_is_pushed_away_comes_behind_everything_else(
 ) -> None:
     dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
     others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
-    question = msgspec.structs.replace(query.parse(asked, NOW), away=(away,))
+    question = msgspec.structs.replace(parse.parse(asked, NOW), away=(away,))
     answer = rank.search(index, question, asker, rank=ranking)
     order = [hit.content for hit in answer.hits]
     assert set(order) >= others
@@ -271,7 +271,7 @@ def test_labels_are_found_by_what_people_call_them(
     for other in ("pizza", "laptop", "umbrella", "toothbrush"):
         add(f"{other}.jpg", objects={other: 1})
     content = add("it.jpg", objects={label: 2})
-    hit = rank.search(index, query.parse(asked, NOW), asker, rank=ranking).hits[0]
+    hit = rank.search(index, parse.parse(asked, NOW), asker, rank=ranking).hits[0]
     assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {label}",))
 
 
@@ -279,9 +279,9 @@ def test_emoji_are_found_as_words(index: Index, asker: QueryEmbedder, add: Add) 
     cake, bike = add("a.jpg", note="🎂 Anna"), add("b.jpg", note="Anna on the 🚲")
     add("c.jpg", caption="a giraffe")
     for text, right in (("🎂", cake), ("🚲 anna", bike), ('"🎂"', cake)):
-        hit = rank.search(index, query.parse(text, NOW), asker).hits[0]
+        hit = rank.search(index, parse.parse(text, NOW), asker).hits[0]
         assert (hit.content, hit.strength) == (right, "strong")
-    assert cake not in {hit.content for hit in rank.search(index, query.parse("anna -🎂", NOW), asker).hits}
+    assert cake not in {hit.content for hit in rank.search(index, parse.parse("anna -🎂", NOW), asker).hits}
 
 
 def test_warm_answers_as_the_tables_do(
@@ -293,7 +293,7 @@ def test_warm_answers_as_the_tables_do(
     warm = keeper.current(index)
     assert warm is not None
     for text in ("giraffes", "Rosa Lisbon", "an animal -zebra", "bus:"):
-        question = query.parse(text, NOW)
+        question = parse.parse(text, NOW)
         cold_hits = rank.search(index, question, asker).hits
         assert rank.search(index, question, asker, warm=warm).hits == cold_hits
 
@@ -338,7 +338,7 @@ HITS = st.builds(
 
 @given(HITS)
 def test_a_line_is_one_json_object_whatever_the_path(hit: Hit) -> None:
-    line = render.line(hit, question="q", question_number=3)
+    line = hit_json.line(hit, question="q", question_number=3)
     assert b"\n" not in line
     told = json.loads(line)
     assert list(told)[:4] == ["v", "question", "question_number", "rank"]

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index import filters, photos, roots, vectors
-from imgret.index.clauses import Clause, Has, Taken
-from imgret.index.connection import Index
-from imgret.index.memory import Memory
 from imgret.photo import Description, Detection, Facts, ModelIdentity, View
-from imgret.search import hits, rank, scoring
-from imgret.search.query import Question
-from imgret.search.warm import Warm
+from imgret.search import describe_hits, rank, scoring
+from imgret.search.parse import Question
+from imgret.search.warm_index import Warm
+from imgret.store.clauses import Clause, Has, Taken
+from imgret.store.in_memory import Memory
+from imgret.store.sqlite import filters, photos, roots, vectors
+from imgret.store.sqlite.connection import Index
 
 MODEL = ModelIdentity("given", "1")
 Units = Callable[..., Any]
@@ -96,7 +96,7 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     pixels = {
         number: b"p%d" % shot[4] if shot[4] < 5 else b"own %d" % number for number, shot in enumerate(shots)
     }
-    seen = hits._Seen(None)  # type: ignore[arg-type]
+    seen = describe_hits._Seen(None)  # type: ignore[arg-type]
     seen._hash = lambda content: pixels[content]  # type: ignore[method-assign]
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):
@@ -124,7 +124,7 @@ def _slowly(
         return None
     for other, place in kept:
         at, *look, _ = shots[other]
-        if at is not None and abs(at - when) <= hits.BURST and look == [camera, caption, dogs]:
+        if at is not None and abs(at - when) <= describe_hits.BURST and look == [camera, caption, dogs]:
             return place
     return None
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgret.config import Settings
-from imgret.index import content_table, photos, roots
-from imgret.index.connection import Index
-from imgret.index.removal import remove
 from imgret.photo import Fingerprint
+from imgret.store.sqlite import contents, photos, roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.removal import remove
 from imgret.sync import add_root, sync
 
 FOLDERS = (b"/p", b"/p/a", b"/p/a/x", b"/p/b", b"/q")
@@ -81,14 +81,14 @@ def test_a_removed_folder_is_known_for_30_days_and_then_forgotten(index: Index) 
     gone = photos.find(index, b"/q/0.jpg")
     assert gone is not None
     assert gone.gone_at == 5
-    content_table.purge(index, 6 + content_table.KEEP_TOMBSTONES)
+    contents.purge(index, 6 + contents.KEEP_TOMBSTONES)
     assert photos.find(index, b"/q/0.jpg") is None
     assert index.row("SELECT count(*) FROM root") == (0,)
 
 
 def test_a_folder_that_was_just_added_is_not_forgotten(index: Index) -> None:
     add_root(index, b"/new")
-    content_table.purge(index, 1)
+    contents.purge(index, 1)
     assert [root.path for root in roots.roots(index)] == [b"/new"]
 
 

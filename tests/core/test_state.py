@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imgret.config import CaptionSettings, Settings
-from imgret.index import failed_photos, work
-from imgret.index.connection import Index
-from imgret.index.photos import MAX_ATTEMPTS
 from imgret.photo import Stage
-from imgret.state import DESCRIBED, FAILED, PENDING, photo_state
+from imgret.photo_state import DESCRIBED, FAILED, PENDING, photo_state
+from imgret.store.sqlite import failures, work
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.photos import MAX_ATTEMPTS
 
 PATH = b"/photos/a.jpg"
 
@@ -30,7 +30,7 @@ def test_what_is_queued_is_to_come_until_it_is_done_or_set_aside(
         state = photo_state(index, settings, PATH)
         assert state.state == FAILED
         assert state.to_come == ({Stage.CAPTION} if attempt < MAX_ATTEMPTS else frozenset())
-    failed_photos.retry(index)
+    failures.retry(index)
     assert photo_state(index, settings, PATH).to_come == {Stage.CAPTION}
     work.done(index, content, [Stage.CAPTION])
     assert photo_state(index, settings, PATH).to_come == frozenset()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.index.connection import Index
 from imgret.photo import STRENGTHS
-from imgret.search import background, fuse, query, rank
-from imgret.search.ask import QueryEmbedder
+from imgret.search import fuse, parse, rank, score_baseline
+from imgret.search.query_encoder import QueryEmbedder
+from imgret.store.sqlite.connection import Index
 
 NOW = datetime(2026, 3, 18)
 
@@ -49,7 +49,7 @@ def library(add: Callable[..., int]) -> list[int]:
 
 
 def answer(index: Index, asker: QueryEmbedder, text: str, **options: object) -> rank.Answer:
-    return rank.search(index, query.parse(text, NOW), asker, **options)  # type: ignore[arg-type]
+    return rank.search(index, parse.parse(text, NOW), asker, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ def test_background_follows_shifts_and_scales(cosines: list[float], shift: float
 
 @given(st.lists(st.floats(-1, 2, width=32), min_size=2, max_size=30))
 def test_a_better_score_is_never_weaker(scores: list[float]) -> None:
-    above = background.above(np.sort(np.array(scores, np.float32)), fuse.Background(0.1, 0.05), 0.08)
-    levels = background.levels(above).tolist()
+    above = score_baseline.above(np.sort(np.array(scores, np.float32)), fuse.Background(0.1, 0.05), 0.08)
+    levels = score_baseline.levels(above).tolist()
     assert levels == sorted(levels)
     assert set(levels) <= set(range(len(STRENGTHS)))
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
 def test_words_are_as_strong_as_their_share_and_adjectives_apart_are_fair(covered: list[float]) -> None:
-    levels = background.worded(np.array(covered, np.float32))
-    capped = background.capped(levels, np.ones(len(levels), np.bool_))
+    levels = score_baseline.worded(np.array(covered, np.float32))
+    capped = score_baseline.capped(levels, np.ones(len(levels), np.bool_))
     assert (capped <= 1).all()
     assert (capped == np.minimum(levels, 1)).all()
-    assert (background.capped(levels, np.zeros(len(levels), np.bool_)) == levels).all()
+    assert (score_baseline.capped(levels, np.zeros(len(levels), np.bool_)) == levels).all()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from imgret import thumbnails
-from imgret.describe.decode import DecodePool
+from imgret.decode.pool import DecodePool
 from imgret.thumbnails import Size
 
 

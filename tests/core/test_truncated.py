@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.describe import truncated
-from imgret.describe.decode import Decoded, DecodePool
+from imgret.decode import truncated
+from imgret.decode.pool import Decoded, DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (320, 240)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgret.index import codes, nearest, photos, vectors
-from imgret.index.connection import Index
-from imgret.index.memory import Memory
 from imgret.photo import ModelIdentity, View
+from imgret.store import codes
+from imgret.store.in_memory import Memory
+from imgret.store.sqlite import nearest, photos, vectors
+from imgret.store.sqlite.connection import Index
 
 A, B = ModelIdentity("a", "1"), ModelIdentity("b", "1")
 Units = Callable[..., Any]
@@ -215,7 +216,7 @@ def test_few_dimensions_make_short_codes(units: Units) -> None:
 def test_memory_answers_as_the_table_and_keeps_up(
     index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
 ) -> None:
-    from imgret.index import memory as module
+    from imgret.store import in_memory as module
 
     monkeypatch.setattr(nearest, "EXACT", 500 if coded else 10_000)
     monkeypatch.setattr(module, "FULL", 200)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.index import documents, results, words
-from imgret.index.connection import Index
+from imgret.store.sqlite import documents, results, words
+from imgret.store.sqlite.connection import Index
 
 Add = Callable[..., int]
 

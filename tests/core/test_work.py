@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imgret.index import failed_photos, photos, results, roots, work
-from imgret.index.connection import Index
 from imgret.photo import Fingerprint, ModelIdentity, Stage
+from imgret.store.sqlite import failures, photos, results, roots, work
+from imgret.store.sqlite.connection import Index
 
 ALL = frozenset(Stage)
 TEXT = frozenset({Stage.TOPICS, Stage.EMBED})
@@ -82,8 +82,8 @@ def test_failures_pause_longer_each_time_and_end_after_five(index: Index) -> Non
         now = not_before
     assert len(waits) == photos.MAX_ATTEMPTS
     assert waits == sorted(waits)
-    assert [failure.set_aside for failure in failed_photos.failures(index)] == [True]
-    assert failed_photos.retry(index) == 1
+    assert [failure.set_aside for failure in failures.failures(index)] == [True]
+    assert failures.retry(index) == 1
     assert len(work.claim(index, ALL, 1, now)) == 1
 
 
@@ -132,10 +132,10 @@ def test_only_the_photo_that_kills_the_process_pays_and_is_told(
     assert finished == set(contents) - deadly
     # Each of them once in company at most, then five times alone; the last life goes to its end.
     assert lifes <= len(deadly) * (photos.MAX_ATTEMPTS + 1) + 1
-    told = failed_photos.failures(index)
+    told = failures.failures(index)
     assert {failure.path for failure in told} == {b"/p/%d.jpg" % place for place in deadly_places}
     assert all(failure.set_aside and failure.error == work.DEADLY for failure in told)
-    assert failed_photos.retry(index) == len(deadly)
+    assert failures.retry(index) == len(deadly)
     assert lives(index, set(), window=8) == deadly
 
 
@@ -179,8 +179,8 @@ def test_what_an_older_version_left_without_a_reason_is_told_and_retried(index: 
     with index.writing() as db:
         db.execute("UPDATE work SET attempts = ?, claim = -1", (photos.MAX_ATTEMPTS,))
     work.recover(index)
-    assert [failure.error for failure in failed_photos.failures(index)] == [work.DEADLY]
-    assert failed_photos.retry(index) == 1
+    assert [failure.error for failure in failures.failures(index)] == [work.DEADLY]
+    assert failures.retry(index) == 1
     assert [claim.content for claim in work.claim(index, ALL, 9, NOW)] == [content]
 
 

@@ -7,24 +7,24 @@ import threading
 import time
 
 import pytest
-from imgretd import operations, service, threads, worker
+from imgretd import daemon_service, operations, threads, worker
 from imgretd.control import Control
-from imgretd.warm import Warm
+from imgretd.loaded_models import Warm
 from imgretd.worker import Worker
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, write_picture
+from imgret.client import socket_client
+from imgret.client.protocol import Refused
 from imgret.config import parse, places
-from imgret.describe.loading import load_models
 from imgret.errors import DaemonError, DiskFull
-from imgret.index import failed_photos, results
-from imgret.index.connection import Index
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
-from imgret.link import client
-from imgret.link.messages import Refused
+from imgret.models.loading import load_models
 from imgret.photo import Stage
-from imgret.search.warm import Keeper
+from imgret.search.warm_index import Keeper
+from imgret.store.sqlite import failures, results
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
 
 FOREIGN = [
@@ -123,7 +123,7 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with Index(places().index) as index:
-        (failure,) = failed_photos.failures(index)
+        (failure,) = failures.failures(index)
     assert "too large" in failure.error
     assert os.fsdecode(failure.path) in failure.error
     assert said == []
@@ -142,7 +142,7 @@ def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, mo
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with Index(places().index) as index:
-        assert [failure.error.partition(": ")[2] for failure in failed_photos.failures(index)] == [
+        assert [failure.error.partition(": ")[2] for failure in failures.failures(index)] == [
             "unexpected ValueError: not JSON"
         ]
     assert said == []
@@ -150,19 +150,19 @@ def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, mo
 
 @kinds
 def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library, monkeypatch, error):
-    from imgret.search import warm
+    from imgret.search import warm_index
 
     def fails(_index):
         raise error
 
-    loading = warm.Warm
-    monkeypatch.setattr(warm, "Warm", fails)
+    loading = warm_index.Warm
+    monkeypatch.setattr(warm_index, "Warm", fails)
     keeper = Keeper(places().index)
     with Index(places().index) as index:
         Ingest(index, library, load_models(library, places())).run()
         assert keeper.current(index) is None
         keeper.wait()
-        monkeypatch.setattr(warm, "Warm", loading)
+        monkeypatch.setattr(warm_index, "Warm", loading)
         keeper.current(index)
         keeper.wait()
         assert keeper.current(index) is not None
@@ -170,10 +170,10 @@ def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library,
 
 @kinds
 def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypatch, error):
-    monkeypatch.setattr(service, "BEGIN_AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(service, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(daemon_service, "BEGIN_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # the service sets its own
-    daemon = service.Service(places(), library, load_models)
+    daemon = daemon_service.Service(places(), library, load_models)
     configure, ticks, configured = daemon.threads.folders.configure, [], []
 
     def fails_at_first(index, settings):
@@ -233,12 +233,12 @@ def test_a_call_that_hangs_delays_only_those_behind_it():
 
 
 def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
-    from imgret.describe import embed
+    from imgret.models import wordllama
 
     def load(*_):
         raise MemoryError
 
-    monkeypatch.setattr(embed, "WordLlamaEmbedder", load)
+    monkeypatch.setattr(wordllama, "WordLlamaEmbedder", load)
     with pytest.raises(Shortage, match="not enough memory"):
         load_models(library, places(), {Stage.EMBED})
 
@@ -263,7 +263,7 @@ def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkey
     """`isdir` on a network share that is gone does not return."""
     monkeypatch.setattr(operations, "CONTROL_SECONDS", 0.5)
     monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
-    monkeypatch.setattr(service, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     back, isdir, known = threading.Event(), os.path.isdir, tmp_path / "known"
     known.mkdir()
@@ -274,23 +274,23 @@ def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkey
         return isdir(path)
 
     monkeypatch.setattr(os.path, "isdir", hanging)
-    daemon = service.Service(places(), library, load_models)
+    daemon = daemon_service.Service(places(), library, load_models)
 
     def asking():
         said = []
         until(lambda: os.path.exists(places().socket))
-        until(lambda: client.ask(places().socket, "status", {})["state"] == "idle")
+        until(lambda: socket_client.ask(places().socket, "status", {})["state"] == "idle")
         with pytest.raises(Refused, match="has not answered in time"):
-            client.ask(places().socket, "index", {"paths": ["/share"]})
+            socket_client.ask(places().socket, "index", {"paths": ["/share"]})
         for _ in range(5):
             began = time.monotonic()
-            said.append(client.ask(places().socket, "status", {})["problem"])
+            said.append(socket_client.ask(places().socket, "status", {})["problem"])
             assert time.monotonic() - began < 10  # the folder hangs for a minute
         assert any("does not answer" in problem for problem in said)
-        client.ask(places().socket, "reload", {})  # it needs no such folder
+        socket_client.ask(places().socket, "reload", {})  # it needs no such folder
         back.set()
-        assert client.ask(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
-        until(lambda: client.ask(places().socket, "status", {})["problem"] is None)
+        assert socket_client.ask(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
+        until(lambda: socket_client.ask(places().socket, "status", {})["problem"] is None)
 
     async def live():
         running = asyncio.create_task(daemon.run())

@@ -7,7 +7,7 @@ import time
 from waiting import until
 
 from benchmarks.harness import differences, write_picture
-from imgret.index import failed_photos, results, roots
+from imgret.store.sqlite import failures, results, roots
 
 
 def names(home):
@@ -61,7 +61,7 @@ def test_names_that_rotate_while_it_describes_are_all_described_in_the_end(home,
     def described():
         with home.index() as index:
             contents = [row[0] for row in index.rows("SELECT content FROM photo WHERE gone_at IS NULL")]
-            assert failed_photos.failures(index) == []
+            assert failures.failures(index) == []
             return len(contents) == count and all(c and results.pixels(index, c) for c in contents)
 
     rotating = threading.Thread(target=rotate)

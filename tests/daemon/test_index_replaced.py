@@ -9,8 +9,8 @@ import pytest
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
-from imgret.index import identity, photos, results
-from imgret.index.backup import backup
+from imgret.store.sqlite import identity, photos, results
+from imgret.store.sqlite.backup import backup
 
 
 @pytest.mark.parametrize("how", ["moved", "copied over", "removed"])

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from benchmarks.harness import WORDLLAMA, Home, differences, write_picture
-from imgret.index import work
-from imgret.index.totals import totals
+from imgret.store.sqlite import work
+from imgret.store.sqlite.summary import totals
 
 PHOTOS = 300
 

@@ -12,8 +12,8 @@ import pytest
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
-from imgret.link.client import Connection
-from imgret.link.messages import Refused
+from imgret.client.protocol import Refused
+from imgret.client.socket_client import Connection
 
 
 @pytest.mark.parametrize(

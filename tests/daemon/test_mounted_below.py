@@ -11,8 +11,8 @@ from waiting import until
 from benchmarks.harness import Home, differences, write_picture
 from imgret import disks
 from imgret.config import Settings
-from imgret.index import photos, roots
-from imgret.index.connection import Index
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
 from imgret.sync import sync
 
 PHOTOS = 12

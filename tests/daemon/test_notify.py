@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imgretd import journal
-from imgretd.courtesy import on_battery
 from imgretd.notify import handed_over, notify, watchdog_seconds
+from imgretd.scheduling import on_battery
 
 
 @pytest.mark.parametrize("kind", ["file", "abstract"])
@@ -142,7 +142,7 @@ def test_on_battery_is_told_from_what_the_kernel_says(tmp_path):
 def test_one_thread_is_lowered_and_no_other():
     script = """
 import os, subprocess, threading
-from imgretd.courtesy import lower_this_thread
+from imgretd.scheduling import lower_this_thread
 def work():
     lower_this_thread()
     tid = threading.get_native_id()

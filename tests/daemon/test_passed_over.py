@@ -3,7 +3,7 @@
 from waiting import until
 
 from benchmarks.harness import write_picture
-from imgret.index import photos, results
+from imgret.store.sqlite import photos, results
 
 
 def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imgretd import reconcile, watched
 from imgretd.backlog import Backlog
+from imgretd.folder_problems import Troubles
 from imgretd.reconcile import Reconciler
-from imgretd.troubles import Troubles
 from imgretd.watched import Watched
 from waiting import until
 
 from benchmarks.harness import write_picture
-from imgret import diskcalls
+from imgret import disk_calls
 from imgret.config import Settings
-from imgret.index import photos, roots
-from imgret.index.connection import Index
+from imgret.intake import Synced
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
 from imgret.sync import sync
-from imgret.take_in import Synced
 
 FOREIGN = [
     OverflowError("too large"),
@@ -83,7 +83,7 @@ def running(path, folders):
 def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, monkeypatch):
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr(disk_calls, "SILENCE_SECONDS", 3.0)
     one, two = folders
     mount = tmp_path / "mount"
     mount.mkdir()
@@ -130,7 +130,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "place",
-    ["imgret.index.photos.save", "imgret.describe.hash_many.content_hash_in", "imgret.listing.changed"],
+    ["imgret.store.sqlite.photos.save", "imgret.decode.hash_many.content_hash_in", "imgret.listing.changed"],
 )
 def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):

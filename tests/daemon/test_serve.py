@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.harness import Home
-from imgret.link import messages
+from imgret.client import protocol
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +41,25 @@ def said(peer):
 
 
 def status_line(identity=1):
-    return messages.request_line(identity, "status", {})
+    return protocol.request_line(identity, "status", {})
 
 
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        (b"\n", messages.NOT_JSON),
-        (b"GET / HTTP/1.1\r\n", messages.NOT_JSON),
-        (b"\xff\x00\xfe\n", messages.NOT_JSON),
-        (b"[" * 50_000 + b"\n", messages.NOT_JSON),
-        (b'{"v":2,"id":1,"method":"status"}\n', messages.WRONG_VERSION),
-        (b'{"v":1,"id":1,"method":"nonsense"}\n', messages.UNKNOWN_METHOD),
-        (b'{"v":1,"id":1,"method":"__init__"}\n', messages.UNKNOWN_METHOD),
-        (b'{"v":1,"id":1,"method":"query","params":{"text":7}}\n', messages.FAILED),
-        (b'{"v":1,"id":1,"method":"query","params":{"txet":"x"}}\n', messages.FAILED),
-        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","k":-1}}\n', messages.FAILED),
-        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","rank":"none"}}\n', messages.FAILED),
-        (b'{"v":1,"id":1,"method":"index","params":{}}\n', messages.BAD_PARAMS),
-        (b'{"v":1,"id":1,"method":"note","params":{}}\n', messages.BAD_PARAMS),
+        (b"\n", protocol.NOT_JSON),
+        (b"GET / HTTP/1.1\r\n", protocol.NOT_JSON),
+        (b"\xff\x00\xfe\n", protocol.NOT_JSON),
+        (b"[" * 50_000 + b"\n", protocol.NOT_JSON),
+        (b'{"v":2,"id":1,"method":"status"}\n', protocol.WRONG_VERSION),
+        (b'{"v":1,"id":1,"method":"nonsense"}\n', protocol.UNKNOWN_METHOD),
+        (b'{"v":1,"id":1,"method":"__init__"}\n', protocol.UNKNOWN_METHOD),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":7}}\n', protocol.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"txet":"x"}}\n', protocol.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","k":-1}}\n', protocol.FAILED),
+        (b'{"v":1,"id":1,"method":"query","params":{"text":"x","rank":"none"}}\n', protocol.FAILED),
+        (b'{"v":1,"id":1,"method":"index","params":{}}\n', protocol.BAD_PARAMS),
+        (b'{"v":1,"id":1,"method":"note","params":{}}\n', protocol.BAD_PARAMS),
     ],
 )
 def test_a_wrong_line_costs_one_answer_and_the_connection_goes_on(served, line, code):
@@ -91,7 +91,7 @@ def test_a_line_of_a_hundred_megabytes_is_cut_short(served):
         except OSError:
             pass  # it hung up, as it should
         assert sent < 100 << 20
-        assert said(peer) == messages.TOO_LONG
+        assert said(peer) == protocol.TOO_LONG
     assert served.memory_bytes() - before < 32 << 20
 
 
@@ -99,7 +99,7 @@ def test_half_a_line_is_waited_for_but_not_forever(served):
     with connected(served) as peer:
         peer.sendall(b'{"v":1,"id":1,')
         began = time.monotonic()
-        assert said(peer) == messages.TIMED_OUT
+        assert said(peer) == protocol.TIMED_OUT
         assert 5 < time.monotonic() - began < 40
 
 
@@ -149,7 +149,7 @@ def test_two_hundred_idle_connections_hold_up_nobody(served):
 def test_every_subscriber_is_told(served):
     peers = [connected(served) for _ in range(10)]
     for peer in peers:
-        peer.sendall(messages.request_line(1, "subscribe", {}))
+        peer.sendall(protocol.request_line(1, "subscribe", {}))
     names = []
     for peer in peers:
         with peer.makefile("rb") as lines:

@@ -11,8 +11,8 @@ from imgretd import serve
 from imgretd.listen import listen
 from imgretd.serve import Reply, Server
 
+from imgret.client import protocol
 from imgret.errors import IndexProblem
-from imgret.link import messages
 
 KINDS = [
     OverflowError("date value out of range"),
@@ -42,7 +42,7 @@ async def serving(path, **methods):
 
 async def ask(path, *lines):
     """The answers to lines that are sent at once on one connection."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=messages.LINE_LIMIT)
+    reader, writer = await asyncio.open_unix_connection(path, limit=protocol.LINE_LIMIT)
     writer.write(b"".join(lines))
     try:
         return [json.loads(await asyncio.wait_for(reader.readline(), 20)) for _ in lines]
@@ -60,8 +60,8 @@ async def test_a_method_that_fails_in_any_way_costs_one_answer(tmp_path, error):
 
     path = str(tmp_path / "s")
     async with serving(path, fails=fails, works=works):
-        request = messages.request_line(1, "fails", {})
-        refused, answered = await ask(path, request, messages.request_line(2, "works", {}))
+        request = protocol.request_line(1, "fails", {})
+        refused, answered = await ask(path, request, protocol.request_line(2, "works", {}))
     assert (refused["id"], refused["error"]["exit"] in (3, 4)) == (1, True)
     assert refused["error"]["message"]
     assert (answered["id"], answered["result"]) == (2, {"fine": True})
@@ -74,7 +74,7 @@ async def test_a_result_that_is_no_json_is_an_error(tmp_path, result):
 
     path = str(tmp_path / "s")
     async with serving(path, odd=odd):
-        (answer,) = await ask(path, messages.request_line(1, "odd", {}))
+        (answer,) = await ask(path, protocol.request_line(1, "odd", {}))
     assert answer["error"]["exit"] == 4
 
 
@@ -89,7 +89,7 @@ async def test_a_line_that_trickles_in_has_one_deadline(tmp_path, monkeypatch):
             await asyncio.wait([said], timeout=0.1)
             if said.done():
                 break
-        assert json.loads(said.result())["error"]["code"] == messages.TIMED_OUT
+        assert json.loads(said.result())["error"]["code"] == protocol.TIMED_OUT
         assert await reader.read() == b""
         writer.close()
 
@@ -105,7 +105,7 @@ async def test_who_reads_nothing_of_a_large_answer_is_let_go(tmp_path, monkeypat
     before = len(os.listdir("/proc/self/fd"))
     async with serving(path, large=large):
         _, writer = await asyncio.open_unix_connection(path, limit=1024)
-        writer.write(messages.request_line(1, "large", {}))
+        writer.write(protocol.request_line(1, "large", {}))
         end = asyncio.get_running_loop().time() + 20
         while len(os.listdir("/proc/self/fd")) > before + 2:  # the listener and our own end
             assert asyncio.get_running_loop().time() < end
@@ -123,15 +123,15 @@ async def test_who_is_being_answered_is_not_hung_up_on_for_others(tmp_path, monk
 
     path = str(tmp_path / "s")
     async with serving(path, slow=slow):
-        slow_ones = [asyncio.ensure_future(ask(path, messages.request_line(n, "slow", {}))) for n in range(3)]
+        slow_ones = [asyncio.ensure_future(ask(path, protocol.request_line(n, "slow", {}))) for n in range(3)]
         end = asyncio.get_running_loop().time() + 20
         code = None
-        while code != messages.BUSY:  # until all three are being answered, the fourth takes a place of theirs
+        while code != protocol.BUSY:  # until all three are being answered, the fourth takes a place of theirs
             assert asyncio.get_running_loop().time() < end
             with contextlib.suppress(OSError, ValueError):
                 code = (await ask(path, b""))[0]["error"]["code"]
             slow_ones = [
-                asyncio.ensure_future(ask(path, messages.request_line(9, "slow", {}))) if one.done() else one
+                asyncio.ensure_future(ask(path, protocol.request_line(9, "slow", {}))) if one.done() else one
                 for one in slow_ones
             ]
             await asyncio.sleep(0.02)

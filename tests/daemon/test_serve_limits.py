@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from imgretd.listen import MOST_CLIENTS
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
+from imgret.client import protocol
+from imgret.client.socket_client import Connection
 from imgret.errors import DaemonError
-from imgret.link import messages
-from imgret.link.client import Connection
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def honest(daemon):
 
 
 def query_line(**params):
-    return messages.request_line(1, "query", params)
+    return protocol.request_line(1, "query", params)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def query_line(**params):
 def test_an_id_that_no_answer_can_repeat_is_refused(served, identity):
     with connected(served) as peer:
         peer.sendall(
-            b'{"v":1,"id":' + identity + b',"method":"status"}\n' + messages.request_line(2, "status", {})
+            b'{"v":1,"id":' + identity + b',"method":"status"}\n' + protocol.request_line(2, "status", {})
         )
         with peer.makefile("rb") as lines:
-            assert json.loads(lines.readline())["error"]["code"] in (messages.NOT_JSON, messages.BAD_PARAMS)
+            assert json.loads(lines.readline())["error"]["code"] in (protocol.NOT_JSON, protocol.BAD_PARAMS)
             assert json.loads(lines.readline())["id"] == 2
 
 
@@ -129,7 +129,7 @@ def test_more_idle_clients_than_are_let_in_hold_up_nobody(served):
     with contextlib.ExitStack() as idle:
         peers = [idle.enter_context(connected(served)) for _ in range(MOST_CLIENTS + 250)]
         honest(served)
-        peers[-1].sendall(messages.request_line(1, "status", {}))  # the newest are kept
+        peers[-1].sendall(protocol.request_line(1, "status", {}))  # the newest are kept
         assert b'"result"' in peers[-1].recv(100)
         assert peers[0].recv(100) == b""  # the one that was waited for longest was hung up on
 
@@ -248,7 +248,7 @@ def test_any_request_is_answered_and_none_is_a_mistake_of_the_daemon(served, ask
                 continue
             try:
                 connection.ask(method, params)
-            except messages.Refused as error:
+            except protocol.Refused as error:
                 assert "made a mistake" not in str(error), (method, params)
             except DaemonError as error:
                 raise AssertionError((method, params)) from error

@@ -14,10 +14,10 @@ from blake3 import blake3
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
-from imgret.index import photos, roots, work
-from imgret.link.client import Connection, NoDaemon
-from imgret.link.messages import Refused
+from imgret.client.protocol import Refused
+from imgret.client.socket_client import Connection, NoDaemon
 from imgret.photo import Fingerprint, Stage
+from imgret.store.sqlite import photos, roots, work
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
@@ -302,7 +302,7 @@ def test_the_clock_may_jump(home, daemon):
 
 
 def test_while_another_process_writes_it_waits_says_so_and_answers(home):
-    from imgret.index.connection import writer
+    from imgret.store.sqlite.connection import writer
 
     write_picture(home.photos / "pudding.png", 1)
     with home.daemon() as daemon:

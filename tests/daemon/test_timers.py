@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from imgretd.folders import SUSPENDED_SECONDS, Folders
 from imgretd.reconcile import Reconciler
+from imgretd.watched_folders import SUSPENDED_SECONDS, Folders
 from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
 from imgret.config import Settings
-from imgret.index.connection import Index
+from imgret.store.sqlite.connection import Index
 
 SOON = "[daemon]\nnetwork_scan_minutes = 0.02"  # 1.2 seconds
 HOURS = 3600.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.cli import service
+from imgret.cli import service_command
 from imgret.config import places
 from imgret.errors import DaemonError, UsageError
 
@@ -29,7 +29,7 @@ def imgretd(tmp_path):
 def verified(folder, environ):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
-    units = [str(folder / name) for name in (service.SERVICE, service.SOCKET)]
+    units = [str(folder / name) for name in (service_command.SERVICE, service_command.SOCKET)]
     return subprocess.run(
         ["systemd-analyze", "--user", "verify", *units], env=environ, capture_output=True, text=True
     )
@@ -39,8 +39,8 @@ def verified(folder, environ):
 def test_systemd_takes_the_installed_units_without_a_word(tmp_path, imgretd, private_places):
     folder = tmp_path / "units"
     folder.mkdir()
-    for name in (service.SERVICE, service.SOCKET):
-        (folder / name).write_text(service.filled(service.unit(name), places(), imgretd))
+    for name in (service_command.SERVICE, service_command.SOCKET):
+        (folder / name).write_text(service_command.filled(service_command.unit(name), places(), imgretd))
     ran = verified(folder, dict(os.environ))
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
@@ -49,14 +49,14 @@ def test_systemd_takes_the_installed_units_without_a_word(tmp_path, imgretd, pri
 def test_a_wrong_unit_would_be_noticed(tmp_path, imgretd, private_places):
     folder = tmp_path / "units"
     folder.mkdir()
-    for name in (service.SERVICE, service.SOCKET):
-        text = service.filled(service.unit(name), places(), imgretd)
+    for name in (service_command.SERVICE, service_command.SOCKET):
+        text = service_command.filled(service_command.unit(name), places(), imgretd)
         (folder / name).write_text(text.replace("NoNewPrivileges", "NoNewPrivilges"))
     assert "NoNewPrivilges" in verified(folder, dict(os.environ)).stderr
 
 
 def test_the_unit_keeps_what_the_design_says():
-    text = service.unit(service.SERVICE)
+    text = service_command.unit(service_command.SERVICE)
     for line in (
         "Type=notify",
         "NoNewPrivileges=yes",
@@ -75,12 +75,12 @@ def test_the_unit_keeps_what_the_design_says():
     assert not any(
         line.startswith(("MemoryDenyWriteExecute", "PrivateDevices", "PrivateTmp")) for line in directives
     )
-    assert "ListenStream=%t/imgretd.sock" in service.unit(service.SOCKET)
+    assert "ListenStream=%t/imgretd.sock" in service_command.unit(service_command.SOCKET)
 
 
 def test_the_installation_fills_in_what_it_writes_and_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "my index/i.db"))
-    text = service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert "\nExecStart=/opt/imgretd\n" in text
     assert f'\nEnvironment="IMGRET_INDEX={tmp_path}/my index/i.db"\n' in text
     assert f'ReadWritePaths="-{tmp_path}/my index"' in text
@@ -92,14 +92,14 @@ def analyzed(folder):
     command = ["systemd-analyze", "security", "--offline=true", "--user", "--no-pager"]
     environ = dict(os.environ) | {"XDG_RUNTIME_DIR": str(folder)}
     return subprocess.run(
-        [*command, str(folder / service.SERVICE)], env=environ, capture_output=True, text=True
+        [*command, str(folder / service_command.SERVICE)], env=environ, capture_output=True, text=True
     )
 
 
 @pytest.mark.must_run
 def test_systemd_rates_the_unit_well(tmp_path, imgretd, private_places):
-    text = service.filled(service.unit(service.SERVICE), places(), imgretd)
-    (tmp_path / service.SERVICE).write_text(text)
+    text = service_command.filled(service_command.unit(service_command.SERVICE), places(), imgretd)
+    (tmp_path / service_command.SERVICE).write_text(text)
     rating = re.search(r"exposure level for \S+: ([\d.]+)", analyzed(tmp_path).stdout)
     assert rating
     assert float(rating[1]) < 2
@@ -107,7 +107,11 @@ def test_systemd_rates_the_unit_well(tmp_path, imgretd, private_places):
 
 def test_the_search_for_a_photo_that_kills_the_process_is_not_cut_short():
     """Five attempts for each suspect, one at a time, a second apart at least."""
-    lines = dict(line.split("=", 1) for line in service.unit(service.SERVICE).splitlines() if "=" in line)
+    lines = dict(
+        line.split("=", 1)
+        for line in service_command.unit(service_command.SERVICE).splitlines()
+        if "=" in line
+    )
     assert lines["Restart"] == "on-failure"
     assert int(lines["StartLimitBurst"]) >= 5 * 20
 
@@ -117,7 +121,7 @@ def test_the_search_for_a_photo_that_kills_the_process_is_not_cut_short():
 )
 def test_what_decides_where_files_lie_is_handed_on(name, monkeypatch, private_places):
     monkeypatch.setenv(name, "/my models/100%")
-    text = service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert f'\nEnvironment="{name}=/my models/100%%"\n' in text
     if name == "XDG_CACHE_HOME":
         assert '"-/my models/100%%"' in text
@@ -129,18 +133,20 @@ def test_relative_paths_are_handed_on_as_what_they_mean_here(monkeypatch, tmp_pa
     monkeypatch.setenv("IMGRET_SOCKET", "s")
     monkeypatch.setenv("HF_HOME", "~/hub")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    text = service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert f"\nEnvironment=IMGRET_CONFIG={tmp_path}/c.toml\n" in text
     assert f"\nEnvironment=HF_HOME={os.path.expanduser('~')}/hub\n" in text
     assert "XDG_CACHE_HOME" not in text
-    assert f"\nListenStream={tmp_path}/s\n" in service.filled(
-        service.unit(service.SOCKET), places(), "/opt/imgretd"
+    assert f"\nListenStream={tmp_path}/s\n" in service_command.filled(
+        service_command.unit(service_command.SOCKET), places(), "/opt/imgretd"
     )
 
 
 def test_tokens_are_not_handed_on(monkeypatch, private_places):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "hf_secret" not in service.filled(service.unit(service.SERVICE), places(), "/opt/imgretd")
+    assert "hf_secret" not in service_command.filled(
+        service_command.unit(service_command.SERVICE), places(), "/opt/imgretd"
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,16 +156,16 @@ def test_tokens_are_not_handed_on(monkeypatch, private_places):
 def test_what_a_unit_cannot_hold_is_refused_by_name(name, value, monkeypatch, tmp_path, private_places):
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="cannot be written into a unit") as error:
-        service.install()
+        service_command.install()
     assert name in str(error.value)
     assert str(error.value).isprintable()
-    assert not os.path.lexists(service.units_folder())
+    assert not os.path.lexists(service_command.units_folder())
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30))
 def test_systemd_reads_back_what_was_quoted(value):
     """systemd.syntax(7): a quoted or a plain word, backslashes and quotes escaped, %% for %."""
-    word = service._quoted(f"A={value}")
+    word = service_command._quoted(f"A={value}")
     if word.startswith('"'):
         assert re.fullmatch(r'"(?:[^"\\]|\\["\\])*"', word)
         word = re.sub(r"\\(.)", r"\1", word[1:-1])
@@ -173,7 +179,7 @@ def test_without_systemd_it_says_what_to_do_and_leaves_nothing_behind(monkeypatc
     before = sorted(private_places.rglob("*"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaemonError, match="systemctl") as error:
-        service.install()
+        service_command.install()
     assert "--foreground" in error.value.hint
     assert sorted(private_places.rglob("*")) == before
 
@@ -194,37 +200,40 @@ def stand_in(tmp_path, monkeypatch, *, fails=""):
 def test_an_installation_that_fails_leaves_no_units(word, monkeypatch, tmp_path, private_places):
     stand_in(tmp_path, monkeypatch, fails=word)
     with pytest.raises(DaemonError) as error:
-        service.install()
+        service_command.install()
     assert "--foreground" in error.value.hint
-    assert not os.path.exists(service.units_folder()) or os.listdir(service.units_folder()) == []
+    assert (
+        not os.path.exists(service_command.units_folder()) or os.listdir(service_command.units_folder()) == []
+    )
 
 
 def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path, private_places):
     asked = stand_in(tmp_path, monkeypatch)
-    service.install()
-    folder = service.units_folder()
-    assert sorted(os.listdir(folder)) == [service.SERVICE, service.SOCKET]
-    service.uninstall()
+    service_command.install()
+    folder = service_command.units_folder()
+    assert sorted(os.listdir(folder)) == [service_command.SERVICE, service_command.SOCKET]
+    service_command.uninstall()
     assert os.listdir(folder) == []
     assert [line for line in asked.read_text().splitlines() if "show" not in line] == [
         "--user daemon-reload",
         "--user enable --now imgretd.socket",
-        "--user enable imgretd.service",
-        "--user restart imgretd.service",
-        "--user disable --now imgretd.service imgretd.socket",
+        "--user enable imgretd.daemon_service",
+        "--user restart imgretd.daemon_service",
+        "--user disable --now imgretd.daemon_service imgretd.socket",
         "--user daemon-reload",
     ]
 
 
 def test_units_are_removed_where_systemd_no_longer_answers(monkeypatch, tmp_path, private_places):
     stand_in(tmp_path, monkeypatch)
-    service.install()
-    folder = service.units_folder()
+    service_command.install()
+    folder = service_command.units_folder()
     os.mkdir(os.path.join(folder, "sockets.target.wants"))
     os.symlink(
-        os.path.join(folder, service.SOCKET), os.path.join(folder, "sockets.target.wants", service.SOCKET)
+        os.path.join(folder, service_command.SOCKET),
+        os.path.join(folder, "sockets.target.wants", service_command.SOCKET),
     )
     stand_in(tmp_path, monkeypatch, fails="disable")
     with pytest.raises(DaemonError, match="disable"):
-        service.uninstall()
+        service_command.uninstall()
     assert [name for _, _, files in os.walk(folder) for name in files] == []

@@ -8,7 +8,7 @@ import pytest
 from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
-from imgret.index import roots
+from imgret.store.sqlite import roots
 
 PHOTOS = 30
 

@@ -7,16 +7,16 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from imgretd.turns import Turns
-from imgretd.warm import Warm
+from imgretd.loaded_models import Warm
+from imgretd.priority_lock import Turns
 
 from benchmarks.harness import write_picture
 from imgret.config import Settings, parse, places
 from imgret.demo.bundled import demo_settings
-from imgret.describe.loading import identities, load_models
-from imgret.index.connection import Index
 from imgret.ingest import Ingest
+from imgret.models.loading import identities, load_models
 from imgret.photo import Stage
+from imgret.store.sqlite.connection import Index
 from imgret.sync import add_root, sync
 
 WORDLLAMA = """

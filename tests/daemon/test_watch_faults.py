@@ -11,7 +11,7 @@ from imgretd.tree import WatchedTree
 from imgretd.watch import Watcher
 from waiting import until
 
-from imgret.descent import Descent
+from imgret.safe_open import Descent
 
 
 class Told(list):

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from imgret.cli.evaluate import eval_app
+from imgret.cli.eval_command import eval_app
 from imgret.demo.draw import demo_folder
 
 NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four"}

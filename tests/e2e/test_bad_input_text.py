@@ -13,7 +13,7 @@ import pytest
 from command_line import Library, draw, imgret, imgret_process
 
 from imgret import inputs
-from imgret.search import query
+from imgret.search import parse
 
 LATIN = b"caf\xe9"
 
@@ -135,7 +135,7 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
 
         return maybe
 
-    monkeypatch.setattr(query, "parse", breaking(query.parse))
+    monkeypatch.setattr(parse, "parse", breaking(parse.parse))
     monkeypatch.setattr(inputs, "note", breaking(inputs.note))
     asked = tmp_path / "asked"
     asked.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
-from imgret.index import photos, roots
-from imgret.index.connection import Index
 from imgret.photo import Fingerprint
+from imgret.store.sqlite import photos, roots
+from imgret.store.sqlite.connection import Index
 
 HIT = {
     "v", "rank", "score", "cosine", "strength", "path", "caption", "objects", "topics", "note", "taken_at",

@@ -9,16 +9,16 @@ import sys
 import pytest
 from command_line import Library, draw, imgret
 
-from imgret.index import photos, work
-from imgret.index.connection import Index
+from imgret.store.sqlite import photos, work
+from imgret.store.sqlite.connection import Index
 
 DESCRIBES = """
 import os, sys
 import numpy as np
 from imgret.config import load
-from imgret.describe.models import Models
+from imgret.models.interface import Models
 from imgret.index import work
-from imgret.index.connection import Index
+from imgret.store.sqlite.connection import Index
 from imgret.ingest import Ingest
 from imgret.photo import ModelIdentity
 
@@ -45,7 +45,7 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
     for number in range(8):
         draw(empty.photos / f"{number}.png", "blue", "circle", "white", seed=number)
     draw(empty.photos / "4-deadly.png", "blue", "circle", "black", seed=99)
-    from imgret.cli.indexing import look
+    from imgret.cli.index_command import look
     from imgret.cli.session import session
 
     with Index(str(empty.database)) as index:

@@ -154,8 +154,8 @@ def test_stand_ins_of_an_earlier_run_are_not_the_captioner(drawn, tmp_path):
 
 
 def test_somebody_elses_index_is_not_taken(drawn, tmp_path):
-    from imgret.index import roots
-    from imgret.index.connection import Index
+    from imgret.store.sqlite import roots
+    from imgret.store.sqlite.connection import Index
 
     with Index(str(tmp_path / "library.db")) as library:
         roots.add(library, b"/pictures")

@@ -8,7 +8,7 @@ from command_line import imgret
 from faulty_disk import faulty_disk
 
 from benchmarks.harness import write_picture
-from imgret import diskcalls
+from imgret import disk_calls
 
 QUICK = 20.0  # seconds, beside a busy machine: what is wrong here takes for ever
 
@@ -24,7 +24,7 @@ def stuck(library, tmp_path, monkeypatch):
     write_picture(source / "stuck" / "a.png", 1)
     write_picture(source / "b.png", 2)
     with faulty_disk(str(source), str(mount), hang_stat="stuck"):
-        monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 0.5)
+        monkeypatch.setattr(disk_calls, "SILENCE_SECONDS", 0.5)
         yield mount / "stuck"
 
 

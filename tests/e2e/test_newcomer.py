@@ -12,7 +12,7 @@ from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
 from imgret import disks
 from imgret.cli.app import app
-from imgret.index.connection import Index
+from imgret.store.sqlite.connection import Index
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.describe import devices
-from imgret.describe.batching import BatchSize, in_batches, is_device_lost, is_out_of_memory
 from imgret.errors import ImgretError, PhotoError, WeightsError
+from imgret.models.batching import BatchSize, in_batches, is_device_lost, is_out_of_memory
+from imgret.pipeline import devices
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(1, 300)), max_size=200)
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BlipConfig, BlipForConditionalGeneration
 
-from imgret.describe.blip_beams import Search, generate
-from imgret.describe.blip_decoder import Decoder
-from imgret.describe.blip_replay import Decoders, ReplayedDecoder
+from imgret.models.blip_beams import Search, generate
+from imgret.models.blip_decoder import Decoder
+from imgret.models.blip_replay import Decoders, ReplayedDecoder
 
 END = 3
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from imgret.demo import draw
-from imgret.describe import passage
-from imgret.describe.loading import identities, load_models
+from imgret.models.loading import identities, load_models
 from imgret.photo import Stage
+from imgret.stages import passage
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

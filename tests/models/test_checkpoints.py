@@ -14,10 +14,10 @@ from imgret.config import CaptionSettings, Places, Settings
 from imgret.demo import draw
 from imgret.demo.bundled import MODELS
 from imgret.demo.lessons import LABELS, TOPIC_OF
-from imgret.describe import passage
-from imgret.describe.loading import identities, load_embedder, load_models
-from imgret.describe.models import Models, Pixels
+from imgret.models.interface import Models, Pixels
+from imgret.models.loading import identities, load_embedder, load_models
 from imgret.photo import Description, Stage, View
+from imgret.stages import passage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
 

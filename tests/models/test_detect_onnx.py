@@ -16,10 +16,10 @@ from PIL import Image
 
 from imgret.config import DetectSettings, Places, Settings
 from imgret.demo import draw
-from imgret.describe import passage
-from imgret.describe.loading import load_models
-from imgret.describe.models import Models, Pixels
+from imgret.models.interface import Models, Pixels
+from imgret.models.loading import load_models
 from imgret.photo import Stage
+from imgret.stages import passage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
 
@@ -149,7 +149,7 @@ def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
         "import numpy as np\n"
         "from imgret.config import places\n"
         "from imgret.demo.bundled import demo_settings\n"
-        "from imgret.describe.loading import load_models\n"
+        "from imgret.models.loading import load_models\n"
         "models = load_models(demo_settings(), places())\n"
         "image = np.zeros((64, 48, 3), dtype=np.uint8)\n"
         "caption = models.caption.caption([image])\n"
@@ -190,7 +190,7 @@ def test_the_letterboxed_shape_is_that_of_the_library(
 ) -> None:
     from ultralytics.data.augment import LetterBox
 
-    from imgret.describe.detect import letterboxed
+    from imgret.models.yolo import letterboxed
 
     ratio = max(height, width) / min(height, width)
     if ratio > 100:  # the library scales such a line to nothing

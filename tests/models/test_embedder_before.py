@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from imgret.config import WORDLLAMA, EmbedSettings, places
 from imgret.demo.bundled import MODELS, demo_settings
-from imgret.describe.loading import identities, load_embedder_of
 from imgret.errors import WeightsError
+from imgret.models.loading import identities, load_embedder_of
 from imgret.photo import Stage
 
 

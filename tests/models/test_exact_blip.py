@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from imgret.config import CaptionSettings, Places, Settings
-from imgret.describe.loading import load_models
-from imgret.describe.models import Pixels
-from imgret.describe.passage import PROMPT
+from imgret.models.interface import Pixels
+from imgret.models.loading import load_models
 from imgret.photo import Stage
+from imgret.stages.passage import PROMPT
 
 TOKENS = 6  # random weights never end a sentence by themselves; more tokens only take longer
 

@@ -10,8 +10,8 @@ import pytest
 
 from imgret.config import Settings
 from imgret.demo.lessons import LABELS
-from imgret.describe import passage
-from imgret.describe.models import Models
+from imgret.models.interface import Models
+from imgret.stages import passage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
 

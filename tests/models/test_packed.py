@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from imgret.describe.packed import _Packed, pack
+from imgret.models.torch_linear import _Packed, pack
 
 
 @settings(deadline=None, max_examples=30)

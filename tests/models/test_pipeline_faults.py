@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.describe.batching import BatchSize
-from imgret.describe.decode import Decoded
-from imgret.describe.models import Models
-from imgret.describe.pipeline import Job, Pipeline
+from imgret.decode.pool import Decoded
 from imgret.errors import PhotoError, WeightsError
+from imgret.models.batching import BatchSize
+from imgret.models.interface import Models
 from imgret.photo import Description, Detection, Facts, ModelIdentity, Stage, View
+from imgret.pipeline.pipeline import Job, Pipeline
 
 ALL = frozenset(Stage)
 NAMES = ("caption", "detect", "topics", "embed")

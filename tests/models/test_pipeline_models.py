@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgret.decode.pool import DecodePool
 from imgret.demo import draw
-from imgret.describe import passage
-from imgret.describe.decode import DecodePool
-from imgret.describe.models import Models
-from imgret.describe.pipeline import Job, Outcome, Pipeline
+from imgret.models.interface import Models
 from imgret.photo import Description, Stage, View
+from imgret.pipeline.pipeline import Job, Outcome, Pipeline
+from imgret.stages import passage
 
 ALL = frozenset(Stage)
 ROUNDING = 2e-5  # of a vector and of a box, between a batch and a single run

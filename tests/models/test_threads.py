@@ -12,7 +12,7 @@ COUNTED = """
 import os, threading
 from imgret.config import places
 from imgret.demo.bundled import demo_settings
-from imgret.describe.loading import load_models
+from imgret.models.loading import load_models
 
 def helpers():
     return len(os.listdir("/proc/self/task"))

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from imgret.config import EmbedSettings, Places, Settings, TopicsSettings
 from imgret.demo.bundled import MODELS
-from imgret.describe import vetting
-from imgret.describe.loading import load_models
 from imgret.errors import WeightsError
+from imgret.models.loading import load_models
 from imgret.photo import Stage
+from imgret.weights import vetting
 
 CODE = "import pathlib\npathlib.Path({mark!r}).touch()\nclass C: pass\n"
 

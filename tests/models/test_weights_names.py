@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
-from imgret.describe import record, weights
-from imgret.describe.loading import identities
-from imgret.describe.weights import Kind
 from imgret.errors import WeightsError, WeightsMissing
+from imgret.models.loading import identities
 from imgret.photo import Stage
+from imgret.weights import record, sources
+from imgret.weights.sources import Kind
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ from imgret.photo import Stage
     ],
 )
 def test_a_name_means_one_thing(name: str, kind: Kind) -> None:
-    assert weights.kind(name) is kind
+    assert sources.kind(name) is kind
 
 
 @given(st.text(min_size=1))
 def test_an_official_name_never_leads_out_of_the_models_folder(name: str) -> None:
-    if weights.kind(name) is Kind.RELEASE:
+    if sources.kind(name) is Kind.RELEASE:
         assert os.path.basename(name) == name
 
 
@@ -53,17 +53,17 @@ def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
 ) -> None:
     (tmp_path / "yolov8m-oiv7.pt").write_bytes(b"a pickle that somebody left here")
     monkeypatch.chdir(tmp_path)
-    found = weights.locate(Stage.DETECT, Settings(), here)
+    found = sources.locate(Stage.DETECT, Settings(), here)
     assert not found.present
     with pytest.raises(WeightsMissing, match=r"yolov8m-oiv7\.pt is not on this disk"):
-        weights.checked(found, here)
+        sources.checked(found, here)
 
 
 def test_an_official_file_that_was_not_pulled_is_not_loaded(here: Places) -> None:
-    path = Path(weights.release_path(weights.locate(Stage.DETECT, Settings(), here), here))
+    path = Path(sources.release_path(sources.locate(Stage.DETECT, Settings(), here), here))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"put there by hand")
-    assert not weights.locate(Stage.DETECT, Settings(), here).present
+    assert not sources.locate(Stage.DETECT, Settings(), here).present
 
 
 def test_a_relative_name_is_looked_for_beside_the_configuration(
@@ -71,7 +71,7 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 ) -> None:
     (tmp_path / "birds.onnx").write_bytes(b"onnx")
     monkeypatch.chdir("/")
-    found = weights.locate(Stage.DETECT, Settings(detect=DetectSettings(weights="birds.onnx")), here)
+    found = sources.locate(Stage.DETECT, Settings(detect=DetectSettings(weights="birds.onnx")), here)
     assert found.present
     assert found.path == str(tmp_path / "birds.onnx")
 
@@ -88,7 +88,7 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 )
 def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
     table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
-    found = weights.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
+    found = sources.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
     assert not found.present
     assert found.problem == sentence
     assert found.hint
@@ -120,16 +120,16 @@ def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path
     (folder / "config.json").write_text("{}")
     os.mkfifo(folder / "vocab.txt")
     os.mkfifo(folder / "tokenizer.json")
-    found = weights.locate(Stage.CAPTION, Settings(caption=CaptionSettings(weights=str(folder))), here)
-    assert weights.checked(found, here) == str(folder)
+    found = sources.locate(Stage.CAPTION, Settings(caption=CaptionSettings(weights=str(folder))), here)
+    assert sources.checked(found, here) == str(folder)
 
 
 def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Settings) -> None:
     revision = identities(tiny, here)[Stage.CAPTION].revision
     pinned = replace(tiny, caption=replace(tiny.caption, revision=revision))
-    assert weights.locate(Stage.CAPTION, pinned, here).present
+    assert sources.locate(Stage.CAPTION, pinned, here).present
     other = replace(tiny, caption=replace(tiny.caption, revision="sha256:0"))
-    assert "while sha256:0 is pinned" in (weights.locate(Stage.CAPTION, other, here).problem or "")
+    assert "while sha256:0 is pinned" in (sources.locate(Stage.CAPTION, other, here).problem or "")
 
 
 def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
@@ -204,7 +204,7 @@ def test_finding_out_imports_neither_torch_nor_transformers_nor_the_hub() -> Non
     program = (
         "import sys\n"
         "from imgret.config import Settings, places\n"
-        "from imgret.describe.loading import identities, load_embedder\n"
+        "from imgret.models.loading import identities, load_embedder\n"
         "identities(Settings(), places()); load_embedder(Settings(), places())\n"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'sentence_transformers', 'ultralytics'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"

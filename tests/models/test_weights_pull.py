@@ -16,11 +16,11 @@ import pytest
 
 from imgret.config import CaptionSettings, DetectSettings, Places, Settings
 from imgret.demo import draw
-from imgret.describe import record, weights
-from imgret.describe.loading import identities, load_models
-from imgret.describe.pull import pull
 from imgret.errors import HubUnreachable, WeightsError
+from imgret.models.loading import identities, load_models
 from imgret.photo import Stage
+from imgret.weights import record, sources
+from imgret.weights.pull import pull
 
 TENSORS = bytes(range(256)) * 100
 REPOSITORY = {
@@ -54,8 +54,8 @@ def environ(hub: hub_server.Hub, tmp_path: Path) -> dict[str, str]:
 
 def locate(
     stage: Stage, here: Places, environ: dict[str, str], settings: Settings = SETTINGS
-) -> weights.Weights:
-    return weights.locate(stage, settings, here, environ)
+) -> sources.Weights:
+    return sources.locate(stage, settings, here, environ)
 
 
 def fetched(hub: hub_server.Hub) -> list[str]:
@@ -74,10 +74,10 @@ def test_a_pull_gets_what_a_loader_needs_and_records_it(
     found = locate(Stage.CAPTION, here, environ)
     assert found.present
     assert found.revision == hub_server.COMMIT
-    path = weights.checked(found, here, full=True)
+    path = sources.checked(found, here, full=True)
     assert Path(path, "model.safetensors").read_bytes() == TENSORS
     assert os.stat(os.path.join(here.state, record.PULLED)).st_mode & 0o777 == 0o600
-    assert weights.identity(found, SETTINGS).revision == hub_server.COMMIT
+    assert sources.identity(found, SETTINGS).revision == hub_server.COMMIT
 
 
 def test_the_hubs_own_library_finds_what_was_pulled(
@@ -144,7 +144,7 @@ def test_a_release_that_changed_meanwhile_is_not_pieced_together(
         pull(locate(Stage.DETECT, here, environ), here, environ=environ)
     hub.files["yolov8m-oiv7.pt"] = TENSORS[::-1]
     pull(locate(Stage.DETECT, here, environ), here, environ=environ)
-    assert Path(weights.checked(locate(Stage.DETECT, here, environ), here)).read_bytes() == TENSORS[::-1]
+    assert Path(sources.checked(locate(Stage.DETECT, here, environ), here)).read_bytes() == TENSORS[::-1]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
@@ -157,7 +157,7 @@ def test_other_bytes_than_announced_are_refused_and_removed(
     assert not locate(Stage.CAPTION, here, environ).present
     hub.altered.clear()
     pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    weights.checked(locate(Stage.CAPTION, here, environ), here, full=True)
+    sources.checked(locate(Stage.CAPTION, here, environ), here, full=True)
 
 
 @pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
@@ -170,7 +170,7 @@ def test_no_more_is_written_than_was_announced(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(
-        "imgret.describe.fetch._MOST_UNANNOUNCED", 1 << 20
+        "imgret.weights.fetch._MOST_UNANNOUNCED", 1 << 20
     )  # for a release; a test cannot take 4 GB
     hub.endless |= {"model.safetensors", "yolov8m-oiv7.pt"}
     with pytest.raises(WeightsError, match=r"sends more than the \d+ bytes"):
@@ -290,14 +290,14 @@ def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[st
 
     tensors.write_bytes(TENSORS[:-1] + b"!")
     with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
-        weights.checked(found, here)
+        sources.checked(found, here)
     tensors.write_bytes(TENSORS)
-    weights.checked(found, here)
+    sources.checked(found, here)
 
     added = Path(found.path or "", "adapter_config.json")
     added.write_text("{}")
     with pytest.raises(WeightsError, match=r"adapter_config\.json was not pulled"):
-        weights.checked(found, here)
+        sources.checked(found, here)
     added.unlink()
 
     tensors.unlink()
@@ -313,9 +313,9 @@ def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(
     was = os.stat(tensors)
     tensors.write_bytes(TENSORS[::-1])
     os.utime(tensors, ns=(was.st_atime_ns, was.st_mtime_ns))
-    weights.checked(found, here)
+    sources.checked(found, here)
     with pytest.raises(WeightsError, match=r"model\.safetensors is not the file that was pulled"):
-        weights.checked(found, here, full=True)
+        sources.checked(found, here, full=True)
 
 
 def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from imgret.config import EmbedSettings, Places, Settings
-from imgret.describe.loading import load_embedder
-from imgret.describe.models import Embedder
+from imgret.models.interface import Embedder
+from imgret.models.loading import load_embedder
 
 TEXTS = [
     "a red circle on a plain white background",

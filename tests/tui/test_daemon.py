@@ -11,8 +11,8 @@ from PIL import Image
 
 from benchmarks.fake_terminal import FakeTerminal
 from benchmarks.harness import Daemon, Home
-from imgret.index import results
-from imgret.index.photos import find
+from imgret.store.sqlite import results
+from imgret.store.sqlite.photos import find
 
 
 @pytest.fixture

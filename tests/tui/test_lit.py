@@ -12,7 +12,7 @@ from rich.style import Style
 
 from imgret.errors import DaemonError
 from imgret.photo import Hit
-from imgret.search.render import line as rendered
+from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
 from imgret.terminal.kitty import PLACEHOLDER
 from imgret_tui import keymap

@@ -16,7 +16,7 @@ from faulty_disk import faulty_disk
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from imgret import diskcalls, thumbnails
+from imgret import disk_calls, thumbnails
 from imgret.errors import PhotoError
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.loading import Loader
@@ -118,7 +118,7 @@ def test_photos_on_a_disk_that_does_not_answer_keep_no_thread_from_the_others(
 ) -> None:
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(diskcalls, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(disk_calls, "SILENCE_SECONDS", 0.3)
     source, mount = tmp_path / "source", tmp_path / "mount"
     for folder in (source, mount):
         (folder / "stuck").mkdir(parents=True)

@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks.fake_terminal import PLACEHOLDER, FakeTerminal
 from imgret.config import load
-from imgret.index import photos
-from imgret.index.connection import Index
-from imgret.index.results import write_note
-from imgret.index.roots import add
+from imgret.store.sqlite import photos
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.results import write_note
+from imgret.store.sqlite.roots import add
 from imgret.sync import sync
 
 PROGRAM = [sys.executable, "-m", "imgret_tui"]

@@ -13,12 +13,12 @@ from textual import events
 from textual.command import CommandPalette
 from textual.geometry import Region
 
-from imgret.cli.indexing import describe, look
+from imgret.cli.index_command import describe, look
 from imgret.cli.session import session
 from imgret.errors import Exit
-from imgret.index import results, roots
-from imgret.index.connection import Index
-from imgret.index.photos import find
+from imgret.store.sqlite import results, roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.photos import find
 from imgret.terminal.probe import Graphics
 from imgret_tui import themes
 from imgret_tui.keymap import KEYS

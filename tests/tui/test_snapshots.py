@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw
 from textual.pilot import Pilot
 
 from imgret.config import load, places
-from imgret.describe.decode import DecodePool
-from imgret.index import content_table, photos, results
-from imgret.index.connection import Index
-from imgret.index.roots import add
+from imgret.decode.pool import DecodePool
 from imgret.photo import Detection, Fingerprint, ModelIdentity
+from imgret.store.sqlite import contents, photos, results
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import add
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.app import ImgretApp, TerminalSession
 from imgret_tui.history import History
@@ -55,7 +55,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             stamp = Fingerprint(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
             content, _ = photos.save(index, root.id, b"", path.name.encode(), stamp, bytes([number]) * 32, 1)
             decoded = pool.submit(os.fsencode(path)).result()
-            content_table.save_facts(index, content, decoded.facts, decoded.pixel_hash)
+            contents.save_facts(index, content, decoded.facts, decoded.pixel_hash)
             if caption:
                 results.save_caption(index, content, MADE_BY, caption)
             boxes = [

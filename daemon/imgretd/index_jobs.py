@@ -1,0 +1,70 @@
+"""What `imgret index` asked for: whether its folders have been looked at, and what was found wrong there."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgret.intake import Synced
+from imgretd.dirty import is_in
+from imgretd.reconcile import Reconciler
+
+MOST_JOBS = 100  # kept; the oldest is forgotten
+MOST_PROBLEMS = 100  # of one job
+
+
+@dataclass
+class _Job:
+    paths: list[bytes]
+    problems: list[str] = field(default_factory=list)
+    offline: dict[str, str] = field(default_factory=dict)  # folder -> why
+
+
+class Jobs:
+    """The folders that were asked for. Any thread may call."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        self._lock = threading.Lock()
+        self._jobs: OrderedDict[int, _Job] = OrderedDict()
+        self._last = 0
+
+    def add(self, paths: list[bytes]) -> int:
+        """Remember what is found in these folders from now on. -> the job's number."""
+        with self._lock:
+            self._last += 1
+            self._jobs[self._last] = _Job(paths)
+            if len(self._jobs) > MOST_JOBS:
+                self._jobs.popitem(last=False)
+            return self._last
+
+    def synced(self, folder: bytes, found: Synced) -> None:
+        """A look at `folder`, or at a part of it, found this."""
+        with self._lock:
+            for job in self._jobs.values():
+                for path in job.paths:
+                    if is_in(path, folder):
+                        _keep(job, path, folder, found)
+
+    def told(self, number: int) -> dict[str, Any]:
+        """`looking`: are its folders still to be scanned? `problems` and `offline`: what was wrong there."""
+        with self._lock:
+            job = self._jobs.get(number, _Job([]))
+            problems, offline = list(job.problems), dict(job.offline)
+        looking = any(self._reconciler.is_to_scan(path) for path in job.paths)
+        return {"looking": looking, "problems": problems, "offline": offline}
+
+
+def _keep(job: _Job, path: bytes, folder: bytes, found: Synced) -> None:
+    name = os.fsdecode(path)
+    if found.offline is not None:
+        job.offline[name] = found.offline
+    else:
+        job.offline.pop(name, None)
+    # A pass over a folder above finds what is wrong elsewhere too; a problem names the path that it is about.
+    ours = [problem for problem in found.problems if path == folder or name in problem]
+    fresh = [problem for problem in ours if problem not in job.problems]
+    job.problems += fresh[: MOST_PROBLEMS - len(job.problems)]

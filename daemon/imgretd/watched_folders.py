@@ -1,0 +1,208 @@
+"""Which folders are kept true: from the configuration to roots in the index, watches and timers.
+
+A folder inside another configured one is covered by it. What lies on a network file system, itself watched or
+mounted below, and what the system cannot watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from imgret import disk_calls, inputs
+from imgret.config import Settings
+from imgret.disk_calls import PATIENCE_SECONDS, silent_disks
+from imgret.errors import DaemonError
+from imgret.exclude import Exclude
+from imgret.mounts import network_mounts
+from imgret.store.sqlite import roots
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.roots import Root
+from imgret.sync import add_root
+from imgretd.dirty import is_in
+from imgretd.emitter import POLL_SECONDS, Skip
+from imgretd.reconcile import Reconciler
+from imgretd.watch import Watcher
+from imgretd.watched import Watched
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]  # seconds
+
+SUSPENDED_SECONDS = 5.0  # the machine's clock went on for so much longer than ours
+
+
+def slept() -> float:
+    """Seconds that this machine has slept since it was started; 0 where nobody counts them."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class Folders:
+    """Hands watched folders to the reconciler, and touches what must be scanned. One thread at a time."""
+
+    def __init__(self, reconciler: Reconciler, awake: Clock = time.monotonic, slept: Clock = slept) -> None:
+        self._reconciler = reconciler
+        self._watched: dict[bytes, Watched] = {}
+        self._also: dict[bytes, Watched] = {}  # asked for once: scanned, not watched
+        self._by_timer: set[bytes] = set()
+        self._watcher: Watcher | None = None
+        self._rules: tuple[object, ...] = ()
+        self._full_scan_seconds = self._timer_seconds = 3600.0
+        self._awake, self._slept = awake, slept
+        self._last_full_scan = self._last_timer = awake()
+        self._slept_before = slept()
+        self.at: bytes | None = None  # the folder that is being looked at: it may be on a disk that hangs
+        self._next_try = awake() + POLL_SECONDS
+        self._logged: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    @property
+    def unwatched(self) -> int:
+        """How many folders the kernel refuses to watch (`fs.inotify.max_user_watches`): they are polled."""
+        return self._watcher.unwatched if self._watcher is not None else 0
+
+    @property
+    def unwatchable(self) -> list[str]:
+        """Sentences: watched folders that cannot be watched, and are scanned every few seconds instead."""
+        found = self._watcher.unwatchable if self._watcher is not None else {}
+        return [f"{os.fsdecode(path)} is scanned by a timer: {reason}" for path, reason in found.items()]
+
+    @property
+    def silent(self) -> list[bytes]:
+        """The watched folders whose disks do not answer."""
+        return sorted({*silent_disks(), *(self._watcher.silent if self._watcher is not None else [])})
+
+    @property
+    def heartbeat(self) -> float:
+        """When the watching thread that was silent for longest gave a sign of life."""
+        return self._watcher.heartbeat if self._watcher is not None else time.monotonic()
+
+    def configure(self, index: Index, settings: Settings) -> None:
+        """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
+        rules = Exclude(settings.exclude, hidden=settings.hidden)
+        wanted = self._resolved([inputs.path(folder) for folder in settings.folders], roots.roots(index))
+        watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
+        for root in roots.roots(index):
+            if root.watched and not any(is_in(path, root.path) for path in watched):
+                roots.add(index, root.path, watched=False)
+        self._full_scan_seconds = settings.daemon.full_scan_hours * 3600
+        self._timer_seconds = settings.daemon.network_scan_minutes * 60
+        self._watched = watched
+        self._also = {
+            path: each
+            for path, each in self._also.items()
+            if path not in watched and roots.enclosing(index, path) is not None
+        }
+        self._reconciler.keep({**self._also, **watched}, settings)
+        identity = (settings.exclude, settings.hidden)
+        if self._watcher is None or identity != self._rules:
+            self._rules = identity
+            self.stop()
+            try:
+                self._watcher = Watcher(
+                    self._reconciler.touch, self._reconciler.touch_tree, self._skip(rules)
+                )
+            except RuntimeError:
+                raise DaemonError(
+                    "the system has no thread left to watch folders with", "It is tried again."
+                ) from None
+        self._watcher.look_everywhere()
+        self._by_timer = {path for path in watched if path in network_mounts(path)}
+        self._watcher.watch(watched.keys() - self._by_timer)
+        self._log_unwatchable()
+        for path in self._by_timer:
+            self._reconciler.touch_tree(path)
+
+    def also(self, index: Index, paths: Iterable[bytes]) -> None:
+        """Scan these folders once, now, watched or not."""
+        for path in paths:
+            if not any(is_in(path, known) for known in self._watched):
+                self._also[path] = _watched(index, path, watch=False)
+        self._reconciler.keep({**self._also, **self._watched}, self._reconciler.settings)
+        for path in paths:
+            self._reconciler.touch_tree(path)
+
+    def tick(self) -> None:
+        """Once a second or so: touch what is due by its timer, and everything after a suspend."""
+        if self._watcher is None:
+            return
+        now, slept = self._awake(), self._slept()
+        if self._watcher.unwatchable and now >= self._next_try:
+            self._next_try = now + max(POLL_SECONDS, 10 * self._reconciler.tree_seconds)
+            self._watcher.watch(self._watched.keys() - self._by_timer)
+            self._log_unwatchable()
+        if now - self._last_timer >= self._timer_seconds:
+            self._last_timer = now
+            on_network = (network_mounts(path) for path in self._watched)
+            for path in set[bytes]().union(*on_network):
+                self._reconciler.touch_tree(path)
+        if (
+            now - self._last_full_scan >= self._full_scan_seconds
+            or slept - self._slept_before > SUSPENDED_SECONDS
+        ):
+            self._last_full_scan = now
+            self._watcher.look_everywhere()
+            for path in self._by_timer:
+                self._reconciler.touch_tree(path)
+        self._slept_before = slept
+
+    def _log_unwatchable(self) -> None:
+        sentences = self.unwatchable
+        for sentence in sentences:
+            if sentence not in self._logged:
+                log.warning("%s", sentence)
+        self._logged = sentences
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+
+    def _resolved(self, paths: list[bytes], known: Iterable[Root]) -> list[bytes]:
+        """The paths without symlinks; as they are when their disks do not answer.
+
+        One that was a folder of the index as it is, is not waited for long.
+        """
+        before = {root.path for root in known}
+        found = disk_calls.answers(paths, os.path.realpath, PATIENCE_SECONDS)
+        for path in paths:
+            self.at = path
+            if path not in found:
+                as_it_is = os.path.abspath(path)
+                found[path] = as_it_is if as_it_is in before else disk_calls.resolved(path)
+        self.at = None
+        return list(found.values())
+
+    def _skip(self, rules: Exclude) -> Skip:
+        def skip(folder: bytes) -> bool:
+            above, name = os.path.split(folder)
+            for each in self._watched.values():
+                inside = roots.relative(each.root.path, above)
+                if inside is not None:
+                    return rules.excludes_folder(inside, name)
+            return False
+
+        return skip
+
+
+def _watched(index: Index, path: bytes, *, watch: bool) -> Watched:
+    root, inside = add_root(index, path)
+    if watch and not inside and not root.watched:
+        root = roots.add(index, root.path, watched=True)
+    return Watched(path, root, inside)
+
+
+def _outermost(paths: Iterable[bytes]) -> list[bytes]:
+    """Those that lie in no other."""
+    found: list[bytes] = []
+    for path in sorted(set(paths)):
+        if not any(is_in(path, other) for other in found):
+            found.append(path)
+    return found

@@ -1,0 +1,105 @@
+"""`imgret demo`: the whole recipe on drawn pictures, with nothing from outside."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from importlib import resources
+from typing import Annotated
+
+import typer
+
+from imgret.cli import console
+from imgret.cli.index_command import describe, look
+from imgret.cli.session import Session
+from imgret.errors import UsageError
+from imgret.terminal.clean import clean
+
+QUESTIONS = ("a red circle", "a black background square>=2", "a yellow triangle on black")
+
+
+def demo(
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Leave the pictures and the index in this new folder."),
+    ] = None,
+) -> None:
+    """Try imgret out on pictures that it draws.
+
+    Draws pictures, describes them with the four tiny models that ship with imgret, and asks questions.
+    """
+    from imgret.demo.draw import demo_folder
+    from imgret.search.request import Request
+    from imgret.search.service import Answerer
+    from imgret.store.sqlite.connection import writer
+
+    with ExitStack() as stack:
+        if keep is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imgret-demo-"))
+        else:
+            folder = os.path.abspath(os.path.expanduser(keep))
+            if os.path.lexists(folder):
+                raise UsageError(f"{keep} is there already", "Name a new folder.")
+            os.makedirs(folder, mode=0o700)
+        pictures = os.path.join(folder, "pictures")
+        os.mkdir(pictures, mode=0o700)
+        drawn = demo_folder(pictures)
+        console.say(f"drew {len(drawn)} pictures in {pictures}")
+        models = stack.enter_context(resources.as_file(resources.files("imgret.demo").joinpath("models")))
+        here = demo_session(folder, str(models))
+        with writer(here.places.index), here.index(create=True) as index:
+            look(here, index, [os.fsencode(pictures)])
+            describe(here, index)
+            answerer = Answerer(index, here.settings, here.places)
+            for question in QUESTIONS:
+                people = sys.stdout.isatty()
+                console.out_line(f'\nimgret query {"" if people else "--json "}-k 3 "{question}"')
+                answered = answerer.answer(Request(text=question, k=3, format="json"))
+                console.say_all(answered.notes)
+                console.out(_readable(answered.output) if people else answered.output)
+                console.flush()
+    if keep is not None:
+        console.say(
+            f"ask more: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
+        )
+
+
+def _readable(hits: bytes) -> bytes:
+    """JSON lines -> a line or two for each hit: where, how strong, what it shows and why it was found."""
+    import msgspec
+
+    lines = []
+    for hit in map(msgspec.json.decode, hits.splitlines()):
+        lines.append(f"  {hit['rank']}. {os.path.basename(hit['path'])}  {hit['strength']}: {hit['caption']}")
+        why = ", ".join(hit["why"])
+        lines += [f"     because of {why}"] if why else []
+    return "".join(f"{clean(line)}\n" for line in lines).encode()
+
+
+def demo_session(folder: str, models: str) -> Session:
+    """A configuration of its own below `folder`, with the tiny models; nothing of the user's is touched."""
+    from imgret.config import Places
+    from imgret.demo.bundled import demo_settings
+
+    settings = demo_settings(models=models)
+    places = Places(
+        config=os.path.join(folder, "config.toml"),
+        index=os.path.join(folder, "index.db"),
+        state=os.path.join(folder, "state"),
+        models=os.path.join(folder, "models"),
+        socket=os.path.join(folder, "imgretd.sock"),
+    )
+    text = 'device = "cpu"\n' + "".join(
+        f'[{table}]\nweights = "{weights}"\n'
+        for table, weights in (
+            ("caption", settings.caption.weights),
+            ("detect", settings.detect.weights),
+            ("topics", settings.topics.weights),
+            ("embed", settings.embed.weights),
+        )
+    )
+    with open(places.config, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Session(settings, places)

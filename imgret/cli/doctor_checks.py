@@ -1,0 +1,127 @@
+"""What `imgret doctor` looks at."""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+from collections.abc import Iterator
+
+from imgret import disk_calls, inputs
+from imgret.cli import console
+from imgret.cli.session import Session
+from imgret.disk_calls import NotAnswering
+from imgret.errors import ImgretError, WeightsMissing
+
+Check = tuple[bool | None, str]  # sound, wrong, or None: no fault, and still something to know
+
+
+def checks(here: Session) -> Iterator[Check]:
+    """What was looked at, one after the other."""
+    yield (
+        True,
+        f"configuration: {here.places.config}{'' if os.path.exists(here.places.config) else ' (none: defaults)'}",
+    )
+    yield from _index(here)
+    yield from _weights(here)
+    yield _decoders()
+    yield from _folders(here)
+    yield from _programs(here)
+
+
+def rebuild_derived(here: Session) -> None:
+    """Make `nearest` and `words` anew from the truth."""
+    from imgret.cli.progress import bar
+    from imgret.store.sqlite import results, vectors
+    from imgret.store.sqlite.connection import writer
+
+    with writer(here.places.index, wait=60.0), here.index() as index, bar("Rebuilding"):
+        results.rebuild_words(index)
+        vectors.rebuild(index)
+    console.say("the derived tables were rebuilt")
+
+
+def _index(here: Session) -> Iterator[Check]:
+    path = here.places.index
+    if not os.path.exists(path):
+        yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
+        return
+    try:
+        with here.index() as index:
+            from imgret.store.sqlite import documents
+
+            writable = index.writable
+            problems = index.problems() + (documents.check(index) if writable else [])  # the check is a write
+            size = os.path.getsize(path)
+    except ImgretError as error:
+        yield False, f"index: {error.advice}"
+        return
+    for problem in problems:
+        yield (
+            False,
+            f"index: {problem}. `imgret doctor --rebuild` mends derived tables; `imgret restore BACKUP` puts a backup in its place",
+        )
+    if not problems:
+        told = "sound" if writable else "sound, on a disk that cannot be written: it answers, and cannot grow"
+        yield True, f"index: {path}, {size / 1e6:.1f} MB, {told}"
+    loose = stat.S_IMODE(os.stat(path).st_mode) & 0o077
+    if loose:
+        yield False, f"index: others may read it; run `chmod 600 {path}`"
+
+
+def _weights(here: Session) -> Iterator[Check]:
+    from imgret.weights import sources
+
+    for stage in sources.STAGES:
+        found = sources.locate(stage, here.settings, here.places)
+        if found.kind is sources.Kind.NONE:
+            yield True, f"{stage.value}: off"
+        elif found.present:
+            yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
+        else:  # weights that were not pulled yet are no fault: photos are indexed without them
+            to_pull = found.kind in (sources.Kind.HUB, sources.Kind.RELEASE)
+            missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
+            yield None if to_pull else False, f"{stage.value}: {missing.advice}"
+
+
+def _decoders() -> Check:
+    """Whether a decoder process starts here, and what the kernel keeps it from."""
+    from imgret.decode import pool
+
+    try:
+        means = pool.confinement()
+    except ImgretError as error:
+        return False, f"decoders: {error}. {error.hint}"
+    if "seccomp" in means:
+        return True, f"decoders: confined by {' and '.join(means)}"
+    return (
+        True,
+        f"decoders: not fully confined, this system offers {means[0] if means else 'no Landlock, no seccomp'}",
+    )
+
+
+def _folders(here: Session) -> Iterator[Check]:
+    for folder in here.settings.folders:
+        path = inputs.path(folder)
+        try:
+            good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
+        except NotAnswering:
+            good, why = False, "does not answer: its disk or network share hangs"
+        yield good, f"folder: {console.shown(path)}{'' if good else f' {why}'}"
+
+
+def _readable(path: bytes) -> bool:
+    return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)
+
+
+def _programs(here: Session) -> Iterator[Check]:
+    from importlib.metadata import version
+
+    from imgret.cli.daemon_link import daemon_state
+
+    yield (
+        True,
+        ", ".join(f"{name} {version(name)}" for name in ("apsw", "sqlite-vec", "torch")),
+    )
+    state = daemon_state(here)
+    yield True, f"daemon: {'running' if state else 'not running'}"

@@ -1,0 +1,105 @@
+"""`imgret add`, `remove` and `folders`: what is watched. Written to the configuration, comments kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from imgret import disk_calls, inputs
+from imgret.cli import console
+from imgret.cli.config_file import change_folders
+from imgret.cli.index_report import NO_FOLDERS
+from imgret.cli.session import folders, session
+from imgret.errors import UsageError
+
+
+def add(
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Folders that exist.")],
+) -> None:
+    """Watch folders: the daemon keeps their photos indexed.
+
+    Adding a folder again accepts that it lies on another disk than it did.
+    """
+    from imgret.cli.daemon_link import told_daemon
+    from imgret.store.sqlite import roots
+
+    here = session()
+    wanted = folders(paths)
+    have = {_resolved(folder) for folder in here.settings.folders}
+    change_folders(here.places.config, add=[_shortened(path) for path in wanted if path not in have])
+    if os.path.exists(here.places.index):
+        with here.index() as index:
+            for path in wanted:
+                roots.accept_any_filesystem(index, path)
+    for path in wanted:
+        console.say(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
+    if not told_daemon(here, "reload", {}):
+        console.say(
+            "no daemon runs: `imgret index` looks at these folders now, `imgret service install` for good"
+        )
+
+
+def remove(
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="As `imgret folders` lists them.")],
+) -> None:
+    """Stop watching folders. Their photos leave the index; their notes are kept."""
+    from imgret.cli.daemon_link import told_daemon
+    from imgret.store.sqlite import removal, roots
+
+    here = session()
+    unwanted = {_resolved(path) for path in paths if path}
+    if not unwanted:
+        raise UsageError("a path is empty", "`imgret folders` lists the folders.")
+    listed = [folder for folder in here.settings.folders if _resolved(folder) in unwanted]
+    known = {_resolved(folder) for folder in here.settings.folders}
+    indexed = os.path.exists(here.places.index)
+    if indexed:
+        with here.index() as index:
+            known |= {root.path for root in roots.roots(index)}
+    for path in unwanted - known:
+        raise UsageError(f"{console.shown(path)} is not one of the folders", "`imgret folders` lists them.")
+    change_folders(here.places.config, remove=listed)
+    watched = {_resolved(folder) for folder in here.settings.folders if folder not in listed}
+    for path in sorted(unwanted) if indexed else ():
+        above = next((each for each in watched if roots.relative(each, path) is not None), None)
+        if above is not None:
+            console.say(
+                f"{console.shown(path)} lies in {console.shown(above)}, which is watched: its photos stay"
+            )
+            continue
+        with here.index() as index:
+            count = removal.remove(index, path, watched, int(time.time()))
+        console.say(f"{console.shown(path)}: {console.counted(count, 'photo')} left the index")
+    told_daemon(here, "reload", {})
+
+
+def list_folders() -> None:
+    """List the folders that are watched or were indexed."""
+    from imgret.store.sqlite import roots
+
+    here = session()
+    seen = {_resolved(folder) for folder in here.settings.folders}
+    if os.path.exists(here.places.index):
+        with here.index() as index:
+            seen |= {root.path for root in roots.roots(index)}
+    for path in sorted(seen):
+        console.out_path(path)
+    if not seen:
+        console.say(NO_FOLDERS)
+
+
+def _resolved(folder: str) -> bytes:
+    return disk_calls.resolved(inputs.path(folder))
+
+
+def _shortened(path: bytes) -> str:
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{console.shown(path)} is not UTF-8, and the configuration cannot name it",
+            "Watch the folder above it.",
+        ) from None

@@ -1,0 +1,217 @@
+"""`imgret index`: look at folders and describe what is new, without any daemon."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec.structs import replace
+
+from imgret import disk_calls, inputs
+from imgret.cli import console
+from imgret.cli.index_report import SHOWN_PROBLEMS, UP_TO_DATE, failed_below, failed_words, tell, tell_missing
+from imgret.cli.progress import Advance, bar
+from imgret.cli.session import Session, folders, session
+from imgret.errors import Exit, UsageError
+from imgret.limits import limits_explained
+
+if TYPE_CHECKING:
+    from imgret.ingest import Described, Ingest
+    from imgret.models.interface import Models
+    from imgret.photo import ModelIdentity, Stage
+    from imgret.pipeline.pipeline import Progress
+    from imgret.store.sqlite.connection import Index
+
+LOOKS_AGAIN = 3  # at photos that were moved or edited while they were described
+
+
+def index(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Folders; none: those that are watched or were indexed before."),
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0)] = 3600.0,
+) -> None:
+    """Describe the photos in folders.
+
+    New and changed ones only: what is known, moved or copied costs nothing. A daemon does it, where one runs.
+    Exits with 1 when some photos could not be read or described, or when the daemon is paused; the rest is
+    indexed all the same.
+    """
+    here = session()
+    wanted = folders(paths) if paths else _known(here)
+    if not wanted:
+        raise UsageError("no folder to index", "Name one: imgret index ~/Pictures")
+    from imgret.cli.index_delegated import handed_over
+
+    handed = handed_over(here, wanted)
+    if handed is not None:
+        raise typer.Exit(handed)
+    from imgret.store.sqlite.connection import writer
+    from imgret.store.sqlite.identity import renew
+
+    try:
+        with (
+            limits_explained(),
+            writer(here.places.index, wait=wait, waiting=_tell_waiting),
+            here.index(create=True) as index,
+        ):
+            renew(index)
+            problems = look(here, index, wanted)
+            described = describe(here, index, wanted)
+            looks = 0
+            while described.changed and looks < LOOKS_AGAIN:
+                problems += look(here, index, wanted)
+                described, looks = describe(here, index, wanted), looks + 1
+            index.checkpoint()
+    except KeyboardInterrupt:
+        console.say("interrupted: what was saved is safe; run it again to go on")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    if described.changed:
+        console.say(
+            f"{console.counted(len(described.changed), 'photo')} kept changing: run `imgret index` again"
+        )
+    if problems or described.failed or described.changed:
+        raise typer.Exit(Exit.NO_HITS)
+
+
+def _known(here: Session) -> list[bytes]:
+    """The folders of the configuration, and those that were indexed before."""
+    from imgret.store.sqlite import roots
+    from imgret.store.sqlite.summary import photos_under
+
+    found = [disk_calls.resolved(inputs.path(folder)) for folder in here.settings.folders]
+    if os.path.exists(here.places.index):
+        with here.index() as index:
+            found += [root.path for root in roots.roots(index) if photos_under(index, root.id)]
+    inner = {path for path in found for other in found if roots.relative(other, path)}
+    return [path for path in dict.fromkeys(found) if path not in inner]
+
+
+def look(here: Session, index: Index, wanted: list[bytes]) -> int:
+    """Bring the paths up to date with the disk, and tell what was found. -> how many problems."""
+    from imgret.exclude import Exclude
+    from imgret.skipped import why_not_entered
+    from imgret.sync import add_root, sync
+    from imgret.terminal.clean import clean
+
+    problems = 0
+    for path in wanted:
+        root, inside = add_root(index, path)
+        with bar(f"Looking at {console.shown(path)}") as advance:
+            found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
+        problems += tell(path, found)
+        if not found.seen and not found.problems and found.offline is None:
+            rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
+            why = disk_calls.call(path, functools.partial(why_not_entered, root.path, inside, rules))
+            if why is not None:
+                console.say(f"{console.shown(path)} is passed over: {clean(why)}")
+    return problems
+
+
+def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> Described:
+    """Describe what is due with the models that are here. -> its `failed` counts photos, and models too.
+
+    A photo of the `wanted` folders that failed before and is not tried again yet counts as well.
+    Exits with 130 when it was interrupted, and says how far it got.
+    """
+    from imgret.ingest import Described, Ingest
+    from imgret.models.loading import identities
+    from imgret.requeue import prepare, workable
+    from imgret.store.sqlite import failures, work
+
+    work.recover(index)
+    able = identities(here.settings, here.places)
+    prepare(index, here.settings, able)
+    waiting = work.due(index, workable(here.settings, able), int(time.time()))
+    tell_missing(here, index)
+    if not waiting:
+        aside = len(failed_below(index, wanted or []))
+        console.say(f"nothing to describe now: {failed_words(aside)}" if aside else UP_TO_DATE)
+        return Described(0, aside)
+    models, broken = _loaded(here, index, able)
+    began = time.monotonic()
+    try:
+        ingest = Ingest(index, here.settings, models)
+        with _stopping_gently(ingest), bar("Describing", total=waiting) as advance:
+            described = ingest.run(lambda progress: _advance(advance, progress, waiting))
+    finally:
+        models.close()
+    seconds = time.monotonic() - began
+    rate = described.done / seconds if seconds else 0.0
+    console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
+    # What could not be read at all was told when its folder was looked at.
+    known = failures.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
+    listed = [failure for failure in known if failure.stage != failures.READ]
+    for failure in listed[:SHOWN_PROBLEMS]:
+        console.say(f"{failure.error}")
+    if len(listed) > SHOWN_PROBLEMS:
+        console.say("... `imgret status` lists them all")
+    if described.interrupted:
+        left = work.due(index, workable(here.settings, able), int(time.time()))
+        console.say(
+            f"interrupted: {console.counted(described.done, 'photo')} saved, {left} left; run it again to go on"
+        )
+        raise typer.Exit(Exit.INTERRUPTED)
+    failed = max(described.failed, len(failed_below(index, wanted or []))) + broken
+    return replace(described, failed=failed)
+
+
+def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
+    """The models that what is due needs: a new note alone does not load the captioner.
+
+    Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
+    -> the models, and how many of them are broken.
+    """
+    from imgret.models.loading import load_models, missing
+    from imgret.photo import Stage
+    from imgret.requeue import prepare
+    from imgret.store.sqlite import work
+
+    due = set(work.waiting(index))
+    needed = due.union(*(work.FOLLOWERS[stage] for stage in due))
+    off = set(Stage) - here.settings.stages()
+    with bar("Loading the models"):
+        models = load_models(here.settings, here.places, needed | off)
+    broken = models.missing.keys() - missing(here.settings, here.places).keys()
+    console.say_all(models.without.values())
+    if broken:
+        console.say_all(models.missing[stage] for stage in sorted(broken))
+        loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
+        if models.embed is not None:  # the offline embedder stands in
+            loaded[Stage.EMBED] = models.embed.identity
+        prepare(index, here.settings, loaded)
+    return models, len(broken)
+
+
+def _advance(advance: Advance, progress: Progress, total: int) -> None:
+    rate = progress.done / progress.seconds if progress.seconds else 0.0
+    note = f"{rate:.1f}/s  decode {progress.decoding}  model {progress.waiting + progress.describing}"
+    advance(progress.done, max(total, progress.done), f"{note}  save {progress.saving}")
+
+
+@contextmanager
+def _stopping_gently(ingest: Ingest) -> Iterator[None]:
+    """The first ctrl-C or SIGTERM ends after the batch in flight, the second at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        console.say("stopping after this batch; once more stops at once")
+        ingest.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell_waiting(holder: str) -> None:
+    console.say(f"waiting for {holder}, which is indexing")

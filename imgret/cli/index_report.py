@@ -1,0 +1,88 @@
+"""What came of indexing, in sentences: `imgret index` says the same with and without a daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgret.cli import console
+from imgret.cli.session import Session
+
+if TYPE_CHECKING:
+    from imgret.intake import Synced
+    from imgret.store.sqlite.connection import Index
+    from imgret.store.sqlite.failures import Failure
+
+SHOWN_PROBLEMS = 20
+NOTE_LENGTH = 60  # characters shown of a note that lost its photo
+MOST_FAILURES = 100_000  # looked through
+UP_TO_DATE = "nothing to describe: everything is up to date"
+NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
+
+
+def tell(path: bytes, found: Synced) -> int:
+    """What a look at a folder found. -> how many problems."""
+    if found.offline:
+        console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
+        return 1
+    if found.removed:
+        console.say(
+            f"{console.shown(path)} was removed while it was looked at: nothing more of it is indexed"
+        )
+        return 1
+    figures = [
+        f"{count} {word}"
+        for count, word in (
+            (found.new, "new"),
+            (found.changed, "changed"),
+            (found.moved, "moved or copied"),
+            (found.gone, "gone"),
+            (found.unreadable, "unreadable"),
+        )
+        if count
+    ]
+    console.say(
+        f"{console.shown(path)}: {console.counted(found.seen, 'photo')}, {', '.join(figures) or 'nothing changed'}"
+        if found.seen or figures
+        else f"{console.shown(path)}: no photos"
+    )
+    console.say_all(found.problems[:SHOWN_PROBLEMS])
+    if len(found.problems) > SHOWN_PROBLEMS:
+        console.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")
+    return len(found.problems)
+
+
+def tell_missing(here: Session, index: Index) -> None:
+    """Say once in plain words what is missing; again only when it changes."""
+    from imgret.models.loading import missing
+
+    sentences = missing(here.settings, here.places)
+    told = "\n".join(sentences.values())
+    if told and index.setting("told missing") != told:
+        console.say_all(sentences.values())
+        console.say(
+            "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
+        )
+    if (index.setting("told missing") or "") != told:
+        index.remember("told missing", told or None)
+
+
+def failed_below(index: Index, wanted: list[bytes]) -> list[Failure]:
+    """The photos below these folders that could not be read or described."""
+    from imgret.store.sqlite import failures, roots
+
+    return [
+        failure
+        for failure in failures.failures(index, MOST_FAILURES)
+        if any(roots.relative(path, failure.path) for path in wanted)
+    ]
+
+
+def failed_words(count: int) -> str:
+    """So many photos failed, and what to do."""
+    return f"{count} failed; `imgret status` says why, `imgret retry` tries again"
+
+
+def shortened(note: str) -> str:
+    """A note in one line, or its beginning."""
+    text = " ".join(note.split())
+    return text if len(text) <= NOTE_LENGTH else f"{text[:NOTE_LENGTH]}..."

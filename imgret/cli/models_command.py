@@ -1,0 +1,123 @@
+"""`imgret models`: which weights the configuration asks for, where they are, and whether they are those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgret.cli import completion, console
+from imgret.cli.progress import Advance, bar
+from imgret.cli.session import session
+from imgret.errors import Exit, UsageError, WeightsError
+from imgret.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from imgret.photo import Stage
+
+models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, verify.")
+
+
+@models_app.command("list")
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the stages, their weights, and whether they are on this disk."""
+    import msgspec
+
+    from imgret.weights import sources
+
+    here = session()
+    for stage in sources.STAGES:
+        found = sources.locate(stage, here.settings, here.places)
+        off = found.kind is sources.Kind.NONE
+        state = "off" if off else "here" if found.present else "missing"
+        if as_json:
+            told: dict[str, object] = {
+                "stage": stage.value,
+                "weights": found.name,
+                "kind": found.kind.value,
+                "state": state,
+            }
+            told |= {"revision": found.revision or None, "path": found.path or None}
+            console.out_json(msgspec.json.encode(told))
+        else:
+            missing = (found.problem or "not on this disk").removeprefix(f"{found.name} ").removeprefix("is ")
+            where = (found.revision or "")[:19] if found.present else missing
+            console.out_line(
+                clean(f"{stage.value:<8} {state:<8} {found.name}  {'' if off else where}".rstrip())
+            )
+
+
+@models_app.command("pull")
+def pull(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STAGE",
+            help="caption, detect, topics, embed; none: all.",
+            autocompletion=completion.one_of(*completion.STAGES),
+        ),
+    ] = None,
+) -> None:
+    """Download what is missing; goes on where it was interrupted. The only command that uses the network."""
+    from imgret.weights import pull as pulling
+    from imgret.weights import sources
+
+    here = session()
+    wanted = [_stage(name) for name in stages] if stages else list(sources.STAGES)
+    pulled = False
+    for stage in wanted:
+        found = sources.locate(stage, here.settings, here.places)
+        if found.kind not in (sources.Kind.HUB, sources.Kind.RELEASE):
+            off = found.kind is sources.Kind.NONE
+            console.say(f"{stage.value}: " + ("switched off" if off else f"{found.name} needs no download"))
+            continue
+        pulled = True
+        with bar(f"{stage.value}: {found.name}") as advance:
+            record = pulling.pull(found, here.places, _shown_by(advance))
+        console.say(
+            f"{stage.value}: {found.name} at {record.revision[:19]}, {console.counted(len(record.files), 'file')}"
+        )
+    if pulled:
+        console.say(
+            "photos that waited for these weights are described by the next `imgret index`, or the daemon"
+        )
+
+
+@models_app.command("verify")
+def verify() -> None:
+    """Check every file of the weights against the record of its pull."""
+    from imgret.weights import sources
+
+    here = session()
+    sound = True
+    for stage in sources.STAGES:
+        found = sources.locate(stage, here.settings, here.places)
+        if found.kind is sources.Kind.NONE:
+            continue
+        try:
+            if not found.present:
+                raise WeightsError(found.problem or "missing", "Run `imgret models pull`.")
+            sources.checked(found, here.places, full=True)
+        except WeightsError as error:
+            sound = False
+            console.out_line(clean(f"WRONG {stage.value}: {error}. {error.hint}"))
+        else:
+            console.out_line(clean(f"ok    {stage.value}: {found.name} {(found.revision or '')[:19]}"))
+    if not sound:
+        raise typer.Exit(Exit.INDEX)
+
+
+def _stage(name: str) -> Stage:
+    from imgret.photo import Stage
+
+    try:
+        return Stage(name)
+    except ValueError:
+        raise UsageError(f"there is no stage {name}", "Name caption, detect, topics or embed.") from None
+
+
+def _shown_by(advance: Advance) -> Callable[[str, int, int], None]:
+    return lambda name, done, total: advance(done, total, name)

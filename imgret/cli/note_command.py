@@ -1,0 +1,211 @@
+"""Writing notes: one, or thousands from JSON lines; through the daemon where there is one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from imgret import inputs
+from imgret.cli import console
+from imgret.cli.boundary import as_sentence
+from imgret.cli.daemon_link import QUICK, daemon_state
+from imgret.cli.session import Session, absolute
+from imgret.client.socket_client import ask
+from imgret.config import WORDLLAMA, Settings
+from imgret.errors import Exit, ImgretError, UsageError
+from imgret.photo import Stage
+from imgret.photo_state import EXCLUDED, FAILED
+from imgret.store.sqlite import photos, results, work
+from imgret.store.sqlite.connection import Index
+
+BATCH = 500  # notes a transaction
+LINE_LIMIT = 1 << 20  # bytes
+SHOWN = 300  # characters of what is wrong with a line
+
+
+_Numbered = tuple[int, tuple[int, str | None]]  # line number, (content, note)
+
+
+class NoteLine(Struct):
+    """One line of an import. An empty or null note takes the photo's note back."""
+
+    path: str
+    note: str | None = None
+    path_bytes: str | None = None  # base64, for a path that is not UTF-8
+
+
+def photo_content(index: Index, settings: Settings, path: bytes) -> int:
+    """The content at a path, also of a file that was moved or copied since the last scan.
+
+    UsageError, saying why, when it is not in the index or could not be read.
+    """
+    photo = photos.find(index, path)
+    if photo is not None and photo.gone_at is None and photo.content is not None:
+        return photo.content
+    from imgret.photo_state import content_elsewhere, photo_state
+
+    state = photo_state(index, settings, path)
+    content = content_elsewhere(index, path) if state.state != EXCLUDED else None
+    if content is None and state.state == FAILED:
+        raise UsageError(str(state.reason), "A photo can have a note once it was read.")
+    if content is None:
+        raise UsageError(f"{console.shown(path)} is not in the index: {state.reason}")
+    return content
+
+
+def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) -> None:
+    """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
+    embed = Stage.EMBED in here.settings.stages()
+    with index.writing(durable=True):
+        for content, text in notes:
+            for changed in results.write_note(index, content, text):
+                if embed:
+                    work.queue(index, changed, [Stage.EMBED])
+
+
+def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
+    """Have the vectors made that follow from new notes: by the daemon, or here if that is quick; else say so."""
+    contents = set(contents)
+    if not contents or Stage.EMBED not in here.settings.stages():
+        return
+    state = daemon_state(here)
+    if state is not None and "pid" in state:
+        ask(here.places.socket, "retry", {}, QUICK)
+        if state.get("paused"):
+            console.say("found by its words now, and by its meaning once the daemon goes on: `imgret resume`")
+        return
+    try:
+        left = _embedded_here(here, index, contents)
+    except ImgretError as error:
+        console.say(f"found by its words now; not yet by its meaning: {error.advice}")
+        return
+    if left:
+        console.say("found by its words now, and by its meaning after the next `imgret index`")
+
+
+def _embedded_here(here: Session, index: Index, contents: Collection[int]) -> int:
+    """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
+    from imgret.embed_now import embed_now
+    from imgret.models.loading import identities, load_embedder
+    from imgret.store.sqlite.connection import writer
+
+    wanted = identities(here.settings, here.places).get(Stage.EMBED)
+    if wanted is None or wanted.name != WORDLLAMA:
+        return len(contents)
+    with writer(here.places.index):
+        return embed_now(index, load_embedder(here.settings, here.places), contents)
+
+
+def import_notes(here: Session, source: str) -> Exit:
+    """Import `{"path": ..., "note": ...}` lines from a file or `-`. A relative path is relative to here.
+
+    Bad lines are told with their number and skipped; the rest is kept.
+    """
+    bad = 0
+    noted: set[int] = set()
+    kept = 0
+
+    def skip(number: int, problem: str) -> None:
+        nonlocal bad
+        bad += 1
+        console.say(f"{source}, line {number}: {_shortened(problem)}")
+
+    def keep(batch: list[_Numbered]) -> None:
+        nonlocal kept
+        refused = _write_each(here, index, batch)
+        for number, problem in refused:
+            skip(number, problem)
+        kept += len(batch) - len(refused)
+        noted.update(content for _, (content, _) in batch)
+        batch.clear()
+
+    with here.index() as index, _opened(source) as file:
+        batch: list[_Numbered] = []
+        for number, raw in _lines(file):
+            try:
+                batch.append((number, _read(raw, index, here.settings)))
+            except UsageError as error:
+                skip(number, str(error))
+            except ImgretError:
+                raise  # the index or its disk: every further line would end like this
+            except Exception as error:  # an odd line, and whatever it breaks, costs itself alone
+                skip(number, str(as_sentence(error)))
+            if len(batch) >= BATCH:
+                keep(batch)
+        keep(batch)
+        told = f"{kept} {'note' if kept == 1 else 'notes'} kept"
+        console.say(told + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
+        embed_now(here, index, noted)
+    return Exit.NO_HITS if bad else Exit.OK
+
+
+def _write_each(here: Session, index: Index, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
+    """Write these notes, together if that goes well. -> (line, problem) of those that could not be written."""
+    try:
+        write(here, index, [note for _, note in batch])
+        return []
+    except ImgretError:
+        raise
+    except Exception as error:
+        if len(batch) == 1:
+            return [(batch[0][0], str(as_sentence(error)))]
+    return [refused for each in batch for refused in _write_each(here, index, [each])]
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """(number, line) of each line that is not empty; None for one that is too long, which is not kept."""
+    number = 0
+    while raw := file.readline(LINE_LIMIT):
+        number += 1
+        whole = raw.endswith(b"\n") or len(raw) < LINE_LIMIT
+        while raw and not raw.endswith(b"\n") and len(raw) == LINE_LIMIT:  # the rest of it
+            raw = file.readline(LINE_LIMIT)
+        if not whole:
+            yield number, None
+        elif text := raw.removeprefix(b"\xef\xbb\xbf").strip():
+            yield number, text
+
+
+def _read(raw: bytes | None, index: Index, settings: Settings) -> tuple[int, str | None]:
+    """A line of an import as (content, note). Raises UsageError for one that is none."""
+    if raw is None:
+        raise UsageError(f"not a note: a line has at most {LINE_LIMIT} bytes")
+    try:
+        # Not msgspec's own reader: it refuses names that are not UTF-8, which Python wrote as surrogates.
+        line = msgspec.convert(json.loads(raw), NoteLine)
+        path = line.path
+        if line.path_bytes is not None:
+            path = os.fsdecode(base64.b64decode(line.path_bytes, validate=True))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
+        raise UsageError(f"not a note: {error}") from None
+    if not path:
+        raise UsageError("not a note: the path is empty")
+    text = None if line.note is None else inputs.note(line.note)
+    return photo_content(index, settings, absolute(path)), text
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[BinaryIO]:
+    if source == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(inputs.path(source), "rb")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"{source} cannot be read: {error.strerror}") from None
+    with file:
+        yield file

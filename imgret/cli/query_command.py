@@ -1,0 +1,125 @@
+"""`imgret query`: a question in plain words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from imgret import inputs
+from imgret.cli import completion, console, quick_query
+from imgret.cli.quick_query import asked, folder, paths_format
+from imgret.errors import UsageError
+from imgret.photo import RANKS, STRENGTHS
+
+_KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
+
+
+def query(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="QUESTION", help="Plain words, and filters.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    nul: Annotated[bool, typer.Option("--print0", "-0", help="Paths ended by NUL, for xargs -0.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-k", help="At most that many hits.", min=1, max=100_000)
+    ] = 20,
+    rank: Annotated[
+        str,
+        typer.Option(
+            help="hybrid; vector: the cosine alone; words: BM25 alone.",
+            autocompletion=completion.one_of(*RANKS),
+        ),
+    ] = "hybrid",
+    minimum: Annotated[
+        str | None,
+        typer.Option(
+            "--min",
+            help="Leave out hits below: weak, fair, strong. Paths into a pipe: fair, all else: weak.",
+            autocompletion=completion.one_of(*STRENGTHS),
+        ),
+    ] = None,
+    apart: Annotated[bool, typer.Option("--all", help="Show copies and near-duplicates, too.")] = False,
+    like: Annotated[str | None, typer.Option(metavar="IMAGE", help="Ask with a picture.")] = None,
+    away: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
+    after: Annotated[str | None, typer.Option(help="Taken then or later: 2019, 'last week'.")] = None,
+    before: Annotated[str | None, typer.Option(help="Taken before then.")] = None,
+    on: Annotated[str | None, typer.Option(help="Taken then: 2019-07, yesterday.")] = None,
+    inside: Annotated[str | None, typer.Option("--in", metavar="FOLDER", help="In or below it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Part of the file name, or a pattern.")] = None,
+    topic: Annotated[str | None, typer.Option(help="A topic.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Part of the camera's name.")] = None,
+    has: Annotated[
+        str | None,
+        typer.Option(help="note, caption, gps, objects, topics, date.", autocompletion=completion.has),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="JPEG, PNG, HEIF, ...", autocompletion=completion.one_of(*completion.FORMATS)
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="FILE", help="One question a line; - reads them from stdin.")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the pictures in the terminal.")] = False,
+) -> None:
+    """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
+
+    Asks the daemon where one runs, else does the same itself. In a question, `after:2019 in:FOLDER name:x
+    topic:x camera:x has:note is:offline format:png dog>=2 dogs!=2 animal: -word -key:value "these words"
+    2:beach` are filters and weights; case and accents make no difference.
+    """
+    if as_json + nul + preview > 1:
+        raise UsageError("give one of --json, --print0 and --preview")
+    if preview and not sys.stdout.isatty():
+        raise UsageError("--preview shows pictures in a terminal, and the output is none")
+    given = (after, before, on, inside, name, topic, camera, has, format_)
+    filters = [(key, value) for key, value in zip(_KEYS, given, strict=True) if value is not None]
+    for word in words or ():
+        if word.startswith("--"):  # one dash leaves a word out; two are an option that is not there
+            raise UsageError(f"there is no option {word}", "`imgret query --help` lists them.")
+    text = " ".join(words or ())
+    if batch is not None and (text.strip() or preview):
+        raise UsageError("--batch reads the questions: leave them and --preview out")
+    if batch is None and not (text.strip() or filters or like or away):
+        raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
+    form = "json" if as_json or preview else "null" if nul else paths_format()
+    params: dict[str, object] = {
+        "text": text,
+        "k": limit,
+        "rank": rank,
+        "format": form,
+        "folder": folder(),
+        "minimum": minimum if minimum is not None else quick_query.minimum(form),
+        "apart": apart,
+        "away": away or [],
+        "filters": filters,
+    }
+    if like is not None:
+        params["like"] = os.fsdecode(os.path.abspath(inputs.path(like)))
+    code = _answered(params, batch, preview=preview)
+    if code:
+        raise typer.Exit(code)
+
+
+def _answered(params: dict[str, object], batch: str | None, *, preview: bool) -> int:
+    if batch is not None:
+        from imgret.cli.query_session import ask_all, questions
+
+        found = questions(batch)
+        if not found:
+            console.say(f"{batch} holds no question")
+        return ask_all(params, found)
+    if preview:
+        from imgret.cli.preview import preview_hits
+
+        return preview_hits(params)
+    code = asked(params)
+    if code is None:
+        from imgret.cli.query_session import ask_here
+
+        code = ask_here(params)
+    return code

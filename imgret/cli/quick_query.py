@@ -1,0 +1,171 @@
+"""`imgret query` against a warm daemon, before anything is imported that costs a millisecond.
+
+Only the plainest flags are read here; anything else, and the absence of a daemon, is left to the full
+command line, which asks the same question in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from imgret.client.protocol import OTHER_INDEX, Refused
+from imgret.client.socket_client import NoDaemon
+from imgret.client.socket_client import query as ask_daemon
+
+_SWITCHES = {"--json": "json", "-0": "null", "--print0": "null"}
+_VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
+
+
+def answered(arguments: list[str]) -> int | None:
+    """Print the answer and give the exit code; None: leave it to the full command line.
+
+    Without a daemon the same search runs here, still without the half second that Typer would cost.
+    """
+    params = _params(arguments)
+    if params is None:
+        return None
+    code = asked(params)
+    if code is not None:
+        return code
+    from imgret.cli.boundary import exit_code
+    from imgret.cli.query_session import ask_here
+
+    return exit_code(lambda: ask_here(params))
+
+
+def asked(params: dict[str, object]) -> int | None:
+    """Ask the daemon; None when there is none, or when it does not serve our index."""
+    from imgret.errors import DaemonError
+
+    path = _socket()
+    if not os.path.exists(path):
+        return None
+    try:
+        notes, code, output = ask_daemon(path, {**params, "index": _index()})
+    except NoDaemon:
+        return None
+    except Refused as error:
+        if error.code == OTHER_INDEX:
+            return None
+        _say(f"imgret: {error}")
+        if error.hint:
+            _say(error.hint)
+        return int(error.exit_code)
+    except DaemonError as error:
+        _say(f"imgret: {error}; asking without it")
+        return None
+    for note in notes:
+        _say(note)
+    try:
+        sys.stdout.buffer.write(output)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
+        if not isinstance(error, BrokenPipeError):
+            _say(f"imgret: the output cannot be written: {error.strerror}")
+            return 3
+    return int(code)
+
+
+def paths_format() -> str:
+    """A person at a terminal gets clean names, a program the original bytes."""
+    return "shown" if sys.stdout.isatty() else "plain"
+
+
+def minimum(format_: str) -> str:
+    """The weakest hits to print. A program at the end of a pipe acts on the paths: `| xargs cp` of the photos
+    nearest to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
+    return "fair" if format_ not in ("json", "shown") and _is_pipe() else "weak"
+
+
+def _is_pipe() -> bool:
+    try:
+        mode = os.fstat(1).st_mode
+    except OSError:  # it is closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def folder() -> str:
+    """Where the question is asked."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed meanwhile
+        return "/"
+
+
+def _params(arguments: list[str]) -> dict[str, object] | None:
+    params: dict[str, object] = {"folder": folder()}
+    words: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _SWITCHES:
+            if params.setdefault("format", _SWITCHES[argument]) != _SWITCHES[argument]:
+                return None  # both: refused there
+        elif argument in _VALUES:
+            given = next(rest, "")
+            number = given.isdecimal() and given.isascii() and len(given) < 10
+            if not given or (argument in ("-k", "--limit") and not number):
+                return None
+            params[_VALUES[argument]] = int(given) if _VALUES[argument] == "k" else given
+        elif argument == "--":
+            words += rest
+        elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
+            return None  # an option of the full command line; a later -word is part of the question
+        else:
+            words.append(argument)
+    params["text"] = text = " ".join(words)
+    if not text.strip():
+        return None  # nothing is asked, as by "$UNSET": refused there
+    params.setdefault("format", paths_format())
+    params["minimum"] = minimum(str(params["format"]))
+    return params
+
+
+def state_folder() -> str:
+    """Where this user's state lies."""
+    return _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def _socket() -> str:
+    given = os.environ.get("IMGRET_SOCKET")
+    if given:
+        return given
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return os.path.join(runtime if os.path.isabs(runtime) else state_folder(), "imgretd.sock")
+
+
+def _index() -> str:
+    given = os.environ.get("IMGRET_INDEX")
+    return os.path.abspath(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
+
+
+def _xdg(variable: str, fallback: str) -> str:
+    """As `imgret.config.places` has it; a test holds the two together."""
+    given = os.environ.get(variable, "")
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a user without an entry
+            home = "/"
+    return os.path.join(given if os.path.isabs(given) else os.path.join(home, fallback), "imgret")
+
+
+def _say(sentence: str) -> None:
+    try:
+        print(_clean(sentence), file=sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody can be told: the answer comes all the same
+
+
+def _clean(text: str) -> str:
+    if text.isprintable():  # refuses all that `clean` replaces, and saves its import
+        return text
+    from imgret.terminal.clean import clean
+
+    return clean(text)

@@ -1,0 +1,149 @@
+"""`imgret show` and `imgret note`: what is known of a photo, and what its owner says of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgret.cli import console
+from imgret.cli.session import Session, absolute, session
+from imgret.errors import Exit, IndexProblem, UsageError
+from imgret.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from imgret.store.sqlite.connection import Index
+
+
+def show(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Photos, indexed or not.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show all that is known of a photo, or why it is not found.
+
+    Exits with 1 when one of the files is not described.
+    """
+    from imgret.cli.photo_lines import state_line, state_text
+    from imgret.photo_state import DESCRIBED, OFFLINE, photo_state
+
+    here = session()
+    index = _index_if_any(here)
+    fine = True
+    for file in files:
+        state = photo_state(index, here.settings, absolute(file))
+        fine &= state.state in (DESCRIBED, OFFLINE)
+        if as_json:
+            console.out_line(state_line(state))
+        else:
+            console.out_line("\n".join(state_text(state)))
+    if not fine:
+        raise typer.Exit(Exit.NO_HITS)
+
+
+def note(
+    context: typer.Context,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="An indexed photo.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="Your words, in quotes; without them the note is shown."),
+    ] = None,
+    edit: Annotated[bool, typer.Option("--edit", "-e", help="Write it in $VISUAL or $EDITOR.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the note back.")] = False,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="Report no more that an earlier picture at FILE left its note behind."),
+    ] = False,
+    import_: Annotated[
+        str | None,
+        typer.Option(
+            "--import", metavar="JSONL", help='Many notes: {"path": ..., "note": ...} a line; - is stdin.'
+        ),
+    ] = None,
+) -> None:
+    """Write, show or clear the note of a photo.
+
+    A note is what you say of a photo in your own words; it is searched like the rest.
+    """
+    if context.args:
+        raise UsageError(
+            "there is more than one TEXT", 'Put the note in quotes: imgret note FILE "two words"'
+        )
+    if sum((text is not None, edit, clear, forget, import_ is not None)) > 1:
+        raise UsageError("give one of TEXT, --edit, --clear, --forget and --import")
+    here = session()
+    if import_ is not None:
+        if file is not None:
+            raise UsageError("--import names its photos itself: leave FILE out")
+        from imgret.cli.note_command import import_notes
+
+        raise typer.Exit(import_notes(here, import_))
+    if file is None:
+        raise UsageError("which photo?", "imgret note FILE [TEXT]")
+    from imgret import inputs
+    from imgret.cli.index_report import shortened
+    from imgret.cli.note_command import embed_now, photo_content, write
+    from imgret.store.sqlite import notes, results
+
+    with here.index() as index:
+        if forget:
+            _forget(index, file)
+            return
+        content = photo_content(index, here.settings, absolute(file))
+        before = results.note(index, content)
+        if not (edit or clear or text is not None):
+            if before is None:
+                console.say("no note")
+                for lost in notes.lost_notes(index, absolute(file)):
+                    console.say(
+                        f'an earlier picture at this place had the note "{shortened(lost.text)}":'
+                        " `imgret note --forget FILE` if it says nothing of this one"
+                    )
+                raise typer.Exit(Exit.NO_HITS)
+            console.out_line(
+                before if not sys.stdout.isatty() else "\n".join(map(clean, before.splitlines()))
+            )
+            return
+        new = _edited(before or "") if edit else (None if clear else text)
+        write(here, index, [(content, new and inputs.note(new))])
+        embed_now(here, index, [content])
+
+
+def _forget(index: Index, file: str) -> None:
+    from imgret.store.sqlite.notes import forget_lost
+
+    if not forget_lost(index, absolute(file)):
+        console.say(f"no note was left behind at {file}")
+        raise typer.Exit(Exit.NO_HITS)
+
+
+def _index_if_any(here: Session) -> Index | None:
+    try:
+        return here.index()
+    except IndexProblem:
+        if os.path.exists(here.places.index):
+            raise
+        return None
+
+
+def _edited(before: str) -> str:
+    """`before` as the user's editor gives it back."""
+    import shlex
+    import subprocess
+    import tempfile
+
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.NamedTemporaryFile("w+", suffix=".txt", prefix="imgret-note-", encoding="utf-8") as file:
+        file.write(before)
+        file.flush()
+        try:
+            status = subprocess.run([*shlex.split(editor), file.name], check=False).returncode
+        except OSError as error:
+            raise UsageError(
+                f"the editor {editor!r} cannot be started: {error.strerror}", "Set EDITOR."
+            ) from None
+        if status:
+            raise UsageError(f"the editor {editor!r} ended with {status}", "The note was left as it was.")
+        with open(file.name, encoding="utf-8", errors="replace") as written:  # editors replace the file
+            return written.read()

@@ -1,0 +1,96 @@
+"""`imgret status --skipped`: what lies in the folders and is not in the index, and why."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from imgret.cli import console
+from imgret.cli.session import Session
+from imgret.disk_calls import DiskCall, NotAnswering
+
+if TYPE_CHECKING:
+    from imgret.exclude import Exclude
+    from imgret.skipped import Skipped
+
+_SHOWN_EXTENSIONS = 8
+# What only a refusal for its size says.
+_TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb", "is larger than")
+
+
+def skipped_fields(here: Session) -> list[dict[str, Any]]:
+    """For each folder that is there: what was passed over in it, by a walk made now."""
+    from imgret import disks
+    from imgret.exclude import Exclude
+    from imgret.search.hit_json import path as path_fields
+    from imgret.store.sqlite import failures, roots
+
+    rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
+    told = []
+    with here.index() as index:
+        large = [f.path for f in failures.failures(index) if any(text in f.error for text in _TOO_LARGE)]
+        for root in roots.roots(index):
+            if not root.online:
+                continue
+            away = disks.away_below(index, root)
+            try:
+                found = DiskCall(
+                    root.path, root.path, functools.partial(_walked, root.path, rules, away)
+                ).result()
+            except NotAnswering as error:
+                console.say(error.advice)
+                continue
+            told.append(
+                {
+                    **path_fields(root.path),
+                    "folders": dict(found.folders),
+                    "pictures": dict(found.pictures),
+                    "nomedia": found.nomedia,
+                    "links": found.links,
+                    "special": found.special,
+                    "too_large": sum(roots.relative(root.path, path) is not None for path in large),
+                    "not_pictures": dict(found.not_pictures.most_common()),
+                    "unlisted": found.unlisted,
+                }
+            )
+    return told
+
+
+def _walked(root: bytes, rules: Exclude, away: list[bytes], call: DiskCall[Skipped]) -> Skipped:
+    from imgret.skipped import skipped
+
+    return skipped(root, rules, away, call.touch)
+
+
+def skipped_text(told: list[dict[str, Any]]) -> list[str]:
+    """The same for a person; to be cleaned."""
+    lines = []
+    for folder in told:
+        rows = [
+            *(_row(count, "folder", reason) for reason, count in sorted(folder["folders"].items())),
+            *(_row(count, "picture", reason) for reason, count in sorted(folder["pictures"].items())),
+            _row(folder["nomedia"], "folder", "with a .nomedia"),
+            _row(folder["links"], "symbolic link", "not followed"),
+            _row(folder["too_large"], "picture", "too large: `imgret status` names each"),
+            _row(folder["special"], "FIFO, socket or device", ""),
+            _row(folder["unlisted"], "folder", "cannot be listed"),
+            _row(sum(folder["not_pictures"].values()), "other file", _extensions(folder["not_pictures"])),
+        ]
+        shown = [row for row in rows if row]
+        lines.append(f"passed over in {folder['path']}:" + ("" if shown else " nothing"))
+        lines += shown
+    return lines
+
+
+def _row(count: int, what: str, why: str) -> str:
+    if not count:
+        return ""
+    return f"  {count} {what}{'' if count == 1 else 's'}" + (f": {why}" if why else "")
+
+
+def _extensions(found: Mapping[str, int]) -> str:
+    first = sorted(found.items(), key=lambda each: (-each[1], each[0]))[:_SHOWN_EXTENSIONS]
+    rest = sum(found.values()) - sum(count for _, count in first)
+    words = [f"{count} {extension or 'without extension'}" for extension, count in first]
+    return ", ".join(words + ([f"{rest} more"] if rest else []))

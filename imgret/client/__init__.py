@@ -1,0 +1,1 @@
+"""The socket of the daemon: its protocol and a client that imports next to nothing."""

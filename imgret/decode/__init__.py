@@ -1,0 +1,1 @@
+"""Files become pixels and facts, in bounded worker processes."""

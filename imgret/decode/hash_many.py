@@ -1,0 +1,217 @@
+"""Hash many files of one watched folder on a few threads, none of which may hold up the others.
+
+A file whose reading does not return costs itself: it is reported as unreadable and its thread is abandoned.
+What was hashed is handed out while slower files are still being read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from imgret.decode.hashing import birth_time, content_hash_in, unreadable
+from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
+from imgret.errors import PhotoError
+from imgret.limits import Shortage
+from imgret.photo import Fingerprint
+from imgret.safe_open import Descent
+
+HASHERS = 4  # threads: hashing waits for the disk
+_LOOK_SECONDS = 0.25  # how often silent threads and a wish to stop are looked for
+_HAND_OUT_SECONDS = 1.0  # what is hashed waits no longer than this for the rest of its batch
+
+
+class FoundFile(Protocol):
+    """A file to be hashed. `folder` is relative to the root."""
+
+    @property
+    def folder(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def name(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def fingerprint(self) -> Fingerprint: ...  # noqa: D102
+
+
+F = TypeVar("F", bound=FoundFile)
+
+
+class Hash(NamedTuple):
+    """What was read of a file."""
+
+    digest: bytes  # 32-byte BLAKE3
+    born: int | None  # when the file was created, ns since 1970
+
+
+Read = Hash | PhotoError
+Hashed = tuple[list[F], list[Read]]
+
+
+def hash_many(root: bytes, files: Iterator[F], size: int, stopped: Callable[[], bool]) -> Iterator[Hashed[F]]:
+    """Read `files` and yield them with their hash or why there is none, up to about `size` at once.
+
+    When `stopped`, what is being read is dropped. Raises NotAnswering when the disk as a whole is silent, and
+    Shortage when the machine has no descriptor or memory left, after what was hashed before was yielded.
+    """
+    hashing: _Hashing[F] = _Hashing(root, size)
+    exhausted = False
+    problem: NotAnswering | Shortage | None = None
+    try:
+        while problem is None and not stopped():
+            if not hashing.waiting and not exhausted:
+                hashing.waiting.extend(islice(files, size))
+                exhausted = not hashing.waiting
+            try:
+                hashing.start_threads()
+            except NotAnswering as error:
+                problem = error
+            hashing.collect()
+            problem = problem or hashing.shortage
+            if exhausted and hashing.idle:
+                break
+            if hashing.is_due:
+                yield hashing.take()
+        if hashing.done:
+            yield hashing.take()
+        if problem is not None:
+            raise problem
+    finally:
+        hashing.drop()
+
+
+class _Hashing(Generic[F]):
+    """The threads of one `hash_many`, and what they have to do and have done."""
+
+    def __init__(self, root: bytes, size: int) -> None:
+        self.waiting: deque[F] = deque()
+        self.done: list[tuple[F, Read]] = []
+        self.shortage: Shortage | None = None
+        self._root = root
+        self._size = size
+        self._calls: list[DiskCall[None]] = []
+        self._reading: dict[DiskCall[None], F] = {}
+        self._results: queue.SimpleQueue[tuple[DiskCall[None], F | None, Read | Shortage | None]] = (
+            queue.SimpleQueue()
+        )
+        self._handed_out = time.monotonic()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being read."""
+        return not (self.waiting or self._calls)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what is done should be handed out now."""
+        waited = time.monotonic() - self._handed_out > _HAND_OUT_SECONDS
+        return len(self.done) >= self._size or (waited and bool(self.done))
+
+    def take(self) -> Hashed[F]:
+        """What is done."""
+        done, self.done, self._handed_out = self.done, [], time.monotonic()
+        return [file for file, _ in done], [result for _, result in done]
+
+    def start_threads(self) -> None:
+        """Start as many as there is work for. Raises NotAnswering when none can be started and none runs."""
+        try:
+            while len(self._calls) < min(HASHERS, len(self.waiting)):
+                self._calls.append(DiskCall(self._root, self._root, self._read))
+        except NotAnswering:
+            if not self._calls:
+                raise
+
+    def collect(self) -> None:
+        """Wait a moment for results, and give up on threads that are silent."""
+        with contextlib.suppress(queue.Empty):
+            result = self._results.get(timeout=_LOOK_SECONDS if self._calls else 0)
+            while True:
+                self._take_one(*result)
+                result = self._results.get_nowait()
+        for call in [each for each in self._calls if each.silent]:
+            call.drop()
+            file = self._reading.get(call)
+            read_as = None if file is None else _not_answering(_path(self._root, file))
+            self._take_one(call, file, read_as)
+            self._take_one(call, None, None)
+
+    def _take_one(self, call: DiskCall[None], file: F | None, read_as: Read | Shortage | None) -> None:
+        """One result of a thread, or None when it ends. One that was given up has no say any more."""
+        if call not in self._calls:
+            return
+        if isinstance(read_as, Shortage):  # that is no fault of the file: it is found again
+            self.shortage = read_as
+        elif file is not None and read_as is not None:
+            self.done.append((file, read_as))
+        else:
+            self._calls.remove(call)
+            self._reading.pop(call, None)
+
+    def drop(self) -> None:
+        """Give up on whatever is still being read."""
+        for call in self._calls:
+            call.drop()
+
+    def _read(self, call: DiskCall[None]) -> None:
+        """The job of each thread: read what waits, one file after the other."""
+        try:
+            with Descent(self._root) as descent:
+                while (file := self._next(call)) is not None:
+                    read_as = _hash(call, self._root, descent, file)
+                    call.touch()
+                    self._results.put((call, file, read_as))
+        except OSError as error:  # the root cannot be opened
+            while (file := self._next(call)) is not None:
+                self._results.put((call, file, _why(_path(self._root, file), error)))
+        finally:
+            self._results.put((call, None, None))
+
+    def _next(self, call: DiskCall[None]) -> F | None:
+        try:
+            self._reading[call] = file = self.waiting.popleft()
+        except IndexError:
+            return None
+        return file
+
+
+def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) -> Read | Shortage:
+    path = _path(root, file)
+    if file.fingerprint.size == 0:  # not written yet: all empty files would be one content
+        return PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
+    if is_stuck(root, path):  # read before, and that has not returned yet
+        return _not_answering(path)
+    call.touch(path)
+    try:
+        folder = descent.folder(file.folder)
+        digest = content_hash_in(folder, path, file.fingerprint, call.touch)
+        return Hash(digest, birth_time(file.name, folder))
+    except (PhotoError, Shortage) as error:
+        return error
+    except OSError as error:  # of a folder above it
+        return _why(path, error)
+    except Exception as error:  # whatever it is, it costs this file alone
+        return PhotoError(
+            f"{os.fsdecode(path)} cannot be read: {type(error).__name__} {error}", transient=True
+        )
+
+
+def _why(path: bytes, error: OSError) -> PhotoError | Shortage:
+    try:
+        return unreadable(path, error)
+    except Shortage as short:
+        return short
+
+
+def _not_answering(path: bytes) -> PhotoError:
+    error = NotAnswering(path)
+    return PhotoError(str(error), error.hint, transient=True)
+
+
+def _path(root: bytes, file: FoundFile) -> bytes:
+    return os.path.join(root, file.folder, file.name)

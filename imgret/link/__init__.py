@@ -1,1 +1,0 @@
-"""The Unix socket between the daemon and everyone else."""

@@ -1,0 +1,1 @@
+"""The models themselves, on torch, ONNX or numpy. Nothing else imports torch."""

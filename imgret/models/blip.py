@@ -1,0 +1,104 @@
+"""Captions: BLIP, as transformers has it, begun with the recipe's prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import BlipForConditionalGeneration, BlipProcessor
+
+from imgret.config import CaptionSettings
+from imgret.models import blip_beams, torch_device
+from imgret.models.blip_replay import Decoders
+from imgret.models.interface import Pixels
+from imgret.models.torch_linear import pack
+from imgret.photo import ModelIdentity
+from imgret.stages.passage import PROMPT
+
+_MOST_THREADS = 8  # that make pictures small
+
+
+class BlipCaptioner:
+    """A `Captioner`: any BLIP captioning model in the layout of the hub."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
+        """Load the folder at `path`. Raises WeightsError."""
+        self._identity = identity
+        self._device = device
+        with torch_device.loading(path):
+            # The PIL processor makes the pixels the model was trained on; torchvision's differ by 0.0007.
+            self._processor = BlipProcessor.from_pretrained(
+                path, backend="pil", local_files_only=True, trust_remote_code=False
+            )
+            self._model = BlipForConditionalGeneration.from_pretrained(
+                path,
+                dtype=torch_device.dtype(settings.dtype, device),
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+            self._model.eval().to(device)
+            if device == "cpu":
+                pack(self._model)
+            self._levels = self._normalised_levels().to(device)
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
+        words = self._processor.tokenizer(PROMPT)["input_ids"]
+        # BLIP begins with a token of its own, and goes on where the prompt's end token would be
+        self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
+        self._search = blip_beams.Search(beams=settings.beams, most=settings.max_tokens)
+        self._decoders = Decoders(
+            self._model,
+            self._prompt,
+            settings.beams,
+            settings.max_tokens,
+            replay=device.startswith("cuda"),
+        )
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision, beams, tokens and dtype."""
+        return self._identity
+
+    def caption(self, images: Sequence[Pixels]) -> list[str]:
+        """One sentence per image, in order; it begins with the prompt."""
+        if not images:
+            return []
+        sentences: list[str] = self._processor.tokenizer.batch_decode(
+            self._token_ids(self._pixel_values(images)),
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=True,  # without it transformers 5 writes `dog ' s`
+        )
+        return [sentence.strip() for sentence in sentences]
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._threads.shutdown()
+        del self._model, self._decoders
+        torch_device.give_back(self._device)
+
+    def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
+        """(images, 3, side, side), normalised, on the device, in the model's dtype."""
+        small = torch.from_numpy(np.stack(list(self._threads.map(self._resized, images)))).to(self._device)
+        colours = [levels[small[:, colour].int()] for colour, levels in enumerate(self._levels)]
+        return torch.stack(colours, dim=1).to(self._model.dtype)
+
+    def _resized(self, image: Pixels) -> Pixels:
+        """(3, side, side). Pillow lets go of the interpreter meanwhile, so threads do help."""
+        picture = Image.fromarray(image)
+        return self._processed(picture, do_rescale=False, do_normalize=False)  # type: ignore[no-any-return]
+
+    def _normalised_levels(self) -> torch.Tensor:
+        """(3, 256): what the processor makes of each byte. Looking them up gives its very numbers, faster."""
+        grey = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (1, 1, 3))
+        levels = self._processed(Image.fromarray(grey), do_resize=False)
+        return torch.from_numpy(levels[:, 0])
+
+    def _processed(self, picture: Image.Image, **steps: bool) -> Any:
+        return self._processor.image_processor(picture, return_tensors="np", **steps)["pixel_values"][0]
+
+    def _token_ids(self, pixel_values: torch.Tensor) -> list[list[int]]:
+        """The best beam of each image, the prompt included."""
+        return blip_beams.generate(self._model, pixel_values, self._prompt, self._search, self._decoders)

@@ -1,0 +1,62 @@
+"""Topics of a sentence: a RoBERTa classifier with a sigmoid for each label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from imgret.config import TopicsSettings
+from imgret.models import torch_device
+from imgret.models.torch_linear import pack
+from imgret.photo import ModelIdentity
+
+
+class RobertaTopics:
+    """A `TopicClassifier`: any multi-label sequence classifier in the layout of the hub."""
+
+    def __init__(self, path: str, identity: ModelIdentity, settings: TopicsSettings, device: str) -> None:
+        """Load the folder at `path`. Raises WeightsError."""
+        self._identity = identity
+        self._threshold = settings.threshold
+        self._device = device
+        with torch_device.loading(path):
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False
+            )
+            # float32 everywhere: a label beside the threshold must not come and go with the machine.
+            self._model = AutoModelForSequenceClassification.from_pretrained(
+                path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+            )
+            self._model.eval().to(device)
+            if device == "cpu":
+                pack(self._model)
+        config = self._model.config
+        self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
+        # RoBERTa's positions begin behind the padding token's, so two fewer than the table has.
+        self._longest = min(self._tokenizer.model_max_length, config.max_position_embeddings - 2)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Name, revision and threshold."""
+        return self._identity
+
+    @torch.inference_mode()
+    def topics(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Per text the labels at or above the threshold, as the model spells them, in its order."""
+        if not texts:
+            return []
+        tokens = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+        ).to(self._device)
+        likely = (self._model(**tokens).logits.sigmoid() >= self._threshold).cpu()
+        torch_device.rest()  # this may have been a question, beside a thread that describes
+        return [
+            tuple(label for label, holds in zip(self._labels, row, strict=True) if holds) for row in likely
+        ]
+
+    def close(self) -> None:
+        """Give back the memory."""
+        del self._model
+        torch_device.give_back(self._device)

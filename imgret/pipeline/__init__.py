@@ -1,0 +1,1 @@
+"""Photos go through the stages in batches."""

@@ -1,0 +1,144 @@
+"""What was found, as hits: described, explained, and copies of one picture collapsed into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from imgret.photo import Description, Facts, Hit
+from imgret.search.parse import Question
+from imgret.stages.passage import counts, numeral
+from imgret.store import labels
+from imgret.store.sqlite import contents, filters, results
+from imgret.store.sqlite.connection import Index
+
+BURST = 5  # seconds between two shots of one scene
+
+
+class Found(Struct, frozen=True):
+    """A content and how well it answers, before anything else is read of it."""
+
+    content: int
+    score: float
+    cosine: float | None
+    strength: str
+    matched: tuple[str, ...]  # the question's words that stand in its texts
+
+
+def describe(index: Index, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
+    """The first `k` different pictures of `found`, as hits; with `apart` each copy is a hit of its own."""
+    hits: list[Hit] = []
+    copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
+    seen = _Seen(index)
+    for one in found:
+        if len(hits) >= k and apart:
+            break
+        facts = contents.facts(index, one.content)
+        if len(hits) >= k and not seen.may_hold(one.content, facts):
+            continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
+        paths = filters.showing(index, question.clauses, one.content)
+        if not paths:
+            continue
+        known = results.description(index, one.content)
+        objects = counts(known.detections or ())
+        place = None if apart else seen.place(one.content, facts, known, objects)
+        if place is not None:
+            seen.keep(place, one.content, facts, known, objects)
+            copies.setdefault(place, []).extend(path for path, _ in paths)
+        elif len(hits) < k:
+            seen.keep(len(hits), one.content, facts, known, objects)
+            hit = _hit(one, facts, known, objects, paths[0])
+            shown = paths if apart else paths[:1]
+            for path, online in shown[: k - len(hits)]:
+                hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
+            if not apart and len(paths) > 1:
+                copies.setdefault(len(hits) - 1, []).extend(path for path, _ in paths[1:])
+    for place, others in copies.items():
+        hits[place] = replace(hits[place], other_paths=tuple(others))
+    return hits
+
+
+def _hit(
+    one: Found, facts: Facts | None, known: Description, objects: dict[str, int], shown: tuple[bytes, bool]
+) -> Hit:
+    return Hit(
+        rank=0,
+        content=one.content,
+        path=shown[0],
+        score=one.score,
+        cosine=one.cosine,
+        strength=one.strength,
+        caption=known.caption,
+        objects=objects,
+        topics=known.topics or (),
+        note=known.note,
+        taken_at=facts.taken_at if facts else None,
+        width=facts.width if facts else None,
+        height=facts.height if facts else None,
+        online=shown[1],
+        why=_why(one.matched, objects),
+    )
+
+
+_Look = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
+
+
+class _Seen:
+    """The pictures that are hits already, to tell what differs in nothing a person would look for."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._pixels: dict[bytes, int] = {}
+        self._seconds: set[int] = set()  # in which any of them was shot
+        # The first shot of a look within a second: how many came before it, and the place of its hit.
+        self._shots: dict[tuple[int, _Look], tuple[int, int]] = {}
+
+    def may_hold(self, content: int, facts: Facts | None) -> bool:
+        """Whether this can be one of them at all, by its pixels or its time."""
+        return self._hash(content) in self._pixels or not self._seconds.isdisjoint(_around(facts))
+
+    def place(
+        self, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
+    ) -> int | None:
+        """The hit that shows the same pixels, or the same scene shot within seconds by the same camera."""
+        place = self._pixels.get(self._hash(content))
+        if place is None and facts is not None and (known.caption or objects):
+            look = _look(facts, known, objects)
+            shots = [self._shots[second, look] for second in _around(facts) if (second, look) in self._shots]
+            return min(shots)[1] if shots else None
+        return place
+
+    def keep(
+        self, place: int, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
+    ) -> None:
+        """This content is the hit at `place`."""
+        self._pixels[self._hash(content)] = place
+        if facts is not None and facts.taken_at is not None:
+            self._seconds.add(facts.taken_at)
+            shot = facts.taken_at, _look(facts, known, objects)
+            self._shots.setdefault(shot, (len(self._shots), place))
+
+    def _hash(self, content: int) -> bytes:
+        return results.pixels(self._index, content) or b"%d" % content
+
+
+def _around(facts: Facts | None) -> range:
+    """The seconds in which the other shots of a burst lie; none for a photo without a time."""
+    if facts is None or facts.taken_at is None:
+        return range(0)
+    return range(facts.taken_at - BURST, facts.taken_at + BURST + 1)
+
+
+def _look(facts: Facts, known: Description, objects: dict[str, int]) -> _Look:
+    return facts.camera, known.caption, tuple(sorted(objects.items()))
+
+
+def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:
+    """The matching words, and the counts of the objects among them."""
+    told = []
+    for text in matched:
+        shown = labels.meant(text, objects)
+        told += [f"{numeral(objects[label])} {label}" for label in shown] or [text]
+    return tuple(dict.fromkeys(told))

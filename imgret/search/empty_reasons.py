@@ -1,0 +1,147 @@
+"""Which filter left nothing over, in sentences: what an empty answer says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from imgret.photo import Stage
+from imgret.search.hit_json import taken
+from imgret.store import labels
+from imgret.store.clauses import (
+    Camera,
+    Clause,
+    Format,
+    Has,
+    Inside,
+    Named,
+    Objects,
+    Online,
+    Said,
+    Taken,
+    Topic,
+)
+from imgret.store.sqlite import facets, filters
+from imgret.store.sqlite.connection import Index
+
+NAMED = 3  # examples that a sentence gives of what there is
+
+_LACKING = {
+    "note": "no photo has a note",
+    "caption": "no photo has a caption",
+    "gps": "no photo has coordinates (gps)",
+    "objects": "no photo has objects that were detected",
+    "topics": "no photo has topics",
+    "date": "no photo has a known date",
+}
+_STAGE_NAMES = {Stage.CAPTION: "captions are", Stage.DETECT: "the detector is", Stage.TOPICS: "topics are"}
+_STAGES = {"caption": Stage.CAPTION, "objects": Stage.DETECT, "topics": Stage.TOPICS}
+
+
+def unknown_labels(index: Index, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+    """A sentence for each label that no photo shows, with those that were perhaps meant.
+
+    `off` are the stages that the settings switch off.
+    """
+    there = facets.labels(index)
+    asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
+    return [_no_label(label, there, off) for label in asked if not labels.meant(label, there)]
+
+
+def reasons(index: Index, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+    """Why no photo passes these filters; empty when some do. Labels that no photo shows are left out."""
+    if len(filters.matching(index, clauses)):
+        return []
+    if not len(filters.matching(index, ())):
+        return ["no photo is indexed yet"]
+    alone = [clause for clause in clauses if not len(filters.matching(index, [clause]))]
+    if not alone:
+        return ["each filter lets some photos through, but no photo passes all of them"]
+    sentences = [_excluded(clause) if clause.negated else _missing(index, clause, off) for clause in alone]
+    return [sentence for sentence in dict.fromkeys(sentences) if sentence]
+
+
+def _excluded(clause: Clause) -> str:
+    return f"every photo is left out by the filter -{_short(clause)}"
+
+
+def _missing(index: Index, clause: Clause, off: Collection[Stage]) -> str:
+    match clause.filter:
+        case Taken():
+            span = facets.dates(index)
+            if span is None:
+                return "no photo has a known date, so filters by date find nothing"
+            first, last = (str(taken(at))[:10] for at in span)
+            if first == last:
+                return f"no photo was taken then; the only known date is {first}"
+            return f"no photo was taken then; the known dates lie between {first} and {last}"
+        case Inside(folder):
+            return f"no indexed photo lies in a folder {folder.decode('utf-8', 'replace')}"
+        case Named(pattern):
+            return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
+        case Objects(label, least, most):
+            return _no_count(index, label, least, most)
+        case Topic(name):
+            there = facets.topics(index, NAMED)
+            if there:
+                return f"no photo has a topic {name!r}; there is {_listed(there)}"
+            return _off(Stage.TOPICS, off) or "no photo has topics yet"
+        case Camera(name):
+            there = facets.cameras(index, NAMED)
+            if there:
+                return f"no photo was taken with a camera {name!r}; there is {_listed(there)}"
+            return "no photo names its camera"
+        case Has(what):
+            return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING[what]
+        case Online(online):
+            return f"no photo is {'online' if online else 'offline'}"
+        case Format(name):
+            there = facets.formats(index)
+            return f"no photo has the format {name}" + (f"; there is {_listed(there)}" if there else "")
+        case Said(text):
+            return f"{text!r} stands in no caption, label, note or name"
+
+
+def _no_label(label: str, there: Sequence[str], off: Collection[Stage]) -> str:
+    if not there:
+        return f"no photo shows {label!r}: {_off(Stage.DETECT, off) or 'no object was detected in any photo yet'}"
+    near = labels.suggestions(label, there)
+    return f"no photo shows {label!r}" + (f"; there is {_listed(near)}" if near else "")
+
+
+def _no_count(index: Index, label: str, least: int, most: int | None) -> str:
+    meant = labels.meant(label, facets.labels(index))
+    if not meant:
+        return ""  # `unknown_labels` has said so
+    if most is not None and most < least:
+        return f"no number is that small: {label!r}"
+    top = facets.most_counted(index, meant)
+    return f"no photo shows {label!r} that often; the most in one photo is {top}"
+
+
+def _off(stage: Stage, off: Collection[Stage]) -> str:
+    return (
+        f'{_STAGE_NAMES.get(stage, stage.value)} switched off (weights = "none" in [{stage.value}] of the configuration)'
+        if stage in off
+        else ""
+    )
+
+
+def _short(clause: Clause) -> str:
+    """Enough of a filter for a reader to know which one it is."""
+    match clause.filter:
+        case Taken():
+            return "date"
+        case Inside(folder):
+            return f"in:{folder.decode('utf-8', 'replace')}"
+        case Objects(label, _, _):
+            return label
+        case Online(online):
+            return f"is:{'online' if online else 'offline'}"
+        case Has(what):
+            return f"has:{what}"
+        case Named(text) | Topic(text) | Camera(text) | Format(text) | Said(text):
+            return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED])

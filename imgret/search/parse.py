@@ -1,0 +1,228 @@
+"""The query language: a line of text -> a `Question`. Pure.
+
+    two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures/2021 topic:sports has:note
+
+Words are the question. `key:value`, `label>=n` and `label:` are filters, "quoted words" must stand in
+what is known of a photo, `-` before a word or filter excludes, `2:beach` weighs a word. Whatever only looks
+like a filter is read as words: `trip:italy`, `Rome: sunset`, `giraffe -> zebra`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from imgret import inputs
+from imgret.errors import QueryError
+from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
+from imgret.store import labels
+from imgret.store.clauses import Clause, Inside, Objects, Said
+from imgret.store.fold import has_word
+
+MOST_CHARACTERS = 10_000  # of a question; several pages of text
+MOST_FILTERS = 100
+MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
+
+
+class Question(Struct, frozen=True):
+    """What is asked. Without words and pictures it is a list of what passes the filters, newest first."""
+
+    words: str = ""  # the text to embed, in the order in which it was written
+    terms: tuple[str, ...] = ()  # words and phrases to look up
+    weights: tuple[tuple[str, float], ...] = ()  # texts that count more or less than once
+    away: tuple[str, ...] = ()  # texts to push away (`--not`)
+    clauses: tuple[Clause, ...] = ()
+    remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
+
+
+def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
+    """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
+
+    Takes time in proportion to the length of the text. Raises QueryError with the position.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise QueryError(
+            f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
+            "Shorten it; `imgret query --batch FILE` asks one question a line.",
+        )
+    reader = _Reader(now, known, len(text.rstrip()))
+    for match in _TOKEN.finditer(_straight(text)):
+        reader.read(match)
+    return reader.question()
+
+
+def bounded(question: Question) -> Question:
+    """The question, once it is known to be of a size that can be searched. Raises QueryError."""
+    if len(question.clauses) > MOST_FILTERS:
+        raise QueryError(f"{len(question.clauses)} filters, and {MOST_FILTERS} is the most", "Ask for less.")
+    texts = len(question.weights) + len(question.away)
+    if texts > MOST_TEXTS:
+        raise QueryError(f"{texts} weighed texts, and {MOST_TEXTS} is the most", "Ask for less.")
+    if any(len(text) > MOST_CHARACTERS for text in question.away):
+        raise QueryError(f"a text to push away has at most {MOST_CHARACTERS} characters", "Shorten it.")
+    return question
+
+
+def having(question: Question, key: str, value: str, now: datetime) -> Question:
+    """The question with one more filter, as by `key:value`. Raises QueryError."""
+    if len(key) + len(value) > MOST_CHARACTERS:
+        raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
+    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0))))
+
+
+def located(question: Question, folder: bytes) -> Question:
+    """The question as it is meant in this folder, an absolute path: `in:.` and `in:../x` are below or beside it."""
+
+    def located_(clause: Clause) -> Clause:
+        inside = clause.filter
+        if not isinstance(inside, Inside) or inside.folder.split(b"/")[0] not in (b".", b".."):
+            return clause
+        return replace(clause, filter=Inside(os.path.normpath(os.path.join(folder, inside.folder))))
+
+    return replace(question, clauses=tuple(located_(clause) for clause in question.clauses))
+
+
+_QUOTED = r'"[^"]*"'
+_SIGN = "[<>=!]=|<>|[<>=≥≤≠]"
+_TOKEN = re.compile(
+    rf"(?P<minus>-(?=[^\s-]))?"
+    rf"(?:(?P<weight>\d{{1,3}}(?:\.\d+)?):(?P<weighed>{_QUOTED}|[^\W\d][^\s\"]*)"
+    rf"|(?P<label>{_QUOTED}|[^\W\d][^\s\"<>=!:≥≤≠]*)"
+    rf"(?:(?P<sign>{_SIGN})(?P<number>[^\s\"<>=][^\s\"]*)|\s*(?P<apart>{_SIGN})\s*(?P<count>\d+)(?![^\s\"]))"
+    rf"|(?P<key>{_QUOTED}|[^\W\d][^\s\":]*):(?P<value>{_QUOTED}|[^\s\"]*)"
+    rf"|(?P<quoted>{_QUOTED})"
+    rf"|(?P<word>[^\s\"]+))"
+)
+
+
+class _Reader:
+    """Takes the parts of a question one after the other. In lists, so that long texts cost linear time."""
+
+    def __init__(self, now: datetime, known: Collection[str], end: int) -> None:
+        self._now, self._known = now, {labels.canonical(label) for label in known}
+        self._end = end  # of the text, in characters
+        self._words: list[tuple[str, int]] = []  # and where each ends
+        self._terms: list[str] = []
+        self._weights: list[tuple[str, float]] = []
+        self._clauses: list[Clause] = []
+        self._remarks: list[str] = []
+        self._doubtful: list[Clause] = []  # labels that nobody knows: filters in a question without any words
+
+    def question(self) -> Question:
+        """Everything that was read."""
+        if self._doubtful and len(self._doubtful) == len(self._words):
+            return Question(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
+        return Question(
+            " ".join(word for word, _ in self._words),
+            tuple(self._terms),
+            tuple(self._weights),
+            clauses=tuple(self._clauses),
+            remarks=tuple(dict.fromkeys(self._remarks)),
+        )
+
+    def read(self, match: re.Match[str]) -> None:
+        """Take one match of `_TOKEN`."""
+        part, negated = match.groupdict(), match["minus"] is not None
+        if part["label"] is not None:
+            self._read_count(match, negated=negated)
+        elif part["key"] is not None:
+            self._read_key(match, negated=negated)
+        elif part["weight"] is not None:
+            text, weight = inputs.words(_bare(part["weighed"])), float(part["weight"])
+            self._add_words(text, match)
+            self._weights.append((text, -weight if negated else weight))
+        elif part["quoted"] is not None or negated:
+            text = inputs.words(_bare(part["quoted"] or part["word"]))
+            if has_word(text):
+                self._clauses.append(Clause(Said(text), negated))
+            if not negated or not has_word(text):  # `->` is no word that could be left out
+                self._add_words(text if part["quoted"] else match[0], match)
+        else:
+            self._add_words(part["word"], match)
+
+    def _add_words(self, text: str, match: re.Match[str], looked_up: str | None = None) -> None:
+        if text.strip():
+            self._words.append((inputs.words(text), match.end()))
+            self._terms.append(inputs.words(text if looked_up is None else looked_up))
+
+    def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
+        sign = match["sign"] or match["apart"]
+        number = (match["count"] or match["number"]).rstrip(".,;:!?)")
+        name = inputs.words(_bare(match["label"]))
+        loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
+        if loose and not self._is_label(name):
+            self._add_words(
+                match[0].replace('"', " "), match
+            )  # `E=mc2`, `width > 3` and `a->b` are no counts
+            return
+        filter_ = counted(name, sign, number, match.start("label"))
+        label = self._with_words_before(filter_.label, match.start())
+        differs = sign in ("!=", "<>", "≠")
+        self._clauses.append(Clause(replace(filter_, label=label), negated != differs))
+
+    def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
+        key, value = inputs.words(_bare(match["key"])), _bare(match["value"])
+        if key.lower() in KEYS and (value or match.end() == self._end):
+            self._clauses.append(Clause(keyed(key, value, self._now, match.start("key")), negated))
+        elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
+            self._clauses.append(Clause(Objects(label, 1, None), negated))
+        elif value and (meant := _misspelt(key)):
+            raise QueryError(
+                f"unknown key {key}:",
+                f'Did you mean {meant}: ? "Quote" what is meant literally.',
+                match.start("key"),
+            )
+        else:
+            if key.lower() in KEYS:
+                self._remarks.append(
+                    f"{short(key)}: has no value directly behind it, so it was read as a word"
+                )
+            elif not value and has_word(key):
+                self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
+            elif value and key.isascii() and not value.startswith("//"):
+                told = short(f"{key}:{inputs.words(value)}")
+                self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
+                # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
+                if negated:
+                    self._clauses.append(Clause(Said(inputs.words(value)), negated=True))
+                else:
+                    self._add_words(match[0].replace('"', " "), match, looked_up=value)
+                return
+            self._add_words(match[0].replace('"', " "), match)
+
+    def _with_words_before(self, label: str, start: int) -> str:
+        """`traffic light>=2` means one label, though only quotes or `_` would join the words for sure."""
+        if self._words and self._words[-1][1] == start - 1 and not self._weights:
+            longer = f"{label_name(self._words[-1][0])} {label}"
+            if self._is_label(longer):
+                self._words.pop()
+                self._terms.pop()
+                return longer
+        return label
+
+    def _is_label(self, text: str) -> bool:
+        return labels.canonical(text) in self._known or labels.is_label(text)
+
+
+def _misspelt(key: str) -> str | None:
+    """The key that was meant, where one letter of a long one is wrong: short keys are too near to plain words."""
+    return next(
+        (known for known in KEYS if len(known) > 4 and labels.distance(key.lower(), known) == 1), None
+    )
+
+
+def _bare(text: str) -> str:
+    return text[1:].removesuffix('"') if text.startswith('"') else text
+
+
+def _straight(text: str) -> str:
+    """Typographic and full-width signs count as plain ones."""
+    return text.translate(_SIGNS)
+
+
+_SIGNS = str.maketrans("“”„＂：＜＞＝！－−", '""""' + ":<>=!--")

@@ -1,0 +1,227 @@
+"""A question in, finished lines out: what `imgret query` and the daemon share, flags and all.
+
+The `Answerer` keeps the index open and the embedder warm. A question never fails for want of weights:
+without an embedder that fits the index it is answered by words, and that is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+
+from imgret import inputs
+from imgret.config import NONE, WORDLLAMA, Places, Settings
+from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
+from imgret.photo import Hit, ModelIdentity, Stage
+from imgret.search.request import Request, check
+from imgret.store.sqlite import facets, summary, vectors, work
+from imgret.store.sqlite.connection import Index
+
+if TYPE_CHECKING:
+    from imgret.models.interface import Models
+    from imgret.search.parse import Question
+    from imgret.search.rank import Answer, Asker
+    from imgret.search.similar import Likeness
+    from imgret.search.warm_index import Keeper
+
+MANY = 1000  # photos without a caption, of which it is not worth while to know how many
+
+
+class Answered(NamedTuple):
+    """What a command prints and how it ends."""
+
+    output: bytes
+    notes: list[str]  # sentences for stderr
+    exit: Exit
+
+
+class Askers(Protocol):
+    """Where an `Answerer` gets what embeds its questions."""
+
+    def asker(self, wanted: ModelIdentity) -> Asker:
+        """The embedder that makes vectors of `wanted`. WeightsError, saying why, where it cannot be had."""
+        ...
+
+    def seeing(self) -> Models:
+        """The captioner and the detector, for a picture that the index does not know."""
+        ...
+
+
+class OwnAskers:
+    """Loads the embedder when it is first asked for, and keeps it."""
+
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self._settings = settings
+        self._places = places
+        self._asker: Asker | None = None
+        self._seeing: Models | None = None
+
+    def seeing(self) -> Models:
+        """See `Askers`."""
+        if self._seeing is None:
+            from imgret.models.loading import load_models
+
+            self._seeing = load_models(self._settings, self._places, (Stage.CAPTION, Stage.DETECT))
+        return self._seeing
+
+    def asker(self, wanted: ModelIdentity) -> Asker:
+        """See `Askers`."""
+        if self._asker is None or self._asker.identity != wanted:
+            self._asker = None  # its memory goes before the next one comes
+            self._asker = self._loaded(wanted)
+        return self._asker
+
+    def _loaded(self, wanted: ModelIdentity) -> Asker:
+        from imgret.models.loading import load_embedder_of, load_models
+        from imgret.search.query_encoder import QueryEmbedder
+
+        settings = self._settings
+        embedder = load_embedder_of(wanted, settings, self._places)
+        topics = None
+        if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
+            topics = load_models(settings, self._places, [Stage.TOPICS]).topics
+        return QueryEmbedder(embedder, topics)
+
+
+class Answerer:
+    """Answers questions about one index. Belongs to the thread that made it."""
+
+    def __init__(
+        self,
+        index: Index,
+        settings: Settings,
+        places: Places,
+        askers: Askers | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        """Cheap: the embedder is loaded by the first question that needs it.
+
+        `askers` and `keeper`, which has the vectors in memory, may be shared by several.
+        """
+        self._index = index
+        self._settings = settings
+        self._places = places
+        self._askers = askers or OwnAskers(settings, places)
+        self._keeper = keeper
+
+    def answer(self, request: Request) -> Answered:
+        """Search and render. Raises QueryError for a question that cannot be read."""
+        found = self.find(request)
+        output = b"".join(_rendered(hit, request) for hit in found.hits)
+        return Answered(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
+
+    def find(self, request: Request) -> Answer:
+        """The hits themselves. Raises as `answer`."""
+        from imgret.search import rank
+
+        check(request)
+        question = _question(request, facets.labels(self._index))
+        notes = self._missing()
+        # A known photo alone has its vector: no model is needed.
+        told = question.words.strip() or question.away
+        asker = self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
+        seen = None
+        if request.like is not None:
+            seen = self._likeness(request.like, lambda: asker or self._embedder(notes))
+        found = rank.search(
+            self._index,
+            question,
+            asker,
+            rank=request.rank,
+            k=request.k,
+            apart=request.apart,
+            minimum=request.minimum,
+            towards=seen.vector if seen else None,
+            without=seen.content if seen else None,
+            copies=seen.copies if seen else (),
+            alike=seen.alike if seen else (),
+            warm=self._keeper.current(self._index) if self._keeper else None,
+            off=self._off(),
+        )
+        return rank.Answer(found.hits, [*notes, *found.notes])
+
+    def warm(self) -> None:
+        """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
+        if self._keeper is not None:
+            self._keeper.current(self._index)
+        self._embedder([])
+
+    def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
+        from imgret.search.similar import likeness
+
+        try:
+            return likeness(
+                self._index, inputs.path(path), asker, lambda: self._askers.seeing(), self._settings
+            )
+        except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
+            if not os.path.lexists(inputs.path(path)):
+                raise UsageError(f"--like {path}: there is no such file") from None
+            of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
+            raise UsageError(
+                f"--like: {error}", "Ask with another picture." if of_the_index else error.hint
+            ) from None
+
+    def _embedder(self, notes: list[str]) -> Asker | None:
+        """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
+        wanted = vectors.answering(self._index)
+        if wanted is None:
+            return None
+        try:
+            return self._askers.asker(wanted)
+        except WeightsError as error:
+            notes.append(f"answered by words alone: {error}")
+            return None
+
+    def _off(self) -> list[Stage]:
+        """The stages that the settings switch off."""
+        settings = self._settings
+        given = (
+            (Stage.CAPTION, settings.caption.weights),
+            (Stage.DETECT, settings.detect.weights),
+            (Stage.TOPICS, settings.topics.weights),
+        )
+        return [stage for stage, weights in given if weights == NONE]
+
+    def _missing(self) -> list[str]:
+        """One line when photos wait for captions."""
+        if Stage.CAPTION not in summary.waiting_stages(self._index):
+            return []
+        count = work.waiting_for(self._index, Stage.CAPTION, MANY + 1)
+        told = f"more than {MANY}" if count > MANY else str(count)
+        advice = "run `imgret models pull`, then `imgret index`"
+        have = "photo has" if count == 1 else "photos have"
+        return [f"{told} {have} no caption yet: {advice}"] if count else []
+
+
+def _question(request: Request, labels: list[str]) -> Question:
+    """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
+    from imgret.search import parse
+
+    if len(request.filters) > parse.MOST_FILTERS or len(request.away) > parse.MOST_TEXTS:
+        raise QueryError("too many filters, or texts to push away", "Ask for less.")
+    now = datetime.now()
+    question = parse.parse(inputs.encodable(request.text), now, labels)
+    for key, value in request.filters:
+        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now)
+    question = parse.located(question, inputs.path(request.folder))
+    away = (*question.away, *map(inputs.words, request.away))
+    return parse.bounded(msgspec.structs.replace(question, away=away))
+
+
+def _rendered(hit: Hit, request: Request) -> bytes:
+    if request.format == "json":
+        from imgret.search import hit_json
+
+        if request.number is None:
+            return hit_json.line(hit) + b"\n"
+        question = inputs.words(request.text)
+        return hit_json.line(hit, question=question, question_number=request.number) + b"\n"
+    if request.format == "shown":
+        from imgret.terminal.clean import clean
+
+        return clean(hit.path).encode() + b"\n"
+    return hit.path + (b"\0" if request.format == "null" else b"\n")

@@ -1,0 +1,110 @@
+"""Bring an index file up to this program's schema, one numbered SQL file at a time.
+
+Each file runs in one transaction with its record (`user_version`); a file of a later program is
+refused; before an existing index is changed, a backup of it is made beside it and checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+import apsw
+
+from imgret.errors import IndexProblem, IndexTooNew
+from imgret.store import fold
+from imgret.store.sqlite.backup import backup
+from imgret.store.sqlite.locks import preparing
+
+APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
+
+
+class Migration(NamedTuple):
+    """One numbered file."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """All of them, in order."""
+    found = []
+    for entry in resources.files("imgret.store.sqlite").joinpath("sql").iterdir():
+        match = re.fullmatch(r"(\d{4})-.*\.sql", entry.name)
+        if match:
+            found.append(Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8")))
+    found.sort()
+    return found
+
+
+def version(db: apsw.Connection, newest: int | None = None) -> int:
+    """The schema version of an open file; 0 for an empty one.
+
+    Raises IndexProblem for a file that is not ours, IndexTooNew for one above `newest` (ours by default).
+    """
+    newest = migrations()[-1].version if newest is None else newest
+    # In one statement, hence in one snapshot: another process may create the index at this moment.
+    row: Any = db.execute(
+        "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    application, current, tables = int(row[0]), int(row[1]), bool(row[2])
+    if application != APPLICATION_ID and tables:
+        raise IndexProblem(
+            f"{db.filename} is an SQLite file, but not an imgret index",
+            "Name another file with IMGRET_INDEX; this one was not touched.",
+        )
+    if current > newest:
+        raise IndexTooNew(
+            f"{db.filename} has schema version {current}; this imgret knows versions up to {newest}"
+        )
+    return current
+
+
+def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
+    """Run what is missing; returns the version reached. An interrupted step leaves the version before it.
+
+    One process at a time: others that open the file meanwhile wait, and find nothing left to do.
+    """
+    steps = migrations() if steps is None else steps
+    newest = steps[-1].version
+    if version(db, newest) >= newest:
+        return version(db, newest)
+    with preparing(db.filename) if db.filename else contextlib.nullcontext():  # no name: in memory
+        current = version(db, newest)
+        if current == 0:
+            db.pragma("page_size", 8192)
+            db.pragma("auto_vacuum", "INCREMENTAL")
+            db.pragma("application_id", APPLICATION_ID)
+            db.pragma("journal_mode", "wal")
+        elif current < newest:
+            backup(db, f"{db.filename}.v{current}.bak", replace=True)
+        fold.register(db)
+        for step in steps:
+            if step.version <= current:
+                continue
+            with _exclusive(db):
+                # Another process may have been quicker, an older imgret that takes no lock.
+                if int(db.pragma("user_version")) >= step.version:
+                    continue
+                db.execute(step.sql)
+                db.pragma("application_id", APPLICATION_ID)
+                db.pragma("user_version", step.version)
+    return int(db.pragma("user_version"))
+
+
+class _exclusive:  # noqa: N801 - reads as a verb at its only use
+    """`BEGIN IMMEDIATE` ... `COMMIT`; DDL and pragmas inside roll back together."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self.db = db
+
+    def __enter__(self) -> None:
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.db.execute("ROLLBACK" if kind else "COMMIT")

@@ -1,0 +1,192 @@
+"""`nearest`: the sqlite-vec table of the leading view, derived from `vector` and made anew at will.
+
+Up to `EXACT` photos it holds float32 and answers exactly, and any SQLite shell with sqlite-vec can ask
+it; above, it holds int8 codes, whose candidates are to be rescored from the truth. Nothing here is
+ever the only copy: a table that is missing or damaged is rebuilt.
+
+sqlite-vec keeps the table and finds room for its rows; what it holds is compared by numpy, a chunk at a
+time, because sqlite-vec's wheel compares without SIMD (`python -m benchmarks.search` has both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+import numpy as np
+
+from imgret.photo import View
+from imgret.store import codes
+from imgret.store.sqlite import nearest_table as table
+from imgret.store.sqlite import words
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.nearest_build import Progress, build
+from imgret.store.sqlite.nearest_table import (
+    ANSWERING,
+    Damaged,
+    Ids,
+    Matrix,
+    answering,
+    present,
+    projection,
+    rows,
+)
+
+__all__ = [
+    "ANSWERING",
+    "EXACT",
+    "FEW",
+    "GROWN",
+    "Damaged",
+    "Progress",
+    "answering",
+    "check",
+    "present",
+    "projection",
+    "put",
+    "rebuild",
+    "rows",
+    "scan",
+    "search",
+    "tend",
+]
+
+EXACT = 50_000  # photos: beyond, a float32 scan takes longer than people wait
+GROWN = 4  # the projection is learned again when the library is this many times larger
+FEW = 4096  # ids that are sooner compared one by one than looked for in the table
+
+
+def put(index: Index, content: int, vector: Matrix | None) -> None:
+    """Within `writing()`: the leading vector of a content is now this one, (dimension,); None removes it."""
+    with index.writing() as db:
+        learned = projection(db)
+        try:
+            name = table.name(db)
+            if not table.exists(db, name):
+                if vector is None:
+                    return
+                table.create(db, name, len(vector), learned)
+            db.execute(f"DELETE FROM {name} WHERE content = ?", (content,))
+            if vector is not None:
+                table.insert(db, name, np.array([content]), vector[np.newaxis], learned)
+        except apsw.Error as error:
+            if not table.broken(error):
+                raise
+            rebuild(index)
+
+
+def search(index: Index, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+    """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
+
+    Exact in a small library, and among few. In a large one codes decide: ask for 4 times the results
+    wanted, rescore them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table
+    cannot answer.
+    """
+    with index.reading() as db:
+        model = answering(db)
+        if model is None or count < 1 or (among is not None and not len(among)):
+            return np.zeros(0, np.int64)
+        if among is not None and len(among) <= FEW:
+            return _best(*_of(db, model, query, among), count)
+        with table.damage():
+            ids, scores = _compared(db, query, among)
+        if among is None and len(ids) < count and len(ids) < present(db, model, count):
+            raise Damaged(f"it knows only {len(ids)} photos")
+        return _best(ids, scores, count)
+
+
+def scan(index: Index, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+    """As `search`, always exact and without the table: every vector is read."""
+    ids, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    with index.reading() as db:
+        for step, vectors in rows(db, answering(db), View.PASSAGE):
+            kept = slice(None) if among is None else np.isin(step, among)
+            ids.append(step[kept])
+            scores.append(vectors[kept] @ query)
+    return _best(np.concatenate(ids), np.concatenate(scores), count)
+
+
+def rebuild(
+    index: Index,
+    progress: Progress | None = None,
+    *,
+    model: int | None = None,
+    switch: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Make `nearest` anew from the truth. Until it is done the old table answers, and others may write.
+
+    `model` is the row of the embedder whose vectors it holds, that of today by default; for the rest see
+    `nearest_build.build`. -> whether the new table answers.
+    """
+    with index.reading() as db:
+        model = answering(db) if model is None else model
+    return build(index, model, EXACT, switch, progress)
+
+
+def tend(index: Index, progress: Progress | None = None) -> bool:
+    """Rebuild if the library has outgrown what the table was made for. Cheap when it has not.
+
+    Whoever writes calls it between batches; questions go on being answered from the old table.
+    """
+    with index.reading() as db:
+        model, learned = answering(db), projection(db)
+        limit = EXACT if learned is None else learned.learned_from * GROWN
+        outgrown = present(db, model, limit + 1) > limit
+    if outgrown:
+        rebuild(index, progress)
+    return outgrown
+
+
+def check(index: Index) -> list[str]:
+    """What is wrong with the table, in sentences; empty when it is sound."""
+    with index.reading() as db:
+        model = answering(db)
+        first = next(rows(db, model, View.PASSAGE), None)
+        if first is None:
+            return []
+        truth = "SELECT content FROM vector WHERE model = ? AND view = ?"
+        key = (model, str(View.PASSAGE))
+        try:
+            with table.damage():
+                there = _compared(db, first[1][0], None)[0]
+                unknown = db.execute(
+                    f"{truth} AND content NOT IN (SELECT content FROM {table.name(db)})", key
+                ).fetchall()
+        except Damaged as error:
+            return [f"the table `nearest` is missing or damaged: {error}"]
+        wanted = np.fromiter((row[0] for row in db.execute(truth, key)), np.int64)
+    lacking = max(len(np.setdiff1d(wanted, there)), len(unknown))
+    return [f"the table `nearest` lacks {lacking} photos"] if lacking else []
+
+
+def _compared(db: apsw.Connection, query: Matrix, among: Ids | None) -> tuple[Ids, Matrix]:
+    """The table's contents and how near each lies to the query, in the table's order."""
+    learned = projection(db)
+    weights = query if learned is None else learned.weights(query)
+    wanted = None
+    if among is not None:
+        wanted = np.zeros(int(db.execute("SELECT max(id) FROM content").get or 0) + 1, bool)
+        wanted[among] = True
+    found: list[tuple[Ids, Matrix]] = [(np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for ids, held in table.chunks(
+        db, table.name(db), np.float32 if learned is None else np.int8, len(weights)
+    ):
+        scores = codes.product(held, weights) if learned is None else learned.scores(held, weights)
+        kept = ids > 0 if wanted is None else wanted[ids]
+        found.append((ids[kept], scores[kept]))
+    return np.concatenate([ids for ids, _ in found]), np.concatenate([scores for _, scores in found])
+
+
+def _of(db: apsw.Connection, model: int, query: Matrix, among: Ids) -> tuple[Ids, Matrix]:
+    """Those of these contents that have a leading vector, and their cosines, from the truth."""
+    sql = "SELECT content, data FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?"
+    found: list[Any] = db.execute(sql, (words.carray(among), model, str(View.PASSAGE))).fetchall()
+    rows = np.frombuffer(b"".join(data for _, data in found), np.float16).reshape(len(found), len(query))
+    return np.array([content for content, _ in found], np.int64), rows.astype(np.float32) @ query
+
+
+def _best(ids: Ids, scores: Matrix, count: int) -> Ids:
+    """The `count` ids with the highest scores, the highest first."""
+    top = np.arange(len(ids)) if count >= len(ids) else np.argpartition(-scores, count)[:count]
+    return ids[top[np.argsort(-scores[top], kind="stable")]]

@@ -1,0 +1,204 @@
+"""The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
+
+A document has four columns: the caption, the labels, the note, and the words of file and folder names,
+all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
+characters, so that a word in it is found as a phrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import apsw
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from imgret.store import labels, nearby
+from imgret.store.fold import cut
+from imgret.store.sqlite import facets
+from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.documents import WORD
+
+COLUMNS = ("caption", "labels", "note", "names")
+LABELS, NAMES = COLUMNS.index("labels"), COLUMNS.index("names")
+TOKENIZER = (  # as in the schema
+    "porter",
+    ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
+)
+
+Ids = NDArray[np.int64]
+Counts = NDArray[np.int32]
+
+
+class Term(Struct, frozen=True):
+    """A word of a question as the index knows it."""
+
+    text: str  # as it was asked
+    tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
+    documents: int  # about how many hold its rarest token or one of its labels
+    labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
+
+
+def terms(index: Index, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
+    """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
+
+    A word of an unspaced script is a phrase of its characters. With `wider`, `people` means the
+    label `person`, too.
+    """
+    found: dict[tuple[str, ...], Term] = {}
+    with index.reading() as db:
+        tokens_of, there = _tokenizer(db), facets.labels(index)
+
+        def documents(tokens: Iterable[str]) -> int:
+            counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
+            return min(int(count or 0) for count in counts)
+
+        for word in (word for text in texts for word in WORD.findall(text)):
+            tokens = tuple(tokens_of(cut(word)))
+            if tokens and tokens not in found:
+                also = {label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())}
+                also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
+                holding = documents(tokens) + sum(map(documents, also.values()))
+                found[tokens] = Term(word, tokens, holding, tuple(also))
+    return list(found.values())
+
+
+def size(index: Index) -> int:
+    """About how many documents there are: never fewer, and read in no time."""
+    with index.reading() as db:
+        return int(db.execute("SELECT max(content) FROM document").get or 0)
+
+
+def best(
+    index: Index,
+    asked: Sequence[Term],
+    count: int,
+    budget: int,
+    *,
+    strict: bool = False,
+    passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
+) -> Ids:
+    """The `count` documents that match best by BM25, best first, of those that pass.
+
+    BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
+    once those before them hold more than `budget` documents; the rarest is always asked unless `strict`.
+    """
+    chosen: list[Term] = []
+    for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
+        if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
+            break
+        chosen.append(term)
+    if not chosen or count < 1:
+        return np.zeros(0, np.int64)
+    match = " OR ".join(_match(term.text, term.labels) for term in chosen)
+    sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
+    with index.reading() as db:
+        rows = db.execute(sql, (match, count if passes is None else -1))
+        found = np.fromiter((row[0] for row in rows), np.int64)
+    return found if passes is None else found[passes(found)][:count]
+
+
+def matching(index: Index, text: str, *, kinds: bool) -> str:
+    """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
+    return _match(text, labels.meant(text, facets.labels(index)) if kinds else ())
+
+
+def _match(text: str, also: Iterable[str]) -> str:
+    """The words anywhere, or one of these labels in the column of labels."""
+    either = " OR ".join(quoted(label) for label in also)
+    return f"({quoted(text)} OR labels : ({either}))" if either else quoted(text)
+
+
+class Occurrences(NamedTuple):
+    """How terms stand in documents."""
+
+    counts: Counts  # (contents, terms, columns): how often
+    lengths: Counts  # (contents, columns), in tokens
+    apart: NDArray[np.bool_]  # (contents,): a word stands there, and nowhere near the one that it describes
+
+
+def occurrences(
+    index: Index, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+) -> Occurrences:
+    """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
+
+    Names are no sentences: what stands in them describes anything.
+    """
+    counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
+    lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
+    apart = np.zeros(len(contents), np.bool_)
+    if not asked:
+        return Occurrences(counts, lengths, apart)
+    place = {content: at for at, content in enumerate(contents.tolist())}
+    sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
+    with index.reading() as db:
+        tokens_of = _tokenizer(db)
+        also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
+        may_hold = _beginnings([term.tokens for term in asked] + [label for some in also for label in some])
+        for content, *texts in db.execute(sql, (carray(contents),)):
+            at = place[content]
+            joined: set[tuple[int, int]] = set()
+            for column, text in enumerate(texts):
+                if not text:
+                    continue
+                if text.isascii() and not may_hold(text.lower()):
+                    lengths[at, column] = text.count(" ") + 1
+                    continue
+                tokens = tokens_of(text)
+                lengths[at, column] = len(tokens)
+                places = [nearby.positions(tokens, term.tokens) for term in asked]
+                if column == LABELS:
+                    for number, labels_ in enumerate(also):
+                        places[number] += [
+                            spot for label in labels_ for spot in nearby.positions(tokens, label)
+                        ]
+                counts[at, :, column] = [len(found) for found in places]
+                joined.update(
+                    (one, other)
+                    for one, other in pairs
+                    if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
+                )
+            if pairs:
+                held = counts[at].any(axis=1)
+                apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
+    return Occurrences(counts, lengths, apart)
+
+
+def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
+    """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
+    return tuple(_tokenizer(db)(cut(text)))
+
+
+def quoted(text: str) -> str:
+    """Text as FTS5 reads it literally: one phrase, whatever operators stand in it."""
+    return '"' + cut(text).replace('"', '""') + '"'
+
+
+def carray(ids: Ids) -> apsw.CArrayBinding:
+    """Ids as the table `carray(?)`."""
+    if not len(ids):
+        ids = np.array([-1])  # SQLite refuses an empty array, and no content has this id
+    return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
+
+
+def _tokenizer(db: apsw.Connection) -> Callable[[str], list[str]]:
+    make = db.fts5_tokenizer(*TOKENIZER)
+
+    def tokens(text: str) -> list[str]:
+        data, reason = text.encode("utf-8", "replace"), apsw.FTS5_TOKENIZE_DOCUMENT
+        found: list[str] = make(data, reason, None, include_offsets=False, include_colocated=False)  # type: ignore[assignment]
+        return found
+
+    return tokens
+
+
+def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
+    """Whether an ASCII text can hold any of the terms, without cutting it into tokens, which costs more.
+
+    A Porter stem differs from the beginning of its words in the last letter at most.
+    """
+    stems = {re.escape(tokens[0][:-1]) for tokens in asked}
+    return re.compile(f"(?<![a-z0-9])(?:{'|'.join(sorted(stems))})").search
