@@ -70,18 +70,22 @@ def _index(here: Session) -> Iterator[Check]:
 
 
 def _weights(here: Session) -> Iterator[Check]:
-    from imgret.weights import sources
+    from imgret.pipeline.loading import locate
+    from imgret.stages import registry
+    from imgret.weights.sources import Kind
 
-    for stage in sources.STAGES:
-        found = sources.locate(stage, here.settings, here.places)
-        if found.kind is sources.Kind.NONE:
-            yield True, f"{stage.value}: off"
+    for stage in registry.installed().stages:
+        found = locate(stage, here.settings, here.places)
+        if found.kind is Kind.NONE:
+            yield True, f"{stage.name}: off"
         elif found.present:
-            yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
+            yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
         else:  # weights that were not pulled yet are no fault: photos are indexed without them
-            to_pull = found.kind in (sources.Kind.HUB, sources.Kind.RELEASE)
+            to_pull = found.kind in (Kind.HUB, Kind.RELEASE)
             missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
-            yield None if to_pull else False, f"{stage.value}: {missing.advice}"
+            yield None if to_pull else False, f"{stage.name}: {missing.advice}"
+    for name, problem in registry.installed().problems.items():
+        yield False, f"{name}: {problem}"
 
 
 def _decoders() -> Check:

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from imgret.config import CaptionSettings
 from imgret.models import blip_beams, torch_device
 from imgret.models.blip_replay import Decoders
 from imgret.models.interface import Pixels
@@ -25,7 +24,16 @@ _MOST_THREADS = 8  # that make pictures small
 class BlipCaptioner:
     """A `Captioner`: any BLIP captioning model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        beams: int = 3,
+        max_tokens: int = 60,
+        dtype: str = "auto",
+    ) -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
         self._device = device
@@ -36,7 +44,7 @@ class BlipCaptioner:
             )
             self._model = BlipForConditionalGeneration.from_pretrained(
                 path,
-                dtype=torch_device.dtype(settings.dtype, device),
+                dtype=torch_device.dtype(dtype, device),
                 local_files_only=True,
                 trust_remote_code=False,
             )
@@ -48,12 +56,12 @@ class BlipCaptioner:
         words = self._processor.tokenizer(PROMPT)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
-        self._search = blip_beams.Search(beams=settings.beams, most=settings.max_tokens)
+        self._search = blip_beams.Search(beams=beams, most=max_tokens)
         self._decoders = Decoders(
             self._model,
             self._prompt,
-            settings.beams,
-            settings.max_tokens,
+            beams,
+            max_tokens,
             replay=device.startswith("cuda"),
         )
 

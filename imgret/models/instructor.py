@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from imgret.config import EmbedSettings
 from imgret.models import torch_device
 from imgret.models.interface import Vectors
 from imgret.models.torch_linear import pack
@@ -77,13 +76,13 @@ class Instructor(INSTRUCTOR):  # type: ignore[misc]
 class InstructorEmbedder:
     """An `Embedder`: any INSTRUCTOR model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: EmbedSettings, device: str) -> None:
+    def __init__(self, path: str, identity: ModelIdentity, device: str, *, dtype: str = "auto") -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
         self._device = device
         self._together = _ON_CPU if device == "cpu" else _ON_GPU
         with torch_device.loading(path):
-            self._model = Instructor(path, device, torch_device.dtype(settings.dtype, device))
+            self._model = Instructor(path, device, torch_device.dtype(dtype, device))
             if device == "cpu":
                 pack(self._model)
             self._dimension: int = self.embed([("", "a photo")]).shape[1]

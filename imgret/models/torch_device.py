@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgret.config import Places
+from imgret.places import Places
 from imgret.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -76,6 +76,16 @@ def loading(path: str) -> Iterator[None]:
         raise WeightsError(
             f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or name other weights."
         ) from error
+
+
+def ready(places: Places, wanted: str) -> str:
+    """The device to load a model on, once torch is imported and set up. `wanted` is as in the settings.
+
+    Raises WeightsError where there is no such device.
+    """
+    prepare(places)
+    threads()
+    return device(wanted)
 
 
 def threads() -> None:

@@ -18,7 +18,6 @@ from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.nn import tasks
 from ultralytics.nn.modules.head import Detect
 
-from imgret.config import DetectSettings
 from imgret.errors import WeightsError
 from imgret.models import torch_device
 from imgret.models.interface import Pixels
@@ -53,14 +52,22 @@ class _Predictor(DetectionPredictor):  # type: ignore[misc]
 class YoloDetector:
     """A `Detector`. Batches give what single images give: only images of one letterboxed shape share one."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: DetectSettings, device: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        confidence: float = 0.25,
+        dtype: str = "auto",
+    ) -> None:
         """Load the file at `path`. Raises WeightsError."""
         if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
             raise WeightsError(
                 f"{path} needs the package onnxruntime", "Install it: `pip install 'imgret[onnx]'`."
             )
         self._identity = identity
-        self._settings = settings
+        self._confidence = confidence
         self._device = device
         _load_without_code()
         with torch_device.loading(path):
@@ -70,7 +77,7 @@ class YoloDetector:
             torch_device.threads()  # ultralytics has set them to one less than there are cores, for every model
             if not _static(self._model.predictor.model):
                 # counts hang on a threshold: float16's three more bits kept 111 of 112 real photos', bfloat16's 99
-                self._arrange(torch_device.dtype(settings.dtype, device, gpu="float16"))
+                self._arrange(torch_device.dtype(dtype, device, gpu="float16"))
         self._labels = {number: label.lower() for number, label in self._model.names.items()}
 
     @property
@@ -118,7 +125,7 @@ class YoloDetector:
             results = self._model.predict(
                 images,
                 predictor=_Predictor,
-                conf=self._settings.confidence,
+                conf=self._confidence,
                 device=self._device,
                 save=False,
                 verbose=False,

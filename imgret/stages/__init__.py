@@ -5,16 +5,8 @@ A package that brings a stage of its own imports these names and nothing else of
 
 from imgret.errors import PhotoError, WeightsError
 from imgret.photo import ModelIdentity
-from imgret.stages.interface import (
-    BUILT_IN,
-    Item,
-    Result,
-    Stage,
-    StageModel,
-    StageSettings,
-    Tag,
-    TextColumn,
-)
+from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings, Tag, TextColumn
+from imgret.weights import BUILT_IN
 
 __all__ = [
     "BUILT_IN",

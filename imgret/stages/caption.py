@@ -45,6 +45,7 @@ class Caption(Stage):
     inputs = (PIXELS,)
     tier = 3
     settings = CaptionSettings
+    demo = "caption"
     ranges = {"beams": (1, 16), "max_tokens": (1, 500)}
     payload = str
     noun = "captions"
@@ -62,7 +63,14 @@ class Caption(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.blip import BlipCaptioner
 
-        return CaptionModel(BlipCaptioner(path, identity, settings, device))
+        return CaptionModel(BlipCaptioner(
+                path,
+                identity,
+                device,
+                beams=settings.beams,
+                max_tokens=settings.max_tokens,
+                dtype=settings.dtype,
+            ))
 
     def texts(self, payload: str) -> Mapping[str, str]:
         """The sentence."""

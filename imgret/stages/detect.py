@@ -12,7 +12,7 @@ from imgret.stages.passage import counts, numeral
 if TYPE_CHECKING:
     from imgret.models.interface import Detector
     from imgret.places import Places
-    from imgret.weights.locate import Weights
+    from imgret.weights.sources import Weights
 
 
 class DetectSettings(StageSettings, frozen=True):
@@ -47,6 +47,7 @@ class Detect(Stage):
     inputs = (PIXELS,)
     tier = 2
     settings = DetectSettings
+    demo = "detect.pt"
     ranges = {"confidence": (0, 1)}
     payload = tuple[Detection, ...]
     noun = "detections"
@@ -56,9 +57,9 @@ class Detect(Stage):
 
     def locate(self, settings: DetectSettings, places: Places) -> Weights:
         """As any weights, and a local one is a file."""
-        from imgret.weights import locate
+        from imgret.weights import sources
 
-        return locate.locate(
+        return sources.locate(
             self.name, settings.weights, settings.revision, places, suffixes=(".pt", ".onnx")
         )
 
@@ -75,7 +76,7 @@ class Detect(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.yolo import YoloDetector
 
-        return DetectModel(YoloDetector(path, identity, settings, device))
+        return DetectModel(YoloDetector(path, identity, device, confidence=settings.confidence, dtype=settings.dtype))
 
     def texts(self, payload: tuple[Detection, ...]) -> Mapping[str, str]:
         """Each label once, sorted."""

@@ -12,15 +12,14 @@ from msgspec.structs import replace
 
 from imgret.stages import passage
 from imgret.stages.interface import NAMES, NOTE, Item, Result, Stage, StageModel, StageSettings
+from imgret.weights import WORDLLAMA
 
 if TYPE_CHECKING:
     from imgret.models.interface import Embedder
     from imgret.photo import ModelIdentity
     from imgret.places import Places
     from imgret.stages.interface import Vectors
-    from imgret.weights.locate import Weights
-
-WORDLLAMA = "wordllama"
+    from imgret.weights.sources import Weights
 
 
 class EmbedSettings(StageSettings, frozen=True):
@@ -72,6 +71,7 @@ class Embed(Stage):
     requires = ()  # a photo is found by its note or its name before it has a caption, and without one
     tier = 3
     settings = EmbedSettings
+    demo = "embed"
     payload = tuple[str, ...]
     noun = "text vectors"
     lack = "the small offline embedder stands in"
@@ -80,10 +80,10 @@ class Embed(Stage):
 
     def locate(self, settings: EmbedSettings, places: Places) -> Weights:
         """As any weights, and `wordllama`."""
-        from imgret.weights import locate
+        from imgret.weights import sources
 
         if settings.weights == WORDLLAMA:
-            return locate.wordllama(self.name, places)
+            return sources.wordllama(self.name, places)
         return super().locate(settings, places)
 
     def shape(self, settings: EmbedSettings) -> str:
@@ -117,7 +117,7 @@ class Embed(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.instructor import InstructorEmbedder
 
-        return EmbedModel(InstructorEmbedder(path, identity, settings, device))
+        return EmbedModel(InstructorEmbedder(path, identity, device, dtype=settings.dtype))
 
     def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
         """Nothing: vectors say nothing to a person."""

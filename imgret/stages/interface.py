@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.photo import ModelIdentity
+from imgret.weights import BUILT_IN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from imgret.errors import PhotoError
     from imgret.places import Places
-    from imgret.weights.locate import Weights
+    from imgret.weights.sources import Weights
 
     Pixels = NDArray[np.uint8]  # (height, width, 3), RGB, upright
     Vectors = NDArray[np.float32]  # (rows, dimension), unit norm
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 DECODE = "decode"  # the first stage by name: the file's facts and the hash of its pixels; it has no model
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
-NONE = "none"  # the weights of a stage that is switched off
-BUILT_IN = "built-in"  # the weights of a stage whose code is all that it needs
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +106,7 @@ class Stage:
     tier: int = 3  # cost: 0 file facts, 1 image embedding, 2 detection and text in the picture, 3 the rest
     settings: type[StageSettings] = StageSettings
     ranges: Mapping[str, tuple[float, float]] = {}  # setting -> its least and its greatest value
+    demo: str = ""  # its tiny weights in `imgret/demo/models`
     version: str = ""  # of its own code, for a stage without weights: another version computes results again
     payload: Any = Any  # the type of its results, which msgspec reads from JSON
     noun: str  # what its results are called, in the plural: "captions"
@@ -123,11 +123,11 @@ class Stage:
 
     def locate(self, settings: Any, places: Places) -> Weights:
         """Which weights the settings name, where they are, and whether they are there. Loads nothing."""
-        from imgret.weights import locate
+        from imgret.weights import sources
 
         if settings.weights == BUILT_IN:
-            return locate.built_in(self.name, self.version)
-        return locate.locate(self.name, settings.weights, settings.revision, places)
+            return sources.built_in(self.name, self.version)
+        return sources.locate(self.name, settings.weights, settings.revision, places)
 
     def shape(self, settings: Any) -> str:
         """The settings that change results, as text: when it changes, results are computed again."""
@@ -146,10 +146,10 @@ class Stage:
 
         Raises WeightsError.
         """
-        from imgret.weights import locate
+        from imgret.weights import sources
 
         weights = self.locate(settings, places)
-        path = locate.checked(weights, places)
+        path = sources.checked(weights, places)
         return path, ModelIdentity(weights.public_name, weights.revision or "", self.shape(settings))
 
     def stand_in(self, settings: Any) -> Any:
@@ -161,9 +161,9 @@ class Stage:
 
         After a change of models the old vectors are searched until the new ones are complete.
         """
-        from imgret.weights import locate
+        from imgret.weights import sources
 
-        name, revision = locate.named(identity, places)
+        name, revision = sources.named(identity, places)
         return replace(settings, weights=name, revision=revision)
 
     def load(self, settings: Any, places: Places, device: str) -> StageModel:

@@ -44,6 +44,7 @@ class Topics(Stage):
     inputs = ("caption",)
     tier = 3
     settings = TopicsSettings
+    demo = "topics"
     ranges = {"threshold": (0, 1)}
     payload = tuple[str, ...]
     noun = "topics"
@@ -64,7 +65,7 @@ class Topics(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.roberta_topics import RobertaTopics
 
-        return TopicsModel(RobertaTopics(path, identity, settings, device))
+        return TopicsModel(RobertaTopics(path, identity, device, threshold=settings.threshold))
 
     def texts(self, payload: tuple[str, ...]) -> Mapping[str, str]:
         """Each label once, sorted."""

@@ -9,7 +9,7 @@ import time
 import pytest
 from imgretd import daemon_service, operations, threads, worker
 from imgretd.control import Control
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.worker import Worker
 from waiting import until
 
@@ -73,7 +73,7 @@ def start(library, monkeypatch):
         thread = Worker(
             places(),
             library,
-            Warm(library, places(), load),
+            LoadedModels(library, places(), load),
             on_progress=lambda *_: None,
             on_problem=said.append,
             on_change=lambda: None,

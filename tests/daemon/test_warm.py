@@ -7,7 +7,7 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.priority_lock import Turns
 
 from benchmarks.harness import write_picture
@@ -89,7 +89,7 @@ def test_questions_and_describing_share_one_embedder(settings):
         loads.append(frozenset(stages))
         return load_models(settings, places, stages)
 
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     assert warm.loaded == []
     asker = warm.asker(identities(settings, places())[Stage.EMBED])
     models = warm.models(Stage)
@@ -106,7 +106,7 @@ def test_questions_and_describing_share_one_embedder(settings):
 
 
 def test_many_threads_may_ask_at_once(settings):
-    warm = Warm(settings, places(), load_models)
+    warm = LoadedModels(settings, places(), load_models)
     wanted = identities(settings, places())[Stage.EMBED]
     found = []
 
@@ -126,7 +126,7 @@ def test_many_threads_may_ask_at_once(settings):
 
 def test_only_what_is_due_is_loaded_and_only_the_heavy_is_given_back():
     settings = demo_settings(Settings())
-    warm = Warm(settings, places(), load_models)
+    warm = LoadedModels(settings, places(), load_models)
     warm.models({Stage.EMBED})
     assert warm.loaded == ["embed", "topics"]
     warm.models({Stage.CAPTION, Stage.EMBED})
@@ -147,7 +147,7 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
         loads.extend(stages)
         return load_models(settings, places, stages)
 
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     pixels = np.full((48, 64, 3), 200, np.uint8)
     expected = warm.models({Stage.CAPTION, Stage.DETECT}).caption.caption([pixels])
     answers, last_seen = [], warm.last_seen
@@ -201,7 +201,7 @@ def test_both_sets_of_two_devices_describe(tmp_path):
     settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cpu"))
     for number in range(40):
         write_picture(tmp_path / f"{number}.png", number)
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     with Index(places().index) as index:
         root, _ = add_root(index, os.fsencode(tmp_path))
         sync(index, settings, root)
@@ -216,7 +216,7 @@ def test_both_sets_of_two_devices_describe(tmp_path):
 
 def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
     settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cuda:99"))
-    warm = Warm(settings, places(), load_models)
+    warm = LoadedModels(settings, places(), load_models)
     models = warm.models(Stage)
     assert models.stages() == set(Stage)
     assert models.peers == []
