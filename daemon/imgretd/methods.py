@@ -75,7 +75,9 @@ class Controls(Protocol):
 class WarmAnswerer(Answerer):
     """Answers with the daemon's warm models."""
 
-    def __init__(self, index: Index, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper) -> None:
+    def __init__(
+        self, index: Index, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper
+    ) -> None:
         super().__init__(index, settings, places, warm, keeper)
         self.index = index
         self.settings = settings

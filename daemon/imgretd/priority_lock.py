@@ -91,9 +91,7 @@ class SharedModel(StageModel):
                 found += self._get().run(items[start : start + part])
         return found
 
-    def encode_query(
-        self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]
-    ) -> NDArray[np.float32]:
+    def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """As the model."""
         with self._hold():
             return self._get().encode_query(texts, results)

@@ -45,18 +45,18 @@ def list_models(
                 "state": state,
             }
             told |= {"revision": found.revision or None, "path": found.path or None}
-            output.out_json(msgspec.json.encode(told))
+            console.out_json(msgspec.json.encode(told))
         else:
             missing = (found.problem or "not on this disk").removeprefix(f"{found.name} ").removeprefix("is ")
             where = (found.revision or "")[:19] if found.present else missing
-            output.out_line(
+            console.out_line(
                 clean(f"{stage.name:<{width}} {state:<8} {found.name}  {'' if off else where}".rstrip())
             )
     for name, problem in stages.problems.items():
         if as_json:
-            output.out_json(msgspec.json.encode({"stage": name, "state": "broken", "problem": problem}))
+            console.out_json(msgspec.json.encode({"stage": name, "state": "broken", "problem": problem}))
         else:
-            output.out_line(clean(f"{name:<{width}} broken   {problem}"))
+            console.out_line(clean(f"{name:<{width}} broken   {problem}"))
 
 
 @models_app.command("pull")

@@ -8,9 +8,10 @@ missing it is left undone, for that result may still come; unless the stage that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgret.errors import PhotoError
 from imgret.models.batching import BatchSize, in_batches
@@ -18,8 +19,6 @@ from imgret.pipeline.jobs import Draft, Outcome
 from imgret.pipeline.models import Models
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel
-
-NORM_TOLERANCE = 0.02  # of a vector's length: bf16 models are off by less; anything further off is no unit vector
 
 
 def pixel_stages(models: Models) -> frozenset[str]:
@@ -97,10 +96,11 @@ def _checked(stage: Stage, model: StageModel, items: Sequence[Item]) -> Sequence
             continue
         if not isinstance(result, Result) or not set(result.vectors) <= set(stage.views):
             raise TypeError(f"the stage {stage.name} gave no Result with vectors of its views")
-        if not _are_units(result.vectors):
+        if not all(map(_has_direction, result.vectors.values())):
             raise PhotoError(f"the stage {stage.name} gave a vector without a direction", transient=True)
     return results
 
 
-def _are_units(vectors: Mapping[str, np.ndarray]) -> bool:  # type: ignore[type-arg]
-    return all(abs(float(np.linalg.norm(vector)) - 1) <= NORM_TOLERANCE for vector in vectors.values())
+def _has_direction(vector: NDArray[np.float32]) -> bool:
+    length = float(np.linalg.norm(vector))
+    return np.isfinite(length) and length > 0

@@ -100,9 +100,7 @@ def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
     return stage.load(table, places, _first(settings.device))
 
 
-def load_model_of(
-    stage: Stage, identity: ModelIdentity, settings: Settings, places: Places
-) -> StageModel:
+def load_model_of(stage: Stage, identity: ModelIdentity, settings: Settings, places: Places) -> StageModel:
     """The model that `identity` names, be it the one of the settings or one before it.
 
     Raises WeightsError where its weights are no longer on this disk.

@@ -76,7 +76,9 @@ class Pipeline:
         the batch in flight; the threads have ended when it returns.
         Raises what `jobs` and `known_pixels` raise, and ImgretError when a device fails.
         """
-        run = self._current = Run(self._decoder, self._known_pixels, self._describers, self._stages, self._looking)
+        run = self._current = Run(
+            self._decoder, self._known_pixels, self._describers, self._stages, self._looking
+        )
         threads = [
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)
             for number, each in enumerate(self._describers)

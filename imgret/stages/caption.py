@@ -63,14 +63,16 @@ class Caption(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.blip import BlipCaptioner
 
-        return CaptionModel(BlipCaptioner(
+        return CaptionModel(
+            BlipCaptioner(
                 path,
                 identity,
                 device,
                 beams=settings.beams,
                 max_tokens=settings.max_tokens,
                 dtype=settings.dtype,
-            ))
+            )
+        )
 
     def texts(self, payload: str) -> Mapping[str, str]:
         """The sentence."""

@@ -76,7 +76,9 @@ class Detect(Stage):
         device = torch_device.ready(places, device)
         from imgret.models.yolo import YoloDetector
 
-        return DetectModel(YoloDetector(path, identity, device, confidence=settings.confidence, dtype=settings.dtype))
+        return DetectModel(
+            YoloDetector(path, identity, device, confidence=settings.confidence, dtype=settings.dtype)
+        )
 
     def texts(self, payload: tuple[Detection, ...]) -> Mapping[str, str]:
         """Each label once, sorted."""
@@ -98,6 +100,8 @@ class Detect(Stage):
     def why(self, shown: Mapping[str, Any], word: str) -> list[str]:
         """`two dog` for a word that means the label."""
         objects: dict[str, int] = shown["objects"]
+        from imgret.store.labels import meant
+
         return [f"{numeral(objects[label])} {label}" for label in meant(word, objects)]
 
 

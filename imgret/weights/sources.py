@@ -112,7 +112,9 @@ def locate(
     if what is Kind.LOCAL:
         return _local(found, places, suffixes)
     if what is Kind.PACKAGED:
-        return _missing(found, f"{name} is an embedder and nothing else", "Use it as `weights` under [embed].")
+        return _missing(
+            found, f"{name} is an embedder and nothing else", "Use it as `weights` under [embed]."
+        )
     recorded = record.read(os.path.join(places.state, record.PULLED)).get(found.key)
     if what is Kind.HUB:
         return _hub(found, recorded, hub_folder(name, environ))
