@@ -1,9 +1,9 @@
-# Everything runs in .venv, made on first use. PYTHON=python3.12 make demo  picks another interpreter.
+# Everything runs in .venv, which the first target creates. `make PYTHON=python3.12 demo` uses another interpreter.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# One thread a process: the suites and two-core machines are faster so.
+# One thread per process: the tests run faster this way, above all on two cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test check bench test-slow test-systemd test-terminals clean

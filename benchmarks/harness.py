@@ -26,8 +26,8 @@ from blake3 import blake3
 from imgret.client import socket_client
 from imgret.config import Places, places
 from imgret.errors import DaemonError
-from imgret.store.sqlite import roots
-from imgret.store.sqlite.connection import Index
+from imgret.store import paths
+from imgret.store.sqlite.store import SqliteStore
 
 NO_MODELS = """
 [caption]
@@ -95,18 +95,18 @@ class Home:
         command = [sys.executable, "-m", "imgret", *arguments]
         return subprocess.run(command, env=self.environ, capture_output=True, check=False, **how)
 
-    def index(self) -> Index:
+    def index(self) -> SqliteStore:
         """Its index, opened for looking at."""
-        return Index(self.places.index)
+        return SqliteStore(self.places.index)
 
     def indexed(self) -> dict[bytes, bytes | None]:
         """Path -> BLAKE3 of the living photos in the index."""
-        with self.index() as index:
-            rows = index.rows(
+        with self.index() as store:
+            rows = store.rows(
                 "SELECT root.path, folder, name, hash FROM photo JOIN root ON root.id = photo.root"
                 " LEFT JOIN content ON content.id = photo.content WHERE gone_at IS NULL"
             )
-            return {roots.join(root, folder, name): hash_ for root, folder, name, hash_ in rows}
+            return {paths.join(root, folder, name): hash_ for root, folder, name, hash_ in rows}
 
     def __enter__(self) -> Self:
         return self
@@ -265,12 +265,12 @@ def on_disk(folder: Path) -> dict[bytes, bytes]:
 
 def differences(home: Home, folder: Path | None = None) -> list[str]:
     """Where the index and the disk disagree, in sentences; empty when they are one."""
-    index: Mapping[bytes, bytes | None] = home.indexed()
+    store: Mapping[bytes, bytes | None] = home.indexed()
     disk = on_disk(folder or home.photos)
     return [
-        *(f"not in the index: {path!r}" for path in sorted(disk.keys() - index.keys())),
-        *(f"not on the disk: {path!r}" for path in sorted(index.keys() - disk.keys())),
-        *(f"another content: {path!r}" for path in sorted(disk) if index.get(path, disk[path]) != disk[path]),
+        *(f"not in the index: {path!r}" for path in sorted(disk.keys() - store.keys())),
+        *(f"not on the disk: {path!r}" for path in sorted(store.keys() - disk.keys())),
+        *(f"another content: {path!r}" for path in sorted(disk) if store.get(path, disk[path]) != disk[path]),
     ]
 
 

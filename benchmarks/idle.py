@@ -36,8 +36,8 @@ def measured(seconds: float, photos: int) -> tuple[float, float, float]:
 
 
 def _described(home: Home) -> int:
-    with home.index() as index:
-        row = index.row("SELECT count(*) FROM content WHERE format IS NOT NULL")
+    with home.index() as store:
+        row = store.row("SELECT count(*) FROM content WHERE format IS NOT NULL")
     return int(row[0]) if row else 0
 
 

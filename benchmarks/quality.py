@@ -25,14 +25,13 @@ from typing import NamedTuple
 from imgret.config import EmbedSettings, Settings, places
 from imgret.models.interface import Embedder
 from imgret.models.loading import load_embedder
-from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
+from imgret.photo import Description, Detection, Facts, FileStat, ModelIdentity
 from imgret.search import parse, rank
 from imgret.search.query_encoder import QueryEmbedder
 from imgret.search.stopwords import STOPWORDS
 from imgret.stages import passage
-from imgret.store.sqlite import contents as contents_table
-from imgret.store.sqlite import photos, results, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 
 HERE = os.path.dirname(__file__)
 SEED = os.path.join(HERE, "..", "..", "shared", "seed")
@@ -77,50 +76,50 @@ def main() -> None:
     libraries["drawn scenes"] = drawn()
     for title, scenes in libraries.items():
         with tempfile.TemporaryDirectory(prefix="imgret-bench-") as folder:
-            index = Index(os.path.join(folder, "index.db"))
-            contents = fill(index, scenes, embedder)
+            store = open_store(os.path.join(folder, "index.db"))
+            contents = fill(store, scenes, embedder)
             print(f"\n{title}: {len(scenes)} photos")
             for kind, asked in questions(scenes, contents).items():
                 print(f"  {kind:34s} {len(asked):4d}", end="")
                 for order in ("vector", "words", "hybrid"):
-                    first, five = recall(index, asked, QueryEmbedder(embedder), order)
+                    first, five = recall(store, asked, QueryEmbedder(embedder), order)
                     print(f"   {order} {first:.3f} {five:.3f}", end="")
                 print()
-            index.close()
+            store.close()
 
 
-def recall(index: Index, asked: Sequence[Asked], asker: QueryEmbedder, order: str) -> tuple[float, float]:
+def recall(store: Store, asked: Sequence[Asked], asker: QueryEmbedder, order: str) -> tuple[float, float]:
     """The shares of questions with a right answer at the top, and among the first five."""
     first = five = 0
     for one in asked:
         question = parse.parse(one.text, datetime(2026, 1, 1))
-        found = [hit.content for hit in rank.search(index, question, asker, rank=order, k=5, apart=True).hits]
+        found = [hit.content for hit in rank.search(store, question, asker, rank=order, k=5, apart=True).hits]
         first += bool(one.right & set(found[:1]))
         five += bool(one.right & set(found))
     return first / len(asked), five / len(asked)
 
 
-def fill(index: Index, scenes: Sequence[Scene], embedder: Embedder) -> list[int]:
+def fill(store: Store, scenes: Sequence[Scene], embedder: Embedder) -> list[int]:
     """Save the scenes as described photos; gives their contents in order."""
     contents = []
     told = ModelIdentity("told", "benchmark")
-    with index.writing():
-        root = roots.add(index, b"/photos").id
+    with store.writing():
+        root = store.roots.add(b"/photos").id
         for number, scene in enumerate(scenes):
             digest = hashlib.blake2b(scene.name.encode(), digest_size=32).digest()
-            content, _ = photos.save(
-                index, root, b"trip", scene.name.encode(), Fingerprint(1, 1, 1, number), digest, 1
+            content, _ = store.photos.save(
+                root, b"trip", scene.name.encode(), FileStat(1, 1, 1, number), digest, 1
             )
-            contents_table.save_facts(index, content, Facts("JPEG", 640, 480), digest)
+            store.contents.save_facts(content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
             if scene.caption is not None:
-                results.save_caption(index, content, told, scene.caption)
-            results.save_detections(index, content, told, found, scene.objects)
-            results.write_note(index, content, scene.note)
+                store.results.save_caption(content, told, scene.caption)
+            store.results.save_detections(content, told, found, scene.objects)
+            store.results.write_note(content, scene.note)
             description = Description(scene.caption, tuple(found), (), scene.note)
-            texts = passage.views(description, results.names(index, content))
+            texts = passage.views(description, store.results.names(content))
             rows = embedder.embed([("", text) for text in texts.values()])
-            results.save_vectors(index, content, embedder.identity, dict(zip(texts, rows, strict=True)))
+            store.results.save_vectors(content, embedder.identity, dict(zip(texts, rows, strict=True)))
             contents.append(content)
     return contents
 

@@ -28,22 +28,22 @@ def measured(files: int, folders: int, runs: int) -> tuple[float, list[float], f
         make_tree(photos, files, folders)
         time.sleep(2.5)  # younger files are looked at again, which is not what is measured
         settings = load(home.places.config)
-        with home.index() as index:
-            root, _ = add_root(index, photos)
+        with home.index() as store:
+            root, _ = add_root(store, photos)
             begin = time.perf_counter()
-            taken = sync(index, settings, root)
+            taken = sync(store, settings, root)
             first = time.perf_counter() - begin
             if (taken.seen, taken.new) != (files, files):
                 raise RuntimeError(f"the first pass saw {taken}")
             unchanged = []
             for _ in range(runs):
                 begin = time.perf_counter()
-                found = sync(index, settings, root)
+                found = sync(store, settings, root)
                 unchanged.append(time.perf_counter() - begin)
                 if (found.seen, found.new, found.moved, found.changed, found.gone) != (files, 0, 0, 0, 0):
                     raise RuntimeError(f"an unchanged library was found changed: {found}")
             begin = time.perf_counter()
-            sync(index, settings, root, folders=[b"year-000/album-00000"], recursive=False)
+            sync(store, settings, root, folders=[b"year-000/album-00000"], recursive=False)
             return first, unchanged, time.perf_counter() - begin
 
 

@@ -21,10 +21,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from imgret.config import Settings
 from imgret.exclude import Exclude
-from imgret.photo import Stamp
+from imgret.photo import FileStat
 from imgret.scan import scan
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.sync import sync
 
 RCLIP_VECTOR = 512 * 4  # bytes: CLIP ViT-B/32 in float32
@@ -106,20 +105,20 @@ def measure(base: str, options: argparse.Namespace) -> None:
     """Make the library below `base`, index it, and print what a look at it costs."""
     root = os.fsencode(os.path.join(base, "photos"))
     make_tree(root, options.files, options.folders)
-    time.sleep(2.1)  # until no fingerprint is young any more
+    time.sleep(2.1)  # until no file is young any more
     settings, rules = Settings(exclude=tuple(options.exclude)), Exclude(options.exclude)
-    with Index(os.path.join(base, "index.db")) as index:
-        place = roots.add(index, root)
+    with open_store(os.path.join(base, "index.db")) as store:
+        place = store.roots.add(root)
         begin = time.perf_counter()
-        sync(index, settings, place)
-        place = roots.add(index, root)  # as it is known now, its file system included
+        sync(store, settings, place)
+        place = store.roots.add(root)  # as it is known now, its file system included
         print(f"first look, every file hashed: {time.perf_counter() - begin:.1f} s")
-        folders = photos.known_folders(index, place.id)
-        known = {folder: photos.known(index, place.id, folder) for folder in folders}
-        nothing: Mapping[bytes, Stamp] = {}
+        folders = store.photos.known_folders(place.id)
+        known = {folder: store.photos.known(place.id, folder) for folder in folders}
+        nothing: Mapping[bytes, FileStat] = {}
 
         def with_index() -> tuple[int, int]:
-            told = sync(index, settings, place)
+            told = sync(store, settings, place)
             return told.seen, told.new + told.moved + told.changed + told.gone + told.unreadable
 
         def scan_alone() -> tuple[int, int]:

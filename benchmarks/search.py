@@ -36,8 +36,7 @@ from imgret.search import parse, rank
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
 from imgret.store.clauses import Clause, Taken
-from imgret.store.sqlite import nearest, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.store import SqliteStore
 
 K = 20
 SECONDS = 5.0  # of questions, at rest and while batches are committed
@@ -80,20 +79,20 @@ def measure(folder: str, photos: int, questions: int) -> None:
     generator = Generator()
     path = os.path.join(folder, f"library-{photos}.db")
     built = os.path.exists(path)
-    index = Index(path)
+    store = SqliteStore(path)
     started = time.perf_counter()
     if not built:
-        for _ in fill(index, generator, photos):
+        for _ in fill(store, generator, photos):
             pass
         filled = time.perf_counter()
-        nearest.rebuild(index)
+        store.nearest.rebuild()
         print(f"made in {filled - started:.0f} s, `nearest` in {time.perf_counter() - filled:.1f} s")
-        index.checkpoint()
-    ids, matrix = vectors.every(index, View.PASSAGE)
+        store.checkpoint()
+    ids, matrix = store.vectors.all(View.PASSAGE)
     chosen = np.random.default_rng(3).choice(min(photos, 10_000), questions, replace=False)
     asked = generator.questions(matrix[chosen], seed=5)
     captions = [
-        index.db.execute("SELECT caption FROM document WHERE content = ?", (int(ids[at]),)).get
+        store.db.execute("SELECT caption FROM document WHERE content = ?", (int(ids[at]),)).get
         for at in chosen
     ]
     texts = [f"{' '.join(str(caption).split()[4:7])} number {n}" for n, caption in enumerate(captions)]
@@ -105,7 +104,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     exact = [set(ids[_top(matrix @ q)].tolist()) for q in asked]
     before = _memory()
     started = time.perf_counter()
-    warm = Warm(index)
+    warm = Warm(store)
     loaded = time.perf_counter() - started
     print(
         f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
@@ -113,7 +112,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
 
     def ours(kind: str, held: Warm | None) -> Ask:
         return lambda question: [
-            h.content for h in rank.search(index, question, given, rank=kind, k=K, apart=True, warm=held).hits
+            h.content for h in rank.search(store, question, given, rank=kind, k=K, apart=True, warm=held).hits
         ]
 
     _row("in memory, vector", plain, ours("vector", warm), exact)
@@ -123,7 +122,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     _row("in process, words", plain, ours("words", None))
     _row("numpy float32", plain, lambda q: ids[_top(matrix @ given.vectors([q.words])[0])].tolist(), exact)
     few = plain[: max(5, min(questions, 2_000_000 // photos))]
-    _row("all vectors read each time", few, lambda q: _read_all(index, given.vectors([q.words])[0]), exact)
+    _row("all vectors read each time", few, lambda q: _read_all(store, given.vectors([q.words])[0]), exact)
     _float_table(folder, photos, ids, matrix, few, given, exact)
     days = np.array(_days(path))
     for share, bound in zip(SHARES, DAYS, strict=True):
@@ -132,7 +131,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
         filtered = [Question(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
         _row(f"in memory, vector, {share:.1%} pass", filtered, ours("vector", warm), right)
         _row(f"in process, vector, {share:.1%} pass", filtered[:20], ours("vector", None), right)
-    index.close()
+    store.close()
     _through_the_daemon(path, ids, matrix, chosen)
     print(
         f"  peak memory of this process {_memory():.0f} MB; cold whole process {_cold(path):.0f} ms (words)"
@@ -171,14 +170,14 @@ def _top(scores: Matrix, count: int = K) -> NDArray[np.int64]:
 
 def _days(path: str) -> list[int]:
     """When each photo was taken, by id."""
-    with Index(path) as index:
-        return [int(row[0]) for row in index.db.execute("SELECT taken_at FROM content ORDER BY id")]
+    with SqliteStore(path) as store:
+        return [int(row[0]) for row in store.db.execute("SELECT taken_at FROM content ORDER BY id")]
 
 
-def _read_all(index: Index, asked: Matrix) -> list[int]:
+def _read_all(store: SqliteStore, asked: Matrix) -> list[int]:
     """Every vector out of SQLite, then one product: what a search without an index of its own does."""
     sql = "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
-    rows: list[Any] = index.db.execute(sql).fetchall()
+    rows: list[Any] = store.db.execute(sql).fetchall()
     matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
     return [rows[at][0] for at in _top(matrix.astype(np.float32) @ asked)]
 
@@ -193,7 +192,7 @@ def _float_table(
     exact: Sequence[set[int]],
 ) -> None:
     path = os.path.join(folder, f"float-{photos}.db")
-    table = Index(path)
+    table = SqliteStore(path)
     table.db.execute(
         f"CREATE VIRTUAL TABLE v USING vec0 (content INTEGER PRIMARY KEY, e float[{DIMENSION}] distance_metric=cosine)"
     )

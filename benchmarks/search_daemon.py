@@ -19,8 +19,7 @@ from benchmarks.harness import NO_MODELS, Daemon, Home
 from benchmarks.search_library import MODEL, path_of
 from imgret.client.socket_client import Connection
 from imgret.photo import View
-from imgret.store.sqlite import contents, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.store import SqliteStore
 
 BATCH = 64  # photos of a commit
 PAUSE = 0.1  # seconds between two commits
@@ -70,14 +69,14 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
     stop, batches = threading.Event(), [0]
 
     def write() -> None:
-        with Index(path) as index:
-            top = int(index.db.execute("SELECT max(id) FROM content").get)
+        with SqliteStore(path) as store:
+            top = int(store.db.execute("SELECT max(id) FROM content").get)
             while not stop.wait(PAUSE):
-                with index.writing() as db:
+                with store.writing() as db:
                     for row in matrix[:BATCH]:
                         top += 1
                         db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
-                        vectors.save(index, top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
+                        store.vectors.save(top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
                 batches[0] += 1
 
     thread = threading.Thread(target=write)
@@ -87,8 +86,8 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
     finally:
         stop.set()
         thread.join()
-        with Index(path) as index:
-            contents.forget(index, range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
+        with SqliteStore(path) as store:
+            store.contents.forget(range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
 
 
 def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:

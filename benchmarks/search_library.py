@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, View
-from imgret.store.sqlite import nearest, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite import nearest
+from imgret.store.sqlite.store import SqliteStore
 
 SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
 MODEL = ModelIdentity("generated", "benchmark")
@@ -97,13 +97,13 @@ def path_of(content: int) -> str:
     return f"/photos/album-{content // 100:05d}/IMG_{content:07d}.JPG"
 
 
-def fill(index: Index, generator: Generator, photos: int) -> Iterator[tuple[Matrix, list[str]]]:
+def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tuple[Matrix, list[str]]]:
     """Put a library into an empty index, in bulk; gives its vectors and captions step by step."""
-    with index.writing() as db:
-        root = roots.add(index, b"/photos").id
+    with store.writing() as db:
+        root = store.roots.add(b"/photos").id
         db.execute("INSERT INTO model VALUES (1, 'embed', ?, ?, '')", (MODEL.name, MODEL.revision))
         db.execute("INSERT INTO model VALUES (2, 'caption', 'generated', 'benchmark', '')")
-        index.remember(nearest.ANSWERING, "1")
+        store.remember(nearest.ANSWERING, "1")
     random = np.random.default_rng(7)
     for first in range(1, photos + 1, STEP):
         count = min(STEP, photos + 1 - first)
@@ -112,7 +112,7 @@ def fill(index: Index, generator: Generator, photos: int) -> Iterator[tuple[Matr
         ids = range(first, first + count)
         days = random.integers(FIRST_DAY, LAST_DAY, count).tolist()
         data = [row.tobytes() for row in vectors.astype(np.float16)]
-        with index.writing() as db:
+        with store.writing() as db:
             db.executemany(
                 "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
                 " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",

@@ -20,10 +20,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fake_terminal import FakeTerminal
-from imgret.photo import Fingerprint, ModelIdentity
-from imgret.store.sqlite import photos, results
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import add
+from imgret.photo import FileStat, ModelIdentity
+from imgret.store.factory import open_store
 
 WORDS = [
     "dog",
@@ -75,19 +73,19 @@ def library(folder: Path, count: int) -> dict[str, str]:
         Image.fromarray(pixels).save(pictures / f"real_{number:04d}.jpg")
     (folder / "config.toml").write_text(NO_MODELS)
     author = ModelIdentity("benchmark", "1")
-    with Index(str(folder / "index.db")) as index:
-        root = add(index, os.fsencode(pictures))
+    with open_store(str(folder / "index.db")) as store:
+        root = store.roots.add(os.fsencode(pictures))
         for start in range(0, count, 5000):
-            with index.writing():
+            with store.writing():
                 for number in range(start, min(start + 5000, count)):
                     name = f"real_{number:04d}.jpg" if number < REAL else f"row_{number:06d}.jpg"
-                    stamp = Fingerprint(1000, number, number, number)
-                    content, _ = photos.save(
-                        index, root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
+                    stamp = FileStat(1000, number, number, number)
+                    content, _ = store.photos.save(
+                        root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
                     )
                     caption = " ".join(rng.choices(WORDS, k=12)) + (" needle" if number < REAL else "")
-                    results.save_caption(index, content, author, caption)
-                    results.refresh_words(index, content)
+                    store.results.save_caption(content, author, caption)
+                    store.results.refresh_words(content)
     places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "STATE", "DATA", "CONFIG")}
     run = folder / "run"
     run.mkdir(mode=0o700)

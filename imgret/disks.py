@@ -11,47 +11,47 @@ from collections.abc import Iterable
 
 from imgret.disk_calls import NotAnswering
 from imgret.mounts import mounts_below, root_health, root_identity
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.store import paths
+from imgret.store.interface import Store
+from imgret.store.records import Root
 
 
-def away_below(index: Index, root: Root) -> list[bytes]:
+def away_below(store: Store, root: Root) -> list[bytes]:
     """The folders of a root, relative to it, whose disks are away. What came or went is remembered.
 
     Ask after what seems to be deleted was listed, and again before it is committed.
     """
-    known = {mount.folder: mount for mount in roots.mounts(index, root.id)}
+    known = {mount.folder: mount for mount in store.roots.mounts(root.id)}
     here = mounts_below(root.path)
     away: list[bytes] = []
     for folder in sorted(known.keys() | here):
         identity, before = root_identity(os.path.join(root.path, folder)), known.get(folder)
         if before is not None and identity == before.filesystem:
             if before.reason is not None:
-                roots.mark_mounted(index, root.id, folder, identity)
-        elif before is not None and photos.any_known(index, root.id, folder):
+                store.roots.mark_mounted(root.id, folder, identity)
+        elif before is not None and store.photos.any_known(root.id, folder):
             away.append(folder)
             reason = _why(
                 os.path.join(root.path, folder), mounted=folder in here, answers=identity is not None
             )
             if reason != before.reason:
-                roots.mark_unmounted(index, root.id, folder, reason)
+                store.roots.mark_unmounted(root.id, folder, reason)
         elif folder in here and identity is not None:
-            roots.mark_mounted(index, root.id, folder, identity)
+            store.roots.mark_mounted(root.id, folder, identity)
         elif before is not None:
-            roots.forget_mounts(index, root.id, folder)
+            store.roots.forget_mounts(root.id, folder)
     return away
 
 
-def away(index: Index) -> list[bytes]:
+def away(store: Store) -> list[bytes]:
     """The absolute paths of all roots, and folders below them, whose disks are away; each is marked so."""
     found = []
-    for root in roots.roots(index):
-        health = root_health(root.path, root.filesystem, photos=photos.any_known(index, root.id))
+    for root in store.roots.all():
+        health = root_health(root.path, root.filesystem, photos=store.photos.any_known(root.id))
         if root.online and not health.online:
-            roots.mark_offline(index, root.id, health.reason or "it is away")
+            store.roots.mark_offline(root.id, health.reason or "it is away")
         if root.online and health.online:
-            found += [os.path.join(root.path, folder) for folder in away_below(index, root)]
+            found += [os.path.join(root.path, folder) for folder in away_below(store, root)]
         else:
             found.append(root.path)
     return found
@@ -59,7 +59,7 @@ def away(index: Index) -> list[bytes]:
 
 def lies_in(folder: bytes, above: Iterable[bytes]) -> bool:
     """Whether `folder` is one of those `above`, or below one."""
-    return any(roots.relative(each, folder) is not None for each in above)
+    return any(paths.relative(each, folder) is not None for each in above)
 
 
 def _why(path: bytes, *, mounted: bool, answers: bool) -> str:

@@ -25,8 +25,8 @@ from imgret.models.interface import Models
 from imgret.photo import Stage
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.stages import passage
-from imgret.store.sqlite import contents, notes, photos, results, summary, vectors, work
-from imgret.store.sqlite.connection import Index
+from imgret.store import records
+from imgret.store.interface import Store
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Described(Struct, frozen=True):
 class Ingest:
     """Describes what is due in one index with one set of models. Belongs to the thread that made it."""
 
-    def __init__(self, index: Index, settings: Settings, models: Models) -> None:
+    def __init__(self, store: Store, settings: Settings, models: Models) -> None:
         """Nothing is started yet; the models stay the caller's."""
-        self._index = index
+        self._store = store
         self._settings = settings
         self._models = models
-        self._stages = models.stages() & settings.stages() - summary.waiting_stages(index)
+        self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
         self._paths: dict[int, bytes] = {}  # what is under way, by content
@@ -84,13 +84,13 @@ class Ingest:
                     seconds = time.monotonic() - began
                     on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
             if self._models.embed is not None:
-                vectors.settle(self._index, self._models.embed.identity)
+                self._store.vectors.activate_when_complete(self._models.embed.identity)
             return Described(done, failed, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None
             if own is not None:
                 own.close()
-            work.release(self._index)
+            self._store.work.release()
 
     def stop(self) -> None:
         """Finish the batch in flight and return. Any thread and any signal handler may ask."""
@@ -101,12 +101,12 @@ class Ingest:
     def _runs(self) -> Iterator[Iterable[Job]]:
         """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
         tried: set[int] = set()
-        last = work.last(
-            self._index
+        last = (
+            self._store.work.last()
         )  # photos that keep coming do not keep this run going: they are for the next
         self._again = True
         while self._again and not self._stopped:
-            suspect = work.claim_suspect(self._index, self._stages, int(time.time()), tried)
+            suspect = self._store.work.claim_suspect(self._stages, int(time.time()), tried)
             if suspect is not None:
                 tried.add(suspect.content)
                 yield self._prepared([suspect])
@@ -117,13 +117,13 @@ class Ingest:
     def _jobs(self, last: int) -> Iterator[Job]:
         after = 0
         while not self._stopped:
-            claims = work.claim(self._index, self._stages, CLAIM, int(time.time()), after=after, last=last)
+            claims = self._store.work.claim(self._stages, CLAIM, int(time.time()), after=after, last=last)
             if not claims:
                 return
             after = max(after, claims[-1].content)
             yield from self._prepared(claims)
 
-    def _prepared(self, claims: Iterable[work.Claim]) -> Iterator[Job]:
+    def _prepared(self, claims: Iterable[records.Claim]) -> Iterator[Job]:
         for claim in claims:
             self._paths[claim.content] = claim.path
             try:
@@ -135,16 +135,16 @@ class Ingest:
                 continue
             yield job
 
-    def _job(self, claim: work.Claim) -> Job:
-        known = results.description(self._index, claim.content)
+    def _job(self, claim: records.Claim) -> Job:
+        known = self._store.results.description(claim.content)
         self._notes[claim.content] = known.note
         return Job(
             key=claim.content,
             path=claim.path,
             stages=claim.stages,
             known=known,
-            names=results.names(self._index, claim.content),
-            content_hash=contents.hash_of(self._index, claim.content),
+            names=self._store.results.names(claim.content),
+            content_hash=self._store.contents.hash_of(claim.content),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -168,16 +168,16 @@ class Ingest:
         name = os.fsdecode(self._paths.get(content, b""))
         log.error("%s failed", name, exc_info=error)
         reason = f"{name}: {as_sentence(error)}"
-        work.failed(self._index, content, work.of(self._index, content), reason, int(time.time()))
+        self._store.work.failed(content, self._store.work.of(content), reason, int(time.time()))
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         done = failed = 0
-        away = disks.away(self._index) if any(outcome.failures for outcome in batch) else []
-        with self._index.writing():
+        away = disks.away(self._store) if any(outcome.failures for outcome in batch) else []
+        with self._store.writing():
             for outcome in batch:
                 path = self._paths.get(outcome.key, b"")
                 if outcome.failures and disks.lies_in(path, away):
-                    work.release(self._index, [outcome.key])  # the disk is gone, not the photo
+                    self._store.work.release([outcome.key])  # the disk is gone, not the photo
                 elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
                     self._look_elsewhere(outcome.key, path)
                 else:
@@ -191,70 +191,70 @@ class Ingest:
 
     def _look_elsewhere(self, content: int, path: bytes) -> None:
         """The content was not found at `path`: not its failure. Another path of it is tried in this run."""
-        work.release(self._index, [content])
+        self._store.work.release([content])
         self._changed.add(path)
-        self._again |= photos.suspect(self._index, path, content)
+        self._again |= self._store.photos.suspect(path, content)
 
     def _save_one(self, outcome: Outcome) -> None:
-        index, content, models = self._index, outcome.key, self._models
+        store, content, models = self._store, outcome.key, self._models
         finished: set[Stage] = set()
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            contents.save_facts(index, content, outcome.facts, outcome.pixel_hash, outcome.look)
+            store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.look)
             finished.add(Stage.DECODE)
             self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
         if twin is not None:
-            finished |= results.copy(index, twin, content)
+            finished |= store.results.copy(twin, content)
         if outcome.caption is not None and models.caption is not None:
-            results.save_caption(index, content, models.caption.identity, outcome.caption)
+            store.results.save_caption(content, models.caption.identity, outcome.caption)
             finished.add(Stage.CAPTION)
         if outcome.detections is not None and models.detect is not None:
             counts = passage.counts(outcome.detections)
-            results.save_detections(index, content, models.detect.identity, outcome.detections, counts)
+            store.results.save_detections(content, models.detect.identity, outcome.detections, counts)
             finished.add(Stage.DETECT)
         if outcome.topics is not None and models.topics is not None:
-            results.save_topics(index, content, models.topics.identity, outcome.topics)
+            store.results.save_topics(content, models.topics.identity, outcome.topics)
             finished.add(Stage.TOPICS)
         if outcome.vectors is not None and models.embed is not None:
-            results.save_vectors(index, content, models.embed.identity, outcome.vectors)
+            store.results.save_vectors(content, models.embed.identity, outcome.vectors)
             finished.add(Stage.EMBED)
         if finished or outcome.failures:  # what cannot be decoded is still found by its name
-            results.refresh_words(index, content)
-        work.done(index, content, finished)
-        unembedded = results.note(index, content) != self._notes.get(content)
+            store.results.refresh_words(content)
+        store.work.done(content, finished)
+        unembedded = store.results.note(content) != self._notes.get(content)
         if (
             unembedded
             and Stage.EMBED in self._settings.stages()
-            and Stage.EMBED not in work.of(index, content)
+            and Stage.EMBED not in store.work.of(content)
         ):
             # It was given another note meanwhile, which its vectors do not know of.
-            work.queue(index, content, [Stage.EMBED])
+            store.work.queue(content, [Stage.EMBED])
             self._again |= content not in self._anew  # once: somebody may write notes for ever
             self._anew.add(content)
-        claimed = {stage for stage in work.of(index, content) if stage in self._stages}
+        claimed = {stage for stage in store.work.of(content) if stage in self._stages}
         if outcome.failures:
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
-            work.failed(index, content, claimed, reason, int(time.time()))
+            store.work.failed(content, claimed, reason, int(time.time()))
         elif claimed:
-            work.release(index, [content])
+            store.work.release([content])
             self._again |= twin is not None and Stage.EMBED in claimed  # their notes differ
 
     def _recognize(self, content: int) -> None:
         """See what a content just decoded is an edit of: it is given the note."""
         found = self._traits(content)
-        for before in notes.candidates(self._index, content):
+        for before in self._store.notes.candidates(content):
             if is_edit(self._traits(before.content), found, same_file=before.same_file):
-                notes.settle(self._index, content, before.content)
+                self._store.notes.settle(content, before.content)
                 return
-        notes.settle(self._index, content, None)
+        self._store.notes.settle(content, None)
 
     def _traits(self, content: int) -> Traits:
-        index = self._index
+        store = self._store
         return Traits(
-            contents.facts(index, content),
-            results.pixels(index, content),
-            contents.look(index, content),
+            store.contents.facts(content),
+            store.results.pixels(content),
+            store.contents.look(content),
         )
 
     def _twin(self, content: int, pixels: bytes) -> int | None:
-        return results.twin(self._index, content, pixels, self._stages)
+        return self._store.results.twin(content, pixels, self._stages)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from imgret.config import Settings
 from imgret.decode.hash_many import Hash, Read, hash_many
@@ -18,10 +17,10 @@ from imgret.decode.hashing import PhotoGone
 from imgret.errors import ImgretError, PhotoError
 from imgret.listing import Change, RootOffline
 from imgret.mounts import root_health
-from imgret.photo import Fingerprint, Stage
-from imgret.store.sqlite import notes, photos, results, roots, work
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.photo import FileStat, Stage
+from imgret.store import paths, policy
+from imgret.store.interface import Store
+from imgret.store.records import Root
 
 COMMIT = 256  # files a transaction
 
@@ -52,11 +51,11 @@ class Found(Struct, frozen=True):
     folder: bytes
     name: bytes
     change: Change
-    fingerprint: Fingerprint
+    file_stat: FileStat
 
 
 def take_in(
-    index: Index,
+    store: Store,
     settings: Settings,
     root: Root,
     found: Iterator[Found],
@@ -71,22 +70,22 @@ def take_in(
             _still_there(root)
         files = list(zip(some, hashes, strict=True))
         try:
-            _save(index, root, files, stages, outcome)
+            _save(store, root, files, stages, outcome)
         except (ImgretError, RootRemoved):
             raise
         except Exception:  # nothing of this batch was saved: find the file that it is about
             for each in files:
                 try:
-                    _save(index, root, [each], stages, outcome)
+                    _save(store, root, [each], stages, outcome)
                 except (ImgretError, RootRemoved):
                     raise
                 except Exception as error:
-                    name = os.fsdecode(roots.join(root.path, each[0].folder, each[0].name))
+                    name = os.fsdecode(paths.join(root.path, each[0].folder, each[0].name))
                     outcome.problems.append(f"{name} cannot be indexed: {type(error).__name__} {error}")
 
 
 def _save(
-    index: Index,
+    store: Store,
     root: Root,
     files: list[tuple[Found, Read]],
     stages: Collection[Stage],
@@ -94,18 +93,18 @@ def _save(
 ) -> None:
     """Save these files in one transaction."""
     renamed: set[int] = set()
-    with index.writing():
-        if not roots.is_active(index, root.id):
+    with store.writing():
+        if not store.roots.is_active(root.id):
             raise RootRemoved
         for each, read_as in files:
             if isinstance(read_as, PhotoGone):
                 outcome.racy.add(each.folder)  # it came and went: the next look knows better
             elif isinstance(read_as, PhotoError):
-                _keep_unreadable(index, root, each, read_as, outcome)
+                _keep_unreadable(store, root, each, read_as, outcome)
             else:
-                renamed |= _keep(index, root, each, read_as, stages, outcome)
+                renamed |= _keep(store, root, each, read_as, stages, outcome)
         for content in renamed:  # once a batch: a thousand copies of one picture are one content
-            results.refresh_words(index, content)
+            store.results.refresh_words(content)
 
 
 def _still_there(root: Root) -> None:
@@ -116,23 +115,20 @@ def _still_there(root: Root) -> None:
 
 
 def _keep(
-    index: Index, root: Root, each: Found, read_as: Hash, stages: Collection[Stage], outcome: Synced
+    store: Store, root: Root, each: Found, read_as: Hash, stages: Collection[Stage], outcome: Synced
 ) -> set[int]:
     """Save one file. -> the contents that lie under other names now."""
-    # A file so young that a later write may leave the same fingerprint gets one that no file has: the
+    # A file so young that a later write may leave the same file status gets one that no file has: the
     # next look finds it suspicious and asks the hash again.
-    fingerprint = (
-        replace(each.fingerprint, inode=photos.YOUNG_INODE)
-        if each.change is Change.RACY
-        else each.fingerprint
+    file_stat = (
+        each.file_stat._replace(inode=policy.YOUNG_INODE) if each.change is Change.RACY else each.file_stat
     )
-    before = photos.content_at(index, root.id, each.folder, each.name)
-    content, new = photos.save(
-        index,
+    before = store.photos.content_at(root.id, each.folder, each.name)
+    content, new = store.photos.save(
         root.id,
         each.folder,
         each.name,
-        fingerprint,
+        file_stat,
         read_as.digest,
         int(time.time()),
         read_as.born,
@@ -140,7 +136,7 @@ def _keep(
     if content == before:
         return set()
     if new:
-        work.queue(index, content, stages)  # its words follow with what comes of decoding it
+        store.work.queue(content, stages)  # its words follow with what comes of decoding it
     if before is not None:
         outcome.changed += 1
     elif new:
@@ -150,22 +146,22 @@ def _keep(
     return ({before} if before is not None else set()) | (set() if new else {content})
 
 
-def _keep_unreadable(index: Index, root: Root, each: Found, error: PhotoError, outcome: Synced) -> None:
+def _keep_unreadable(store: Store, root: Root, each: Found, error: PhotoError, outcome: Synced) -> None:
     now = int(time.time())
-    if photos.save_unreadable(index, root.id, each.folder, each.name, each.fingerprint, error.advice, now):
+    if store.photos.save_unreadable(root.id, each.folder, each.name, each.file_stat, error.advice, now):
         outcome.unreadable += 1
         outcome.problems.append(error.advice)
 
 
-def bury(index: Index, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int:
+def bury(store: Store, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int:
     """All of these (folder, names) are tombstones from now on. -> how many were alive."""
     now, buried = int(time.time()), 0
     renamed: set[int | None] = set()
     for folder, names in gone:
-        renamed.update(photos.content_at(index, root.id, folder, name) for name in names)
-        buried += photos.bury(index, root.id, folder, names, now)
+        renamed.update(store.photos.content_at(root.id, folder, name) for name in names)
+        buried += store.photos.mark_deleted(root.id, folder, names, now)
     for content in renamed - {None}:
         assert content is not None
-        results.refresh_words(index, content)
-        notes.left(index, content)
+        store.results.refresh_words(content)
+        store.notes.requeue_edits(content)
     return buried

@@ -18,7 +18,7 @@ from msgspec import Struct
 from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import ImgretError
 from imgret.exclude import NOMEDIA, Exclude
-from imgret.photo import Fingerprint, Stamp, stamp
+from imgret.photo import FileStat, file_stat_of
 from imgret.safe_open import Descent
 
 _ENCODING, _ESCAPES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
@@ -31,7 +31,7 @@ class Change(StrEnum):
 
     SAME = "same"
     NEW = "new"
-    SUSPECT = "suspect"  # the fingerprint differs: the hash decides
+    SUSPECT = "suspect"  # the file status differs: the hash decides
     RACY = "racy"  # as NEW or SUSPECT or even SAME, but so young that a later write may not show: look again
     GONE = "gone"
 
@@ -45,7 +45,7 @@ class Finding(Struct, frozen=True):
 
     name: bytes
     change: Change
-    fingerprint: Fingerprint | None  # None: gone
+    file_stat: FileStat | None  # None: gone
 
 
 class FolderScan(Struct, frozen=True):
@@ -60,11 +60,11 @@ class FolderScan(Struct, frozen=True):
     faults: tuple[str, ...] = ()  # sentences: entries that could not be looked at
 
 
-def changed(known: Stamp | None, seen: Stamp | None, now_ns: int) -> Change:
-    """What happened to a name, by its fingerprint in the index and on the disk.
+def changed(known: FileStat | None, seen: FileStat | None, now_ns: int) -> Change:
+    """What happened to a name, by its file status in the index and on the disk.
 
     Times within 2 s of `now_ns` are racy: a further write within the clock's tick would leave the same
-    fingerprint. Times further ahead (a camera's clock, a clock set back) say nothing and are believed.
+    file_stat. Times further ahead (a camera's clock, a clock set back) say nothing and are believed.
     """
     if seen is None:
         return Change.SAME if known is None else Change.GONE
@@ -77,7 +77,7 @@ def changed(known: Stamp | None, seen: Stamp | None, now_ns: int) -> Change:
 
 def list_folders(
     root: bytes,
-    chunk: dict[bytes, Mapping[bytes, Stamp]],
+    chunk: dict[bytes, Mapping[bytes, FileStat]],
     rules: Exclude,
     now_ns: int | None,
     waiting: list[bytes],
@@ -117,7 +117,7 @@ def list_folders(
 
 
 def _listed(
-    descent: Descent, root: bytes, folder: bytes, known: Mapping[bytes, Stamp], rules: Exclude, now_ns: int
+    descent: Descent, root: bytes, folder: bytes, known: Mapping[bytes, FileStat], rules: Exclude, now_ns: int
 ) -> FolderScan | None:
     """One folder; None if it does not exist, or is passed over for its `.nomedia`. Whatever goes wrong costs one entry, or this one folder."""
     findings: list[Finding] = []
@@ -140,7 +140,7 @@ def _listed(
                         continue
                     if excludes(folder, name):
                         continue
-                    seen = stamp(entry.stat(follow_symlinks=False))
+                    seen = file_stat_of(entry.stat(follow_symlinks=False))
                 except FileNotFoundError:  # deleted since the folder was read
                     continue
                 except PermissionError:  # then no entry of this folder may be looked at
@@ -154,7 +154,7 @@ def _listed(
                     continue  # nearly all, and what `changed` would say
                 change = changed(known_of(name), seen, now_ns)
                 if change is not Change.SAME:
-                    findings.append(Finding(name, change, Fingerprint(*seen)))
+                    findings.append(Finding(name, change, seen))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:
@@ -211,12 +211,12 @@ def _shown(root: bytes, *inside: bytes) -> str:
     return os.fsdecode(os.path.join(root, *inside)).rstrip("/") or "/"
 
 
-def look_at(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, Stamp]]:
+def look_at(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, FileStat]]:
     """The stamps of some files, each (folder, name); those that cannot be looked at are left out.
 
     Raises RootOffline when the root cannot be opened, NotAnswering when its disk does not answer.
     """
-    found: list[tuple[bytes, bytes, Stamp]] = []
+    found: list[tuple[bytes, bytes, FileStat]] = []
 
     def job(call: DiskCall[None]) -> None:
         with Descent(root) as descent:
@@ -227,7 +227,7 @@ def look_at(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[b
                 call.touch(path)
                 with contextlib.suppress(OSError):
                     status = os.stat(name, dir_fd=descent.folder(folder), follow_symlinks=False)
-                    found.append((folder, name, stamp(status)))
+                    found.append((folder, name, file_stat_of(status)))
 
     try:
         if files:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from typing import NamedTuple
 
 from msgspec import Struct
 
 
-class Fingerprint(Struct, frozen=True):
-    """What `stat` says of a file. Equal fingerprints mean *unchanged*; a difference only a suspicion."""
+class FileStat(NamedTuple):
+    """What `stat` says of a file. Equal values mean *unchanged*; a difference is only a suspicion."""
 
     size: int  # bytes
     mtime_ns: int
@@ -24,16 +25,15 @@ class Fingerprint(Struct, frozen=True):
     inode: int
 
 
-Stamp = tuple[int, int, int, int]  # a Fingerprint's fields, in its order: cheap to make and to compare
-
+_of = tuple.__new__
 _MOST = 2**63 - 1  # SQLite's integers have 64 bits and a sign
 
 
-def stamp(status: os.stat_result) -> Stamp:
-    """The fields of a Fingerprint, each as a signed 64-bit integer.
+def file_stat_of(status: os.stat_result) -> FileStat:
+    """What `stat` says of a file, each field as a signed 64-bit integer.
 
     An inode number above 2**63 (mergerfs) or a time after the year 2262 is taken modulo 2**64: it stays
-    equal to itself and different from others, which is all that a fingerprint needs.
+    equal to itself and different from others, which is all that a FileStat needs.
     """
     seen = size, mtime, ctime, inode = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     # A rescan asks this of every file; max() and min() of the four would take twice as long.
@@ -43,9 +43,9 @@ def stamp(status: os.stat_result) -> Stamp:
         and -_MOST <= ctime <= _MOST
         and -_MOST <= size <= _MOST
     ):
-        return seen
+        return _of(FileStat, seen)  # a quarter of the time of FileStat(*seen)
     size, mtime, ctime, inode = ((value + 2**63) % 2**64 - 2**63 for value in seen)
-    return size, mtime, ctime, inode
+    return FileStat(size, mtime, ctime, inode)
 
 
 class Facts(Struct, frozen=True):
@@ -111,7 +111,7 @@ class Photo(Struct, frozen=True):
 
     id: int
     path: bytes  # absolute
-    fingerprint: Fingerprint
+    file_stat: FileStat
     content: int | None  # None until the file could be read
     online: bool = True
     gone_at: int | None = None  # seconds since 1970; a tombstone

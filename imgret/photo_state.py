@@ -19,8 +19,8 @@ from imgret.exclude import Exclude
 from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
 from imgret.skipped import why_not_entered
 from imgret.stages import passage
-from imgret.store.sqlite import contents, failures, notes, photos, results, roots, summary, work
-from imgret.store.sqlite.connection import Index
+from imgret.store import paths, policy
+from imgret.store.interface import Store
 
 DESCRIBED, PENDING, FAILED, EXCLUDED, OFFLINE, UNKNOWN = (
     "described",
@@ -48,33 +48,33 @@ class PhotoState(Struct, frozen=True):
     other_paths: tuple[bytes, ...] = ()
 
 
-def photo_state(index: Index | None, settings: Settings, path: bytes) -> PhotoState:
+def photo_state(store: Store | None, settings: Settings, path: bytes) -> PhotoState:
     """The state of the file at an absolute path; works without an index and without the file too."""
     try:
-        return _state(index, settings, path)
+        return _state(store, settings, path)
     except NotAnswering as error:
         return PhotoState(path, UNKNOWN, str(error))
 
 
-def _state(index: Index | None, settings: Settings, path: bytes) -> PhotoState:
-    photo = photos.find(index, path) if index is not None else None
-    if index is None or photo is None or photo.gone_at is not None:
-        away = _not_in_index(index, settings, path, photo)
-        if index is None or away.state == EXCLUDED:
+def _state(store: Store | None, settings: Settings, path: bytes) -> PhotoState:
+    photo = store.photos.find(path) if store is not None else None
+    if store is None or photo is None or photo.gone_at is not None:
+        away = _not_in_index(store, settings, path, photo)
+        if store is None or away.state == EXCLUDED:
             return away
-        moved = content_elsewhere(index, path)
+        moved = content_elsewhere(store, path)
         if moved is None:
             return away
-        where = f"; {away.reason}" if roots.enclosing(index, os.path.dirname(path)) is None else ""
-        found = _known(index, path, None, moved)
+        where = f"; {away.reason}" if store.roots.enclosing(os.path.dirname(path)) is None else ""
+        found = _known(store, path, None, moved)
         reason = found.reason or f"it was moved or copied here since the last scan{where}"
         return msgspec.structs.replace(found, reason=reason)
     if photo.content is None:
-        return PhotoState(path, FAILED, _unread(index, photo) or "it could not be read yet", photo)
-    return _known(index, path, photo, photo.content)
+        return PhotoState(path, FAILED, _unread(store, photo) or "it could not be read yet", photo)
+    return _known(store, path, photo, photo.content)
 
 
-def content_elsewhere(index: Index, path: bytes) -> int | None:
+def content_elsewhere(store: Store, path: bytes) -> int | None:
     """The content of a file that the index knows from another path: it was moved or copied since the last scan.
 
     Reads the file only where a photo of its size is known. None for what is new, or cannot be read. Raises
@@ -82,45 +82,45 @@ def content_elsewhere(index: Index, path: bytes) -> int | None:
     """
     try:
         status = disk_calls.call(path, lambda: os.lstat(path))
-        if not stat.S_ISREG(status.st_mode) or not photos.known_size(index, status.st_size):
+        if not stat.S_ISREG(status.st_mode) or not store.photos.known_size(status.st_size):
             return None
-        return contents.content_named(index, content_hash(path))
+        return store.contents.content_named(content_hash(path))
     except (OSError, PhotoError):
         return None
 
 
-def noted_content(index: Index, path: bytes, seen: bytes | None = None) -> int:
+def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
     """The content that a note about the photo at an absolute path belongs to.
 
     `seen` is the BLAKE3 of the photo that the user saw there: it gets the note wherever it lies now, and no
     other photo does that has its name since. UsageError where the index has no such photo any more.
     """
     if seen is not None:
-        content = contents.content_named(index, seen)
-        if content is not None and (photos.paths(index, content) or notes.later_edits(index, content)):
+        content = store.contents.content_named(seen)
+        if content is not None and (store.photos.paths(content) or store.notes.later_edits(content)):
             return content
         raise UsageError(
             f"{os.fsdecode(path)} is no longer the photo that this note is about", "Search again."
         )
-    photo = photos.find(index, path)
+    photo = store.photos.find(path)
     living = photo is not None and photo.gone_at is None
     found = photo.content if photo is not None and living else None
-    found = found if found is not None else content_elsewhere(index, path)
+    found = found if found is not None else content_elsewhere(store, path)
     if found is None:
         raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` says why.")
     return found
 
 
-def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> PhotoState:
+def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> PhotoState:
     """The state of a content, by the `photo` at `path`, or by a file that is not in the index there yet."""
-    unread = _unread(index, photo) if photo is not None else None
-    known = results.description(index, content)
-    todo = work.of(index, content)
-    waiting = tuple(sorted(stage for stage in todo if stage in summary.waiting_stages(index)))
+    unread = _unread(store, photo) if photo is not None else None
+    known = store.results.description(content)
+    todo = store.work.of(content)
+    waiting = tuple(sorted(stage for stage in todo if stage in store.summary.waiting_stages()))
     state, reason = DESCRIBED, None
     errors = {stage: row for stage, row in todo.items() if row[2]}
     if photo is not None and not photo.online:
-        state, reason = OFFLINE, _offline(index, path)
+        state, reason = OFFLINE, _offline(store, path)
     elif unread:
         state, reason = FAILED, unread
     elif errors:
@@ -132,25 +132,25 @@ def _known(index: Index, path: bytes, photo: Photo | None, content: int) -> Phot
         reason = f"waiting for {what}: the next `imgret index` does it, or the daemon"
     elif waiting:
         reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
-    others = tuple(p.path for p in photos.paths(index, content) if p.path != path)
+    others = tuple(p.path for p in store.photos.paths(content) if p.path != path)
     return PhotoState(
         path,
         state,
         reason,
         photo,
-        contents.facts(index, content),
+        store.contents.facts(content),
         known,
         passage.counts(known.detections or ()),
-        results.identities(index, content),
+        store.results.identities(content),
         waiting,
         frozenset(
-            stage for stage, (tries, _, error) in todo.items() if not error or tries < photos.MAX_ATTEMPTS
+            stage for stage, (tries, _, error) in todo.items() if not error or tries < policy.MAX_ATTEMPTS
         ),
         others,
     )
 
 
-def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: Photo | None) -> PhotoState:
+def _not_in_index(store: Store | None, settings: Settings, path: bytes, photo: Photo | None) -> PhotoState:
     mode = disk_calls.call(path, lambda: _mode(path))
     if photo is not None and photo.gone_at is not None and mode is None:
         when = datetime.fromtimestamp(photo.gone_at, UTC).strftime("%Y-%m-%d")
@@ -162,9 +162,9 @@ def _not_in_index(index: Index | None, settings: Settings, path: bytes, photo: P
     if not stat.S_ISREG(mode):
         what = "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
         return PhotoState(path, EXCLUDED, what)
-    enclosing = roots.enclosing(index, os.path.dirname(path)) if index is not None else None
+    enclosing = store.roots.enclosing(os.path.dirname(path)) if store is not None else None
     rules = Exclude(settings.exclude, hidden=settings.hidden)
-    inside = roots.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
+    inside = paths.relative(enclosing[0].path, path) if enclosing else os.path.basename(path)
     why = rules.explain(inside or b"")
     if why is None and enclosing is not None:
         root, folder = enclosing[0].path, os.path.dirname(inside or b"")
@@ -184,27 +184,27 @@ def _mode(path: bytes) -> int | None:
         return None
 
 
-def _unread(index: Index, photo: Photo) -> str | None:
-    failure = failures.unreadable(index, photo)
+def _unread(store: Store, photo: Photo) -> str | None:
+    failure = store.failures.unreadable(photo)
     return f"{failure.error} ({_again(failure.attempts, failure.not_before)})" if failure else None
 
 
-def _offline(index: Index, path: bytes) -> str:
-    place = roots.root_of(index, path)
+def _offline(store: Store, path: bytes) -> str:
+    place = store.roots.root_of(path)
     if place is None:
         return "its disk is away"
     root, folder, _name = place
     reasons = [root.reason] + [
         mount.reason
-        for mount in roots.mounts(index, root.id)
-        if roots.relative(mount.folder, folder) is not None
+        for mount in store.roots.mounts(root.id)
+        if paths.relative(mount.folder, folder) is not None
     ]
     return next((f"its disk is away: {reason}" for reason in reasons if reason), "its disk is away")
 
 
 def _again(attempts: int, not_before: int) -> str:
-    if attempts >= photos.MAX_ATTEMPTS:
+    if attempts >= policy.MAX_ATTEMPTS:
         return f"set aside after {attempts} tries; `imgret retry` tries again"
     seconds = not_before - int(time.time())
     when = "next time" if seconds <= 0 else f"in {seconds // 60 + 1} min"
-    return f"try {attempts} of {photos.MAX_ATTEMPTS}, again {when}" if attempts else f"tried again {when}"
+    return f"try {attempts} of {policy.MAX_ATTEMPTS}, again {when}" if attempts else f"tried again {when}"

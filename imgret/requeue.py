@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 from imgret.config import Settings
 from imgret.photo import ModelIdentity, Stage
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 
 def workable(settings: Settings, have: Collection[Stage]) -> frozenset[Stage]:
@@ -18,18 +17,18 @@ def workable(settings: Settings, have: Collection[Stage]) -> frozenset[Stage]:
     return stages
 
 
-def prepare(index: Index, settings: Settings, identities: dict[Stage, ModelIdentity]) -> int:
+def prepare(store: Store, settings: Settings, identities: dict[Stage, ModelIdentity]) -> int:
     """Queue what the models of today would make otherwise. -> how many results; cheap when nothing changed.
 
     `identities` are those of the stages that can be done now; the others keep waiting.
     """
     wanted = settings.stages()
     today = ";".join(f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted))
-    if index.setting("models") == today:
+    if store.setting("models") == today:
         return 0
     off = set(Stage) - wanted
-    with index.writing():
-        queued = work.queue_outdated(index, {s: i for s, i in identities.items() if s in wanted}, off)
-        index.remember("models", today)
-        index.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
+    with store.writing():
+        queued = store.work.queue_outdated({s: i for s, i in identities.items() if s in wanted}, off)
+        store.remember("models", today)
+        store.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
     return queued

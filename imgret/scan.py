@@ -21,7 +21,7 @@ from imgret import disk_calls
 from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
 from imgret.listing import Change, Finding, FolderScan, RootOffline, below_nomedia, list_folders
-from imgret.photo import Stamp
+from imgret.photo import FileStat
 
 _CHUNK_FOLDERS = 64  # that one thread lists; starting a thread for each folder would cost time
 _CHUNK_PHOTOS = 10_000  # about: a chunk's known photos are in memory together
@@ -29,7 +29,7 @@ _CHUNK_PHOTOS = 10_000  # about: a chunk's known photos are in memory together
 
 def scan(
     root: bytes,
-    known: Callable[[bytes], Mapping[bytes, Stamp]],
+    known: Callable[[bytes], Mapping[bytes, FileStat]],
     rules: Exclude,
     *,
     folders: Iterable[bytes] = (b"",),
@@ -93,10 +93,10 @@ def _is_excluded(folder: bytes, rules: Exclude) -> bool:
 
 
 def _next_chunk(
-    waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, Stamp]]
-) -> dict[bytes, Mapping[bytes, Stamp]]:
+    waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, FileStat]]
+) -> dict[bytes, Mapping[bytes, FileStat]]:
     """Take some folders from the end of `waiting`, each with the photos that the index knows in it."""
-    chunk: dict[bytes, Mapping[bytes, Stamp]] = {}
+    chunk: dict[bytes, Mapping[bytes, FileStat]] = {}
     photos = 0
     while waiting and len(chunk) < _CHUNK_FOLDERS and photos < _CHUNK_PHOTOS:
         folder = waiting.pop()

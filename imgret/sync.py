@@ -19,26 +19,24 @@ from imgret.exclude import Exclude
 from imgret.intake import Found, RootRemoved, Synced, bury, take_in
 from imgret.listing import Change, FolderScan, RootOffline, look_at
 from imgret.mounts import root_health, root_identity
-from imgret.photo import Fingerprint
 from imgret.scan import scan
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.store.interface import Store
+from imgret.store.records import Root
 
 
-def add_root(index: Index, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
+def add_root(store: Store, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
     """The root that is or holds the folder `path`, made if need be, and the folder relative to it."""
-    enclosing = roots.enclosing(index, path)
+    enclosing = store.roots.enclosing(path)
     if enclosing is not None and (enclosing[1] == b"" or watched is None):
         root, inside = enclosing
         if watched is not None:
-            root = roots.add(index, root.path, watched=watched)
+            root = store.roots.add(root.path, watched=watched)
         return root, inside
-    return roots.add(index, path, watched=watched), b""
+    return store.roots.add(path, watched=watched), b""
 
 
 def sync(
-    index: Index,
+    store: Store,
     settings: Settings,
     root: Root,
     *,
@@ -55,21 +53,21 @@ def sync(
     outcome = Synced()
     if not root.online:
         folders, recursive = (b"",), True
-    known_photos = photos.any_known(index, root.id)
+    known_photos = store.photos.any_known(root.id)
     health = root_health(root.path, root.filesystem, photos=known_photos)
     if not health.online:
-        return _offline(index, root, outcome, health.reason or "it is away")
+        return _offline(store, root, outcome, health.reason or "it is away")
     filesystem = root_identity(root.path) or root.filesystem
     if not root.online or filesystem != root.filesystem:  # each commit wakes whoever waits for one
-        roots.mark_online(index, root.id, filesystem)
+        store.roots.mark_online(root.id, filesystem)
     root = replace(root, filesystem=filesystem)
     gone: list[tuple[bytes, list[bytes]]] = []
     try:
         take_in(
-            index,
+            store,
             settings,
             root,
-            _found(index, settings, root, folders, recursive, gone, outcome, on_progress),
+            _found(store, settings, root, folders, recursive, gone, outcome, on_progress),
             outcome,
             stopped,
         )
@@ -78,29 +76,29 @@ def sync(
         if gone:
             health = root_health(root.path, root.filesystem, photos=known_photos)
             if not health.online:
-                return _offline(index, root, outcome, health.reason or "it is away")
-            away = disks.away_below(index, root)
+                return _offline(store, root, outcome, health.reason or "it is away")
+            away = disks.away_below(store, root)
             gone = [each for each in gone if not disks.lies_in(each[0], away)]
     except (RootOffline, NotAnswering) as error:
-        return _offline(index, root, outcome, str(error))
+        return _offline(store, root, outcome, str(error))
     except RootRemoved:
         outcome.removed = True
         return outcome
     full = recursive and b"" in folders
     if not gone and not full:
         return outcome
-    with index.writing():
-        if not roots.is_active(index, root.id):
+    with store.writing():
+        if not store.roots.is_active(root.id):
             outcome.removed = True
             return outcome
-        outcome.gone += bury(index, root, gone)
+        outcome.gone += bury(store, root, gone)
         if full:
-            roots.mark_scanned(index, root.id, int(time.time()))
+            store.roots.mark_scanned(root.id, int(time.time()))
     return outcome
 
 
 def _found(
-    index: Index,
+    store: Store,
     settings: Settings,
     root: Root,
     folders: Collection[bytes],
@@ -113,12 +111,12 @@ def _found(
     rules = Exclude(settings.exclude, hidden=settings.hidden)
     met: set[tuple[bytes, bytes]] = set()
     known_folders: set[bytes] = set()
-    away = disks.away_below(index, root)
+    away = disks.away_below(store, root)
     if recursive:
-        known_folders.update(*(photos.known_folders(index, root.id, each) for each in folders))
+        known_folders.update(*(store.photos.known_folders(root.id, each) for each in folders))
     scans: Iterable[FolderScan] = scan(
         root.path,
-        lambda folder: photos.known(index, root.id, folder),
+        lambda folder: store.photos.known(root.id, folder),
         rules,
         folders=folders,
         recursive=recursive,
@@ -133,24 +131,24 @@ def _found(
             outcome.troubled[each.folder] = sentences
             outcome.problems += sentences
         lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
-        if lost and not disks.lies_in(each.folder, disks.away_below(index, root)):
+        if lost and not disks.lies_in(each.folder, disks.away_below(store, root)):
             gone.append((each.folder, lost))
         for finding in each.findings:
-            if finding.fingerprint is not None:
+            if finding.file_stat is not None:
                 met.add((each.folder, finding.name))
                 if finding.change is Change.RACY:
                     outcome.racy.add(each.folder)
-                yield Found(each.folder, finding.name, finding.change, finding.fingerprint)
+                yield Found(each.folder, finding.name, finding.change, finding.file_stat)
     due = [
         (folder, name)
-        for folder, name in photos.due_unreadable(index, root.id, int(time.time()))
+        for folder, name in store.photos.due_unreadable(root.id, int(time.time()))
         if (folder, name) not in met and not disks.lies_in(folder, away)
     ]
     for folder, name, seen in look_at(root.path, due):
-        yield Found(folder, name, Change.SUSPECT, Fingerprint(*seen))
+        yield Found(folder, name, Change.SUSPECT, seen)
 
 
-def _offline(index: Index, root: Root, outcome: Synced, reason: str) -> Synced:
-    roots.mark_offline(index, root.id, reason)
+def _offline(store: Store, root: Root, outcome: Synced, reason: str) -> Synced:
+    store.roots.mark_offline(root.id, reason)
     outcome.offline = reason
     return outcome

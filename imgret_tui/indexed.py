@@ -16,13 +16,15 @@ from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import Connection, NoDaemon
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
+from imgret.store import paths
+from imgret.store.factory import open_store
 from imgret_tui.hits import read_hits
 from imgret_tui.library import Details, Failure, Folder, Found, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imgret.search.service import Answerer
-    from imgret.store.sqlite.connection import Index
+    from imgret.store.interface import Store
 
 QUICK = 2.0  # seconds: a daemon asked for its state answers at once, whatever it works on
 RETRY_DAEMON = 10.0  # seconds until a daemon that was not there is looked for again
@@ -35,7 +37,7 @@ class IndexLibrary:
         self._settings = settings
         self._places = places
         self._folder = folder()
-        self._index: Index | None = None
+        self._store: Store | None = None
         self._answerer: Answerer | None = None
         self._daemon: Connection | None = None
         self._no_daemon_until = 0.0
@@ -64,48 +66,43 @@ class IndexLibrary:
         """From the index, and the file's size from the disk where it is there."""
         from imgret.photo import Stage
         from imgret.photo_state import photo_state
-        from imgret.store.sqlite import contents
 
-        index = self._open()
-        known = photo_state(index, self._settings, path)
+        store = self._open()
+        known = photo_state(store, self._settings, path)
         facts = known.facts
         return Details(
             state=known.state,
             reason=known.reason,
             awaits_caption=Stage.CAPTION in known.to_come,
-            size=known.photo.fingerprint.size if known.photo else None,
+            size=known.photo.file_stat.size if known.photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
             longitude=facts.longitude if facts else None,
-            hash=contents.hash_of(index, known.photo.content)
-            if known.photo and known.photo.content
-            else None,
+            hash=store.contents.hash_of(known.photo.content) if known.photo and known.photo.content else None,
         )
 
     def note(self, path: bytes, text: str, seen: bytes | None = None) -> None:
         """Found as words at once, and by its meaning when its vectors are made again."""
         from imgret.photo import Stage
         from imgret.photo_state import noted_content
-        from imgret.store.sqlite import results, work
 
         told = {"path": os.fsdecode(path), "note": text or None, "hash": seen.hex() if seen else None}
         if self._told("note", told):
             return
-        index = self._open()
-        content = noted_content(index, path, seen)
-        with index.writing(durable=True):
-            for changed in results.write_note(index, content, text or None):
+        store = self._open()
+        content = noted_content(store, path, seen)
+        with store.writing(durable=True):
+            for changed in store.results.write_note(content, text or None):
                 if Stage.EMBED in self._settings.stages():
-                    work.queue(index, changed, [Stage.EMBED])
+                    store.work.queue(changed, [Stage.EMBED])
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""
-        from imgret.store.sqlite.summary import totals, waiting_stages
 
         if not os.path.exists(self._places.index):
             return State(daemon=_sentence(self._daemon_state()))
-        index = self._open()
-        figures = totals(index, waiting_stages(index))
+        store = self._open()
+        figures = store.summary.totals(store.summary.waiting_stages())
         return State(
             photos=figures.photos,
             pending=figures.pending,
@@ -116,9 +113,8 @@ class IndexLibrary:
 
     def folders(self) -> tuple[Folder, ...]:
         """The roots of the index, and the disks below them that are away."""
-        from imgret.store.sqlite import roots
 
-        index = self._open()
+        store = self._open()
         return tuple(
             Folder(
                 root.path,
@@ -127,28 +123,25 @@ class IndexLibrary:
                 root.reason,
                 root.scanned_at,
                 tuple(
-                    (roots.join(root.path, mount.folder, b"")[:-1], mount.reason)
-                    for mount in roots.mounts(index, root.id)
+                    (paths.join(root.path, mount.folder, b"")[:-1], mount.reason)
+                    for mount in store.roots.mounts(root.id)
                     if mount.reason is not None
                 ),
             )
-            for root in roots.roots(index)
+            for root in store.roots.all()
         )
 
     def failures(self) -> tuple[Failure, ...]:
         """What failed, by path."""
-        from imgret.store.sqlite import failures
 
         return tuple(
-            Failure(failure.path, failure.error, failure.attempts)
-            for failure in failures.failures(self._open())
+            Failure(failure.path, failure.error, failure.attempts) for failure in self._open().failures.all()
         )
 
     def retry(self) -> int:
         """Queue the failures again, and wake the daemon."""
-        from imgret.store.sqlite import failures
 
-        count = failures.retry(self._open())
+        count = self._open().failures.retry()
         self._told("retry", {})
         return count
 
@@ -156,15 +149,14 @@ class IndexLibrary:
         """Close the index and the socket."""
         if self._daemon is not None:
             self._daemon.close()
-        if self._index is not None:
-            self._index.close()
+        if self._store is not None:
+            self._store.close()
 
-    def _open(self) -> Index:
-        from imgret.store.sqlite.connection import Index
+    def _open(self) -> Store:
 
-        if self._index is None:
-            self._index = Index(self._places.index, create=False)
-        return self._index
+        if self._store is None:
+            self._store = open_store(self._places.index, create=False)
+        return self._store
 
     def _anywhere(self, request: dict[str, Any]) -> Found:
         try:

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError, Exit, ImgretError
 from imgret.limits import as_sentence, shortage
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index, writer
-from imgret.store.sqlite.identity import Watch, renew
+from imgret.store.factory import open_store, watch_file, writer_lock
+from imgret.store.interface import FileWatch
 from imgretd.control import Control
 from imgretd.listen import alone, listen, remove_socket
 from imgretd.loaded_models import LoadedModels
@@ -67,7 +66,7 @@ class Service:
         self._failed: str | None = None
         self._timers_failed: str | None = None
         self._holding = False  # the writer's lock
-        self._index_watch: Watch | None = None
+        self._index_watch: FileWatch | None = None
         self._given: socket.socket | None = None  # the manager's socket
 
     async def run(self) -> None:
@@ -132,13 +131,13 @@ class Service:
     def _take_hold(self, held: contextlib.ExitStack) -> bool:
         """Be the writer and watch the folders. -> whether a pause was remembered."""
         if not self._holding:
-            held.enter_context(writer(self._places.index))
+            held.enter_context(writer_lock(self._places.index))
             self._holding = True
-        with Index(self._places.index) as index:
-            renew(index)
-            self._index_watch = Watch(self._places.index)
-            self.threads.folders.configure(index, self._settings)
-            return index.setting(PAUSED) is not None
+        with open_store(self._places.index) as store:
+            store.renew_identity()
+            self._index_watch = watch_file(self._places.index)
+            self.threads.folders.configure(store, self._settings)
+            return store.setting(PAUSED) is not None
 
     async def _tick(self) -> None:
         """Timers, and the sign of life that systemd waits for: given only while every working thread gives one."""
@@ -211,8 +210,8 @@ class Service:
         log.info("Left")
 
     def _release(self) -> None:
-        with Index(self._places.index) as index:
-            work.release(index)
+        with open_store(self._places.index) as store:
+            store.work.release()
 
     def leave(self) -> None:
         """End the daemon, after this answer."""

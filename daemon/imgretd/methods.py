@@ -23,8 +23,8 @@ from imgret.photo import Stage
 from imgret.photo_state import noted_content
 from imgret.search.request import read_request
 from imgret.search.service import Answerer
-from imgret.store.sqlite import results, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
 from imgretd.serve import Method, Reply
 
@@ -76,10 +76,10 @@ class WarmAnswerer(Answerer):
     """Answers with the daemon's warm models."""
 
     def __init__(
-        self, index: Index, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper
+        self, store: Store, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper
     ) -> None:
-        super().__init__(index, settings, places, warm, keeper)
-        self.index = index
+        super().__init__(store, settings, places, warm, keeper)
+        self.store = store
         self.settings = settings
 
 
@@ -130,20 +130,20 @@ class Answerers:
         try:
             return work_(answerer)
         finally:
-            if not answerer.index.writable:  # a disk that was full or read-only may be so no more
-                answerer.index.close()
+            if not answerer.store.writable:  # a disk that was full or read-only may be so no more
+                answerer.store.close()
                 self._own.configured = None
 
     def _answerer(self) -> WarmAnswerer:
         configured = self._configured
         if getattr(self._own, "configured", None) is not configured:
             settings, warm = configured
-            index = Index(self._places.index)
+            store = open_store(self._places.index)
             before: WarmAnswerer | None = getattr(self._own, "answerer", None)
-            self._own.answerer = WarmAnswerer(index, settings, self._places, warm, self._vectors())
+            self._own.answerer = WarmAnswerer(store, settings, self._places, warm, self._vectors())
             self._own.configured = configured
             if before is not None:
-                before.index.close()
+                before.store.close()
         answerer: WarmAnswerer = self._own.answerer
         return answerer
 
@@ -162,8 +162,8 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
 
     async def query(params: dict[str, Any]) -> Reply:
         """`imgret.search.service.Request`'s fields, and `index`: refused when it is not ours."""
-        index = params.pop("index", places.index)
-        if index != places.index:
+        store = params.pop("index", places.index)
+        if store != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
         request = read_request(params)
         answered = await answerers.run(lambda answerer: answerer.answer(request))
@@ -201,12 +201,12 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         words = text and inputs.note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            index, place = answerer.index, inputs.path(path)
-            content = noted_content(index, place, seen)
-            with index.writing(durable=True):
-                for changed in results.write_note(index, content, words):
+            store, place = answerer.store, inputs.path(path)
+            content = noted_content(store, place, seen)
+            with store.writing(durable=True):
+                for changed in store.results.write_note(content, words):
                     if Stage.EMBED in answerer.settings.stages():
-                        work.queue(index, changed, [Stage.EMBED])
+                        store.work.queue(changed, [Stage.EMBED])
 
         await answerers.run(write)
         controls.wake()

@@ -14,7 +14,7 @@ from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, UsageError
 from imgret.limits import as_sentence
 from imgret.stages import registry
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgretd.loaded_models import LoadedModels
 from imgretd.methods import Answerers
 from imgretd.threads import Threads
@@ -90,8 +90,8 @@ class Operations:
         }
 
     def _also(self, paths: list[bytes]) -> None:
-        with Index(self._places.index) as index:
-            self._threads.folders.also(index, paths)
+        with open_store(self._places.index) as store:
+            self._threads.folders.also(store, paths)
 
     def wake(self) -> None:
         """Something was queued."""
@@ -101,7 +101,7 @@ class Operations:
     async def pause(self, *, paused: bool) -> None:
         """Work no more for now, or go on; remembered over a restart."""
         self._threads.pause(paused=paused)
-        await self._answerers.run(lambda each: each.index.remember(PAUSED, "yes" if paused else None))
+        await self._answerers.run(lambda each: each.store.remember(PAUSED, "yes" if paused else None))
         self._threads.look()
 
     async def reload(self) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from imgret.config import Settings
 from imgret.errors import ConfigError, ImgretError
 from imgret.intake import Synced
-from imgret.store.sqlite import contents, photos
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgretd.backlog import Backlog, Task
 from imgretd.blocked_folders import Reasons
 from imgretd.folder_problems import Troubles
@@ -172,17 +172,17 @@ class Reconciler:
     def _run(self) -> None:
         """Each thread."""
         lower_this_thread()
-        index: Index | None = None
+        store: Store | None = None
         while (task := self._backlog.take()) is not None:
             self._beat(task.path)
             try:
-                index = index or Index(self._index_path)
-                self._reconcile(index, task)
+                store = store or open_store(self._index_path)
+                self._reconcile(store, task)
             except Exception as error:
                 self._not_done(task, error)
-                if index is not None and not isinstance(error, ConfigError):
-                    index.close()
-                    index = None
+                if store is not None and not isinstance(error, ConfigError):
+                    store.close()
+                    store = None
             else:
                 self._failed.pop(task.path, None)
                 self._reasons.say(task.path, None)
@@ -191,8 +191,8 @@ class Reconciler:
                     self._beats.pop(task.path, None)
                 self._backlog.done(task)
                 self._on_change()
-        if index is not None:
-            index.close()
+        if store is not None:
+            store.close()
 
     def _not_done(self, task: Task, error: Exception) -> None:
         """Report it, and put the task back. What we did not foresee costs this watched folder a while."""
@@ -209,26 +209,26 @@ class Reconciler:
         self._reasons.say(task.path, f"{why}. It is tried again; please report it.")
         self._backlog.put_back(task, min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS))
 
-    def _reconcile(self, index: Index, task: Task) -> None:
+    def _reconcile(self, store: Store, task: Task) -> None:
         with self._lock:
             each, purges = self._watched.get(task.path), time.monotonic() >= self._next_purge
             if purges:
                 self._next_purge = time.monotonic() + _PURGE_SECONDS
         if purges:
-            contents.purge(index, int(time.time()))
+            store.contents.purge(int(time.time()))
         if each is None:
             return
         for tree in sorted(task.ripe.trees):
-            self._sync(index, each, {inside(each, tree)}, recursive=True)
+            self._sync(store, each, {inside(each, tree)}, recursive=True)
         if task.ripe.folders:
             folders = {inside(each, folder) for folder in task.ripe.folders}
-            self._sync(index, each, folders, recursive=False)
+            self._sync(store, each, folders, recursive=False)
         if task.unreadable:
-            due = photos.due_unreadable(index, each.root.id, int(time.time()))
+            due = store.photos.due_unreadable(each.root.id, int(time.time()))
             if due:
-                self._sync(index, each, {folder for folder, _name in due}, recursive=False)
+                self._sync(store, each, {folder for folder, _name in due}, recursive=False)
 
-    def _sync(self, index: Index, each: Watched, folders: set[bytes], *, recursive: bool) -> None:
+    def _sync(self, store: Store, each: Watched, folders: set[bytes], *, recursive: bool) -> None:
         def stopped() -> bool:
             self._beat(each.path)
             return self._backlog.stopping or each.path not in self._backlog
@@ -237,7 +237,7 @@ class Reconciler:
             return
         began = time.monotonic()
         passed = sync_watched(
-            index,
+            store,
             self._settings,
             each,
             folders,

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgret.config import Places, Settings
 from imgret.intake import Synced
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
@@ -74,8 +74,8 @@ class Threads:
 
     def configure(self, settings: Settings) -> None:
         """Watch the folders of these settings. On the control thread."""
-        with Index(self._places.index) as index:
-            self.folders.configure(index, settings)
+        with open_store(self._places.index) as store:
+            self.folders.configure(store, settings)
 
     def _synced(self, folder: bytes, found: Synced) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""

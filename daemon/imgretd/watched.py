@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from imgret.config import Settings
 from imgret.intake import Synced
-from imgret.store.sqlite import roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.store import paths
+from imgret.store.interface import Store
+from imgret.store.records import Root
 from imgret.sync import sync
 
 
@@ -24,13 +24,13 @@ class Watched(NamedTuple):
 
 def inside(watched: Watched, folder: bytes) -> bytes:
     """`folder` relative to the root in the index."""
-    found = roots.relative(watched.root.path, folder)
+    found = paths.relative(watched.root.path, folder)
     assert found is not None
     return found
 
 
 def sync_watched(
-    index: Index,
+    store: Store,
     settings: Settings,
     each: Watched,
     folders: set[bytes],
@@ -43,15 +43,15 @@ def sync_watched(
 
     -> that root, the folders relative to it, and what was found; None: no root holds it any more.
     """
-    place = roots.enclosing(index, each.path)
+    place = store.roots.enclosing(each.path)
     if place is None:
         return None
     root = place[0]
     if root.id != each.root.id:  # another root took the folder over since it was configured
         whole = (os.path.join(each.root.path, folder).rstrip(b"/") for folder in folders)
-        folders = {inside for path in whole if (inside := roots.relative(root.path, path)) is not None}
+        folders = {inside for path in whole if (inside := paths.relative(root.path, path)) is not None}
     found = sync(
-        index,
+        store,
         settings,
         root,
         folders=folders,

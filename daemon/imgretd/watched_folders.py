@@ -17,9 +17,9 @@ from imgret.disk_calls import PATIENCE_SECONDS, silent_disks
 from imgret.errors import DaemonError
 from imgret.exclude import Exclude
 from imgret.mounts import network_mounts
-from imgret.store.sqlite import roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.store import paths
+from imgret.store.interface import Store
+from imgret.store.records import Root
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
@@ -83,21 +83,21 @@ class Folders:
         """When the watching thread that was silent for longest gave a sign of life."""
         return self._watcher.heartbeat if self._watcher is not None else time.monotonic()
 
-    def configure(self, index: Index, settings: Settings) -> None:
+    def configure(self, store: Store, settings: Settings) -> None:
         """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
-        wanted = self._resolved([inputs.path(folder) for folder in settings.folders], roots.roots(index))
-        watched = {path: _watched(index, path, watch=True) for path in _outermost(wanted)}
-        for root in roots.roots(index):
+        wanted = self._resolved([inputs.path(folder) for folder in settings.folders], store.roots.all())
+        watched = {path: _watched(store, path, watch=True) for path in _outermost(wanted)}
+        for root in store.roots.all():
             if root.watched and not any(is_in(path, root.path) for path in watched):
-                roots.add(index, root.path, watched=False)
+                store.roots.add(root.path, watched=False)
         self._full_scan_seconds = settings.daemon.full_scan_hours * 3600
         self._timer_seconds = settings.daemon.network_scan_minutes * 60
         self._watched = watched
         self._also = {
             path: each
             for path, each in self._also.items()
-            if path not in watched and roots.enclosing(index, path) is not None
+            if path not in watched and store.roots.enclosing(path) is not None
         }
         self._reconciler.keep({**self._also, **watched}, settings)
         identity = (settings.exclude, settings.hidden)
@@ -119,11 +119,11 @@ class Folders:
         for path in self._by_timer:
             self._reconciler.touch_tree(path)
 
-    def also(self, index: Index, paths: Iterable[bytes]) -> None:
+    def also(self, store: Store, paths: Iterable[bytes]) -> None:
         """Scan these folders once, now, watched or not."""
         for path in paths:
             if not any(is_in(path, known) for known in self._watched):
-                self._also[path] = _watched(index, path, watch=False)
+                self._also[path] = _watched(store, path, watch=False)
         self._reconciler.keep({**self._also, **self._watched}, self._reconciler.settings)
         for path in paths:
             self._reconciler.touch_tree(path)
@@ -184,7 +184,7 @@ class Folders:
         def skip(folder: bytes) -> bool:
             above, name = os.path.split(folder)
             for each in self._watched.values():
-                inside = roots.relative(each.root.path, above)
+                inside = paths.relative(each.root.path, above)
                 if inside is not None:
                     return rules.excludes_folder(inside, name)
             return False
@@ -192,10 +192,10 @@ class Folders:
         return skip
 
 
-def _watched(index: Index, path: bytes, *, watch: bool) -> Watched:
-    root, inside = add_root(index, path)
+def _watched(store: Store, path: bytes, *, watch: bool) -> Watched:
+    root, inside = add_root(store, path)
     if watch and not inside and not root.watched:
-        root = roots.add(index, root.path, watched=True)
+        root = store.roots.add(root.path, watched=True)
     return Watched(path, root, inside)
 
 

@@ -9,8 +9,7 @@ from imgret.config import Places, Settings
 from imgret.photo import ModelIdentity
 from imgret.requeue import prepare
 from imgret.stages import registry
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
 
 if TYPE_CHECKING:
@@ -38,13 +37,13 @@ class Able:
         return able
 
     def models(
-        self, index: Index, settings: Settings, warm: LoadedModels, able: dict[str, ModelIdentity]
+        self, store: Store, settings: Settings, warm: LoadedModels, able: dict[str, ModelIdentity]
     ) -> Models:
         """What is due needs these: a new note alone does not load the captioner.
 
         Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
         """
-        due = set(work.waiting(index))
+        due = set(store.work.waiting())
         stages = registry.installed()
         needed = due | stages.all_followers(due) | (set(stages.names) - settings.stages())
         models = warm.models(needed)
@@ -60,7 +59,7 @@ class Able:
             for stage in broken & models.loaded.keys():  # another model stands in
                 self._instead[stage] = models[stage].identity
             rest = {stage: identity for stage, identity in able.items() if stage not in broken}
-            prepare(index, settings, {**rest, **self._instead})
+            prepare(store, settings, {**rest, **self._instead})
         return models
 
     def forget(self) -> None:

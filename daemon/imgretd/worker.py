@@ -20,8 +20,8 @@ from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
 from imgret.photo import Stage
 from imgret.requeue import prepare, workable
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_this_thread, reason_to_wait
 from imgretd.workable_stages import Able
@@ -123,9 +123,9 @@ class Worker(threading.Thread):
         try:
             while not self._stopping:
                 try:
-                    with Index(self._places.index) as index:
-                        work.recover(index)
-                        self._serve(index)
+                    with open_store(self._places.index) as store:
+                        store.work.recover()
+                        self._serve(store)
                 except BaseException as error:  # the thread's boundary: nothing that fails may end the daemon
                     if not isinstance(error, ImgretError) and shortage(error) is None:
                         log.error("Describing failed", exc_info=error)
@@ -136,19 +136,19 @@ class Worker(threading.Thread):
         finally:
             self._close_decoder()
 
-    def _serve(self, index: Index) -> None:
+    def _serve(self, store: Store) -> None:
         version = -1
         while not self._stopping:
             self.heartbeat = time.monotonic()
             self._take_reload()
-            now_version = index.data_version()
+            now_version = store.data_version()
             with self._changed:
                 looks = self._awake or now_version != version or self._look_is_due()
                 self._busy, self._awake = looks, False
             version = now_version
             if looks:
                 try:
-                    self._work(index)
+                    self._work(store)
                 finally:
                     self._busy = False
                 self._say(None)
@@ -156,12 +156,12 @@ class Worker(threading.Thread):
             self._unload_if_idle()
             self._wait(NOTES_SECONDS)
 
-    def _work(self, index: Index) -> None:
+    def _work(self, store: Store) -> None:
         """Describe all that is due, if nothing speaks against it."""
         self._last_look = time.monotonic()
         able = self._able.identities(self._settings)
-        prepare(index, self._settings, able)
-        total = work.due(index, workable(self._settings, able), int(time.time()))
+        prepare(store, self._settings, able)
+        total = store.work.due(workable(self._settings, able), int(time.time()))
         if not total:
             self.waits_for = None
             return
@@ -170,9 +170,9 @@ class Worker(threading.Thread):
             if self.waits_for == GPU_SHORT:
                 self._warm.unload_heavy()
             return
-        models = self._able.models(index, self._settings, self._warm, able)
+        models = self._able.models(store, self._settings, self._warm, able)
         self.heartbeat = time.monotonic()
-        ingest = Ingest(index, self._settings, models)
+        ingest = Ingest(store, self._settings, models)
         with self._changed:
             if self._stopping or self._paused or self._reloaded is not None:
                 self._awake = True

@@ -21,7 +21,6 @@ def backup(
 
     A daemon, or whoever else uses the index, goes on meanwhile.
     """
-    from imgret.store.sqlite.backup import backup as copy
 
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
@@ -31,8 +30,8 @@ def backup(
         raise UsageError(f"{to} is there already", "Name a new file.")
     if not os.path.isdir(os.path.dirname(target)):
         raise UsageError(f"there is no folder {os.path.dirname(target)}", "Make it, or name another file.")
-    with here.index() as index:
-        copy(index.db, target)
+    with here.index() as store:
+        store.backup(target)
     console.say(f"the index was copied to {to}")
 
 
@@ -45,8 +44,8 @@ def restore(
     another name. A running daemon goes on with the restored one.
     """
     from imgret.cli.daemon_link import daemon_state
-    from imgret.store.sqlite.locks import writer
-    from imgret.store.sqlite.restore import restore as put_back
+    from imgret.store.factory import restore as put_back
+    from imgret.store.factory import writer_lock
 
     here = session()
     path = os.path.abspath(os.path.expanduser(source))
@@ -54,7 +53,7 @@ def restore(
         what = f"{source} is a folder" if os.path.isdir(path) else f"there is no file at {source}"
         raise UsageError(what, "Name a file that `imgret backup` made.")
     running = daemon_state(here) is not None
-    with contextlib.nullcontext() if running else writer(here.places.index, wait=10.0):
+    with contextlib.nullcontext() if running else writer_lock(here.places.index, wait=10.0):
         before = put_back(here.places.index, path)
     console.say(f"{source} is the index now" + (f"; the one before is {before}" if before else ""))
     if running:

@@ -33,7 +33,7 @@ def demo(
     from imgret.demo.draw import demo_folder
     from imgret.search.request import Request
     from imgret.search.service import Answerer
-    from imgret.store.sqlite.connection import writer
+    from imgret.store.factory import writer_lock
 
     with ExitStack() as stack:
         if keep is None:
@@ -49,10 +49,10 @@ def demo(
         console.say(f"drew {len(drawn)} pictures in {pictures}")
         models = stack.enter_context(resources.as_file(resources.files("imgret.demo").joinpath("models")))
         here = demo_session(folder, str(models))
-        with writer(here.places.index), here.index(create=True) as index:
-            look(here, index, [os.fsencode(pictures)])
-            describe(here, index)
-            answerer = Answerer(index, here.settings, here.places)
+        with writer_lock(here.places.index), here.index(create=True) as store:
+            look(here, store, [os.fsencode(pictures)])
+            describe(here, store)
+            answerer = Answerer(store, here.settings, here.places)
             for question in QUESTIONS:
                 people = sys.stdout.isatty()
                 console.out_line(f'\nimgret query {"" if people else "--json "}-k 3 "{question}"')

@@ -32,12 +32,11 @@ def checks(here: Session) -> Iterator[Check]:
 def rebuild_derived(here: Session) -> None:
     """Make `nearest` and `words` anew from the truth."""
     from imgret.cli.progress import bar
-    from imgret.store.sqlite import results, vectors
-    from imgret.store.sqlite.connection import writer
+    from imgret.store.factory import writer_lock
 
-    with writer(here.places.index, wait=60.0), here.index() as index, bar("Rebuilding"):
-        results.rebuild_words(index)
-        vectors.rebuild(index)
+    with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
+        store.results.rebuild_words()
+        store.vectors.rebuild()
     console.say("the derived tables were rebuilt")
 
 
@@ -47,11 +46,11 @@ def _index(here: Session) -> Iterator[Check]:
         yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
         return
     try:
-        with here.index() as index:
-            from imgret.store.sqlite import documents
-
-            writable = index.writable
-            problems = index.problems() + (documents.check(index) if writable else [])  # the check is a write
+        with here.index() as store:
+            writable = store.writable
+            problems = store.problems() + (
+                store.documents.check() if writable else []
+            )  # the check is a write
             size = os.path.getsize(path)
     except ImgretError as error:
         yield False, f"index: {error.advice}"

@@ -14,6 +14,7 @@ from imgret.cli.config_file import change_folders
 from imgret.cli.index_report import NO_FOLDERS
 from imgret.cli.session import folders, session
 from imgret.errors import UsageError
+from imgret.store.paths import relative
 
 
 def add(
@@ -24,16 +25,15 @@ def add(
     Adding a folder again accepts that it lies on another disk than it did.
     """
     from imgret.cli.daemon_link import told_daemon
-    from imgret.store.sqlite import roots
 
     here = session()
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
     change_folders(here.places.config, add=[_shortened(path) for path in wanted if path not in have])
     if os.path.exists(here.places.index):
-        with here.index() as index:
+        with here.index() as store:
             for path in wanted:
-                roots.accept_any_filesystem(index, path)
+                store.roots.accept_any_filesystem(path)
     for path in wanted:
         console.say(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
     if not told_daemon(here, "reload", {}):
@@ -47,7 +47,6 @@ def remove(
 ) -> None:
     """Stop watching folders. Their photos leave the index; their notes are kept."""
     from imgret.cli.daemon_link import told_daemon
-    from imgret.store.sqlite import removal, roots
 
     here = session()
     unwanted = {_resolved(path) for path in paths if path}
@@ -57,34 +56,33 @@ def remove(
     known = {_resolved(folder) for folder in here.settings.folders}
     indexed = os.path.exists(here.places.index)
     if indexed:
-        with here.index() as index:
-            known |= {root.path for root in roots.roots(index)}
+        with here.index() as store:
+            known |= {root.path for root in store.roots.all()}
     for path in unwanted - known:
         raise UsageError(f"{console.shown(path)} is not one of the folders", "`imgret folders` lists them.")
     change_folders(here.places.config, remove=listed)
     watched = {_resolved(folder) for folder in here.settings.folders if folder not in listed}
     for path in sorted(unwanted) if indexed else ():
-        above = next((each for each in watched if roots.relative(each, path) is not None), None)
+        above = next((each for each in watched if relative(each, path) is not None), None)
         if above is not None:
             console.say(
                 f"{console.shown(path)} lies in {console.shown(above)}, which is watched: its photos stay"
             )
             continue
-        with here.index() as index:
-            count = removal.remove(index, path, watched, int(time.time()))
+        with here.index() as store:
+            count = store.removal.remove_folder(path, watched, int(time.time()))
         console.say(f"{console.shown(path)}: {console.counted(count, 'photo')} left the index")
     told_daemon(here, "reload", {})
 
 
 def list_folders() -> None:
     """List the folders that are watched or were indexed."""
-    from imgret.store.sqlite import roots
 
     here = session()
     seen = {_resolved(folder) for folder in here.settings.folders}
     if os.path.exists(here.places.index):
-        with here.index() as index:
-            seen |= {root.path for root in roots.roots(index)}
+        with here.index() as store:
+            seen |= {root.path for root in store.roots.all()}
     for path in sorted(seen):
         console.out_path(path)
     if not seen:

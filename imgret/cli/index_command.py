@@ -20,13 +20,14 @@ from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
 from imgret.limits import limits_explained
+from imgret.store import paths, policy, records
 
 if TYPE_CHECKING:
     from imgret.ingest import Described, Ingest
     from imgret.models.interface import Models
     from imgret.photo import ModelIdentity, Stage
     from imgret.pipeline.pipeline import Progress
-    from imgret.store.sqlite.connection import Index
+    from imgret.store.interface import Store
 
 LOOKS_AGAIN = 3  # at photos that were moved or edited while they were described
 
@@ -53,23 +54,22 @@ def index(
     handed = handed_over(here, wanted)
     if handed is not None:
         raise typer.Exit(handed)
-    from imgret.store.sqlite.connection import writer
-    from imgret.store.sqlite.identity import renew
+    from imgret.store.factory import writer_lock
 
     try:
         with (
             limits_explained(),
-            writer(here.places.index, wait=wait, waiting=_tell_waiting),
-            here.index(create=True) as index,
+            writer_lock(here.places.index, wait=wait, waiting=_tell_waiting),
+            here.index(create=True) as store,
         ):
-            renew(index)
-            problems = look(here, index, wanted)
-            described = describe(here, index, wanted)
+            store.renew_identity()
+            problems = look(here, store, wanted)
+            described = describe(here, store, wanted)
             looks = 0
             while described.changed and looks < LOOKS_AGAIN:
-                problems += look(here, index, wanted)
-                described, looks = describe(here, index, wanted), looks + 1
-            index.checkpoint()
+                problems += look(here, store, wanted)
+                described, looks = describe(here, store, wanted), looks + 1
+            store.checkpoint()
     except KeyboardInterrupt:
         console.say("interrupted: what was saved is safe; run it again to go on")
         raise typer.Exit(Exit.INTERRUPTED) from None
@@ -83,18 +83,16 @@ def index(
 
 def _known(here: Session) -> list[bytes]:
     """The folders of the configuration, and those that were indexed before."""
-    from imgret.store.sqlite import roots
-    from imgret.store.sqlite.summary import photos_under
 
     found = [disk_calls.resolved(inputs.path(folder)) for folder in here.settings.folders]
     if os.path.exists(here.places.index):
-        with here.index() as index:
-            found += [root.path for root in roots.roots(index) if photos_under(index, root.id)]
-    inner = {path for path in found for other in found if roots.relative(other, path)}
+        with here.index() as store:
+            found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]
+    inner = {path for path in found for other in found if paths.relative(other, path)}
     return [path for path in dict.fromkeys(found) if path not in inner]
 
 
-def look(here: Session, index: Index, wanted: list[bytes]) -> int:
+def look(here: Session, store: Store, wanted: list[bytes]) -> int:
     """Bring the paths up to date with the disk, and tell what was found. -> how many problems."""
     from imgret.exclude import Exclude
     from imgret.skipped import why_not_entered
@@ -103,9 +101,9 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
 
     problems = 0
     for path in wanted:
-        root, inside = add_root(index, path)
+        root, inside = add_root(store, path)
         with bar(f"Looking at {console.shown(path)}") as advance:
-            found = sync(index, here.settings, root, folders=[inside], on_progress=advance)
+            found = sync(store, here.settings, root, folders=[inside], on_progress=advance)
         problems += tell(path, found)
         if not found.seen and not found.problems and found.offline is None:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
@@ -115,7 +113,7 @@ def look(here: Session, index: Index, wanted: list[bytes]) -> int:
     return problems
 
 
-def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> Described:
+def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> Described:
     """Describe what is due with the models that are here. -> its `failed` counts photos, and models too.
 
     A photo of the `wanted` folders that failed before and is not tried again yet counts as well.
@@ -124,21 +122,20 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
     from imgret.ingest import Described, Ingest
     from imgret.models.loading import identities
     from imgret.requeue import prepare, workable
-    from imgret.store.sqlite import failures, work
 
-    work.recover(index)
+    store.work.recover()
     able = identities(here.settings, here.places)
-    prepare(index, here.settings, able)
-    waiting = work.due(index, workable(here.settings, able), int(time.time()))
-    tell_missing(here, index)
+    prepare(store, here.settings, able)
+    waiting = store.work.due(workable(here.settings, able), int(time.time()))
+    tell_missing(here, store)
     if not waiting:
-        aside = len(failed_below(index, wanted or []))
+        aside = len(failed_below(store, wanted or []))
         console.say(f"nothing to describe now: {failed_words(aside)}" if aside else UP_TO_DATE)
         return Described(0, aside)
-    models, broken = _loaded(here, index, able)
+    models, broken = _loaded(here, store, able)
     began = time.monotonic()
     try:
-        ingest = Ingest(index, here.settings, models)
+        ingest = Ingest(store, here.settings, models)
         with _stopping_gently(ingest), bar("Describing", total=waiting) as advance:
             described = ingest.run(lambda progress: _advance(advance, progress, waiting))
     finally:
@@ -147,23 +144,23 @@ def describe(here: Session, index: Index, wanted: list[bytes] | None = None) -> 
     rate = described.done / seconds if seconds else 0.0
     console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
     # What could not be read at all was told when its folder was looked at.
-    known = failures.failures(index, SHOWN_PROBLEMS + 1) if described.failed else []
-    listed = [failure for failure in known if failure.stage != failures.READ]
+    known = store.failures.all(SHOWN_PROBLEMS + 1) if described.failed else []
+    listed = [failure for failure in known if failure.stage != records.READ]
     for failure in listed[:SHOWN_PROBLEMS]:
         console.say(f"{failure.error}")
     if len(listed) > SHOWN_PROBLEMS:
         console.say("... `imgret status` lists them all")
     if described.interrupted:
-        left = work.due(index, workable(here.settings, able), int(time.time()))
+        left = store.work.due(workable(here.settings, able), int(time.time()))
         console.say(
             f"interrupted: {console.counted(described.done, 'photo')} saved, {left} left; run it again to go on"
         )
         raise typer.Exit(Exit.INTERRUPTED)
-    failed = max(described.failed, len(failed_below(index, wanted or []))) + broken
+    failed = max(described.failed, len(failed_below(store, wanted or []))) + broken
     return replace(described, failed=failed)
 
 
-def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
+def _loaded(here: Session, store: Store, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
     """The models that what is due needs: a new note alone does not load the captioner.
 
     Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
@@ -172,10 +169,9 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tu
     from imgret.models.loading import load_models, missing
     from imgret.photo import Stage
     from imgret.requeue import prepare
-    from imgret.store.sqlite import work
 
-    due = set(work.waiting(index))
-    needed = due.union(*(work.FOLLOWERS[stage] for stage in due))
+    due = set(store.work.waiting())
+    needed = due.union(*(policy.FOLLOWERS[stage] for stage in due))
     off = set(Stage) - here.settings.stages()
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, needed | off)
@@ -186,7 +182,7 @@ def _loaded(here: Session, index: Index, able: dict[Stage, ModelIdentity]) -> tu
         loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
         if models.embed is not None:  # the offline embedder stands in
             loaded[Stage.EMBED] = models.embed.identity
-        prepare(index, here.settings, loaded)
+        prepare(store, here.settings, loaded)
     return models, len(broken)
 
 

@@ -34,10 +34,10 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
         return int(Exit.INTERRUPTED)
     if looked is None:
         return None
-    with here.index() as index:
-        failed = failed_below(index, there)
+    with here.index() as store:
+        failed = failed_below(store, there)
         if not looked["waits_for"]:
-            tell_missing(here, index)
+            tell_missing(here, store)
     for path, reason in looked["offline"].items():
         console.say(f"{path} is offline: {reason}. Its photos stay searchable.")
     errors = [failure.error for failure in failed]
@@ -85,7 +85,6 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
     -> what `looked` said last (`imgretd.methods`), and `pending`: how many photos of these folders are left,
     more than none only where the daemon waits or has a problem. None where no daemon serves this index.
     """
-    from imgret.store.sqlite.summary import pending_below, waiting_stages
 
     if daemon_state(here) is None:
         return None
@@ -96,11 +95,11 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
         console.say(f"handed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
         left: set[int] | None = None  # of what was there when the folders had been looked at
         most = 0
-        with here.index() as index:
+        with here.index() as store:
             while True:
                 looked: dict[str, Any] = daemon.ask("looked", {"job": job})
                 began = time.monotonic()
-                pending = pending_below(index, wanted, waiting_stages(index))
+                pending = store.summary.pending_below(wanted, store.summary.waiting_stages())
                 if left is not None:
                     left &= pending
                 elif not looked["looking"]:

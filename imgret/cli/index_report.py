@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from imgret.cli import console
 from imgret.cli.session import Session
+from imgret.store import paths
 
 if TYPE_CHECKING:
     from imgret.intake import Synced
-    from imgret.store.sqlite.connection import Index
-    from imgret.store.sqlite.failures import Failure
+    from imgret.store.interface import Store
+    from imgret.store.records import Failure
 
 SHOWN_PROBLEMS = 20
 NOTE_LENGTH = 60  # characters shown of a note that lost its photo
@@ -51,29 +52,28 @@ def tell(path: bytes, found: Synced) -> int:
     return len(found.problems)
 
 
-def tell_missing(here: Session, index: Index) -> None:
+def tell_missing(here: Session, store: Store) -> None:
     """Say once in plain words what is missing; again only when it changes."""
     from imgret.models.loading import missing
 
     sentences = missing(here.settings, here.places)
     told = "\n".join(sentences.values())
-    if told and index.setting("told missing") != told:
+    if told and store.setting("told missing") != told:
         console.say_all(sentences.values())
         console.say(
             "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
         )
-    if (index.setting("told missing") or "") != told:
-        index.remember("told missing", told or None)
+    if (store.setting("told missing") or "") != told:
+        store.remember("told missing", told or None)
 
 
-def failed_below(index: Index, wanted: list[bytes]) -> list[Failure]:
+def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
     """The photos below these folders that could not be read or described."""
-    from imgret.store.sqlite import failures, roots
 
     return [
         failure
-        for failure in failures.failures(index, MOST_FAILURES)
-        if any(roots.relative(path, failure.path) for path in wanted)
+        for failure in store.failures.all(MOST_FAILURES)
+        if any(paths.relative(path, failure.path) for path in wanted)
     ]
 
 

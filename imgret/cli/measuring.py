@@ -28,8 +28,8 @@ from imgret.ingest import Ingest
 from imgret.models.interface import Models
 from imgret.models.loading import load_models
 from imgret.photo import Stage
-from imgret.store.sqlite import work
-from imgret.store.sqlite.connection import Index, writer
+from imgret.store.factory import open_store, writer_lock
+from imgret.store.interface import Store
 
 _NEEDED = {Stage.CAPTION: "captions", Stage.DETECT: "detections"}
 
@@ -46,7 +46,7 @@ class Plan(Struct, frozen=True):
 def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     """Describe, embed, ask. Raises WeightsMissing for a recipe without the results it is made from."""
     began = time.monotonic()
-    with writer(plan.index), Index(plan.index) as base:
+    with writer_lock(plan.index), open_store(plan.index) as base:
         held = _described(here, base, dataset, plan)
         with _question_models(here, plan) as models:
             asker = ranked.asked(models, dataset, plan.ranks)
@@ -54,11 +54,11 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
             runs: list[Run] = []
             for recipe in plan.recipes:
                 began = time.monotonic()
-                with _recipe_index(plan.index, recipe, held) as index:
-                    found = _embedded(here, base, index, held, recipe, models)
+                with _recipe_index(plan.index, recipe, held) as store:
+                    found = _embedded(here, base, store, held, recipe, models)
                     prepared += time.monotonic() - began
                     right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
-                    runs += ranked.runs(index, dataset, right, recipe, plan.ranks, asker)
+                    runs += ranked.runs(store, dataset, right, recipe, plan.ranks, asker)
     unreadable = sum(content is None for content in held.values())
     return Report(
         dataset=dataset.name,
@@ -72,7 +72,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     )
 
 
-def _described(here: Session, base: Index, dataset: Dataset, plan: Plan) -> gallery.Gallery:
+def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gallery.Gallery:
     """The photos in the base index, with all that the recipes are made from."""
     needed = frozenset().union(*(recipe.stages for recipe in plan.recipes))
     settings = _only(here.settings, needed - ({Stage.CAPTION} if plan.stand_ins else set()))
@@ -131,7 +131,7 @@ def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
 
 
 @contextmanager
-def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[Index]:
+def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[Store]:
     """The index of a recipe, beside the base; begun anew if it holds other photos than these.
 
     Photos of another split would still count among the background of a question and the rarity of a word.
@@ -139,31 +139,31 @@ def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[
     stem, suffix = os.path.splitext(base)
     path = f"{stem}.{recipe}{suffix}"
     wanted = {gallery.resolved(photo) for photo in held}
-    with writer(path):
-        with Index(path) as index:
-            gallery.claim(index, recipe)
-            fits = gallery.held(index) <= wanted
+    with writer_lock(path):
+        with open_store(path) as store:
+            gallery.claim(store, recipe)
+            fits = gallery.held(store) <= wanted
         if not fits:
             for end in ("", "-wal", "-shm"):
                 if os.path.exists(path + end):
                     os.unlink(path + end)
-        with Index(path) as index:
-            gallery.claim(index, recipe)
-            yield index
+        with open_store(path) as store:
+            gallery.claim(store, recipe)
+            yield store
 
 
 def _embedded(
-    here: Session, base: Index, index: Index, held: gallery.Gallery, recipe: Recipe, models: Models
+    here: Session, base: Store, store: Store, held: gallery.Gallery, recipe: Recipe, models: Models
 ) -> gallery.Gallery:
     """The photos in the index of a recipe, embedded."""
     embedder = models.embed.identity if models.embed else None
-    found = gallery.derive(base, index, held, recipe, embedder)
-    work.recover(index)
-    due = work.due(index, {Stage.EMBED}, int(time.time()))
+    found = gallery.derive(base, store, held, recipe, embedder)
+    store.work.recover()
+    due = store.work.due({Stage.EMBED}, int(time.time()))
     if due and embedder:
         settings = _only(here.settings, frozenset({Stage.EMBED}))
         with bar(f"Embedding for {recipe}", total=due) as advance:
-            ingest = Ingest(index, settings, Models(embed=models.embed))
+            ingest = Ingest(store, settings, Models(embed=models.embed))
             described = ingest.run(lambda progress: advance(progress.done))
         if described.failed:
             console.say(f"{described.failed} photos could not be embedded for {recipe}")

@@ -23,8 +23,7 @@ from imgret.config import WORDLLAMA, Settings
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.photo import Stage
 from imgret.photo_state import EXCLUDED, FAILED
-from imgret.store.sqlite import photos, results, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 BATCH = 500  # notes a transaction
 LINE_LIMIT = 1 << 20  # bytes
@@ -42,18 +41,18 @@ class NoteLine(Struct):
     path_bytes: str | None = None  # base64, for a path that is not UTF-8
 
 
-def photo_content(index: Index, settings: Settings, path: bytes) -> int:
+def photo_content(store: Store, settings: Settings, path: bytes) -> int:
     """The content at a path, also of a file that was moved or copied since the last scan.
 
     UsageError, saying why, when it is not in the index or could not be read.
     """
-    photo = photos.find(index, path)
+    photo = store.photos.find(path)
     if photo is not None and photo.gone_at is None and photo.content is not None:
         return photo.content
     from imgret.photo_state import content_elsewhere, photo_state
 
-    state = photo_state(index, settings, path)
-    content = content_elsewhere(index, path) if state.state != EXCLUDED else None
+    state = photo_state(store, settings, path)
+    content = content_elsewhere(store, path) if state.state != EXCLUDED else None
     if content is None and state.state == FAILED:
         raise UsageError(str(state.reason), "A photo can have a note once it was read.")
     if content is None:
@@ -61,17 +60,17 @@ def photo_content(index: Index, settings: Settings, path: bytes) -> int:
     return content
 
 
-def write(here: Session, index: Index, notes: Iterable[tuple[int, str | None]]) -> None:
+def write(here: Session, store: Store, notes: Iterable[tuple[int, str | None]]) -> None:
     """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
     embed = Stage.EMBED in here.settings.stages()
-    with index.writing(durable=True):
+    with store.writing(durable=True):
         for content, text in notes:
-            for changed in results.write_note(index, content, text):
+            for changed in store.results.write_note(content, text):
                 if embed:
-                    work.queue(index, changed, [Stage.EMBED])
+                    store.work.queue(changed, [Stage.EMBED])
 
 
-def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
+def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
     """Have the vectors made that follow from new notes: by the daemon, or here if that is quick; else say so."""
     contents = set(contents)
     if not contents or Stage.EMBED not in here.settings.stages():
@@ -83,7 +82,7 @@ def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
             console.say("found by its words now, and by its meaning once the daemon goes on: `imgret resume`")
         return
     try:
-        left = _embedded_here(here, index, contents)
+        left = _embedded_here(here, store, contents)
     except ImgretError as error:
         console.say(f"found by its words now; not yet by its meaning: {error.advice}")
         return
@@ -91,17 +90,17 @@ def embed_now(here: Session, index: Index, contents: Collection[int]) -> None:
         console.say("found by its words now, and by its meaning after the next `imgret index`")
 
 
-def _embedded_here(here: Session, index: Index, contents: Collection[int]) -> int:
+def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
     """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
     from imgret.embed_now import embed_now
     from imgret.models.loading import identities, load_embedder
-    from imgret.store.sqlite.connection import writer
+    from imgret.store.factory import writer_lock
 
     wanted = identities(here.settings, here.places).get(Stage.EMBED)
     if wanted is None or wanted.name != WORDLLAMA:
         return len(contents)
-    with writer(here.places.index):
-        return embed_now(index, load_embedder(here.settings, here.places), contents)
+    with writer_lock(here.places.index):
+        return embed_now(store, load_embedder(here.settings, here.places), contents)
 
 
 def import_notes(here: Session, source: str) -> Exit:
@@ -120,18 +119,18 @@ def import_notes(here: Session, source: str) -> Exit:
 
     def keep(batch: list[_Numbered]) -> None:
         nonlocal kept
-        refused = _write_each(here, index, batch)
+        refused = _write_each(here, store, batch)
         for number, problem in refused:
             skip(number, problem)
         kept += len(batch) - len(refused)
         noted.update(content for _, (content, _) in batch)
         batch.clear()
 
-    with here.index() as index, _opened(source) as file:
+    with here.index() as store, _opened(source) as file:
         batch: list[_Numbered] = []
         for number, raw in _lines(file):
             try:
-                batch.append((number, _read(raw, index, here.settings)))
+                batch.append((number, _read(raw, store, here.settings)))
             except UsageError as error:
                 skip(number, str(error))
             except ImgretError:
@@ -143,21 +142,21 @@ def import_notes(here: Session, source: str) -> Exit:
         keep(batch)
         told = f"{kept} {'note' if kept == 1 else 'notes'} kept"
         console.say(told + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
-        embed_now(here, index, noted)
+        embed_now(here, store, noted)
     return Exit.NO_HITS if bad else Exit.OK
 
 
-def _write_each(here: Session, index: Index, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
+def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
     """Write these notes, together if that goes well. -> (line, problem) of those that could not be written."""
     try:
-        write(here, index, [note for _, note in batch])
+        write(here, store, [note for _, note in batch])
         return []
     except ImgretError:
         raise
     except Exception as error:
         if len(batch) == 1:
             return [(batch[0][0], str(as_sentence(error)))]
-    return [refused for each in batch for refused in _write_each(here, index, [each])]
+    return [refused for each in batch for refused in _write_each(here, store, [each])]
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -174,7 +173,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield number, text
 
 
-def _read(raw: bytes | None, index: Index, settings: Settings) -> tuple[int, str | None]:
+def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str | None]:
     """A line of an import as (content, note). Raises UsageError for one that is none."""
     if raw is None:
         raise UsageError(f"not a note: a line has at most {LINE_LIMIT} bytes")
@@ -191,7 +190,7 @@ def _read(raw: bytes | None, index: Index, settings: Settings) -> tuple[int, str
     if not path:
         raise UsageError("not a note: the path is empty")
     text = None if line.note is None else inputs.note(line.note)
-    return photo_content(index, settings, absolute(path)), text
+    return photo_content(store, settings, absolute(path)), text
 
 
 def _shortened(text: str) -> str:

@@ -27,8 +27,8 @@ MANY = 32  # questions for which it pays to read all vectors into memory first
 def ask_here(params: dict[str, object]) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
     here = session()
-    with here.index() as index:
-        answered = Answerer(index, here.settings, here.places).answer(read_request(params))
+    with here.index() as store:
+        answered = Answerer(store, here.settings, here.places).answer(read_request(params))
     console.say_all(answered.notes)
     console.out(answered.output)
     return int(answered.exit)
@@ -114,15 +114,15 @@ class _Answers:
     def _local(self) -> Answerer:
         if self._answerer is None:
             here = self._here
-            index = self._opened.enter_context(here.index())
+            store = self._opened.enter_context(here.index())
             keeper: Keeper | None = None
             if self._many:
                 from imgret.search.warm_index import Keeper
 
                 keeper = Keeper(here.places.index)
-                keeper.current(index)
+                keeper.current(store)
                 keeper.wait()
-            self._answerer = Answerer(index, here.settings, here.places, keeper=keeper)
+            self._answerer = Answerer(store, here.settings, here.places, keeper=keeper)
         return self._answerer
 
 

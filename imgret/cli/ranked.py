@@ -24,8 +24,7 @@ from imgret.search.parse import Question
 from imgret.search.query_encoder import QueryEmbedder
 from imgret.search.rank import search
 from imgret.search.warm_index import Warm
-from imgret.store.sqlite import vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 BASELINE = "bm25"
 WORDS = "words"
@@ -66,7 +65,7 @@ def asked(models: Models, dataset: Dataset, ranks: Sequence[str]) -> Asked | Non
 
 
 def runs(
-    index: Index,
+    store: Store,
     dataset: Dataset,
     right: dict[str, int | None],
     recipe: Recipe,
@@ -77,17 +76,17 @@ def runs(
     contents = {content for content in right.values() if content is not None}
     models = {
         stage.value: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
-        for stage, identities in gallery.makers(index, contents).items()
+        for stage, identities in gallery.makers(store, contents).items()
         if identities
     }
-    if asker and contents and (answering := vectors.answering(index)) != asker.identity:
+    if asker and contents and (answering := store.vectors.active_model()) != asker.identity:
         raise IndexProblem(
-            f"{index.path} still answers with the vectors of {answering.name if answering else 'nobody'}",
+            f"{store.path} still answers with the vectors of {answering.name if answering else 'nobody'}",
             "Some photos could not be embedded. Remove that file: the photos stay described.",
         )
     for rank in (*ranks, BASELINE):
         ranking = (
-            Bm25(gallery.passages(index, contents)) if rank == BASELINE else _searched(index, asker, rank)
+            Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(store, asker, rank)
         )
         began = time.monotonic()
         with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
@@ -95,17 +94,17 @@ def runs(
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 
-def _searched(index: Index, asker: Asked | None, rank: str) -> Ranking:
+def _searched(store: Store, asker: Asked | None, rank: str) -> Ranking:
     """The ordinary search, with the vectors in memory as the daemon has them.
 
     The question is given as plain text, past the query language: a caption may hold `word:` or `-`.
     """
-    warm = Warm(index) if asker and rank != WORDS else None
+    warm = Warm(store) if asker and rank != WORDS else None
 
     def ask(text: str, count: int) -> tuple[Ids, Floats]:
         question = Question(words=text, terms=tuple(text.split()))
         best: dict[int, float] = {}
-        for hit in search(index, question, asker, rank=rank, k=count, apart=True, warm=warm).hits:
+        for hit in search(store, question, asker, rank=rank, k=count, apart=True, warm=warm).hits:
             best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
         return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from imgret import disk_calls, inputs
 from imgret.errors import UsageError
+from imgret.store.factory import open_store
 
 if TYPE_CHECKING:
     from imgret.config import Places, Settings
-    from imgret.store.sqlite.connection import Index
+    from imgret.store.interface import Store
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,10 @@ class Session:
     settings: Settings
     places: Places
 
-    def index(self, *, create: bool = False) -> Index:
+    def index(self, *, create: bool = False) -> Store:
         """The index, opened; without `create` a missing one is an error that says what to do."""
-        from imgret.store.sqlite.connection import Index
 
-        return Index(self.places.index, create=create)
+        return open_store(self.places.index, create=create)
 
 
 def session() -> Session:

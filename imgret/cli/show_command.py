@@ -14,7 +14,7 @@ from imgret.errors import Exit, IndexProblem, UsageError
 from imgret.terminal.clean import clean
 
 if TYPE_CHECKING:
-    from imgret.store.sqlite.connection import Index
+    from imgret.store.interface import Store
 
 
 def show(
@@ -29,10 +29,10 @@ def show(
     from imgret.photo_state import DESCRIBED, OFFLINE, photo_state
 
     here = session()
-    index = _index_if_any(here)
+    store = _index_if_any(here)
     fine = True
     for file in files:
-        state = photo_state(index, here.settings, absolute(file))
+        state = photo_state(store, here.settings, absolute(file))
         fine &= state.state in (DESCRIBED, OFFLINE)
         if as_json:
             console.out_line(state_line(state))
@@ -84,18 +84,17 @@ def note(
     from imgret import inputs
     from imgret.cli.index_report import shortened
     from imgret.cli.note_command import embed_now, photo_content, write
-    from imgret.store.sqlite import notes, results
 
-    with here.index() as index:
+    with here.index() as store:
         if forget:
-            _forget(index, file)
+            _forget(store, file)
             return
-        content = photo_content(index, here.settings, absolute(file))
-        before = results.note(index, content)
+        content = photo_content(store, here.settings, absolute(file))
+        before = store.results.note(content)
         if not (edit or clear or text is not None):
             if before is None:
                 console.say("no note")
-                for lost in notes.lost_notes(index, absolute(file)):
+                for lost in store.notes.lost_notes(absolute(file)):
                     console.say(
                         f'an earlier picture at this place had the note "{shortened(lost.text)}":'
                         " `imgret note --forget FILE` if it says nothing of this one"
@@ -106,19 +105,18 @@ def note(
             )
             return
         new = _edited(before or "") if edit else (None if clear else text)
-        write(here, index, [(content, new and inputs.note(new))])
-        embed_now(here, index, [content])
+        write(here, store, [(content, new and inputs.note(new))])
+        embed_now(here, store, [content])
 
 
-def _forget(index: Index, file: str) -> None:
-    from imgret.store.sqlite.notes import forget_lost
+def _forget(store: Store, file: str) -> None:
 
-    if not forget_lost(index, absolute(file)):
+    if not store.notes.forget_lost(absolute(file)):
         console.say(f"no note was left behind at {file}")
         raise typer.Exit(Exit.NO_HITS)
 
 
-def _index_if_any(here: Session) -> Index | None:
+def _index_if_any(here: Session) -> Store | None:
     try:
         return here.index()
     except IndexProblem:

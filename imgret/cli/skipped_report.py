@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgret.cli import console
 from imgret.cli.session import Session
 from imgret.disk_calls import DiskCall, NotAnswering
+from imgret.store import paths
 
 if TYPE_CHECKING:
     from imgret.exclude import Exclude
@@ -24,16 +25,15 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
     from imgret import disks
     from imgret.exclude import Exclude
     from imgret.search.hit_json import path as path_fields
-    from imgret.store.sqlite import failures, roots
 
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
     told = []
-    with here.index() as index:
-        large = [f.path for f in failures.failures(index) if any(text in f.error for text in _TOO_LARGE)]
-        for root in roots.roots(index):
+    with here.index() as store:
+        large = [f.path for f in store.failures.all() if any(text in f.error for text in _TOO_LARGE)]
+        for root in store.roots.all():
             if not root.online:
                 continue
-            away = disks.away_below(index, root)
+            away = disks.away_below(store, root)
             try:
                 found = DiskCall(
                     root.path, root.path, functools.partial(_walked, root.path, rules, away)
@@ -49,7 +49,7 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                     "nomedia": found.nomedia,
                     "links": found.links,
                     "special": found.special,
-                    "too_large": sum(roots.relative(root.path, path) is not None for path in large),
+                    "too_large": sum(paths.relative(root.path, path) is not None for path in large),
                     "not_pictures": dict(found.not_pictures.most_common()),
                     "unlisted": found.unlisted,
                 }

@@ -13,6 +13,7 @@ from imgret.cli.index_report import NO_FOLDERS, shortened
 from imgret.cli.session import Session, session
 from imgret.disk_calls import NotAnswering
 from imgret.errors import Exit, UsageError
+from imgret.store import paths
 from imgret.terminal.clean import clean
 
 SHOWN_NOTES = 100  # notes that lost their photo
@@ -55,36 +56,34 @@ def status_fields(here: Session) -> dict[str, Any]:
 
     from imgret.cli.daemon_link import daemon_state
     from imgret.search.hit_json import path as path_fields
-    from imgret.store.sqlite import failures, notes, roots, work
-    from imgret.store.sqlite.summary import photos_under, totals, waiting_stages
 
     told: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
         return told | empty | {"waiting": {}, "daemon": daemon_state(here)} | lists
-    with here.index() as index:
-        aside = waiting_stages(index)
-        figures = msgspec.structs.asdict(totals(index, aside))
+    with here.index() as store:
+        aside = store.summary.waiting_stages()
+        figures = msgspec.structs.asdict(store.summary.totals(aside))
         told |= figures
-        waits = work.waiting(index)
+        waits = store.work.waiting()
         told["waiting"] = {stage.value: waits[stage] for stage in sorted(aside) if stage in waits}
         told["daemon"] = daemon_state(here)
         told["folders"] = [
             {
                 **path_fields(root.path),
-                "photos": photos_under(index, root.id),
+                "photos": store.summary.photos_under(root.id),
                 "watched": root.watched,
                 "online": root.online,
                 "reason": root.reason,
                 "away": [
-                    {**path_fields(roots.join(root.path, mount.folder, b"")[:-1]), "reason": mount.reason}
-                    for mount in roots.mounts(index, root.id)
+                    {**path_fields(paths.join(root.path, mount.folder, b"")[:-1]), "reason": mount.reason}
+                    for mount in store.roots.mounts(root.id)
                     if mount.reason is not None
                 ],
                 "scanned_at": root.scanned_at,
             }
-            for root in roots.roots(index)
+            for root in store.roots.all()
         ]
         told["failures"] = [
             {
@@ -94,10 +93,10 @@ def status_fields(here: Session) -> dict[str, Any]:
                 "attempts": failure.attempts,
                 "again_at": None if failure.set_aside else failure.not_before,
             }
-            for failure in failures.failures(index, 100)
+            for failure in store.failures.all(100)
         ]
         told["lost_notes"] = [
-            {**path_fields(lost.path), "note": lost.text} for lost in notes.lost_notes(index)[:SHOWN_NOTES]
+            {**path_fields(lost.path), "note": lost.text} for lost in store.notes.lost_notes()[:SHOWN_NOTES]
         ]
     return told
 
@@ -159,13 +158,12 @@ def retry(
     """Try failed photos again now, those that were set aside too."""
     from imgret.cli.daemon_link import told_daemon
     from imgret.cli.session import absolute
-    from imgret.store.sqlite import failures, photos
 
     here = session()
-    with here.index() as index:
-        found = {file: photos.find(index, absolute(file)) for file in files or ()}
+    with here.index() as store:
+        found = {file: store.photos.find(absolute(file)) for file in files or ()}
         known = {file: photo for file, photo in found.items() if photo and photo.gone_at is None}
-        count = failures.retry(index, list(known.values()) if files else None)
+        count = store.failures.retry(list(known.values()) if files else None)
     waked = told_daemon(here, "retry", {})
     if known or not files:
         then = ": run `imgret index`" if not waked else ""
@@ -214,12 +212,11 @@ def export() -> None:
     """Print every photo as JSON, one a line, as `imgret show` does."""
     from imgret.cli.photo_lines import state_line
     from imgret.photo_state import photo_state
-    from imgret.store.sqlite import photos
 
     here = session()
-    with here.index() as index:
-        for path in photos.every_path(index):
-            console.out_line(state_line(photo_state(index, here.settings, path)))
+    with here.index() as store:
+        for path in store.photos.all_paths():
+            console.out_line(state_line(photo_state(store, here.settings, path)))
 
 
 def pause() -> None:

@@ -19,7 +19,7 @@ from imgret.decode.hashing import birth_time, content_hash_in, unreadable
 from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import Shortage
-from imgret.photo import Fingerprint
+from imgret.photo import FileStat
 from imgret.safe_open import Descent
 
 HASHERS = 4  # threads: hashing waits for the disk
@@ -37,7 +37,7 @@ class FoundFile(Protocol):
     def name(self) -> bytes: ...  # noqa: D102
 
     @property
-    def fingerprint(self) -> Fingerprint: ...  # noqa: D102
+    def file_stat(self) -> FileStat: ...  # noqa: D102
 
 
 F = TypeVar("F", bound=FoundFile)
@@ -182,14 +182,14 @@ class _Hashing(Generic[F]):
 
 def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) -> Read | Shortage:
     path = _path(root, file)
-    if file.fingerprint.size == 0:  # not written yet: all empty files would be one content
+    if file.file_stat.size == 0:  # not written yet: all empty files would be one content
         return PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
     if is_stuck(root, path):  # read before, and that has not returned yet
         return _not_answering(path)
     call.touch(path)
     try:
         folder = descent.folder(file.folder)
-        digest = content_hash_in(folder, path, file.fingerprint, call.touch)
+        digest = content_hash_in(folder, path, file.file_stat, call.touch)
         return Hash(digest, birth_time(file.name, folder))
     except (PhotoError, Shortage) as error:
         return error

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import shortage
-from imgret.photo import Fingerprint, stamp
+from imgret.photo import FileStat, file_stat_of
 
 _READ = 1 << 20  # bytes at a time
 # A larger file is not taken for a photo: a video, or the disk of a virtual machine, named like one.
@@ -48,16 +48,11 @@ class PhotoGone(PhotoError):
     """The file is no longer there, or a folder above it is a symlink by now."""
 
 
-def fingerprint(status: os.stat_result) -> Fingerprint:
-    """What `stat` says, as far as we remember it."""
-    return Fingerprint(*stamp(status))
-
-
-def content_hash(path: bytes, expected: Fingerprint | None = None) -> bytes:
+def content_hash(path: bytes, expected: FileStat | None = None) -> bytes:
     """The 32-byte BLAKE3 of the file's bytes. Raises NotAnswering where its disk does not answer.
 
     Raises PhotoError: transient if the file changed while it was read, or is not the one whose
-    fingerprint was `expected`; not transient if it is no regular file, or cannot be a photo.
+    file_stat was `expected`; not transient if it is no regular file, or cannot be a photo.
     """
 
     def job(call: DiskCall[bytes]) -> bytes:
@@ -73,7 +68,7 @@ def content_hash(path: bytes, expected: Fingerprint | None = None) -> bytes:
 
 
 def content_hash_in(
-    folder: int, path: bytes, expected: Fingerprint | None, on_read: Callable[[], None]
+    folder: int, path: bytes, expected: FileStat | None, on_read: Callable[[], None]
 ) -> bytes:
     """The same for a file in the folder whose descriptor is given; a symlink is not followed.
 
@@ -86,7 +81,7 @@ def content_hash_in(
     return _hash_and_close(fd, path, expected, on_read)
 
 
-def _hash_and_close(fd: int, path: bytes, expected: Fingerprint | None, on_read: Callable[[], None]) -> bytes:
+def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Callable[[], None]) -> bytes:
     # Imported here: a program that only asks for fingerprints needs no hash.
     from blake3 import blake3
 
@@ -94,7 +89,7 @@ def _hash_and_close(fd: int, path: bytes, expected: Fingerprint | None, on_read:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise not_a_file(path, status.st_mode)
-        before = fingerprint(status)
+        before = file_stat_of(status)
         hasher = blake3()
         # Reads, not a mapping: a file cut short under a mapping is a SIGBUS in this very process.
         buffer = bytearray(min(_READ, max(before.size, 1)))
@@ -110,7 +105,7 @@ def _hash_and_close(fd: int, path: bytes, expected: Fingerprint | None, on_read:
             checked = True
             hasher.update(view[:count])
             on_read()
-        after = fingerprint(os.fstat(fd))
+        after = file_stat_of(os.fstat(fd))
     except OSError as error:
         raise unreadable(path, error) from None
     finally:

@@ -17,8 +17,7 @@ from imgret.evaluate.dataset import Problem, Trouble
 from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.text import lines
 from imgret.photo import ModelIdentity, Stage
-from imgret.store.sqlite import results, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 _NAME = "stand-in captions"
 
@@ -68,21 +67,21 @@ def made_by(identity: ModelIdentity) -> bool:
     return identity.name.startswith(f"{_NAME} ")
 
 
-def put(index: Index, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
+def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
     """Let the captions stand as results of the index's photos; of `stages`, what follows is queued again.
 
     -> how many photos have none: they count as captioned with nothing.
     """
     without = 0
-    with index.writing():
+    with store.writing():
         for path, content in gallery.items():
             caption = given.captions.get(path, "")
             without += not caption
             if content is None:
                 continue
-            known, made = results.description(index, content), results.identities(index, content)
+            known, made = store.results.description(content), store.results.identities(content)
             if (known.caption, made.get(Stage.CAPTION)) != (caption, given.identity):
-                results.save_caption(index, content, given.identity, caption)
-                results.refresh_words(index, content)
-                work.queue(index, content, {Stage.TOPICS} & set(stages))
+                store.results.save_caption(content, given.identity, caption)
+                store.results.refresh_words(content)
+                store.work.queue(content, {Stage.TOPICS} & set(stages))
     return without

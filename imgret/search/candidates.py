@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.search.warm_index import Warm
+from imgret.store import records
 from imgret.store.clauses import Clause
-from imgret.store.sqlite import filters, nearest
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 Ids = NDArray[np.int64]
 
@@ -24,17 +24,17 @@ class Scope(NamedTuple):
     mask: NDArray[np.bool_] | None = None
 
 
-def scope_of(index: Index, clauses: Sequence[Clause], warm: Warm | None) -> Scope:
+def scope_of(store: Store, clauses: Sequence[Clause], warm: Warm | None) -> Scope:
     """What these clauses let through; a mask where the vectors are in memory."""
     if warm is not None:
         memory = warm.memory
-        passing = memory.mask(index, clauses)
+        passing = memory.mask(store, clauses)
         return Scope(mask=passing.places, passes=lambda ids: memory.passes(passing, ids))
-    among = filters.matching(index, clauses)
+    among = store.filters.matching(clauses)
     return Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
 
-def living(index: Index, ask: Callable[[int], Ids], count: int, scope: Scope | None) -> Ids:
+def living(store: Store, ask: Callable[[int], Ids], count: int, scope: Scope | None) -> Ids:
     """The best `count` that lie somewhere still: while too many lie nowhere, four times as many are asked for.
 
     What the filters let through lies somewhere.
@@ -44,14 +44,14 @@ def living(index: Index, ask: Callable[[int], Ids], count: int, scope: Scope | N
         found = ask(asked)
         if scope is not None:
             return found
-        kept = found[filters.living(index, found)]
+        kept = found[store.filters.living(found)]
         if len(kept) >= count or len(found) < asked:
             return kept[:count]
         asked *= 4
 
 
 def closest(
-    index: Index,
+    store: Store,
     query: NDArray[np.float32],
     count: int,
     scope: Scope | None,
@@ -63,13 +63,13 @@ def closest(
         return warm.memory.nearest(query, count, scope.mask if scope else None)
     among = scope.among if scope else None
     try:
-        return nearest.search(index, query, count, among)
-    except nearest.Damaged as damage:
-        if not index.writable:
-            return nearest.scan(index, query, count, among)
+        return store.nearest.search(query, count, among)
+    except records.Damaged as damage:
+        if not store.writable:
+            return store.nearest.scan(query, count, among)
         notes.append(f"the table of nearest vectors was made anew: {damage}")
-        nearest.rebuild(index)
+        store.nearest.rebuild()
     try:
-        return nearest.search(index, query, count, among)
-    except nearest.Damaged:  # another process is making it anew
-        return nearest.scan(index, query, count, among)
+        return store.nearest.search(query, count, among)
+    except records.Damaged:  # another process is making it anew
+        return store.nearest.scan(query, count, among)

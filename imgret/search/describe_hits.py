@@ -11,8 +11,7 @@ from imgret.photo import Description, Facts, Hit
 from imgret.search.parse import Question
 from imgret.stages.passage import counts, numeral
 from imgret.store import labels
-from imgret.store.sqlite import contents, filters, results
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 BURST = 5  # seconds between two shots of one scene
 
@@ -27,21 +26,21 @@ class Found(Struct, frozen=True):
     matched: tuple[str, ...]  # the question's words that stand in its texts
 
 
-def describe(index: Index, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
+def describe(store: Store, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
     """The first `k` different pictures of `found`, as hits; with `apart` each copy is a hit of its own."""
     hits: list[Hit] = []
     copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
-    seen = _Seen(index)
+    seen = _Seen(store)
     for one in found:
         if len(hits) >= k and apart:
             break
-        facts = contents.facts(index, one.content)
+        facts = store.contents.facts(one.content)
         if len(hits) >= k and not seen.may_hold(one.content, facts):
             continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
-        paths = filters.showing(index, question.clauses, one.content)
+        paths = store.filters.showing(question.clauses, one.content)
         if not paths:
             continue
-        known = results.description(index, one.content)
+        known = store.results.description(one.content)
         objects = counts(known.detections or ())
         place = None if apart else seen.place(one.content, facts, known, objects)
         if place is not None:
@@ -88,8 +87,8 @@ _Look = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, ca
 class _Seen:
     """The pictures that are hits already, to tell what differs in nothing a person would look for."""
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._pixels: dict[bytes, int] = {}
         self._seconds: set[int] = set()  # in which any of them was shot
         # The first shot of a look within a second: how many came before it, and the place of its hit.
@@ -121,7 +120,7 @@ class _Seen:
             self._shots.setdefault(shot, (len(self._shots), place))
 
     def _hash(self, content: int) -> bytes:
-        return results.pixels(self._index, content) or b"%d" % content
+        return self._store.results.pixels(content) or b"%d" % content
 
 
 def _around(facts: Facts | None) -> range:

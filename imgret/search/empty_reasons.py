@@ -20,8 +20,7 @@ from imgret.store.clauses import (
     Taken,
     Topic,
 )
-from imgret.store.sqlite import facets, filters
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 NAMED = 3  # examples that a sentence gives of what there is
 
@@ -37,26 +36,26 @@ _STAGE_NAMES = {Stage.CAPTION: "captions are", Stage.DETECT: "the detector is", 
 _STAGES = {"caption": Stage.CAPTION, "objects": Stage.DETECT, "topics": Stage.TOPICS}
 
 
-def unknown_labels(index: Index, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
     """A sentence for each label that no photo shows, with those that were perhaps meant.
 
     `off` are the stages that the settings switch off.
     """
-    there = facets.labels(index)
+    there = store.facets.labels()
     asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
     return [_no_label(label, there, off) for label in asked if not labels.meant(label, there)]
 
 
-def reasons(index: Index, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+def reasons(store: Store, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
     """Why no photo passes these filters; empty when some do. Labels that no photo shows are left out."""
-    if len(filters.matching(index, clauses)):
+    if len(store.filters.matching(clauses)):
         return []
-    if not len(filters.matching(index, ())):
+    if not len(store.filters.matching(())):
         return ["no photo is indexed yet"]
-    alone = [clause for clause in clauses if not len(filters.matching(index, [clause]))]
+    alone = [clause for clause in clauses if not len(store.filters.matching([clause]))]
     if not alone:
         return ["each filter lets some photos through, but no photo passes all of them"]
-    sentences = [_excluded(clause) if clause.negated else _missing(index, clause, off) for clause in alone]
+    sentences = [_excluded(clause) if clause.negated else _missing(store, clause, off) for clause in alone]
     return [sentence for sentence in dict.fromkeys(sentences) if sentence]
 
 
@@ -64,10 +63,10 @@ def _excluded(clause: Clause) -> str:
     return f"every photo is left out by the filter -{_short(clause)}"
 
 
-def _missing(index: Index, clause: Clause, off: Collection[Stage]) -> str:
+def _missing(store: Store, clause: Clause, off: Collection[Stage]) -> str:
     match clause.filter:
         case Taken():
-            span = facets.dates(index)
+            span = store.facets.dates()
             if span is None:
                 return "no photo has a known date, so filters by date find nothing"
             first, last = (str(taken(at))[:10] for at in span)
@@ -79,14 +78,14 @@ def _missing(index: Index, clause: Clause, off: Collection[Stage]) -> str:
         case Named(pattern):
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
         case Objects(label, least, most):
-            return _no_count(index, label, least, most)
+            return _no_count(store, label, least, most)
         case Topic(name):
-            there = facets.topics(index, NAMED)
+            there = store.facets.topics(NAMED)
             if there:
                 return f"no photo has a topic {name!r}; there is {_listed(there)}"
             return _off(Stage.TOPICS, off) or "no photo has topics yet"
         case Camera(name):
-            there = facets.cameras(index, NAMED)
+            there = store.facets.cameras(NAMED)
             if there:
                 return f"no photo was taken with a camera {name!r}; there is {_listed(there)}"
             return "no photo names its camera"
@@ -95,7 +94,7 @@ def _missing(index: Index, clause: Clause, off: Collection[Stage]) -> str:
         case Online(online):
             return f"no photo is {'online' if online else 'offline'}"
         case Format(name):
-            there = facets.formats(index)
+            there = store.facets.formats()
             return f"no photo has the format {name}" + (f"; there is {_listed(there)}" if there else "")
         case Said(text):
             return f"{text!r} stands in no caption, label, note or name"
@@ -108,13 +107,13 @@ def _no_label(label: str, there: Sequence[str], off: Collection[Stage]) -> str:
     return f"no photo shows {label!r}" + (f"; there is {_listed(near)}" if near else "")
 
 
-def _no_count(index: Index, label: str, least: int, most: int | None) -> str:
-    meant = labels.meant(label, facets.labels(index))
+def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
+    meant = labels.meant(label, store.facets.labels())
     if not meant:
         return ""  # `unknown_labels` has said so
     if most is not None and most < least:
         return f"no number is that small: {label!r}"
-    top = facets.most_counted(index, meant)
+    top = store.facets.most_counted(meant)
     return f"no photo shows {label!r} that often; the most in one photo is {top}"
 
 

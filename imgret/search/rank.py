@@ -19,8 +19,8 @@ from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.parse import Question
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm_index import Warm
-from imgret.store.sqlite import filters, vectors, words
-from imgret.store.sqlite.connection import Index
+from imgret.store import records
+from imgret.store.interface import Store
 
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit wanted: codes need them, and copies are to be collapsed
@@ -56,7 +56,7 @@ class Answer(Struct, frozen=True):
 
 
 def search(
-    index: Index,
+    store: Store,
     question: Question,
     asker: Asker | None,
     *,
@@ -81,11 +81,11 @@ def search(
     the same picture, and `alike` those that look so: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
     `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
     """
-    search_ = _Search(index, question, asker, rank, k, warm, off)
+    search_ = _Search(store, question, asker, rank, k, warm, off)
     search_.look(towards, without, copies, alike)
     found = search_.run()
     if not found:
-        search_.notes += empty_reasons.reasons(index, question.clauses, off)
+        search_.notes += empty_reasons.reasons(store, question.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
     if found and not kept:
         search_.notes.append(
@@ -93,8 +93,8 @@ def search(
         )
     elif found and search_.asks and all(one.strength == "weak" for one in found):
         search_.notes.append("nothing matches well; these are the nearest")
-    with index.reading():
-        return Answer(describe_hits.describe(index, question, kept, k=k, apart=apart), search_.notes)
+    with store.reading():
+        return Answer(describe_hits.describe(store, question, kept, k=k, apart=apart), search_.notes)
 
 
 class _Search:
@@ -102,7 +102,7 @@ class _Search:
 
     def __init__(
         self,
-        index: Index,
+        store: Store,
         question: Question,
         asker: Asker | None,
         rank: str,
@@ -110,8 +110,8 @@ class _Search:
         warm: Warm | None,
         off: Collection[Stage],
     ) -> None:
-        self.warm = warm if warm is not None and warm.memory.refresh(index) else None
-        self.index, self.question, self.rank, self.k = index, question, rank, k
+        self.warm = warm if warm is not None and warm.memory.refresh(store) else None
+        self.store, self.question, self.rank, self.k = store, question, rank, k
         self.off = off
         self.pool = k + min(k * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
@@ -136,12 +136,12 @@ class _Search:
     def run(self) -> list[describe_hits.Found]:
         """Everything found, best first: more than `k`, since copies are still to be collapsed."""
         self.notes += self.question.remarks
-        self.notes += empty_reasons.unknown_labels(self.index, self.question.clauses, self.off)
+        self.notes += empty_reasons.unknown_labels(self.store, self.question.clauses, self.off)
         if not self.asks:
-            among = filters.matching(self.index, self.question.clauses)
-            ids = filters.newest(self.index, among, self.pool)
+            among = self.store.filters.matching(self.question.clauses)
+            ids = self.store.filters.newest(among, self.pool)
             return [describe_hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
-        scope = scope_of(self.index, self.question.clauses, self.warm) if self.question.clauses else None
+        scope = scope_of(self.store, self.question.clauses, self.warm) if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
         query = self._vector() if self.rank != "words" else None
         pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
@@ -152,16 +152,16 @@ class _Search:
 
         def worded(count: int) -> Ids:
             passes = scope.passes if scope else None
-            return words.best(self.index, terms, count, budget, strict=strict, passes=passes)
+            return self.store.words.best(terms, count, budget, strict=strict, passes=passes)
 
-        parts = [living(self.index, worded, pool, scope)]
+        parts = [living(self.store, worded, pool, scope)]
         if query is not None:
             near = pool + len(out)
 
             def close(count: int) -> Ids:
-                return closest(self.index, query, count, scope, self.warm, self.notes)
+                return closest(self.store, query, count, scope, self.warm, self.notes)
 
-            parts.append(living(self.index, close, near, scope))
+            parts.append(living(self.store, close, near, scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
         first = [
             describe_hits.Found(content, 1.0, None, "strong", (self.copies[content],)) for content in copies
@@ -172,15 +172,15 @@ class _Search:
         """Those that pass the filters, in their order. Asks the tables: a copy may have no vector yet."""
         if not contents or not self.question.clauses:
             return contents
-        passing = set(filters.matching(self.index, self.question.clauses).tolist())
+        passing = set(self.store.filters.matching(self.question.clauses).tolist())
         return [content for content in contents if content in passing]
 
-    def _terms(self) -> list[words.Term]:
+    def _terms(self) -> list[records.Term]:
         """The words to look up: those that carry a picture, or all of them where none does."""
         telling = [term for term in self.question.terms if term.lower().strip(".,;:!?()") not in STOPWORDS]
         # The vector knows what else a sentence means; words alone, or a word or two, need to be told.
         wider = self.rank == "words" or len(telling) <= FEW_TERMS
-        found = words.terms(self.index, (telling or self.question.terms)[:MOST_TERMS], wider=wider)
+        found = self.store.words.terms((telling or self.question.terms)[:MOST_TERMS], wider=wider)
         return found[:MOST_TERMS]  # a phrase is many
 
     def _vector(self) -> NDArray[np.float32] | None:
@@ -199,19 +199,19 @@ class _Search:
         return query / np.float32(norm) if norm > 1e-6 else None
 
     def _scored(
-        self, ids: Ids, terms: list[words.Term], query: NDArray[np.float32] | None
+        self, ids: Ids, terms: list[records.Term], query: NDArray[np.float32] | None
     ) -> list[describe_hits.Found]:
         sample = None
         if query is not None:
-            sample = (self.warm.sample if self.warm is not None else score_baseline.sample)(self.index)
-        main = scoring.scored(self.index, ids, terms, query, self.rank, sample)
+            sample = (self.warm.sample if self.warm is not None else score_baseline.sample)(self.store)
+        main = scoring.scored(self.store, ids, terms, query, self.rank, sample)
         counts = main.score > 0 if query is None else np.ones(len(ids), np.bool_)
         if self.rank != "vector":  # there, the vector of the question points away from it
             for text in self.question.away:
                 away = scoring.scored(
-                    self.index,
+                    self.store,
                     ids,
-                    words.terms(self.index, [text]),
+                    self.store.words.terms([text]),
                     self._away_vector(text),
                     self.rank,
                     sample,
@@ -236,7 +236,7 @@ class _Search:
         """The asker, if its vectors may meet those of the index."""
         if self.rank == "words":
             return None
-        answering = vectors.answering(self.index)
+        answering = self.store.vectors.active_model()
         if asker is None:
             return None  # who asked without one knows why
         if answering is None:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from imgret.photo import View
 from imgret.search import fuse
-from imgret.store.sqlite import vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -43,9 +42,9 @@ class Sample(Struct, frozen=True):
         }
 
 
-def sample(index: Index) -> Sample:
+def sample(store: Store) -> Sample:
     """Take a sample; the same library gives the same one."""
-    found = vectors.of(index, vectors.spread(index, SIZE))
+    found = store.vectors.of(store.vectors.evenly_spread(SIZE))
     views = {view: rows[~np.isnan(rows[:, 0])] for view, rows in found.items()}
     lead = views[View.PASSAGE]
     across = lead[:: max(1, len(lead) // 32)] @ lead.T

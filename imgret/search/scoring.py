@@ -12,8 +12,8 @@ from imgret.photo import View
 from imgret.search import fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
-from imgret.store.sqlite import vectors, words
-from imgret.store.sqlite.connection import Index
+from imgret.store import records
+from imgret.store.interface import Store
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -32,16 +32,16 @@ class Scored(NamedTuple):
 
 
 def scored(
-    index: Index,
+    store: Store,
     ids: Ids,
-    terms: Sequence[words.Term],
+    terms: Sequence[records.Term],
     query: NDArray[np.float32] | None,
     rank: str,
     sample: Sample | None,
 ) -> Scored:
     """Score contents by a unit vector (dimension,) and words. `rank` is one of RANKS; `sample` goes with a vector."""
-    found = words.occurrences(index, terms, ids, _described(terms))
-    total = words.size(index)
+    found = store.words.occurrences(terms, ids, _described(terms))
+    total = store.words.document_count()
     rarity = fuse.rarity(np.array([*(term.documents for term in terms), 0], np.int64), total)
     matches = fuse.Matches(found.counts, found.lengths, rarity[:-1], float(rarity[-1]))
     told, covered = fuse.bm25(matches), fuse.coverage(matches)
@@ -50,7 +50,7 @@ def scored(
         level = score_baseline.capped(score_baseline.worded(covered), found.apart)
         return Scored(told, level, np.full(len(ids), np.nan, np.float32), held, told)
     views = (View.PASSAGE,) if rank == "vector" else tuple(View)
-    cosines = _cosines(index, ids, query, views)
+    cosines = _cosines(store, ids, query, views)
     grounds, cosine = sample.grounds(query), cosines[View.PASSAGE]
     lead = grounds[View.PASSAGE]
     if rank == "vector":
@@ -78,16 +78,16 @@ def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> S
     return main._replace(score=np.asarray(score, np.float32), level=level)
 
 
-def _cosines(index: Index, ids: Ids, query: Scores, views: tuple[View, ...]) -> dict[View, Scores]:
+def _cosines(store: Store, ids: Ids, query: Scores, views: tuple[View, ...]) -> dict[View, Scores]:
     """The cosine of each of these contents in each view; NaN where it lacks the view."""
     parts = [
-        {view: rows @ query for view, rows in vectors.of(index, ids[at : at + AT_ONCE], views).items()}
+        {view: rows @ query for view, rows in store.vectors.of(ids[at : at + AT_ONCE], views).items()}
         for at in range(0, max(len(ids), 1), AT_ONCE)
     ]
     return {view: np.concatenate([part[view] for part in parts]) for view in views}
 
 
-def _described(terms: Sequence[words.Term]) -> list[tuple[int, int]]:
+def _described(terms: Sequence[records.Term]) -> list[tuple[int, int]]:
     """(adjective, the next term that is none) for the adjectives among the terms of a question."""
     pairs: list[tuple[int, int]] = []
     noun = -1

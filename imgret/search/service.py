@@ -19,8 +19,7 @@ from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
 from imgret.photo import Hit, ModelIdentity
 from imgret.search.request import Request, check
 from imgret.stages import registry
-from imgret.store.sqlite import facets, summary, vectors, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
@@ -96,7 +95,7 @@ class Answerer:
 
     def __init__(
         self,
-        index: Index,
+        store: Store,
         settings: Settings,
         places: Places,
         encoders: Encoders | None = None,
@@ -106,7 +105,7 @@ class Answerer:
 
         `encoders` and `keeper`, which has the vectors in memory, may be shared by several.
         """
-        self._index = index
+        self._store = store
         self._settings = settings
         self._places = places
         self._encoders = encoders or OwnEncoders(settings, places)
@@ -123,7 +122,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request, facets.labels(self._index))
+        question = _question(request, self._store.facets.labels())
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -132,7 +131,7 @@ class Answerer:
         if request.like is not None:
             seen = self._likeness(request.like, lambda: asker or self._embedder(notes))
         found = rank.search(
-            self._index,
+            self._store,
             question,
             asker,
             rank=request.rank,
@@ -143,7 +142,7 @@ class Answerer:
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
-            warm=self._keeper.current(self._index) if self._keeper else None,
+            warm=self._keeper.current(self._store) if self._keeper else None,
             off=self._settings.switched_off(),
         )
         return rank.Answer(found.hits, [*notes, *found.notes])
@@ -151,7 +150,7 @@ class Answerer:
     def warm(self) -> None:
         """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
         if self._keeper is not None:
-            self._keeper.current(self._index)
+            self._keeper.current(self._store)
         self._embedder([])
 
     def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
@@ -159,7 +158,7 @@ class Answerer:
 
         try:
             return likeness(
-                self._index, inputs.path(path), asker, self._encoders.for_a_picture, self._settings
+                self._store, inputs.path(path), asker, self._encoders.for_a_picture, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path(path)):
@@ -171,7 +170,7 @@ class Answerer:
 
     def _embedder(self, notes: list[str]) -> Asker | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
-        wanted = vectors.answering(self._index)
+        wanted = self._store.vectors.active_model()
         if wanted is None:
             return None
         try:
@@ -182,9 +181,9 @@ class Answerer:
 
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""
-        if "caption" not in summary.waiting_stages(self._index):
+        if "caption" not in self._store.summary.waiting_stages():
             return []
-        count = work.waiting_for(self._index, "caption", MANY + 1)
+        count = self._store.work.waiting_for("caption", MANY + 1)
         told = f"more than {MANY}" if count > MANY else str(count)
         advice = "run `imgret models pull`, then `imgret index`"
         have = "photo has" if count == 1 else "photos have"

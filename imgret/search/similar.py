@@ -23,8 +23,7 @@ from imgret.photo import View
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result
 from imgret.stages.passage import views
-from imgret.store.sqlite import contents, filters, photos, signatures, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
@@ -50,7 +49,7 @@ class Likeness(NamedTuple):
 
 
 def likeness(
-    index: Index,
+    store: Store,
     path: bytes,
     asker: Callable[[], Asker | None],
     models: Callable[[Collection[str]], Models],
@@ -61,24 +60,24 @@ def likeness(
 
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
-    own = _indexed(index, path)
-    copies = contents.copies(index, content=own)
+    own = _indexed(store, path)
+    copies = store.contents.copies(content=own)
     if own is None:
-        copies = contents.copies(index, hash_=content_hash(path))
+        copies = store.contents.copies(hash_=content_hash(path))
     decoded = None
     if own is None and not copies:
         decoded = _decoded(path, settings)
-        copies = contents.copies(index, pixels=decoded.pixel_hash)
+        copies = store.contents.copies(pixels=decoded.pixel_hash)
     known = [content for content in (own, *copies) if content is not None]
-    look = decoded.look if decoded else contents.look(index, known[0])
-    alike = [content for content in looking_alike(index, look) if content not in known] if look else []
-    vector = _vector(index, [*known, *alike])
+    look = decoded.look if decoded else store.contents.look(known[0])
+    alike = [content for content in looking_alike(store, look) if content not in known] if look else []
+    vector = _vector(store, [*known, *alike])
     if vector is None and not copies and not alike:
         vector = _described_vector(decoded or _decoded(path, settings), asker, models)
     return Likeness(vector, own, tuple(copies), tuple(alike))
 
 
-def looking_alike(index: Index, look: bytes) -> list[int]:
+def looking_alike(store: Store, look: bytes) -> list[int]:
     """The living contents that look like a picture with this signature, in any orientation, the likest first.
 
     `MOST_ALIKE` at most. Every signature is compared: 100,000 take 30 to 50 ms of a processor.
@@ -88,7 +87,7 @@ def looking_alike(index: Index, look: bytes) -> list[int]:
         return []
     turned /= np.linalg.norm(turned[0])
     found: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    for ids, found_here in signatures.every(index):
+    for ids, found_here in store.signatures.all():
         for start in range(0, len(ids), ROWS):
             rows = found_here[start : start + ROWS].astype(np.float32)
             squares = np.vecdot(rows, rows)
@@ -101,23 +100,23 @@ def looking_alike(index: Index, look: bytes) -> list[int]:
     contents, alike = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.argsort(-alike, kind="stable")
     contents = contents[order]
-    return [int(content) for content in contents[filters.living(index, contents)][:MOST_ALIKE]]
+    return [int(content) for content in contents[store.filters.living(contents)][:MOST_ALIKE]]
 
 
-def _indexed(index: Index, path: bytes) -> int | None:
+def _indexed(store: Store, path: bytes) -> int | None:
     """The content of the living photo at this path, or where its symbolic links lead."""
     for place in dict.fromkeys((path, disk_calls.resolved(path))):
-        photo = photos.find(index, place)
+        photo = store.photos.find(place)
         if photo is not None and photo.content is not None and photo.gone_at is None:
             return photo.content
     return None
 
 
-def _vector(index: Index, contents: Sequence[int]) -> NDArray[np.float32] | None:
+def _vector(store: Store, contents: Sequence[int]) -> NDArray[np.float32] | None:
     """The leading view of the first of these contents that has one, unit norm."""
     if not contents:
         return None
-    for row in vectors.of(index, np.array(contents), [View.PASSAGE])[View.PASSAGE]:
+    for row in store.vectors.of(np.array(contents), [View.PASSAGE])[View.PASSAGE]:
         if not np.isnan(row).any():
             return np.asarray(row / np.float32(np.linalg.norm(row)), np.float32)
     return None

@@ -8,8 +8,9 @@ import threading
 from imgret.errors import IndexProblem
 from imgret.limits import as_sentence
 from imgret.search import score_baseline
+from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +23,17 @@ class Warm:
     `rank.search` uses it in place of the tables.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, store: Store) -> None:
         """Load everything: seconds for a million photos."""
-        self.memory = Memory(index)
+        self.memory = Memory(store)
         self._sample: score_baseline.Sample | None = None
         self._sampled = 0
 
-    def sample(self, index: Index) -> score_baseline.Sample:
+    def sample(self, store: Store) -> score_baseline.Sample:
         """The library's sample, a recent one."""
         size = len(self.memory)
         if self._sample is None or size > self._sampled * GROWN or size < self._sampled:
-            self._sample, self._sampled = score_baseline.sample(index), size
+            self._sample, self._sampled = score_baseline.sample(store), size
         return self._sample
 
 
@@ -50,12 +51,12 @@ class Keeper:
         self._loading: threading.Thread | None = None
         self._warm: Warm | None = None
 
-    def current(self, index: Index) -> Warm | None:
+    def current(self, store: Store) -> Warm | None:
         """What is ready now; never waits for what is not."""
         with self._lock:
             warm = self._warm
-            fits = warm is not None and warm.memory.refresh(index)
-            if (not fits or (warm and warm.memory.outgrown(index))) and self._loading is None:
+            fits = warm is not None and warm.memory.refresh(store)
+            if (not fits or (warm and warm.memory.outgrown(store))) and self._loading is None:
                 self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
                 try:
                     self._loading.start()
@@ -71,8 +72,8 @@ class Keeper:
 
     def _load(self) -> None:
         try:
-            with Index(self._path, create=False) as index:
-                self._warm = Warm(index)
+            with open_store(self._path, create=False) as store:
+                self._warm = Warm(store)
         except IndexProblem:
             self._warm = None  # a question that needs the index will say what is wrong with it
         except BaseException as error:  # no memory for all vectors, say: the tables answer until it goes well

@@ -16,15 +16,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import View
 from imgret.store.clauses import Clause
 from imgret.store.codes import product
-from imgret.store.sqlite import filters, nearest
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 LEADING = 32  # components that choose which rows are compared in full
 SHARE = 40  # one row in so many is compared in full, and never fewer than FULL
@@ -47,10 +44,10 @@ class Passing(NamedTuple):
 class Memory:
     """The nearest contents and the filters of one index, from memory."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, store: Store) -> None:
         """Load everything: seconds for a million photos."""
         self._lock = threading.RLock()
-        self._versions: WeakKeyDictionary[Index, tuple[int, int]] = WeakKeyDictionary()  # of each connection
+        self._versions: WeakKeyDictionary[Store, tuple[int, int]] = WeakKeyDictionary()  # of each connection
         self._generation = 0  # how often something that was written was taken in
         self._masks: OrderedDict[tuple[Clause, ...], Passing] = OrderedDict()
         self._size = 0
@@ -59,13 +56,13 @@ class Memory:
         self._rows: NDArray[Any] = np.zeros((0, 0), np.float32)  # float32, or int8 codes
         self._leading = np.zeros((0, 0), np.int8)  # their first components, apart to be read fast
         self._norms = np.zeros(0, np.float32)  # of codes, see `Projection.norms`
-        with index.reading() as db:
-            self._model = nearest.answering(db)
-            self._projection = nearest.projection(db)
-            self._versions[index] = _version(db)
-            self._last = _last(db)
-            expected = nearest.present(db, self._model, -1)
-            for ids, vectors in nearest.rows(db, self._model, View.PASSAGE):
+        with store.reading():
+            self._model = store.nearest.active()
+            self._projection = store.nearest.projection()
+            self._versions[store] = store.change_token()
+            self._last = store.vectors.last_id()
+            expected = store.nearest.count()
+            for ids, vectors in store.nearest.leading_vectors():
                 self._take(ids, vectors, expected)
 
     def __len__(self) -> int:
@@ -77,30 +74,29 @@ class Memory:
         arrays = (self._ids, self._places, self._rows, self._leading, self._norms)
         return sum(array.nbytes for array in arrays)
 
-    def refresh(self, index: Index) -> bool:
+    def refresh(self, store: Store) -> bool:
         """Take in what others committed since. False when it can answer no more: load a new one.
 
         Costs microseconds when nothing was written.
         """
-        with index.reading() as db, self._lock:
-            version = _version(db)
-            if version != self._versions.get(index):
-                self._versions[index] = version
+        with store.reading(), self._lock:
+            version = store.change_token()
+            if version != self._versions.get(store):
+                self._versions[store] = version
                 self._generation += 1
                 self._masks.clear()
-                if nearest.answering(db) != self._model:
+                if store.nearest.active() != self._model:
                     self._model = None
-                self._take_new(db)
+                self._take_new(store)
         return self._model is not None and self._size > 0
 
-    def outgrown(self, index: Index) -> bool:
+    def outgrown(self, store: Store) -> bool:
         """Is `nearest` made otherwise by now? This one goes on answering until a new one is loaded."""
-        with index.reading() as db:
-            now = nearest.projection(db)
+        now = store.nearest.projection()
         mine = self._projection
         return (now and now.learned_from) != (mine and mine.learned_from)
 
-    def mask(self, index: Index, clauses: Sequence[Clause]) -> Passing:
+    def mask(self, store: Store, clauses: Sequence[Clause]) -> Passing:
         """Which living contents pass the clauses. Remembered until something is written."""
         key = tuple(clauses)
         with self._lock:
@@ -109,7 +105,7 @@ class Memory:
             if known is not None:
                 self._masks.move_to_end(key)
                 return known
-        passing = filters.matching(index, clauses)
+        passing = store.filters.matching(clauses)
         with self._lock:
             mask = np.zeros(self._size, bool)
             places = self._place(passing)
@@ -179,18 +175,12 @@ class Memory:
         places[known] = self._places[ids[known]]
         return places
 
-    def _take_new(self, db: apsw.Connection) -> None:
-        last = _last(db)
-        rows: Any = db.execute(
-            # Not by the index on (model, view): it would walk over all of them to find the last.
-            "SELECT content, data FROM vector NOT INDEXED WHERE id > ? AND view = ? AND model = ? ORDER BY id",
-            (self._last, str(View.PASSAGE), self._model),
-        ).fetchall()
+    def _take_new(self, store: Store) -> None:
+        last = store.vectors.last_id()
+        ids, vectors = store.nearest.leading_since(self._last, self._model)
         self._last = last
-        newest: dict[int, bytes] = dict(rows)  # the last vector of each content
-        if newest:
-            matrix = np.frombuffer(b"".join(newest.values()), np.float16).reshape(len(newest), -1)
-            self._take(np.array(list(newest), np.int64), matrix.astype(np.float32), 0)
+        if len(ids):
+            self._take(ids, vectors, 0)
 
     def _take(self, ids: Ids, vectors: Matrix, expected: int) -> None:
         """Put vectors of distinct contents in: over their old ones, or at the end."""
@@ -220,15 +210,6 @@ class Memory:
             places = np.full(max(last + 1, len(self._places) * 5 // 4, size + 1), -1, np.int32)
             places[: len(self._places)] = self._places
             self._places = places
-
-
-def _version(db: apsw.Connection) -> tuple[int, int]:
-    """Another one whenever something was written, by another connection or by this one itself."""
-    return int(db.pragma("data_version")), db.total_changes()
-
-
-def _last(db: apsw.Connection) -> int:
-    return int(db.execute("SELECT max(id) FROM vector").get or 0)
 
 
 def _longer(array: NDArray[Any], rows: int, *columns: int) -> NDArray[Any]:

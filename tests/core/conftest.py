@@ -13,11 +13,11 @@ import pytest
 from imgret.config import EmbedSettings, Settings, places
 from imgret.models.interface import Embedder
 from imgret.models.loading import load_embedder
-from imgret.photo import Description, Detection, Facts, Fingerprint, ModelIdentity
+from imgret.photo import Description, Detection, Facts, FileStat, ModelIdentity
 from imgret.search.query_encoder import QueryEmbedder
 from imgret.stages import passage
-from imgret.store.sqlite import contents, photos, results, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 
 CAPTIONER = ModelIdentity("captioner", "1")
 
@@ -33,42 +33,42 @@ def asker(wordllama: Embedder) -> QueryEmbedder:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    with Index(str(tmp_path / "index.db")) as opened:
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(str(tmp_path / "index.db")) as opened:
         yield opened
 
 
 @pytest.fixture
-def add(index: Index, wordllama: Embedder) -> Callable[..., int]:
+def add(store: Store, wordllama: Embedder) -> Callable[..., int]:
     """add("a/b.jpg", caption=..., objects={...}, note=..., ...) -> content; the root is /photos."""
 
     def put(path: str, *, of: str | None = None, embed: bool = True, **known: Any) -> int:
         folder, _, name = path.rpartition("/")
-        fingerprint = Fingerprint(1, 1, 1, 1)
+        file_stat = FileStat(1, 1, 1, 1)
         digest = hashlib.blake2b((of or path).encode(), digest_size=32).digest()
-        with index.writing():
-            root = roots.add(index, b"/photos")
-            content, new = photos.save(index, root.id, folder.encode(), name.encode(), fingerprint, digest, 1)
+        with store.writing():
+            root = store.roots.add(b"/photos")
+            content, new = store.photos.save(root.id, folder.encode(), name.encode(), file_stat, digest, 1)
             if not new:
-                results.refresh_words(index, content)
+                store.results.refresh_words(content)
                 return content
             facts = Facts(known.get("format", "JPEG"), 40, 30, known.get("taken_at"), known.get("camera"))
             pixels = hashlib.blake2b(str(known.get("pixels", path)).encode(), digest_size=32).digest()
-            contents.save_facts(index, content, facts, pixels)
+            store.contents.save_facts(content, facts, pixels)
             objects: dict[str, int] = known.get("objects", {})
             found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
             if "caption" in known:
-                results.save_caption(index, content, CAPTIONER, known["caption"])
+                store.results.save_caption(content, CAPTIONER, known["caption"])
             if "topics" in known:
-                results.save_topics(index, content, CAPTIONER, known["topics"])
-            results.save_detections(index, content, CAPTIONER, found, objects)
-            results.write_note(index, content, known.get("note"))
+                store.results.save_topics(content, CAPTIONER, known["topics"])
+            store.results.save_detections(content, CAPTIONER, found, objects)
+            store.results.write_note(content, known.get("note"))
             if embed:
                 described = Description(known.get("caption"), found, (), known.get("note"))
-                texts = passage.views(described, results.names(index, content))
+                texts = passage.views(described, store.results.names(content))
                 rows = wordllama.embed([("", text) for text in texts.values()])
                 vectors = dict(zip(texts, rows, strict=True))
-                results.save_vectors(index, content, wordllama.identity, vectors)
+                store.results.save_vectors(content, wordllama.identity, vectors)
         return content
 
     return put
@@ -89,22 +89,21 @@ def units() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def bulk(index: Index) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
+def bulk(store: Store) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
     """bulk(vectors, model) -> contents that lie somewhere and have this passage vector each."""
     from imgret.photo import View
-    from imgret.store.sqlite import vectors
 
     def put(rows: Sequence[Any], model: ModelIdentity) -> list[int]:
         made = []
-        with index.writing() as db:
-            root = roots.add(index, b"/photos").id
+        with store.writing() as db:
+            root = store.roots.add(b"/photos").id
             start = int(db.execute("SELECT coalesce(max(id), 0) FROM content").get)  # type: ignore[arg-type]
             for number, row in enumerate(rows, start + 1):
                 name = b"%d.jpg" % number
                 digest = hashlib.blake2b(name, digest_size=32).digest()
-                content, _ = photos.save(index, root, b"", name, Fingerprint(1, 1, 1, number), digest, 1)
-                contents.save_facts(index, content, Facts("JPEG", 4, 3, number), digest)
-                vectors.save(index, content, model, {View.PASSAGE: row})
+                content, _ = store.photos.save(root, b"", name, FileStat(1, 1, 1, number), digest, 1)
+                store.contents.save_facts(content, Facts("JPEG", 4, 3, number), digest)
+                store.vectors.save(content, model, {View.PASSAGE: row})
                 made.append(content)
         return made
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.listing import YOUNG_NS, Change, changed
-from imgret.photo import Stamp
+from imgret.photo import FileStat
 
 NOW = 1_700_000_000_000_000_000
 OLD, YOUNG, FUTURE = NOW - 10 * YOUNG_NS, NOW - YOUNG_NS + 1, NOW + 10 * YOUNG_NS
@@ -35,7 +35,7 @@ OLD, YOUNG, FUTURE = NOW - 10 * YOUNG_NS, NOW - YOUNG_NS + 1, NOW + 10 * YOUNG_N
         (None, (0, 0, 0, 0), Change.NEW),
     ],
 )
-def test_changed(known: Stamp | None, seen: Stamp | None, change: Change) -> None:
+def test_changed(known: FileStat | None, seen: FileStat | None, change: Change) -> None:
     assert changed(known, seen, NOW) is change
 
 
@@ -45,7 +45,7 @@ stamps = st.tuples(st.integers(0, 2), moments, moments, st.integers(0, 2))
 
 @given(st.none() | stamps, st.none() | stamps)
 def test_changed_is_gone_only_without_a_file_and_same_only_with_an_equal_one(
-    known: Stamp | None, seen: Stamp | None
+    known: FileStat | None, seen: FileStat | None
 ) -> None:
     change = changed(known, seen, NOW)
     assert (change is Change.GONE) == (seen is None and known is not None)

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the
 # The worker as it is, but what comes instead of a path is Python to run, as if a picture had taken it over.
 TAKEN_OVER = """
 import ctypes, os, signal, socket, subprocess, sys, threading
-from imgret.describe import decode_worker, pixels
+from imgret.decode import pixels
+from imgret.decode import worker as decode_worker
 from imgret.errors import PhotoError
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):
@@ -316,7 +317,7 @@ def test_a_decoder_that_cannot_start_is_told_in_a_sentence(monkeypatch: pytest.M
 def test_no_process_or_thread_left_is_told_in_a_sentence(exhaust: str) -> None:
     program = f"""
 import os, resource
-from imgret.describe import decode
+from imgret.decode import pool as decode
 from imgret.errors import ImgretError, PhotoError
 pool = decode.DecodePool(1)
 {exhaust}

@@ -18,8 +18,7 @@ from imgret.decode.pool import DecodePool
 from imgret.errors import FileChanged, PhotoError
 from imgret.ingest import Ingest
 from imgret.models.interface import Models
-from imgret.store.sqlite import contents, failures, photos, results
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
 
 LIMITS = Limits(megapixels=10, memory_mb=500, side=100)
@@ -102,51 +101,51 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
                 (folder / f"{number}.bmp").rename(folder / f"{number - 1}.bmp")
             (folder / "spare").rename(folder / f"{count - 1}.bmp")
 
-    with Index(str(tmp_path / "index.db")) as index:
+    with open_store(str(tmp_path / "index.db")) as store:
 
         def look() -> frozenset[bytes]:
-            root, _ = add_root(index, bytes(folder))
-            sync(index, SETTINGS, root)
-            return Ingest(index, SETTINGS, Models()).run(decoder=pool).changed
+            root, _ = add_root(store, bytes(folder))
+            sync(store, SETTINGS, root)
+            return Ingest(store, SETTINGS, Models()).run(decoder=pool).changed
 
-        root, _ = add_root(index, bytes(folder))
-        sync(index, SETTINGS, root)
+        root, _ = add_root(store, bytes(folder))
+        sync(store, SETTINGS, root)
         rotating = threading.Thread(target=rotate)
         rotating.start()
         try:
-            changed = Ingest(index, SETTINGS, Models()).run(decoder=pool).changed
+            changed = Ingest(store, SETTINGS, Models()).run(decoder=pool).changed
         finally:
             stop.set()
             rotating.join()
         assert changed  # or this test shows nothing
         assert not look()
-        assert failures.failures(index) == []
-        assert index.row("SELECT count(*) FROM work WHERE stage = 'decode'") == (0,)
+        assert store.failures.all() == []
+        assert store.row("SELECT count(*) FROM work WHERE stage = 'decode'") == (0,)
         for file in folder.iterdir():
-            photo = photos.find(index, bytes(file))
+            photo = store.photos.find(bytes(file))
             assert photo is not None
             assert photo.content is not None
-            assert contents.hash_of(index, photo.content) == blake3(file.read_bytes()).digest()
+            assert store.contents.hash_of(photo.content) == blake3(file.read_bytes()).digest()
             decoded = pool.submit(bytes(file)).result()
-            assert results.pixels(index, photo.content) == decoded.pixel_hash
+            assert store.results.pixels(photo.content) == decoded.pixel_hash
 
 
 def test_a_copy_is_described_when_the_first_path_holds_other_bytes(tmp_path: Path, pool: DecodePool) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    with Index(str(tmp_path / "index.db")) as index:
-        root, _ = add_root(index, bytes(folder))
+    with open_store(str(tmp_path / "index.db")) as store:
+        root, _ = add_root(store, bytes(folder))
         for name in ("a.bmp", "b.bmp"):  # one by one: several are hashed at once, and saved in any order
             bmp(folder / name, 1)
-            sync(index, SETTINGS, root)
+            sync(store, SETTINGS, root)
         bmp(folder / "a.bmp", 2)
-        described = Ingest(index, SETTINGS, Models()).run(decoder=pool)
+        described = Ingest(store, SETTINGS, Models()).run(decoder=pool)
         assert (described.done, described.failed) == (1, 0)
         assert described.changed == {bytes(folder / "a.bmp")}
-        photo = photos.find(index, bytes(folder / "b.bmp"))
+        photo = store.photos.find(bytes(folder / "b.bmp"))
         assert photo is not None
         assert photo.content is not None
-        assert results.pixels(index, photo.content) == pool.submit(photo.path).result().pixel_hash
+        assert store.results.pixels(photo.content) == pool.submit(photo.path).result().pixel_hash
 
 
 def test_no_photo_is_touched_inside_a_write_transaction(
@@ -155,7 +154,7 @@ def test_no_photo_is_touched_inside_a_write_transaction(
     """A disk may take seconds to answer; nobody else could write to the index meanwhile."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
-    with Index(str(tmp_path / "index.db")) as index:
+    with open_store(str(tmp_path / "index.db")) as store:
         touched: list[str] = []
 
         def watched(name: str) -> None:
@@ -163,7 +162,7 @@ def test_no_photo_is_touched_inside_a_write_transaction(
 
             def call(*arguments: object, **options: object) -> object:
                 touched.append(name)
-                assert not index.db.in_transaction, f"os.{name} inside a transaction"
+                assert not store.db.in_transaction, f"os.{name} inside a transaction"
                 return real(*arguments, **options)
 
             monkeypatch.setattr(os, name, call)
@@ -174,11 +173,11 @@ def test_no_photo_is_touched_inside_a_write_transaction(
             bmp(folder / f"{number}.bmp", number)
         (folder / "sub" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
         (folder / "empty.jpg").touch()
-        root, _ = add_root(index, bytes(folder))
-        sync(index, SETTINGS, root)
+        root, _ = add_root(store, bytes(folder))
+        sync(store, SETTINGS, root)
         (folder / "0.bmp").unlink()  # fails to decode: the disks are asked whether they are there
-        assert Ingest(index, SETTINGS, Models()).run(decoder=pool).failed == 1
+        assert Ingest(store, SETTINGS, Models()).run(decoder=pool).failed == 1
         (folder / "sub" / "broken.jpg").unlink()
         (folder / "sub").rmdir()
-        sync(index, SETTINGS, root)
+        sync(store, SETTINGS, root)
         assert {"stat", "lstat", "open", "scandir", "statvfs"} <= set(touched)

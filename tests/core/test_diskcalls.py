@@ -103,7 +103,7 @@ def run(program):
 def test_a_program_ends_while_a_call_is_stuck():
     ran = run(
         "import os\n"
-        "from imgret import diskcalls\n"
+        "from imgret import disk_calls as diskcalls\n"
         "diskcalls.SILENCE_SECONDS = 0.2\n"
         "read, write = os.pipe()\n"
         "try:\n"

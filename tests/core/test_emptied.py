@@ -9,20 +9,20 @@ import pytest
 
 from imgret.photo import Stage
 from imgret.search import parse, rank
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]
 
 
-def notes(index: Index, text: str, **options: object) -> str:
-    answer = rank.search(index, parse.parse(text, NOW), None, **options)  # type: ignore[arg-type]
+def notes(store: Store, text: str, **options: object) -> str:
+    answer = rank.search(store, parse.parse(text, NOW), None, **options)  # type: ignore[arg-type]
     assert answer.hits == []
     return "; ".join(answer.notes)
 
 
 @pytest.fixture
-def library(index: Index, add: Add) -> Index:
+def library(store: Store, add: Add) -> Store:
     add(
         "2019/a.jpg",
         objects={"dog": 2, "apple": 1},
@@ -31,7 +31,7 @@ def library(index: Index, add: Add) -> Index:
         topics=["sports"],
     )
     add("b.png", caption="a cat", format="PNG", note="Rosa")
-    return index
+    return store
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def library(index: Index, add: Add) -> Index:
         ("giraffe after:2020 dog:", "the only known date is"),
     ],
 )
-def test_the_filter_that_left_nothing_is_named(library: Index, text: str, said: str) -> None:
+def test_the_filter_that_left_nothing_is_named(library: Store, text: str, said: str) -> None:
     told = notes(library, text)
     assert said in told
     assert "apple" not in told
@@ -75,22 +75,22 @@ def test_the_filter_that_left_nothing_is_named(library: Index, text: str, said: 
         ("has:objects", "no photo has objects"),
     ],
 )
-def test_what_is_known_of_no_photo(index: Index, add: Add, text: str, said: str) -> None:
+def test_what_is_known_of_no_photo(store: Store, add: Add, text: str, said: str) -> None:
     add("a.jpg")
-    assert said in notes(index, text)
+    assert said in notes(store, text)
 
 
 @pytest.mark.parametrize(
     ("text", "stage"),
     [("topic:sports", Stage.TOPICS), ("dog:", Stage.DETECT), ("has:caption", Stage.CAPTION)],
 )
-def test_a_stage_that_is_switched_off_is_said(index: Index, add: Add, text: str, stage: Stage) -> None:
+def test_a_stage_that_is_switched_off_is_said(store: Store, add: Add, text: str, stage: Stage) -> None:
     add("a.jpg")
-    assert f'switched off (weights = "none" in [{stage.value}]' in notes(index, text, off=[stage])
-    assert "switched off" not in notes(index, text)
+    assert f'switched off (weights = "none" in [{stage.value}]' in notes(store, text, off=[stage])
+    assert "switched off" not in notes(store, text)
 
 
-def test_an_empty_index_and_an_answer_with_hits(index: Index, add: Add) -> None:
-    assert "no photo is indexed yet" in notes(index, "after:2020")
+def test_an_empty_index_and_an_answer_with_hits(store: Store, add: Add) -> None:
+    assert "no photo is indexed yet" in notes(store, "after:2020")
     add("a.jpg", taken_at=1560000000)
-    assert rank.search(index, parse.parse("on:2019", NOW), None).notes == []
+    assert rank.search(store, parse.parse("on:2019", NOW), None).notes == []

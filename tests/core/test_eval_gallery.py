@@ -11,8 +11,7 @@ from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import Trouble
 from imgret.evaluate.recipe import Recipe
 from imgret.photo import Detection, ModelIdentity, Stage, View
-from imgret.store.sqlite import failures, photos, results, roots, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 
 SEEN = ModelIdentity("seer", "1")
 EMBEDDER = ModelIdentity("embedder", "1")
@@ -20,8 +19,8 @@ DOG = Detection("dog", 0.9, (0.0, 0.0, 0.5, 0.5))
 
 
 @pytest.fixture
-def index(tmp_path):
-    with Index(str(tmp_path / "base.db")) as opened:
+def store(tmp_path):
+    with open_store(str(tmp_path / "base.db")) as opened:
         yield opened
 
 
@@ -35,75 +34,75 @@ def paths(tmp_path):
     return [os.fsencode(path) for path in made]
 
 
-def due(index):
-    return {stage for content in range(1, 9) for stage in work.of(index, content)}
+def due(store):
+    return {stage for content in range(1, 9) for stage in store.work.of(content)}
 
 
-def test_it_holds_these_photos_and_no_others(index, paths):
+def test_it_holds_these_photos_and_no_others(store, paths):
     seen = []
-    held = gallery.hold(index, paths, [Stage.CAPTION], seen.append)
+    held = gallery.hold(store, paths, [Stage.CAPTION], seen.append)
     assert sorted(held) == paths
-    assert gallery.held(index) == set(paths)
+    assert gallery.held(store) == set(paths)
     assert len(set(held.values())) == 3
     assert seen == [3]
-    assert due(index) == {Stage.CAPTION}
-    fewer = gallery.hold(index, paths[1:])
-    assert gallery.held(index) == set(paths[1:])
+    assert due(store) == {Stage.CAPTION}
+    fewer = gallery.hold(store, paths[1:])
+    assert gallery.held(store) == set(paths[1:])
     assert fewer == {path: held[path] for path in paths[1:]}
-    assert gallery.hold(index, paths) == held
+    assert gallery.hold(store, paths) == held
 
 
-def test_the_folder_above_may_come_later(index, paths):
-    first = gallery.hold(index, paths[2:])
-    assert gallery.hold(index, paths)[paths[2]] == first[paths[2]]
-    assert [root.path for root in roots.roots(index)] == [os.path.dirname(paths[0])]
+def test_the_folder_above_may_come_later(store, paths):
+    first = gallery.hold(store, paths[2:])
+    assert gallery.hold(store, paths)[paths[2]] == first[paths[2]]
+    assert [root.path for root in store.roots.all()] == [os.path.dirname(paths[0])]
 
 
-def test_what_changed_on_disk_is_another_content(index, paths):
-    before = gallery.hold(index, paths)
+def test_what_changed_on_disk_is_another_content(store, paths):
+    before = gallery.hold(store, paths)
     with open(paths[0], "wb") as file:
         file.write(b"another photo")
-    after = gallery.hold(index, paths)
+    after = gallery.hold(store, paths)
     assert after[paths[0]] not in before.values()
     assert after[paths[1]] == before[paths[1]]
 
 
-def test_a_copy_is_the_same_content(index, paths):
+def test_a_copy_is_the_same_content(store, paths):
     shutil.copy(paths[0], paths[1])
-    held = gallery.hold(index, paths)
+    held = gallery.hold(store, paths)
     assert held[paths[0]] == held[paths[1]] != held[paths[2]]
 
 
-def test_what_cannot_be_read_has_no_content(index, paths):
+def test_what_cannot_be_read_has_no_content(store, paths):
     os.unlink(paths[0])
     os.mkfifo(paths[0])
-    held = gallery.hold(index, paths)
+    held = gallery.hold(store, paths)
     assert held[paths[0]] is None
-    assert [failure.path for failure in failures.failures(index)] == paths[:1]
+    assert [failure.path for failure in store.failures.all()] == paths[:1]
 
 
-def test_folders_may_be_reached_by_a_link(index, paths, tmp_path):
+def test_folders_may_be_reached_by_a_link(store, paths, tmp_path):
     os.symlink(tmp_path / "pictures", tmp_path / "link")
     through = os.fsencode(tmp_path / "link" / "a.jpg")
-    assert gallery.hold(index, [through])[through] == gallery.hold(index, paths)[paths[0]]
+    assert gallery.hold(store, [through])[through] == gallery.hold(store, paths)[paths[0]]
 
 
-def test_a_library_is_never_taken(index, paths, tmp_path):
-    gallery.claim(index, "flickr8k")
-    gallery.hold(index, paths)
-    gallery.claim(index, "flickr8k")
-    with Index(str(tmp_path / "library.db")) as library:
-        roots.add(library, os.path.dirname(paths[0]))
+def test_a_library_is_never_taken(store, paths, tmp_path):
+    gallery.claim(store, "flickr8k")
+    gallery.hold(store, paths)
+    gallery.claim(store, "flickr8k")
+    with open_store(str(tmp_path / "library.db")) as library:
+        library.roots.add(os.path.dirname(paths[0]))
         with pytest.raises(UsageError, match="is a library of photos"):
             gallery.claim(library, "flickr8k")
 
 
-def described(index, paths):
-    held = gallery.hold(index, paths)
+def described(store, paths):
+    held = gallery.hold(store, paths)
     for number, content in enumerate(held.values()):
-        results.save_caption(index, content, SEEN, f"a dog {number}")
-        results.save_topics(index, content, SEEN, ["pets"])
-        results.save_detections(index, content, SEEN, [DOG, DOG], {"dog": 2})
+        store.results.save_caption(content, SEEN, f"a dog {number}")
+        store.results.save_topics(content, SEEN, ["pets"])
+        store.results.save_detections(content, SEEN, [DOG, DOG], {"dog": 2})
     return held
 
 
@@ -115,46 +114,46 @@ def described(index, paths):
         (Recipe.BOTH, "a dog 0 two dog ,  is in the photo . "),
     ],
 )
-def test_a_recipe_has_its_part_and_no_more(index, paths, tmp_path, recipe, text):
-    held = described(index, paths)
-    with Index(str(tmp_path / "derived.db")) as derived:
-        found = gallery.derive(index, derived, held, recipe, EMBEDDER)
+def test_a_recipe_has_its_part_and_no_more(store, paths, tmp_path, recipe, text):
+    held = described(store, paths)
+    with open_store(str(tmp_path / "derived.db")) as derived:
+        found = gallery.derive(store, derived, held, recipe, EMBEDDER)
         content = found[paths[0]]
         assert gallery.passages(derived, [content]) == {content: text}
-        assert set(results.identities(derived, content)) == recipe.stages
+        assert set(derived.results.identities(content)) == recipe.stages
         assert due(derived) == {Stage.EMBED}
-        assert results.names(derived, content) == results.names(index, held[paths[0]])
+        assert derived.results.names(content) == store.results.names(held[paths[0]])
 
 
-def test_what_is_embedded_is_not_embedded_again_until_it_changes(index, paths, tmp_path):
-    held = described(index, paths)
-    with Index(str(tmp_path / "derived.db")) as derived:
-        found = gallery.derive(index, derived, held, Recipe.CAPTION, EMBEDDER)
+def test_what_is_embedded_is_not_embedded_again_until_it_changes(store, paths, tmp_path):
+    held = described(store, paths)
+    with open_store(str(tmp_path / "derived.db")) as derived:
+        found = gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         for content in found.values():
-            results.save_vectors(derived, content, EMBEDDER, {View.PASSAGE: np.eye(8, dtype=np.float32)[0]})
-            work.done(derived, content, Stage)
-        assert gallery.derive(index, derived, held, Recipe.CAPTION, EMBEDDER) == found
+            derived.results.save_vectors(content, EMBEDDER, {View.PASSAGE: np.eye(8, dtype=np.float32)[0]})
+            derived.work.done(content, Stage)
+        assert gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER) == found
         assert due(derived) == set()
-        results.save_detections(index, held[paths[0]], SEEN, [], {})
-        gallery.derive(index, derived, held, Recipe.CAPTION, EMBEDDER)
+        store.results.save_detections(held[paths[0]], SEEN, [], {})
+        gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert due(derived) == set()
-        results.save_caption(index, held[paths[1]], SEEN, "a cat")
-        gallery.derive(index, derived, held, Recipe.CAPTION, EMBEDDER)
-        assert [c for c in found.values() if work.of(derived, c)] == [found[paths[1]]]
-        gallery.derive(index, derived, held, Recipe.CAPTION, ModelIdentity("embedder", "2"))
-        assert all(work.of(derived, content) for content in found.values())
+        store.results.save_caption(held[paths[1]], SEEN, "a cat")
+        gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
+        assert [c for c in found.values() if derived.work.of(c)] == [found[paths[1]]]
+        gallery.derive(store, derived, held, Recipe.CAPTION, ModelIdentity("embedder", "2"))
+        assert all(derived.work.of(content) for content in found.values())
 
 
-def test_makers_are_counted(index, paths):
-    held = described(index, paths)
+def test_makers_are_counted(store, paths):
+    held = described(store, paths)
     other = ModelIdentity("other", "2")
-    results.save_caption(index, held[paths[0]], other, "x")
-    made = gallery.makers(index, held.values())
+    store.results.save_caption(held[paths[0]], other, "x")
+    made = gallery.makers(store, held.values())
     assert made[Stage.CAPTION] == {other: 1, SEEN: 2}
     assert made[Stage.EMBED] == {}
 
 
-def test_stand_in_captions(index, paths, tmp_path):
+def test_stand_in_captions(store, paths, tmp_path):
     folder = str(tmp_path / "pictures")
     rows = (
         '{"path": "a.jpg", "caption": " a dog ", "other": 1}\n\n{"path": "a.jpg", "caption": "again"}\n'
@@ -168,28 +167,28 @@ def test_stand_in_captions(index, paths, tmp_path):
         (Trouble.DUPLICATE, "captions.jsonl:3"),
         (Trouble.MALFORMED, "captions.jsonl:5"),
     ]
-    held = gallery.hold(index, paths)
+    held = gallery.hold(store, paths)
     for content in held.values():
-        results.save_caption(index, content, SEEN, "by a model")
+        store.results.save_caption(content, SEEN, "by a model")
     stages = {Stage.TOPICS, Stage.DETECT}
-    assert stand_ins.put(index, held, given, stages) == 1
-    told = [results.description(index, held[path]).caption for path in paths]
+    assert stand_ins.put(store, held, given, stages) == 1
+    told = [store.results.description(held[path]).caption for path in paths]
     assert told == ["a dog", "a cat", ""]
-    assert due(index) == {Stage.TOPICS}
-    made = gallery.makers(index, held.values())[Stage.CAPTION]
+    assert due(store) == {Stage.TOPICS}
+    made = gallery.makers(store, held.values())[Stage.CAPTION]
     assert all(stand_ins.made_by(identity) for identity in made)
     assert not stand_ins.made_by(SEEN)
     for content in held.values():
-        work.done(index, content, Stage)
-    assert stand_ins.put(index, held, given, stages) == 1
-    assert due(index) == set()
+        store.work.done(content, Stage)
+    assert stand_ins.put(store, held, given, stages) == 1
+    assert due(store) == set()
     file.write_text(rows.replace("a cat", "a cow"))
     assert stand_ins.read(str(file), folder).identity != given.identity
 
 
-def test_the_paths_of_a_gallery_are_those_of_the_index(index, paths):
-    gallery.hold(index, paths)
+def test_the_paths_of_a_gallery_are_those_of_the_index(store, paths):
+    gallery.hold(store, paths)
     for path in paths:
-        found = photos.find(index, gallery.resolved(path))
+        found = store.photos.find(gallery.resolved(path))
         assert found is not None
         assert found.gone_at is None

@@ -19,10 +19,10 @@ from imgret.errors import PhotoError
 from imgret.exclude import Exclude
 from imgret.listing import Finding, FolderScan, RootOffline
 from imgret.mounts import root_health, root_identity
-from imgret.photo import Fingerprint, stamp
+from imgret.photo import FileStat, file_stat_of
 from imgret.scan import scan
-from imgret.store.sqlite import failures, photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgret.sync import sync
 
 SILENCE = 2.0
@@ -49,9 +49,9 @@ def mount(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    with Index(str(tmp_path / "index.db")) as index:
-        yield index
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(str(tmp_path / "index.db")) as store:
+        yield store
 
 
 def shown(source: Path, mount: Path, **faults: object) -> object:
@@ -60,9 +60,9 @@ def shown(source: Path, mount: Path, **faults: object) -> object:
     return faulty_disk(str(source), str(mount), **faults)
 
 
-def names(index: Index) -> set[str]:
+def names(store: Store) -> set[str]:
     """The photos that were read."""
-    rows = index.rows("SELECT folder, name FROM photo WHERE gone_at IS NULL AND content IS NOT NULL")
+    rows = store.rows("SELECT folder, name FROM photo WHERE gone_at IS NULL AND content IS NOT NULL")
     return {os.fsdecode(os.path.join(folder, name)) for folder, name in rows}
 
 
@@ -70,32 +70,32 @@ ALL = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/c/4.jpg", "5.jpg"}
 
 
 @pytest.mark.must_run
-def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, index: Index) -> None:
+def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount, eio_stat="1.jpg"):
-        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
-    assert names(index) == ALL - {"a/1.jpg"}
+        found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
+    assert names(store) == ALL - {"a/1.jpg"}
     assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
     assert found.troubled == {b"a": found.problems}
 
 
 @pytest.mark.must_run
-def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount: Path, index: Index) -> None:
+def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount):
-        sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     for name in ("1.jpg", "c"):  # a file, and a folder that may be a file
         with shown(source, mount, eio_stat=name):
-            found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+            found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
         assert (found.gone, len(found.problems)) == (0, 1)
-        assert names(index) == ALL
+        assert names(store) == ALL
 
 
 @pytest.mark.must_run
-def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, index: Index) -> None:
+def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount, eio_read="1.jpg"):
-        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
-        assert names(index) == ALL - {"a/1.jpg"}
+        found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
+        assert names(store) == ALL - {"a/1.jpg"}
         assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
-        assert [failure.error for failure in failures.failures(index)] == found.problems
+        assert [failure.error for failure in store.failures.all()] == found.problems
 
 
 @pytest.mark.must_run
@@ -109,53 +109,53 @@ def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, inde
     ],
 )
 def test_what_hangs_costs_a_file_or_a_folder(
-    source: Path, mount: Path, index: Index, fault: dict[str, str], lost: set[str]
+    source: Path, mount: Path, store: Store, fault: dict[str, str], lost: set[str]
 ) -> None:
     with shown(source, mount):  # so that the root's identity is known
-        root = roots.add(index, os.fsencode(mount))
-        roots.mark_online(index, root.id, root_identity(root.path))
+        root = store.roots.add(os.fsencode(mount))
+        store.roots.mark_online(root.id, root_identity(root.path))
     with shown(source, mount, **fault):
-        root = roots.add(index, os.fsencode(mount))
+        root = store.roots.add(os.fsencode(mount))
         for seconds in (15.0, 0.9 * SILENCE):  # what is stuck already is not waited for again
             began = time.monotonic()
-            found = sync(index, Settings(), root)
+            found = sync(store, Settings(), root)
             assert time.monotonic() - began < seconds
-            assert names(index) == ALL - lost
+            assert names(store) == ALL - lost
             assert (found.gone, found.offline) == (0, None)
-    problems = [failure.error for failure in failures.failures(index)] + found.problems
+    problems = [failure.error for failure in store.failures.all()] + found.problems
     assert problems
     assert all("its disk does not answer" in problem for problem in problems)
 
 
 @pytest.mark.must_run
-def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: Path, index: Index) -> None:
+def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount):
-        sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     with shown(source, mount, hang_list="source"):
-        found = sync(index, Settings(), roots.add(index, os.fsencode(mount)))
+        found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
         assert "its disk does not answer" in str(found.offline)
         assert not root_health(os.fsencode(mount)).online
         with pytest.raises(RootOffline, match="does not answer"):
             list(scan(os.fsencode(mount), lambda _: {}, Exclude()))
         assert disk_calls.silent_disks() == [os.fsencode(mount)]
-    assert names(index) == ALL
+    assert names(store) == ALL
     until(lambda: not disk_calls.silent_disks())
 
 
 @pytest.mark.must_run
-def test_inode_numbers_and_times_of_64_bits(source: Path, mount: Path, index: Index) -> None:
+def test_inode_numbers_and_times_of_64_bits(source: Path, mount: Path, store: Store) -> None:
     os.utime(source / "5.jpg", ns=(0, 2**63 + 12345))  # the year 2262
     os.utime(source / "a/1.jpg", ns=(0, -(10**18)))  # before 1970
     time.sleep(2.1)
     with shown(source, mount, high_inodes=True):
         assert os.stat(mount / "5.jpg").st_ino >= 2**63
-        root = roots.add(index, os.fsencode(mount))
-        sync(index, Settings(), root)
-        assert names(index) == ALL
-        photo = photos.find(index, os.fsencode(mount / "5.jpg"))
+        root = store.roots.add(os.fsencode(mount))
+        sync(store, Settings(), root)
+        assert names(store) == ALL
+        photo = store.photos.find(os.fsencode(mount / "5.jpg"))
         assert photo is not None
         assert photo.content is not None
-        scans = scan(os.fsencode(mount), lambda folder: photos.known(index, root.id, folder), Exclude())
+        scans = scan(os.fsencode(mount), lambda folder: store.photos.known(root.id, folder), Exclude())
         assert [each.findings for each in scans] == [(), (), (), ()]
 
 
@@ -170,8 +170,8 @@ class File:
     """What `sync` hands to the hashing threads."""
 
     def __init__(self, folder: bytes, finding: Finding) -> None:
-        assert finding.fingerprint is not None
-        self.folder, self.name, self.fingerprint = folder, finding.name, finding.fingerprint
+        assert finding.file_stat is not None
+        self.folder, self.name, self.file_stat = folder, finding.name, finding.file_stat
 
 
 def files(root: Path) -> list[File]:
@@ -205,9 +205,9 @@ def test_a_folder_swapped_for_a_symlink_before_it_is_hashed_is_not_followed(tmp_
     wanted = files(inside)
     os.rename(inside / "a", tmp_path / "away")
     (inside / "a").symlink_to(outside)
-    private = Fingerprint(*stamp(os.stat(outside / "1.jpg")))
+    private = FileStat(*file_stat_of(os.stat(outside / "1.jpg")))
     for each in wanted:
-        each.fingerprint = private  # even if it were the one that was seen
+        each.file_stat = private  # even if it were the one that was seen
     (told,) = hashes(inside, wanted).values()
     assert "no longer there" in str(told)
 

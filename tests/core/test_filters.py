@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.photo import Fingerprint
+from imgret.photo import FileStat
 from imgret.search.parse import parse
 from imgret.store.clauses import Clause, Objects, Taken
+from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
-from imgret.store.sqlite import filters, photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]
@@ -25,12 +25,12 @@ def at(*date: int) -> int:
     return int((datetime(*date) - datetime(1970, 1, 1)).total_seconds())  # type: ignore[arg-type]
 
 
-def passing(index: Index, text: str) -> set[int]:
-    return set(filters.matching(index, parse(text, NOW).clauses).tolist())
+def passing(store: Store, text: str) -> set[int]:
+    return set(store.filters.matching(parse(text, NOW).clauses).tolist())
 
 
 @pytest.fixture
-def library(index: Index, add: Add) -> dict[str, int]:
+def library(store: Store, add: Add) -> dict[str, int]:
     return {
         "dogs": add(
             "2019/Rome/IMG_1.jpg",
@@ -114,8 +114,8 @@ def library(index: Index, add: Add) -> dict[str, int]:
         ('"!!!"', {"dogs", "dog", "cat", "plain"}),
     ],
 )
-def test_filters(index: Index, library: dict[str, int], text: str, right: set[str]) -> None:
-    assert passing(index, text) == {library[name] for name in right}
+def test_filters(store: Store, library: dict[str, int], text: str, right: set[str]) -> None:
+    assert passing(store, text) == {library[name] for name in right}
 
 
 ACCENTS = {
@@ -137,7 +137,7 @@ ACCENTS = {
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("asked_form", ["NFC", "NFD"])
 def test_names_are_found_in_any_case_and_normal_form(
-    index: Index, add: Add, form: str, asked_form: str
+    store: Store, add: Add, form: str, asked_form: str
 ) -> None:
     contents = {
         path: add(unicodedata.normalize(form, path), camera=f"Voigtländer {n}", embed=False)  # type: ignore[arg-type]
@@ -145,112 +145,110 @@ def test_names_are_found_in_any_case_and_normal_form(
     }
     for path, texts in ACCENTS.items():
         for text in texts:
-            assert passing(index, unicodedata.normalize(asked_form, text)) == {contents[path]}, text
+            assert passing(store, unicodedata.normalize(asked_form, text)) == {contents[path]}, text
         folder = "/photos/" + path.rpartition("/")[0]
         if folder != "/photos/":
-            assert passing(index, unicodedata.normalize(asked_form, f'in:"{folder}"')) == {contents[path]}
-    assert passing(index, unicodedata.normalize(asked_form, 'camera:"VOIGTLÄNDER 2"')) == {
+            assert passing(store, unicodedata.normalize(asked_form, f'in:"{folder}"')) == {contents[path]}
+    assert passing(store, unicodedata.normalize(asked_form, 'camera:"VOIGTLÄNDER 2"')) == {
         contents["Катеринівка.jpg"]
     }
 
 
-def test_a_name_that_is_not_utf8_is_compared_by_the_rest(index: Index, add: Add) -> None:
+def test_a_name_that_is_not_utf8_is_compared_by_the_rest(store: Store, add: Add) -> None:
     add("plain.jpg", embed=False)
-    index.db.execute("UPDATE photo SET name = x'ff4d756ec39ce92e6a7067'")
-    assert len(passing(index, "name:MUNÜ")) == 1
-    assert len(passing(index, "name:mun*jpg")) == 0
+    store.db.execute("UPDATE photo SET name = x'ff4d756ec39ce92e6a7067'")
+    assert len(passing(store, "name:MUNÜ")) == 1
+    assert len(passing(store, "name:mun*jpg")) == 0
 
 
-def test_both_kinds_of_jpeg_and_no_other(index: Index, add: Add) -> None:
+def test_both_kinds_of_jpeg_and_no_other(store: Store, add: Add) -> None:
     two = add("a.jpg", format="MPO", embed=False)
     one = add("b.jpg", format="JPEG", embed=False)
     heif = add("c.heic", format="HEIF", embed=False)
     for name in ("jpg", "JPEG", "jpe"):
-        assert passing(index, f"format:{name}") == {one, two}
-        assert passing(index, f"-format:{name}") == {heif}
-    assert passing(index, "format:mpo") == {two}
-    assert passing(index, "format:heic") == passing(index, "format:HEIF") == {heif}
+        assert passing(store, f"format:{name}") == {one, two}
+        assert passing(store, f"-format:{name}") == {heif}
+    assert passing(store, "format:mpo") == {two}
+    assert passing(store, "format:heic") == passing(store, "format:HEIF") == {heif}
 
 
-def test_a_folder_is_found_through_symbolic_links(tmp_path: Path, index: Index) -> None:
+def test_a_folder_is_found_through_symbolic_links(tmp_path: Path, store: Store) -> None:
     real = tmp_path / "var" / "Pictures"
     (real / "2021").mkdir(parents=True)
     (real / "2022").mkdir()
     (tmp_path / "home").symlink_to("var")
     (real / "best").symlink_to("2021")
-    with index.writing():
-        root = roots.add(index, os.fsencode(real.resolve()))
+    with store.writing():
+        root = store.roots.add(os.fsencode(real.resolve()))
         made = [
-            photos.save(index, root.id, folder, b"x.jpg", Fingerprint(1, 1, 1, n), bytes([n]) * 32, 1)[0]
+            store.photos.save(root.id, folder, b"x.jpg", FileStat(1, 1, 1, n), bytes([n]) * 32, 1)[0]
             for n, folder in enumerate((b"2021", b"2022"))
         ]
     for folder in (tmp_path / "home/Pictures/2021", real / "best", real / "2021"):
-        assert passing(index, f'in:"{folder}"') == {made[0]}
-    assert passing(index, f'in:"{tmp_path}/home"') == set(made)
-    assert passing(index, f'in:"{tmp_path}/home/Pictures/2023"') == set()
+        assert passing(store, f'in:"{folder}"') == {made[0]}
+    assert passing(store, f'in:"{tmp_path}/home"') == set(made)
+    assert passing(store, f'in:"{tmp_path}/home/Pictures/2023"') == set()
 
 
-def test_counts_of_all_that_a_word_means_are_added(index: Index, add: Add) -> None:
+def test_counts_of_all_that_a_word_means_are_added(store: Store, add: Add) -> None:
     couple = add("a.jpg", objects={"man": 1, "woman": 1}, embed=False)
     three = add("b.jpg", objects={"person": 3}, embed=False)
     child = add("c.jpg", objects={"girl": 1, "dog": 1}, embed=False)
-    assert passing(index, "people>=2") == {couple, three}
-    assert passing(index, "people=3") == {three}
-    assert passing(index, "persons<2") == {child}
-    assert passing(index, "kids:") == {child}
-    assert passing(index, "man:") == {couple}
+    assert passing(store, "people>=2") == {couple, three}
+    assert passing(store, "people=3") == {three}
+    assert passing(store, "persons<2") == {child}
+    assert passing(store, "kids:") == {child}
+    assert passing(store, "man:") == {couple}
 
 
 def test_one_path_must_pass_all_that_is_asked_of_paths(
-    index: Index, library: dict[str, int], add: Add
+    store: Store, library: dict[str, int], add: Add
 ) -> None:
     assert add("elsewhere/copy.jpg", of="2019/Rome/IMG_1.jpg") == library["dogs"]
     dogs = {library["dogs"]}
-    assert passing(index, "in:elsewhere name:copy") == dogs
-    assert passing(index, "in:elsewhere name:img") == set()
-    assert passing(index, "-in:2019 name:copy") == dogs
+    assert passing(store, "in:elsewhere name:copy") == dogs
+    assert passing(store, "in:elsewhere name:img") == set()
+    assert passing(store, "-in:2019 name:copy") == dogs
     clauses = parse("in:elsewhere", NOW).clauses
-    assert filters.showing(index, clauses, library["dogs"]) == [(b"/photos/elsewhere/copy.jpg", True)]
-    assert len(filters.showing(index, (), library["dogs"])) == 2
+    assert store.filters.showing(clauses, library["dogs"]) == [(b"/photos/elsewhere/copy.jpg", True)]
+    assert len(store.filters.showing((), library["dogs"])) == 2
 
 
-def test_what_lies_nowhere_passes_nothing(index: Index, library: dict[str, int]) -> None:
-    root = roots.roots(index)[0].id
-    assert filters.gone(index).tolist() == []
-    photos.bury(index, root, b"2019", [b"b.png"], now=9)
-    assert filters.gone(index).tolist() == [library["dog"]]
-    assert passing(index, "has:note") == set()
-    assert library["dog"] not in filters.matching(index, ())
-    assert library["dog"] not in filters.newest(index, None, 10)
+def test_what_lies_nowhere_passes_nothing(store: Store, library: dict[str, int]) -> None:
+    root = store.roots.all()[0].id
+    assert store.filters.tombstoned().tolist() == []
+    store.photos.mark_deleted(root, b"2019", [b"b.png"], now=9)
+    assert store.filters.tombstoned().tolist() == [library["dog"]]
+    assert passing(store, "has:note") == set()
+    assert library["dog"] not in store.filters.matching(())
+    assert library["dog"] not in store.filters.newest(None, 10)
 
 
-def test_the_newest_come_first_and_undated_last(index: Index, library: dict[str, int]) -> None:
+def test_the_newest_come_first_and_undated_last(store: Store, library: dict[str, int]) -> None:
     order = [library[name] for name in ("cat", "dog", "dogs", "plain")]
-    assert filters.newest(index, None, 10).tolist() == order
-    assert filters.newest(index, None, 2).tolist() == order[:2]
-    assert (
-        filters.newest(index, filters.matching(index, parse("dog:", NOW).clauses), 9).tolist() == order[1:3]
-    )
-    assert filters.newest(index, filters.matching(index, parse("emu:", NOW).clauses), 9).tolist() == []
+    assert store.filters.newest(None, 10).tolist() == order
+    assert store.filters.newest(None, 2).tolist() == order[:2]
+    assert store.filters.newest(store.filters.matching(parse("dog:", NOW).clauses), 9).tolist() == order[1:3]
+    assert store.filters.newest(store.filters.matching(parse("emu:", NOW).clauses), 9).tolist() == []
 
 
-def test_an_offline_root(index: Index, library: dict[str, int]) -> None:
-    index.db.execute("UPDATE root SET online = 0")
-    assert passing(index, "is:offline") == set(library.values())
-    assert passing(index, "-is:offline") == set()
+def test_an_offline_root(store: Store, library: dict[str, int]) -> None:
+    store.db.execute("UPDATE root SET online = 0")
+    assert passing(store, "is:offline") == set(library.values())
+    assert passing(store, "-is:offline") == set()
 
 
-def test_masks_of_the_memory_are_the_same_filters(index: Index, library: dict[str, int]) -> None:
-    memory = Memory(index)
+def test_masks_of_the_memory_are_the_same_filters(store: Store, library: dict[str, int]) -> None:
+    memory = Memory(store)
     for text in ("dog:", "after:2020", "-in:2019", "has:note dog:", "emu:"):
         clauses = parse(text, NOW).clauses
-        mask = memory.mask(index, clauses)
-        ids = filters.matching(index, ())
-        assert set(ids[memory.passes(mask, ids)].tolist()) == passing(index, text)
-    with Index(index.path) as other:
+        mask = memory.mask(store, clauses)
+        ids = store.filters.matching(())
+        assert set(ids[memory.passes(mask, ids)].tolist()) == passing(store, text)
+    with open_store(store.path) as other:
         other.db.execute("DELETE FROM detection")
-    assert memory.refresh(index)
-    assert not memory.mask(index, parse("dog:", NOW).clauses).places.any()
+    assert memory.refresh(store)
+    assert not memory.mask(store, parse("dog:", NOW).clauses).places.any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -271,9 +269,9 @@ def test_dates_and_counts_pass_exactly_as_they_read(
     most: int | None,
     negated: bool,
 ) -> None:
-    with Index(str(tmp_path_factory.getbasetemp() / "filters.db")) as index, index.writing() as db:
+    with open_store(str(tmp_path_factory.getbasetemp() / "filters.db")) as store, store.writing() as db:
         db.execute("DELETE FROM photo; DELETE FROM detection; DELETE FROM content")
-        root = roots.add(index, b"/p").id
+        root = store.roots.add(b"/p").id
         made: dict[int, tuple[int | None, int]] = {}
         for number, moment in enumerate(taken):
             db.execute("INSERT INTO content (hash, taken_at) VALUES (randomblob(32), ?)", (moment,))
@@ -293,5 +291,5 @@ def test_dates_and_counts_pass_exactly_as_they_read(
         }
         counted = {c for c, (_, dogs) in made.items() if dogs >= least and (most is None or dogs <= most)}
         for filter_, right in ((Taken(start, end), in_time), (Objects("dog", least, most), counted)):
-            found = set(filters.matching(index, [Clause(filter_, negated)]).tolist())
+            found = set(store.filters.matching([Clause(filter_, negated)]).tolist())
             assert found == (set(made) - right if negated else right)

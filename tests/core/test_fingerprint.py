@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from imgret.decode.hashing import content_hash, fingerprint
+from imgret.decode.hashing import content_hash
 from imgret.errors import PhotoError
+from imgret.photo import file_stat_of
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 3_000_000])
@@ -18,13 +19,13 @@ def test_the_hash_of_the_bytes(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.jpg"
     data = os.urandom(size)
     path.write_bytes(data)
-    assert content_hash(os.fsencode(path), fingerprint(os.stat(path))) == blake3(data).digest()
+    assert content_hash(os.fsencode(path), file_stat_of(os.stat(path))) == blake3(data).digest()
 
 
 def test_another_file_than_expected_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"one")
-    expected = fingerprint(os.stat(path))
+    expected = file_stat_of(os.stat(path))
     path.write_bytes(b"other")
     with pytest.raises(PhotoError, match="changed while it was read") as caught:
         content_hash(os.fsencode(path), expected)

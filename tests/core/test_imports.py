@@ -14,9 +14,9 @@ import imgret
 HEAVY = {"torch", "transformers", "ultralytics", "sentence_transformers", "textual"}
 # These implement a model, and are imported when it is loaded.
 MODELS = {
-    f"imgret.describe.{name}"
+    f"imgret.models.{name}"
     for name in (
-        "blip_beams", "blip_decoder", "blip_replay", "caption", "detect", "instructor", "packed", "topics"
+        "blip", "blip_beams", "blip_decoder", "blip_replay", "instructor", "roberta_topics", "torch_linear", "yolo"
     )
 }  # fmt: skip
 

@@ -18,17 +18,16 @@ import apsw
 import pytest
 
 from imgret.errors import IndexProblem, IndexReplaced
-from imgret.store.sqlite import file_ids, identity, roots
+from imgret.store.factory import open_store, restore, writer_lock
+from imgret.store.sqlite import file_ids, identity
 from imgret.store.sqlite.backup import backup
-from imgret.store.sqlite.connection import Index, writer
 from imgret.store.sqlite.migrate import APPLICATION_ID, migrate, migrations
-from imgret.store.sqlite.restore import restore
 
 
 def roots_in(path: Path | str) -> list[bytes]:
-    with Index(str(path)) as index:
-        assert index.problems() == []
-        return [root.path for root in roots.roots(index)]
+    with open_store(str(path)) as store:
+        assert store.problems() == []
+        return [root.path for root in store.roots.all()]
 
 
 def sound(path: Path) -> bool:
@@ -53,9 +52,9 @@ def ended(code: str, *arguments: object) -> int:
 def killed_with_changes(path: Path, *added: str) -> None:
     """A process adds roots to the index and is killed before they reach the file itself."""
     code = (
-        "import os, sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Index\n"
-        "index = Index(sys.argv[1])\n"
-        "for name in sys.argv[2:]:\n    roots.add(index, os.fsencode(name))\n"
+        "import os, sys\nfrom imgret.store.factory import open_store\n"
+        "index = open_store(sys.argv[1])\n"
+        "for name in sys.argv[2:]:\n    index.roots.add(os.fsencode(name))\n"
         "os.kill(os.getpid(), 9)"
     )
     assert ended(code, path, *added) == -9
@@ -66,8 +65,8 @@ def killed_with_changes(path: Path, *added: str) -> None:
 def held_open(path: Path) -> Iterator[None]:
     """Another process has the index open, and has written to it."""
     code = (
-        "import sys\nfrom imgret.index import roots\nfrom imgret.store.sqlite.connection import Index\n"
-        "index = Index(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
+        "import sys\nfrom imgret.store.factory import open_store\n"
+        "index = open_store(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
         "sys.stdin.read()\nimport os\nos._exit(0)"
     )
     process = in_a_process(code, path)
@@ -84,17 +83,17 @@ def held_open(path: Path) -> Iterator[None]:
 def path(tmp_path: Path) -> Path:
     """An index with one root, as a process that began to index leaves it."""
     path = tmp_path / "index.db"
-    with Index(str(path)) as index:
-        roots.add(index, b"/first")
-        identity.renew(index)
+    with open_store(str(path)) as store:
+        store.roots.add(b"/first")
+        identity.renew(store)
     return path
 
 
 @pytest.fixture
 def copy(path: Path, tmp_path: Path) -> Path:
     """A backup of it."""
-    with Index(str(path)) as index:
-        backup(index.db, str(tmp_path / "copy.db"))
+    with open_store(str(path)) as store:
+        backup(store.db, str(tmp_path / "copy.db"))
     return tmp_path / "copy.db"
 
 
@@ -106,8 +105,8 @@ def test_a_backup_is_a_whole_private_index_of_its_own(path: Path, copy: Path) ->
         None,
         file_ids.setting(str(path), identity.KEY),
     )
-    with Index(str(path)) as index, pytest.raises(IndexProblem, match="is there already"):
-        backup(index.db, str(copy))
+    with open_store(str(path)) as store, pytest.raises(IndexProblem, match="is there already"):
+        backup(store.db, str(copy))
     assert roots_in(copy) == [b"/first"]
     assert not list(copy.parent.glob("*.part"))
 
@@ -116,18 +115,18 @@ def test_a_backup_ends_while_somebody_writes_all_the_time(path: Path, tmp_path: 
     stop = threading.Event()
 
     def write() -> None:
-        with Index(str(path)) as index:
+        with open_store(str(path)) as store:
             number = 0
             while not stop.is_set():
-                index.remember(f"key {number % 50}", "x" * 5000)
+                store.remember(f"key {number % 50}", "x" * 5000)
                 number += 1
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        with Index(str(path)) as index:
+        with open_store(str(path)) as store:
             for number in range(3):
-                backup(index.db, str(tmp_path / f"{number}.db"))
+                backup(store.db, str(tmp_path / f"{number}.db"))
     finally:
         stop.set()
         thread.join()
@@ -147,8 +146,8 @@ def test_a_backup_copied_over_an_index_after_a_crash_gets_nothing_of_it(path: Pa
 
 def test_a_plain_copy_from_before_is_recognised_as_well(path: Path, tmp_path: Path) -> None:
     shutil.copyfile(path, tmp_path / "plain.db")
-    with Index(str(path)) as index:
-        identity.renew(index)  # as whoever indexes does when it begins
+    with open_store(str(path)) as store:
+        identity.renew(store)  # as whoever indexes does when it begins
     killed_with_changes(path, "/second")
     shutil.copyfile(tmp_path / "plain.db", path)
     assert roots_in(path) == [b"/first"]
@@ -162,11 +161,11 @@ def test_a_crash_alone_loses_nothing(path: Path) -> None:
 
 def test_a_crash_between_two_identities_loses_nothing(path: Path) -> None:
     code = (
-        "import os, sys\nfrom imgret.index import identity, roots\nfrom imgret.store.sqlite.connection import Index\n"
-        "other = Index(sys.argv[1])\nwith other.reading() as db:\n"
+        "import os, sys\nfrom imgret.store.sqlite import identity\nfrom imgret.store.factory import open_store\n"
+        "other = open_store(sys.argv[1])\nwith other.reading() as db:\n"
         "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader: nothing can be folded into the file
-        "    index = Index(sys.argv[1])\n    roots.add(index, b'/second')\n"
-        "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    roots.add(index, b'/third')\n"
+        "    index = open_store(sys.argv[1])\n    index.roots.add(b'/second')\n"
+        "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    index.roots.add(b'/third')\n"
         "    os.kill(os.getpid(), 9)"
     )
     assert ended(code, path) == -9
@@ -187,31 +186,31 @@ def test_a_file_moved_there_while_another_process_works_is_not_mixed_with_it(
         shutil.copyfile(path, copy)
     with held_open(path):
         os.replace(copy, path)
-        with Index(str(path)) as index:
-            roots.add(index, b"/after")
+        with open_store(str(path)) as store:
+            store.roots.add(b"/after")
     assert roots_in(path) == [b"/after", b"/first"]
     assert sound(path)
 
 
 def test_whoever_has_the_file_before_open_does_not_write_into_nowhere(path: Path, copy: Path) -> None:
-    with Index(str(path)) as index:
+    with open_store(str(path)) as store:
         os.replace(copy, path)
         with pytest.raises(IndexReplaced, match="was replaced or removed"):
-            index.remember("key", "value")
+            store.remember("key", "value")
         os.unlink(path)
         with pytest.raises(IndexReplaced):
-            roots.add(index, b"/second")
+            store.roots.add(b"/second")
 
 
 def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Path) -> None:
-    with Index(str(path)) as index:
+    with open_store(str(path)) as store:
         watch = identity.Watch(str(path))
         for number in range(50):
-            index.remember(f"key {number}", "x" * 8000)
-        assert index.checkpoint()
+            store.remember(f"key {number}", "x" * 8000)
+        assert store.checkpoint()
         assert watch.change() is None
-    with Index(str(path)) as index:
-        identity.renew(index)
+    with open_store(str(path)) as store:
+        identity.renew(store)
     assert watch.change() is None
     shutil.copyfile(copy, path)
     assert "was overwritten" in (watch.change() or "")
@@ -222,12 +221,12 @@ def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Pat
 
 
 def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
-    probe = "import sys\nfrom imgret.index import raw\nprint(raw.used_by_others(sys.argv[1]))"
-    with Index(str(path)) as index:
-        roots.add(index, b"/second")
+    probe = "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
+    with open_store(str(path)) as store:
+        store.roots.add(b"/second")
         identity.Watch(str(path)).change()
         assert file_ids.setting(str(path), identity.KEY)
-        Index(str(path)).close()
+        open_store(str(path)).close()
         assert in_a_process(probe, path).communicate()[0] == b"True\n"
     assert in_a_process(probe, path).communicate()[0] == b"False\n"
 
@@ -291,9 +290,9 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
 
 
 OPENS = (
-    "import sys, time\nfrom imgret.store.sqlite.connection import Index\nimport apsw, sqlite_vec\n"
+    "import sys, time\nfrom imgret.store.factory import open_store\nimport apsw, sqlite_vec\n"
     "sys.stdin.buffer.read(1)\n"
-    "index = Index(sys.argv[1])\nprint(index.db.pragma('user_version'), index.db.pragma('journal_mode'))"
+    "index = open_store(sys.argv[1])\nprint(index.db.pragma('user_version'), index.db.pragma('journal_mode'))"
 )
 
 
@@ -312,9 +311,9 @@ def test_several_programs_that_create_the_index_at_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "index.db"
     opened_at_once(path)
     assert roots_in(path) == []
-    with Index(str(path)) as index:
-        assert index.db.pragma("page_size") == 8192
-        assert index.db.pragma("auto_vacuum") == 2
+    with open_store(str(path)) as store:
+        assert store.db.pragma("page_size") == 8192
+        assert store.db.pragma("auto_vacuum") == 2
 
 
 def test_several_programs_that_migrate_the_index_at_once(tmp_path: Path) -> None:
@@ -338,22 +337,22 @@ def test_several_programs_that_migrate_the_index_at_once(tmp_path: Path) -> None
 
 def test_what_a_user_wrote_is_synced_and_the_rest_is_not(path: Path) -> None:
     full, normal = 2, 1
-    with Index(str(path)) as index:
-        with index.writing(durable=True) as db:
+    with open_store(str(path)) as store:
+        with store.writing(durable=True) as db:
             assert db.pragma("synchronous") == full
-            with index.writing():
+            with store.writing():
                 assert db.pragma("synchronous") == full
-        with index.writing() as db:
+        with store.writing() as db:
             assert db.pragma("synchronous") == normal
-        with pytest.raises(ValueError, match="no"), index.writing(durable=True):
+        with pytest.raises(ValueError, match="no"), store.writing(durable=True):
             raise ValueError("no")
-        assert index.db.pragma("synchronous") == normal
+        assert store.db.pragma("synchronous") == normal
 
 
 def test_the_writer_goes_on_beside_whoever_prepares(path: Path) -> None:
-    with writer(str(path)), Index(str(path)) as index:
-        identity.renew(index)
-        roots.add(index, b"/second")
+    with writer_lock(str(path)), open_store(str(path)) as store:
+        identity.renew(store)
+        store.roots.add(b"/second")
     assert roots_in(path) == [b"/first", b"/second"]
 
 
@@ -361,5 +360,5 @@ def test_what_is_not_a_file_is_no_index(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for place in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
         with pytest.raises(IndexProblem, match=f"{place} is not a file"):
-            Index(str(place))
+            open_store(str(place))
     assert not os.path.lexists("/dev/null-journal")

@@ -14,42 +14,41 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgret.photo import Detection, Facts, Fingerprint, ModelIdentity, Stage, View
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
+from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
-from imgret.store.sqlite import contents, nearest, photos, results, roots, vectors, words, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
+from imgret.store.sqlite import nearest
 
 MODEL = ModelIdentity("model", "1")
 STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
 SMALL, LARGE = 200, 2000
 
 
-def describe(index: Index, number: int, rows: Any) -> int:
+def describe(store: Store, number: int, rows: Any) -> int:
     """Everything that is saved of a photo."""
-    root = roots.add(index, b"/photos").id
+    root = store.roots.add(b"/photos").id
     name, digest = b"%d.jpg" % number, hashlib.blake2b(b"%d" % number, digest_size=32).digest()
-    content, _ = photos.save(
-        index, root, b"%d" % (number // 50), name, Fingerprint(1, 1, 1, number), digest, 1
-    )
-    contents.save_facts(index, content, Facts("JPEG", 40, 30, number), digest)
-    results.save_caption(index, content, MODEL, f"a picture of thing {number}")
-    results.save_detections(index, content, MODEL, [Detection("dog", 0.9, (0, 0, 1, 1))], {"dog": 1})
-    results.save_topics(index, content, MODEL, ["sports"])
-    results.refresh_words(index, content)
-    results.save_vectors(index, content, MODEL, dict(zip(View, rows, strict=True)))
-    work.queue(index, content, STAGES)
+    content, _ = store.photos.save(root, b"%d" % (number // 50), name, FileStat(1, 1, 1, number), digest, 1)
+    store.contents.save_facts(content, Facts("JPEG", 40, 30, number), digest)
+    store.results.save_caption(content, MODEL, f"a picture of thing {number}")
+    store.results.save_detections(content, MODEL, [Detection("dog", 0.9, (0, 0, 1, 1))], {"dog": 1})
+    store.results.save_topics(content, MODEL, ["sports"])
+    store.results.refresh_words(content)
+    store.results.save_vectors(content, MODEL, dict(zip(View, rows, strict=True)))
+    store.work.queue(content, STAGES)
     return content
 
 
-def claimed(index: Index, content: int) -> None:
-    (claim,) = work.claim(index, STAGES, 1, 10**9, after=content - 1)
+def claimed(store: Store, content: int) -> None:
+    (claim,) = store.work.claim(STAGES, 1, 10**9, after=content - 1)
     assert claim.content == content
-    work.failed(index, content, [Stage.CAPTION], "no", 1)
-    work.release(index, [content])
-    work.done(index, content, STAGES)
+    store.work.failed(content, [Stage.CAPTION], "no", 1)
+    store.work.release([content])
+    store.work.done(content, STAGES)
 
 
-def counted(index: Index, doing: Callable[[], object]) -> int:
+def counted(store: Store, doing: Callable[[], object]) -> int:
     """The steps that this takes."""
     steps = 0
 
@@ -58,36 +57,36 @@ def counted(index: Index, doing: Callable[[], object]) -> int:
         steps += 1
         return False
 
-    index.db.set_progress_handler(count, 1)
+    store.db.set_progress_handler(count, 1)
     doing()
-    index.db.set_progress_handler(None)
+    store.db.set_progress_handler(None)
     return steps
 
 
-DOINGS: dict[str, Callable[[Index, int, Any], object]] = {
-    "save vectors": lambda index, content, rows: vectors.save(
-        index, content, MODEL, {View.PASSAGE: rows[0], View.CAPTION: rows[1]}
+DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
+    "save vectors": lambda store, content, rows: store.vectors.save(
+        content, MODEL, {View.PASSAGE: rows[0], View.CAPTION: rows[1]}
     ),
-    "copy": lambda index, content, _: results.copy(index, content, content - 1),
-    "remove vectors": lambda index, content, _: vectors.remove(index, content),
-    "read vectors": lambda index, content, _: vectors.of(index, np.array([content])),
-    "write a note": lambda index, content, _: results.write_note(index, content, "Rosa in Lisbon"),
-    "claim and fail": lambda index, content, _: claimed(index, content),
-    "know": lambda index, content, _: (
-        contents.facts(index, content), photos.paths(index, content), results.description(index, content),
-        results.identities(index, content), work.of(index, content),
+    "copy": lambda store, content, _: store.results.copy(content, content - 1),
+    "remove vectors": lambda store, content, _: store.vectors.remove(content),
+    "read vectors": lambda store, content, _: store.vectors.of(np.array([content])),
+    "write a note": lambda store, content, _: store.results.write_note(content, "Rosa in Lisbon"),
+    "claim and fail": lambda store, content, _: claimed(store, content),
+    "know": lambda store, content, _: (
+        store.contents.facts(content), store.photos.paths(content), store.results.description(content),
+        store.results.identities(content), store.work.of(content),
     ),
-    "find": lambda index, content, _: photos.find(index, b"/photos/%d/%d.jpg" % (content // 50, content)),
-    "twin": lambda index, content, _: results.twin(index, content, b"x" * 32, STAGES),
-    "bury": lambda index, content, _: photos.bury(
-        index, 1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
+    "find": lambda store, content, _: store.photos.find(b"/photos/%d/%d.jpg" % (content // 50, content)),
+    "twin": lambda store, content, _: store.results.twin(content, b"x" * 32, STAGES),
+    "bury": lambda store, content, _: store.photos.mark_deleted(
+        1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
     ),
-    "forget": lambda index, content, _: (
-        index.db.execute("DELETE FROM photo WHERE content = ?", (content,)), contents.forget(index, [content])
+    "forget": lambda store, content, _: (
+        store.db.execute("DELETE FROM photo WHERE content = ?", (content,)), store.contents.forget([content])
     ),
-    "look up a word": lambda index, _, __: words.terms(index, ["Lisbon"]),
-    "what answers": lambda index, _, __: (vectors.answering(index), nearest.projection(index.db)),
-    "describe another": lambda index, _, rows: describe(index, 10 * LARGE, rows),
+    "look up a word": lambda store, _, __: store.words.terms(["Lisbon"]),
+    "what answers": lambda store, _, __: (store.vectors.active_model(), nearest.projection(store.db)),
+    "describe another": lambda store, _, rows: describe(store, 10 * LARGE, rows),
 }  # fmt: skip
 
 
@@ -97,10 +96,10 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     paths = {}
     for size in (SMALL, LARGE):
         paths[size] = str(tmp_path_factory.mktemp("scale") / f"{size}.db")
-        with Index(paths[size]) as index, index.writing():
+        with open_store(paths[size]) as store, store.writing():
             for number in range(1, size + 1):
                 rows = random.standard_normal((len(View), 8)).astype(np.float32)
-                describe(index, number, rows / np.linalg.norm(rows, axis=1)[:, None])
+                describe(store, number, rows / np.linalg.norm(rows, axis=1)[:, None])
     return paths
 
 
@@ -109,10 +108,10 @@ def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], 
     rows = np.eye(len(View), 8, dtype=np.float32)
     steps = {}
     for size, path in libraries.items():
-        with Index(path) as index:
-            index.db.execute("BEGIN")
-            steps[size] = counted(index, lambda: DOINGS[doing](index, SMALL // 2 + 1, rows))
-            index.db.execute("ROLLBACK")
+        with open_store(path) as store:
+            store.db.execute("BEGIN")
+            steps[size] = counted(store, lambda: DOINGS[doing](store, SMALL // 2 + 1, rows))
+            store.db.execute("ROLLBACK")
     assert steps[SMALL] > 0
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
 
@@ -120,9 +119,9 @@ def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], 
 def test_taking_in_what_others_committed_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
     steps = {}
     for size, path in libraries.items():
-        with Index(path) as index, Index(path) as other:
-            memory = Memory(index)
+        with open_store(path) as store, open_store(path) as other:
+            memory = Memory(store)
             describe(other, 20 * LARGE, np.eye(len(View), 8, dtype=np.float32))
-            steps[size] = counted(index, partial(memory.refresh, index))
+            steps[size] = counted(store, partial(memory.refresh, store))
             assert len(memory) == size + 1
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps

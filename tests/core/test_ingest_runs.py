@@ -17,8 +17,8 @@ from imgret.ingest import Ingest
 from imgret.models.interface import Embedder, Models
 from imgret.photo import Description, ModelIdentity, Stage, View
 from imgret.stages import passage
-from imgret.store.sqlite import photos, results, work
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgret.sync import add_root, sync
 
 SETTINGS = Settings()
@@ -63,12 +63,12 @@ def draw(folder: Path, number: int) -> None:
     Image.new("RGB", (24, 16), (number * 40 % 256, number, 90)).save(folder / f"{number}.png")
 
 
-def look(index: Index, folder: Path) -> None:
-    sync(index, SETTINGS, add_root(index, bytes(folder))[0])
+def look(store: Store, folder: Path) -> None:
+    sync(store, SETTINGS, add_root(store, bytes(folder))[0])
 
 
-def content(index: Index, path: Path) -> int:
-    photo = photos.find(index, bytes(path))
+def content(store: Store, path: Path) -> int:
+    photo = store.photos.find(bytes(path))
     assert photo is not None
     assert photo.content is not None
     return photo.content
@@ -76,37 +76,37 @@ def content(index: Index, path: Path) -> int:
 
 @pytest.mark.parametrize("before", [None, "an older note"])
 def test_a_note_written_while_its_photo_is_described_is_in_its_vectors(
-    index: Index, folder: Path, decoder: DecodePool, wordllama: Embedder, before: str | None
+    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder, before: str | None
 ) -> None:
     draw(folder, 1)
-    look(index, folder)
-    photo = content(index, folder / "1.png")
+    look(store, folder)
+    photo = content(store, folder / "1.png")
     if before:
-        results.write_note(index, photo, before)
+        store.results.write_note(photo, before)
     notes = [NOTE]
 
     def write() -> None:
         if notes:
-            with Index(index.path) as other, other.writing(durable=True):
-                results.write_note(other, photo, notes.pop())
-                work.queue(other, photo, [Stage.EMBED])
+            with open_store(store.path) as other, other.writing(durable=True):
+                other.results.write_note(photo, notes.pop())
+                other.work.queue(photo, [Stage.EMBED])
 
-    Ingest(index, SETTINGS, Models(embed=Watched(wordllama, write))).run(decoder=decoder)
-    assert Stage.EMBED not in work.of(index, photo)
+    Ingest(store, SETTINGS, Models(embed=Watched(wordllama, write))).run(decoder=decoder)
+    assert Stage.EMBED not in store.work.of(photo)
     (told,) = wordllama.embed([(passage.instruction(()), passage.views(Description(note=NOTE))[View.NOTE])])
-    row = index.row("SELECT data FROM vector WHERE content = ? AND view = 'note'", (photo,))
+    row = store.row("SELECT data FROM vector WHERE content = ? AND view = 'note'", (photo,))
     assert row is not None
     assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ told) > 0.99
 
 
 def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
-    index: Index, folder: Path, decoder: DecodePool, wordllama: Embedder
+    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder
 ) -> None:
     first, most = 40, 120  # more than the pipeline takes at once
     for number in range(first):
         draw(folder, number)
-    look(index, folder)
-    old = content(index, folder / "0.png")
+    look(store, folder)
+    old = content(store, folder / "0.png")
     came = first
 
     def more() -> None:
@@ -114,38 +114,38 @@ def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
         if came < most:  # without an end of the run, the next photo would always be there
             draw(folder, came)
             came += 1
-            with Index(index.path) as other:
+            with open_store(store.path) as other:
                 look(other, folder)
-                results.write_note(other, old, f"version {came}")
-                work.queue(other, old, [Stage.EMBED])
+                other.results.write_note(old, f"version {came}")
+                other.work.queue(old, [Stage.EMBED])
 
-    described = Ingest(index, ONE_BY_ONE, Models(embed=Watched(wordllama, more))).run(decoder=decoder)
+    described = Ingest(store, ONE_BY_ONE, Models(embed=Watched(wordllama, more))).run(decoder=decoder)
     assert described.done <= first + 1  # the noted photo once more
-    assert work.due(index, {Stage.DECODE, Stage.EMBED}, 1 << 40) > 0
+    assert store.work.due({Stage.DECODE, Stage.EMBED}, 1 << 40) > 0
     came = most
-    Ingest(index, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
-    assert work.due(index, {Stage.DECODE, Stage.EMBED}, 1 << 40) == 0
+    Ingest(store, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
+    assert store.work.due({Stage.DECODE, Stage.EMBED}, 1 << 40) == 0
 
 
 def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(
-    index: Index, folder: Path, decoder: DecodePool, wordllama: Embedder
+    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder
 ) -> None:
     def describe() -> None:
-        look(index, folder)
-        Ingest(index, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
+        look(store, folder)
+        Ingest(store, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
 
     for number in range(2):
         draw(folder, number)
     shutil.copy(folder / "1.png", folder / "copy.png")
     describe()
-    results.write_note(index, content(index, folder / "1.png"), NOTE)
+    store.results.write_note(content(store, folder / "1.png"), NOTE)
     with Image.open(folder / "1.png") as image:  # an edit of the metadata alone
         image.save(folder / "new.png", compress_level=0)
     (folder / "new.png").rename(folder / "1.png")
     describe()
-    photo = content(index, folder / "1.png")
-    assert results.note(index, photo) is None
+    photo = content(store, folder / "1.png")
+    assert store.results.note(photo) is None
     (folder / "copy.png").unlink()
     describe()
-    assert results.note(index, photo) == NOTE
-    assert index.row("SELECT 1 FROM vector WHERE content = ? AND view = 'note'", (photo,))
+    assert store.results.note(photo) == NOTE
+    assert store.row("SELECT 1 FROM vector WHERE content = ? AND view = 'note'", (photo,))

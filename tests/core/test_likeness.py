@@ -19,12 +19,12 @@ from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import SIGNATURE_BYTES, similarity
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
-from imgret.photo import Fingerprint, ModelIdentity, View
+from imgret.photo import FileStat, ModelIdentity, View
 from imgret.search.request import Request
 from imgret.search.service import Answerer
 from imgret.search.similar import COPY, likeness, looking_alike
-from imgret.store.sqlite import contents, photos, roots, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 
 MODEL = ModelIdentity("given", "1")
 
@@ -48,34 +48,32 @@ def picture(tmp_path: Path) -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def known(index: Index) -> Callable[..., int]:
+def known(store: Store) -> Callable[..., int]:
     """known(path, vector) -> the content of an indexed file; without a vector it is not described yet."""
 
     def save(path: bytes, vector: Any = None) -> int:
         folder, _, name = path.rpartition(b"/")
-        with index.writing():
-            root = roots.add(index, folder)
-            content, _ = photos.save(
-                index, root.id, b"", name, Fingerprint(1, 1, 1, 1), content_hash(path), 1
-            )
+        with store.writing():
+            root = store.roots.add(folder)
+            content, _ = store.photos.save(root.id, b"", name, FileStat(1, 1, 1, 1), content_hash(path), 1)
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            contents.save_facts(index, content, decoded.facts, decoded.pixel_hash, decoded.look)
+            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.look)
             if vector is not None:
-                vectors.save(index, content, MODEL, {View.PASSAGE: vector})
+                store.vectors.save(content, MODEL, {View.PASSAGE: vector})
         return content
 
     return save
 
 
 def test_copies_are_told_by_bytes_and_by_pixels(
-    index: Index, picture: Callable[..., bytes], known: Callable[..., int], units: Callable[..., Any]
+    store: Store, picture: Callable[..., bytes], known: Callable[..., int], units: Callable[..., Any]
 ) -> None:
     row = units(2)
     one = known(picture("one.png", 1), row[0])
     known(picture("other.png", 2), row[1])
     for asked in (picture("../same.png", 1), picture("../packed.png", 1, level=0)):
-        found = likeness(index, asked, never, never, Settings())
+        found = likeness(store, asked, never, never, Settings())
         assert (found.content, found.copies) == (None, (one,))
         assert found.vector is not None
         assert float(found.vector @ row[0]) == pytest.approx(1, abs=1e-3)
@@ -113,7 +111,7 @@ VERSIONS: dict[str, tuple[str, dict[str, int], Callable[[Image.Image], Image.Ima
 
 
 def test_other_versions_of_a_picture_are_found_by_how_they_look(
-    index: Index, known: Callable[..., int], units: Callable[..., Any], tmp_path: Path
+    store: Store, known: Callable[..., int], units: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = units(6)
     folder = tmp_path / "photos"
@@ -121,12 +119,12 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
     for number in range(6):
         scene(number).save(folder / f"{number}.jpg", quality=92)
         known(os.fsencode(folder / f"{number}.jpg"), rows[number])
-    answerer = Answerer(index, Settings(), places())
+    answerer = Answerer(store, Settings(), places())
     for number, (what, (ending, options, made)) in enumerate(VERSIONS.items()):
         asked = tmp_path / f"asked-{number}.{ending}"
         with Image.open(folder / "2.jpg") as image:
             made(image).save(asked, **options)
-        found = likeness(index, os.fsencode(asked), never, never, Settings())
+        found = likeness(store, os.fsencode(asked), never, never, Settings())
         assert (found.content, found.copies + found.alike) == (None, (3,)), what
         assert found.vector is not None, what
         why = ("the same picture",) if what == "PNG" else ("looks the same",)
@@ -134,11 +132,11 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
         assert (os.path.basename(hits[0].path), hits[0].why, len(hits)) == (b"2.jpg", why, 6), what
     scene(77).save(tmp_path / "another.jpg")
     with pytest.raises(AssertionError, match="a model was loaded"):
-        likeness(index, os.fsencode(tmp_path / "another.jpg"), never, never, Settings())
+        likeness(store, os.fsencode(tmp_path / "another.jpg"), never, never, Settings())
 
 
 def test_versions_follow_the_copies_the_likest_first(
-    index: Index, known: Callable[..., int], tmp_path: Path
+    store: Store, known: Callable[..., int], tmp_path: Path
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -150,13 +148,13 @@ def test_versions_follow_the_copies_the_likest_first(
     cropped, good, whole, packed = (
         known(os.fsencode(folder / name)) for name in ("cropped.png", "good.jpg", "whole.png", "packed.png")
     )
-    found = likeness(index, os.fsencode(folder / "whole.png"), never, never, Settings())
+    found = likeness(store, os.fsencode(folder / "whole.png"), never, never, Settings())
     assert (found.content, found.copies, found.alike) == (whole, (packed,), (good, cropped))
     image.save(tmp_path / "again.png", compress_level=1)
-    found = likeness(index, os.fsencode(tmp_path / "again.png"), never, never, Settings())
+    found = likeness(store, os.fsencode(tmp_path / "again.png"), never, never, Settings())
     assert (found.content, found.copies, found.alike) == (None, (whole, packed), (good, cropped))
-    photos.bury(index, roots.roots(index)[0].id, b"", [b"good.jpg"], now=5)
-    assert likeness(index, os.fsencode(folder / "whole.png"), never, never, Settings()).alike == (cropped,)
+    store.photos.mark_deleted(store.roots.all()[0].id, b"", [b"good.jpg"], now=5)
+    assert likeness(store, os.fsencode(folder / "whole.png"), never, never, Settings()).alike == (cropped,)
 
 
 @settings(max_examples=30, deadline=None)  # each makes an index
@@ -173,8 +171,12 @@ def test_versions_follow_the_copies_the_likest_first(
 def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
     """Signatures compared in bulk are as alike as `similarity` says; ids may have gaps."""
     looks = [*looks, looks[0][:-1] + bytes([looks[0][-1] ^ 1]), bytes(SIGNATURE_BYTES)]
-    with tempfile.TemporaryDirectory() as folder, Index(folder + "/index.db") as index, index.writing() as db:
-        root = roots.add(index, b"/photos").id
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_store(folder + "/index.db") as store,
+        store.writing() as db,
+    ):
+        root = store.roots.add(b"/photos").id
         ids = []
         for number, look in enumerate(looks):
             id_ = 1 + number * (gap * 100 + 1)
@@ -188,13 +190,13 @@ def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
             )
             ids.append(id_)
         alike = {id_: similarity(looks[0], look) for id_, look in zip(ids, looks, strict=True)}
-        found = looking_alike(index, looks[0])
+        found = looking_alike(store, looks[0])
         assert set(found) == {id_ for id_ in ids if alike[id_] >= COPY}
         assert found == sorted(found, key=lambda id_: (-round(alike[id_], 6), id_))
 
 
 def test_an_indexed_photo_is_no_answer_but_its_twin_is(
-    index: Index,
+    store: Store,
     picture: Callable[..., bytes],
     known: Callable[..., int],
     units: Callable[..., Any],
@@ -204,32 +206,32 @@ def test_an_indexed_photo_is_no_answer_but_its_twin_is(
     one, twin = known(path, units(1)[0]), known(picture("twin.png", 1, level=0), units(1)[0])
     (tmp_path / "link").symlink_to(os.fsdecode(os.path.dirname(path)))
     for asked in (path, os.fsencode(tmp_path / "link" / "one.png")):
-        found = likeness(index, asked, never, never, Settings())
+        found = likeness(store, asked, never, never, Settings())
         assert (found.content, found.copies) == (one, (twin,))
-    root = roots.roots(index)[0].id
-    photos.bury(index, root, b"", [b"twin.png"], now=5)
-    assert likeness(index, path, never, never, Settings()).copies == ()
+    root = store.roots.all()[0].id
+    store.photos.mark_deleted(root, b"", [b"twin.png"], now=5)
+    assert likeness(store, path, never, never, Settings()).copies == ()
 
 
 def test_a_copy_that_is_not_described_yet_is_an_answer_all_the_same(
-    index: Index, picture: Callable[..., bytes], known: Callable[..., int]
+    store: Store, picture: Callable[..., bytes], known: Callable[..., int]
 ) -> None:
     known(picture("one.png", 1))
     asked = picture("../same.png", 1)
-    answer = Answerer(index, Settings(), places()).find(Request(like=os.fsdecode(asked)))
+    answer = Answerer(store, Settings(), places()).find(Request(like=os.fsdecode(asked)))
     assert [os.path.basename(hit.path) for hit in answer.hits] == [b"one.png"]
     assert answer.hits[0].strength == "strong"
     assert answer.hits[0].why == ("the same picture",)
 
 
 def test_the_copy_comes_first_and_filters_hold(
-    index: Index, picture: Callable[..., bytes], known: Callable[..., int], units: Callable[..., Any]
+    store: Store, picture: Callable[..., bytes], known: Callable[..., int], units: Callable[..., Any]
 ) -> None:
     rows = units(12)
     for number in range(10):
         known(picture(f"{number}.png", number + 5), rows[number])
     asked = os.fsdecode(picture("../same.png", 8, level=0))
-    answerer = Answerer(index, Settings(), places())
+    answerer = Answerer(store, Settings(), places())
     hits = answerer.find(Request(like=asked)).hits
     assert os.path.basename(hits[0].path) == b"3.png"
     assert len({hit.path for hit in hits}) == len(hits) == 10
@@ -240,15 +242,15 @@ def test_the_copy_comes_first_and_filters_hold(
 
 
 def test_what_is_no_picture_and_what_nobody_can_describe(
-    index: Index, picture: Callable[..., bytes], tmp_path: Path
+    store: Store, picture: Callable[..., bytes], tmp_path: Path
 ) -> None:
     text = tmp_path / "text.png"
     text.write_text("no picture")
     with pytest.raises(PhotoError, match=r"text\.png"):
-        likeness(index, os.fsencode(text), never, never, Settings())
+        likeness(store, os.fsencode(text), never, never, Settings())
 
     class Nothing:
         caption = detect = None
 
     with pytest.raises(UsageError, match="not in the index"):
-        likeness(index, picture("new.png", 9), lambda: None, Nothing, Settings())  # type: ignore[arg-type, return-value]
+        likeness(store, picture("new.png", 9), lambda: None, Nothing, Settings())  # type: ignore[arg-type, return-value]

@@ -12,9 +12,8 @@ from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
 from imgret.photo import Facts, Stage
-from imgret.store.sqlite import contents, documents, photos, results, roots, words, work
+from imgret.store.factory import open_store
 from imgret.store.sqlite.backup import backup
-from imgret.store.sqlite.connection import Index
 from imgret.store.sqlite.migrate import APPLICATION_ID, Migration, migrate, migrations, version
 
 LEGACY = Migration(
@@ -34,12 +33,12 @@ def legacy(path: Path) -> apsw.Connection:
 
 def test_a_new_file_is_ours_and_private(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "index.db"
-    with Index(str(path)) as index:
-        assert index.db.pragma("application_id") == APPLICATION_ID
-        assert version(index.db) == migrations()[-1].version
-        assert index.db.pragma("journal_mode") == "wal"
-        assert index.db.pragma("page_size") == 8192
-        assert index.problems() == []
+    with open_store(str(path)) as store:
+        assert store.db.pragma("application_id") == APPLICATION_ID
+        assert version(store.db) == migrations()[-1].version
+        assert store.db.pragma("journal_mode") == "wal"
+        assert store.db.pragma("page_size") == 8192
+        assert store.problems() == []
         for file in path.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -74,11 +73,11 @@ def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> 
 
 def test_a_newer_file_is_refused_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
-    with Index(str(path)) as index:
-        index.db.pragma("user_version", 99)
+    with open_store(str(path)) as store:
+        store.db.pragma("user_version", 99)
     before = path.read_bytes()
     with pytest.raises(IndexTooNew, match="schema version 99") as caught:
-        Index(str(path))
+        open_store(str(path))
     assert caught.value.exit_code is Exit.INDEX
     assert caught.value.hint
     assert path.read_bytes() == before
@@ -91,7 +90,7 @@ def test_somebody_elses_database_is_refused_and_not_touched(tmp_path: Path) -> N
     other.close()
     before = path.read_bytes()
     with pytest.raises(IndexProblem, match="not an imgret index"):
-        Index(str(path))
+        open_store(str(path))
     assert path.read_bytes() == before
 
 
@@ -102,22 +101,22 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     path = tmp_path / "index.db"
     path.write_bytes(content)
     with pytest.raises(IndexProblem) as caught:
-        Index(str(path))
+        open_store(str(path))
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
 
 
 def test_a_missing_file_is_only_made_when_asked(tmp_path: Path) -> None:
     with pytest.raises(IndexProblem, match="there is no index"):
-        Index(str(tmp_path / "none.db"), create=False)
+        open_store(str(tmp_path / "none.db"), create=False)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
-    with Index(str(tmp_path / "index.db")) as index:
-        index.remember("key", "value")
-        backup(index.db, str(tmp_path / "copy.db"))
-    with Index(str(tmp_path / "copy.db")) as copy:
+    with open_store(str(tmp_path / "index.db")) as store:
+        store.remember("key", "value")
+        backup(store.db, str(tmp_path / "copy.db"))
+    with open_store(str(tmp_path / "copy.db")) as copy:
         assert copy.setting("key") == "value"
         assert copy.problems() == []
 
@@ -134,12 +133,12 @@ def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_d
     db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'decode', 5, 'cut short')")
     db.execute("INSERT INTO work (content, stage, attempts, error) VALUES (2, 'caption', 5, 'cut short')")
     db.close()
-    with Index(str(path)) as index:
-        assert contents.facts(index, 1) == Facts("JPEG", 4, 3, truncated=False)
-        rows = list(index.rows("SELECT content, stage, attempts, error FROM work ORDER BY content, stage"))
+    with open_store(str(path)) as store:
+        assert store.contents.facts(1) == Facts("JPEG", 4, 3, truncated=False)
+        rows = list(store.rows("SELECT content, stage, attempts, error FROM work ORDER BY content, stage"))
         assert rows == [(1, "caption", 5, "no memory"), (2, "caption", 0, None), (2, "decode", 0, None)]
-        assert index.row("SELECT text FROM note WHERE content = 2") == ("kept",)
-        assert index.problems() == []
+        assert store.row("SELECT text FROM note WHERE content = 2") == ("kept",)
+        assert store.problems() == []
 
 
 def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> None:
@@ -152,13 +151,13 @@ def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> 
         " VALUES (1, x'61', x'62', 1, 1, 1, 1, 1, 1)"
     )
     db.close()
-    with Index(str(path)) as index:
-        (root,) = roots.roots(index)
-        assert roots.mounts(index, root.id) == []
-        photo = photos.find(index, b"/p/a/b")
+    with open_store(str(path)) as store:
+        (root,) = store.roots.all()
+        assert store.roots.mounts(root.id) == []
+        photo = store.photos.find(b"/p/a/b")
         assert photo is not None
         assert photo.online
-        assert index.problems() == []
+        assert store.problems() == []
 
 
 def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_path: Path) -> None:
@@ -176,17 +175,17 @@ def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_pa
         )
     db.execute("INSERT INTO note VALUES (1, 'ours', 1), (2, 'taken along by an empty file', 1)")
     db.close()
-    with Index(str(path)) as index:
-        assert [root.path for root in roots.roots(index)] == [b"/p"]
-        assert results.note(index, 1) == "ours"
-        assert set(work.of(index, 1)) == {Stage.DECODE}  # its signature is needed to recognize an edit
-        found = photos.find(index, b"/p/empty")
+    with open_store(str(path)) as store:
+        assert [root.path for root in store.roots.all()] == [b"/p"]
+        assert store.results.note(1) == "ours"
+        assert set(store.work.of(1)) == {Stage.DECODE}  # its signature is needed to recognize an edit
+        found = store.photos.find(b"/p/empty")
         assert found is not None
         assert found.content is None
-        removed = photos.find(index, b"/q/removed")
+        removed = store.photos.find(b"/q/removed")
         assert removed is not None
         assert removed.gone_at == 5
-        assert index.problems() == []
+        assert store.problems() == []
 
 
 def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_path: Path) -> None:
@@ -207,11 +206,11 @@ def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_pa
         )
     db.execute("INSERT INTO note (content, text, written_at) VALUES (1, 'kept', 1), (2, 'undated', 1)")
     db.close()
-    with Index(str(path)) as index:
-        assert contents.facts(index, 1) == Facts("JPEG", 4, 3, 5)
-        assert list(index.rows("SELECT content, stage FROM work")) == [(1, "decode")]
-        assert results.note(index, 1) == "kept"
-        assert index.problems() == []
+    with open_store(str(path)) as store:
+        assert store.contents.facts(1) == Facts("JPEG", 4, 3, 5)
+        assert list(store.rows("SELECT content, stage FROM work")) == [(1, "decode")]
+        assert store.results.note(1) == "kept"
+        assert store.problems() == []
 
 
 def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path) -> None:
@@ -224,11 +223,11 @@ def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path)
         db.execute("INSERT INTO content (id, hash) VALUES (?, randomblob(32))", (number,))
         db.execute("INSERT INTO document (content, note, names) VALUES (?, ?, 'IMG')", (number, note))
     db.close()
-    with Index(str(path)) as index:
+    with open_store(str(path)) as store:
         for text, right in (("STRASSE lodz", [1]), ("🎂", [2]), ("img", [1, 2, 3])):
-            found = words.best(index, words.terms(index, text.split()), 9, 99)
+            found = store.words.best(store.words.terms(text.split()), 9, 99)
             assert sorted(found.tolist()) == right
-        assert documents.check(index) == []
-        assert index.problems() == []
-        documents.save(index, 3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
-        assert len(words.best(index, words.terms(index, ["łódź"]), 9, 99)) == 2
+        assert store.documents.check() == []
+        assert store.problems() == []
+        store.documents.save(3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
+        assert len(store.words.best(store.words.terms(["łódź"]), 9, 99)) == 2

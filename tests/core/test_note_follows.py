@@ -20,8 +20,8 @@ from imgret.decode.pool import DecodePool
 from imgret.ingest import Ingest
 from imgret.models.interface import Models
 from imgret.photo import Stage
-from imgret.store.sqlite import contents, notes, photos, removal, results, roots, work
-from imgret.store.sqlite.connection import Index
+from imgret.store import policy
+from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
 
 SETTINGS = Settings()
@@ -51,7 +51,7 @@ class Library:
     def __init__(self, home: Path, decoder: DecodePool) -> None:
         self.folder = home / "photos"
         self.folder.mkdir()
-        self.index = Index(str(home / "index.db"))
+        self.index = open_store(str(home / "index.db"))
         self._decoder = decoder
 
     def put(self, name: str, data: bytes) -> None:
@@ -66,20 +66,20 @@ class Library:
             Ingest(self.index, SETTINGS, Models()).run(decoder=self._decoder)
 
     def content(self, name: str) -> int:
-        photo = photos.find(self.index, bytes(self.folder / name))
+        photo = self.index.photos.find(bytes(self.folder / name))
         assert photo is not None
         assert photo.content is not None
         return photo.content
 
     def write(self, name: str, text: str) -> None:
-        results.write_note(self.index, self.content(name), text)
+        self.index.results.write_note(self.content(name), text)
 
     def note(self, name: str) -> str | None:
-        return results.note(self.index, self.content(name))
+        return self.index.results.note(self.content(name))
 
     def lost(self) -> list[tuple[str, str]]:
         return [
-            (os.path.basename(os.fsdecode(note.path)), note.text) for note in notes.lost_notes(self.index)
+            (os.path.basename(os.fsdecode(note.path)), note.text) for note in self.index.notes.lost_notes()
         ]
 
 
@@ -248,11 +248,11 @@ def test_a_note_on_a_photo_that_is_edited_meanwhile_is_on_the_edit_too(library: 
     library.look()
     library.put("a.jpg", picture(1, 2))
     library.look(describe=False)
-    results.write_note(library.index, opened, "written slowly")
+    library.index.results.write_note(opened, "written slowly")
     library.look()
     assert library.note("a.jpg") == "written slowly"
     library.write("b.jpg", "other")
-    results.write_note(library.index, opened, None)
+    library.index.results.write_note(opened, None)
     assert library.note("b.jpg") == "other"
 
 
@@ -264,7 +264,7 @@ def test_another_picture_under_the_name_gets_no_note_that_was_meant_for_the_firs
     (library.folder / "a.jpg").rename(library.folder / "c.jpg")
     (library.folder / "b.jpg").rename(library.folder / "a.jpg")
     library.look()
-    results.write_note(library.index, opened, "of the first")
+    library.index.results.write_note(opened, "of the first")
     assert (library.note("a.jpg"), library.note("c.jpg")) == (None, "of the first")
 
 
@@ -274,8 +274,8 @@ def test_equal_pixels_do_not_share_a_note(library: Library) -> None:
     library.write("a.jpg", "ours")
     library.put("b.jpg", picture(1, 0, "2021:05:01 10:00:00"))
     library.look()
-    assert results.pixels(library.index, library.content("a.jpg")) == results.pixels(
-        library.index, library.content("b.jpg")
+    assert library.index.results.pixels(library.content("a.jpg")) == library.index.results.pixels(
+        library.content("b.jpg")
     )
     assert library.note("b.jpg") is None
 
@@ -287,7 +287,7 @@ def test_a_note_remembers_its_path_after_the_tombstone(library: Library) -> None
     library.write("a.jpg", "ours")
     (library.folder / "a.jpg").unlink()
     library.look()
-    contents.purge(library.index, int(time.time()) + contents.KEEP_TOMBSTONES + 9)
+    library.index.contents.purge(int(time.time()) + policy.KEEP_TOMBSTONES + 9)
     library.put("a.jpg", picture(3))
     library.look()
     assert library.note("a.jpg") is None
@@ -299,11 +299,11 @@ def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_n
     library.look()
     content = library.content("a.jpg")
     library.index.db.execute("UPDATE content SET look = NULL")
-    results.write_note(library.index, content, "ours")
-    assert Stage.DECODE in work.of(library.index, content)
+    library.index.results.write_note(content, "ours")
+    assert Stage.DECODE in library.index.work.of(content)
     library.look()
-    assert contents.look(library.index, content) is not None
-    assert roots.roots(library.index)[0].online
+    assert library.index.contents.look(content) is not None
+    assert library.index.roots.all()[0].online
 
 
 @pytest.mark.parametrize("folder_of_copy", ["", "backup"])
@@ -349,6 +349,6 @@ def test_a_photo_edited_after_its_folder_was_moved_keeps_its_note_when_the_old_f
     library.look()
     library.put("a.jpg", picture(1, 2))
     library.look()
-    removal.remove(library.index, bytes(old), [], int(time.time()))
+    library.index.removal.remove_folder(bytes(old), [], int(time.time()))
     library.look()
     assert library.note("a.jpg") == "ours"

@@ -16,8 +16,8 @@ from imgret.intake import Synced
 from imgret.photo_state import EXCLUDED, PENDING, photo_state
 from imgret.scan import scan
 from imgret.skipped import skipped, why_not_entered
-from imgret.store.sqlite import photos, results
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
 from imgret.sync import add_root, sync
 
 DEBRIS = [
@@ -69,19 +69,19 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Index:
-    return Index(str(tmp_path / "index.db"))
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "index.db"))
 
 
 def synced(
-    index: Index, root: Path, *, patterns: tuple[str, ...] = (), hidden: bool = False, **how: object
+    store: Store, root: Path, *, patterns: tuple[str, ...] = (), hidden: bool = False, **how: object
 ) -> Synced:
-    known, _ = add_root(index, os.fsencode(root))
-    return sync(index, Settings(exclude=patterns, hidden=hidden), known, **how)  # type: ignore[arg-type]
+    known, _ = add_root(store, os.fsencode(root))
+    return sync(store, Settings(exclude=patterns, hidden=hidden), known, **how)  # type: ignore[arg-type]
 
 
-def living(index: Index, root: Path) -> set[str]:
-    return {os.path.relpath(os.fsdecode(path), root) for path in photos.every_path(index)}
+def living(store: Store, root: Path) -> set[str]:
+    return {os.path.relpath(os.fsdecode(path), root) for path in store.photos.all_paths()}
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -144,33 +144,33 @@ def test_a_folder_with_nomedia_is_passed_over_with_all_below_it(root: Path) -> N
     assert found(root, Exclude()) == set()
 
 
-def test_notes_outlive_a_folder_that_is_passed_over_from_now_on(index: Index, root: Path) -> None:
+def test_notes_outlive_a_folder_that_is_passed_over_from_now_on(store: Store, root: Path) -> None:
     write(root, "a.jpg", "private/b.jpg", "private/deeper/c.jpg", "@eaDir/d.jpg")
-    synced(index, root, patterns=("!@eaDir/",))  # as it was before @eaDir was known
-    assert len(living(index, root)) == 4
+    synced(store, root, patterns=("!@eaDir/",))  # as it was before @eaDir was known
+    assert len(living(store, root)) == 4
     noted = {}
     for name in ("private/deeper/c.jpg", "@eaDir/d.jpg"):
-        photo = photos.find(index, os.fsencode(root / name))
+        photo = store.photos.find(os.fsencode(root / name))
         assert photo is not None
         assert photo.content is not None
         noted[name] = photo.content
-        results.write_note(index, photo.content, f"a note on {name}")
+        store.results.write_note(photo.content, f"a note on {name}")
     write(root, "private/.nomedia")
-    synced(index, root)
-    assert living(index, root) == {"a.jpg"}
-    assert all(results.note(index, content) == f"a note on {name}" for name, content in noted.items())
-    state = photo_state(index, Settings(), os.fsencode(root / "private/deeper/c.jpg"))
+    synced(store, root)
+    assert living(store, root) == {"a.jpg"}
+    assert all(store.results.note(content) == f"a note on {name}" for name, content in noted.items())
+    state = photo_state(store, Settings(), os.fsencode(root / "private/deeper/c.jpg"))
     assert state.state == EXCLUDED
     assert state.reason == f"there is a .nomedia in {root}/private"
     assert (
-        photo_state(index, Settings(), os.fsencode(root / "@eaDir/d.jpg")).reason
+        photo_state(store, Settings(), os.fsencode(root / "@eaDir/d.jpg")).reason
         == "built-in pattern @eaDir/"
     )
     (root / "private/.nomedia").unlink()
-    assert photo_state(index, Settings(), os.fsencode(root / "private/b.jpg")).state == PENDING
-    synced(index, root)
-    assert living(index, root) == {"a.jpg", "private/b.jpg", "private/deeper/c.jpg"}
-    photo = photos.find(index, os.fsencode(root / "private/deeper/c.jpg"))
+    assert photo_state(store, Settings(), os.fsencode(root / "private/b.jpg")).state == PENDING
+    synced(store, root)
+    assert living(store, root) == {"a.jpg", "private/b.jpg", "private/deeper/c.jpg"}
+    photo = store.photos.find(os.fsencode(root / "private/deeper/c.jpg"))
     assert photo is not None
     assert photo.content == noted["private/deeper/c.jpg"]
 

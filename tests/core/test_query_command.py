@@ -16,14 +16,14 @@ from imgret.errors import WeightsError
 from imgret.photo import ModelIdentity
 from imgret.search.request import Request
 from imgret.search.service import Answerer
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
 
 Query = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def query(index: Index, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Query:
-    monkeypatch.setenv("IMGRET_INDEX", index.path)
+def query(store: Store, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Query:
+    monkeypatch.setenv("IMGRET_INDEX", store.path)
 
     def ask(*arguments: str) -> tuple[int, str, str]:
         code = run(["query", *arguments])
@@ -74,7 +74,7 @@ def test_options_are_filters(query: Query, options: list[str], found: list[str])
     assert [Path(json.loads(line)["path"]).stem for line in out.splitlines()] == found
 
 
-def test_a_picture_and_a_text_to_push_away(query: Query, index: Index) -> None:
+def test_a_picture_and_a_text_to_push_away(query: Query, store: Store) -> None:
     _, out, _ = query("--json", "--like", "/photos/2019/a.jpg")
     assert json.loads(out.splitlines()[0])["path"] == "/photos/c.jpg"
     assert "/photos/2019/a.jpg" not in out
@@ -85,7 +85,7 @@ def test_a_picture_and_a_text_to_push_away(query: Query, index: Index) -> None:
     assert "nowhere.jpg" in err
 
 
-def test_a_known_photo_is_compared_without_an_embedder(index: Index) -> None:
+def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
     class Missing:
         def asker(self, wanted: ModelIdentity) -> Any:
             raise WeightsError(f"{wanted.name} is not here")
@@ -93,7 +93,7 @@ def test_a_known_photo_is_compared_without_an_embedder(index: Index) -> None:
         def seeing(self) -> Any:
             raise AssertionError("a known photo needs no model")
 
-    answerer = Answerer(index, Settings(), places(), askers=Missing())
+    answerer = Answerer(store, Settings(), places(), askers=Missing())
     found = answerer.find(Request(like="/photos/2019/a.jpg", rank="vector"))
     assert found.hits[0].path == b"/photos/c.jpg"
     assert not any("words" in note for note in found.notes)

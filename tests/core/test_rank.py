@@ -17,8 +17,8 @@ from imgret.search.parse import Question
 from imgret.search.query_encoder import QueryEmbedder
 from imgret.search.warm_index import Keeper, Warm
 from imgret.store.clauses import Clause, Taken
-from imgret.store.sqlite import nearest, photos, results, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
+from imgret.store.sqlite import nearest
 
 NOW = datetime(2026, 3, 18)
 Add = Callable[..., int]
@@ -37,9 +37,9 @@ class Given:
 
 
 @pytest.fixture
-def ask(index: Index, asker: QueryEmbedder) -> Callable[..., rank.Answer]:
+def ask(store: Store, asker: QueryEmbedder) -> Callable[..., rank.Answer]:
     def answer(text: str, **options: Any) -> rank.Answer:
-        return rank.search(index, parse.parse(text, NOW), options.pop("asker", asker), **options)
+        return rank.search(store, parse.parse(text, NOW), options.pop("asker", asker), **options)
 
     return answer
 
@@ -77,10 +77,10 @@ def test_each_ranking_finds_the_giraffes(
 
 
 def test_vector_is_the_cosine_of_the_passage(
-    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int], asker: QueryEmbedder
+    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int], asker: QueryEmbedder
 ) -> None:
     hits = ask("an animal with a long neck", rank="vector").hits
-    passages = vectors.of(index, np.array([hit.content for hit in hits]))[View.PASSAGE]
+    passages = store.vectors.of(np.array([hit.content for hit in hits]))[View.PASSAGE]
     cosines = passages @ asker.vectors(["an animal with a long neck"])[0]
     assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
     assert [hit.cosine for hit in hits] == [hit.score for hit in hits]
@@ -119,14 +119,14 @@ def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library
 
 
 def test_pushing_away(
-    ask: Callable[..., rank.Answer], index: Index, asker: QueryEmbedder, library: dict[str, int]
+    ask: Callable[..., rank.Answer], store: Store, asker: QueryEmbedder, library: dict[str, int]
 ) -> None:
     question = msgspec.structs.replace(parse.parse("an animal", NOW), away=("a zebra",))
     plain = [hit.content for hit in ask("an animal", rank="vector").hits]
     assert plain.index(library["zebra"]) < 2
 
     def ranked(asked: Question) -> list[int]:
-        return [hit.content for hit in rank.search(index, asked, asker, rank="vector").hits]
+        return [hit.content for hit in rank.search(store, asked, asker, rank="vector").hits]
 
     assert ranked(question).index(library["zebra"]) > plain.index(library["zebra"])
     only_away = msgspec.structs.replace(question, words="", terms=())
@@ -137,12 +137,12 @@ def test_pushing_away(
 @pytest.mark.parametrize("asked", ["animal", "animals"])
 @pytest.mark.parametrize("away", ["dog", "dogs", "puppy"])
 def test_what_is_pushed_away_comes_behind_everything_else(
-    index: Index, asker: QueryEmbedder, add: Add, ranking: str, asked: str, away: str
+    store: Store, asker: QueryEmbedder, add: Add, ranking: str, asked: str, away: str
 ) -> None:
     dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
     others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
     question = msgspec.structs.replace(parse.parse(asked, NOW), away=(away,))
-    answer = rank.search(index, question, asker, rank=ranking)
+    answer = rank.search(store, question, asker, rank=ranking)
     order = [hit.content for hit in answer.hits]
     assert set(order) >= others
     if ranking != "vector":  # the cosine alone knows no words
@@ -159,14 +159,14 @@ def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dic
     assert [hit.content for hit in plain] == [hit.content for hit in once]
 
 
-def test_asking_with_a_picture(index: Index, asker: QueryEmbedder, add: Add, library: dict[str, int]) -> None:
+def test_asking_with_a_picture(store: Store, asker: QueryEmbedder, add: Add, library: dict[str, int]) -> None:
     other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
-    vector = vectors.of(index, np.array([library["giraffes"]]))[View.PASSAGE][0]
-    answer = rank.search(index, Question(), asker, towards=vector, without=library["giraffes"])
+    vector = store.vectors.of(np.array([library["giraffes"]]))[View.PASSAGE][0]
+    answer = rank.search(store, Question(), asker, towards=vector, without=library["giraffes"])
     assert first(answer) == other
     assert library["giraffes"] not in {hit.content for hit in answer.hits}
     # It needs no embedder: the vector is the index's own.
-    assert first(rank.search(index, Question(), None, towards=vector, without=other)) == library["giraffes"]
+    assert first(rank.search(store, Question(), None, towards=vector, without=other)) == library["giraffes"]
 
 
 def test_vectors_of_two_embedders_never_meet(
@@ -181,9 +181,9 @@ def test_vectors_of_two_embedders_never_meet(
 
 
 def test_a_missing_table_is_made_anew_and_said_once(
-    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int]
+    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
 ) -> None:
-    index.db.execute("DROP TABLE nearest")
+    store.db.execute("DROP TABLE nearest")
     answer = ask("giraffes")
     assert first(answer) == library["giraffes"]
     assert [note for note in answer.notes if "made anew" in note]
@@ -214,20 +214,20 @@ def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add
 
 
 def test_what_is_gone_is_no_answer(
-    ask: Callable[..., rank.Answer], index: Index, library: dict[str, int]
+    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
 ) -> None:
-    root = int(index.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
-    photos.bury(index, root, b"", [b"a.jpg"], now=5)
+    root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
+    store.photos.mark_deleted(root, b"", [b"a.jpg"], now=5)
     for ranking in RANKS:
         assert library["giraffes"] not in {hit.content for hit in ask("giraffes", rank=ranking).hits}
 
 
-def test_ties_are_stable(index: Index, bulk: Callable[..., list[int]], units: Callable[..., Any]) -> None:
+def test_ties_are_stable(store: Store, bulk: Callable[..., list[int]], units: Callable[..., Any]) -> None:
     row = units(1)
     contents = bulk([row[0]] * 30, MODEL)
     asker = Given({"x": row[0]})
     for _ in range(3):
-        hits = rank.search(index, Question("x"), asker, rank="vector", k=10, apart=True).hits
+        hits = rank.search(store, Question("x"), asker, rank="vector", k=10, apart=True).hits
         assert [hit.content for hit in hits] == contents[:10]
 
 
@@ -235,7 +235,7 @@ def test_ties_are_stable(index: Index, bulk: Callable[..., list[int]], units: Ca
 @pytest.mark.parametrize("warmed", [False, True])
 @pytest.mark.parametrize("coded", [False, True])
 def test_filters_cost_no_recall(
-    index: Index,
+    store: Store,
     bulk: Callable[..., list[int]],
     units: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -247,15 +247,15 @@ def test_filters_cost_no_recall(
     rows = units(2000, dimension=64)
     contents = np.array(bulk(rows, MODEL))  # taken_at is the number of the photo, from 1
     rows = rows.astype(np.float16).astype(np.float32)  # as they are kept
-    nearest.tend(index)
-    assert (nearest.projection(index.db) is not None) == coded
-    warm = Warm(index) if warmed else None
+    store.nearest.rebuild_if_outgrown()
+    assert (nearest.projection(store.db) is not None) == coded
+    warm = Warm(store) if warmed else None
     end = int(2000 * share) + 1
     asked = units(8, dimension=64, seed=5)
     asker = Given({f"q{n}": row for n, row in enumerate(asked)})
     for number, row in enumerate(asked):
         question = Question(f"q{number}", clauses=(Clause(Taken(None, end)),))
-        hits = rank.search(index, question, asker, rank="vector", apart=True, warm=warm).hits
+        hits = rank.search(store, question, asker, rank="vector", apart=True, warm=warm).hits
         right = contents[: end - 1][np.argsort(-(rows[: end - 1] @ row))[:20]]
         assert len(set(right.tolist()) & {hit.content for hit in hits}) >= len(right) - coded
 
@@ -266,36 +266,36 @@ def test_filters_cost_no_recall(
 )
 @pytest.mark.parametrize("ranking", ["hybrid", "words"])
 def test_labels_are_found_by_what_people_call_them(
-    index: Index, asker: QueryEmbedder, add: Add, asked: str, label: str, ranking: str
+    store: Store, asker: QueryEmbedder, add: Add, asked: str, label: str, ranking: str
 ) -> None:
     for other in ("pizza", "laptop", "umbrella", "toothbrush"):
         add(f"{other}.jpg", objects={other: 1})
     content = add("it.jpg", objects={label: 2})
-    hit = rank.search(index, parse.parse(asked, NOW), asker, rank=ranking).hits[0]
+    hit = rank.search(store, parse.parse(asked, NOW), asker, rank=ranking).hits[0]
     assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {label}",))
 
 
-def test_emoji_are_found_as_words(index: Index, asker: QueryEmbedder, add: Add) -> None:
+def test_emoji_are_found_as_words(store: Store, asker: QueryEmbedder, add: Add) -> None:
     cake, bike = add("a.jpg", note="🎂 Anna"), add("b.jpg", note="Anna on the 🚲")
     add("c.jpg", caption="a giraffe")
     for text, right in (("🎂", cake), ("🚲 anna", bike), ('"🎂"', cake)):
-        hit = rank.search(index, parse.parse(text, NOW), asker).hits[0]
+        hit = rank.search(store, parse.parse(text, NOW), asker).hits[0]
         assert (hit.content, hit.strength) == (right, "strong")
-    assert cake not in {hit.content for hit in rank.search(index, parse.parse("anna -🎂", NOW), asker).hits}
+    assert cake not in {hit.content for hit in rank.search(store, parse.parse("anna -🎂", NOW), asker).hits}
 
 
 def test_warm_answers_as_the_tables_do(
-    index: Index, asker: QueryEmbedder, library: dict[str, int], add: Add
+    store: Store, asker: QueryEmbedder, library: dict[str, int], add: Add
 ) -> None:
-    keeper = Keeper(index.path)
-    assert keeper.current(index) is None
+    keeper = Keeper(store.path)
+    assert keeper.current(store) is None
     keeper.wait()
-    warm = keeper.current(index)
+    warm = keeper.current(store)
     assert warm is not None
     for text in ("giraffes", "Rosa Lisbon", "an animal -zebra", "bus:"):
         question = parse.parse(text, NOW)
-        cold_hits = rank.search(index, question, asker).hits
-        assert rank.search(index, question, asker, warm=warm).hits == cold_hits
+        cold_hits = rank.search(store, question, asker).hits
+        assert rank.search(store, question, asker, warm=warm).hits == cold_hits
 
 
 @pytest.mark.parametrize(
@@ -388,11 +388,11 @@ def test_a_lacking_view_neither_helps_nor_harms() -> None:
 
 @pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])
 def test_a_photo_without_a_vector_passes_filters_in_a_daemon_too(
-    index: Index, asker: QueryEmbedder, add: Callable[..., int], text: str
+    store: Store, asker: QueryEmbedder, add: Callable[..., int], text: str
 ) -> None:
     for number in range(20):
         add(f"a{number}.jpg", caption=f"a red boat {number}")
-    results.write_note(index, add("new.jpg", embed=False), "zebracorn")
-    for warm in (None, Warm(index)):
-        found = rank.search(index, parse(text, NOW), asker, warm=warm)
+    store.results.write_note(add("new.jpg", embed=False), "zebracorn")
+    for warm in (None, Warm(store)):
+        found = rank.search(store, parse(text, NOW), asker, warm=warm)
         assert [hit.path for hit in found.hits] == [b"/photos/new.jpg"]

@@ -15,9 +15,10 @@ from imgret.search import describe_hits, rank, scoring
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
 from imgret.store.clauses import Clause, Has, Taken
+from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
-from imgret.store.sqlite import filters, photos, roots, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
+from imgret.store.sqlite import filters, vectors
 
 MODEL = ModelIdentity("given", "1")
 Units = Callable[..., Any]
@@ -37,24 +38,24 @@ class Given:
 @pytest.mark.parametrize("warmed", [False, True])
 @pytest.mark.parametrize("clauses", [(), (Clause(Taken(0, None)),)])
 def test_the_nearest_living_photos_are_found_behind_any_number_of_deleted_ones(
-    index: Index, units: Units, bulk: Bulk, warmed: bool, clauses: tuple[Clause, ...]
+    store: Store, units: Units, bulk: Bulk, warmed: bool, clauses: tuple[Clause, ...]
 ) -> None:
     rows = units(1500, dimension=16)
     contents = np.array(bulk(rows, MODEL))
     query = units(1, dimension=16, seed=7)[0]
     order = np.argsort(-(rows @ query))
-    root = roots.roots(index)[0].id
-    photos.bury(index, root, b"", [b"%d.jpg" % contents[at] for at in order[:1000]], now=5)
-    warm = Warm(index) if warmed else None
+    root = store.roots.all()[0].id
+    store.photos.mark_deleted(root, b"", [b"%d.jpg" % contents[at] for at in order[:1000]], now=5)
+    warm = Warm(store) if warmed else None
     question = Question("anything", clauses=clauses)
-    found = rank.search(index, question, Given(query), rank="vector", k=10, apart=True, warm=warm)
+    found = rank.search(store, question, Given(query), rank="vector", k=10, apart=True, warm=warm)
     assert {hit.content for hit in found.hits} == set(contents[order[1000:1010]].tolist())
-    alive = filters.living(index, contents)
-    assert set(contents[~alive].tolist()) == set(filters.gone(index).tolist())
+    alive = store.filters.living(contents)
+    assert set(contents[~alive].tolist()) == set(store.filters.tombstoned().tolist())
 
 
 def test_many_hits_are_wanted_and_memory_stays_bounded(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "AT_ONCE", 64)
     rows = units(600, dimension=512)
@@ -62,21 +63,21 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
     held: list[int] = []
     real = vectors.of
 
-    def of(index: Index, ids: Any, views: Any = tuple(View)) -> Any:
+    def of(store: Store, ids: Any, views: Any = tuple(View)) -> Any:
         held.append(len(ids))
-        return real(index, ids, views)
+        return real(store, ids, views)
 
     monkeypatch.setattr(vectors, "of", of)
-    found = rank.search(index, Question("x"), Given(rows[3]), k=100_000, apart=True)
+    found = rank.search(store, Question("x"), Given(rows[3]), k=100_000, apart=True)
     assert {hit.content for hit in found.hits} == set(contents)
     assert max(held[1:]) <= 64  # all but the sample for the strengths
     assert found.hits[0].content == contents[3]
 
 
-def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(index: Index) -> None:
-    search = rank._Search(index, Question("x"), None, "words", 100_000, None, frozenset())
+def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(store: Store) -> None:
+    search = rank._Search(store, Question("x"), None, "words", 100_000, None, frozenset())
     assert search.pool == 100_000 + rank.MOST_MORE
-    assert rank._Search(index, Question("x"), None, "words", 20, None, frozenset()).pool == 80
+    assert rank._Search(store, Question("x"), None, "words", 20, None, frozenset()).pool == 80
 
 
 SHOTS = st.lists(
@@ -130,39 +131,39 @@ def _slowly(
 
 
 def test_a_mask_made_while_something_came_is_not_kept(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = units(20)
     contents = bulk(rows, MODEL)
-    memory = Memory(index)
+    memory = Memory(store)
     clause = (Clause(Has("note")),)
     real = filters.matching
 
-    def matching(index_: Index, clauses: Any) -> Any:
+    def matching(index_: Store, clauses: Any) -> Any:
         passing = real(index_, clauses)
-        with Index(index.path) as other:  # another thread writes, and asks, just now
+        with open_store(store.path) as other:  # another thread writes, and asks, just now
             other.db.execute(
                 "INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[4],)
             )
-            memory.refresh(index)
+            memory.refresh(store)
         return passing
 
     monkeypatch.setattr(filters, "matching", matching)
-    assert not memory.passes(memory.mask(index, clause), np.array(contents)).any()
+    assert not memory.passes(memory.mask(store, clause), np.array(contents)).any()
     monkeypatch.setattr(filters, "matching", real)
-    memory.refresh(index)
-    assert memory.passes(memory.mask(index, clause), np.array(contents)).tolist().count(True) == 1
+    memory.refresh(store)
+    assert memory.passes(memory.mask(store, clause), np.array(contents)).tolist().count(True) == 1
 
 
 def test_a_mask_does_not_outlive_what_its_own_connection_writes(
-    index: Index, units: Units, bulk: Bulk
+    store: Store, units: Units, bulk: Bulk
 ) -> None:
     contents = bulk(units(5), MODEL)
-    memory = Memory(index)
+    memory = Memory(store)
     clause = (Clause(Has("note")),)
-    assert memory.refresh(index)
-    assert not memory.mask(index, clause).places.any()
-    with index.writing() as db:
+    assert memory.refresh(store)
+    assert not memory.mask(store, clause).places.any()
+    with store.writing() as db:
         db.execute("INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[2],))
-    assert memory.refresh(index)
-    assert memory.mask(index, clause).places.any()
+    assert memory.refresh(store)
+    assert memory.mask(store, clause).places.any()

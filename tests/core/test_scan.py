@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from imgret.exclude import Exclude
 from imgret.listing import Change, FolderScan, RootOffline
-from imgret.photo import Fingerprint, Stamp
+from imgret.photo import FileStat
 from imgret.scan import scan
 
 LATER = time.time_ns() + 3600 * 10**9  # an hour on: nothing made by these tests is young then
-Known = dict[bytes, dict[bytes, Stamp]]
+Known = dict[bytes, dict[bytes, FileStat]]
 
 
 class Library:
@@ -46,7 +46,7 @@ class Library:
         recursive: bool = True,
         known_folders: Collection[bytes] | None = None,
     ) -> list[FolderScan]:
-        nothing: Mapping[bytes, Stamp] = {}
+        nothing: Mapping[bytes, FileStat] = {}
         return list(
             scan(
                 os.fsencode(self.root),
@@ -63,10 +63,10 @@ class Library:
         for found in scans:
             here = self.known.setdefault(found.folder, {})
             for one in found.findings:
-                if one.fingerprint is None:
+                if one.file_stat is None:
                     here.pop(one.name)
                 else:
-                    f = one.fingerprint
+                    f = one.file_stat
                     here[one.name] = (f.size, f.mtime_ns, f.ctime_ns, f.inode)
             if not here:
                 del self.known[found.folder]
@@ -90,7 +90,7 @@ def test_new_same_suspect_gone_and_moved(library: Library) -> None:
     assert [s.folder for s in first] == [b"", b"b", b"b/d"]
     assert [s.pictures for s in first] == [1, 1, 2]
     status = os.stat(library.root / "a.jpg")
-    assert first[0].findings[0].fingerprint == Fingerprint(
+    assert first[0].findings[0].file_stat == FileStat(
         status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
     )
     library.remember(first)

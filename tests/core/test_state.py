@@ -7,30 +7,29 @@ from collections.abc import Callable
 from imgret.config import CaptionSettings, Settings
 from imgret.photo import Stage
 from imgret.photo_state import DESCRIBED, FAILED, PENDING, photo_state
-from imgret.store.sqlite import failures, work
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.photos import MAX_ATTEMPTS
+from imgret.store.interface import Store
+from imgret.store.policy import MAX_ATTEMPTS
 
 PATH = b"/photos/a.jpg"
 
 
 def test_what_is_queued_is_to_come_until_it_is_done_or_set_aside(
-    index: Index, add: Callable[..., int]
+    store: Store, add: Callable[..., int]
 ) -> None:
     content, settings = add("a.jpg", embed=False), Settings(caption=CaptionSettings(weights="none"))
-    state = photo_state(index, settings, PATH)
+    state = photo_state(store, settings, PATH)
     assert (state.state, state.to_come) == (DESCRIBED, frozenset())  # no captioner: nothing to wait for
-    work.queue(index, content, [Stage.CAPTION])
-    state = photo_state(index, settings, PATH)
+    store.work.queue(content, [Stage.CAPTION])
+    state = photo_state(store, settings, PATH)
     assert (state.state, state.to_come) == (PENDING, {Stage.CAPTION})
     for attempt in range(1, MAX_ATTEMPTS + 1):
         now = attempt * 10**6
-        assert work.claim(index, [Stage.CAPTION], 1, now)
-        work.failed(index, content, [Stage.CAPTION], "it breaks", now)
-        state = photo_state(index, settings, PATH)
+        assert store.work.claim([Stage.CAPTION], 1, now)
+        store.work.failed(content, [Stage.CAPTION], "it breaks", now)
+        state = photo_state(store, settings, PATH)
         assert state.state == FAILED
         assert state.to_come == ({Stage.CAPTION} if attempt < MAX_ATTEMPTS else frozenset())
-    failures.retry(index)
-    assert photo_state(index, settings, PATH).to_come == {Stage.CAPTION}
-    work.done(index, content, [Stage.CAPTION])
-    assert photo_state(index, settings, PATH).to_come == frozenset()
+    store.failures.retry()
+    assert photo_state(store, settings, PATH).to_come == {Stage.CAPTION}
+    store.work.done(content, [Stage.CAPTION])
+    assert photo_state(store, settings, PATH).to_come == frozenset()

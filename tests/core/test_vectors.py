@@ -8,9 +8,10 @@ import pytest
 
 from imgret.photo import ModelIdentity, View
 from imgret.store import codes
+from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
-from imgret.store.sqlite import nearest, photos, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.store.interface import Store
+from imgret.store.sqlite import nearest
 
 A, B = ModelIdentity("a", "1"), ModelIdentity("b", "1")
 Units = Callable[..., Any]
@@ -21,17 +22,17 @@ def exact(matrix: Any, query: Any, count: int) -> list[int]:
     return list(np.argsort(-(matrix @ query), kind="stable")[:count])
 
 
-def test_saved_vectors_come_back_by_view(index: Index, units: Units, bulk: Bulk) -> None:
+def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(3)
     (content,) = bulk(rows[:1], A)
-    vectors.save(index, content, A, {View.PASSAGE: rows[1], View.NOTE: rows[2]})
-    found = vectors.of(index, np.array([content, 999]))
+    store.vectors.save(content, A, {View.PASSAGE: rows[1], View.NOTE: rows[2]})
+    found = store.vectors.of(np.array([content, 999]))
     assert np.allclose(found[View.PASSAGE][0], rows[1], atol=1e-3)
     assert np.allclose(found[View.NOTE][0], rows[2], atol=1e-3)
     assert np.isnan(found[View.CAPTION][0]).all()
     assert np.isnan(found[View.PASSAGE][1]).all()
-    assert nearest.search(index, rows[1], 1).tolist() == [content]
-    assert vectors.covered(index, A) == 1
+    assert store.nearest.search(rows[1], 1).tolist() == [content]
+    assert store.vectors.covered(A) == 1
 
 
 @pytest.mark.parametrize(
@@ -45,88 +46,88 @@ def test_saved_vectors_come_back_by_view(index: Index, units: Units, bulk: Bulk)
     ],
 )
 def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
-    index: Index, units: Units, bulk: Bulk, spoil: Callable[[Any], Any], told: str
+    store: Store, units: Units, bulk: Bulk, spoil: Callable[[Any], Any], told: str
 ) -> None:
     rows = units(4)
     content = bulk(rows[:3], A)[0]
     with pytest.raises(ValueError, match=told):
-        vectors.save(index, content, A, {View.CAPTION: rows[3], View.PASSAGE: spoil(rows[3])})
-    assert nearest.search(index, rows[0], 3).tolist()[0] == content
-    assert np.allclose(vectors.of(index, np.array([content]))[View.PASSAGE][0], rows[0], atol=1e-3)
+        store.vectors.save(content, A, {View.CAPTION: rows[3], View.PASSAGE: spoil(rows[3])})
+    assert store.nearest.search(rows[0], 3).tolist()[0] == content
+    assert np.allclose(store.vectors.of(np.array([content]))[View.PASSAGE][0], rows[0], atol=1e-3)
 
 
-def test_a_rollback_takes_back_the_nearest_too(index: Index, units: Units, bulk: Bulk) -> None:
+def test_a_rollback_takes_back_the_nearest_too(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(3)
     content = bulk(rows[:2], A)[0]
 
     def interrupted() -> None:
-        with index.writing():
-            vectors.save(index, content, A, {View.PASSAGE: rows[2]})
+        with store.writing():
+            store.vectors.save(content, A, {View.PASSAGE: rows[2]})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         interrupted()
-    assert nearest.search(index, rows[0], 1).tolist() == [content]
-    assert nearest.check(index) == []
+    assert store.nearest.search(rows[0], 1).tolist() == [content]
+    assert store.nearest.check() == []
 
 
-def test_copies_and_removals(index: Index, units: Units, bulk: Bulk) -> None:
+def test_copies_and_removals(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(2)
     one, two = bulk(rows, A)
-    vectors.copy(index, one, two)
-    assert set(nearest.search(index, rows[0], 2).tolist()) == {one, two}
-    assert np.array_equal(*(vectors.of(index, np.array([c]))[View.PASSAGE] for c in (one, two)))
-    vectors.remove(index, one)
-    assert nearest.search(index, rows[0], 1).tolist() == [two]
+    store.vectors.copy(one, two)
+    assert set(store.nearest.search(rows[0], 2).tolist()) == {one, two}
+    assert np.array_equal(*(store.vectors.of(np.array([c]))[View.PASSAGE] for c in (one, two)))
+    store.vectors.remove(one)
+    assert store.nearest.search(rows[0], 1).tolist() == [two]
 
 
 def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
-    index: Index, units: Units, bulk: Bulk
+    store: Store, units: Units, bulk: Bulk
 ) -> None:
     old, new = units(4), units(4, dimension=16, seed=1)
     contents = bulk(old, A)
-    assert vectors.answering(index) == A
+    assert store.vectors.active_model() == A
     for content, row in zip(contents[:3], new, strict=False):
-        vectors.save(index, content, B, {View.PASSAGE: row})
-        assert not vectors.settle(index, B)
-        assert vectors.answering(index) == A
-        assert nearest.search(index, old[0], 1).tolist() == contents[:1]
-    vectors.save(index, contents[3], B, {View.PASSAGE: new[3]})
-    assert vectors.settle(index, B)
-    assert vectors.answering(index) == B
-    assert nearest.search(index, new[2], 1).tolist() == [contents[2]]
-    assert vectors.covered(index, A) == 0
-    assert vectors.settle(index, B)
+        store.vectors.save(content, B, {View.PASSAGE: row})
+        assert not store.vectors.activate_when_complete(B)
+        assert store.vectors.active_model() == A
+        assert store.nearest.search(old[0], 1).tolist() == contents[:1]
+    store.vectors.save(contents[3], B, {View.PASSAGE: new[3]})
+    assert store.vectors.activate_when_complete(B)
+    assert store.vectors.active_model() == B
+    assert store.nearest.search(new[2], 1).tolist() == [contents[2]]
+    assert store.vectors.covered(A) == 0
+    assert store.vectors.activate_when_complete(B)
 
 
-def test_what_lies_nowhere_does_not_keep_the_old_embedder(index: Index, units: Units, bulk: Bulk) -> None:
+def test_what_lies_nowhere_does_not_keep_the_old_embedder(store: Store, units: Units, bulk: Bulk) -> None:
     one, two = bulk(units(2), A)
-    root = int(index.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
-    photos.bury(index, root, b"", [b"%d.jpg" % two], now=5)
-    vectors.save(index, one, B, {View.PASSAGE: units(1, dimension=8)[0]})
-    assert vectors.settle(index, B)
+    root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
+    store.photos.mark_deleted(root, b"", [b"%d.jpg" % two], now=5)
+    store.vectors.save(one, B, {View.PASSAGE: units(1, dimension=8)[0]})
+    assert store.vectors.activate_when_complete(B)
 
 
 def test_a_large_library_is_coded_and_found_again(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nearest, "EXACT", 1000)
     rows = units(1500, dimension=160)
     contents = bulk(rows[:1400], A)
-    assert nearest.projection(index.db) is None
-    assert vectors.settle(index, A)  # as every run of describing ends
-    projection = nearest.projection(index.db)
+    assert nearest.projection(store.db) is None
+    assert store.vectors.activate_when_complete(A)  # as every run of describing ends
+    projection = nearest.projection(store.db)
     assert projection is not None
     assert projection.learned_from == 1400
-    assert not nearest.tend(index)
+    assert not store.nearest.rebuild_if_outgrown()
     contents += bulk(rows[1400:], A)  # coded by the projection there is
     shares = []
     for query in units(20, dimension=160, seed=9):
-        found = nearest.search(index, query, 80).tolist()
+        found = store.nearest.search(query, 80).tolist()
         right = [contents[at] for at in exact(rows, query, 20)]
         shares.append(len(set(right) & set(found)) / 20)
     assert np.mean(shares) >= 0.99
-    assert nearest.check(index) == []
+    assert store.nearest.check() == []
 
 
 @pytest.mark.parametrize(
@@ -143,54 +144,54 @@ def test_a_large_library_is_coded_and_found_again(
     ],
 )
 def test_a_damaged_table_is_noticed_and_made_anew(
-    index: Index, units: Units, bulk: Bulk, damage: str
+    store: Store, units: Units, bulk: Bulk, damage: str
 ) -> None:
     rows = units(50)
     contents = bulk(rows, A)
-    index.db.execute(damage)
+    store.db.execute(damage)
     with pytest.raises(nearest.Damaged):
-        nearest.search(index, rows[7], 50)
-    assert nearest.check(index) != []
-    vectors.rebuild(index)
-    assert nearest.check(index) == []
-    assert nearest.search(index, rows[7], 50).tolist()[0] == contents[7]
-    vectors.save(index, contents[3], A, {View.PASSAGE: rows[3]})
+        store.nearest.search(rows[7], 50)
+    assert store.nearest.check() != []
+    store.vectors.rebuild()
+    assert store.nearest.check() == []
+    assert store.nearest.search(rows[7], 50).tolist()[0] == contents[7]
+    store.vectors.save(contents[3], A, {View.PASSAGE: rows[3]})
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
 def test_the_table_answers_exactly_among_all_and_among_some(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(nearest, "FEW", few)
     rows = units(40)
     contents = np.array(bulk(rows, A))
     kept = rows.astype(np.float16).astype(np.float32)
-    assert nearest.search(index, rows[3], 30).tolist() == contents[exact(kept, rows[3], 30)].tolist()
+    assert store.nearest.search(rows[3], 30).tolist() == contents[exact(kept, rows[3], 30)].tolist()
     among = contents[::2]
     right = among[exact(kept[::2], rows[3], 12)]
-    assert nearest.search(index, rows[3], 12, among).tolist() == right.tolist()
-    assert nearest.scan(index, rows[3], 4).tolist() == nearest.search(index, rows[3], 4).tolist()
+    assert store.nearest.search(rows[3], 12, among).tolist() == right.tolist()
+    assert store.nearest.scan(rows[3], 4).tolist() == store.nearest.search(rows[3], 4).tolist()
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
 def test_among_photos_without_vectors_there_is_nothing_near(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(nearest, "FEW", few)
     rows = units(2)
     with_vector, without = bulk(rows, A)
-    vectors.remove(index, without)
-    assert nearest.search(index, rows[1], 5, np.array([without])).tolist() == []
-    assert nearest.search(index, rows[1], 5, np.array([with_vector, without])).tolist() == [with_vector]
+    store.vectors.remove(without)
+    assert store.nearest.search(rows[1], 5, np.array([without])).tolist() == []
+    assert store.nearest.search(rows[1], 5, np.array([with_vector, without])).tolist() == [with_vector]
 
 
-def test_saving_mends_a_missing_table(index: Index, units: Units, bulk: Bulk) -> None:
+def test_saving_mends_a_missing_table(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(6)
     contents = bulk(rows[:5], A)
-    index.db.execute("DROP TABLE nearest")
+    store.db.execute("DROP TABLE nearest")
     contents += bulk(rows[5:], A)
-    vectors.rebuild(index)
-    assert set(nearest.search(index, rows[0], 6).tolist()) == set(contents)
+    store.vectors.rebuild()
+    assert set(store.nearest.search(rows[0], 6).tolist()) == set(contents)
 
 
 def test_a_projection_keeps_the_order_of_its_sample(units: Units) -> None:
@@ -214,7 +215,7 @@ def test_few_dimensions_make_short_codes(units: Units) -> None:
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_memory_answers_as_the_table_and_keeps_up(
-    index: Index, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
+    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
 ) -> None:
     from imgret.store import in_memory as module
 
@@ -222,8 +223,8 @@ def test_memory_answers_as_the_table_and_keeps_up(
     monkeypatch.setattr(module, "FULL", 200)
     rows = units(1200, dimension=64)
     contents = bulk(rows[:1000], A)
-    nearest.tend(index)
-    memory = Memory(index)
+    store.nearest.rebuild_if_outgrown()
+    memory = Memory(store)
     assert len(memory) == 1000
 
     def recall(known: int) -> float:
@@ -234,46 +235,46 @@ def test_memory_answers_as_the_table_and_keeps_up(
         return float(np.mean(shares))
 
     assert recall(1000) >= 0.99
-    with Index(index.path) as other, other.writing():  # as another thread or process writes
-        vectors.save(other, contents[0], A, {View.PASSAGE: rows[1199]})
-    assert memory.refresh(index)
+    with open_store(store.path) as other, other.writing():  # as another thread or process writes
+        other.vectors.save(contents[0], A, {View.PASSAGE: rows[1199]})
+    assert memory.refresh(store)
     assert memory.nearest(rows[1199], 1).tolist() == [contents[0]]
-    with Index(index.path) as other:
-        vectors.save(other, contents[0], A, {View.PASSAGE: rows[0]})
-    new = Index(index.path)
+    with open_store(store.path) as other:
+        other.vectors.save(contents[0], A, {View.PASSAGE: rows[0]})
+    new = open_store(store.path)
     contents += _bulk_into(new, rows[1000:], A)
     new.close()
-    assert memory.refresh(index)
+    assert memory.refresh(store)
     assert len(memory) == 1200
     assert recall(1200) >= 0.99
 
 
-def _bulk_into(other: Index, rows: Any, model: ModelIdentity) -> list[int]:
+def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
     made = []
     with other.writing() as db:
         for row in rows:
             db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
             made.append(db.last_insert_rowid())
-            vectors.save(other, made[-1], model, {View.PASSAGE: row})
+            other.vectors.save(made[-1], model, {View.PASSAGE: row})
     return made
 
 
-def test_memory_of_another_embedder_answers_no_more(index: Index, units: Units, bulk: Bulk) -> None:
+def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, bulk: Bulk) -> None:
     contents = bulk(units(3), A)
-    memory = Memory(index)
-    with Index(index.path) as other:
+    memory = Memory(store)
+    with open_store(store.path) as other:
         for content, row in zip(contents, units(3, dimension=8), strict=True):
-            vectors.save(other, content, B, {View.PASSAGE: row})
-        assert memory.refresh(index)
-        vectors.settle(other, B)
-    assert not memory.refresh(index)
-    assert Memory(index).refresh(index)
+            other.vectors.save(content, B, {View.PASSAGE: row})
+        assert memory.refresh(store)
+        other.vectors.activate_when_complete(B)
+    assert not memory.refresh(store)
+    assert Memory(store).refresh(store)
 
 
-def test_memory_of_an_empty_index_waits_for_the_first_vector(index: Index, units: Units) -> None:
-    memory = Memory(index)
-    assert not memory.refresh(index)
-    with Index(index.path) as other:
+def test_memory_of_an_empty_index_waits_for_the_first_vector(store: Store, units: Units) -> None:
+    memory = Memory(store)
+    assert not memory.refresh(store)
+    with open_store(store.path) as other:
         _bulk_into(other, units(1), A)
-    assert not memory.refresh(index)  # another embedder than the none it knew: load anew
-    assert Memory(index).refresh(index)
+    assert not memory.refresh(store)  # another embedder than the none it knew: load anew
+    assert Memory(store).refresh(store)

@@ -7,37 +7,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.store.sqlite import documents, results, words
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+from imgret.store.sqlite import documents, words
 
 Add = Callable[..., int]
 
 
-def best(index: Index, text: str, **limits: object) -> list[int]:
-    asked = words.terms(index, text.split())
-    return words.best(index, asked, 10, 1000, **limits).tolist()  # type: ignore[arg-type]
+def best(store: Store, text: str, **limits: object) -> list[int]:
+    asked = store.words.terms(text.split())
+    return store.words.best(asked, 10, 1000, **limits).tolist()  # type: ignore[arg-type]
 
 
-def test_caption_labels_note_and_names_are_found(index: Index, add: Add) -> None:
+def test_caption_labels_note_and_names_are_found(store: Store, add: Add) -> None:
     one = add("Lisbon 2019/IMG_0042.jpg", caption="a brown dog on a beach", objects={"dog": 1}, embed=False)
     two = add("b.jpg", note="Rosa's flight to Tromsø", topics=["travel_&_adventure"], embed=False)
-    assert best(index, "dogs") == [one]  # stemmed
-    assert best(index, "lisbon") == [one]
-    assert best(index, "IMG_0042") == [one]
-    assert best(index, "42") == []
-    assert best(index, "ROSA") == [two]
-    assert best(index, "adventure") == [two]
-    assert best(index, "tromsø") == [two]
+    assert best(store, "dogs") == [one]  # stemmed
+    assert best(store, "lisbon") == [one]
+    assert best(store, "IMG_0042") == [one]
+    assert best(store, "42") == []
+    assert best(store, "ROSA") == [two]
+    assert best(store, "adventure") == [two]
+    assert best(store, "tromsø") == [two]
 
 
-def test_a_document_is_replaced_and_removed(index: Index, add: Add) -> None:
+def test_a_document_is_replaced_and_removed(store: Store, add: Add) -> None:
     content = add("a.jpg", note="zebra", embed=False)
-    documents.save(index, content, caption="", labels="", note="giraffe", names="")
-    assert best(index, "zebra") == []
-    assert best(index, "giraffe") == [content]
-    documents.remove(index, content)
-    assert best(index, "giraffe") == []
-    assert documents.check(index) == []
+    store.documents.save(content, caption="", labels="", note="giraffe", names="")
+    assert best(store, "zebra") == []
+    assert best(store, "giraffe") == [content]
+    store.documents.remove(content)
+    assert best(store, "giraffe") == []
+    assert store.documents.check() == []
 
 
 @pytest.mark.parametrize(
@@ -67,66 +68,66 @@ def test_a_document_is_replaced_and_removed(index: Index, add: Add) -> None:
         ("🎂", "🚲", False),
     ],
 )
-def test_scripts(index: Index, add: Add, note: str, question: str, found: bool) -> None:
+def test_scripts(store: Store, add: Add, note: str, question: str, found: bool) -> None:
     content = add("a.jpg", note=note, embed=False)
-    assert best(index, question) == ([content] if found else [])
+    assert best(store, question) == ([content] if found else [])
 
 
 @pytest.mark.parametrize(
     "hostile", ['dog"', "NEAR(dog", "dog*", "note:dog", "^dog", "dog AND", "(", "dog\0cat", "-"]
 )
-def test_operators_are_words(index: Index, add: Add, hostile: str) -> None:
+def test_operators_are_words(store: Store, add: Add, hostile: str) -> None:
     content = add("a.jpg", note="a dog", embed=False)
-    assert best(index, hostile) in ([content], [])
-    assert (best(index, hostile) == [content]) == ("dog" in hostile)
+    assert best(store, hostile) in ([content], [])
+    assert (best(store, hostile) == [content]) == ("dog" in hostile)
 
 
-def test_the_commonest_words_are_left_out_beyond_the_budget(index: Index, add: Add) -> None:
+def test_the_commonest_words_are_left_out_beyond_the_budget(store: Store, add: Add) -> None:
     contents = [add(f"{n}.jpg", note="beach" + " quokka" * (n == 7), embed=False) for n in range(20)]
-    asked = words.terms(index, ["beach", "quokka"])
+    asked = store.words.terms(["beach", "quokka"])
     assert [(term.text, term.documents) for term in asked] == [("beach", 20), ("quokka", 1)]
-    assert words.best(index, asked, 10, 5).tolist() == [contents[7]]
-    assert words.best(index, asked, 100, 50).tolist()[0] == contents[7]
-    assert len(words.best(index, asked, 100, 50)) == 20
-    assert len(words.best(index, asked[:1], 100, 5)) == 20  # the rarest is always asked
-    assert len(words.best(index, asked[:1], 100, 5, strict=True)) == 0
+    assert store.words.best(asked, 10, 5).tolist() == [contents[7]]
+    assert store.words.best(asked, 100, 50).tolist()[0] == contents[7]
+    assert len(store.words.best(asked, 100, 50)) == 20
+    assert len(store.words.best(asked[:1], 100, 5)) == 20  # the rarest is always asked
+    assert len(store.words.best(asked[:1], 100, 5, strict=True)) == 0
 
 
-def test_who_does_not_pass_is_left_out_before_the_cut(index: Index, add: Add) -> None:
+def test_who_does_not_pass_is_left_out_before_the_cut(store: Store, add: Add) -> None:
     contents = [add(f"{n}.jpg", note="beach " * (n + 1), embed=False) for n in range(20)]
-    asked = words.terms(index, ["beach"])
-    found = words.best(index, asked, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
+    asked = store.words.terms(["beach"])
+    found = store.words.best(asked, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
     assert sorted(found.tolist()) == sorted(set(found.tolist()) & set(contents[:5]))
     assert len(found) == 3
 
 
-def test_occurrences_by_column(index: Index, add: Add) -> None:
+def test_occurrences_by_column(store: Store, add: Add) -> None:
     content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
-    asked = words.terms(index, ["dogs", "cat", "emu"])
-    counts, lengths, _ = words.occurrences(index, asked, np.array([content, 999]))
+    asked = store.words.terms(["dogs", "cat", "emu"])
+    counts, lengths, _ = store.words.occurrences(asked, np.array([content, 999]))
     assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert counts[1].sum() == 0
     assert lengths[0].tolist() == [3, 2, 2, 2]  # the names are `photos dog`
 
 
-def test_damage_is_found_and_mended(index: Index, add: Add) -> None:
+def test_damage_is_found_and_mended(store: Store, add: Add) -> None:
     content = add("a.jpg", note="zebra", embed=False)
-    index.db.execute("INSERT INTO words (words) VALUES ('delete-all')")
-    assert best(index, "zebra") == []
-    assert documents.check(index) != []
-    documents.rebuild(index)
-    assert documents.check(index) == []
-    assert best(index, "zebra") == [content]
+    store.db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    assert best(store, "zebra") == []
+    assert store.documents.check() != []
+    store.documents.rebuild()
+    assert store.documents.check() == []
+    assert best(store, "zebra") == [content]
 
 
-def test_documents_are_made_anew_from_what_is_known(index: Index, add: Add) -> None:
+def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> None:
     content = add("Łódź.jpg", note="zebra", objects={"dog": 1}, embed=False)
-    index.db.execute("UPDATE document SET note = 'lost', names = ''")
-    results.rebuild_words(index)
+    store.db.execute("UPDATE document SET note = 'lost', names = ''")
+    store.results.rebuild_words()
     for text in ("zebra", "lodz", "dog"):
-        assert best(index, text) == [content]
-    assert best(index, "lost") == []
-    assert documents.check(index) == []
+        assert best(store, text) == [content]
+    assert best(store, "lost") == []
+    assert store.documents.check() == []
 
 
 def test_names() -> None:
@@ -166,11 +167,11 @@ def test_cutting_twice_is_cutting_once_but_for_spaces(text: str) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, note: str, other: str) -> None:
-    with Index(str(tmp_path_factory.getbasetemp() / "words-found.db")) as index:
-        with index.writing() as db:
+    with open_store(str(tmp_path_factory.getbasetemp() / "words-found.db")) as store:
+        with store.writing() as db:
             db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
-        documents.save(index, 1, caption=other, labels="", note=note, names="")
-        for term in words.terms(index, [note]):
+        store.documents.save(1, caption=other, labels="", note=note, names="")
+        for term in store.words.terms([note]):
             assert term.documents == 1
-            assert words.best(index, [term], 5, 10).tolist() == [1]
-            assert words.occurrences(index, [term], np.array([1]))[0].sum() > 0
+            assert store.words.best([term], 5, 10).tolist() == [1]
+            assert store.words.occurrences([term], np.array([1]))[0].sum() > 0

@@ -23,8 +23,8 @@ from imgret.limits import Shortage, as_sentence, shortage
 from imgret.models.loading import load_models
 from imgret.photo import Stage
 from imgret.search.warm_index import Keeper
-from imgret.store.sqlite import failures, results
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
+from imgret.store.sqlite import results
 from imgret.sync import add_root, sync
 
 FOREIGN = [
@@ -56,9 +56,9 @@ def library(tmp_path):
     settings = parse(WORDLLAMA)
     for number in range(3):
         write_picture(tmp_path / f"{number}.png", number)
-    with Index(places().index) as index:
-        root, _ = add_root(index, os.fsencode(tmp_path))
-        sync(index, settings, root)
+    with open_store(places().index) as store:
+        root, _ = add_root(store, os.fsencode(tmp_path))
+        sync(store, settings, root)
     return settings
 
 
@@ -91,8 +91,8 @@ def start(library, monkeypatch):
 
 
 def vectors():
-    with Index(places().index) as index:
-        return index.row("SELECT count(DISTINCT content) FROM vector")[0]
+    with open_store(places().index) as store:
+        return store.row("SELECT count(DISTINCT content) FROM vector")[0]
 
 
 @kinds
@@ -113,17 +113,17 @@ def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
 def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
     saved = results.save_vectors
 
-    def save(index, content, *rest):
+    def save(store, content, *rest):
         if content == 2:
             raise OverflowError("Python int too large to convert to SQLite INTEGER")
-        saved(index, content, *rest)
+        saved(store, content, *rest)
 
     monkeypatch.setattr(results, "save_vectors", save)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
-    with Index(places().index) as index:
-        (failure,) = failures.failures(index)
+    with open_store(places().index) as store:
+        (failure,) = store.failures.all()
     assert "too large" in failure.error
     assert os.fsdecode(failure.path) in failure.error
     assert said == []
@@ -132,17 +132,17 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
 def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
     described = results.description
 
-    def description(index, content):
+    def description(store, content):
         if content == 1:
             raise ValueError("not JSON")
-        return described(index, content)
+        return described(store, content)
 
     monkeypatch.setattr(results, "description", description)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
-    with Index(places().index) as index:
-        assert [failure.error.partition(": ")[2] for failure in failures.failures(index)] == [
+    with open_store(places().index) as store:
+        assert [failure.error.partition(": ")[2] for failure in store.failures.all()] == [
             "unexpected ValueError: not JSON"
         ]
     assert said == []
@@ -158,14 +158,14 @@ def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library,
     loading = warm_index.Warm
     monkeypatch.setattr(warm_index, "Warm", fails)
     keeper = Keeper(places().index)
-    with Index(places().index) as index:
-        Ingest(index, library, load_models(library, places())).run()
-        assert keeper.current(index) is None
+    with open_store(places().index) as store:
+        Ingest(store, library, load_models(library, places())).run()
+        assert keeper.current(store) is None
         keeper.wait()
         monkeypatch.setattr(warm_index, "Warm", loading)
-        keeper.current(index)
+        keeper.current(store)
         keeper.wait()
-        assert keeper.current(index) is not None
+        assert keeper.current(store) is not None
 
 
 @kinds
@@ -176,11 +176,11 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
     daemon = daemon_service.Service(places(), library, load_models)
     configure, ticks, configured = daemon.threads.folders.configure, [], []
 
-    def fails_at_first(index, settings):
+    def fails_at_first(store, settings):
         configured.append(1)
         if len(configured) < 3:
             raise error
-        configure(index, settings)
+        configure(store, settings)
 
     def tick():
         ticks.append(1)

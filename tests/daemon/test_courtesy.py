@@ -59,8 +59,8 @@ def test_on_battery_photos_are_known_and_wait_to_be_described(home, supplies):
 
 
 def waiting(home):
-    with home.index() as index:
-        return index.row("SELECT count(DISTINCT content) FROM work")[0]
+    with home.index() as store:
+        return store.row("SELECT count(DISTINCT content) FROM work")[0]
 
 
 @contextlib.contextmanager

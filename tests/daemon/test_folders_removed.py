@@ -7,7 +7,6 @@ import time
 from waiting import until
 
 from benchmarks.harness import differences, write_picture
-from imgret.store.sqlite import failures, results, roots
 
 
 def names(home):
@@ -26,8 +25,8 @@ def test_a_watched_folder_outlives_the_removal_of_the_one_above(home, daemon):
     write_picture(home.photos / "4.png", 4)
     write_picture(home.photos / "in/3.png", 3)
     until(lambda: names(home) == {"in/1.png", "in/3.png"})
-    with home.index() as index:
-        assert [root.path for root in roots.roots(index)] == [os.fsencode(home.photos / "in")]
+    with home.index() as store:
+        assert [root.path for root in store.roots.all()] == [os.fsencode(home.photos / "in")]
     assert home.imgret("add", str(home.photos)).returncode == 0
     until(lambda: differences(home) == [] and len(names(home)) == 4)
     done = home.imgret("remove", str(home.photos / "in"))  # it still lies in the other one
@@ -59,10 +58,10 @@ def test_names_that_rotate_while_it_describes_are_all_described_in_the_end(home,
                 os.rename(home.photos / f".{number}", home.photos / f"{(number + 1) % count}.png")
 
     def described():
-        with home.index() as index:
-            contents = [row[0] for row in index.rows("SELECT content FROM photo WHERE gone_at IS NULL")]
-            assert failures.failures(index) == []
-            return len(contents) == count and all(c and results.pixels(index, c) for c in contents)
+        with home.index() as store:
+            contents = [row[0] for row in store.rows("SELECT content FROM photo WHERE gone_at IS NULL")]
+            assert store.failures.all() == []
+            return len(contents) == count and all(c and store.results.pixels(c) for c in contents)
 
     rotating = threading.Thread(target=rotate)
     rotating.start()

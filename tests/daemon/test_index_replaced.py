@@ -9,7 +9,7 @@ import pytest
 from waiting import until
 
 from benchmarks.harness import WORDLLAMA, Home, write_picture
-from imgret.store.sqlite import identity, photos, results
+from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import backup
 
 
@@ -19,12 +19,12 @@ def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
     write_picture(home.photos / "1.png", 1)
     with home.daemon() as daemon:
         daemon.wait_until_idle()
-        with home.index() as index:
-            path = index.path
-            photo = photos.find(index, os.fsencode(home.photos / "1.png"))
-            results.write_note(index, photo.content, "in the backup")
-            backup(index.db, str(tmp_path / "copy.db"))
-            results.write_note(index, photo.content, "after the backup")
+        with home.index() as store:
+            path = store.path
+            photo = store.photos.find(os.fsencode(home.photos / "1.png"))
+            store.results.write_note(photo.content, "in the backup")
+            backup(store.db, str(tmp_path / "copy.db"))
+            store.results.write_note(photo.content, "after the backup")
         if how == "moved":
             os.replace(tmp_path / "copy.db", path)
         elif how == "copied over":
@@ -39,14 +39,14 @@ def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
         def described() -> bool:
             if not os.path.exists(path):
                 return False
-            with home.index() as index:
-                found = photos.find(index, os.fsencode(home.photos / "2.png"))
-                return found is not None and identity.KEY in dict(index.rows("SELECT * FROM setting"))
+            with home.index() as store:
+                found = store.photos.find(os.fsencode(home.photos / "2.png"))
+                return found is not None and identity.KEY in dict(store.rows("SELECT * FROM setting"))
 
         until(described)
         daemon.wait_until_idle()
-        with home.index() as index:
-            assert index.problems() == []
-            photo = photos.find(index, os.fsencode(home.photos / "1.png"))
-            assert results.note(index, photo.content) == (None if how == "removed" else "in the backup")
+        with home.index() as store:
+            assert store.problems() == []
+            photo = store.photos.find(os.fsencode(home.photos / "1.png"))
+            assert store.results.note(photo.content) == (None if how == "removed" else "in the backup")
     assert "Traceback" not in daemon.log()

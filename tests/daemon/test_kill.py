@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks.harness import WORDLLAMA, Home, differences, write_picture
 from imgret.store.sqlite import work
-from imgret.store.sqlite.summary import totals
 
 PHOTOS = 300
 
@@ -28,18 +27,18 @@ def kill_again_and_again(tmp_path, kills, seed):
         # Most of these fall into the start-up scan, the hashing, the describing and the commits.
         time.sleep(rng.uniform(0.3, 2.2))
         daemon.kill()
-        with home.index() as index:
-            assert index.problems() == []
+        with home.index() as store:
+            assert store.problems() == []
     with daemon:
         daemon.wait_until_idle()
         assert differences(home) == []
-        with home.index() as index:
-            assert index.problems() == []
-            figures = totals(index)
+        with home.index() as store:
+            assert store.problems() == []
+            figures = store.summary.totals()
             assert (figures.described, figures.pending, figures.failed) == (made, 0, 0)
-            assert work.waiting(index) == {}
+            assert store.work.waiting() == {}
             contents, vectors = (
-                index.row(f"SELECT count(*), count(DISTINCT content) FROM {table}")
+                store.row(f"SELECT count(*), count(DISTINCT content) FROM {table}")
                 for table in ("photo WHERE gone_at IS NULL", "vector WHERE view = 'passage'")
             )
             assert contents == (made, made)
@@ -64,14 +63,14 @@ def test_a_daemon_killed_while_it_is_alone_with_a_photo_sets_it_aside_after_five
     with home.daemon() as daemon:
         daemon.wait_until_idle()
         daemon.kill()
-        with home.index() as index:
-            (content,) = index.row("SELECT content FROM photo")
-            work.queue(index, content, [work.Stage.EMBED])
-            assert len(work.claim(index, [work.Stage.EMBED], 1, int(time.time()))) == 1
+        with home.index() as store:
+            (content,) = store.row("SELECT content FROM photo")
+            store.work.queue(content, [work.Stage.EMBED])
+            assert len(store.work.claim([work.Stage.EMBED], 1, int(time.time()))) == 1
             for _ in range(4):
-                work.recover(index)  # as the daemon does when it starts after a crash
-                assert work.claim_suspect(index, [work.Stage.EMBED], int(time.time())) is not None
-            work.recover(index)
-            assert work.claim_suspect(index, [work.Stage.EMBED], int(time.time())) is None
+                store.work.recover()  # as the daemon does when it starts after a crash
+                assert store.work.claim_suspect([work.Stage.EMBED], int(time.time())) is not None
+            store.work.recover()
+            assert store.work.claim_suspect([work.Stage.EMBED], int(time.time())) is None
         daemon.start()
         daemon.wait_until_idle()

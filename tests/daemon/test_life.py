@@ -69,8 +69,8 @@ def test_the_command_waits_for_its_own_folder_only(home, daemon, tmp_path):
         saving.set()
         thread.join()
     assert ran.returncode == 0, ran.stderr
-    with home.index() as index:
-        rows = index.rows("SELECT root.path FROM photo JOIN root ON root.id = root JOIN content ON content.id"
+    with home.index() as store:
+        rows = store.rows("SELECT root.path FROM photo JOIN root ON root.id = root JOIN content ON content.id"
                           " = content WHERE content.width = 4")  # fmt: skip
         assert [path for (path,) in rows].count(os.fsencode(other)) == 3
 
@@ -125,7 +125,7 @@ def test_without_folders_those_that_were_indexed_are_looked_at(home, tmp_path):
 def test_the_state_is_told_at_once_while_another_process_holds_the_index(home, daemon):
     daemon.wait_until_idle()
     asked = []
-    with home.index() as index, index.writing() as db:
+    with home.index() as store, store.writing() as db:
         db.execute("INSERT OR REPLACE INTO setting VALUES ('held', 'yes')")
         waiting = [
             threading.Thread(target=lambda each=each: asked.append(daemon.ask(each[0], **each[1])))
@@ -160,5 +160,5 @@ def test_without_descriptors_it_says_so_and_goes_on_when_there_are_some(tmp_path
         until(lambda: len(home.indexed()) == 20)
         until(lambda: daemon.ask("status")["problem"] is None)
         daemon.wait_until_idle()
-        with home.index() as index:
-            assert index.row("SELECT count(DISTINCT content) FROM vector") == (20,)
+        with home.index() as store:
+            assert store.row("SELECT count(DISTINCT content) FROM vector") == (20,)

@@ -11,8 +11,7 @@ from waiting import until
 from benchmarks.harness import Home, differences, write_picture
 from imgret import disks
 from imgret.config import Settings
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.sync import sync
 
 PHOTOS = 12
@@ -126,14 +125,14 @@ def library(tmp_path, card, bind):
     point.mkdir(parents=True)
     write_picture(tmp_path / "photos" / "here.png", 99)
     bind(card, point)
-    with Index(str(tmp_path / "index.db")) as index:
-        root = roots.add(index, os.fsencode(tmp_path / "photos"))
-        sync(index, Settings(), root)
-        yield index, roots.roots(index)[0], point
+    with open_store(str(tmp_path / "index.db")) as store:
+        root = store.roots.add(os.fsencode(tmp_path / "photos"))
+        sync(store, Settings(), root)
+        yield store, store.roots.all()[0], point
 
 
 def test_one_that_vanishes_while_it_is_scanned_deletes_nothing(library):
-    index, root, point = library
+    store, root, point = library
     seen = []
 
     def on_progress(count):
@@ -141,69 +140,68 @@ def test_one_that_vanishes_while_it_is_scanned_deletes_nothing(library):
         if len(seen) == 1:  # the root is listed, the card is not
             unmounted(point)
 
-    outcome = sync(index, Settings(), root, on_progress=on_progress)
+    outcome = sync(store, Settings(), root, on_progress=on_progress)
     assert outcome.gone == 0
-    assert disks.away(index) == [os.fsencode(point)]
-    assert not photos.find(index, os.fsencode(point / "DCIM/1.png")).online
+    assert disks.away(store) == [os.fsencode(point)]
+    assert not store.photos.find(os.fsencode(point / "DCIM/1.png")).online
 
 
 @pytest.mark.must_run
 def test_another_card_in_its_place_is_not_read_until_it_is_accepted(library, tmp_path, bind):
-    index, root, point = library
+    store, root, point = library
     other = tmp_path / "another card"
     other.mkdir()
     write_picture(other / "other.png", 1000)
     unmounted(point)
     bind(other, point)
-    assert sync(index, Settings(), root).gone == 0
-    assert photos.find(index, os.fsencode(point / "other.png")) is None
-    (mount,) = roots.mounts(index, root.id)
+    assert sync(store, Settings(), root).gone == 0
+    assert store.photos.find(os.fsencode(point / "other.png")) is None
+    (mount,) = store.roots.mounts(root.id)
     assert "another disk" in mount.reason
-    roots.accept_any_filesystem(index, os.fsencode(point))
-    assert sync(index, Settings(), root).gone == PHOTOS
-    assert photos.find(index, os.fsencode(point / "other.png")).online
+    store.roots.accept_any_filesystem(os.fsencode(point))
+    assert sync(store, Settings(), root).gone == PHOTOS
+    assert store.photos.find(os.fsencode(point / "other.png")).online
 
 
 @pytest.mark.must_run
 def test_one_that_held_no_photo_is_forgotten_when_it_goes(library, tmp_path, bind):
-    index, root, _ = library
+    store, root, _ = library
     empty, point = tmp_path / "empty", tmp_path / "photos" / "later"
     empty.mkdir()
     point.mkdir()
     bind(empty, point)
-    sync(index, Settings(), root)
-    assert {mount.folder for mount in roots.mounts(index, root.id)} == {b"card", b"later"}
+    sync(store, Settings(), root)
+    assert {mount.folder for mount in store.roots.mounts(root.id)} == {b"card", b"later"}
     unmounted(point)
     write_picture(point / "real.png", 500)
-    sync(index, Settings(), root)
-    assert {mount.folder for mount in roots.mounts(index, root.id)} == {b"card"}
-    assert photos.find(index, os.fsencode(point / "real.png")).online
+    sync(store, Settings(), root)
+    assert {mount.folder for mount in store.roots.mounts(root.id)} == {b"card"}
+    assert store.photos.find(os.fsencode(point / "real.png")).online
 
 
 def test_deletions_on_a_mounted_card_are_believed(library, card):
-    index, root, _ = library
+    store, root, _ = library
     (card / "DCIM/1.png").unlink()
-    assert sync(index, Settings(), root).gone == 1
+    assert sync(store, Settings(), root).gone == 1
 
 
 def test_a_root_that_is_away_stays_so_when_one_above_it_is_added(library, tmp_path):
-    index, _root, point = library
+    store, _root, point = library
     unmounted(point)
-    inner = roots.add(index, os.fsencode(tmp_path / "inner"))
-    roots.mark_online(index, inner.id, "loop:/elsewhere /")
-    photos.save(
-        index,
+    inner = store.roots.add(os.fsencode(tmp_path / "inner"))
+    store.roots.mark_online(inner.id, "loop:/elsewhere /")
+    store.photos.save(
         inner.id,
         b"",
         b"x.png",
-        photos.find(index, os.fsencode(tmp_path / "photos/here.png")).fingerprint,
+        store.photos.find(os.fsencode(tmp_path / "photos/here.png")).file_stat,
         b"x" * 32,
         1,
     )
-    roots.mark_offline(index, inner.id, "it is away")
-    above = roots.add(index, os.fsencode(tmp_path))
-    assert {mount.folder for mount in roots.mounts(index, above.id)} == {b"photos/card", b"inner"}
-    assert sync(index, Settings(), above).gone == 0
-    assert not photos.find(index, os.fsencode(tmp_path / "inner/x.png")).online
-    assert not photos.find(index, os.fsencode(point / "DCIM/1.png")).online
-    assert photos.find(index, os.fsencode(tmp_path / "photos/here.png")).online
+    store.roots.mark_offline(inner.id, "it is away")
+    above = store.roots.add(os.fsencode(tmp_path))
+    assert {mount.folder for mount in store.roots.mounts(above.id)} == {b"photos/card", b"inner"}
+    assert sync(store, Settings(), above).gone == 0
+    assert not store.photos.find(os.fsencode(tmp_path / "inner/x.png")).online
+    assert not store.photos.find(os.fsencode(point / "DCIM/1.png")).online
+    assert store.photos.find(os.fsencode(tmp_path / "photos/here.png")).online

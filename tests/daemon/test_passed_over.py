@@ -3,7 +3,6 @@
 from waiting import until
 
 from benchmarks.harness import write_picture
-from imgret.store.sqlite import photos, results
 
 
 def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):
@@ -12,9 +11,9 @@ def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, dae
     for number, folder in enumerate((home.photos, private, private / "deeper")):
         write_picture(folder / f"{number}.png", number)
     until(lambda: len(home.indexed()) == 3)
-    with home.index() as index:
-        photo = photos.find(index, bytes(private / "deeper" / "2.png"))
-        results.write_note(index, photo.content, "ours")
+    with home.index() as store:
+        photo = store.photos.find(bytes(private / "deeper" / "2.png"))
+        store.results.write_note(photo.content, "ours")
     (private / ".nomedia").touch()
     until(lambda: len(home.indexed()) == 1)
     write_picture(private / "deeper" / "3.png", 3)  # what comes meanwhile is passed over too
@@ -25,6 +24,6 @@ def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, dae
     assert b"1 folder: with a .nomedia" in status.stdout
     (private / ".nomedia").unlink()
     until(lambda: len(home.indexed()) == 5)
-    with home.index() as index:
-        photo = photos.find(index, bytes(private / "deeper" / "2.png"))
-        assert results.note(index, photo.content) == "ours"
+    with home.index() as store:
+        photo = store.photos.find(bytes(private / "deeper" / "2.png"))
+        assert store.results.note(photo.content) == "ours"

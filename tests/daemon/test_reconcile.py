@@ -22,8 +22,7 @@ from benchmarks.harness import write_picture
 from imgret import disk_calls
 from imgret.config import Settings
 from imgret.intake import Synced
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.sync import sync
 
 FOREIGN = [
@@ -43,16 +42,16 @@ class Reconciling:
         self.reconciler = Reconciler(
             self.path, settings, lambda *told: self.passes.append(told), self.problems.append, lambda: None
         )
-        with Index(self.path) as index:
-            found = [roots.add(index, os.fsencode(folder), watched=True) for folder in folders]
+        with open_store(self.path) as store:
+            found = [store.roots.add(os.fsencode(folder), watched=True) for folder in folders]
         self.reconciler.keep({root.path: Watched(root.path, root, b"") for root in found}, settings)
         for root in found:
             self.reconciler.touch_tree(root.path)
 
     def names(self):
-        with Index(self.path) as index:
+        with open_store(self.path) as store:
             sql = "SELECT name FROM photo WHERE content IS NOT NULL AND gone_at IS NULL"
-            return {os.fsdecode(name) for (name,) in index.rows(sql)}
+            return {os.fsdecode(name) for (name,) in store.rows(sql)}
 
     def put(self, folder, number):
         write_picture(folder / f"{number}.png", number)
@@ -96,8 +95,8 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
         until(lambda: it.names() == {"2.png", "3.png"})
         assert not it.passes or it.passes[0][0] == os.fsencode(two)
         until(lambda: any(found.offline for _, found in it.passes))
-        with Index(it.path) as index:
-            reasons = {root.path: root.reason for root in roots.roots(index)}
+        with open_store(it.path) as store:
+            reasons = {root.path: root.reason for root in store.roots.all()}
         assert "its disk does not answer" in reasons[os.fsencode(mount)]
         assert reasons[os.fsencode(two)] is None
         it.put(two, 4)
@@ -111,10 +110,10 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
     one, two = folders
     broken = [True]
 
-    def failing(index, settings, root, **more):
+    def failing(store, settings, root, **more):
         if broken[0] and root.path == os.fsencode(one):
             raise error
-        return sync(index, settings, root, **more)
+        return sync(store, settings, root, **more)
 
     monkeypatch.setattr(watched, "sync", failing)
     with running(tmp_path / "index.db", folders) as it:
@@ -149,13 +148,13 @@ def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkey
         return right(*arguments)
 
     monkeypatch.setattr(place, failing)
-    with Index(str(tmp_path / "index.db")) as index:
-        root = roots.add(index, os.fsencode(tmp_path / "photos"))
-        found = sync(index, Settings(), root)
+    with open_store(str(tmp_path / "index.db")) as store:
+        root = store.roots.add(os.fsencode(tmp_path / "photos"))
+        found = sync(store, Settings(), root)
         known = [
             name
-            for folder in photos.known_folders(index, root.id)
-            for name in photos.known(index, root.id, folder)
+            for folder in store.photos.known_folders(root.id)
+            for name in store.photos.known(root.id, folder)
         ]
         assert (len(found.problems), found.gone) == (1, 0)
         assert type(error).__name__ in found.problems[0]
@@ -167,7 +166,7 @@ def test_without_a_thread_to_be_had_folders_wait_and_it_is_said(tmp_path, folder
     program = f"""
 import sys, threading, time, resource
 sys.path[:0] = {sys.path!r}
-from imgret import diskcalls
+from imgret import disk_calls as diskcalls
 from test_reconcile import Reconciling, until
 it = Reconciling({str(tmp_path / "index.db")!r}, {list(map(str, folders))!r})
 limits = resource.getrlimit(resource.RLIMIT_AS)

@@ -16,8 +16,7 @@ from waiting import until
 from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection, NoDaemon
-from imgret.photo import Fingerprint, Stage
-from imgret.store.sqlite import photos, roots, work
+from imgret.photo import FileStat, Stage
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
@@ -71,9 +70,9 @@ def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
     until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in decoders))
     daemon.start()
     daemon.wait_until_idle()
-    with home.index() as index:
-        assert index.row("SELECT count(*) FROM content WHERE width = 4") == (29,)
-        assert work.waiting(index) == {}
+    with home.index() as store:
+        assert store.row("SELECT count(*) FROM content WHERE width = 4") == (29,)
+        assert store.work.waiting() == {}
 
 
 def test_told_to_stop_it_answers_and_leaves(home, daemon):
@@ -133,8 +132,8 @@ def test_the_configuration_is_read_again(home, daemon, tmp_path):
     write_picture(other / "q.png", 9)
     until(lambda: os.fsencode(home.photos / "1.png") not in home.indexed())
     assert os.fsencode(other / "q.png") not in home.indexed()
-    with home.index() as index:
-        assert {root.path: root.watched for root in roots.roots(index)} == {
+    with home.index() as store:
+        assert {root.path: root.watched for root in store.roots.all()} == {
             os.fsencode(home.photos): True,
             os.fsencode(other): False,
         }
@@ -239,8 +238,8 @@ def test_a_removed_root_is_offline_and_comes_back(home, daemon):
     os.rename(home.photos, home.path / "away")
 
     def online():
-        with home.index() as index:
-            return [root.online for root in roots.roots(index)]
+        with home.index() as store:
+            return [root.online for root in store.roots.all()]
 
     until(lambda: online() == [False])
     assert len(home.indexed()) == 1
@@ -302,14 +301,14 @@ def test_the_clock_may_jump(home, daemon):
 
 
 def test_while_another_process_writes_it_waits_says_so_and_answers(home):
-    from imgret.store.sqlite.connection import writer
+    from imgret.store.factory import writer_lock
 
     write_picture(home.photos / "pudding.png", 1)
     with home.daemon() as daemon:
         until(lambda: len(home.indexed()) == 1)
         daemon.wait_until_idle()
         daemon.stop()
-        with writer(home.places.index):
+        with writer_lock(home.places.index):
             write_picture(home.photos / "cake.png", 2)
             daemon.start()
             until(lambda: "is writing" in (daemon.ask("status")["problem"] or ""))
@@ -334,7 +333,7 @@ def test_an_offline_photo_is_found_and_marked(home, daemon):
 
 def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
     with pytest.raises(Refused) as refused:
-        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
+        daemon.ask("query", text="x", store=str(tmp_path / "other.db"))
     assert refused.value.code == "other_index"
 
 
@@ -344,28 +343,28 @@ def test_tombstones_are_kept_and_a_moved_photo_keeps_its_content(home, daemon):
     (home.photos / "deep").mkdir()
     os.rename(home.photos / "1.png", home.photos / "deep/2.png")
     until(lambda: differences(home) == [])
-    with home.index() as index:
-        before = photos.find(index, os.fsencode(home.photos / "1.png"))
-        after = photos.find(index, os.fsencode(home.photos / "deep/2.png"))
+    with home.index() as store:
+        before = store.photos.find(os.fsencode(home.photos / "1.png"))
+        after = store.photos.find(os.fsencode(home.photos / "deep/2.png"))
     assert before.gone_at is not None
     assert before.content == after.content
 
 
 def test_a_pause_set_while_the_clock_was_ahead_is_over_when_it_is_put_right(home):
     """A year ahead, a photo failed and was to be tried again in a minute."""
-    with home.index() as index:
-        root = roots.add(index, os.fsencode(home.photos), watched=True)
+    with home.index() as store:
+        root = store.roots.add(os.fsencode(home.photos), watched=True)
         year_ahead = int(time.time()) + 365 * 86400
-        content, _new = photos.save(index, root.id, b"", b"1.png", Fingerprint(1, 1, 1, 1), b"x" * 32, 1)
-        photos.save_unreadable(index, root.id, b"", b"2.png", Fingerprint(1, 1, 1, 1), "x", year_ahead)
-        work.queue(index, content, [Stage.DECODE])
-        work.failed(index, content, [Stage.DECODE], "x", year_ahead)
+        content, _new = store.photos.save(root.id, b"", b"1.png", FileStat(1, 1, 1, 1), b"x" * 32, 1)
+        store.photos.save_unreadable(root.id, b"", b"2.png", FileStat(1, 1, 1, 1), "x", year_ahead)
+        store.work.queue(content, [Stage.DECODE])
+        store.work.failed(content, [Stage.DECODE], "x", year_ahead)
         now = int(time.time())
-        assert work.due(index, [Stage.DECODE], now) == 1
-        assert len(work.claim(index, [Stage.DECODE], 1, now)) == 1
-        assert photos.due_unreadable(index, root.id, now) == [(b"", b"2.png")]
-        work.failed(index, content, [Stage.DECODE], "x", now)
-        assert work.due(index, [Stage.DECODE], now) == 0
+        assert store.work.due([Stage.DECODE], now) == 1
+        assert len(store.work.claim([Stage.DECODE], 1, now)) == 1
+        assert store.photos.due_unreadable(root.id, now) == [(b"", b"2.png")]
+        store.work.failed(content, [Stage.DECODE], "x", now)
+        assert store.work.due([Stage.DECODE], now) == 0
 
 
 def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
@@ -401,8 +400,8 @@ def test_weights_that_cannot_be_loaded_are_said_once_and_cost_no_other_stage(tmp
         write_picture(home.photos / "2.png", 2)
         until(lambda: len(home.indexed()) == 2)
         daemon.wait_until_idle()
-        with home.index() as index:
-            assert index.row("SELECT count(DISTINCT content) FROM vector") == (2,)
+        with home.index() as store:
+            assert store.row("SELECT count(DISTINCT content) FROM vector") == (2,)
         assert daemon.log().count("no topics") == 1
     assert "Traceback" not in daemon.log()
 
@@ -415,13 +414,13 @@ def test_tombstones_are_purged_after_thirty_days(home):
         os.unlink(home.photos / "1.png")
         until(lambda: len(home.indexed()) == 1)
         daemon.wait_until_idle()
-    with home.index() as index, index.writing() as db:
+    with home.index() as store, store.writing() as db:
         db.execute("UPDATE photo SET gone_at = gone_at - 31 * 86400")
     with home.daemon():
 
         def left():
-            with home.index() as index:
-                return index.row("SELECT count(*), (SELECT count(*) FROM content) FROM photo")
+            with home.index() as store:
+                return store.row("SELECT count(*), (SELECT count(*) FROM content) FROM photo")
 
         until(lambda: left() == (1, 1))
 

@@ -14,7 +14,7 @@ from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
 from imgret.config import Settings
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 
 SOON = "[daemon]\nnetwork_scan_minutes = 0.02"  # 1.2 seconds
 HOURS = 3600.0
@@ -73,10 +73,10 @@ def folders_on(tmp_path, **clocks):
     settings = Settings(folders=(str(photos),))
     passes = []
     path = str(tmp_path / "index.db")
-    with Index(path) as index:
+    with open_store(path) as store:
         reconciler = Reconciler(path, settings, lambda *told: passes.append(told), print, lambda: None)
         folders = Folders(reconciler, **clocks)
-        folders.configure(index, settings)
+        folders.configure(store, settings)
         reconciler.start()
         try:
             until(lambda: len(passes) == 1)
@@ -151,11 +151,11 @@ def test_a_wall_clock_that_jumps_loses_nothing(tmp_path):
             write_picture(home.photos / "0.png", 100 + number)  # edited in place
             os.rename(home.photos / f"{number}.png", home.photos / f"moved-{number}.png")
             until(lambda: differences(home) == [])
-            with home.index() as index:
+            with home.index() as store:
                 # every picture that is there is described, at whatever time the clock stood
-                until(lambda: index.row(LEFT) == (0,))
-                assert index.problems() == []
-        with home.index() as index:  # it did jump
-            assert index.row("SELECT max(last_seen) - min(last_seen) > 29 * 365 * 86400 FROM photo") == (1,)
+                until(lambda: store.row(LEFT) == (0,))
+                assert store.problems() == []
+        with home.index() as store:  # it did jump
+            assert store.row("SELECT max(last_seen) - min(last_seen) > 29 * 365 * 86400 FROM photo") == (1,)
         assert b"moved-5.png" in home.imgret("query", "in:photos").stdout
     assert "Traceback" not in daemon.log(), daemon.log()

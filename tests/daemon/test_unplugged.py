@@ -8,7 +8,6 @@ import pytest
 from waiting import until
 
 from benchmarks.harness import Home, differences, write_picture
-from imgret.store.sqlite import roots
 
 PHOTOS = 30
 
@@ -24,8 +23,8 @@ def unmounted(folder):
 
 
 def online(home):
-    with home.index() as index:
-        return [root.online for root in roots.roots(index)]
+    with home.index() as store:
+        return [root.online for root in store.roots.all()]
 
 
 @pytest.fixture
@@ -118,8 +117,8 @@ def test_unplugged_in_the_middle_of_a_batch(tmp_path, card):
         card(home.photos)
         until(lambda: online(home) == [True] and differences(home) == [])
         daemon.wait_until_idle()
-        with home.index() as index:
-            assert index.row("SELECT count(*) FROM work WHERE error IS NOT NULL") == (0,)
+        with home.index() as store:
+            assert store.row("SELECT count(*) FROM work WHERE error IS NOT NULL") == (0,)
 
 
 @pytest.fixture
@@ -148,8 +147,8 @@ def test_a_full_disk_is_said_and_waited_for(small_disk):
         until(lambda: differences(home) == [])
         daemon.wait_until_idle()
         assert daemon.ask("status")["problem"] is None
-        with home.index() as index:
-            assert index.problems() == []
+        with home.index() as store:
+            assert store.problems() == []
     assert "Traceback" not in daemon.log(), daemon.log()
 
 

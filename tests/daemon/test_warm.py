@@ -16,7 +16,7 @@ from imgret.demo.bundled import demo_settings
 from imgret.ingest import Ingest
 from imgret.models.loading import identities, load_models
 from imgret.photo import Stage
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
 
 WORDLLAMA = """
@@ -202,12 +202,12 @@ def test_both_sets_of_two_devices_describe(tmp_path):
     for number in range(40):
         write_picture(tmp_path / f"{number}.png", number)
     warm = LoadedModels(settings, places(), load)
-    with Index(places().index) as index:
-        root, _ = add_root(index, os.fsencode(tmp_path))
-        sync(index, settings, root)
+    with open_store(places().index) as store:
+        root, _ = add_root(store, os.fsencode(tmp_path))
+        sync(store, settings, root)
         models = warm.models(Stage)
         assert [peer.stages() for peer in models.peers] == [models.stages()]
-        described = Ingest(index, settings, models).run()
+        described = Ingest(store, settings, models).run()
         assert (described.done, described.failed) == (40, 0)
     assert used == {0, 1}
     assert not together.broken

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
-from imgret.photo import Fingerprint
-from imgret.store.sqlite import photos, roots
-from imgret.store.sqlite.connection import Index
+from imgret.photo import FileStat
+from imgret.store.factory import open_store
 
 HIT = {
     "v", "rank", "score", "cosine", "strength", "path", "caption", "objects", "topics", "note", "taken_at",
@@ -192,11 +191,11 @@ def test_folders_are_written_to_the_configuration_and_its_comments_kept(words: L
 @pytest.mark.must_run
 def test_thousands_of_notes_are_imported_and_bad_lines_told(words: Library, tmp_path: Path) -> None:
     count = 4000
-    with Index(str(words.database)) as index, index.writing():
-        root = roots.roots(index)[0]
+    with open_store(str(words.database)) as store, store.writing():
+        root = store.roots.all()[0]
         for number in range(count):
-            stamp = Fingerprint(1, 1, 1, number + 1)
-            photos.save(index, root.id, b"many", b"%d.jpg" % number, stamp, number.to_bytes(32, "big"), 1)
+            stamp = FileStat(1, 1, 1, number + 1)
+            store.photos.save(root.id, b"many", b"%d.jpg" % number, stamp, number.to_bytes(32, "big"), 1)
     lines = [
         json.dumps({"path": str(words.photos / "many" / f"{number}.jpg"), "note": f"word{number} about it"})
         for number in range(count)

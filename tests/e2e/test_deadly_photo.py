@@ -9,16 +9,15 @@ import sys
 import pytest
 from command_line import Library, draw, imgret
 
-from imgret.store.sqlite import photos, work
-from imgret.store.sqlite.connection import Index
+from imgret.store import policy
+from imgret.store.factory import open_store
 
 DESCRIBES = """
 import os, sys
 import numpy as np
 from imgret.config import load
 from imgret.models.interface import Models
-from imgret.index import work
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 from imgret.ingest import Ingest
 from imgret.photo import ModelIdentity
 
@@ -31,8 +30,8 @@ class Deadly:
     def close(self): pass
 
 settings = load(sys.argv[2])
-with Index(sys.argv[1]) as index:
-    work.recover(index)
+with open_store(sys.argv[1]) as index:
+    index.work.recover()
     Ingest(index, settings, Models(detect=Deadly())).run()
 """
 
@@ -48,8 +47,8 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
     from imgret.cli.index_command import look
     from imgret.cli.session import session
 
-    with Index(str(empty.database)) as index:
-        look(session(), index, [os.fsencode(empty.photos)])
+    with open_store(str(empty.database)) as store:
+        look(session(), store, [os.fsencode(empty.photos)])
     deaths = 0
     while True:
         command = [sys.executable, "-c", DESCRIBES, str(empty.database), str(empty.config)]
@@ -58,11 +57,11 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
             break
         assert done.returncode == -9, done.stderr
         deaths += 1
-        assert deaths <= 1 + photos.MAX_ATTEMPTS
+        assert deaths <= 1 + policy.MAX_ATTEMPTS
     status = empty.status()
     assert (status["described"], status["failed"]) == (8, 1)
     (failure,) = status["failures"]
     assert failure["path"].endswith("4-deadly.png")
-    assert failure["reason"] == work.DEADLY
+    assert failure["reason"] == policy.DEADLY
     assert "1 to be tried again" in imgret("retry").err
     assert empty.status()["pending"] == 1

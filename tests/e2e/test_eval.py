@@ -7,6 +7,7 @@ import pytest
 from evaluating import evaluate, laid_out, questions, rows, stood_in, value
 
 from imgret.errors import UsageError, WeightsMissing
+from imgret.store.factory import open_store
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +81,11 @@ def test_a_question_is_plain_text(drawn, tmp_path, text):
 def test_the_gallery_is_what_was_asked_for_and_what_was_described_stays(drawn, tmp_path):
     names = sorted(os.listdir(drawn / "Images"))
     own = questions(tmp_path / "own.jsonl", [(name, ["a red circle"]) for name in names])
-    index = tmp_path / "own.db"
+    store = tmp_path / "own.db"
     assert (
-        json.loads(stood_in(drawn, own, "--rank", "words", "--index", index, "--json").stdout)["photos"] == 24
+        json.loads(stood_in(drawn, own, "--rank", "words", "--index", store, "--json").stdout)["photos"] == 24
     )
-    limited = json.loads(stood_in(drawn, own, "--index", index, "--limit", 5, "--json").stdout)
+    limited = json.loads(stood_in(drawn, own, "--index", store, "--limit", 5, "--json").stdout)
     assert (limited["photos"], limited["queries"]) == (5, 5)
     alone = json.loads(stood_in(drawn, own, "--index", tmp_path / "new.db", "--limit", 5, "--json").stdout)
     assert [row["measures"] for row in limited["rows"]] == [row["measures"] for row in alone["rows"]]
@@ -154,11 +155,9 @@ def test_stand_ins_of_an_earlier_run_are_not_the_captioner(drawn, tmp_path):
 
 
 def test_somebody_elses_index_is_not_taken(drawn, tmp_path):
-    from imgret.store.sqlite import roots
-    from imgret.store.sqlite.connection import Index
 
-    with Index(str(tmp_path / "library.db")) as library:
-        roots.add(library, b"/pictures")
+    with open_store(str(tmp_path / "library.db")) as library:
+        library.roots.add(b"/pictures")
     with pytest.raises(UsageError, match="is a library of photos"):
         evaluate("flickr8k", "--images", drawn / "Images", "--index", tmp_path / "library.db")
 

@@ -35,9 +35,9 @@ def tiny(private_places):
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
 def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_path):
-    index, save = tmp_path / "eval.db", tmp_path / "run.json"
+    store, save = tmp_path / "eval.db", tmp_path / "run.json"
     found = rows(
-        evaluate("flickr8k", "--images", drawn / "Images", "--index", index, "--save", save, "--json")
+        evaluate("flickr8k", "--images", drawn / "Images", "--index", store, "--save", save, "--json")
     )
     assert set(found) == {
         (recipe, rank)
@@ -54,18 +54,18 @@ def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_pat
     assert {"detect", "embed"} == set(found["detect", "vector"]["models"])
     assert load(str(save)).queries[0].text
 
-    made = stamps(index)
-    options = ("--rank", "words", "--index", index, "--json")
+    made = stamps(store)
+    options = ("--rank", "words", "--index", store, "--json")
     again = rows(evaluate("flickr8k", "--images", drawn / "Images", *options))
     assert all(row["measures"] == found[name]["measures"] for name, row in again.items())
-    assert stamps(index) == made  # nothing was described or embedded a second time
+    assert stamps(store) == made  # nothing was described or embedded a second time
 
 
-def stamps(index):
+def stamps(store):
     """Every result of the base and of the recipes' indexes, with the row it stands in."""
     found = {}
     for end in ("", ".detect", ".caption", ".both"):
-        path = f"{str(index).removesuffix('.db')}{end}.db"
+        path = f"{str(store).removesuffix('.db')}{end}.db"
         with sqlite3.connect(path) as db:
             found[end] = db.execute(
                 "SELECT content, stage, model, payload, made_at FROM stage_result"
@@ -78,8 +78,8 @@ def stamps(index):
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
 def test_a_killed_evaluation_goes_on_where_it_stopped(drawn, tmp_path):
-    index = tmp_path / "eval.db"
-    arguments = ["flickr8k", "--images", str(drawn / "Images"), "--index", str(index)]
+    store = tmp_path / "eval.db"
+    arguments = ["flickr8k", "--images", str(drawn / "Images"), "--index", str(store)]
     arguments += ["--recipe", "caption", "--rank", "words"]
     process = subprocess.Popen(
         [sys.executable, "-m", "imgret", "eval", *arguments],
@@ -87,22 +87,22 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(drawn, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 90
-    while not (before := captions(index)) and time.monotonic() < deadline and process.poll() is None:
+    while not (before := captions(store)) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert before
     assert json.loads(evaluate(*arguments, "--json").stdout)["photos"] == 24
-    after = captions(index)
+    after = captions(store)
     assert len(after) == 24
     assert before.items() <= after.items()
 
 
-def captions(index):
+def captions(store):
     """Content -> caption and when it was made, in the base index."""
-    if not index.exists():
+    if not store.exists():
         return {}
-    with contextlib.closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
         try:
             rows = db.execute("SELECT content, payload, made_at FROM stage_result WHERE stage = 'caption'")
             return {content: rest for content, *rest in rows}

@@ -14,10 +14,10 @@ import pytest
 from command_line import Library, draw, imgret, imgret_process
 
 KILLED_WITH_A_NOTE = (
-    "import os, sys\nfrom imgret.index import photos, results\nfrom imgret.store.sqlite.connection import Index\n"
-    "index = Index(os.environ['IMGRET_INDEX'])\n"
-    "photo = photos.find(index, os.fsencode({path!r}))\n"
-    "with index.writing(durable=True):\n    results.write_note(index, photo.content, 'committed')\n"
+    "import os, sys\nfrom imgret.store.factory import open_store\n"
+    "index = open_store(os.environ['IMGRET_INDEX'])\n"
+    "photo = index.photos.find(os.fsencode({path!r}))\n"
+    "with index.writing(durable=True):\n    index.results.write_note(photo.content, 'committed')\n"
     "os.kill(os.getpid(), 9)"
 )
 
@@ -99,10 +99,10 @@ def test_what_was_committed_before_a_kill_is_read_on_a_read_only_disk(on_disk: t
 
 def test_a_file_cut_short_under_a_process_is_a_sentence(library: Library) -> None:
     cut = (
-        "import os\nfrom imgret.errors import IndexProblem\nfrom imgret.index import results\n"
-        "from imgret.store.sqlite.connection import Index\nindex = Index(os.environ['IMGRET_INDEX'])\n"
+        "import os\nfrom imgret.errors import IndexProblem\n"
+        "from imgret.store.factory import open_store\nindex = open_store(os.environ['IMGRET_INDEX'])\n"
         "index.checkpoint()\nos.truncate(os.environ['IMGRET_INDEX'], 8192 * 3)\n"
-        "try:\n    [results.description(index, content) for content in range(9)]\n    index.problems()\n"
+        "try:\n    [index.results.description(content) for content in range(9)]\n    index.problems()\n"
         "except IndexProblem as error:\n    print(error, error.hint)\n    os._exit(7)"
     )
     done = imgret_process("status", before=cut)

@@ -12,7 +12,7 @@ from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
 from imgret import disks
 from imgret.cli.app import app
-from imgret.store.sqlite.connection import Index
+from imgret.store.factory import open_store
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_a_folder_that_never_held_photos_stays_online(words: Library) -> None:
     assert imgret("index", empty).code == 0
     (words.photos / "IMG_1.jpg").rename(words.photos / "later.jpg")
     assert words.index().code == 0
-    with Index(str(words.database)) as index:
-        assert disks.away(index) == []
+    with open_store(str(words.database)) as store:
+        assert disks.away(store) == []
     assert [folder["online"] for folder in words.status()["folders"]] == [True, True]
 
 

@@ -205,7 +205,7 @@ def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     script = (
         "from imgret.config import places\n"
-        "from imgret.describe import backend\n"
+        "from imgret.models import torch_device as backend\n"
         "backend.prepare(places())\n"
         "import onnxruntime\n"
         "onnxruntime.SessionOptions()\n"

@@ -32,7 +32,7 @@ class Demo(NamedTuple):
 
     folder: Path
     config: str
-    index: str
+    store: str
     pictures: Path
 
 
@@ -52,11 +52,11 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def demo(described: Path, private_places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
     """A copy of the index for one test (the pictures stay where they were described), and the way to it."""
-    index = tmp_path / "index.db"
-    shutil.copy(described / "index.db", index)
-    monkeypatch.setenv("IMGRET_INDEX", str(index))
+    store = tmp_path / "index.db"
+    shutil.copy(described / "index.db", store)
+    monkeypatch.setenv("IMGRET_INDEX", str(store))
     monkeypatch.setenv("IMGRET_CONFIG", str(described / "config.toml"))
-    return Demo(described, str(described / "config.toml"), str(index), described / "pictures")
+    return Demo(described, str(described / "config.toml"), str(store), described / "pictures")
 
 
 class Running(NamedTuple):

@@ -11,8 +11,6 @@ from PIL import Image
 
 from benchmarks.fake_terminal import FakeTerminal
 from benchmarks.harness import Daemon, Home
-from imgret.store.sqlite import results
-from imgret.store.sqlite.photos import find
 
 
 @pytest.fixture
@@ -90,8 +88,8 @@ def test_a_note_goes_through_the_daemon(daemon: Daemon) -> None:
         terminal.until("harbour.png", since=here)
         terminal.type("\x1b")
         assert terminal.ended() == 130
-    with daemon.home.index() as index:
-        photo = find(index, path)
+    with daemon.home.index() as store:
+        photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
-        assert results.note(index, photo.content) == "where grandma lived"
+        assert store.results.note(photo.content) == "where grandma lived"

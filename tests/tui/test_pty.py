@@ -14,10 +14,7 @@ import pytest
 
 from benchmarks.fake_terminal import PLACEHOLDER, FakeTerminal
 from imgret.config import load
-from imgret.store.sqlite import photos
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.results import write_note
-from imgret.store.sqlite.roots import add
+from imgret.store.factory import open_store
 from imgret.sync import sync
 
 PROGRAM = [sys.executable, "-m", "imgret_tui"]
@@ -299,12 +296,12 @@ def test_no_name_steers_the_terminal_and_its_bytes_are_printed(
     shutil.copy(os.fsencode(demo.pictures / "IMG_0001.jpg"), path)
     with open(path, "ab") as file:
         file.write(b"another content")
-    with Index(demo.index) as index:
-        sync(index, load(demo.config), add(index, os.fsencode(folder)))
-        photo = photos.find(index, path)
+    with open_store(demo.index) as store:
+        sync(store, load(demo.config), store.roots.add(os.fsencode(folder)))
+        photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
-        write_note(index, photo.content, "zzz \x1b]52;c;aGk=\x07 \x9b2J [/]")
+        store.results.write_note(photo.content, "zzz \x1b]52;c;aGk=\x07 \x9b2J [/]")
     monkeypatch.chdir(tmp_path)
     with start("zzz", "-0", kind="kitty", shell="> out") as terminal:
         terminal.until("hit")

@@ -16,9 +16,7 @@ from textual.geometry import Region
 from imgret.cli.index_command import describe, look
 from imgret.cli.session import session
 from imgret.errors import Exit
-from imgret.store.sqlite import results, roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.photos import find
+from imgret.store.factory import open_store
 from imgret.terminal.probe import Graphics
 from imgret_tui import themes
 from imgret_tui.keymap import KEYS
@@ -252,9 +250,9 @@ async def test_a_note_typed_at_once_behind_its_key_is_the_note(run: Run, demo: A
         press_at_once(here, "ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
         await here.until(lambda: here.app.search.results.hits[0].note == "hello")
         assert here.app.search.question.value == "red"
-    with Index(demo.index) as index:
-        found = find(index, path)
-        assert results.note(index, found.content) == "hello"
+    with open_store(demo.index) as store:
+        found = store.photos.find(path)
+        assert store.results.note(found.content) == "hello"
 
 
 async def test_without_multi_nothing_is_marked_and_that_is_said(run: Run) -> None:
@@ -295,11 +293,11 @@ async def test_a_note_is_saved_and_found_at_once(run: Run, demo: Any) -> None:
         await here.clear()
         await here.type("grandma")
         assert here.app.search.results.hits[0].path == path
-    with Index(demo.index) as index:
-        photo = find(index, path)
+    with open_store(demo.index) as store:
+        photo = store.photos.find(path)
         assert photo is not None
         assert photo.content is not None
-        assert results.note(index, photo.content) == "grandma"
+        assert store.results.note(photo.content) == "grandma"
 
 
 async def test_a_note_can_be_left_and_removed(run: Run) -> None:
@@ -391,12 +389,12 @@ async def test_folders_and_failures_and_retry(run: Run, demo: Any, tmp_path: Pat
     folder.mkdir()
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     shutil.copy(demo.pictures / "IMG_0001.jpg", folder / "whole.jpg")
-    with session().index() as index:
-        look(session(), index, [os.fsencode(folder)])
-        describe(session(), index)
-        root = next(root for root in roots.roots(index) if root.path == os.fsencode(folder))
-        roots.mark_mounted(index, root.id, b"usb", "uuid:1")
-        roots.mark_unmounted(index, root.id, b"usb", "nothing is mounted there")
+    with session().index() as store:
+        look(session(), store, [os.fsencode(folder)])
+        describe(session(), store)
+        root = next(root for root in store.roots.all() if root.path == os.fsencode(folder))
+        store.roots.mark_mounted(root.id, b"usb", "uuid:1")
+        store.roots.mark_unmounted(root.id, b"usb", "nothing is mounted there")
     async with run() as here:
         await here.until(lambda: "1 failed" in here.text("#status"))
         await here.press("f3")
@@ -557,14 +555,14 @@ async def test_an_index_without_photos_says_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: Any
 ) -> None:
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "empty.db"))
-    Index(str(tmp_path / "empty.db")).close()
+    open_store(str(tmp_path / "empty.db")).close()
     async with run() as here:
         assert here.app.search.has_class("-empty")
         assert "imgret index" in here.text("#hint")
         await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
         # and the first photos come by themselves, from whatever program they are found
-        with session().index() as index:
-            look(session(), index, [os.fsencode(demo.pictures)])
+        with session().index() as store:
+            look(session(), store, [os.fsencode(demo.pictures)])
         await here.until(lambda: len(here.names) == 24)
         assert not here.app.search.has_class("-empty")
 

@@ -14,10 +14,8 @@ from textual.pilot import Pilot
 
 from imgret.config import load, places
 from imgret.decode.pool import DecodePool
-from imgret.photo import Detection, Fingerprint, ModelIdentity
-from imgret.store.sqlite import contents, photos, results
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import add
+from imgret.photo import Detection, FileStat, ModelIdentity
+from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.app import ImgretApp, TerminalSession
 from imgret_tui.history import History
@@ -44,25 +42,25 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("IMGRET_CONFIG", str(config))
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "index.db"))
-    with Index(str(tmp_path / "index.db")) as index, DecodePool(1) as pool:
-        root = add(index, os.fsencode(folder))
+    with open_store(str(tmp_path / "index.db")) as store, DecodePool(1) as pool:
+        root = store.roots.add(os.fsencode(folder))
         for number, (name, colour, caption, objects) in enumerate(DRAWN):
             path = folder / f"{name}.png"
             image = Image.new("RGB", (160, 120), colour)
             ImageDraw.Draw(image).ellipse([50, 30, 110, 90], fill="#f0d040")
             image.save(path)
             stat = path.stat()
-            stamp = Fingerprint(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            content, _ = photos.save(index, root.id, b"", path.name.encode(), stamp, bytes([number]) * 32, 1)
+            stamp = FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+            content, _ = store.photos.save(root.id, b"", path.name.encode(), stamp, bytes([number]) * 32, 1)
             decoded = pool.submit(os.fsencode(path)).result()
-            contents.save_facts(index, content, decoded.facts, decoded.pixel_hash)
+            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash)
             if caption:
-                results.save_caption(index, content, MADE_BY, caption)
+                store.results.save_caption(content, MADE_BY, caption)
             boxes = [
                 Detection(label, 0.9, (0, 0, 1, 1)) for label, count in objects.items() for _ in range(count)
             ]
-            results.save_detections(index, content, MADE_BY, boxes, objects)
-            results.refresh_words(index, content)
+            store.results.save_detections(content, MADE_BY, boxes, objects)
+            store.results.refresh_words(content)
 
 
 def app(question: str, graphics: Graphics = Graphics.BLOCKS) -> ImgretApp:

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import apsw
 
@@ -21,10 +21,10 @@ from imgret.store.sqlite.locks import preparing, writer
 from imgret.store.sqlite.migrate import migrate, migrations, version
 from imgret.store.sqlite.sqlite_errors import explained, reading
 
-__all__ = ["Index", "explained", "writer"]
+__all__ = ["Connection", "explained", "writer"]
 
 
-class Index:
+class Connection:
     """An open index file. Every method of this folder's modules takes one as its first argument."""
 
     def __init__(self, path: str, *, create: bool = True) -> None:
@@ -158,6 +158,11 @@ class Index:
         with explained(self.path):
             return int(self.db.pragma("data_version"))
 
+    def change_token(self) -> tuple[int, int]:
+        """Another value whenever something was committed, by this connection or another."""
+        with explained(self.path):
+            return int(self.db.pragma("data_version")), self.db.total_changes()
+
     def checkpoint(self) -> bool:
         """Fold the write-ahead log into the file and give back its room. False, and nothing, while others read."""
         with explained(self.path):
@@ -183,7 +188,7 @@ class Index:
         file_ids.release(self._file)
         self._file = None
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -9,43 +9,45 @@ import unicodedata
 import apsw
 
 from imgret.store.fold import cut
-from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.connection import Connection
 
 WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
 
-def save(index: Index, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
-    """The words of a content, in place of those before."""
-    values = [cut(text) for text in (caption, labels, note, names)]
-    with index.writing() as db:
-        db.execute(
-            "INSERT INTO document (content, caption, labels, note, names) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (content) DO UPDATE SET caption = excluded.caption, labels = excluded.labels,"
-            " note = excluded.note, names = excluded.names",
-            (content, *values),
-        )
+class Documents:
+    """Implements `imgret.store.interface.search.Documents`."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-def remove(index: Index, content: int) -> None:
-    """Forget the words of a content."""
-    with index.writing() as db:
-        db.execute("DELETE FROM document WHERE content = ?", (content,))
+    def save(self, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
+        """The words of a content, in place of those before."""
+        values = [cut(text) for text in (caption, labels, note, names)]
+        with self._connection.writing() as db:
+            db.execute(
+                "INSERT INTO document (content, caption, labels, note, names) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (content) DO UPDATE SET caption = excluded.caption, labels = excluded.labels,"
+                " note = excluded.note, names = excluded.names",
+                (content, *values),
+            )
 
+    def remove(self, content: int) -> None:
+        """Forget the words of a content."""
+        with self._connection.writing() as db:
+            db.execute("DELETE FROM document WHERE content = ?", (content,))
 
-def rebuild(index: Index) -> None:
-    """Make the words index anew from the documents."""
-    with index.writing() as db:
-        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+    def rebuild(self) -> None:
+        """Make the words index anew from the documents."""
+        with self._connection.writing() as db:
+            db.execute("INSERT INTO words (words) VALUES ('rebuild')")
 
-
-def check(index: Index) -> list[str]:
-    """What is wrong with the words index, in sentences; empty when it is sound."""
-    with index.writing() as db:
-        try:  # only with rank = 1 is the index compared with the documents that it was made from
-            db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-        except apsw.CorruptError as error:
-            return [f"the words index does not fit its documents: {error}"]
-    return []
+    def check(self) -> list[str]:
+        with self._connection.writing() as db:
+            try:  # only with rank = 1 is the index compared with the documents that it was made from
+                db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+            except apsw.CorruptError as error:
+                return [f"the words index does not fit its documents: {error}"]
+        return []
 
 
 def name_words(root: bytes, folder: bytes, name: bytes) -> str:

@@ -2,7 +2,7 @@
 
 SQLite applies whatever `-wal` it finds beside a file. After a crash, a backup copied over the index would
 get the changes of the index before it, and be damaged by them. So every index has an identity, a row of
-`setting`; `index.db.id` names the one that the `-wal` belongs to, and a file with another one is opened
+`setting`; `connection.db.id` names the one that the `-wal` belongs to, and a file with another one is opened
 without it. A backup gets an identity of its own, and so does the index whenever a process begins to
 index: a copy made before that is recognised too.
 """
@@ -22,7 +22,7 @@ from imgret.store.sqlite.opening import has_wal
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, explained
 
 if TYPE_CHECKING:
-    from imgret.store.sqlite.connection import Index
+    from imgret.store.sqlite.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,15 @@ def new() -> str:
     return os.urandom(16).hex()
 
 
-def renew(index: Index) -> None:
+def renew(connection: Connection) -> None:
     """Give an open index a new identity. Copies of the file that were made before are other indexes now."""
-    with explained(index.path), preparing(index.path) as fd:
+    with explained(connection.path), preparing(connection.path) as fd:
         fresh = new()
         # Until the file itself has the new one, a crash may leave it with any of those before.
-        before = index.setting(KEY) or _NONE
+        before = connection.setting(KEY) or _NONE
         write(fd, *dict.fromkeys((*known(fd), before, fresh)))
-        index.remember(KEY, fresh)
-        if index.checkpoint():
+        connection.remember(KEY, fresh)
+        if connection.checkpoint():
             write(fd, fresh)
 
 
@@ -133,10 +133,10 @@ class Watch:
         return os.stat(above).st_dev == self._file[0]
 
 
-def adopt(index: Index) -> None:
+def adopt(connection: Connection) -> None:
     """After a foreign `-wal` was set aside: this file is the index from now on, as far as that can be written."""
     with contextlib.suppress(ImgretError):
-        renew(index)
+        renew(connection)
 
 
 def _is_foreign(path: str, accepted: list[str]) -> bool:

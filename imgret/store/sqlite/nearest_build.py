@@ -17,7 +17,7 @@ import numpy as np
 from imgret.photo import View
 from imgret.store import codes
 from imgret.store.sqlite import nearest_table, words
-from imgret.store.sqlite.connection import Index
+from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.nearest_table import NAMES, TABLE, Ids, Matrix
 
 Progress = Callable[[int, int], None]  # (rows done, rows in all)
@@ -30,52 +30,42 @@ FREED = 8  # chunks of the old table that are freed in one transaction, some 1 M
 _BUILDING = "nearest building"  # the setting by which a build knows that no other began after it
 
 
-def build(
-    index: Index, model: int | None, exact: int, switch: Callable[[], bool], progress: Progress | None = None
-) -> bool:
-    """Make the table for the leading vectors of `model`, as codes when these are more than `exact`.
-
-    `switch` is called in the transaction that changes over to it; False there, or another build that
-    began meanwhile, and the table that answers stays. -> whether it was changed. Inside `writing()`
-    everything is one transaction.
-    """
-    return _Build(index, model, exact, progress).run(switch)
-
-
 class _Build:
-    def __init__(self, index: Index, model: int | None, exact: int, progress: Progress | None) -> None:
-        self._index = index
+    def __init__(
+        self, connection: Connection, model: int | None, exact: int, progress: Progress | None
+    ) -> None:
+        self._connection = connection
         self._model = model
         self._progress = progress
         self._token = os.urandom(8).hex()
         self._last = 0  # id of the last vector taken in
         self._known: set[int] = set()  # contents in the table
-        with index.writing() as db:
+        with connection.writing() as db:
             current = nearest_table.name(db)
             self._table = NAMES[1] if current == NAMES[0] else NAMES[0]
-            index.remember(_BUILDING, self._token)
+            connection.remember(_BUILDING, self._token)
             nearest_table.drop(db, self._table)
-        with index.reading() as db:
+        with connection.reading() as db:
             self._total = nearest_table.present(db, model, -1)
             self._learned = codes.learn(_sample(db, model), self._total) if self._total > exact else None
 
     def run(self, switch: Callable[[], bool]) -> bool:
         """See `build`."""
         while len(step := self._read()) == STEP:
-            with self._index.writing() as db:
-                if self._index.setting(_BUILDING) != self._token:
+            with self._connection.writing() as db:
+                if self._connection.setting(_BUILDING) != self._token:
                     return False
                 self._put(db, step)
             self._let_others_write()
             if self._progress:
                 self._progress(len(self._known), self._total)
-        with self._index.writing() as db:
-            if self._index.setting(_BUILDING) != self._token:
+        with self._connection.writing() as db:
+            if self._connection.setting(_BUILDING) != self._token:
                 return False
             while step := self._read():  # what is left, and what came since
                 self._put(db, step)
             self._forget_removed(db)
-            self._index.remember(_BUILDING, None)
+            self._connection.remember(_BUILDING, None)
             if not switch():
                 nearest_table.drop(db, self._table)
                 return False
@@ -86,11 +76,11 @@ class _Build:
         return True
 
     def _let_others_write(self) -> None:
-        if not self._index.db.in_transaction:
+        if not self._connection.db.in_transaction:
             time.sleep(PAUSE)
 
     def _read(self) -> list[tuple[int, int, bytes]]:
-        with self._index.reading() as db:
+        with self._connection.reading() as db:
             rows: Any = db.execute(
                 # Not by the index on (model, view): it would sort all of them by id each time.
                 "SELECT id, content, data FROM vector NOT INDEXED WHERE id > ? AND view = ? AND model = ?"
@@ -120,7 +110,7 @@ class _Build:
         db.executemany(f"DELETE FROM {self._table} WHERE content = ?", removed)
 
     def _change_over(self, db: apsw.Connection) -> None:
-        self._index.remember(TABLE, self._table)
+        self._connection.remember(TABLE, self._table)
         db.execute("DELETE FROM projection")
         if self._learned is not None:
             made = self._learned
@@ -132,13 +122,31 @@ class _Build:
     def _drop_old(self) -> None:
         old = NAMES[0] if self._table == NAMES[1] else NAMES[1]
         while True:
-            with self._index.writing() as db:
-                if nearest_table.name(db) != self._table or self._index.setting(_BUILDING) is not None:
+            with self._connection.writing() as db:
+                if nearest_table.name(db) != self._table or self._connection.setting(_BUILDING) is not None:
                     return
                 if not nearest_table.shrink(db, old, FREED):
                     nearest_table.drop(db, old)
                     return
             self._let_others_write()
+
+
+class NearestBuild:
+    """Rebuilds the nearest-neighbour table beside the one in use."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def build(
+        self, model: int | None, exact: int, switch: Callable[[], bool], progress: Progress | None = None
+    ) -> bool:
+        """Make the table for the leading vectors of `model`, as codes when these are more than `exact`.
+
+        `switch` is called in the transaction that changes over to it; False there, or another build that
+        began meanwhile, and the table that answers stays. -> whether it was changed. Inside `writing()`
+        everything is one transaction.
+        """
+        return _Build(self._connection, model, exact, progress).run(switch)
 
 
 def _sample(db: apsw.Connection, model: int | None) -> Matrix:

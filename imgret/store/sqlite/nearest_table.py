@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from imgret.photo import View
 from imgret.store import codes
+from imgret.store.records import Damaged
 
 ANSWERING = "answering"  # the setting that names the row of `model` whose vectors answer
 TABLE = "nearest table"  # the setting that names the table; none: the first of NAMES
@@ -23,10 +24,6 @@ STEP = 4096  # rows read at a time
 
 Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]
-
-
-class Damaged(Exception):
-    """`nearest` is missing, damaged or lacks photos; `rebuild` makes it anew."""
 
 
 def answering(db: apsw.Connection) -> int | None:

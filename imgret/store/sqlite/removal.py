@@ -8,95 +8,103 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
-from imgret.store.sqlite import notes, photos, results, roots
-from imgret.store.sqlite.connection import Index
-from imgret.store.sqlite.roots import Root
+from imgret.store import paths
+from imgret.store.records import Root
+from imgret.store.sqlite import photos
+from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.notes import Notes
+from imgret.store.sqlite.results import Results
+from imgret.store.sqlite.roots import Roots
 
 
-def remove(index: Index, path: bytes, kept: Collection[bytes], now: int) -> int:
-    """Bury the photos below the folder `path`, except those in the folders `kept`. -> how many left.
+class Removal:
+    """Implements `imgret.store.interface.files.Removal`."""
 
-    All paths are absolute and resolved. A folder of `kept` inside a root that goes becomes a root of its own.
-    """
-    if any(roots.relative(each, path) is not None for each in kept):
-        return 0
-    buried = 0
-    with index.writing(durable=True) as db:
-        for root in roots.roots(index):
-            part = roots.relative(root.path, path)
-            if part is None and roots.relative(path, root.path) is None:
-                continue
-            inner = _outermost(roots.relative(root.path, each) for each in kept)
-            if b"" in inner or any(roots.relative(each, root.path) is not None for each in kept):
-                continue
-            buried += _bury(index, root, part or b"", inner, now)
-            if not part:
-                for folder in inner:
-                    _split_off(index, root, folder)
-                db.execute("UPDATE root SET removed = 1, watched = 0 WHERE id = ?", (root.id,))
-    return buried
+    def __init__(self, connection: Connection, notes: Notes, results: Results, roots: Roots) -> None:
+        self._connection = connection
+        self._notes = notes
+        self._results = results
+        self._roots = roots
 
-
-def _bury(index: Index, root: Root, part: bytes, kept: Collection[bytes], now: int) -> int:
-    scopes = [photos.below(part), *(photos.below(folder) for folder in kept)]
-    where = "root = ? AND gone_at IS NULL" + scopes[0][0]
-    where += "".join(f" AND NOT (1{condition})" for condition, _ in scopes[1:])
-    values = (root.id, *(value for _, given in scopes for value in given))
-    with index.writing() as db:
-        copies = index.rows(
-            f"SELECT DISTINCT content FROM photo WHERE {where} AND EXISTS (SELECT 1 FROM photo other"
-            " WHERE other.content = photo.content AND other.id <> photo.id AND other.gone_at IS NULL)",
-            values,
-        )
-        renamed = [content for (content,) in copies]
-        db.execute(f"UPDATE photo SET gone_at = {int(now)} WHERE {where}", values)
-        buried = db.changes()
-        for content in renamed:  # they are found by the names of their other paths alone
-            results.refresh_words(index, content)
-        notes.left(index)
+    def remove_folder(self, path: bytes, kept: Collection[bytes], now: int) -> int:
+        if any(paths.relative(each, path) is not None for each in kept):
+            return 0
+        buried = 0
+        with self._connection.writing(durable=True) as db:
+            for root in self._roots.all():
+                part = paths.relative(root.path, path)
+                if part is None and paths.relative(path, root.path) is None:
+                    continue
+                inner = _outermost(paths.relative(root.path, each) for each in kept)
+                if b"" in inner or any(paths.relative(each, root.path) is not None for each in kept):
+                    continue
+                buried += self._bury(root, part or b"", inner, now)
+                if not part:
+                    for folder in inner:
+                        self._split_off(root, folder)
+                    db.execute("UPDATE root SET removed = 1, watched = 0 WHERE id = ?", (root.id,))
         return buried
 
+    def _bury(self, root: Root, part: bytes, kept: Collection[bytes], now: int) -> int:
+        scopes = [photos.below(part), *(photos.below(folder) for folder in kept)]
+        where = "root = ? AND gone_at IS NULL" + scopes[0][0]
+        where += "".join(f" AND NOT (1{condition})" for condition, _ in scopes[1:])
+        values = (root.id, *(value for _, given in scopes for value in given))
+        with self._connection.writing() as db:
+            copies = self._connection.rows(
+                f"SELECT DISTINCT content FROM photo WHERE {where} AND EXISTS (SELECT 1 FROM photo other"
+                " WHERE other.content = photo.content AND other.id <> photo.id AND other.gone_at IS NULL)",
+                values,
+            )
+            renamed = [content for (content,) in copies]
+            db.execute(f"UPDATE photo SET gone_at = {int(now)} WHERE {where}", values)
+            buried = db.changes()
+            for content in renamed:  # they are found by the names of their other paths alone
+                self._results.refresh_words(content)
+            self._notes.requeue_edits()
+            return buried
 
-def _split_off(index: Index, root: Root, folder: bytes) -> None:
-    """Make a folder of a root a watched root of its own, tombstones and mounts included."""
-    condition, values = photos.below(folder)
-    filesystem = _identity(index, root, folder)
-    with index.writing() as db:
-        db.execute(
-            "INSERT INTO root (path, filesystem, watched, online, reason, scanned_at) VALUES (?, ?, 1, ?, ?, ?)"
-            " ON CONFLICT (path) DO UPDATE SET removed = 0, watched = 1",
-            (os.path.join(root.path, folder), filesystem, int(root.online), root.reason, root.scanned_at),
-        )
-        new = index.row("SELECT id FROM root WHERE path = ?", (os.path.join(root.path, folder),))
-        assert new is not None
-        moved = "CASE folder WHEN ? THEN x'' ELSE CAST(substr(folder, ?) AS BLOB) END"
-        cut = (folder, len(folder) + 2)
-        db.execute(
-            f"UPDATE OR REPLACE photo SET root = ?, folder = {moved} WHERE root = ?{condition}",
-            (new[0], *cut, root.id, *values),
-        )
-        db.execute("DELETE FROM mount WHERE root = ? AND folder = ?", (root.id, folder))
-        db.execute(
-            f"UPDATE OR REPLACE mount SET root = ?, folder = {moved} WHERE root = ?{condition}",
-            (new[0], *cut, root.id, *values),
-        )
+    def _split_off(self, root: Root, folder: bytes) -> None:
+        """Make a folder of a root a watched root of its own, tombstones and mounts included."""
+        condition, values = photos.below(folder)
+        filesystem = self._identity(root, folder)
+        with self._connection.writing() as db:
+            db.execute(
+                "INSERT INTO root (path, filesystem, watched, online, reason, scanned_at) VALUES (?, ?, 1, ?, ?, ?)"
+                " ON CONFLICT (path) DO UPDATE SET removed = 0, watched = 1",
+                (os.path.join(root.path, folder), filesystem, int(root.online), root.reason, root.scanned_at),
+            )
+            new = self._connection.row(
+                "SELECT id FROM root WHERE path = ?", (os.path.join(root.path, folder),)
+            )
+            assert new is not None
+            moved = "CASE folder WHEN ? THEN x'' ELSE CAST(substr(folder, ?) AS BLOB) END"
+            cut = (folder, len(folder) + 2)
+            db.execute(
+                f"UPDATE OR REPLACE photo SET root = ?, folder = {moved} WHERE root = ?{condition}",
+                (new[0], *cut, root.id, *values),
+            )
+            db.execute("DELETE FROM mount WHERE root = ? AND folder = ?", (root.id, folder))
+            db.execute(
+                f"UPDATE OR REPLACE mount SET root = ?, folder = {moved} WHERE root = ?{condition}",
+                (new[0], *cut, root.id, *values),
+            )
 
-
-def _identity(index: Index, root: Root, folder: bytes) -> str | None:
-    """What `mounts.root_identity` said of this folder: that of the disk that it lies on, and the way below."""
-    identity, inside = root.filesystem, folder
-    for mount in sorted(roots.mounts(index, root.id), key=lambda mount: len(mount.folder)):
-        below = roots.relative(mount.folder, folder)
-        if below is not None:
-            identity, inside = mount.filesystem, below
-    if identity is None or not inside:
-        return identity
-    return f"{identity.rstrip('/')}/{os.fsdecode(inside)}"
+    def _identity(self, root: Root, folder: bytes) -> str | None:
+        """What `mounts.root_identity` said of this folder: that of the disk that it lies on, and the way below."""
+        identity, inside = root.filesystem, folder
+        for mount in sorted(self._roots.mounts(root.id), key=lambda mount: len(mount.folder)):
+            below = paths.relative(mount.folder, folder)
+            if below is not None:
+                identity, inside = mount.filesystem, below
+        if identity is None or not inside:
+            return identity
+        return f"{identity.rstrip('/')}/{os.fsdecode(inside)}"
 
 
 def _outermost(folders: Iterable[bytes | None]) -> list[bytes]:
     found: list[bytes] = []
     for folder in sorted(each for each in folders if each is not None):
-        if not any(roots.relative(other, folder) is not None for other in found):
+        if not any(paths.relative(other, folder) is not None for other in found):
             found.append(folder)
     return found

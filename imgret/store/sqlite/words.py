@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import apsw
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
-from imgret.store.sqlite import facets
-from imgret.store.sqlite.connection import Index
+from imgret.store.records import Occurrences, Term
+from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import WORD
+from imgret.store.sqlite.facets import Facets
 
 COLUMNS = ("caption", "labels", "note", "names")
 LABELS, NAMES = COLUMNS.index("labels"), COLUMNS.index("names")
@@ -33,138 +32,113 @@ Ids = NDArray[np.int64]
 Counts = NDArray[np.int32]
 
 
-class Term(Struct, frozen=True):
-    """A word of a question as the index knows it."""
+class Words:
+    """Implements `imgret.store.interface.search.Words`."""
 
-    text: str  # as it was asked
-    tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
-    documents: int  # about how many hold its rarest token or one of its labels
-    labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
+    def __init__(self, connection: Connection, facets: Facets) -> None:
+        self._connection = connection
+        self._facets = facets
 
+    def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
+        found: dict[tuple[str, ...], Term] = {}
+        with self._connection.reading() as db:
+            tokens_of, there = _tokenizer(db), self._facets.labels()
 
-def terms(index: Index, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
-    """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
+            def documents(tokens: Iterable[str]) -> int:
+                counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
+                return min(int(count or 0) for count in counts)
 
-    A word of an unspaced script is a phrase of its characters. With `wider`, `people` means the
-    label `person`, too.
-    """
-    found: dict[tuple[str, ...], Term] = {}
-    with index.reading() as db:
-        tokens_of, there = _tokenizer(db), facets.labels(index)
+            for word in (word for text in texts for word in WORD.findall(text)):
+                tokens = tuple(tokens_of(cut(word)))
+                if tokens and tokens not in found:
+                    also = {
+                        label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())
+                    }
+                    also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
+                    holding = documents(tokens) + sum(map(documents, also.values()))
+                    found[tokens] = Term(word, tokens, holding, tuple(also))
+        return list(found.values())
 
-        def documents(tokens: Iterable[str]) -> int:
-            counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
-            return min(int(count or 0) for count in counts)
+    def document_count(self) -> int:
+        with self._connection.reading() as db:
+            return int(db.execute("SELECT max(content) FROM document").get or 0)
 
-        for word in (word for text in texts for word in WORD.findall(text)):
-            tokens = tuple(tokens_of(cut(word)))
-            if tokens and tokens not in found:
-                also = {label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())}
-                also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
-                holding = documents(tokens) + sum(map(documents, also.values()))
-                found[tokens] = Term(word, tokens, holding, tuple(also))
-    return list(found.values())
+    def best(
+        self,
+        asked: Sequence[Term],
+        count: int,
+        budget: int,
+        *,
+        strict: bool = False,
+        passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
+    ) -> Ids:
+        chosen: list[Term] = []
+        for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
+            if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
+                break
+            chosen.append(term)
+        if not chosen or count < 1:
+            return np.zeros(0, np.int64)
+        match = " OR ".join(_match(term.text, term.labels) for term in chosen)
+        sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
+        with self._connection.reading() as db:
+            rows = db.execute(sql, (match, count if passes is None else -1))
+            found = np.fromiter((row[0] for row in rows), np.int64)
+        return found if passes is None else found[passes(found)][:count]
 
+    def matching(self, text: str, *, kinds: bool) -> str:
+        """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
+        return _match(text, labels.meant(text, self._facets.labels()) if kinds else ())
 
-def size(index: Index) -> int:
-    """About how many documents there are: never fewer, and read in no time."""
-    with index.reading() as db:
-        return int(db.execute("SELECT max(content) FROM document").get or 0)
-
-
-def best(
-    index: Index,
-    asked: Sequence[Term],
-    count: int,
-    budget: int,
-    *,
-    strict: bool = False,
-    passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
-) -> Ids:
-    """The `count` documents that match best by BM25, best first, of those that pass.
-
-    BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
-    once those before them hold more than `budget` documents; the rarest is always asked unless `strict`.
-    """
-    chosen: list[Term] = []
-    for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
-        if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
-            break
-        chosen.append(term)
-    if not chosen or count < 1:
-        return np.zeros(0, np.int64)
-    match = " OR ".join(_match(term.text, term.labels) for term in chosen)
-    sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
-    with index.reading() as db:
-        rows = db.execute(sql, (match, count if passes is None else -1))
-        found = np.fromiter((row[0] for row in rows), np.int64)
-    return found if passes is None else found[passes(found)][:count]
-
-
-def matching(index: Index, text: str, *, kinds: bool) -> str:
-    """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
-    return _match(text, labels.meant(text, facets.labels(index)) if kinds else ())
+    def occurrences(
+        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+    ) -> Occurrences:
+        counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
+        lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
+        apart = np.zeros(len(contents), np.bool_)
+        if not asked:
+            return Occurrences(counts, lengths, apart)
+        place = {content: at for at, content in enumerate(contents.tolist())}
+        sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
+        with self._connection.reading() as db:
+            tokens_of = _tokenizer(db)
+            also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
+            may_hold = _beginnings(
+                [term.tokens for term in asked] + [label for some in also for label in some]
+            )
+            for content, *texts in db.execute(sql, (carray(contents),)):
+                at = place[content]
+                joined: set[tuple[int, int]] = set()
+                for column, text in enumerate(texts):
+                    if not text:
+                        continue
+                    if text.isascii() and not may_hold(text.lower()):
+                        lengths[at, column] = text.count(" ") + 1
+                        continue
+                    tokens = tokens_of(text)
+                    lengths[at, column] = len(tokens)
+                    places = [nearby.positions(tokens, term.tokens) for term in asked]
+                    if column == LABELS:
+                        for number, labels_ in enumerate(also):
+                            places[number] += [
+                                spot for label in labels_ for spot in nearby.positions(tokens, label)
+                            ]
+                    counts[at, :, column] = [len(found) for found in places]
+                    joined.update(
+                        (one, other)
+                        for one, other in pairs
+                        if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
+                    )
+                if pairs:
+                    held = counts[at].any(axis=1)
+                    apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
+        return Occurrences(counts, lengths, apart)
 
 
 def _match(text: str, also: Iterable[str]) -> str:
     """The words anywhere, or one of these labels in the column of labels."""
     either = " OR ".join(quoted(label) for label in also)
     return f"({quoted(text)} OR labels : ({either}))" if either else quoted(text)
-
-
-class Occurrences(NamedTuple):
-    """How terms stand in documents."""
-
-    counts: Counts  # (contents, terms, columns): how often
-    lengths: Counts  # (contents, columns), in tokens
-    apart: NDArray[np.bool_]  # (contents,): a word stands there, and nowhere near the one that it describes
-
-
-def occurrences(
-    index: Index, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
-) -> Occurrences:
-    """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
-
-    Names are no sentences: what stands in them describes anything.
-    """
-    counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
-    lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
-    apart = np.zeros(len(contents), np.bool_)
-    if not asked:
-        return Occurrences(counts, lengths, apart)
-    place = {content: at for at, content in enumerate(contents.tolist())}
-    sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
-    with index.reading() as db:
-        tokens_of = _tokenizer(db)
-        also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
-        may_hold = _beginnings([term.tokens for term in asked] + [label for some in also for label in some])
-        for content, *texts in db.execute(sql, (carray(contents),)):
-            at = place[content]
-            joined: set[tuple[int, int]] = set()
-            for column, text in enumerate(texts):
-                if not text:
-                    continue
-                if text.isascii() and not may_hold(text.lower()):
-                    lengths[at, column] = text.count(" ") + 1
-                    continue
-                tokens = tokens_of(text)
-                lengths[at, column] = len(tokens)
-                places = [nearby.positions(tokens, term.tokens) for term in asked]
-                if column == LABELS:
-                    for number, labels_ in enumerate(also):
-                        places[number] += [
-                            spot for label in labels_ for spot in nearby.positions(tokens, label)
-                        ]
-                counts[at, :, column] = [len(found) for found in places]
-                joined.update(
-                    (one, other)
-                    for one, other in pairs
-                    if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
-                )
-            if pairs:
-                held = counts[at].any(axis=1)
-                apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
-    return Occurrences(counts, lengths, apart)
 
 
 def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:

@@ -1,0 +1,118 @@
+"""What is known of each content: results and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+    from imgret.store.records import (
+        Before,
+        LostNote,
+    )
+
+
+class Results(Protocol):
+    """What the stages made of each content, and the notes."""
+
+    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
+        """The caption of a content."""
+        ...
+
+    def save_detections(
+        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
+    ) -> None:
+        """The boxes of a content, and its counts by label for `dog>=2`."""
+        ...
+
+    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
+        """The topics of a content's caption."""
+        ...
+
+    def save_vectors(
+        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
+    ) -> None:
+        """The vectors of a content's views, and the record that this embedder made them."""
+        ...
+
+    def copy(self, source: int, target: int) -> set[Stage]:
+        """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
+
+        -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
+        """
+        ...
+
+    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
+        """Another content with the same upright pixels for which none of `stages` is still to do, or None."""
+        ...
+
+    def pixels(self, content: int) -> bytes | None:
+        """The BLAKE3 of a content's upright pixels; None before it was decoded."""
+        ...
+
+    def description(self, content: int) -> Description:
+        """All that is known of a content."""
+        ...
+
+    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+        """Which model made each result of a content."""
+        ...
+
+    def note(self, content: int) -> str | None:
+        """The user's own words about a content."""
+        ...
+
+    def write_note(self, content: int, text: str | None) -> list[int]:
+        """Keep the user's words about a content, or take them back with None or an empty text.
+
+        Was the photo edited since the user saw it, its edits get the same note. -> the contents that changed.
+        They are found as words at once; the vectors that follow from them are queued by `work.queue`.
+        """
+        ...
+
+    def refresh_words(self, content: int) -> None:
+        """Bring the words of a content up to date: caption, labels, note, and the names of all its paths."""
+        ...
+
+    def rebuild_words(self) -> None:
+        """Make the words index and its documents anew from the results, the notes and the names."""
+        ...
+
+    def names(self, content: int) -> str:
+        """The words of the file and folder names under which a content lies, each once; of a hundred at most."""
+        ...
+
+
+class Notes(Protocol):
+    """Which content is an edit of which, so that a note goes along."""
+
+    def requeue_edits(self, content: int | None = None) -> None:
+        """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
+        ...
+
+    def candidates(self, content: int) -> list[Before]:
+        """What `content`, just decoded for the first time, may be an edit of."""
+        ...
+
+    def settle(self, content: int, before: int | None) -> bool:
+        """`content` is an edit of `before`, or of nothing that is known. -> whether it was given a note."""
+        ...
+
+    def later_edits(self, content: int) -> list[int]:
+        """The edits of a content that lies nowhere any more, and theirs: what has taken its place since."""
+        ...
+
+    def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
+        """Notes that were not handed on, by path: another picture, without a note, lies where theirs lay.
+
+        Only those of the path `at`, if given.
+        """
+        ...
+
+    def forget_lost(self, path: bytes) -> int:
+        """Lost notes at a path are reported no more; each stays with its content. -> how many there were."""
+        ...

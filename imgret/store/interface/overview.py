@@ -1,0 +1,63 @@
+"""What the library holds as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from imgret.photo import Stage
+    from imgret.store.records import (
+        Totals,
+    )
+
+
+class Facets(Protocol):
+    """What the library has, for completion and suggestions: labels, topics, cameras, formats, dates."""
+
+    def labels(self) -> list[str]:
+        """The labels that were detected anywhere, in order. Jumps from one to the next: never reads all rows."""
+        ...
+
+    def most_counted(self, meant: list[str]) -> int:
+        """The most that was counted of these labels together in one photo; 0 for none."""
+        ...
+
+    def cameras(self, count: int) -> list[str]:
+        """The cameras that took most photos, at most `count` of them."""
+        ...
+
+    def formats(self) -> list[str]:
+        """The formats of the photos, the commonest first."""
+        ...
+
+    def dates(self) -> tuple[int, int] | None:
+        """The first and the last time at which photos were taken, seconds since 1970; None when none is known."""
+        ...
+
+    def topics(self, count: int) -> list[str]:
+        """The topics of most photos, at most `count` of them."""
+        ...
+
+
+class Summary(Protocol):
+    """Figures for `imgret status`."""
+
+    def totals(self, waiting: Collection[Stage] = ()) -> Totals:
+        """The figures. A stage in `waiting` has no weights yet: what waits for it alone is not pending."""
+        ...
+
+    def pending_below(self, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
+        """The contents below these absolute folders that are still to be described now.
+
+        Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
+        """
+        ...
+
+    def waiting_stages(self) -> frozenset[Stage]:
+        """The stages whose weights were missing when the index was last worked on."""
+        ...
+
+    def photos_under(self, root: int) -> int:
+        """How many living photos a root holds."""
+        ...
