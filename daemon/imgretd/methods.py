@@ -19,8 +19,8 @@ from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.limits import as_sentence, limits_explained
-from imgret.photo import Stage
 from imgret.photo_state import noted_content
+from imgret.requeue import read_notes
 from imgret.search.request import read_request
 from imgret.search.service import Answerer
 from imgret.store.factory import open_store
@@ -205,8 +205,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
             content = noted_content(store, place, seen)
             with store.writing(durable=True):
                 for changed in store.results.write_note(content, words):
-                    if Stage.EMBED in answerer.settings.stages():
-                        store.work.queue(changed, [Stage.EMBED])
+                    store.work.queue(changed, read_notes(answerer.settings))
 
         await answerers.run(write)
         controls.wake()

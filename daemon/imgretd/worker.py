@@ -18,7 +18,6 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
-from imgret.photo import Stage
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -77,7 +76,7 @@ class Worker(threading.Thread):
         self.waits_for: str | None = None  # why there is work and it is not done
 
     @property
-    def broken(self) -> dict[Stage, str]:
+    def broken(self) -> dict[str, str]:
         """Weights that are here and cannot be loaded, and why."""
         return self._able.broken
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgret.places import Places
 from imgret.errors import WeightsError
+from imgret.places import Places
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
+from imgret.photo import STRENGTHS, Hit, ModelIdentity
 from imgret.search import describe_hits, empty_reasons, score_baseline, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.parse import Question
@@ -69,7 +69,7 @@ def search(
     copies: Sequence[int] = (),
     alike: Sequence[int] = (),
     warm: Warm | None = None,
-    off: Collection[Stage] = (),
+    off: Collection[str] = (),
 ) -> Answer:
     """The `k` best answers to a question.
 
@@ -108,7 +108,7 @@ class _Search:
         rank: str,
         k: int,
         warm: Warm | None,
-        off: Collection[Stage],
+        off: Collection[str],
     ) -> None:
         self.warm = warm if warm is not None and warm.memory.refresh(store) else None
         self.store, self.question, self.rank, self.k = store, question, rank, k

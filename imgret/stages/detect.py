@@ -93,8 +93,9 @@ class Detect(Stage):
         return {"objects": counts(payload or ())}
 
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The counts."""
-        text = ", ".join(f"{count} {label}" for label, count in shown["objects"].items())
+        """The counts, most first."""
+        most_first = sorted(shown["objects"].items(), key=lambda label_count: -label_count[1])
+        text = ", ".join(f"{count} {label}" for label, count in most_first)
         return [("objects", text)] if text else []
 
     def why(self, shown: Mapping[str, Any], word: str) -> list[str]:

@@ -8,8 +8,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import Stage
-
 Counts = NDArray[np.int32]
 
 
@@ -18,7 +16,7 @@ class Claim(Struct, frozen=True):
 
     content: int
     path: bytes  # one of its living paths on a root that is there
-    stages: frozenset[Stage]
+    stages: frozenset[str]
 
 
 class Root(Struct, frozen=True):
@@ -48,7 +46,7 @@ class Failure(Struct, frozen=True):
     """A photo that could not be described, and when it is tried again."""
 
     path: bytes
-    stage: str  # a Stage, or READ
+    stage: str  # its name, or READ
     error: str
     attempts: int
     not_before: int  # seconds since 1970

@@ -6,15 +6,16 @@ Every result remembers the identity of its model. Saving one keeps the tables fo
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+from imgret.photo import ModelIdentity
+from imgret.stages.interface import Tag
 from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
@@ -31,9 +32,9 @@ class Results:
         self._notes = notes
         self._vectors = vectors
 
-    def model_id(self, stage: Stage, identity: ModelIdentity) -> int:
+    def model_id(self, stage: str, identity: ModelIdentity) -> int:
         """The row of a model; made on first use."""
-        key = (stage.value, identity.name, identity.revision, identity.settings)
+        key = (stage, identity.name, identity.revision, identity.settings)
         where = "stage = ? AND name = ? AND revision = ? AND settings = ?"
         row = self._connection.row(f"SELECT id FROM model WHERE {where}", key)
         if row is None:
@@ -42,36 +43,47 @@ class Results:
                 return db.last_insert_rowid()
         return int(row[0])
 
-    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        self._save(content, Stage.CAPTION, identity, caption)
-
-    def save_detections(
-        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
+    def save(
+        self,
+        content: int,
+        stage: str,
+        identity: ModelIdentity,
+        payload: object,
+        *,
+        texts: Mapping[str, str] = {},
+        tags: Sequence[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] = {},
+        lead: str = "",
     ) -> None:
         with self._connection.writing() as db:
-            self._save(content, Stage.DETECT, identity, list(found))
-            db.execute("DELETE FROM detection WHERE content = ?", (content,))
-            db.executemany(
-                "INSERT INTO detection (label, content, count) VALUES (?, ?, ?)",
-                [(label, content, count) for label, count in counts.items()],
+            db.execute(
+                "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    content,
+                    stage,
+                    self.model_id(stage, identity),
+                    msgspec.json.encode(payload).decode(),
+                    int(time.time()),
+                ),
             )
+            if stage == "detect":
+                db.execute("DELETE FROM detection WHERE content = ?", (content,))
+                db.executemany(
+                    "INSERT INTO detection (label, content, count) VALUES (?, ?, ?)",
+                    [(tag.label, content, tag.count) for tag in tags],
+                )
+            if stage == "topics":
+                db.execute("DELETE FROM topic WHERE content = ?", (content,))
+                db.executemany(
+                    "INSERT OR IGNORE INTO topic VALUES (?, ?)", [(tag.label, content) for tag in tags]
+                )
+            if stage == "embed":
+                self._vectors.save(content, identity, vectors)
+            if texts:
+                self.refresh_words(content)
 
-    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
-        with self._connection.writing() as db:
-            self._save(content, Stage.TOPICS, identity, list(topics))
-            db.execute("DELETE FROM topic WHERE content = ?", (content,))
-            db.executemany(
-                "INSERT OR IGNORE INTO topic VALUES (?, ?)", [(topic, content) for topic in topics]
-            )
-
-    def save_vectors(
-        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
-    ) -> None:
-        with self._connection.writing():
-            self._vectors.save(content, identity, found)
-            self._save(content, Stage.EMBED, identity, sorted(view.value for view in found))
-
-    def copy(self, source: int, target: int) -> set[Stage]:
+    def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
@@ -86,10 +98,10 @@ class Results:
             self._vectors.copy(source, target)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
-            return {stage for stage in self.identities(target) if same_note or stage is not Stage.EMBED}
+            return {stage for stage in self.identities(target) if same_note or stage != "embed"}
 
-    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
-        undone = ",".join(f"'{stage.value}'" for stage in stages)
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
+        undone = ",".join(f"'{stage}'" for stage in stages)
         row = self._connection.row(
             "SELECT id FROM content WHERE pixels = ? AND id <> ?"
             " AND EXISTS (SELECT 1 FROM stage_result WHERE content = id)"
@@ -102,31 +114,17 @@ class Results:
         row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
-    def description(self, content: int) -> Description:
-        rows = {
-            Stage(stage): payload
-            for stage, payload in self._connection.rows(
-                "SELECT stage, payload FROM stage_result WHERE content = ?", (content,)
-            )
-        }
+    def payloads(self, content: int) -> dict[str, str]:
+        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
+        return {stage: payload for stage, payload in rows}
 
-        def told(stage: Stage, kind: Any) -> Any:
-            return msgspec.json.decode(rows[stage], type=kind) if stage in rows else None
-
-        return Description(
-            caption=told(Stage.CAPTION, str),
-            detections=told(Stage.DETECT, tuple[Detection, ...]),
-            topics=told(Stage.TOPICS, tuple[str, ...]),
-            note=self.note(content),
-        )
-
-    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
             "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
             " WHERE content = ?",
             (content,),
         )
-        return {Stage(stage): ModelIdentity(*rest) for stage, *rest in rows}
+        return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
@@ -156,7 +154,7 @@ class Results:
 
     def refresh_words(self, content: int) -> None:
         with self._connection.writing() as db:
-            known = self.description(content)
+            caption = json.loads(self.payloads(content).get("caption", '""'))
             labels = [
                 label
                 for (label,) in db.execute(
@@ -166,13 +164,13 @@ class Results:
             ]
             self._documents.save(
                 content,
-                caption=known.caption or "",
+                caption=caption,
                 labels=" ".join(label.replace("_", " ") for label in labels),
-                note=known.note or "",
+                note=self.note(content) or "",
                 names=self.names(content),
             )
 
-    def rebuild_words(self) -> None:
+    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
             for (content,) in db.execute("SELECT content FROM document").fetchall():
@@ -188,17 +186,3 @@ class Results:
         for root, folder, name in rows:
             found.update(dict.fromkeys(documents.name_words(root, folder, name).split()))
         return " ".join(found)
-
-    def _save(self, content: int, stage: Stage, identity: ModelIdentity, payload: object) -> None:
-        with self._connection.writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (
-                    content,
-                    stage.value,
-                    self.model_id(stage, identity),
-                    msgspec.json.encode(payload).decode(),
-                    int(time.time()),
-                ),
-            )
