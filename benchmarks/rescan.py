@@ -14,6 +14,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -60,7 +61,8 @@ def rclips_check(base: str, root: bytes) -> Iterator[Callable[[], tuple[int, int
     """rclip's own look at the same files, each in its index already; no model is needed for that."""
     from rclip import db, main  # type: ignore[import-not-found]
 
-    database = db.DB(os.path.join(base, "rclip.db"))
+    file = os.path.join(base, "rclip.db")
+    database = db.DB(file)
     for folder, _, names in os.walk(os.fsdecode(root)):
         for name in names:
             path = os.path.join(folder, name)
@@ -81,11 +83,12 @@ def rclips_check(base: str, root: bytes) -> Iterator[Callable[[], tuple[int, int
     def check() -> tuple[int, int]:
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
             theirs.ensure_index(os.fsdecode(root))
-        (alive,) = database._con.execute("SELECT count(*) FROM images WHERE deleted IS NULL").fetchone()
+        (alive,) = counting.execute("SELECT count(*) FROM images WHERE deleted IS NULL").fetchone()
         return alive, 0  # what differs needs the model, which is not here: it would not end
 
     try:
-        yield check
+        with contextlib.closing(sqlite3.connect(file)) as counting:
+            yield check
     finally:
         database.close()
 

@@ -70,6 +70,14 @@ class Detection(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
+class Tag(NamedTuple):
+    """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
+
+    kind: str
+    label: str
+    count: int = 1
+
+
 class View(StrEnum):
     """The texts of one content that are embedded apart; `PASSAGE` leads."""
 

@@ -9,6 +9,7 @@ from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import Result, Stage
 from imgret.store.interface import Store
+from imgret.store.records import SpaceTraits
 
 
 def save(store: Store, content: int, stage: str, identity: ModelIdentity, result: Result) -> None:
@@ -24,8 +25,8 @@ def save(store: Store, content: int, stage: str, identity: ModelIdentity, result
         result.payload,
         texts=of.texts(result.payload),
         tags=of.tags(result.payload),
-        vectors=result.vectors,
-        lead=of.views[0] if of.views else "",
+        vectors=result.vectors if of.views else None,
+        space=SpaceTraits(of.views[0], of.vector_weight) if of.views else None,
     )
 
 

@@ -81,6 +81,7 @@ def _models(
 ) -> dict[str, dict[str, Any]]:
     from benchmarks.describe import checkpoints, measure
     from imgret.demo.bundled import demo_settings
+    from imgret.models.torch_linear import has_bfloat16
 
     gpu = device.startswith("cuda")
     few, many = {"tiny": (24, 96), "exact": (3, 16) if asked.quick else (8, 64)}[models]
@@ -97,7 +98,7 @@ def _models(
     _say(f"{models} models, the seed's loop: {_line(seed)}")
     figures: dict[str, dict[str, Any]] = {}
     exactly: list[Any] | None = None  # what imgret in float32 says of all photos, not of the seed's few only
-    for dtype in asked.dtype or (["float32", "bfloat16"] if gpu or _has_bfloat16() else ["float32"]):
+    for dtype in asked.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
         counting = "auto" if gpu and dtype == "bfloat16" else dtype  # what a GPU does by default
         settings = msgspec.structs.replace(
             base,
@@ -148,13 +149,6 @@ def _memory(asked: argparse.Namespace, private: Places, folder: str) -> None:
             print(json.dumps(msgspec.to_builtins(seen)), flush=True)
         else:
             _say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
-
-
-def _has_bfloat16() -> bool:
-    """Whether this processor computes in bfloat16; without, it is several times slower than float32."""
-    import torch
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _line(speed: Any) -> str:

@@ -19,8 +19,7 @@ from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.limits import as_sentence, limits_explained
-from imgret.photo_state import noted_content
-from imgret.requeue import read_notes
+from imgret.note_writing import write_note_at
 from imgret.search.request import read_request
 from imgret.search.service import Answerer
 from imgret.store.factory import open_store
@@ -201,11 +200,7 @@ def methods(controls: Controls, answerers: Answerers, places: Places) -> Mapping
         words = text and inputs.note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            store, place = answerer.store, inputs.path(path)
-            content = noted_content(store, place, seen)
-            with store.writing(durable=True):
-                for changed in store.results.write_note(content, words):
-                    store.work.queue(changed, read_notes(answerer.settings))
+            write_note_at(answerer.store, answerer.settings, inputs.path(path), words, seen)
 
         await answerers.run(write)
         controls.wake()

@@ -7,31 +7,20 @@ from typing import Any
 from imgret.cli import console
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
-from imgret.client.socket_client import Connection, NoDaemon, ask
-from imgret.errors import DaemonError
+from imgret.client.running import STATUS_SECONDS, daemon_status, request_if_running
+from imgret.client.socket_client import Connection, ask
 
-QUICK = 5.0  # seconds: a daemon that is asked for its state answers at once, whatever it works on
+QUICK = STATUS_SECONDS
 
 
 def daemon_state(here: Session) -> dict[str, Any] | None:
-    """What the daemon says of itself; None when none serves this index."""
-    try:
-        state = ask(here.places.socket, "status", {}, QUICK)
-    except NoDaemon:
-        return None
-    except DaemonError as error:
-        return {"state": "silent", "problem": str(error)}
-    if not isinstance(state, dict) or state.get("index") != here.places.index:
-        return None
-    return state
+    """The state that the daemon reports; None when none serves this index."""
+    return daemon_status(here.places.socket, here.places.index, QUICK)
 
 
 def told_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
-    """Tell the daemon of this index to do something; False when there is none."""
-    if daemon_state(here) is None:
-        return False
-    ask(here.places.socket, method, params)
-    return True
+    """Send a request to the daemon of this index; False when there is none."""
+    return request_if_running(here.places.socket, here.places.index, method, params, QUICK)
 
 
 def command_daemon(here: Session, method: str) -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from imgret import disk_calls, inputs
+from imgret import disk_calls, inputs, stage_results
 from imgret.cli import console
 from imgret.cli.session import Session
 from imgret.disk_calls import NotAnswering
@@ -35,7 +35,7 @@ def rebuild_derived(here: Session) -> None:
     from imgret.store.factory import writer_lock
 
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
-        store.results.rebuild_words()
+        store.results.rebuild_words(stage_results.texts)
         store.vectors.rebuild()
     console.say("the derived tables were rebuilt")
 

@@ -20,7 +20,7 @@ from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
 from imgret.limits import limits_explained
-from imgret.store import paths, records
+from imgret.store import paths
 
 if TYPE_CHECKING:
     from imgret.ingest import Described, Ingest
@@ -122,6 +122,7 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     from imgret.ingest import Described, Ingest
     from imgret.pipeline.loading import identities
     from imgret.requeue import prepare, workable
+    from imgret.store.records import READ
 
     store.work.recover()
     able = identities(here.settings, here.places)
@@ -145,7 +146,7 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
     # What could not be read at all was told when its folder was looked at.
     known = store.failures.all(SHOWN_PROBLEMS + 1) if described.failed else []
-    listed = [failure for failure in known if failure.stage != records.READ]
+    listed = [failure for failure in known if failure.stage != READ]
     for failure in listed[:SHOWN_PROBLEMS]:
         console.say(f"{failure.error}")
     if len(listed) > SHOWN_PROBLEMS:

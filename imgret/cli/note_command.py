@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -21,6 +21,7 @@ from imgret.cli.session import Session, absolute
 from imgret.client.socket_client import ask
 from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
+from imgret.note_writing import write_notes
 from imgret.photo_state import EXCLUDED, FAILED
 from imgret.requeue import read_notes
 from imgret.store.interface import Store
@@ -59,15 +60,6 @@ def photo_content(store: Store, settings: Settings, path: bytes) -> int:
     if content is None:
         raise UsageError(f"{console.shown(path)} is not in the index: {state.reason}")
     return content
-
-
-def write(here: Session, store: Store, notes: Iterable[tuple[int, str | None]]) -> None:
-    """Keep notes: found as words at once, and by their meaning when their vectors are made again."""
-    reading = read_notes(here.settings)
-    with store.writing(durable=True):
-        for content, text in notes:
-            for changed in store.results.write_note(content, text):
-                store.work.queue(changed, reading)
 
 
 def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
@@ -150,7 +142,7 @@ def import_notes(here: Session, source: str) -> Exit:
 def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
     """Write these notes, together if that goes well. -> (line, problem) of those that could not be written."""
     try:
-        write(here, store, [note for _, note in batch])
+        write_notes(store, here.settings, [note for _, note in batch])
         return []
     except ImgretError:
         raise

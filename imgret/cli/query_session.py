@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_sentence
 from imgret.cli.session import Session, session
-from imgret.client.protocol import OTHER_INDEX, Refused
-from imgret.client.socket_client import Connection, NoDaemon
-from imgret.errors import DaemonError, Exit, ImgretError, UsageError
+from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
-from imgret.search.service import Answered, Answerer
-
-if TYPE_CHECKING:
-    from imgret.search.warm_index import Keeper
+from imgret.search.service import Answered
+from imgret.search_client import SearchClient
 
 MANY = 32  # questions for which it pays to read all vectors into memory first
 
 
 def ask_here(params: dict[str, object]) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
-    here = session()
-    with here.index() as store:
-        answered = Answerer(store, here.settings, here.places).answer(read_request(params))
+    with _client(session()) as client:
+        answered = client.search_locally(params)
     console.say_all(answered.notes)
     console.out(answered.output)
     return int(answered.exit)
@@ -36,8 +29,8 @@ def ask_here(params: dict[str, object]) -> int:
 
 def ask(params: dict[str, object]) -> Answered:
     """The answer to one question, to be shown in another way. Raises ImgretError."""
-    with _answers(session(), many=False) as answers:
-        return answers.answer(params)
+    with _client(session()) as client:
+        return client.search(params)
 
 
 def questions(path: str) -> list[str]:
@@ -62,10 +55,10 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
     check(read_request(params))
     worst, any_hits = Exit.OK, False
     told: set[str] = set()
-    with _answers(session(), many=len(asked) >= MANY) as answers:
+    with _client(session(), many=len(asked) >= MANY) as client:
         for number, text in enumerate(asked):
             try:
-                answered = answers.answer({**params, "text": text, "number": number})
+                answered = client.search({**params, "text": text, "number": number})
             except Exception as error:
                 # One question costs itself alone; without an index, all that follow would end like this one.
                 told_ = as_sentence(error)
@@ -81,52 +74,5 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
 
 
-class _Answers:
-    """Answers by the daemon of this index; from when there is none, in this process."""
-
-    def __init__(self, here: Session, opened: ExitStack, *, many: bool) -> None:
-        self._here, self._opened, self._many = here, opened, many
-        self._answerer: Answerer | None = None
-        self._daemon: Connection | None = None
-        try:
-            self._daemon = opened.enter_context(Connection(here.places.socket))
-        except NoDaemon:
-            pass
-        except DaemonError as error:
-            console.say(f"{error}; asking without it")
-
-    def answer(self, params: dict[str, Any]) -> Answered:
-        """The answer to one question. Raises ImgretError."""
-        if self._daemon is not None:
-            try:
-                notes, code, output = self._daemon.query({**params, "index": self._here.places.index})
-                return Answered(output, notes, code)
-            except Refused as error:
-                if error.code != OTHER_INDEX:
-                    raise
-            except NoDaemon:
-                pass
-            except DaemonError as error:
-                console.say(f"{error}; asking without it")
-            self._daemon = None
-        return self._local().answer(read_request(params))
-
-    def _local(self) -> Answerer:
-        if self._answerer is None:
-            here = self._here
-            store = self._opened.enter_context(here.index())
-            keeper: Keeper | None = None
-            if self._many:
-                from imgret.search.warm_index import Keeper
-
-                keeper = Keeper(here.places.index)
-                keeper.current(store)
-                keeper.wait()
-            self._answerer = Answerer(store, here.settings, here.places, keeper=keeper)
-        return self._answerer
-
-
-@contextmanager
-def _answers(here: Session, *, many: bool) -> Iterator[_Answers]:
-    with ExitStack() as opened:
-        yield _Answers(here, opened, many=many)
+def _client(here: Session, *, many: bool = False) -> SearchClient:
+    return SearchClient(here.settings, here.places, warn=console.say, preload_vectors=many)

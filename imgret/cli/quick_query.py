@@ -54,7 +54,7 @@ def asked(params: dict[str, object]) -> int | None:
             _say(error.hint)
         return int(error.exit_code)
     except DaemonError as error:
-        _say(f"imgret: {error}; asking without it")
+        _say(f"imgret: {error}; searching without it")
         return None
     for note in notes:
         _say(note)

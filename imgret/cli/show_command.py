@@ -83,7 +83,8 @@ def note(
         raise UsageError("which photo?", "imgret note FILE [TEXT]")
     from imgret import inputs
     from imgret.cli.index_report import shortened
-    from imgret.cli.note_command import embed_now, photo_content, write
+    from imgret.cli.note_command import embed_now, photo_content
+    from imgret.note_writing import write_notes
 
     with here.index() as store:
         if forget:
@@ -105,7 +106,7 @@ def note(
             )
             return
         new = _edited(before or "") if edit else (None if clear else text)
-        write(here, store, [(content, new and inputs.note(new))])
+        write_notes(store, here.settings, [(content, new and inputs.note(new))])
         embed_now(here, store, [content])
 
 

@@ -21,7 +21,7 @@ def embed(out: str, steps: int = 700, width: int = 64) -> float:
     """
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
     from transformers import T5Config, T5EncoderModel
 
     rng = random.Random(5)
@@ -99,7 +99,7 @@ def _vectors(model: Any, rng: random.Random, texts: list[str]) -> Any:
         padding=True,
         return_tensors="pt",
     )
-    hidden = model[0].auto_model(**tokens).last_hidden_state
+    hidden = model.transformers_model(**tokens).last_hidden_state
     mask = tokens["attention_mask"].clone()
     for row, instruction in enumerate(instructions):
         mask[row, : len(model.tokenizer(instruction)["input_ids"]) - 1] = 0

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from imgret.models import blip_beams, torch_device
-from imgret.models.blip_replay import Decoders
+from imgret.models import torch_device
+from imgret.models.blip_beams import Search
+from imgret.models.blip_search import searcher
 from imgret.models.interface import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
@@ -56,12 +57,10 @@ class BlipCaptioner:
         words = self._processor.tokenizer(PROMPT)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
-        self._search = blip_beams.Search(beams=beams, most=max_tokens)
-        self._decoders = Decoders(
+        self._token_ids = searcher(
             self._model,
             self._prompt,
-            beams,
-            max_tokens,
+            Search(beams=beams, most=max_tokens),
             replay=device.startswith("cuda"),
         )
 
@@ -84,7 +83,7 @@ class BlipCaptioner:
     def close(self) -> None:
         """Give back the memory."""
         self._threads.shutdown()
-        del self._model, self._decoders
+        del self._model, self._token_ids
         torch_device.give_back(self._device)
 
     def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
@@ -106,7 +105,3 @@ class BlipCaptioner:
 
     def _processed(self, picture: Image.Image, **steps: bool) -> Any:
         return self._processor.image_processor(picture, return_tensors="np", **steps)["pixel_values"][0]
-
-    def _token_ids(self, pixel_values: torch.Tensor) -> list[list[int]]:
-        """The best beam of each image, the prompt included."""
-        return blip_beams.generate(self._model, pixel_values, self._prompt, self._search, self._decoders)

@@ -1,8 +1,9 @@
-"""Vectors by INSTRUCTOR, through InstructorEmbedding's own class.
+"""Vectors by INSTRUCTOR, through the public interface of sentence-transformers.
 
-That package cannot load weights on a sentence-transformers above 2.2.2, so they are loaded by
-sentence-transformers itself and given to the package's class, whose tokenizing, masking and pooling are
-the reference: the mean is taken over the text's tokens alone, while the instruction is only attended to.
+A vector is the mean over the text's own tokens; the instruction before them is only attended to. That is what
+`encode(text, prompt=instruction)` gives after `set_pooling_include_prompt(False)`, for one instruction a call.
+Here each text has its own instruction, so the modules of the model are called one by one, and the instructions
+are taken out of the mask in between.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from imgret.models import torch_device
 from imgret.models.interface import Vectors
@@ -19,58 +21,12 @@ from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
 
 with torch_device.silence():
-    from InstructorEmbedding.instructor import INSTRUCTOR, INSTRUCTOR_Pooling, INSTRUCTOR_Transformer
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from sentence_transformers.util import batch_to_device
 
 _LONGEST = 512  # tokens, the instruction among them
 _ON_CPU, _ON_GPU = 8, 256  # texts in a batch: padding costs the one, launches the other
-
-
-class _Encoder(INSTRUCTOR_Transformer):  # type: ignore[misc]
-    """The package's transformer module around weights that sentence-transformers loaded."""
-
-    def __init__(self, native: Any) -> None:
-        torch.nn.Module.__init__(self)  # its own __init__ loads weights, in the way that no longer works
-        self.model_ = native.auto_model
-        self.tokenizer_ = native.tokenizer
-        self.max_seq_length = _LONGEST
-        self.do_lower_case = False
-
-    @property
-    def auto_model(self) -> Any:
-        return self.model_
-
-    @property
-    def tokenizer(self) -> Any:
-        return self.tokenizer_
-
-
-class Instructor(INSTRUCTOR):  # type: ignore[misc]
-    """The package's model, with what its base class has renamed since."""
-
-    def __init__(self, path: str, device: str, dtype: torch.dtype) -> None:
-        native = SentenceTransformer(
-            path,
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": dtype},
-        )
-        modules = list(native)
-        pooling = INSTRUCTOR_Pooling(native[0].get_embedding_dimension(), pooling_mode="mean")
-        super().__init__(modules=[_Encoder(modules[0]), pooling, *modules[2:]], device=device)
-        for module in modules[2:]:
-            module.float()  # pooling gives float32, whatever the encoder's dtype
-
-    _text_length = staticmethod(len)  # by which `encode` puts texts of one length together
-
-    def tokenize(self, texts: list[list[str]]) -> Any:
-        """Pairs of instruction and text, as the encoder wants them."""
-        return self[0].tokenize(texts)
-
-    @property
-    def _target_device(self) -> Any:
-        return next(self.parameters()).device
 
 
 class InstructorEmbedder:
@@ -82,7 +38,18 @@ class InstructorEmbedder:
         self._device = device
         self._together = _ON_CPU if device == "cpu" else _ON_GPU
         with torch_device.loading(path):
-            self._model = Instructor(path, device, torch_device.dtype(dtype, device))
+            self._model = SentenceTransformer(
+                path,
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch_device.dtype(dtype, device)},
+            ).eval()
+            self._model.max_seq_length = _LONGEST
+            self._encoder, _, *further = self._model
+            pooling = Pooling(self._encoder.get_embedding_dimension(), "mean")
+            # the mean and what follows are computed in float32, whatever the encoder's dtype
+            self._further = [pooling, *(module.float() for module in further)]
             if device == "cpu":
                 pack(self._model)
             self._dimension: int = self.embed([("", "a photo")]).shape[1]
@@ -101,14 +68,40 @@ class InstructorEmbedder:
         """(instruction, text) pairs -> float32 (len(pairs), dimension), unit norm, in order."""
         if not pairs:
             return np.zeros((0, self._dimension), dtype=np.float32)
-        rows = [[instruction, text] for instruction, text in pairs]
-        vectors = self._model.encode(rows, batch_size=self._together, convert_to_tensor=True)
-        # In bfloat16 the model's own norms drift by a thousandth.
-        found: Vectors = torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+        # texts of similar length share a batch, because each is padded to the longest in it
+        order = sorted(range(len(pairs)), key=lambda row: -len(pairs[row][1]))
+        batches = [order[start : start + self._together] for start in range(0, len(order), self._together)]
+        vectors = torch.cat([self._embed([pairs[row] for row in batch]) for batch in batches]).cpu()
+        found = np.empty(vectors.shape, dtype=np.float32)
+        found[order] = vectors.numpy()
         torch_device.rest()  # this may have been a question, beside a thread that describes
         return found
 
     def close(self) -> None:
         """Give back the memory."""
-        del self._model
+        del self._model, self._encoder, self._further
         torch_device.give_back(self._device)
+
+    @torch.inference_mode()
+    def _embed(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        """One batch of pairs -> (pairs, dimension) on the device, float32, unit norm."""
+        tokens = self._model.preprocess([(instruction + text.strip()).strip() for instruction, text in pairs])
+        tokens["instruction_tokens"] = self._instruction_tokens([instruction for instruction, _ in pairs])
+        features: dict[str, Any] = batch_to_device(tokens, self._model.device)
+        ends = features.pop("instruction_tokens")
+        features = self._encoder(features)
+        features["token_embeddings"] = features["token_embeddings"].float()
+        mask = features["attention_mask"]
+        positions = torch.arange(mask.shape[1], device=mask.device)
+        features["attention_mask"] = mask.masked_fill(positions < ends[:, None], 0)
+        for module in self._further:
+            features = module(features)
+        # some checkpoints end without a Normalize module
+        return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
+
+    def _instruction_tokens(self, instructions: Sequence[str]) -> Tensor:
+        """(instructions,): how many tokens each has, its end token not counted."""
+        distinct = list(dict.fromkeys(instructions))
+        counts = self._model.preprocess([each.strip() for each in distinct])["attention_mask"].sum(dim=1) - 1
+        rows = {instruction: row for row, instruction in enumerate(distinct)}
+        return counts[[rows[instruction] for instruction in instructions]]

@@ -1,18 +1,26 @@
-"""Linear layers on a processor computed by oneDNN, their weights arranged for it once.
+"""Linear layers on a processor, computed by oneDNN with weights that are reordered only once.
 
-torch hands a linear layer in float32 to MKL, which on other makers' processors keeps to AVX2, and one in
-bfloat16 to oneDNN, which then arranges the weights anew at each call. Arranged beforehand, both use all that the
-processor has: twice the speed on an AMD with AVX-512, most of all for the few rows of a decoding step. Results
-differ from torch's own by rounding.
+torch gives a linear layer in float32 to MKL, which uses no more than AVX2 on processors of other makers, and one
+in bfloat16 to oneDNN, which then reorders the weights at each call. With reordered weights both use everything
+that the processor has: twice the speed on an AMD with AVX-512, most of all for the few rows of a decoding step.
+Results differ from torch's own by rounding.
+
+The operators are torch's own for compiled models and private. This is the only module that calls them. They are
+used only after they computed a small layer as `torch.nn.Linear` does; otherwise models keep torch's layers.
 """
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
-_ROWS = 577  # that the arrangement is made for: of BLIP's pictures. Few rows are as fast with it
-_OPERATORS = ("_linear_pointwise", "_reorder_linear_weight", "_is_mkldnn_bf16_supported")
+_log = logging.getLogger(__name__)
+
+_ROWS = 577  # that the layout is made for: of BLIP's images. Few rows are as fast with it
+_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}  # for outputs of about 1
 
 
 class _Packed(nn.Linear):
@@ -25,18 +33,58 @@ class _Packed(nn.Linear):
 
 @torch.inference_mode()
 def pack(model: nn.Module) -> None:
-    """Pack the linear layers of a model on a processor, where oneDNN has arithmetic for their dtype.
+    """Pack the linear layers of a model on a processor, where oneDNN can compute in their dtype.
 
-    The operators are torch's own for compiled models, not its public interface: a torch without them leaves
-    the model as it is.
+    A torch whose private operators are missing, or work in another way, leaves the model as it is.
     """
-    if not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
-        return
-    dtypes = {torch.float32}
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        dtypes.add(torch.bfloat16)
     for layer in model.modules():
-        if type(layer) is nn.Linear and layer.weight.dtype in dtypes:
-            packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
-            layer.weight = nn.Parameter(packed, requires_grad=False)
-            layer.__class__ = _Packed
+        if type(layer) is nn.Linear and usable(layer.weight.dtype):
+            _pack(layer)
+
+
+@cache
+def usable(dtype: torch.dtype) -> bool:
+    """Whether layers of this dtype can be packed: the operators exist and agree with torch on a small layer."""
+    if not torch.backends.mkldnn.is_available() or dtype not in _TOLERANCE:
+        return False
+    try:
+        return (dtype is torch.float32 or has_bfloat16()) and _agrees(dtype)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        _log.warning("this version of torch computes linear layers more slowly: %s", error)
+        return False
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16; without, it is several times slower than float32.
+
+    False too where torch cannot tell.
+    """
+    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return asked is not None and bool(asked())
+
+
+def _pack(layer: nn.Linear) -> None:
+    packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
+    layer.weight = nn.Parameter(packed, requires_grad=False)
+    layer.__class__ = _Packed
+
+
+@torch.inference_mode()
+def _agrees(dtype: torch.dtype) -> bool:
+    """Whether small layers, with and without a bias, give the same packed. Raises where an operator is missing."""
+    numbers = torch.Generator().manual_seed(1)
+    rows = torch.randn(2, 3, 32, generator=numbers).to(dtype)
+    for bias in (True, False):
+        layer = nn.Linear(32, 8, bias=bias)
+        layer.weight.copy_(torch.randn(8, 32, generator=numbers) / 32**0.5)
+        if bias:
+            layer.bias.copy_(torch.randn(8, generator=numbers))
+        layer.to(dtype)
+        expected = layer(rows)
+        _pack(layer)
+        made = layer(rows)
+        if made.dtype != dtype or made.shape != expected.shape:
+            raise TypeError(f"a packed layer gives {made.dtype} {tuple(made.shape)}")
+        if not torch.allclose(made.float(), expected.float(), atol=_TOLERANCE[dtype], rtol=0.01):
+            raise ValueError("a packed layer gives other numbers")
+    return True

@@ -17,8 +17,8 @@ from imgret.store.clauses import (
     Objects,
     Online,
     Said,
+    Tagged,
     Taken,
-    Topic,
 )
 from imgret.store.interface import Store
 
@@ -78,18 +78,20 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
         case Objects(label, least, most):
             return _no_count(store, label, least, most)
-        case Topic(name):
-            there = store.facets.topics(NAMED)
+        case Tagged(kind, name):
+            there = store.facets.commonest(kind, NAMED)
             if there:
-                return f"no photo has a topic {name!r}; there is {_listed(there)}"
-            return _off("topics", off) or "no photo has topics yet"
+                return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
+            return _off_kind(kind, off) or f"no photo has a {kind} yet"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:
                 return f"no photo was taken with a camera {name!r}; there is {_listed(there)}"
             return "no photo names its camera"
         case Has(what):
-            return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING[what]
+            return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING.get(
+                what, f"no photo has a {what}"
+            )
         case Online(online):
             return f"no photo is {'online' if online else 'offline'}"
         case Format(name):
@@ -124,6 +126,12 @@ def _off(stage: str, off: Collection[str]) -> str:
     return f'{known.noun} are switched off (weights = "none" in [{stage}] of the configuration)'
 
 
+def _off_kind(kind: str, off: Collection[str]) -> str:
+    """That the stage which makes tags of this kind is switched off; nothing when it is not."""
+    sentences = [_off(stage, off) for stage in off if (known := registry.find(stage)) and kind in known.kinds]
+    return next(iter(sentences), "")
+
+
 def _short(clause: Clause) -> str:
     """Enough of a filter for a reader to know which one it is."""
     match clause.filter:
@@ -137,7 +145,9 @@ def _short(clause: Clause) -> str:
             return f"is:{'online' if online else 'offline'}"
         case Has(what):
             return f"has:{what}"
-        case Named(text) | Topic(text) | Camera(text) | Format(text) | Said(text):
+        case Tagged(kind, text):
+            return f"{kind}:{text}"
+        case Named(text) | Camera(text) | Format(text) | Said(text):
             return text
 
 

@@ -122,7 +122,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request, self._store.facets.labels())
+        question = _question(request, self._store.facets.labels(), self._store.facets.kinds())
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -190,16 +190,16 @@ class Answerer:
         return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
-def _question(request: Request, labels: list[str]) -> Question:
+def _question(request: Request, labels: list[str], kinds: list[str]) -> Question:
     """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
     from imgret.search import parse
 
     if len(request.filters) > parse.MOST_FILTERS or len(request.away) > parse.MOST_TEXTS:
         raise QueryError("too many filters, or texts to push away", "Ask for less.")
     now = datetime.now()
-    question = parse.parse(inputs.encodable(request.text), now, labels)
+    question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
     for key, value in request.filters:
-        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now)
+        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
     question = parse.located(question, inputs.path(request.folder))
     away = (*question.away, *map(inputs.words, request.away))
     return parse.bounded(msgspec.structs.replace(question, away=away))

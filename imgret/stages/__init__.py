@@ -4,8 +4,8 @@ A package that brings a stage of its own imports these names and nothing else of
 """
 
 from imgret.errors import PhotoError, WeightsError
-from imgret.photo import ModelIdentity
-from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings, Tag, TextColumn
+from imgret.photo import ModelIdentity, Tag
+from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings, TextColumn
 from imgret.weights import BUILT_IN
 
 __all__ = [

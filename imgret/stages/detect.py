@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgret.photo import Detection
-from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel, StageSettings, Tag, TextColumn
+from imgret.photo import Detection, Tag
+from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel, StageSettings
 from imgret.stages.passage import counts, numeral
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class Detect(Stage):
     payload = tuple[Detection, ...]
     noun = "detections"
     lack = "no counts of objects"
-    columns = (TextColumn("labels"),)
     kinds = ("object",)
 
     def locate(self, settings: DetectSettings, places: Places) -> Weights:
@@ -79,10 +78,6 @@ class Detect(Stage):
         return DetectModel(
             YoloDetector(path, identity, device, confidence=settings.confidence, dtype=settings.dtype)
         )
-
-    def texts(self, payload: tuple[Detection, ...]) -> Mapping[str, str]:
-        """Each label once, sorted."""
-        return {"labels": " ".join(label.replace("_", " ") for label in sorted(counts(payload)))}
 
     def tags(self, payload: tuple[Detection, ...]) -> list[Tag]:
         """Each label with its count."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.photo import ModelIdentity
+from imgret.photo import ModelIdentity, Tag
 from imgret.weights import BUILT_IN
 
 if TYPE_CHECKING:
@@ -45,14 +45,6 @@ class TextColumn(NamedTuple):
 
     name: str
     weight: float = 1.0  # how much a word in it counts
-
-
-class Tag(NamedTuple):
-    """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
-
-    kind: str
-    label: str
-    count: int = 1
 
 
 class Item(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings, Tag, TextColumn
+from imgret.photo import Tag
+from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings
 
 if TYPE_CHECKING:
     from imgret.models.interface import TopicClassifier
@@ -48,7 +49,6 @@ class Topics(Stage):
     ranges = {"threshold": (0, 1)}
     payload = tuple[str, ...]
     noun = "topics"
-    columns = (TextColumn("topics"),)
     kinds = ("topic",)
     batch = 4.0  # a text is small
     turn = 16
@@ -66,10 +66,6 @@ class Topics(Stage):
         from imgret.models.roberta_topics import RobertaTopics
 
         return TopicsModel(RobertaTopics(path, identity, device, threshold=settings.threshold))
-
-    def texts(self, payload: tuple[str, ...]) -> Mapping[str, str]:
-        """Each label once, sorted."""
-        return {"topics": " ".join(label.replace("_", " ") for label in sorted(set(payload)))}
 
     def tags(self, payload: tuple[str, ...]) -> list[Tag]:
         """Each label."""

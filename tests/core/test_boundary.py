@@ -202,7 +202,7 @@ def test_how_a_program_was_told_to_end_is_how_it_ends(capfd: pytest.CaptureFixtu
 def test_narration_that_cannot_be_written_costs_no_work(tmp_path: Path) -> None:
     import subprocess
 
-    script = "from imgret.cli import render; render.say('a'); render.say('b'); render.out_line('done')"
+    script = "from imgret.cli import console; console.say('a'); console.say('b'); console.out_line('done')"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, check=False

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.decode import pool, sandbox
-from imgret.decode.pool import DecodePool
+from imgret.decode import sandbox
+from imgret.decode.pool import DecodePool, confinement
 from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, Answer
 from imgret.errors import ImgretError
 
@@ -50,7 +50,7 @@ class TakenOver:
     """A decoder process that runs what it is sent."""
 
     def __init__(self) -> None:
-        environ = pool.environment(os.environ | {"HF_TOKEN": "hf_secret"})
+        environ = environment(os.environ | {"HF_TOKEN": "hf_secret"})
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-B", "-c", TAKEN_OVER],
             stdin=subprocess.PIPE,
@@ -214,7 +214,7 @@ def test_a_real_pool_is_confined_by_what_the_kernel_offers(tmp_path: Path) -> No
     }  # fmt: skip
     landlock = sandbox.ctypes.CDLL(None).syscall(444, None, 0, 1)
     expected = (f"Landlock {landlock}",) if landlock > 0 else ()
-    assert pool.confinement() == (*expected, "seccomp")
+    assert confinement() == (*expected, "seccomp")
 
 
 def test_tcp_is_refused_by_either_means(worker: TakenOver) -> None:

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from imgret import exclude
 from imgret.errors import ConfigError
 from imgret.exclude import Exclude, is_picture
 
@@ -89,19 +87,6 @@ def test_a_pattern_that_gitignore_does_not_know_is_named() -> None:
 
 def test_a_pattern_below_a_folder_with_a_newline_in_its_name() -> None:
     assert Exclude(["*.gif"]).explain(b"a\nb/c.gif") == "pattern *.gif"
-
-
-stars = st.text("ab*?/", min_size=1, max_size=12)
-short_names = st.text("ab/", min_size=1, max_size=14)
-
-
-@given(stars, short_names)
-def test_a_pattern_matches_what_pathspec_itself_matches(pattern: str, path: str) -> None:
-    """Our regular expressions do not backtrack; they must still be equal to those of the library."""
-    theirs, ours = GitIgnoreSpecPattern(pattern), exclude._compiled(pattern)
-    assert (theirs.regex is None, theirs.include) == (ours.regex is None, ours.include)
-    if theirs.regex is not None and ours.regex is not None:
-        assert (theirs.regex.match(path) is None) == (ours.regex.match(path) is None)
 
 
 def test_many_stars_and_many_patterns_take_no_time() -> None:

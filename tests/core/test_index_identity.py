@@ -66,7 +66,7 @@ def held_open(path: Path) -> Iterator[None]:
     """Another process has the index open, and has written to it."""
     code = (
         "import sys\nfrom imgret.store.factory import open_store\n"
-        "index = open_store(sys.argv[1])\nroots.add(index, b'/of-the-other')\nprint('open', flush=True)\n"
+        "index = open_store(sys.argv[1])\nindex.roots.add(b'/of-the-other')\nprint('open', flush=True)\n"
         "sys.stdin.read()\nimport os\nos._exit(0)"
     )
     process = in_a_process(code, path)
@@ -221,7 +221,9 @@ def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Pat
 
 
 def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
-    probe = "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
+    probe = (
+        "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
+    )
     with open_store(str(path)) as store:
         store.roots.add(b"/second")
         identity.Watch(str(path)).change()

@@ -137,7 +137,7 @@ def test_another_embedder_takes_over_while_others_write(
         store.vectors.save(content, B, {View.PASSAGE: row})
     late = []
     with open_store(store.path) as other:
-        real = nearest_build.build
+        real = nearest_build.NearestBuild.build
 
         def build(*arguments: Any, **named: Any) -> bool:
             # A photo that the old embedder knows alone comes while the table is being made.
@@ -147,7 +147,7 @@ def test_another_embedder_takes_over_while_others_write(
                 other.vectors.save(late[0], A, {View.PASSAGE: old[0]})
             return real(*arguments, **named)
 
-        monkeypatch.setattr(nearest, "build", build)
+        monkeypatch.setattr(nearest_build.NearestBuild, "build", build)
         assert not store.vectors.activate_when_complete(B)
         assert store.vectors.active_model() == A
         assert store.nearest.search(old[7], 1).tolist() == [contents[7]]

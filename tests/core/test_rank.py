@@ -394,5 +394,5 @@ def test_a_photo_without_a_vector_passes_filters_in_a_daemon_too(
         add(f"a{number}.jpg", caption=f"a red boat {number}")
     store.results.write_note(add("new.jpg", embed=False), "zebracorn")
     for warm in (None, Warm(store)):
-        found = rank.search(store, parse(text, NOW), asker, warm=warm)
+        found = rank.search(store, parse.parse(text, NOW), asker, warm=warm)
         assert [hit.path for hit in found.hits] == [b"/photos/new.jpg"]

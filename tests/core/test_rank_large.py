@@ -61,13 +61,13 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
     rows = units(600, dimension=512)
     contents = bulk(rows, MODEL)
     held: list[int] = []
-    real = vectors.of
+    real = vectors.Vectors.of
 
-    def of(store: Store, ids: Any, views: Any = tuple(View)) -> Any:
+    def of(group: Any, ids: Any, views: Any = tuple(View)) -> Any:
         held.append(len(ids))
-        return real(store, ids, views)
+        return real(group, ids, views)
 
-    monkeypatch.setattr(vectors, "of", of)
+    monkeypatch.setattr(vectors.Vectors, "of", of)
     found = rank.search(store, Question("x"), Given(rows[3]), k=100_000, apart=True)
     assert {hit.content for hit in found.hits} == set(contents)
     assert max(held[1:]) <= 64  # all but the sample for the strengths
@@ -137,10 +137,10 @@ def test_a_mask_made_while_something_came_is_not_kept(
     contents = bulk(rows, MODEL)
     memory = Memory(store)
     clause = (Clause(Has("note")),)
-    real = filters.matching
+    real = filters.Filters.matching
 
-    def matching(index_: Store, clauses: Any) -> Any:
-        passing = real(index_, clauses)
+    def matching(group: Any, clauses: Any) -> Any:
+        passing = real(group, clauses)
         with open_store(store.path) as other:  # another thread writes, and asks, just now
             other.db.execute(
                 "INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[4],)
@@ -148,9 +148,9 @@ def test_a_mask_made_while_something_came_is_not_kept(
             memory.refresh(store)
         return passing
 
-    monkeypatch.setattr(filters, "matching", matching)
+    monkeypatch.setattr(filters.Filters, "matching", matching)
     assert not memory.passes(memory.mask(store, clause), np.array(contents)).any()
-    monkeypatch.setattr(filters, "matching", real)
+    monkeypatch.setattr(filters.Filters, "matching", real)
     memory.refresh(store)
     assert memory.passes(memory.mask(store, clause), np.array(contents)).tolist().count(True) == 1
 

@@ -89,7 +89,9 @@ def main():
             line for line in file if not line.startswith(("Type=", "ExecStart=", "Restart=", "WatchdogSec="))
         ]
     told = f"{HOME}/.cache/confined"
-    code = f"from imgret.decode import pool as decode; open('{told}', 'w').write(' '.join(decode.confinement()))"
+    code = (
+        f"from imgret.decode import pool as decode; open('{told}', 'w').write(' '.join(decode.confinement()))"
+    )
     with open(os.path.join(HOME, ".config/systemd/user/confined.service"), "w") as file:
         for line in lines:
             file.write(line)

@@ -111,14 +111,14 @@ def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
 
 
 def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
-    saved = results.save_vectors
+    saved = results.Results.save_vectors
 
     def save(store, content, *rest):
         if content == 2:
             raise OverflowError("Python int too large to convert to SQLite INTEGER")
         saved(store, content, *rest)
 
-    monkeypatch.setattr(results, "save_vectors", save)
+    monkeypatch.setattr(results.Results, "save_vectors", save)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
@@ -130,14 +130,14 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
 
 
 def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
-    described = results.description
+    described = results.Results.description
 
     def description(store, content):
         if content == 1:
             raise ValueError("not JSON")
         return described(store, content)
 
-    monkeypatch.setattr(results, "description", description)
+    monkeypatch.setattr(results.Results, "description", description)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)

@@ -81,7 +81,7 @@ def test_the_quick_path_knows_the_same_places(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert (quick_query._socket(), quick_query._store()) == (places().socket, places().index)
+    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
 
 
 def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -> None:

@@ -47,7 +47,7 @@ def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pi
         {"detect"},
     )
     assert not half.missing
-    network = half["detect"].detector._model.predictor.model.backend.model
+    network = half["detect"].detector._yolo._model.predictor.model.backend.model
     assert {parameter.dtype for parameter in network.model[:-1].parameters()} == {getattr(torch, dtype)}
     found = half["detect"].detector.detect(images)
     assert (

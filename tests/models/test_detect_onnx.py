@@ -190,7 +190,7 @@ def test_the_letterboxed_shape_is_that_of_the_library(
 ) -> None:
     from ultralytics.data.augment import LetterBox
 
-    from imgret.models.yolo import letterboxed
+    from imgret.models.yolo_network import letterboxed
 
     ratio = max(height, width) / min(height, width)
     if ratio > 100:  # the library scales such a line to nothing

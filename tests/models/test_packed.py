@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
+from imgret.models import torch_linear
 from imgret.models.torch_linear import _Packed, pack
 
 
@@ -47,3 +50,73 @@ def test_what_is_more_than_linear_and_what_onednn_has_no_arithmetic_for_stays() 
     model = nn.ModuleList([nn.Linear(8, 8), Special(8, 8), nn.Linear(8, 8).double()])
     pack(model)
     assert [type(layer) for layer in model] == [_Packed, Special, nn.Linear]
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The check of torch's operators runs again within the test, and again after it."""
+    torch_linear.usable.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    torch_linear.usable.cache_clear()
+
+
+@pytest.mark.must_run
+def test_the_pinned_torch_has_the_operators(fresh: pytest.MonkeyPatch) -> None:
+    """Without them a caption takes up to twice as long."""
+    assert torch_linear.usable(torch.float32)
+    assert torch_linear.usable(torch.bfloat16) == torch_linear.has_bfloat16()
+    assert not torch_linear.usable(torch.float64)
+
+
+def _gone(*_: object) -> Tensor:
+    raise AttributeError("no such operator")
+
+
+def _without_an_argument(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return rows
+
+
+def _other_numbers(rows: Tensor, *_: object) -> Tensor:
+    return torch.zeros(*rows.shape[:-1], 8)
+
+
+def _another_shape(rows: Tensor, *_: object) -> Tensor:
+    return torch.zeros(1, 8)
+
+
+@pytest.mark.parametrize(
+    ("operator", "changed"),
+    [
+        ("_linear_pointwise", _gone),
+        ("_linear_pointwise", _without_an_argument),
+        ("_linear_pointwise", _other_numbers),
+        ("_linear_pointwise", _another_shape),
+        ("_reorder_linear_weight", _gone),
+        ("_reorder_linear_weight", lambda weight: weight),
+    ],
+)
+def test_a_torch_whose_operators_changed_keeps_its_own_layers(
+    fresh: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    operator: str,
+    changed: Callable[..., Tensor],
+) -> None:
+    fresh.setattr(torch.ops.mkldnn, operator, changed)
+    model = nn.Sequential(nn.Linear(16, 8)).eval()
+    rows = torch.randn(3, 16)
+    with torch.inference_mode():
+        before = model(rows)
+        torch_linear.pack(model)
+        assert type(model[0]) is nn.Linear
+        assert torch.equal(model(rows), before)
+    assert "computes linear layers more slowly" in caplog.text
+
+
+def test_bfloat16_is_not_packed_where_torch_cannot_tell_whether_it_is_fast(
+    fresh: pytest.MonkeyPatch,
+) -> None:
+    fresh.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    model = nn.Sequential(nn.Linear(16, 8)).to(torch.bfloat16)
+    torch_linear.pack(model)
+    assert type(model[0]) is nn.Linear

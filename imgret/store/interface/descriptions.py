@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import ModelIdentity
-    from imgret.stages.interface import Tag
+    from imgret.photo import ModelIdentity, Tag
     from imgret.store.records import (
         Before,
         LostNote,
+        SpaceTraits,
     )
 
 
@@ -27,16 +27,22 @@ class Results(Protocol):
         identity: ModelIdentity,
         payload: object,
         *,
-        texts: Mapping[str, str] = {},
-        tags: Sequence[Tag] = (),
-        vectors: Mapping[str, NDArray[np.float32]] = {},
-        lead: str = "",
+        texts: Mapping[str, str] | None = None,
+        tags: Collection[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] | None = None,
+        space: SpaceTraits | None = None,
     ) -> None:
-        """One result of a content, and what it gives the search, in place of those before.
+        """Save what a stage found in a content, in place of what it found before.
 
-        `texts` are by column of the words index, `vectors` (dimension,) by view, of which `lead` is the leading one.
-        Raises ValueError for a vector that is not of unit norm, or not as long as others of the same model.
+        `payload` is kept as JSON. `texts` are the words of the stage's columns, which
+        `TextColumns.set` has made; `tags` have each (kind, label) once. `vectors` are by view, each
+        (dimension,) of unit norm, and go with `space`; None: the stage makes no vectors.
+        Raises ValueError for a vector that cannot be searched, and for an unknown column.
         """
+        ...
+
+    def payloads(self, content: int) -> dict[str, str]:
+        """What each stage found in a content: stage -> JSON."""
         ...
 
     def copy(self, source: int, target: int) -> set[str]:
@@ -52,10 +58,6 @@ class Results(Protocol):
 
     def pixels(self, content: int) -> bytes | None:
         """The BLAKE3 of a content's upright pixels; None before it was decoded."""
-        ...
-
-    def payloads(self, content: int) -> dict[str, str]:
-        """The results of a content, as JSON, by stage."""
         ...
 
     def identities(self, content: int) -> dict[str, ModelIdentity]:
@@ -75,13 +77,13 @@ class Results(Protocol):
         ...
 
     def refresh_words(self, content: int) -> None:
-        """Bring the note and the names of all its paths up to date in the words index."""
+        """Bring the words of a content up to date: labels, note, and the names of all its paths."""
         ...
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         """Rebuild the words index and its documents from the results, the notes and the names.
 
-        `texts` gives the texts, by column, of a stage and its payload as JSON.
+        `texts` has the words of a result: (stage, its payload as JSON) -> column -> text.
         """
         ...
 

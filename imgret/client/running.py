@@ -1,0 +1,37 @@
+"""The daemon of one index, as programs use it that also work without it: no daemon is not an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgret.client.socket_client import NoDaemon, ask
+from imgret.errors import DaemonError
+
+STATUS_SECONDS = 5.0  # a daemon reports its state at once, whatever it works on
+
+
+def daemon_status(socket: str, store: str, timeout: float = STATUS_SECONDS) -> dict[str, Any] | None:
+    """The state that the daemon at `socket` reports; None if there is none or it serves another index.
+
+    A daemon that does not respond within `timeout` seconds has the state "silent" and a `problem`.
+    """
+    try:
+        status = ask(socket, "status", {}, timeout)
+    except NoDaemon:
+        return None
+    except DaemonError as error:
+        return {"state": "silent", "problem": str(error)}
+    return status if isinstance(status, dict) and status.get("index") == store else None
+
+
+def request_if_running(
+    socket: str, store: str, method: str, params: dict[str, Any], timeout: float = STATUS_SECONDS
+) -> bool:
+    """Send one request to the daemon of `index`. -> False if there is no such daemon.
+
+    `timeout` is for its status, in seconds. Raises Refused or DaemonError if the request itself fails.
+    """
+    if daemon_status(socket, store, timeout) is None:
+        return False
+    ask(socket, method, params)
+    return True

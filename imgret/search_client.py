@@ -1,0 +1,113 @@
+"""Searches with the daemon of one index, or in this process where there is none: the one place that chooses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from imgret.client.protocol import OTHER_INDEX, Refused
+from imgret.client.socket_client import Connection, NoDaemon
+from imgret.config import Places, Settings
+from imgret.errors import DaemonError
+from imgret.search.request import read_request
+from imgret.search.service import Answered, Answerer
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+
+if TYPE_CHECKING:
+    from imgret.search.warm_index import Keeper
+
+
+class SearchClient:
+    """Belongs to one thread. Opens the index, the socket and the models when they are first needed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        places: Places,
+        *,
+        warn: Callable[[str], None],
+        retry_seconds: float | None = None,
+        preload_vectors: bool = False,
+    ) -> None:
+        """`warn` gets a sentence when a daemon is there and fails.
+
+        `retry_seconds`: how long after a daemon was missed it is looked for again; None: never.
+        `preload_vectors`: read all vectors into memory first, which pays for many searches in this process.
+        """
+        self._settings = settings
+        self._places = places
+        self._warn = warn
+        self._retry_seconds = retry_seconds
+        self._preload_vectors = preload_vectors
+        self._no_daemon_until = 0.0  # by time.monotonic
+        self._daemon: Connection | None = None
+        self._store: Store | None = None
+        self._local: Answerer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def index(self) -> Store:
+        """The index, opened. Raises IndexProblem."""
+        if self._store is None:
+            self._store = open_store(self._places.index, create=False)
+        return self._store
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the next search runs in this process, because no daemon was there a moment ago."""
+        return time.monotonic() < self._no_daemon_until
+
+    def search(self, params: dict[str, Any]) -> Answered:
+        """Search with the fields of `imgret.search.request.Request`. Raises ImgretError for a request that is not valid."""
+        if not self.is_local:
+            try:
+                if self._daemon is None:
+                    self._daemon = Connection(self._places.socket)
+                notes, code, output = self._daemon.query({**params, "index": self._places.index})
+                return Answered(output, notes, code)
+            except Refused as error:
+                if error.code != OTHER_INDEX:
+                    raise
+            except NoDaemon:
+                pass
+            except DaemonError as error:
+                self._warn(f"{error}; searching without it")
+            self._disconnect()
+        return self.search_locally(params)
+
+    def search_locally(self, params: dict[str, Any]) -> Answered:
+        """Search in this process. Raises as `search`."""
+        if self._local is None:
+            self._local = Answerer(self.index, self._settings, self._places, keeper=self._keeper())
+        return self._local.answer(read_request(params))
+
+    def close(self) -> None:
+        """Close the socket and the index."""
+        if self._daemon is not None:
+            self._daemon.close()
+        if self._store is not None:
+            self._store.close()
+
+    def _disconnect(self) -> None:
+        seconds = float("inf") if self._retry_seconds is None else self._retry_seconds
+        self._no_daemon_until = time.monotonic() + seconds
+        if self._daemon is not None:
+            self._daemon.close()
+            self._daemon = None
+
+    def _keeper(self) -> Keeper | None:
+        if not self._preload_vectors:
+            return None
+        from imgret.search.warm_index import Keeper
+
+        keeper = Keeper(self._places.index)
+        keeper.current(self.index)
+        keeper.wait()
+        return keeper

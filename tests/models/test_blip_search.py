@@ -1,0 +1,187 @@
+"""Captions stay right when transformers changes the inside of BLIP: then its own `generate` writes them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
+from transformers.models.blip import modeling_blip, modeling_blip_text
+
+from imgret.config import CaptionSettings, Settings
+from imgret.demo import draw
+from imgret.models import blip_beams, blip_search
+from imgret.models.blip import BlipCaptioner
+from imgret.models.blip_beams import Search
+from imgret.models.interface import Pixels
+from imgret.photo import ModelIdentity
+from imgret.stages.passage import PROMPT
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The comparison runs again within the test, and again after it."""
+    blip_search._fits.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    blip_search._fits.cache_clear()
+
+
+@pytest.mark.must_run
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_pinned_transformers_fits(fresh: pytest.MonkeyPatch, tiny: Settings, beams: int) -> None:
+    """Without our search a photo takes several times as long."""
+    assert blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), beams)
+    assert blip_search.fits(BlipConfig(), beams)
+
+
+def test_the_published_captioner_fits(fresh: pytest.MonkeyPatch, seed: Path) -> None:
+    assert blip_search.fits(BlipConfig.from_pretrained(seed / "fusecap"), 3)
+
+
+def test_the_comparison_leaves_the_random_numbers_of_others_alone(
+    fresh: pytest.MonkeyPatch, tiny: Settings
+) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), 3)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_small_model_shows_differences(tiny: Settings) -> None:
+    """Its captions differ and end at different lengths: one that says the same of every image would prove nothing."""
+    model = blip_search._small(BlipConfig().to_json_string(use_diff=False))
+    pixels = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    captions = blip_search.generated(model, pixels, [23, 5, 6], Search(beams=3, most=8))
+    assert len({tuple(caption) for caption in captions}) == 4
+    assert len({len(caption) for caption in captions}) > 1
+
+
+def _feed_forward_is_renamed(patch: pytest.MonkeyPatch) -> None:
+    layer = modeling_blip_text.BlipTextLayer
+    real = layer.feed_forward_chunk
+
+    def forward(self, hidden, encoder_hidden_states=None, attention_mask=None, encoder_attention_mask=None,
+                past_key_values=None, **_):  # fmt: skip
+        hidden, _ = self.attention(hidden, attention_mask=attention_mask, past_key_values=past_key_values)
+        hidden, _ = self.crossattention(
+            hidden,
+            attention_mask=encoder_attention_mask,
+            encoder_hidden_states=encoder_hidden_states,
+            past_key_values=past_key_values,
+        )
+        return real(self, hidden)
+
+    patch.delattr(layer, "feed_forward_chunk")
+    patch.setattr(layer, "forward", forward)
+
+
+def _an_argument_is_added(patch: pytest.MonkeyPatch) -> None:
+    layer = modeling_blip_text.BlipTextSelfOutput
+    real = layer.forward
+
+    def attention(self, hidden, *given, **named):
+        states, weights = self.self(hidden, *given, **named)
+        return self.output(states, hidden, scale=1.0), weights
+
+    def forward(self, hidden, residual, *, scale):
+        return real(self, hidden, residual) * scale
+
+    patch.setattr(modeling_blip_text.BlipTextAttention, "forward", attention)
+    patch.setattr(layer, "forward", forward)
+
+
+def _images_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
+    real = modeling_blip.BlipAttention.forward
+
+    def forward(self, hidden_states, **named):
+        output, weights = real(self, hidden_states, **named)
+        return output * 0.9, weights
+
+    patch.setattr(modeling_blip.BlipAttention, "forward", forward)
+
+
+def _words_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
+    real = modeling_blip_text.BlipTextSelfAttention.forward
+
+    def forward(self, hidden_states, *given, **named):
+        states, weights = real(self, hidden_states, *given, **named)
+        return states * 0.9, weights
+
+    patch.setattr(modeling_blip_text.BlipTextSelfAttention, "forward", forward)
+
+
+def _the_search_prefers_short_captions(patch: pytest.MonkeyPatch) -> None:
+    real = modeling_blip_text.BlipTextLMHeadModel.generate
+
+    def generate(self, *given, **named):
+        return real(self, *given, **named | {"length_penalty": -20.0})
+
+    patch.setattr(modeling_blip_text.BlipTextLMHeadModel, "generate", generate)
+
+
+@pytest.mark.must_run
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_feed_forward_is_renamed, "no attribute 'feed_forward_chunk'"),
+        (_an_argument_is_added, "missing 1 required keyword-only argument: 'scale'"),
+        (_images_are_attended_to_otherwise, "images are encoded to other numbers"),
+        (_words_are_attended_to_otherwise, "followed by other scores"),
+        (_the_search_prefers_short_captions, "the search finds other words"),
+    ],
+)
+def test_a_changed_blip_is_asked_for_captions_as_its_documentation_does(
+    fresh: pytest.MonkeyPatch, tiny: Settings, caplog: pytest.LogCaptureFixture, change: Change, problem: str
+) -> None:
+    change(fresh)
+    rng = random.Random(8)
+    images = [np.asarray(draw.render(draw.single(rng))) for _ in range(3)]
+    captioner = _captioner(tiny)
+    assert captioner.caption(images) == [_by_transformers(tiny, image) for image in images]
+    assert problem in caplog.text
+    captioner.close()
+
+
+def test_both_searches_say_the_same(fresh: pytest.MonkeyPatch, tiny: Settings) -> None:
+    rng = random.Random(9)
+    images = [np.asarray(draw.render(draw.scene(rng, 3))) for _ in range(12)]
+    ours = _captioner(tiny)
+    fresh.setattr(blip_search, "fits", lambda *_: False)
+    theirs = _captioner(tiny)
+    assert ours.caption(images) == theirs.caption(images)
+    assert len(set(theirs.caption(images))) > 2
+
+
+@pytest.mark.parametrize("beams", [1, 2, 3])
+@pytest.mark.parametrize(("most", "least"), [(8, 0), (8, 3), (1, 0)])
+def test_both_searches_find_the_same_ids_in_a_batch(beams: int, most: int, least: int) -> None:
+    model = blip_search._small(BlipConfig().to_json_string(use_diff=False))
+    pixels = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    search = Search(beams=beams, most=most, least=least)
+    theirs = blip_search.generated(model, pixels, [23, 5], search)
+    assert theirs == blip_beams.generate(model, pixels, [23, 5], search)
+
+
+def _captioner(tiny: Settings) -> BlipCaptioner:
+    settings = CaptionSettings(weights=tiny.caption.weights, max_tokens=12, dtype="float32")
+    return BlipCaptioner(tiny.caption.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+
+
+def _by_transformers(tiny: Settings, image: Pixels) -> str:
+    """What the library itself says of an image, as its documentation does it."""
+    processor = BlipProcessor.from_pretrained(tiny.caption.weights, backend="pil")
+    inputs = processor(Image.fromarray(image), PROMPT, return_tensors="pt")
+    model = BlipForConditionalGeneration.from_pretrained(tiny.caption.weights).eval()
+    with torch.inference_mode():
+        ids = model.generate(**inputs, num_beams=3, max_new_tokens=12)
+    said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
+    return said.strip()

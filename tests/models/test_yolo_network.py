@@ -1,0 +1,202 @@
+"""Objects are found, and found alike, when ultralytics changes what is not its documented interface."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from ultralytics.engine.predictor import BasePredictor
+from ultralytics.nn import tasks
+from ultralytics.nn.autobackend import AutoBackend
+
+from imgret.config import DetectSettings, Settings
+from imgret.demo import draw
+from imgret.errors import WeightsError
+from imgret.models import yolo_network, yolo_pickle
+from imgret.models.interface import Models, Pixels
+from imgret.models.yolo import YoloDetector
+from imgret.photo import Detection, ModelIdentity
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def images() -> list[Pixels]:
+    rng = random.Random(5)
+    drawn = [
+        np.asarray(draw.render(draw.scene(rng, 3, size))) for size in (draw.LANDSCAPE, draw.PORTRAIT) * 3
+    ]
+    return [*drawn, drawn[0][:150, :411]]
+
+
+def detector(tiny: Settings, dtype: str = "float32") -> YoloDetector:
+    settings = DetectSettings(weights=tiny.detect.weights, dtype=dtype)
+    return YoloDetector(tiny.detect.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+
+
+def assert_alike(one: list[tuple[Detection, ...]], other: list[tuple[Detection, ...]]) -> None:
+    assert sum(map(len, one)) >= 12
+    for mine, its in zip(one, other, strict=True):
+        assert [each.label for each in mine] == [each.label for each in its]
+        np.testing.assert_allclose([each.box for each in mine], [each.box for each in its], atol=1e-4)
+        np.testing.assert_allclose(
+            [each.confidence for each in mine], [each.confidence for each in its], atol=1e-4
+        )
+
+
+@pytest.mark.must_run
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_pinned_ultralytics_takes_our_predictor(
+    tiny: Settings, caplog: pytest.LogCaptureFixture, dtype: str
+) -> None:
+    """Without it a GPU waits for images that are prepared one by one, and computes in float32."""
+    loaded = detector(tiny, dtype)
+    assert isinstance(loaded._yolo, yolo_network.FastYolo)
+    assert loaded._yolo._model.predictor.dtype == getattr(torch, dtype)
+    assert caplog.text == ""
+    loaded.close()
+
+
+def _preparation_is_renamed(patch: pytest.MonkeyPatch) -> None:
+    real = BasePredictor.stream_inference
+
+    def stream_inference(self, *given, **named):
+        self.preprocess = super(type(self), self).preprocess  # ours is not called
+        return real(self, *given, **named)
+
+    patch.setattr(BasePredictor, "stream_inference", stream_inference)
+
+
+def _numbers_go_to_255(patch: pytest.MonkeyPatch) -> None:
+    real, network = BasePredictor.preprocess, AutoBackend.forward
+    patch.setattr(BasePredictor, "preprocess", lambda self, im: real(self, im) * 255)
+    patch.setattr(
+        AutoBackend, "forward", lambda self, im, *rest, **named: network(self, im / 255, *rest, **named)
+    )
+
+
+def _the_stride_is_hidden(patch: pytest.MonkeyPatch) -> None:
+    real = AutoBackend.__getattr__
+    prepared = BasePredictor.preprocess
+
+    def hidden(self, name):
+        if name == "stride" and not getattr(self, "_inside", False):
+            raise AttributeError("no attribute 'stride'")
+        return real(self, name)
+
+    def preprocess(self, im):
+        self.model.__dict__["_inside"] = True
+        try:
+            return prepared(self, im)
+        finally:
+            self.model.__dict__["_inside"] = False
+
+    setup = BasePredictor.setup_source
+
+    def setup_source(self, source, stride=None):
+        self.model.__dict__["_inside"] = True
+        setup(self, source, stride)
+        self.model.__dict__["_inside"] = False
+
+    patch.setattr(AutoBackend, "__getattr__", hidden)
+    patch.setattr(BasePredictor, "preprocess", preprocess)
+    patch.setattr(BasePredictor, "setup_source", setup_source)
+
+
+@pytest.mark.must_run
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_preparation_is_renamed, "prepares images in another way"),
+        (_numbers_go_to_255, "prepares images in another way"),
+        (_the_stride_is_hidden, "no attribute 'stride'"),
+    ],
+)
+def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
+    tiny: Settings,
+    models: Models,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    change: Change,
+    problem: str,
+) -> None:
+    assert models.detect
+    expected = models.detect.detect(images())
+    change(monkeypatch)
+    loaded = detector(tiny)
+    assert isinstance(loaded._yolo, yolo_network.PlainYolo)
+    assert_alike(loaded.detect(images()), expected)
+    assert problem in caplog.text
+    loaded.close()
+
+
+def test_a_network_that_cannot_be_halved_computes_in_float32(
+    tiny: Settings, models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert models.detect
+    monkeypatch.setattr(
+        yolo_network._Float32, "forward", lambda self, values: values
+    )  # boxes get another dtype
+    loaded = detector(tiny, "bfloat16")
+    assert isinstance(loaded._yolo, yolo_network.FastYolo)
+    assert loaded._yolo._model.predictor.dtype == torch.float32
+    assert_alike(loaded.detect(images()), models.detect.detect(images()))
+    assert "finds objects more slowly" in caplog.text
+    loaded.close()
+
+
+def test_memory_that_is_short_is_not_taken_for_a_change(
+    tiny: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self, im):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(yolo_network._Predictor, "preprocess", fails)
+    with pytest.raises(WeightsError, match="out of memory"):
+        detector(tiny)
+
+
+def test_both_ways_find_the_same_in_photos_by_an_exported_network(seed: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
+    weights = str(seed / "weights" / "yolov8n_int8.onnx")
+    photos = [
+        np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
+    ]
+    fast = yolo_network.load(weights, 0.25, "cpu", torch.float32)
+    plain = yolo_network.PlainYolo(weights, 0.25, "cpu")
+    assert isinstance(fast, yolo_network.FastYolo)
+    assert fast.names() == plain.names()
+    ours = [fast.boxes([photo])[0].data for photo in photos]
+    theirs = [boxes.data for boxes in plain.boxes(photos)]
+    assert sum(map(len, ours)) > 4
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The trap is laid again within the test, and again after it."""
+    yolo_pickle._refuses.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    yolo_pickle._refuses.cache_clear()
+
+
+@pytest.mark.must_run
+def test_the_pinned_ultralytics_runs_no_code_of_a_file(fresh: pytest.MonkeyPatch) -> None:
+    fresh.setattr(tasks, "SAFE_LOAD", False)  # as it is where ULTRALYTICS_SAFE_LOAD was not set in time
+    yolo_pickle.forbid_code()
+    assert tasks.SAFE_LOAD
+
+
+@pytest.mark.must_run
+def test_weights_are_refused_where_ultralytics_would_run_their_code(
+    fresh: pytest.MonkeyPatch, tiny: Settings
+) -> None:
+    fresh.setattr(tasks._SafeLoad, "SUPPORTED", False)  # it then reads everything, without a word
+    with pytest.raises(WeightsError, match="cannot read weights without running their code"):
+        detector(tiny)
