@@ -28,7 +28,7 @@ OWN = ("caption", "detect", "topics", "embed")  # modules of this package
 # What no stage may be called: keys and tables of the configuration, and columns that are always there.
 RESERVED = SOURCES | {
     *("folders", "exclude", "hidden", "device", "decode_workers", "decode_memory_mb", "decode_seconds"),
-    *("max_megapixels", "batch", "tables", "daemon", "content", "words", "rank", "rowid", DECODE),
+    *("max_megapixels", "batch", "tables", "daemon", "labels", "content", "words", "rank", "rowid", DECODE),
 }
 # Keys of the query language that are no kinds of tags.
 KEYS = frozenset({"after", "before", "on", "in", "name", "camera", "has", "is", "format"})

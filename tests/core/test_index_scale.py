@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saving import save, save_vectors
 
 from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
 from imgret.store.factory import open_store
@@ -31,11 +32,11 @@ def describe(store: Store, number: int, rows: Any) -> int:
     name, digest = b"%d.jpg" % number, hashlib.blake2b(b"%d" % number, digest_size=32).digest()
     content, _ = store.photos.save(root, b"%d" % (number // 50), name, FileStat(1, 1, 1, number), digest, 1)
     store.contents.save_facts(content, Facts("JPEG", 40, 30, number), digest)
-    store.results.save_caption(content, MODEL, f"a picture of thing {number}")
-    store.results.save_detections(content, MODEL, [Detection("dog", 0.9, (0, 0, 1, 1))], {"dog": 1})
-    store.results.save_topics(content, MODEL, ["sports"])
+    save(store, content, "caption", MODEL, f"a picture of thing {number}")
+    save(store, content, "detect", MODEL, tuple([Detection("dog", 0.9, (0, 0, 1, 1))]))
+    save(store, content, "topics", MODEL, tuple(["sports"]))
     store.results.refresh_words(content)
-    store.results.save_vectors(content, MODEL, dict(zip(View, rows, strict=True)))
+    save_vectors(store, content, MODEL, dict(zip(View, rows, strict=True)))
     store.work.queue(content, STAGES)
     return content
 

@@ -117,7 +117,8 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
         (made("a", requires=("caption",)), "requires a stage that is not among its inputs"),
         (made("a", settings=NoDefault), "lacks something"),
         (made("a", settings=OwnSettings, ranges={"most": (0, 1)}), "most has a range and is no setting"),
-        (made("a", columns=(TextColumn("labels"),)), "another stage has a column labels"),
+        (made("a", columns=(TextColumn("labels"),)), "labels is a name that imgret uses itself"),
+        (made("a", columns=(TextColumn("caption"),)), "another stage has a column caption"),
         (made("a", columns=(TextColumn("note"),)), "note is a name that imgret uses itself"),
         (made("a", kinds=("camera",)), "camera: is a filter of imgret itself"),
         (made("a", views=("a view",)), "'a view' is no name"),
@@ -211,11 +212,11 @@ def test_what_the_own_stages_give_to_the_search() -> None:
     boxes = tuple(Detection(label, 0.9, (0, 0, 1, 1)) for label in ("street_sign", "dog", "dog"))
     assert found["detect"].json(boxes) == {"objects": {"street_sign": 1, "dog": 2}}
     assert found["detect"].json(None) == {"objects": {}}
-    assert found["detect"].texts(boxes) == {"labels": "dog street sign"}
     assert found["detect"].tags(boxes) == [Tag("object", "street_sign", 1), Tag("object", "dog", 2)]
     assert found["detect"].rows({"objects": {"dog": 2, "tree": 1}}) == [("objects", "2 dog, 1 tree")]
     assert found["topics"].tags(("sports", "sports")) == [Tag("topic", "sports")]
-    assert found["topics"].texts(("food_&_dining",)) == {"topics": "food & dining"}
+    assert found["topics"].rows({"topics": ["food_&_dining"]}) == [("topics", "food & dining")]
+    assert found["caption"].texts("a dog") == {"caption": "a dog"}
     assert found["caption"].json(None) == {"caption": None}
     assert found["embed"].json(("passage",)) == {}
     for name, payload in (

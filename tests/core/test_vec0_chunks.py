@@ -10,7 +10,7 @@ import apsw
 import numpy as np
 import pytest
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.store.sqlite import nearest, nearest_table, vec0_chunks, vectors
 from imgret.store.sqlite.connection import Index
 from imgret.store.sqlite.opening import load_extension
@@ -101,7 +101,7 @@ def test_another_layout_is_rebuilt_and_dropped_all_the_same(
     assert nearest.rebuild(index)
     assert nearest.rebuild(index)
     assert sum(nearest_table.exists(index.db, name) for name in nearest_table.NAMES) == 1
-    vectors.save(index, contents[3], MODEL, {View.PASSAGE: rows[4]})
+    vectors.save(index, contents[3], MODEL, {"passage": rows[4]})
     assert set(nearest.search(index, rows[4], 2).tolist()) == {contents[3], contents[4]}
 
 

@@ -281,6 +281,7 @@ def describe() -> None:
     from imgret.describe import passage
     from imgret.index import results, work
     from imgret.index.connection import Index
+
     from imgret.photo import ModelIdentity, Stage
 
     captioner, classifier = (
@@ -308,9 +309,9 @@ def describe() -> None:
 def finish() -> None:
     """Failures, a disk mounted below a root, and the vectors of another embedder for half of the photos."""
     import numpy as np
-
     from imgret.index import content_table, roots, vectors, work
     from imgret.index.connection import Index
+
     from imgret.photo import ModelIdentity, Stage, View
 
     other = ModelIdentity("other-embedder", "2", "float32")
@@ -343,9 +344,10 @@ class Encoders:
     """The real embedder, whose vectors are kept for the test."""
 
     def __init__(self) -> None:
-        from imgret.config import EmbedSettings, Settings, places
         from imgret.describe.loading import load_embedder
         from imgret.search.ask import QueryEmbedder
+
+        from imgret.config import EmbedSettings, Settings, places
 
         settings = Settings(embed=EmbedSettings(weights="wordllama"))
         self._embedder = QueryEmbedder(load_embedder(settings, places()))
@@ -368,11 +370,11 @@ class Encoders:
 def answers() -> dict[str, Any]:
     """Every question and command with what it prints."""
     import msgspec
-
     from imgret.answer import Answerer
-    from imgret.config import load, places
     from imgret.index.connection import Index
     from imgret.request import Request
+
+    from imgret.config import load, places
 
     here, encoders = places(), Encoders()
     told: dict[str, Any] = {"queries": [], "commands": []}

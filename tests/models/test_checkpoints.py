@@ -220,7 +220,9 @@ def test_without_weights_the_offline_embedder_answers(here: Places) -> None:
     embedder = load_model(registry.own()["embed"], Settings(), here)
     assert embedder.identity.name == "wordllama"
     assert isinstance(embedder, EmbedModel)
-    dog, puppy, car = embedder.embedder.embed([("", "a dog"), ("ignored", "a puppy"), ("", "the stock market")])
+    dog, puppy, car = embedder.embedder.embed(
+        [("", "a dog"), ("ignored", "a puppy"), ("", "the stock market")]
+    )
     assert dog @ puppy > dog @ car
 
 
