@@ -17,7 +17,6 @@ from imgret.models.blip_search import searcher
 from imgret.models.interface import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
-from imgret.stages.passage import PROMPT
 
 _MOST_THREADS = 8  # that make pictures small
 
@@ -31,11 +30,12 @@ class BlipCaptioner:
         identity: ModelIdentity,
         device: str,
         *,
+        prompt: str,
         beams: int = 3,
         max_tokens: int = 60,
         dtype: str = "auto",
     ) -> None:
-        """Load the folder at `path`. Raises WeightsError."""
+        """Load the folder at `path`; captions begin with `prompt`. Raises WeightsError."""
         self._identity = identity
         self._device = device
         with torch_device.loading(path):
@@ -54,7 +54,7 @@ class BlipCaptioner:
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
-        words = self._processor.tokenizer(PROMPT)["input_ids"]
+        words = self._processor.tokenizer(prompt)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
         self._token_ids = searcher(

@@ -12,6 +12,7 @@ from imgret import stage_results
 from imgret.photo import Facts, Hit
 from imgret.search.parse import Question
 from imgret.stages import registry
+from imgret.store import labels
 from imgret.store.interface import Store
 
 BURST = 5  # seconds between two shots of one scene
@@ -130,7 +131,7 @@ def _why(matched: Sequence[str], shown: dict[str, Any]) -> tuple[str, ...]:
     stages = registry.own() if shown.keys() <= _OWN_KEYS else registry.installed()
     said: list[str] = []
     for word in matched:
-        said += [text for stage in stages.stages for text in stage.why(shown, word)] or [word]
+        said += [text for stage in stages.stages for text in stage.why(shown, word, labels.meant)] or [word]
     return tuple(dict.fromkeys(said))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel, StageSettings, TextColumn
+from imgret.stages.passage import PROMPT
 
 if TYPE_CHECKING:
     from imgret.models.interface import Captioner
@@ -68,6 +69,7 @@ class Caption(Stage):
                 path,
                 identity,
                 device,
+                prompt=PROMPT,
                 beams=settings.beams,
                 max_tokens=settings.max_tokens,
                 dtype=settings.dtype,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgret.photo import Detection, Tag
-from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel, StageSettings
+from imgret.stages.interface import PIXELS, Item, Meant, Result, Stage, StageModel, StageSettings
 from imgret.stages.passage import counts, numeral
 
 if TYPE_CHECKING:
@@ -93,11 +93,9 @@ class Detect(Stage):
         text = ", ".join(f"{count} {label}" for label, count in most_first)
         return [("objects", text)] if text else []
 
-    def why(self, shown: Mapping[str, Any], word: str) -> list[str]:
+    def why(self, shown: Mapping[str, Any], word: str, meant: Meant) -> list[str]:
         """`two dog` for a word that means the label."""
         objects: dict[str, int] = shown["objects"]
-        from imgret.store.labels import meant
-
         return [f"{numeral(objects[label])} {label}" for label in meant(word, objects)]
 
 

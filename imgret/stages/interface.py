@@ -7,7 +7,7 @@ module with an instance of a subclass of `Stage`, called `STAGE`; everything els
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]  # (height, width, 3), RGB, upright
     Vectors = NDArray[np.float32]  # (rows, dimension), unit norm
+
+Meant = Callable[[str, Iterable[str]], Sequence[str]]  # a word and labels -> those of them that it means
 
 DECODE = "decode"  # the first stage by name: the file's facts and the hash of its pixels; it has no model
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
@@ -189,8 +191,11 @@ class Stage:
         """(label, text) rows of `imgret show` and of the picker, from the JSON of a photo."""
         return ()
 
-    def why(self, shown: Mapping[str, Any], word: str) -> Sequence[str]:
-        """What to say in *why* for a word of the question that matched; nothing: the word itself."""
+    def why(self, shown: Mapping[str, Any], word: str, meant: Meant) -> Sequence[str]:
+        """What to say in *why* for a word of the question that matched; nothing: the word itself.
+
+        `meant(word, labels)` gives those of some labels that a word means: "dogs" means "dog".
+        """
         return ()
 
     # What follows from the above

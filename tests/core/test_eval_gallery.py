@@ -102,8 +102,8 @@ def described(store, paths):
     held = gallery.hold(store, paths)
     for number, content in enumerate(held.values()):
         save(store, content, "caption", SEEN, f"a dog {number}")
-        save(store, content, "topics", SEEN, tuple(["pets"]))
-        save(store, content, "detect", SEEN, tuple([DOG, DOG]))
+        save(store, content, "topics", SEEN, ("pets",))
+        save(store, content, "detect", SEEN, (DOG, DOG))
     return held
 
 
@@ -135,7 +135,7 @@ def test_what_is_embedded_is_not_embedded_again_until_it_changes(store, paths, t
             derived.work.done(content, STAGES)
         assert gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER) == found
         assert due(derived) == set()
-        save(store, held[paths[0]], "detect", SEEN, tuple([]))
+        save(store, held[paths[0]], "detect", SEEN, ())
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert due(derived) == set()
         save(store, held[paths[1]], "caption", SEEN, "a cat")

@@ -42,8 +42,8 @@ def described(store: Store, content: int) -> None:
     unit = np.eye(1, 8, dtype=np.float32)[0]
     store.contents.save_facts(content, Facts("JPEG", 4, 3, taken_at=5), PIXELS)
     save(store, content, "caption", CAPTIONER, "a dog")
-    save(store, content, "detect", DETECTOR, tuple([box, box]))
-    save(store, content, "topics", CAPTIONER, tuple(["sports"]))
+    save(store, content, "detect", DETECTOR, (box, box))
+    save(store, content, "topics", CAPTIONER, ("sports",))
     save_vectors(store, content, EMBEDDER, {"passage": unit, "caption": unit})
 
 
