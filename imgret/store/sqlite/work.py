@@ -147,7 +147,7 @@ class Work:
             f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage",
             (MAX_ATTEMPTS,),
         )
-        return {stage: count for stage, count in rows}
+        return dict(rows)
 
     def waiting_for(self, stage: str, at_most: int) -> int:
         row = self._connection.row(
