@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import sandbox
-from imgret.decode.pool import DecodePool, confinement
+from imgret.decode.pool import DecodePool, confinement, environment
 from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, Answer
 from imgret.errors import ImgretError
 
