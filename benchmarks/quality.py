@@ -121,6 +121,7 @@ def fill(store: Store, scenes: Sequence[Scene], model: StageModel) -> list[int]:
             store.results.write_note(content, scene.note)
             results = {"caption": scene.caption, "detect": tuple(found)}
             (made,) = model.run([Item(results=results, note=scene.note, names=store.results.names(content))])
+            assert isinstance(made, Result)
             stage_results.save(store, content, "embed", model.identity, made)
             contents.append(content)
     return contents

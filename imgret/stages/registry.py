@@ -190,7 +190,7 @@ def _sorted(stages: Mapping[str, Stage], key: Callable[[Stage], object] = lambda
     done: set[str] = {DECODE}
     waiting = list(stages.values())
     while ready := [stage for stage in waiting if done.issuperset(stage.stages)]:
-        chosen = min(ready, key=key)  # type: ignore[arg-type, type-var]
+        chosen = min(ready, key=key)  # type: ignore[arg-type]
         order.append(chosen)
         done.add(chosen.name)
         waiting.remove(chosen)
