@@ -106,9 +106,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     started = time.perf_counter()
     warm = Warm(store)
     loaded = time.perf_counter() - started
-    print(
-        f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
-    )
+    print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
     def ours(kind: str, held: Warm | None) -> Ask:
         return lambda question: [

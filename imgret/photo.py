@@ -10,7 +10,6 @@ Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -70,21 +69,12 @@ class Detection(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
-class Tag(NamedTuple):
+class Tag(Struct, frozen=True):
     """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
 
     kind: str
     label: str
     count: int = 1
-
-
-class View(StrEnum):
-    """The texts of one content that are embedded apart; `PASSAGE` leads."""
-
-    PASSAGE = "passage"
-    CAPTION = "caption"
-    COUNTS = "counts"
-    NOTE = "note"
 
 
 class ModelIdentity(Struct, frozen=True, order=True):

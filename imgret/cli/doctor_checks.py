@@ -30,7 +30,7 @@ def checks(here: Session) -> Iterator[Check]:
 
 
 def rebuild_derived(here: Session) -> None:
-    """Make `nearest` and `words` anew from the truth."""
+    """Rebuild the tables of nearest vectors and of words."""
     from imgret.cli.progress import bar
     from imgret.store.factory import writer_lock
 

@@ -95,9 +95,9 @@ def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
             f"Set `weights` under [{stage.name}] in {places.config}.",
         )
     instead = stage.stand_in(table)
-    if instead is not None and not stage.locate(table, places).present:
+    if instead is not None and not locate(stage, settings, places).present:
         table = instead
-    return stage.load(table, places, _first(settings.device))
+    return _load(stage, table, places, _first(settings.device))
 
 
 def load_model_of(stage: Stage, identity: ModelIdentity, settings: Settings, places: Places) -> StageModel:
@@ -108,7 +108,7 @@ def load_model_of(stage: Stage, identity: ModelIdentity, settings: Settings, pla
     table = settings.of(stage.name)
     for candidate in (table, stage.settings_of(identity, table, places)):
         if candidate.weights != NONE and stage.identity(candidate, places) == identity:
-            return stage.load(candidate, places, _first(settings.device))
+            return _load(stage, candidate, places, _first(settings.device))
     raise WeightsError(
         f"the vectors of [{stage.name}] are of {identity.name}, whose weights are no longer here",
         "Run `imgret index`: it computes them again.",
@@ -148,6 +148,16 @@ def missing(settings: Settings, places: Places) -> dict[str, str]:
 def sentence(stage: Stage, error: WeightsError) -> str:
     """What photos lack without this stage, and why."""
     return f"{stage.lacking}: {error}. {error.hint}".strip()
+
+
+def _load(stage: Stage, table: StageSettings, places: Places, on: str) -> StageModel:
+    """The model. Raises WeightsError, and Shortage."""
+    try:
+        return stage.load(table, places, on)
+    except BaseException as error:
+        if must_end(error):
+            raise
+        raise _as_weights_error(stage, table, error) from error
 
 
 def _loaded(

@@ -82,7 +82,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             there = store.facets.commonest(kind, NAMED)
             if there:
                 return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
-            return _off_kind(kind, off) or f"no photo has a {kind} yet"
+            return _off_kind(kind, off) or f"no photo has {kind}s yet"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:

@@ -16,12 +16,17 @@ import msgspec
 from imgret import inputs
 from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
+from imgret.limits import as_sentence
 from imgret.photo import Hit, ModelIdentity
 from imgret.search.request import Request, check
 from imgret.stages import registry
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imgret.pipeline.models import Models
     from imgret.search.parse import Question
     from imgret.search.rank import Answer, Asker
@@ -90,6 +95,31 @@ class OwnEncoders:
         return QueryEncoder(model, inputs)
 
 
+class _Other:
+    """The encoder of a stage beside that of texts: where it fails, the search goes on without it, and a note says so."""
+
+    def __init__(self, space: Space, encoder: Asker, notes: list[str]) -> None:
+        self._space = space
+        self._encoder = encoder
+        self._notes = notes
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Whose vectors they are."""
+        return self._space.identity
+
+    def vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """(texts, dimension), unit norm, or zeros."""
+        import numpy as np
+
+        try:
+            return self._encoder.vectors(texts)
+        except Exception as error:  # the code of another package
+            reason = as_sentence(error)
+            self._notes.append(f"the vectors of {self._space.stage} were not searched: {reason}")
+            return np.zeros((len(texts), self._space.dimension), np.float32)
+
+
 class Answerer:
     """Answers questions about one index. Belongs to the thread that made it."""
 
@@ -139,11 +169,13 @@ class Answerer:
             apart=request.apart,
             minimum=request.minimum,
             towards=seen.vector if seen else None,
+            towards_others=seen.others if seen else {},
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
             warm=self._keeper.current(self._store) if self._keeper else None,
             off=self._settings.switched_off(),
+            others=self._others(notes) if told and request.rank == "hybrid" else {},
         )
         return rank.Answer(found.hits, [*notes, *found.notes])
 
@@ -152,6 +184,7 @@ class Answerer:
         if self._keeper is not None:
             self._keeper.current(self._store)
         self._embedder([])
+        self._others([])
 
     def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
         from imgret.search.similar import likeness
@@ -174,10 +207,22 @@ class Answerer:
         if wanted is None:
             return None
         try:
-            return self._encoders.encoder("embed", wanted)
+            return self._encoders.encoder(TEXT, wanted)
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
+
+    def _others(self, notes: list[str]) -> dict[str, Asker]:
+        """The encoders of the spaces of other stages, by stage; a note for each that cannot be used."""
+        found: dict[str, Asker] = {}
+        for space in self._store.vectors.active_spaces():
+            if space.stage == TEXT or not space.weight:
+                continue
+            try:
+                found[space.stage] = _Other(space, self._encoders.encoder(space.stage, space.identity), notes)
+            except WeightsError as error:
+                notes.append(f"the vectors of {space.stage} were not searched: {error}")
+        return found
 
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""

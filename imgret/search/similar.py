@@ -7,7 +7,8 @@ it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
 from imgret.decode.pool import Decoded, DecodePool
 from imgret.errors import UsageError
-from imgret.photo import View
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result
 from imgret.stages.passage import views
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
@@ -46,6 +47,7 @@ class Likeness(NamedTuple):
     content: int | None  # the photo that was asked with, when the index has that very file
     copies: tuple[int, ...] = ()  # contents with the same bytes or the same pixels; without `content`
     alike: tuple[int, ...] = ()  # contents that look the same: re-encoded, resized, turned; the likest first
+    others: Mapping[str, NDArray[np.float32]] = MappingProxyType({})  # vectors in the spaces of other stages
 
 
 def likeness(
@@ -71,10 +73,12 @@ def likeness(
     known = [content for content in (own, *copies) if content is not None]
     look = decoded.look if decoded else store.contents.look(known[0])
     alike = [content for content in looking_alike(store, look) if content not in known] if look else []
-    vector = _vector(store, [*known, *alike])
+    found = {space.stage: _vector(store, space, [*known, *alike]) for space in store.vectors.active_spaces()}
+    vectors = {stage: vector for stage, vector in found.items() if vector is not None}
+    vector = vectors.pop(TEXT, None)
     if vector is None and not copies and not alike:
         vector = _described_vector(decoded or _decoded(path, settings), asker, models)
-    return Likeness(vector, own, tuple(copies), tuple(alike))
+    return Likeness(vector, own, tuple(copies), tuple(alike), vectors)
 
 
 def looking_alike(store: Store, look: bytes) -> list[int]:
@@ -112,11 +116,11 @@ def _indexed(store: Store, path: bytes) -> int | None:
     return None
 
 
-def _vector(store: Store, contents: Sequence[int]) -> NDArray[np.float32] | None:
-    """The leading view of the first of these contents that has one, unit norm."""
+def _vector(store: Store, space: Space, contents: Sequence[int]) -> NDArray[np.float32] | None:
+    """The leading vector of the first of these contents that has one in this space, unit norm."""
     if not contents:
         return None
-    for row in store.vectors.of(np.array(contents), [View.PASSAGE])[View.PASSAGE]:
+    for row in store.vectors.of(space, np.array(contents), [space.lead])[space.lead]:
         if not np.isnan(row).any():
             return np.asarray(row / np.float32(np.linalg.norm(row)), np.float32)
     return None

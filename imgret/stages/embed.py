@@ -76,6 +76,7 @@ class Embed(Stage):
     noun = "text vectors"
     lack = "the small offline embedder stands in"
     views = ("passage", "caption", "counts", "note")
+    vector_weight = 0.0  # they are what others are weighed against
     turn = 4  # photos, with up to four texts each
 
     def locate(self, settings: EmbedSettings, places: Places) -> Weights:

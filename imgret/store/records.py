@@ -127,6 +127,9 @@ class Space(Struct, frozen=True):
     active: bool  # it is the one of its stage that is searched
 
 
+TEXT_SPACE = SpaceTraits("passage")
+
+
 class TextColumn(NamedTuple):
     """A column of the words index."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -129,14 +130,17 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "place",
-    ["imgret.store.sqlite.photos.save", "imgret.decode.hash_many.content_hash_in", "imgret.listing.changed"],
+    [
+        "imgret.store.sqlite.photos.Photos.save",
+        "imgret.decode.hash_many.content_hash_in",
+        "imgret.listing.changed",
+    ],
 )
 def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):
         (tmp_path / "photos" / str(number)).mkdir(parents=True)
         write_picture(tmp_path / "photos" / str(number) / f"{number}.png", number)
-    module, _, name = place.rpartition(".")
-    right = getattr(sys.modules[module], name)
+    right, name = pkgutil.resolve_name(place), place.rpartition(".")[2]
     calls = []
 
     def failing(*arguments):

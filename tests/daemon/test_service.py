@@ -333,7 +333,7 @@ def test_an_offline_photo_is_found_and_marked(home, daemon):
 
 def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
     with pytest.raises(Refused) as refused:
-        daemon.ask("query", text="x", store=str(tmp_path / "other.db"))
+        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
     assert refused.value.code == "other_index"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from imgret.store.records import TEXT
+from imgret.store.records import TEXT, TEXT_SPACE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,10 @@ class Vectors(Protocol):
     def save(
         self,
         content: int,
-        stage: str,
         model: ModelIdentity,
         vectors: Mapping[str, Matrix],
-        space: SpaceTraits,
+        stage: str = TEXT,
+        space: SpaceTraits = TEXT_SPACE,
     ) -> None:
         """Replace the vectors that `model` made of a content by `vectors`: view -> (dimension,).
 

@@ -41,6 +41,10 @@ class Documents:
                 (content, *values),
             )
 
+    def empty_texts(self) -> dict[str, str]:
+        """The columns of stages, each without any words."""
+        return {column.name: "" for column in self._text_columns.all() if column.stage is not None}
+
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
         names = [column.name for column in self._text_columns.all() if column.stage in stages]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -52,7 +53,7 @@ class Results:
         with self._connection.writing() as db:
             if vectors is not None:
                 assert space is not None
-                self._vectors.save(content, stage, identity, vectors, space)
+                self._vectors.save(content, identity, vectors, stage, space)
             made = msgspec.json.encode(payload).decode()
             db.execute(
                 "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
@@ -148,28 +149,30 @@ class Results:
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
-            for (content,) in db.execute("SELECT content FROM document").fetchall():
-                found = [texts(stage, made) for stage, made in self.payloads(int(content)).items()]
-                self._documents.update(int(content), {name: t for each in found for name, t in each.items()})
-                self.refresh_words(int(content))
+            empty = self._documents.empty_texts()
+            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
+            for (content,) in rows:
+                found = dict(empty)
+                for stage, payload in self.payloads(content).items():
+                    found.update(texts(stage, payload))
+                self._documents.update(content, found)
+                self.refresh_words(content)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
         while True:
             with self._connection.writing() as db:
-                tagged = [
-                    content
-                    for (content,) in db.execute(
-                        "SELECT DISTINCT content FROM tag WHERE stage = ? LIMIT ?", (stage, AT_ONCE)
-                    ).fetchall()
-                ]
+                sql = "SELECT DISTINCT content FROM tag WHERE stage = ? LIMIT ?"
+                tagged: list[Any] = db.execute(sql, (stage, AT_ONCE)).fetchall()
                 if not tagged:
                     break
-                for content in tagged:
+                for (content,) in tagged:
                     db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
                     self._documents.update(content, {LABELS: self._labels(content)})
         with self._connection.writing() as db:
-            db.execute("DELETE FROM stage_result WHERE stage = ?", (stage,))
+            db.execute(
+                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = ?)", (stage,)
+            )
             db.execute("DELETE FROM model WHERE stage = ?", (stage,))
 
     def names(self, content: int) -> str:

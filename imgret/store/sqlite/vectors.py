@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity
-from imgret.store.records import TEXT, Space, SpaceTraits
+from imgret.store.records import TEXT, TEXT_SPACE, Space, SpaceTraits
 from imgret.store.sqlite import nearest_table, words
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.nearest import Nearest
@@ -38,10 +38,10 @@ class Vectors:
     def save(
         self,
         content: int,
-        stage: str,
         model: ModelIdentity,
         vectors: Mapping[str, Matrix],
-        space: SpaceTraits,
+        stage: str = TEXT,
+        space: SpaceTraits = TEXT_SPACE,
     ) -> None:
         checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
         lengths = {len(vector) for vector in checked.values()}
