@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.search import parse, rank
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
@@ -88,7 +88,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
         store.nearest.rebuild()
         print(f"made in {filled - started:.0f} s, `nearest` in {time.perf_counter() - filled:.1f} s")
         store.checkpoint()
-    ids, matrix = store.vectors.all(View.PASSAGE)
+    ids, matrix = store.vectors.all("passage")
     chosen = np.random.default_rng(3).choice(min(photos, 10_000), questions, replace=False)
     asked = generator.questions(matrix[chosen], seed=5)
     captions = [
@@ -106,9 +106,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     started = time.perf_counter()
     warm = Warm(store)
     loaded = time.perf_counter() - started
-    print(
-        f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
-    )
+    print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
     def ours(kind: str, held: Warm | None) -> Ask:
         return lambda question: [

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.store.sqlite import nearest
 from imgret.store.sqlite.store import SqliteStore
 
@@ -131,7 +131,7 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
                 "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
                 ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
             )
-            for view in (View.PASSAGE, View.CAPTION):
+            for view in ("passage", "caption"):
                 db.executemany(
                     f"INSERT INTO vector (content, view, model, data) VALUES (?, '{view}', 1, ?)",
                     zip(ids, data, strict=True),

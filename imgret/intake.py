@@ -17,7 +17,7 @@ from imgret.decode.hashing import PhotoGone
 from imgret.errors import ImgretError, PhotoError
 from imgret.listing import Change, RootOffline
 from imgret.mounts import root_health
-from imgret.photo import FileStat, Stage
+from imgret.photo import FileStat
 from imgret.store import paths, policy
 from imgret.store.interface import Store
 from imgret.store.records import Root
@@ -88,7 +88,7 @@ def _save(
     store: Store,
     root: Root,
     files: list[tuple[Found, Read]],
-    stages: Collection[Stage],
+    stages: Collection[str],
     outcome: Synced,
 ) -> None:
     """Save these files in one transaction."""
@@ -115,7 +115,7 @@ def _still_there(root: Root) -> None:
 
 
 def _keep(
-    store: Store, root: Root, each: Found, read_as: Hash, stages: Collection[Stage], outcome: Synced
+    store: Store, root: Root, each: Found, read_as: Hash, stages: Collection[str], outcome: Synced
 ) -> set[int]:
     """Save one file. -> the contents that lie under other names now."""
     # A file so young that a later write may leave the same file status gets one that no file has: the

@@ -10,8 +10,7 @@ Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 from __future__ import annotations
 
 import os
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -78,40 +77,12 @@ class Tag(Struct, frozen=True):
     count: int = 1
 
 
-class Stage(StrEnum):
-    """The steps from a file to a vector, in the order in which they follow from each other."""
-
-    DECODE = "decode"  # facts, and the hash of the upright pixels
-    CAPTION = "caption"
-    DETECT = "detect"
-    TOPICS = "topics"  # of the caption
-    EMBED = "embed"  # of the caption, the counts, the topics and the note
-
-
-class View(StrEnum):
-    """The texts of one content that are embedded apart; `PASSAGE` is the seed's and leads."""
-
-    PASSAGE = "passage"
-    CAPTION = "caption"
-    COUNTS = "counts"
-    NOTE = "note"
-
-
 class ModelIdentity(Struct, frozen=True, order=True):
     """Which model made a result. Two results may be compared only where their identities are equal."""
 
     name: str  # a hub name, or the name of a local file or folder
     revision: str  # the pull's commit id, or "sha256:..." of a local file or folder
     settings: str = ""  # what else shapes the result: "beams=3 tokens=60 float32"
-
-
-class Description(Struct, frozen=True):
-    """All that is known of one content. `None` means *not described yet*, empty means *nothing found*."""
-
-    caption: str | None = None
-    detections: tuple[Detection, ...] | None = None
-    topics: tuple[str, ...] | None = None
-    note: str | None = None
 
 
 class Photo(Struct, frozen=True):
@@ -138,9 +109,7 @@ class Hit(Struct, frozen=True):
     score: float  # the ranking's own sum; comparable within one answer only
     cosine: float | None  # of the leading view; None when only words found it
     strength: str  # one of STRENGTHS
-    caption: str | None
-    objects: dict[str, int]  # label -> how many
-    topics: tuple[str, ...]
+    shown: dict[str, Any]  # the keys that the results of stages give to its JSON: `caption`, `objects`, ...
     note: str | None
     taken_at: int | None
     width: int | None
@@ -148,3 +117,13 @@ class Hit(Struct, frozen=True):
     online: bool
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
     other_paths: tuple[bytes, ...] = ()  # copies of the same content
+
+    @property
+    def caption(self) -> str | None:
+        """Its caption; None while it has none."""
+        return self.shown.get("caption")
+
+    @property
+    def objects(self) -> dict[str, int]:
+        """Label -> how many, in the order in which they were found."""
+        return self.shown.get("objects") or {}

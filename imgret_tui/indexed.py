@@ -64,7 +64,6 @@ class IndexLibrary:
 
     def details(self, path: bytes) -> Details:
         """From the index, and the file's size from the disk where it is there."""
-        from imgret.photo import Stage
         from imgret.photo_state import photo_state
 
         store = self._open()
@@ -73,7 +72,7 @@ class IndexLibrary:
         return Details(
             state=known.state,
             reason=known.reason,
-            awaits_caption=Stage.CAPTION in known.to_come,
+            awaits_caption="caption" in known.to_come,
             size=known.photo.file_stat.size if known.photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
@@ -83,8 +82,8 @@ class IndexLibrary:
 
     def note(self, path: bytes, text: str, seen: bytes | None = None) -> None:
         """Found as words at once, and by its meaning when its vectors are made again."""
-        from imgret.photo import Stage
         from imgret.photo_state import noted_content
+        from imgret.requeue import read_notes
 
         told = {"path": os.fsdecode(path), "note": text or None, "hash": seen.hex() if seen else None}
         if self._told("note", told):
@@ -93,8 +92,7 @@ class IndexLibrary:
         content = noted_content(store, path, seen)
         with store.writing(durable=True):
             for changed in store.results.write_note(content, text or None):
-                if Stage.EMBED in self._settings.stages():
-                    store.work.queue(changed, [Stage.EMBED])
+                store.work.queue(changed, read_notes(self._settings))
 
     def state(self) -> State:
         """The figures of `imgret status`, and one sentence about the daemon."""

@@ -23,7 +23,7 @@ from imgret.store.factory import open_store, watch_file, writer_lock
 from imgret.store.interface import FileWatch
 from imgretd.control import Control
 from imgretd.listen import alone, listen, remove_socket
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.methods import Answerers, methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.operations import PAUSED, Operations
@@ -55,7 +55,7 @@ class Service:
     def __init__(self, places: Places, settings: Settings, load_models: Load) -> None:
         self._places = places
         self._settings = settings
-        warm = Warm(settings, places, load_models)
+        warm = LoadedModels(settings, places, load_models)
         self._left = asyncio.Event()
         self._answerers = Answerers(settings, places, warm)
         self.threads = Threads(places, settings, warm, lambda name, data: self._server.publish(name, data))

@@ -13,8 +13,9 @@ from imgret import __version__, disk_calls
 from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError, DaemonError, UsageError
 from imgret.limits import as_sentence
+from imgret.stages import registry
 from imgret.store.factory import open_store
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.methods import Answerers
 from imgretd.threads import Threads
 
@@ -37,7 +38,7 @@ class Operations:
         places: Places,
         settings: Settings,
         load_models: Load,
-        warm: Warm,
+        warm: LoadedModels,
         threads: Threads,
         answerers: Answerers,
         leave: Callable[[], None],
@@ -114,7 +115,7 @@ class Operations:
         await self._has_begun()
         warm = self._warm
         if _models(settings) != _models(self._settings):
-            warm = Warm(settings, self._places, self._load_models)
+            warm = LoadedModels(settings, self._places, self._load_models)
         await self._threads.control.run(lambda: self._threads.configure(settings), CONTROL_SECONDS)
         self._threads.refused = None
         self._settings, self._warm = settings, warm
@@ -140,7 +141,7 @@ class Operations:
 
 def _models(settings: Settings) -> tuple[object, ...]:
     """What of the settings the models in memory depend on."""
-    return settings.device, settings.caption, settings.detect, settings.topics, settings.embed
+    return settings.device, *(settings.of(stage) for stage in registry.installed().names)
 
 
 def _folder(path: bytes) -> bytes:

@@ -56,18 +56,24 @@ def status_fields(here: Session) -> dict[str, Any]:
 
     from imgret.cli.daemon_link import daemon_state
     from imgret.search.hit_json import path as path_fields
+    from imgret.stages import registry
+    from imgret.stages.interface import DECODE
 
     told: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
-        return told | empty | {"waiting": {}, "daemon": daemon_state(here)} | lists
+        return told | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
     with here.index() as store:
         aside = store.summary.waiting_stages()
         figures = msgspec.structs.asdict(store.summary.totals(aside))
         told |= figures
         waits = store.work.waiting()
-        told["waiting"] = {stage.value: waits[stage] for stage in sorted(aside) if stage in waits}
+        told["waiting"] = {stage: waits[stage] for stage in sorted(aside) if stage in waits}
+        wanted = here.settings.stages()
+        told["stages"] = {
+            stage: waits.get(stage, 0) for stage in (DECODE, *registry.installed().names) if stage in wanted
+        }
         told["daemon"] = daemon_state(here)
         told["folders"] = [
             {
@@ -109,6 +115,9 @@ def status_text(told: dict[str, Any]) -> list[str]:
     ]
     for stage, count in told["waiting"].items():
         lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
+    todo = {stage: count for stage, count in told["stages"].items() if count and stage not in told["waiting"]}
+    if todo:
+        lines.append("to do: " + ", ".join(f"{stage} {count}" for stage, count in todo.items()))
     for folder in told["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
+from imgret.photo import STRENGTHS, Hit, ModelIdentity
 from imgret.search import describe_hits, empty_reasons, score_baseline, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.parse import Question
@@ -37,7 +37,7 @@ TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
 
 class Asker(Protocol):
-    """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEmbedder`)."""
+    """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEncoder`)."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -70,7 +70,7 @@ def search(
     copies: Sequence[int] = (),
     alike: Sequence[int] = (),
     warm: Warm | None = None,
-    off: Collection[Stage] = (),
+    off: Collection[str] = (),
     others: Mapping[str, Asker] = MappingProxyType({}),
     towards_others: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> Answer:
@@ -114,7 +114,7 @@ class _Search:
         rank: str,
         k: int,
         warm: Warm | None,
-        off: Collection[Stage],
+        off: Collection[str],
     ) -> None:
         self.warm = warm if warm is not None and warm.refresh(store) else None
         self.store, self.question, self.rank, self.k = store, question, rank, k

@@ -7,9 +7,9 @@ it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,14 @@ from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
 from imgret.decode.pool import Decoded, DecodePool
 from imgret.errors import UsageError
-from imgret.stages.passage import counts, passage
+from imgret.stages import registry
+from imgret.stages.interface import PIXELS, Item, Result
+from imgret.stages.passage import views
 from imgret.store.interface import Store
 from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Models
+    from imgret.pipeline.models import Models
     from imgret.search.rank import Asker
 
 
@@ -52,11 +54,11 @@ def likeness(
     store: Store,
     path: bytes,
     asker: Callable[[], Asker | None],
-    models: Callable[[], Models],
+    models: Callable[[Collection[str]], Models],
     settings: Settings,
 ) -> Likeness:
-    """The likeness of the file at an absolute path. `models` gives the captioner and the detector, and
-    `asker` the embedder, each only for a picture of which no copy has a vector.
+    """The likeness of the file at an absolute path. `models` gives the models of stages that describe a picture,
+    and `asker` the embedder, each only for a picture of which no copy has a vector.
 
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
@@ -136,15 +138,21 @@ def _decoded(path: bytes, settings: Settings) -> Decoded:
 
 
 def _described_vector(
-    decoded: Decoded, asker: Callable[[], Asker | None], models: Callable[[], Models]
+    decoded: Decoded, asker: Callable[[], Asker | None], models: Callable[[Collection[str]], Models]
 ) -> NDArray[np.float32]:
-    """The vector of what the models say of a picture."""
-    loaded = models()
-    caption = loaded.caption.caption([decoded.pixels])[0] if loaded.caption else ""
-    objects = counts(loaded.detect.detect([decoded.pixels])[0]) if loaded.detect else {}
-    text = passage(caption, objects) if caption or objects else ""
+    """The vector of what the models say of a picture, in words."""
+    own = registry.own()
+    reads = [name for name in own["embed"].stages if PIXELS in own[name].inputs]
+    loaded = models(reads)
+    results: dict[str, Any] = {}
+    for stage in reads:
+        if stage in loaded:
+            (result,) = loaded[stage].run([Item(decoded.pixels)])
+            if isinstance(result, Result):
+                results[stage] = result.payload
+    text = views(results).get("passage")
     embedder = asker() if text else None
-    if embedder is None:
+    if embedder is None or text is None:
         raise UsageError(
             "that picture is not in the index, and there is no model here that can describe it",
             "Run `imgret models pull`, or ask with a photo that is indexed.",

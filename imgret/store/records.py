@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ class Claim(Struct, frozen=True):
 
     content: int
     path: bytes  # one of its living paths on a root that is there
-    stages: frozenset[Stage]
+    stages: frozenset[str]
 
 
 class Root(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Failure(Struct, frozen=True):
     """A photo that could not be described, and when it is tried again."""
 
     path: bytes
-    stage: str  # a Stage, or READ
+    stage: str  # its name, or READ
     error: str
     attempts: int
     not_before: int  # seconds since 1970

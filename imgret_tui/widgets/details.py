@@ -5,9 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from imgret import stage_results
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
-from imgret_tui.cells import counts, day
+from imgret_tui.cells import day
 from imgret_tui.library import Details as Known
 from imgret_tui.lit import lit, question_words
 
@@ -35,8 +36,7 @@ def described(hit: Hit, known: Known | None, question: str) -> list[Content]:
     rows = [
         ("why", ", ".join(hit.why)),
         ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),
-        ("counts", counts(hit.objects)),
-        ("topics", ", ".join(topic.replace("_", " ") for topic in hit.topics)),
+        *((label, text) for label, text in stage_results.rows(hit.shown) if label != "caption"),
         ("photo", taken),
         ("place", _place(known)),
     ]

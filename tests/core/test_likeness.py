@@ -19,7 +19,7 @@ from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import SIGNATURE_BYTES, similarity
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
-from imgret.photo import FileStat, ModelIdentity, View
+from imgret.photo import FileStat, ModelIdentity
 from imgret.search.request import Request
 from imgret.search.service import Answerer
 from imgret.search.similar import COPY, likeness, looking_alike
@@ -60,7 +60,7 @@ def known(store: Store) -> Callable[..., int]:
                 decoded = pool.submit(path).result()
             store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.look)
             if vector is not None:
-                store.vectors.save(content, MODEL, {View.PASSAGE: vector})
+                store.vectors.save(content, MODEL, {"passage": vector})
         return content
 
     return save

@@ -14,7 +14,7 @@ from imgret.errors import QueryError
 from imgret.photo import ModelIdentity, Tag
 from imgret.search import empty_reasons, rank
 from imgret.search.parse import Question, having, parse
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.search.warm_index import Warm
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -116,13 +116,13 @@ def test_a_text_column_is_searched_and_weighed(store: Store, library: dict[str, 
 @pytest.mark.parametrize("name", ["rank", "words", "a b", "", "note", 'x"y', "Caption"])
 def test_names_that_no_column_can_have(store: Store, name: str) -> None:
     before = store.text_columns.all()
-    with pytest.raises(ValueError, match="cannot be a column|two columns"):
+    with pytest.raises(ValueError, match=r"cannot be a column|two columns"):
         store.text_columns.set([TextColumn(name, "x")])
     assert store.text_columns.all() == before
 
 
 def test_a_space_joins_the_ranking_by_its_standard_score(
-    store: Store, library: dict[str, int], asker: QueryEmbedder
+    store: Store, library: dict[str, int], asker: QueryEncoder
 ) -> None:
     question = Question(words="a red boat on the water", terms=("boat", "water"))
     plain = rank.search(store, question, asker, k=9, apart=True).hits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from spaces import table, text_space
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.store.interface import Store
 from imgret.store.records import Damaged
 from imgret.store.sqlite import nearest, nearest_table, vec0_chunks
@@ -98,7 +98,7 @@ def test_another_layout_is_rebuilt_and_dropped_all_the_same(
     assert (
         sum(nearest_table.exists(store.db, name) for name in nearest_table.names(text_space(store).id)) == 1
     )
-    store.vectors.save(contents[3], MODEL, {View.PASSAGE: rows[4]})
+    store.vectors.save(contents[3], MODEL, {"passage": rows[4]})
     assert set(store.nearest.search(text_space(store), rows[4], 2).tolist()) == {contents[3], contents[4]}
 
 

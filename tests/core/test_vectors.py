@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from spaces import VIEWS, table, text_space
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.search.warm_index import Warm
 from imgret.store import codes
 from imgret.store.factory import open_store
@@ -28,12 +28,12 @@ def exact(matrix: Any, query: Any, count: int) -> list[int]:
 def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(3)
     (content,) = bulk(rows[:1], A)
-    store.vectors.save(content, A, {View.PASSAGE: rows[1], View.NOTE: rows[2]})
+    store.vectors.save(content, A, {"passage": rows[1], "note": rows[2]})
     found = store.vectors.of(text_space(store), np.array([content, 999]), VIEWS)
-    assert np.allclose(found[View.PASSAGE][0], rows[1], atol=1e-3)
-    assert np.allclose(found[View.NOTE][0], rows[2], atol=1e-3)
-    assert np.isnan(found[View.CAPTION][0]).all()
-    assert np.isnan(found[View.PASSAGE][1]).all()
+    assert np.allclose(found["passage"][0], rows[1], atol=1e-3)
+    assert np.allclose(found["note"][0], rows[2], atol=1e-3)
+    assert np.isnan(found["caption"][0]).all()
+    assert np.isnan(found["passage"][1]).all()
     assert store.nearest.search(text_space(store), rows[1], 1).tolist() == [content]
     assert store.vectors.covered(A) == 1
 
@@ -54,10 +54,10 @@ def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
     rows = units(4)
     content = bulk(rows[:3], A)[0]
     with pytest.raises(ValueError, match=told):
-        store.vectors.save(content, A, {View.CAPTION: rows[3], View.PASSAGE: spoil(rows[3])})
+        store.vectors.save(content, A, {"caption": rows[3], "passage": spoil(rows[3])})
     assert store.nearest.search(text_space(store), rows[0], 3).tolist()[0] == content
     assert np.allclose(
-        store.vectors.of(text_space(store), np.array([content]), VIEWS)[View.PASSAGE][0], rows[0], atol=1e-3
+        store.vectors.of(text_space(store), np.array([content]), VIEWS)["passage"][0], rows[0], atol=1e-3
     )
 
 
@@ -67,7 +67,7 @@ def test_a_rollback_takes_back_the_nearest_too(store: Store, units: Units, bulk:
 
     def interrupted() -> None:
         with store.writing():
-            store.vectors.save(content, A, {View.PASSAGE: rows[2]})
+            store.vectors.save(content, A, {"passage": rows[2]})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -82,7 +82,7 @@ def test_copies_and_removals(store: Store, units: Units, bulk: Bulk) -> None:
     store.vectors.copy(one, two)
     assert set(store.nearest.search(text_space(store), rows[0], 2).tolist()) == {one, two}
     assert np.array_equal(
-        *(store.vectors.of(text_space(store), np.array([c]), VIEWS)[View.PASSAGE] for c in (one, two))
+        *(store.vectors.of(text_space(store), np.array([c]), VIEWS)["passage"] for c in (one, two))
     )
     store.vectors.remove(one)
     assert store.nearest.search(text_space(store), rows[0], 1).tolist() == [two]
@@ -95,11 +95,11 @@ def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
     contents = bulk(old, A)
     assert store.vectors.active_model() == A
     for content, row in zip(contents[:3], new, strict=False):
-        store.vectors.save(content, B, {View.PASSAGE: row})
+        store.vectors.save(content, B, {"passage": row})
         assert not store.vectors.activate_when_complete(B)
         assert store.vectors.active_model() == A
         assert store.nearest.search(text_space(store), old[0], 1).tolist() == contents[:1]
-    store.vectors.save(contents[3], B, {View.PASSAGE: new[3]})
+    store.vectors.save(contents[3], B, {"passage": new[3]})
     assert store.vectors.activate_when_complete(B)
     assert store.vectors.active_model() == B
     assert store.nearest.search(text_space(store), new[2], 1).tolist() == [contents[2]]
@@ -111,7 +111,7 @@ def test_what_lies_nowhere_does_not_keep_the_old_embedder(store: Store, units: U
     one, two = bulk(units(2), A)
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"%d.jpg" % two], now=5)
-    store.vectors.save(one, B, {View.PASSAGE: units(1, dimension=8)[0]})
+    store.vectors.save(one, B, {"passage": units(1, dimension=8)[0]})
     assert store.vectors.activate_when_complete(B)
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_table_is_noticed_and_made_anew(
     store.vectors.rebuild()
     assert store.nearest.check(text_space(store)) == []
     assert store.nearest.search(text_space(store), rows[7], 50).tolist()[0] == contents[7]
-    store.vectors.save(contents[3], A, {View.PASSAGE: rows[3]})
+    store.vectors.save(contents[3], A, {"passage": rows[3]})
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
@@ -251,11 +251,11 @@ def test_memory_answers_as_the_table_and_keeps_up(
 
     assert recall(1000) >= 0.99
     with open_store(store.path) as other, other.writing():  # as another thread or process writes
-        other.vectors.save(contents[0], A, {View.PASSAGE: rows[1199]})
+        other.vectors.save(contents[0], A, {"passage": rows[1199]})
     assert memory.refresh(store)
     assert memory.nearest(rows[1199], 1).tolist() == [contents[0]]
     with open_store(store.path) as other:
-        other.vectors.save(contents[0], A, {View.PASSAGE: rows[0]})
+        other.vectors.save(contents[0], A, {"passage": rows[0]})
     new = open_store(store.path)
     contents += _bulk_into(new, rows[1000:], A)
     new.close()
@@ -270,7 +270,7 @@ def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
         for row in rows:
             db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
             made.append(db.last_insert_rowid())
-            other.vectors.save(made[-1], model, {View.PASSAGE: row})
+            other.vectors.save(made[-1], model, {"passage": row})
     return made
 
 
@@ -279,7 +279,7 @@ def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, 
     memory = Memory(store, text_space(store))
     with open_store(store.path) as other:
         for content, row in zip(contents, units(3, dimension=8), strict=True):
-            other.vectors.save(content, B, {View.PASSAGE: row})
+            other.vectors.save(content, B, {"passage": row})
         assert memory.refresh(store)
         other.vectors.activate_when_complete(B)
     assert not memory.refresh(store)

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgret.config import EmbedSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
+from imgret.pipeline.loading import load_model
+from imgret.stages import registry
+from imgret.stages.embed import EmbedSettings
 
 TEXTS = [
     "a red circle on a plain white background",
@@ -27,7 +29,9 @@ TEXTS = [
 
 @pytest.fixture
 def embedder(here: Places) -> Embedder:
-    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), here)
+    return load_model(
+        registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+    ).embedder
 
 
 @pytest.mark.must_run

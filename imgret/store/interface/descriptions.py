@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import Description, Detection, ModelIdentity, Stage, Tag, View
+    from imgret.photo import ModelIdentity, Tag
     from imgret.store.records import (
         Before,
         LostNote,
@@ -45,34 +45,14 @@ class Results(Protocol):
         """What each stage found in a content: stage -> JSON."""
         ...
 
-    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        """The caption of a content."""
-        ...
-
-    def save_detections(
-        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
-    ) -> None:
-        """The boxes of a content, and its counts by label for `dog>=2`."""
-        ...
-
-    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
-        """The topics of a content's caption."""
-        ...
-
-    def save_vectors(
-        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
-    ) -> None:
-        """The vectors of a content's views, and the record that this embedder made them."""
-        ...
-
-    def copy(self, source: int, target: int) -> set[Stage]:
+    def copy(self, source: int, target: int) -> set[str]:
         """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
 
-        -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
+        -> the stages that `target` has now; without those that read the note when their notes differ.
         """
         ...
 
-    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
         """Another content with the same upright pixels for which none of `stages` is still to do, or None."""
         ...
 
@@ -80,11 +60,7 @@ class Results(Protocol):
         """The BLAKE3 of a content's upright pixels; None before it was decoded."""
         ...
 
-    def description(self, content: int) -> Description:
-        """All that is known of a content."""
-        ...
-
-    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
         """Which model made each result of a content."""
         ...
 

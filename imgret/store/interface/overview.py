@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 from imgret.store.clauses import OBJECT
 
 if TYPE_CHECKING:
-    from imgret.photo import Stage
     from imgret.store.records import (
         Totals,
     )
@@ -49,18 +48,18 @@ class Facets(Protocol):
 class Summary(Protocol):
     """Figures for `imgret status`."""
 
-    def totals(self, waiting: Collection[Stage] = ()) -> Totals:
+    def totals(self, waiting: Collection[str] = ()) -> Totals:
         """The figures. A stage in `waiting` has no weights yet: what waits for it alone is not pending."""
         ...
 
-    def pending_below(self, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
+    def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         """The contents below these absolute folders that are still to be described now.
 
         Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
         """
         ...
 
-    def waiting_stages(self) -> frozenset[Stage]:
+    def waiting_stages(self) -> frozenset[str]:
         """The stages whose weights were missing when the index was last worked on."""
         ...
 

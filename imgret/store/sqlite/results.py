@@ -6,15 +6,16 @@ Saving a result keeps the tags, the words index and the vectors in sync in the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import Description, Detection, ModelIdentity, Stage, Tag, View
-from imgret.store.records import LABELS, NAMES, NOTE, TEXT_SPACE, SpaceTraits
+from imgret.photo import ModelIdentity, Tag
+from imgret.stages import registry
+from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
 from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
@@ -70,7 +71,7 @@ class Results:
             if words:
                 self._documents.update(content, words)
 
-    def copy(self, source: int, target: int) -> set[Stage]:
+    def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
             new = self.payloads(source).keys() - self.payloads(target).keys()
             for table, columns in (
@@ -86,14 +87,15 @@ class Results:
             self._vectors.copy(source, target)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
-            return {Stage(stage) for stage in self.identities(target) if same_note or stage != Stage.EMBED}
+            of_notes = registry.installed().followers("note")
+            return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
         rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
         return {str(stage): str(payload) for stage, payload in rows}
 
-    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
-        undone = ",".join(f"'{stage.value}'" for stage in stages)
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
+        undone = ",".join(f"'{stage}'" for stage in stages)
         row = self._connection.row(
             "SELECT id FROM content WHERE pixels = ? AND id <> ?"
             " AND EXISTS (SELECT 1 FROM stage_result WHERE content = id)"
@@ -106,26 +108,13 @@ class Results:
         row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
-    def description(self, content: int) -> Description:
-        made = self.payloads(content)
-
-        def decoded(stage: Stage, kind: Any) -> Any:
-            return msgspec.json.decode(made[stage], type=kind) if stage in made else None
-
-        return Description(
-            caption=decoded(Stage.CAPTION, str),
-            detections=decoded(Stage.DETECT, tuple[Detection, ...]),
-            topics=decoded(Stage.TOPICS, tuple[str, ...]),
-            note=self.note(content),
-        )
-
     def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
             "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
             " WHERE content = ?",
             (content,),
         )
-        return {str(stage): ModelIdentity(*rest) for stage, *rest in rows}
+        return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
@@ -203,24 +192,3 @@ class Results:
             "SELECT DISTINCT label FROM tag WHERE content = ? ORDER BY label", (content,)
         )
         return " ".join(str(label).replace("_", " ") for (label,) in rows)
-
-    # What the pipeline calls until it saves every stage in the same way.
-
-    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        self.save(content, "caption", identity, caption, texts={"caption": caption})
-
-    def save_detections(
-        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
-    ) -> None:
-        tags = [Tag("object", label, count) for label, count in counts.items()]
-        self.save(content, "detect", identity, list(found), tags=tags)
-
-    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
-        self.save(content, "topics", identity, list(topics), tags=[Tag("topic", topic) for topic in topics])
-
-    def save_vectors(
-        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
-    ) -> None:
-        views = sorted(str(view) for view in found)
-        made = {str(view): vector for view, vector in found.items()}
-        self.save(content, "embed", identity, views, vectors=made, space=TEXT_SPACE)
