@@ -324,9 +324,13 @@ HITS = st.builds(
     score=st.floats(-1, 10),
     cosine=st.one_of(st.none(), st.floats(-1, 1)),
     strength=st.sampled_from(["weak", "fair", "strong"]),
-    caption=st.one_of(st.none(), st.text(max_size=20)),
-    objects=st.dictionaries(st.text(max_size=5), st.integers(1, 9), max_size=3),
-    topics=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    shown=st.fixed_dictionaries(
+        {
+            "caption": st.one_of(st.none(), st.text(max_size=20)),
+            "objects": st.dictionaries(st.text(max_size=5), st.integers(1, 9), max_size=3),
+            "topics": st.lists(st.text(max_size=5), max_size=3),
+        }
+    ),
     note=st.one_of(st.none(), st.text(max_size=20)),
     taken_at=st.one_of(st.none(), st.integers(-(1 << 62), 1 << 62)),
     width=st.one_of(st.none(), st.integers(1, 9999)),
