@@ -74,7 +74,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     "write a note": lambda store, content, _: store.results.write_note(content, "Rosa in Lisbon"),
     "claim and fail": lambda store, content, _: claimed(store, content),
     "know": lambda store, content, _: (
-        store.contents.facts(content), store.photos.paths(content), store.results.description(content),
+        store.contents.facts(content), store.photos.paths(content), store.results.payloads(content),
         store.results.identities(content), store.work.of(content),
     ),
     "find": lambda store, content, _: store.photos.find(b"/photos/%d/%d.jpg" % (content // 50, content)),

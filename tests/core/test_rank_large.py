@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spaces import text_space
 
-from imgret.photo import Description, Detection, Facts, ModelIdentity
+from imgret.photo import Facts, ModelIdentity
 from imgret.search import describe_hits, rank, scoring
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
@@ -103,16 +103,15 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):
         facts = Facts("JPEG", 4, 3, when, camera)
-        known = Description(caption, (Detection("dog", 1.0, (0, 0, 1, 1)),) * dogs, (), None)
-        objects = {"dog": dogs} if dogs else {}
+        shown = {"caption": caption, "objects": {"dog": dogs} if dogs else {}}
         expected = _slowly(shots, pixels, kept, number)
-        place = seen.place(number, facts, known, objects)
+        place = seen.place(number, facts, shown)
         assert place == expected
         if place is not None:
             assert seen.may_hold(number, facts)
         place = len(kept) if place is None else place
         kept.append((number, place))
-        seen.keep(place, number, facts, known, objects)
+        seen.keep(place, number, facts, shown)
 
 
 def _slowly(
