@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from imgret.errors import DaemonError
 from imgret.photo import Hit
+from imgret.stages import registry
 
 
 class _Path(Struct):
@@ -22,9 +24,7 @@ class _Line(_Path):
     score: float = 0.0
     cosine: float | None = None
     strength: str = "weak"
-    caption: str | None = None
-    objects: dict[str, int] = {}
-    topics: tuple[str, ...] = ()
+    v: int = 1
     note: str | None = None
     taken_at: str | None = None
     width: int | None = None
@@ -34,11 +34,20 @@ class _Line(_Path):
     other_paths: tuple[_Path, ...] = ()
 
 
-_decoder = msgspec.json.Decoder(_Line)
+class _OwnKeys(Struct):
+    """The keys of imgret's own stages."""
+
+    caption: str | None = None
+    objects: dict[str, int] = {}
+    topics: list[str] = []
+
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+_OWN_KEYS = frozenset(_OwnKeys.__struct_fields__)
 
 
 def decode_hits(lines: bytes) -> tuple[Hit, ...]:
-    """The hits, one a line; keys that a later release added are ignored.
+    """The hits, one a line; keys of stages that are not installed are ignored.
 
     Raises DaemonError for a line that is not a hit.
     """
@@ -48,7 +57,13 @@ def decode_hits(lines: bytes) -> tuple[Hit, ...]:
         raise DaemonError(f"the search returned a line that is not a hit: {error}") from None
 
 
-def _hit(line: _Line) -> Hit:
+def _hit(keys: dict[str, Any]) -> Hit:
+    line = msgspec.convert(keys, _Line)
+    shown = msgspec.structs.asdict(msgspec.convert(keys, _OwnKeys))
+    others = keys.keys() - _OWN_KEYS - set(_Line.__struct_fields__)
+    if others:
+        registry.installed()  # read here, not on the thread that draws
+        shown |= {key: keys[key] for key in others}
     return Hit(
         rank=line.rank,
         content=0,
@@ -56,9 +71,7 @@ def _hit(line: _Line) -> Hit:
         score=line.score,
         cosine=line.cosine,
         strength=line.strength,
-        caption=line.caption,
-        objects=line.objects,
-        topics=line.topics,
+        shown=shown,
         note=line.note,
         taken_at=_seconds(line.taken_at),
         width=line.width,

@@ -66,7 +66,6 @@ class IndexBackend:
 
     def details(self, path: bytes) -> PhotoDetails:
         """See `SearchBackend`."""
-        from imgret.photo import Stage
         from imgret.photo_state import photo_state
 
         store = self._client.store
@@ -76,7 +75,7 @@ class IndexBackend:
         return PhotoDetails(
             state=known.state,
             reason=known.reason,
-            awaits_caption=Stage.CAPTION in known.to_come,
+            awaits_caption="caption" in known.to_come,
             size=photo.file_stat.size if photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from imgret import stage_results
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.highlight import highlight, query_words
-from imgret_tui.hit_lines import counts_text, date_text
+from imgret_tui.hit_lines import date_text
 from imgret_tui.search_backend import PhotoDetails
 
 LABEL_STYLE = "$muted"
@@ -42,8 +43,7 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
     rows = [
         ("why", ", ".join(hit.why)),
         ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),
-        ("counts", counts_text(hit.objects)),
-        ("topics", ", ".join(topic.replace("_", " ") for topic in hit.topics)),
+        *((label, text) for label, text in stage_results.rows(hit.shown) if label != "caption"),
         ("photo", photo),
         ("place", _place_text(details)),
     ]

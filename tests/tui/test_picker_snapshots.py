@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
+from saving import save
 from textual.pilot import Pilot
 
 from imgret.config import load, places
@@ -56,11 +57,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             decoded = pool.submit(os.fsencode(path)).result()
             store.contents.save_facts(content, decoded.facts, decoded.pixel_hash)
             if caption:
-                store.results.save_caption(content, MADE_BY, caption)
+                save(store, content, "caption", MADE_BY, caption)
             boxes = [
                 Detection(label, 0.9, (0, 0, 1, 1)) for label, count in objects.items() for _ in range(count)
             ]
-            store.results.save_detections(content, MADE_BY, boxes, objects)
+            save(store, content, "detect", MADE_BY, tuple(boxes))
             store.results.refresh_words(content)
 
 
