@@ -124,8 +124,8 @@ def measure(base: str, options: argparse.Namespace) -> None:
             return found.seen, found.new + found.moved + found.changed + found.gone + found.unreadable
 
         def scan_alone() -> tuple[int, int]:
-            scans = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
-            counts = [(each.pictures, len(each.findings)) for each in scans]
+            looks = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
+            counts = [(look.photos, len(look.findings)) for look in looks]
             return sum(seen for seen, _ in counts), sum(found for _, found in counts)
 
         def median(reconcile: Callable[[], tuple[int, int]]) -> float:

@@ -106,11 +106,10 @@ def _models(
     exact: list[Any] | None = None  # imgret's descriptions of all photos in float32
     for dtype in options.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
         counting = "auto" if gpu and dtype == "bfloat16" else dtype  # the default on a GPU
-        settings = msgspec.structs.replace(
-            base,
-            caption=msgspec.structs.replace(base.caption, dtype=dtype),
-            detect=msgspec.structs.replace(base.detect, dtype=counting),
-            embed=msgspec.structs.replace(base.embed, dtype=dtype),
+        settings = base.with_tables(
+            caption=msgspec.structs.replace(base.of("caption"), dtype=dtype),
+            detect=msgspec.structs.replace(base.of("detect"), dtype=counting),
+            embed=msgspec.structs.replace(base.of("embed"), dtype=dtype),
         )
         ours, found = measure.pipeline(settings, private, device, paths)
         agreed = measure.agreement(expected, found)

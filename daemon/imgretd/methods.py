@@ -39,7 +39,7 @@ def methods(
         paths = _strings(params, "paths")
         if not paths or not all(os.path.isabs(path) for path in paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)
-        resolved = await folders.resolve([inputs.path(path) for path in paths])
+        resolved = await folders.resolve([inputs.path_bytes(path) for path in paths])
         return Reply({"folders": len(resolved), "job": await folders.look_at(resolved)})
 
     async def looked(params: dict[str, Any]) -> Reply:
@@ -60,10 +60,10 @@ def methods(
         except (TypeError, ValueError):
             raise Refused(BAD_PARAMS, "hash must be hexadecimal digits", exit_code=2) from None
 
-        words = text and inputs.note(text)
+        words = text and inputs.clean_note(text)
 
         def write(answerer: WarmAnswerer) -> None:
-            write_note_at(answerer.store, answerer.settings, inputs.path(path), words, seen)
+            write_note_at(answerer.store, answerer.settings, inputs.path_bytes(path), words, seen)
 
         await answerers.run(write)
         operations.wake()

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 
 from imgret.config import Settings
-from imgret.errors import ConfigError, ImgretError
-from imgret.intake import Synced
+from imgret.errors import ConfigError
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.backlog import Backlog, Task
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 
 MOST_THREADS = 8
 RACY_SECONDS = 2.1  # the clock's tick that `scan` allows for, and a little
-RETRY_SECONDS = 5.0  # when the index cannot be written
-MOST_RETRY_SECONDS = 300.0  # when a folder fails again and again by a mistake of ours
 OFFLINE_SECONDS = 60.0  # how often a root that is away is looked at, whatever is heard of it
 _PURGE_SECONDS = 24 * 3600.0  # how often tombstones that are 30 days old are looked for
 
@@ -41,7 +39,7 @@ class Reconciler:
         self,
         index_path: str,
         settings: Settings,
-        on_synced: Callable[[bytes, Synced], None],
+        on_synced: Callable[[bytes, SyncResult], None],
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -57,7 +55,6 @@ class Reconciler:
         self._started = False
         self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
         self._reasons = Reasons(on_problem)
-        self._failed: dict[bytes, int] = {}  # how often in a row, by a mistake of ours
         self._troubles = Troubles()
         self._next_purge = time.monotonic()
         self.tree_seconds = 0.0  # that the last scan of a whole tree took
@@ -134,8 +131,6 @@ class Reconciler:
             self._watched = dict(watched)
             self._settings = settings
             self._troubles.keep(watched)
-            for path in self._failed.keys() - watched.keys():
-                del self._failed[path]
         self._reasons.keep(watched)
         self._backlog.keep(watched)
         self.tend()
@@ -179,12 +174,13 @@ class Reconciler:
                 store = store or open_store(self._index_path)
                 self._reconcile(store, task)
             except Exception as error:
-                self._not_done(task, error)
+                wait = self._reasons.failed(task.path, error)
+                if wait is not None:
+                    self._backlog.put_back(task, wait)
                 if store is not None and not isinstance(error, ConfigError):
                     store.close()
                     store = None
             else:
-                self._failed.pop(task.path, None)
                 self._reasons.say(task.path, None)
             finally:
                 with self._lock:
@@ -193,21 +189,6 @@ class Reconciler:
                 self._on_change()
         if store is not None:
             store.close()
-
-    def _not_done(self, task: Task, error: Exception) -> None:
-        """Report it, and put the task back. What we did not foresee costs this watched folder a while."""
-        if isinstance(error, ConfigError):
-            self._reasons.say(task.path, str(error))
-            return
-        if isinstance(error, ImgretError):
-            self._reasons.say(task.path, f"{error}. {error.hint}".strip())
-            self._backlog.put_back(task, RETRY_SECONDS)
-            return
-        log.error("Looking at a folder failed", exc_info=error, extra={"fields": {"FOLDER": task.path}})
-        failed = self._failed[task.path] = self._failed.get(task.path, 0) + 1
-        why = f"{os.fsdecode(task.path)} could not be looked at: {type(error).__name__} {error}"
-        self._reasons.say(task.path, f"{why}. It is tried again; please report it.")
-        self._backlog.put_back(task, min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS))
 
     def _reconcile(self, store: Store, task: Task) -> None:
         with self._lock:

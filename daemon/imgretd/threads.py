@@ -15,12 +15,12 @@ from typing import Any
 
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
@@ -36,7 +36,7 @@ class Threads:
         self,
         places: Places,
         settings: Settings,
-        warm: Warm,
+        warm: LoadedModels,
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
         """Nothing is started yet. `publish` tells subscribers an event; `loop` is to be set before the start."""
@@ -88,7 +88,7 @@ class Threads:
         with open_store(self._places.index) as store:
             self.folders.configure(store, settings)
 
-    def _synced(self, folder: bytes, found: Synced) -> None:
+    def _synced(self, folder: bytes, found: SyncResult) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""
         log_pass(folder, found)
         self.jobs.synced(folder, found)

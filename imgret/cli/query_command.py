@@ -99,7 +99,7 @@ def query(
         "filters": filters,
     }
     if like is not None:
-        params["like"] = os.fsdecode(os.path.abspath(inputs.path(like)))
+        params["like"] = os.fsdecode(os.path.abspath(inputs.path_bytes(like)))
     code = _answered(params, batch, preview=preview)
     if code:
         raise typer.Exit(code)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.errors import ImgretError, PhotoError
-from imgret.limits import must_end
+from imgret.limits import must_propagate
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,7 +63,7 @@ def is_device_lost(error: BaseException) -> bool:
 
 def in_batches(
     items: Sequence[Item],
-    call: Callable[[Sequence[Item]], Sequence[Result]],
+    call: Callable[[Sequence[Item]], Sequence[Result | PhotoError]],
     size: BatchSize,
     release: Callable[[], None] = lambda: None,
 ) -> tuple[list[Result | PhotoError], BatchSize]:
@@ -88,7 +88,7 @@ def in_batches(
         except (
             BaseException
         ) as error:  # third-party code may raise anything; it must fail a photo, not the run
-            if must_end(error):
+            if must_propagate(error):
                 raise
             if is_device_lost(error):
                 raise ImgretError(f"the device failed: {error}", "Run the same command again.") from error

@@ -27,7 +27,7 @@ from imgret.models.interface import Pixels
 
 _log = logging.getLogger(__name__)
 
-_MOST_THREADS = 8  # that letterbox images
+_MOST_THREADS = 8  # that letterbox images images
 _TOLERANCE = 2e-3  # of numbers from 0 to 1, which float16 rounds by half of a thousandth
 _CHANGED = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 

@@ -26,9 +26,9 @@ def writer_lock(
 
     Waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with a sentence that names the holder.
     """
-    from imgret.store.sqlite.locks import writer
+    from imgret.store.sqlite.locks import writer_lock as sqlite_lock
 
-    return writer(place, wait=wait, waiting=waiting)
+    return sqlite_lock(place, wait=wait, waiting=waiting)
 
 
 def watch_file(place: str) -> FileWatch:

@@ -1,4 +1,4 @@
-"""The work table: nothing lost, nothing twice, poison set aside, the innocent spared."""
+"""The work queue: nothing is lost or done twice, and a photo that crashes the process is given up alone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from saving import STAGES, caption, save
 
-from imgret.photo import FileStat, ModelIdentity, Stage
+from imgret.photo import FileStat, ModelIdentity
 from imgret.store import policy, records
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
-ALL = frozenset(Stage)
-TEXT = frozenset({Stage.TOPICS, Stage.EMBED})
+ALL = frozenset(STAGES)
+TEXT = frozenset({"topics", "embed"})
 NOW = 1_000_000
 
 
@@ -25,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def add(store: Store, count: int, stages: frozenset[Stage] = ALL) -> list[int]:
+def add(store: Store, count: int, stages: frozenset[str] = ALL) -> list[int]:
     root = store.roots.add(b"/p")
     contents = []
     for number in range(count):
@@ -36,7 +37,7 @@ def add(store: Store, count: int, stages: frozenset[Stage] = ALL) -> list[int]:
     return contents
 
 
-def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
+def test_claimed_work_is_not_claimed_again(store: Store) -> None:
     contents = add(store, 5)
     first = store.work.claim(ALL, 3, NOW)
     second = store.work.claim(ALL, 3, NOW)
@@ -46,38 +47,38 @@ def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
     assert first[0].stages == ALL
 
 
-def test_done_goes_away_with_its_result(store: Store) -> None:
+def test_finished_work_leaves_the_queue_with_its_result(store: Store) -> None:
     (content,) = add(store, 1)
     store.work.claim(ALL, 1, NOW)
-    store.work.done(content, {Stage.DECODE, Stage.CAPTION})
-    assert set(store.work.of(content)) == {Stage.DETECT, Stage.TOPICS, Stage.EMBED}
-    store.work.done(content, Stage)
+    store.work.done(content, {"decode", "caption"})
+    assert set(store.work.of(content)) == {"detect", "topics", "embed"}
+    store.work.done(content, STAGES)
     assert store.work.of(content) == {}
     assert store.work.due(ALL, NOW) == 0
 
 
-def test_stages_without_a_model_wait_and_are_not_claimed(store: Store) -> None:
+def test_stages_without_a_model_are_not_claimed(store: Store) -> None:
     (content,) = add(store, 1)
-    (claim,) = store.work.claim({Stage.DECODE, Stage.EMBED}, 1, NOW)
-    assert claim.stages == {Stage.DECODE, Stage.EMBED}
+    (claim,) = store.work.claim({"decode", "embed"}, 1, NOW)
+    assert claim.stages == {"decode", "embed"}
     store.work.done(content, claim.stages)
-    assert store.work.claim({Stage.DECODE, Stage.EMBED}, 1, NOW) == []
-    assert store.work.waiting() == dict.fromkeys((Stage.CAPTION, Stage.DETECT, Stage.TOPICS), 1)
+    assert store.work.claim({"decode", "embed"}, 1, NOW) == []
+    assert store.work.waiting() == dict.fromkeys(("caption", "detect", "topics"), 1)
 
 
 def test_what_follows_from_a_stage_is_claimed_with_it(store: Store) -> None:
-    add(store, 1, frozenset({Stage.CAPTION}))
+    add(store, 1, frozenset({"caption"}))
     (claim,) = store.work.claim(ALL, 1, NOW)
-    assert claim.stages == {Stage.CAPTION, Stage.TOPICS, Stage.EMBED}
+    assert claim.stages == {"caption", "topics", "embed"}
 
 
-def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> None:
+def test_pauses_after_failures_grow_and_five_failures_end_the_attempts(store: Store) -> None:
     (content,) = add(store, 1)
     now, waits = NOW, []
     while claims := store.work.claim(ALL, 1, now):
         store.work.failed(content, claims[0].stages, "truncated", now)
         assert store.work.claim(ALL, 1, now) == []
-        _, not_before, error = store.work.of(content)[Stage.DECODE]
+        _, not_before, error = store.work.of(content)["decode"]
         assert error == "truncated"
         waits.append(not_before - now)
         now = not_before
@@ -88,16 +89,16 @@ def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> Non
     assert len(store.work.claim(ALL, 1, now)) == 1
 
 
-def test_a_release_costs_no_attempt(store: Store) -> None:
+def test_a_release_does_not_count_as_an_attempt(store: Store) -> None:
     (content,) = add(store, 1)
     for _ in range(20):
         assert len(store.work.claim(ALL, 1, NOW)) == 1
         store.work.release()
-    assert store.work.of(content)[Stage.DECODE][0] == 0
+    assert store.work.of(content)["decode"][0] == 0
 
 
 def lives(store: Store, deadly: set[int], window: int) -> set[int]:
-    """A process that works as `ingest` does, until it touches a deadly content. -> what it finished."""
+    """Work as `ingest` does, until a content crashes the process. Returns the finished contents."""
     store.work.recover()
     done: set[int] = set()
     tried: set[int] = set()
@@ -105,19 +106,19 @@ def lives(store: Store, deadly: set[int], window: int) -> set[int]:
         tried.add(suspect.content)
         if suspect.content in deadly:
             return done
-        store.work.done(suspect.content, Stage)
+        store.work.done(suspect.content, STAGES)
         done.add(suspect.content)
     while claims := store.work.claim(ALL, window, NOW):
         if deadly.intersection(claim.content for claim in claims):
             return done
         for claim in claims:
-            store.work.done(claim.content, Stage)
+            store.work.done(claim.content, STAGES)
             done.add(claim.content)
     return done
 
 
 @pytest.mark.parametrize(("photos_", "deadly_places"), [(25, [12]), (1, [0]), (9, [0, 4, 8])])
-def test_only_the_photo_that_kills_the_process_pays_and_is_told(
+def test_only_the_photo_that_crashes_the_process_loses_attempts_and_is_reported(
     store: Store, photos_: int, deadly_places: list[int]
 ) -> None:
     contents = add(store, photos_)
@@ -131,7 +132,7 @@ def test_only_the_photo_that_kills_the_process_pays_and_is_told(
         for content in set(contents) - finished - deadly:
             assert all(attempts == 0 for attempts, _, _ in store.work.of(content).values())
     assert finished == set(contents) - deadly
-    # Each of them once in company at most, then five times alone; the last life goes to its end.
+    # Each of them at most once together with others, then five times alone; the last process ends normally.
     assert lifes <= len(deadly) * (policy.MAX_ATTEMPTS + 1) + 1
     told = store.failures.all()
     assert {failure.path for failure in told} == {b"/p/%d.jpg" % place for place in deadly_places}
@@ -140,13 +141,13 @@ def test_only_the_photo_that_kills_the_process_pays_and_is_told(
     assert lives(store, set(), window=8) == deadly
 
 
-def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> None:
+def test_suspects_alternate_and_nothing_else_counts_as_alone(store: Store) -> None:
     first, second, third = add(store, 3)
     assert len(store.work.claim(ALL, 2, NOW)) == 2
-    store.work.claim(ALL, 2, NOW)  # one more, while two are in flight: not alone
+    store.work.claim(ALL, 2, NOW)  # one more while two are claimed, so not alone
     store.work.recover()
     order = []
-    for _ in range(6):  # each dies with whatever it tries first
+    for _ in range(6):  # each process crashes on the first one it tries
         claim = store.work.claim_suspect(ALL, NOW)
         assert claim is not None
         order.append(claim.content)
@@ -154,28 +155,28 @@ def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> N
     assert order == [first, second, third] * 2
 
 
-def test_one_in_flight_alone_is_alone_no_more_when_others_come(store: Store) -> None:
+def test_a_claimed_photo_no_longer_counts_as_alone_after_further_claims(store: Store) -> None:
     (first,) = add(store, 1)
     assert len(store.work.claim(ALL, 9, NOW)) == 1
     add(store, 3)
     assert len(store.work.claim(ALL, 9, NOW, after=first)) == 2
     store.work.recover()
-    assert store.work.of(first)[Stage.DECODE][0] == 0
+    assert store.work.of(first)["decode"][0] == 0
 
 
 def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) -> None:
-    (content,) = add(store, 1, frozenset({Stage.CAPTION}))
+    (content,) = add(store, 1, frozenset({"caption"}))
     add(store, 2)
     store.work.claim(ALL, 9, NOW)
     store.work.recover()
-    store.work.done(content, {Stage.TOPICS, Stage.EMBED})
-    store.work.queue(content, {Stage.EMBED})  # a note was written, and the captioner's weights are gone
+    store.work.done(content, {"topics", "embed"})
+    store.work.queue(content, {"embed"})  # a note was written, and the captioner's weights are gone
     claim = store.work.claim_suspect(TEXT, NOW)
     assert claim is not None
-    assert (claim.content, claim.stages) == (content, {Stage.EMBED})
+    assert (claim.content, claim.stages) == (content, {"embed"})
 
 
-def test_what_an_older_version_left_without_a_reason_is_told_and_retried(store: Store) -> None:
+def test_work_given_up_by_an_older_version_without_a_reason_is_reported_and_retried(store: Store) -> None:
     (content,) = add(store, 1)
     with store.writing() as db:
         db.execute("UPDATE work SET attempts = ?, claim = -1", (policy.MAX_ATTEMPTS,))
@@ -185,7 +186,7 @@ def test_what_an_older_version_left_without_a_reason_is_told_and_retried(store: 
     assert [claim.content for claim in store.work.claim(ALL, 9, NOW)] == [content]
 
 
-def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
+def test_offline_and_deleted_photos_are_not_claimed(store: Store) -> None:
     contents = add(store, 2)
     root = store.roots.all()[0]
     store.photos.mark_deleted(root.id, b"", [b"0.jpg"], NOW)
@@ -196,21 +197,21 @@ def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
     assert store.work.due(ALL, NOW) == 0
 
 
-def test_a_changed_model_queues_its_stage_alone_and_keeps_the_old_result(store: Store) -> None:
+def test_a_changed_model_queues_only_its_stage_and_keeps_the_old_result(store: Store) -> None:
     (content,) = add(store, 1, frozenset())
     old, new = ModelIdentity("captioner", "1"), ModelIdentity("captioner", "2")
-    store.results.save_caption(content, old, "a dog")
-    assert store.work.queue_outdated({Stage.CAPTION: old}, ()) == 0
-    assert store.work.queue_outdated({Stage.CAPTION: new}, ()) == 1
-    assert set(store.work.of(content)) == {Stage.CAPTION}
-    assert store.results.description(content).caption == "a dog"
-    assert store.work.queue_outdated({}, [Stage.CAPTION]) == 0
+    save(store, content, "caption", old, "a dog")
+    assert store.work.queue_outdated({"caption": old}, ()) == 0
+    assert store.work.queue_outdated({"caption": new}, ()) == 1
+    assert set(store.work.of(content)) == {"caption"}
+    assert caption(store, content) == "a dog"
+    assert store.work.queue_outdated({}, ["caption"]) == 0
     assert store.work.of(content) == {}
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(events=st.lists(st.sampled_from(["claim", "done", "fail", "release", "die"]), max_size=30))
-def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
+def test_every_content_is_always_done_waiting_or_given_up(
     tmp_path_factory: pytest.TempPathFactory, events: list[str]
 ) -> None:
     with open_store(str(tmp_path_factory.mktemp("work") / "index.db")) as store:
@@ -231,7 +232,7 @@ def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
             elif held:
                 claim = held.pop()
                 if event == "done":
-                    store.work.done(claim.content, Stage)
+                    store.work.done(claim.content, STAGES)
                     finished.add(claim.content)
                 elif event == "fail":
                     store.work.failed(claim.content, claim.stages, "because", now)
@@ -243,18 +244,18 @@ def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
             assert all(attempts <= policy.MAX_ATTEMPTS for attempts, _, _ in store.work.of(content).values())
 
 
-def test_one_that_is_away_with_its_disk_does_not_slow_the_others(store: Store) -> None:
+def test_photos_on_an_offline_disk_do_not_slow_the_others(store: Store) -> None:
     contents = add(store, 3)
     other = store.roots.add(b"/away")
     lost, _ = store.photos.save(other.id, b"", b"x.jpg", FileStat(1, 1, 1, 1), b"x" * 32, NOW)
     store.work.queue(lost, ALL)
     assert len(store.work.claim(ALL, 9, NOW)) == 4
-    store.work.recover()  # the process died with all four
+    store.work.recover()  # the process crashed with all four claimed
     for content in contents:
         claim = store.work.claim_suspect(ALL, NOW)
         assert claim is not None
         assert claim.content == content
-        store.work.done(content, Stage)
+        store.work.done(content, STAGES)
     store.roots.mark_offline(other.id, "unplugged")
     more = add(store, 6)
     assert [claim.content for claim in store.work.claim(ALL, 9, NOW)] == sorted(more)

@@ -16,7 +16,15 @@ from imgret.store import paths, policy, records
 from imgret.store.interface import Store
 
 ROOTS = (b"/p", b"/q")
-FOLDERS = (b"", b"a", b"a/b", b"a0", b"ab", b"a-", b"\xff\n")  # names that sort beside `a/`, and one that is not text
+FOLDERS = (
+    b"",
+    b"a",
+    b"a/b",
+    b"a0",
+    b"ab",
+    b"a-",
+    b"\xff\n",
+)  # names that sort beside `a/`, and one that is not text
 NAMES = (b"x.jpg", b"\xfe'%_.jpg")
 PATHS = st.tuples(st.sampled_from(ROOTS), st.sampled_from(FOLDERS), st.sampled_from(NAMES))
 DATA = st.sampled_from(["one", "two", "three"])
@@ -192,7 +200,9 @@ class Paths(RuleBasedStateMachine):
                     each.unreadable.not_before,
                 )
         for data, content in self.contents.items():
-            places = [(path[0] in self.offline, paths.join(*path)) for path in living if living[path].data == data]
+            places = [
+                (path[0] in self.offline, paths.join(*path)) for path in living if living[path].data == data
+            ]
             found_at = store.photos.paths(content)
             assert [(not photo.online, photo.path) for photo in found_at] == sorted(places)
             assert all((photo.content, photo.gone_at) == (content, None) for photo in found_at)

@@ -1,4 +1,4 @@
-"""Photos that could not be read or described: why, when they are tried again, and trying them now."""
+"""Photos that could not be read or described: the reasons, the times of the next attempts, and retrying."""
 
 from __future__ import annotations
 
