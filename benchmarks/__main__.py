@@ -22,6 +22,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "bursts": ("--clients", "20", "--questions", "5", "--photos", "200"),
     "landing": ("--photos", "20"),
     "idle": ("--seconds", "10", "--photos", "200"),
+    "tui": ("--photos", "5000"),
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),

@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 
-from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models, write_picture
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Daemon, Home, tiny_models
+from testbed.small_pngs import write_picture
 
 
 def burst(daemon: Daemon, clients: int, questions: int, known: int) -> tuple[list[float], list[str]]:
@@ -81,19 +82,23 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=10, help="of each client")
     parser.add_argument("--photos", type=int, default=2000, help="described meanwhile")
     parser.add_argument("--models", choices=("wordllama", "tiny"), default="wordllama")
+    parser.add_argument("--json", action="store_true", help="one JSON object a burst")
     options = parser.parse_args()
     models = WORDLLAMA if options.models == "wordllama" else tiny_models()
     sound = True
     for when, (seconds, wrong) in measured(
         models, options.clients, options.questions, options.photos
     ).items():
+        sound &= not wrong
+        if options.json:
+            print(json.dumps({"when": when, "answers": len(seconds), "slowest": seconds[-1], "wrong": wrong}))
+            continue
         p50, p99 = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.99)]
         print(
             f"{len(seconds)} answers to {options.clients} clients {when}: p50 {p50 * 1000:.0f} ms,"
             f" p99 {p99 * 1000:.0f} ms, {len(wrong)} wrong"
         )
         print("\n".join(wrong[:3]), end="\n" if wrong else "")
-        sound &= not wrong
     return 0 if sound else 1
 
 

@@ -15,7 +15,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from benchmarks.harness import WORDLLAMA, Home, write_picture
+from testbed.home import WORDLLAMA, Home
+from testbed.small_pngs import write_picture
 
 PYTHON = "python -c pass"
 

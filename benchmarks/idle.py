@@ -7,10 +7,12 @@ children's, and the processor time of an idle minute.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 
-from benchmarks.harness import Home, write_picture
+from testbed.home import Home
+from testbed.small_pngs import write_picture
 
 
 def measured(seconds: float, photos: int) -> tuple[float, float, float]:
@@ -46,8 +48,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     empty, watching, processor = measured(options.seconds, options.photos)
+    if options.json:
+        print(json.dumps({"empty_mb": empty, "watching_mb": watching, "processor_seconds": processor}))
+        return 0
     print(
         f"memory {empty:.0f} MB watching nothing, {watching:.0f} MB watching {options.photos} photos;"
         f" {processor:.2f} s of processor in {options.seconds:.0f} idle seconds"

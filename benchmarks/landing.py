@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Daemon, Home, tiny_models
 
 
 def drawn(folder: Path, count: int) -> list[Path]:
@@ -70,9 +70,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=50)
     parser.add_argument("--models", choices=("wordllama", "tiny"), default="tiny")
+    parser.add_argument("--json", action="store_true", help="the seconds of each photo, sorted, as JSON")
     options = parser.parse_args()
     tiny = options.models == "tiny"
     seconds = measured(tiny_models() if tiny else WORDLLAMA, options.photos, described=tiny)
+    if options.json:
+        print(json.dumps(seconds))
+        return 0
     print(
         f"{options.photos} photos, {options.models} models, {os.cpu_count()} processors: searchable after"
         f" p50 {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s from the close"

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import imgret
-from benchmarks.harness import WORDLLAMA, Home, tiny_models, write_picture
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Home, tiny_models
+from testbed.small_pngs import write_picture
 
 
 def median_ms(runs: int, once: Callable[[int], None]) -> float:

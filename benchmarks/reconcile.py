@@ -13,10 +13,10 @@ import statistics
 import sys
 import time
 
-from benchmarks.harness import Home
 from benchmarks.rescan import make_tree
 from imgret.config import load
 from imgret.sync import add_root, sync
+from testbed.home import Home
 
 RCLIP_FILES_A_SECOND = 50_000 / 3.7
 

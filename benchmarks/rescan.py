@@ -126,7 +126,7 @@ def measure(base: str, options: argparse.Namespace) -> None:
 
         def scan_alone() -> tuple[int, int]:
             looks = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
-            counts = [(look.pictures, len(look.findings)) for look in looks]
+            counts = [(look.photos, len(look.findings)) for look in looks]
             return sum(seen for seen, _ in counts), sum(found for _, found in counts)
 
         def median(reconcile: Callable[[], tuple[int, int]]) -> float:

@@ -36,7 +36,7 @@ from imgret.search import parse, rank
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
 from imgret.store.clauses import Clause, Taken
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 K = 20
 SECONDS = 5.0  # of questions, at rest and while batches are committed

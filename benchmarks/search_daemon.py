@@ -15,10 +15,10 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import NO_MODELS, Daemon, Home
 from benchmarks.search_library import MODEL, path_of
 from imgret.client.socket_client import Connection
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
+from testbed.home import NO_MODELS, Daemon, Home
 
 BATCH = 64  # photos of a commit
 PAUSE = 0.1  # seconds between two commits

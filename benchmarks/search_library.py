@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
 MODEL = ModelIdentity("generated", "benchmark")

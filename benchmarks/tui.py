@@ -1,4 +1,4 @@
-"""What the terminal app costs: `python -m benchmarks.tui [PHOTOS]` (100,000 by default).
+"""What the terminal app costs: `python -m benchmarks.tui --photos 100000`.
 
 A library of that many captioned photos is made by the index's own functions (text alone: the search by
 words is what answers at once), and the program runs on a terminal that keeps account of what it is sent.
@@ -7,6 +7,7 @@ First paint and keys are timed from the outside, as a person at the terminal wou
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
@@ -19,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.fake_terminal import FakeTerminal
 from imgret import stage_results
 from imgret.photo import FileStat, ModelIdentity
 from imgret.stages.interface import Result
 from imgret.store.factory import open_store
+from testbed.fake_terminal import FakeTerminal
 
 WORDS = [
     "dog",
@@ -54,8 +55,11 @@ KEYS = 64
 REAL = 1000  # photos that are files; the others are rows
 
 
-def main(count: int) -> None:
+def main() -> None:
     """Make the library, measure, and print a line for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=100_000)
+    count = parser.parse_args().photos
     with tempfile.TemporaryDirectory(prefix="imgret-tui-") as folder:
         environ = library(Path(folder), count)
         print(f"library: {count} photos, {REAL} of them files")
@@ -224,4 +228,4 @@ def told(what: str, figures: list[float], unit: str, goal: float | None) -> None
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main()

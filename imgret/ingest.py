@@ -176,11 +176,11 @@ class Ingest:
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         done = failed = 0
-        away = disks.away(self._store) if any(outcome.failures for outcome in batch) else []
+        away = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
         with self._store.writing():
             for outcome in batch:
                 path = self._paths.get(outcome.key, b"")
-                if outcome.failures and disks.lies_in(path, away):
+                if outcome.failures and disks.is_inside(path, away):
                     self._store.work.release([outcome.key])  # the disk is gone, not the photo
                 elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
                     self._look_elsewhere(outcome.key, path)

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from benchmarks.describe.seed import Said, SeedLoop
 from imgret.config import Places, Settings
-from imgret.decode.pool import Decoded, DecodePool, default_workers
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool, default_workers
 from imgret.models import torch_device
 from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline
@@ -33,11 +34,6 @@ class Speed(Struct, frozen=True):
     seconds: float
     cpu_seconds: float  # of all processes: what remains comparable on a busy machine
     stages: dict[str, float]  # seconds; in the pipeline they overlap with decoding and saving
-
-    @property
-    def per_second(self) -> float:
-        """Photos a second."""
-        return 1 / self.seconds
 
 
 class Agreement(Struct, frozen=True):

@@ -30,6 +30,7 @@ class SeedLoop:
         self._device = device
         self._most = settings.of("caption").max_tokens
         with torch_device.silence():
+            from sentence_transformers import SentenceTransformer
             from transformers import (
                 AutoModelForSequenceClassification,
                 AutoTokenizer,
@@ -39,8 +40,6 @@ class SeedLoop:
             from transformers.utils import logging
             from ultralytics import YOLO
 
-            from imgret.models.instructor import Instructor
-
             logging.disable_progress_bar()
             caption, topics = settings.of("caption").weights, settings.of("topics").weights
             self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
@@ -48,8 +47,10 @@ class SeedLoop:
             self._yolo = YOLO(settings.of("detect").weights)
             self._tokenizer = AutoTokenizer.from_pretrained(topics)
             self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
-            # the package's own class, which nothing loads any more without the adapter
-            self._instructor = Instructor(settings.of("embed").weights, device, torch.float32)
+            self._instructor = SentenceTransformer(
+                settings.of("embed").weights, device=device, local_files_only=True
+            )
+            self._instructor.set_pooling_include_prompt(include_prompt=False)
         self.seconds = dict.fromkeys(("decode", *registry.own().names), 0.0)
 
     @torch.no_grad()
@@ -76,8 +77,10 @@ class SeedLoop:
         names = self._roberta.config.id2label
         topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
         self._lap("topics")
-        pair = [passage.instruction(topics), passage.passage(caption, counts)]
-        vector = self._instructor.encode([pair])[0]
+        text = passage.passage(caption, counts).strip()
+        vector = self._instructor.encode(
+            text, prompt=passage.instruction(topics), normalize_embeddings=True, show_progress_bar=False
+        )
         self._lap("embed")
         return Said(caption, counts, topics, vector)
 

@@ -105,7 +105,7 @@ def _decoders() -> Check:
 
 def _folders(here: Session) -> Iterator[Check]:
     for folder in here.settings.folders:
-        path = inputs.path(folder)
+        path = inputs.path_bytes(folder)
         try:
             good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
         except NotAnswering:

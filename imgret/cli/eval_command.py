@@ -156,7 +156,7 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
     from imgret.cli.measuring import Plan, measure
     from imgret.evaluate import saved, stand_ins, table
     from imgret.evaluate.dataset import limited, told
-    from imgret.evaluate.formats import read
+    from imgret.evaluate.dataset_formats import read
 
     if not os.path.isdir(images):
         raise UsageError(f"{images} is not a folder", "Name the folder with the photos with --images.")

@@ -84,7 +84,7 @@ def index(
 def _known(here: Session) -> list[bytes]:
     """The folders of the configuration, and those that were indexed before."""
 
-    found = [disk_calls.resolved(inputs.path(folder)) for folder in here.settings.folders]
+    found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if os.path.exists(here.places.index):
         with here.index() as store:
             found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]

@@ -9,7 +9,7 @@ from imgret.cli.session import Session
 from imgret.store import paths
 
 if TYPE_CHECKING:
-    from imgret.intake import Synced
+    from imgret.intake import SyncResult
     from imgret.store.interface import Store
     from imgret.store.records import Failure
 
@@ -20,7 +20,7 @@ UP_TO_DATE = "nothing to describe: everything is up to date"
 NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
 
 
-def tell(path: bytes, found: Synced) -> int:
+def tell(path: bytes, found: SyncResult) -> int:
     """What a look at a folder found. -> how many problems."""
     if found.offline:
         console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")

@@ -182,7 +182,7 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str
         raise UsageError(f"not a note: {error}") from None
     if not path:
         raise UsageError("not a note: the path is empty")
-    text = None if line.note is None else inputs.note(line.note)
+    text = None if line.note is None else inputs.clean_note(line.note)
     return photo_content(store, settings, absolute(path)), text
 
 
@@ -196,7 +196,7 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = open(inputs.path(source), "rb")  # noqa: SIM115
+        file = open(inputs.path_bytes(source), "rb")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"{source} cannot be read: {error.strerror}") from None
     with file:

@@ -117,9 +117,9 @@ class Connection:
         result, output = self.ask_bytes("query", params)
         return *protocol.read_query(result), output
 
-    def events(self, params: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Subscribe: (name, data) of each event until the daemon leaves. A quiet minute is no error."""
-        self.ask("subscribe", params or {})
+        self.ask("subscribe", {})
         self._socket.settimeout(None)
         while line := self._line(at_end=b""):
             event = protocol.read_event(line)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.errors import ImgretError, PhotoError
-from imgret.limits import must_end
+from imgret.limits import must_propagate
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,7 +86,7 @@ def in_batches(
         except ImgretError:
             raise
         except BaseException as error:  # a model is other people's code: it costs a photo, not the run
-            if must_end(error):
+            if must_propagate(error):
                 raise
             if is_device_lost(error):
                 raise ImgretError(f"the device failed: {error}", "Run the same command again.") from error

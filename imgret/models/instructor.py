@@ -104,4 +104,5 @@ class InstructorEmbedder:
         distinct = list(dict.fromkeys(instructions))
         counts = self._model.preprocess([each.strip() for each in distinct])["attention_mask"].sum(dim=1) - 1
         rows = {instruction: row for row, instruction in enumerate(distinct)}
-        return counts[[rows[instruction] for instruction in instructions]]
+        found: Tensor = counts[[rows[instruction] for instruction in instructions]]
+        return found

@@ -45,7 +45,7 @@ def pack(model: nn.Module) -> None:
 @cache
 def usable(dtype: torch.dtype) -> bool:
     """Whether layers of this dtype can be packed: the operators exist and agree with torch on a small layer."""
-    if not torch.backends.mkldnn.is_available() or dtype not in _TOLERANCE:
+    if dtype not in _TOLERANCE or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     try:
         return (dtype is torch.float32 or has_bfloat16()) and _agrees(dtype)

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
-from imgret.decode.pool import Decoded
+from imgret.decode.decoder_handle import Decoded
 from imgret.errors import ImgretError, PhotoError
 from imgret.limits import as_sentence
 from imgret.pipeline.describer import Describer
@@ -153,7 +153,7 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
-            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.look
+            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.signature
             if DECODE in job.stages and self._known_pixels is not None:
                 twin = self._known_pixels(job.key, decoded.pixel_hash)
             else:

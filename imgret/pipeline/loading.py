@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
-from imgret.limits import as_sentence, must_end, shortage
+from imgret.limits import as_sentence, must_propagate, shortage
 from imgret.models import torch_device
 from imgret.photo import ModelIdentity
 from imgret.pipeline.models import Models
@@ -155,7 +155,7 @@ def _load(stage: Stage, table: StageSettings, places: Places, on: str) -> StageM
     try:
         return stage.load(table, places, on)
     except BaseException as error:
-        if must_end(error):
+        if must_propagate(error):
             raise
         raise _as_weights_error(stage, table, error) from error
 
@@ -170,7 +170,7 @@ def _loaded(
             raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
         return stage.load(table, places, on), None
     except BaseException as error:  # neither the files nor the libraries that read them are ours
-        if must_end(error):
+        if must_propagate(error):
             raise
         reason = _as_weights_error(stage, table, error)
     try:

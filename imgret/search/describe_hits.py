@@ -131,7 +131,9 @@ def _why(matched: Sequence[str], shown: dict[str, Any]) -> tuple[str, ...]:
     stages = registry.own() if shown.keys() <= _OWN_KEYS else registry.installed()
     said: list[str] = []
     for word in matched:
-        said += [text for stage in stages.stages for text in stage.why(shown, word, labels.meant)] or [word]
+        said += [
+            text for stage in stages.stages for text in stage.why(shown, word, labels.matching_labels)
+        ] or [word]
     return tuple(dict.fromkeys(said))
 
 

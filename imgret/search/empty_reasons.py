@@ -42,7 +42,7 @@ def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str]
     """
     there = store.facets.labels()
     asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
-    return [_no_label(label, there, off) for label in asked if not labels.meant(label, there)]
+    return [_no_label(label, there, off) for label in asked if not labels.matching_labels(label, there)]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -109,7 +109,7 @@ def _no_label(label: str, there: Sequence[str], off: Collection[str]) -> str:
 
 
 def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
-    meant = labels.meant(label, store.facets.labels())
+    meant = labels.matching_labels(label, store.facets.labels())
     if not meant:
         return ""  # `unknown_labels` has said so
     if most is not None and most < least:

@@ -74,7 +74,7 @@ def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[
         raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
     value = value.strip()
     if key.lower() not in ("in", "name"):  # names on a disk need not be UTF-8
-        value = inputs.words(value)
+        value = inputs.clean_text(value)
     if key.lower() == "has":
         others = [kind for kind in kinds if kind not in (OBJECT, "topic")]  # which have plural names in HAS
         return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
@@ -115,7 +115,7 @@ def _inside(value: str, _: datetime, position: int) -> Filter:
         path = b"\0"
     if b"\0" in path:
         raise QueryError(
-            f"in:{short(inputs.words(value))} holds a character that no path can have", position=position
+            f"in:{short(inputs.clean_text(value))} holds a character that no path can have", position=position
         )
     path = os.fsencode(os.path.expanduser(value))  # of bytes it expects a user's name in ASCII
     return Inside(path.rstrip(b"/") or b"/")

@@ -136,11 +136,11 @@ class _Reader:
         elif part["key"] is not None:
             self._read_key(match, negated=negated)
         elif part["weight"] is not None:
-            text, weight = inputs.words(_bare(part["weighed"])), float(part["weight"])
+            text, weight = inputs.clean_text(_bare(part["weighed"])), float(part["weight"])
             self._add_words(text, match)
             self._weights.append((text, -weight if negated else weight))
         elif part["quoted"] is not None or negated:
-            text = inputs.words(_bare(part["quoted"] or part["word"]))
+            text = inputs.clean_text(_bare(part["quoted"] or part["word"]))
             if has_word(text):
                 self._clauses.append(Clause(Said(text), negated))
             if not negated or not has_word(text):  # `->` is no word that could be left out
@@ -150,13 +150,13 @@ class _Reader:
 
     def _add_words(self, text: str, match: re.Match[str], looked_up: str | None = None) -> None:
         if text.strip():
-            self._words.append((inputs.words(text), match.end()))
-            self._terms.append(inputs.words(text if looked_up is None else looked_up))
+            self._words.append((inputs.clean_text(text), match.end()))
+            self._terms.append(inputs.clean_text(text if looked_up is None else looked_up))
 
     def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
         sign = match["sign"] or match["apart"]
         number = (match["count"] or match["number"]).rstrip(".,;:!?)")
-        name = inputs.words(_bare(match["label"]))
+        name = inputs.clean_text(_bare(match["label"]))
         loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
         if loose and not self._is_label(name):
             self._add_words(
@@ -169,7 +169,7 @@ class _Reader:
         self._clauses.append(Clause(replace(filter_, label=label), negated != differs))
 
     def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
-        key, value = inputs.words(_bare(match["key"])), _bare(match["value"])
+        key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])
         is_key, last = key.lower() in KEYS, match.end() == self._end
         if (is_key and (value or last)) or (value and key.lower() in self._kinds):
             self._clauses.append(
@@ -191,11 +191,11 @@ class _Reader:
             elif not value and has_word(key):
                 self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
             elif value and key.isascii() and not value.startswith("//"):
-                told = short(f"{key}:{inputs.words(value)}")
+                told = short(f"{key}:{inputs.clean_text(value)}")
                 self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
                 # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
                 if negated:
-                    self._clauses.append(Clause(Said(inputs.words(value)), negated=True))
+                    self._clauses.append(Clause(Said(inputs.clean_text(value)), negated=True))
                 else:
                     self._add_words(match[0].replace('"', " "), match, looked_up=value)
                 return

@@ -191,10 +191,10 @@ class Answerer:
 
         try:
             return likeness(
-                self._store, inputs.path(path), asker, self._encoders.for_a_picture, self._settings
+                self._store, inputs.path_bytes(path), asker, self._encoders.for_a_picture, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
-            if not os.path.lexists(inputs.path(path)):
+            if not os.path.lexists(inputs.path_bytes(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None
             of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
             raise UsageError(
@@ -245,8 +245,8 @@ def _question(request: Request, labels: list[str], kinds: list[str]) -> Question
     question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
     for key, value in request.filters:
         question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
-    question = parse.located(question, inputs.path(request.folder))
-    away = (*question.away, *map(inputs.words, request.away))
+    question = parse.located(question, inputs.path_bytes(request.folder))
+    away = (*question.away, *map(inputs.clean_text, request.away))
     return parse.bounded(msgspec.structs.replace(question, away=away))
 
 
@@ -256,7 +256,7 @@ def _rendered(hit: Hit, request: Request) -> bytes:
 
         if request.number is None:
             return hit_json.line(hit) + b"\n"
-        question = inputs.words(request.text)
+        question = inputs.clean_text(request.text)
         return hit_json.line(hit, question=question, question_number=request.number) + b"\n"
     if request.format == "shown":
         from imgret.terminal.clean import clean

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from imgret import disk_calls
 from imgret.config import Settings
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result
@@ -71,7 +72,7 @@ def likeness(
         decoded = _decoded(path, settings)
         copies = store.contents.copies(pixels=decoded.pixel_hash)
     known = [content for content in (own, *copies) if content is not None]
-    look = decoded.look if decoded else store.contents.look(known[0])
+    look = decoded.signature if decoded else store.contents.look(known[0])
     alike = [content for content in looking_alike(store, look) if content not in known] if look else []
     found = {space.stage: _vector(store, space, [*known, *alike]) for space in store.vectors.active_spaces()}
     vectors = {stage: vector for stage, vector in found.items() if vector is not None}

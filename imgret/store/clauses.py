@@ -28,7 +28,7 @@ class Named(Struct, frozen=True, tag=True):
 
 
 class Objects(Struct, frozen=True, tag=True):
-    """At least `least` and at most `most` of these were detected; `labels.meant` says which labels count."""
+    """At least `least` and at most `most` of these were detected; `labels.matching_labels` says which labels count."""
 
     label: str
     least: int

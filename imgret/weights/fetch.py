@@ -1,8 +1,9 @@
-"""One file over HTTP onto this disk: whole or not at all, and gone on with where it was cut off.
+"""One file over HTTP onto this disk: whole or not at all, and resumed where it was cut off.
 
-Bytes go to `TARGET.part`, which takes the target's place only once it has the size and the hash that were
-announced. No more than that is written, however much a server sends. A part is continued by a range request; where only the server can say whether the file is still
-the same one (no hash is known beforehand), `TARGET.part.etag` holds what it must answer to.
+Bytes go to `TARGET.part`, which replaces the target only once it has the announced size and hash. No more than the
+announced bytes are written, however much a server sends. A part is resumed by a range request. Where no hash is
+known beforehand, only the server can say whether the file is still the same: `TARGET.part.etag` holds the ETag
+that it must still have. `pull` says why the hub's own library does not do this.
 """
 
 from __future__ import annotations

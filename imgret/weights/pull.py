@@ -4,8 +4,16 @@ The one place of the project that uses the network, and only `imgret models pull
 other programs look for them (the hub's own cache). What was got is written to the record: the commit that
 the hub named, and each file's size and SHA-256.
 
-The hub's own library is not asked: when it is interrupted it drops what it has of a file, and the largest
-file here has 1.3 GB.
+The hub's own library (huggingface_hub 2.4.0) could list and download too. It is not used, because
+
+- over HTTP it starts an interrupted file again at the first byte, since version 1.18
+  (https://github.com/huggingface/huggingface_hub/issues/4196), and the largest here has 1.3 GB. Over Xet that
+  depends on a second cache, of chunks, and its settings;
+- over HTTP it compares what came with the announced size and not with the hash;
+- it sets no bound to what a server sends, be it a listing or a file.
+
+Tests show the first two, and fail once the library does better. The layout of the cache is the library's: tests
+have it find what was pulled. `fetch` does the HTTP.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import hashlib
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -77,15 +77,10 @@ def put(path: str, name: str, record: Record) -> None:
         ) from error
 
 
-def sha256(path: str, progress: Callable[[int], object] | None = None) -> str:
-    """The SHA-256 of a file, hexadecimal. `progress` is given the bytes of each step."""
-    digest = hashlib.sha256()
+def sha256(path: str) -> str:
+    """The SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            if progress:
-                progress(len(chunk))
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def survey(root: str, known: Record | None = None) -> Record:

@@ -225,13 +225,13 @@ def test_places_are_absolute_whatever_the_home(environ: dict[str, str]) -> None:
 
 
 def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    from imgret.cli import quick_query
+    from imgret.cli import quick_places
 
-    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+    assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
     for home in ("", "relative"):
         monkeypatch.setenv("HOME", home)
         monkeypatch.setenv("XDG_DATA_HOME", "")
-        assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+        assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
-    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+    assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)

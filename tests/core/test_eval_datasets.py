@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imgret.errors import UsageError
 from imgret.evaluate.dataset import Query, Trouble
-from imgret.evaluate.formats import read
+from imgret.evaluate.dataset_formats import read
 
 DOG, CAT, SEA = "1000268201_693b08cb0e.jpg", "3000.jpg", "sea side.jpg"
 

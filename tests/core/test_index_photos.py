@@ -47,7 +47,7 @@ def described(store: Store, content: int) -> None:
     save_vectors(store, content, EMBEDDER, {"passage": unit, "caption": unit})
 
 
-def test_a_path_leads_to_its_photo(store: Store, root: records.Root) -> None:
+def test_a_photo_is_found_by_its_path(store: Store, root: records.Root) -> None:
     content, new = store.photos.save(root.id, b"2021/x", b"\xff\n.jpg", file_stat_of(), HASH_A, 10)
     assert new
     photo = store.photos.find(b"/photos/2021/x/\xff\n.jpg")
@@ -75,7 +75,7 @@ def test_a_copy_and_a_move_share_the_content(store: Store, root: records.Root) -
     assert caption(store, first) == "a dog"
 
 
-def test_a_new_photo_at_a_buried_path_is_a_new_photo(store: Store, root: records.Root) -> None:
+def test_a_new_photo_at_the_path_of_a_tombstone_is_a_new_photo(store: Store, root: records.Root) -> None:
     before, _ = store.photos.save(root.id, b"", b"IMG_0001.jpg", file_stat_of(), HASH_A, 10)
     store.results.write_note(before, "last year's")
     store.photos.mark_deleted(root.id, b"", [b"IMG_0001.jpg"], 11)
@@ -83,7 +83,7 @@ def test_a_new_photo_at_a_buried_path_is_a_new_photo(store: Store, root: records
     assert store.results.note(after) is None
 
 
-def test_tombstones_are_kept_30_days_and_notes_for_good(store: Store, root: records.Root) -> None:
+def test_tombstones_are_kept_30_days_and_notes_forever(store: Store, root: records.Root) -> None:
     noted, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     plain, _ = store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_B, 10)
     for content in (noted, plain):
@@ -98,7 +98,7 @@ def test_tombstones_are_kept_30_days_and_notes_for_good(store: Store, root: reco
     assert store.problems() == []
 
 
-def test_bytes_that_come_back_find_their_description_and_note(store: Store, root: records.Root) -> None:
+def test_a_restored_file_has_its_description_and_note_again(store: Store, root: records.Root) -> None:
     store.roots.add(root.path, watched=True)
     content, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, content)
@@ -110,7 +110,7 @@ def test_bytes_that_come_back_find_their_description_and_note(store: Store, root
     assert store.results.note(again) == "back again"
 
 
-def test_a_twin_takes_everything_over(store: Store, root: records.Root) -> None:
+def test_results_are_copied_from_a_twin(store: Store, root: records.Root) -> None:
     source, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, source)
     target, _ = store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_B, 10)
@@ -122,7 +122,7 @@ def test_a_twin_takes_everything_over(store: Store, root: records.Root) -> None:
     assert store.results.identities(target) == store.results.identities(source)
 
 
-def test_one_that_is_still_to_be_described_is_no_twin(store: Store, root: records.Root) -> None:
+def test_a_content_not_described_yet_is_not_a_twin(store: Store, root: records.Root) -> None:
     source, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, source)
     store.work.queue(source, ["caption"])
@@ -130,7 +130,7 @@ def test_one_that_is_still_to_be_described_is_no_twin(store: Store, root: record
     assert store.results.twin(source + 1, PIXELS, ["embed"]) == source  # captions cannot be made anyway
 
 
-def test_a_note_of_its_own_keeps_a_twins_vectors_waiting(store: Store, root: records.Root) -> None:
+def test_vectors_are_not_copied_from_a_twin_with_another_note(store: Store, root: records.Root) -> None:
     source, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, source)
     target, _ = store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_B, 10)
@@ -163,7 +163,7 @@ def test_known_folders_below_one(store: Store, root: records.Root) -> None:
     assert store.photos.known_folders(root.id) == {b"", b"a", b"a/b", b"a0", b"ab", b"b"}
 
 
-def test_offline_is_a_mark_and_deletes_nothing(store: Store, root: records.Root) -> None:
+def test_marking_a_root_offline_deletes_nothing(store: Store, root: records.Root) -> None:
     content, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     store.roots.mark_offline(root.id, "unplugged")
     assert [photo.online for photo in store.photos.paths(content)] == [False]
@@ -172,7 +172,7 @@ def test_offline_is_a_mark_and_deletes_nothing(store: Store, root: records.Root)
     assert [photo.online for photo in store.photos.paths(content)] == [True]
 
 
-def test_an_unreadable_file_is_tried_five_times(store: Store, root: records.Root) -> None:
+def test_an_unreadable_file_is_retried_up_to_five_times(store: Store, root: records.Root) -> None:
     now, tries = 1000, 0
     for _ in range(20):
         store.photos.save_unreadable(root.id, b"", b"a.jpg", file_stat_of(), "may not be read", now)
@@ -189,22 +189,22 @@ def test_an_unreadable_file_is_tried_five_times(store: Store, root: records.Root
     assert store.photos.content_at(root.id, b"", b"a.jpg") == content
 
 
-def test_a_failure_to_read_keeps_what_was_known(store: Store, root: records.Root) -> None:
+def test_a_failure_to_read_keeps_the_known_content(store: Store, root: records.Root) -> None:
     content, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     store.photos.save_unreadable(root.id, b"", b"a.jpg", file_stat_of(2), "gone bad", 11)
     assert store.photos.content_at(root.id, b"", b"a.jpg") == content
 
 
-def test_a_path_with_other_bytes_is_asked_for_its_hash_again(store: Store, root: records.Root) -> None:
+def test_a_path_with_another_content_is_hashed_again(store: Store, root: records.Root) -> None:
     content, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
-    assert not store.photos.suspect(b"/photos/a.jpg", content)  # it lies nowhere else
+    assert not store.photos.suspect(b"/photos/a.jpg", content)  # it has no other path
     assert store.photos.known(root.id, b"")[b"a.jpg"] == (1, 1, 1, policy.OTHER_INODE)
     store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_A, 10)
     assert store.photos.suspect(b"/photos/a.jpg", content)
     assert not store.photos.suspect(b"/photos/b.jpg", content)
 
 
-def test_what_lies_at_a_path_by_now_is_not_suspected(store: Store, root: records.Root) -> None:
+def test_a_content_that_replaced_it_is_not_suspect(store: Store, root: records.Root) -> None:
     before, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     store.photos.save(root.id, b"", b"a.jpg", file_stat_of(2), HASH_B, 11)
     store.photos.suspect(b"/photos/a.jpg", before)

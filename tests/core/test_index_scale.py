@@ -1,7 +1,7 @@
-"""What is done for one photo costs the same in a small library and in one ten times as large.
+"""Operations on one photo take as many steps in a library ten times as large.
 
 Counted in steps of SQLite's virtual machine, which do not depend on the machine that runs the test: a
-statement that walks over a table instead of looking into an index shows at once.
+statement that scans a table instead of using an index is detected at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALL, LARGE = 200, 2000
 
 
 def describe(store: Store, number: int, rows: Any) -> int:
-    """Everything that is saved of a photo."""
+    """Save all results of a photo."""
     root = store.roots.add(b"/photos").id
     name, digest = b"%d.jpg" % number, hashlib.blake2b(b"%d" % number, digest_size=32).digest()
     content, _ = store.photos.save(root, b"%d" % (number // 50), name, FileStat(1, 1, 1, number), digest, 1)
@@ -50,7 +50,7 @@ def claimed(store: Store, content: int) -> None:
 
 
 def counted(store: Store, doing: Callable[[], object]) -> int:
-    """The steps that this takes."""
+    """Return the number of SQLite steps that `doing` takes."""
     steps = 0
 
     def count() -> bool:
@@ -79,7 +79,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     ),
     "find": lambda store, content, _: store.photos.find(b"/photos/%d/%d.jpg" % (content // 50, content)),
     "twin": lambda store, content, _: store.results.twin(content, b"x" * 32, STAGES),
-    "bury": lambda store, content, _: store.photos.mark_deleted(
+    "mark_deleted": lambda store, content, _: store.photos.mark_deleted(
         1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
     ),
     "forget": lambda store, content, _: (
@@ -117,7 +117,7 @@ def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], 
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
 
 
-def test_taking_in_what_others_committed_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
+def test_loading_commits_of_others_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
     steps = {}
     for size, path in libraries.items():
         with open_store(path) as store, open_store(path) as other:

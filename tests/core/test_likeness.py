@@ -59,7 +59,7 @@ def known(store: Store) -> Callable[..., int]:
             content, _ = store.photos.save(root.id, b"", name, FileStat(1, 1, 1, 1), content_hash(path), 1)
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.look)
+            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.signature)
             if vector is not None:
                 store.vectors.save(content, MODEL, {"passage": vector})
         return content

@@ -19,8 +19,8 @@ import apsw
 import msgspec
 import numpy as np
 import pytest
-
 from imgret.cli.app import run
+
 from imgret.config import Settings, places
 from imgret.photo import ModelIdentity
 from imgret.search.request import Request

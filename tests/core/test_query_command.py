@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imgret.cli.app import run
+from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
 from imgret.photo import ModelIdentity

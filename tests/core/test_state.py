@@ -1,4 +1,4 @@
-"""What is said to be still to come of a photo."""
+"""The pending stages of a photo, as shown to the user."""
 
 from __future__ import annotations
 

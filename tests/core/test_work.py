@@ -1,4 +1,4 @@
-"""The work table: nothing lost, nothing twice, poison set aside, the innocent spared."""
+"""The work queue: nothing is lost or done twice, and a photo that crashes the process is given up alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add(store: Store, count: int, stages: frozenset[str] = ALL) -> list[int]:
     return contents
 
 
-def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
+def test_claimed_work_is_not_claimed_again(store: Store) -> None:
     contents = add(store, 5)
     first = store.work.claim(ALL, 3, NOW)
     second = store.work.claim(ALL, 3, NOW)
@@ -47,7 +47,7 @@ def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
     assert first[0].stages == ALL
 
 
-def test_done_goes_away_with_its_result(store: Store) -> None:
+def test_finished_work_leaves_the_queue_with_its_result(store: Store) -> None:
     (content,) = add(store, 1)
     store.work.claim(ALL, 1, NOW)
     store.work.done(content, {"decode", "caption"})
@@ -57,7 +57,7 @@ def test_done_goes_away_with_its_result(store: Store) -> None:
     assert store.work.due(ALL, NOW) == 0
 
 
-def test_stages_without_a_model_wait_and_are_not_claimed(store: Store) -> None:
+def test_stages_without_a_model_are_not_claimed(store: Store) -> None:
     (content,) = add(store, 1)
     (claim,) = store.work.claim({"decode", "embed"}, 1, NOW)
     assert claim.stages == {"decode", "embed"}
@@ -72,7 +72,7 @@ def test_what_follows_from_a_stage_is_claimed_with_it(store: Store) -> None:
     assert claim.stages == {"caption", "topics", "embed"}
 
 
-def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> None:
+def test_pauses_after_failures_grow_and_five_failures_end_the_attempts(store: Store) -> None:
     (content,) = add(store, 1)
     now, waits = NOW, []
     while claims := store.work.claim(ALL, 1, now):
@@ -89,7 +89,7 @@ def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> Non
     assert len(store.work.claim(ALL, 1, now)) == 1
 
 
-def test_a_release_costs_no_attempt(store: Store) -> None:
+def test_a_release_does_not_count_as_an_attempt(store: Store) -> None:
     (content,) = add(store, 1)
     for _ in range(20):
         assert len(store.work.claim(ALL, 1, NOW)) == 1
@@ -98,7 +98,7 @@ def test_a_release_costs_no_attempt(store: Store) -> None:
 
 
 def lives(store: Store, deadly: set[int], window: int) -> set[int]:
-    """A process that works as `ingest` does, until it touches a deadly content. -> what it finished."""
+    """Work as `ingest` does, until a content crashes the process. Returns the finished contents."""
     store.work.recover()
     done: set[int] = set()
     tried: set[int] = set()
@@ -118,7 +118,7 @@ def lives(store: Store, deadly: set[int], window: int) -> set[int]:
 
 
 @pytest.mark.parametrize(("photos_", "deadly_places"), [(25, [12]), (1, [0]), (9, [0, 4, 8])])
-def test_only_the_photo_that_kills_the_process_pays_and_is_told(
+def test_only_the_photo_that_crashes_the_process_loses_attempts_and_is_reported(
     store: Store, photos_: int, deadly_places: list[int]
 ) -> None:
     contents = add(store, photos_)
@@ -132,7 +132,7 @@ def test_only_the_photo_that_kills_the_process_pays_and_is_told(
         for content in set(contents) - finished - deadly:
             assert all(attempts == 0 for attempts, _, _ in store.work.of(content).values())
     assert finished == set(contents) - deadly
-    # Each of them once in company at most, then five times alone; the last life goes to its end.
+    # Each of them at most once together with others, then five times alone; the last process ends normally.
     assert lifes <= len(deadly) * (policy.MAX_ATTEMPTS + 1) + 1
     told = store.failures.all()
     assert {failure.path for failure in told} == {b"/p/%d.jpg" % place for place in deadly_places}
@@ -141,13 +141,13 @@ def test_only_the_photo_that_kills_the_process_pays_and_is_told(
     assert lives(store, set(), window=8) == deadly
 
 
-def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> None:
+def test_suspects_alternate_and_nothing_else_counts_as_alone(store: Store) -> None:
     first, second, third = add(store, 3)
     assert len(store.work.claim(ALL, 2, NOW)) == 2
-    store.work.claim(ALL, 2, NOW)  # one more, while two are in flight: not alone
+    store.work.claim(ALL, 2, NOW)  # one more while two are claimed, so not alone
     store.work.recover()
     order = []
-    for _ in range(6):  # each dies with whatever it tries first
+    for _ in range(6):  # each process crashes on the first one it tries
         claim = store.work.claim_suspect(ALL, NOW)
         assert claim is not None
         order.append(claim.content)
@@ -155,7 +155,7 @@ def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> N
     assert order == [first, second, third] * 2
 
 
-def test_one_in_flight_alone_is_alone_no_more_when_others_come(store: Store) -> None:
+def test_a_claimed_photo_no_longer_counts_as_alone_after_further_claims(store: Store) -> None:
     (first,) = add(store, 1)
     assert len(store.work.claim(ALL, 9, NOW)) == 1
     add(store, 3)
@@ -176,7 +176,7 @@ def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) 
     assert (claim.content, claim.stages) == (content, {"embed"})
 
 
-def test_what_an_older_version_left_without_a_reason_is_told_and_retried(store: Store) -> None:
+def test_work_given_up_by_an_older_version_without_a_reason_is_reported_and_retried(store: Store) -> None:
     (content,) = add(store, 1)
     with store.writing() as db:
         db.execute("UPDATE work SET attempts = ?, claim = -1", (policy.MAX_ATTEMPTS,))
@@ -186,7 +186,7 @@ def test_what_an_older_version_left_without_a_reason_is_told_and_retried(store: 
     assert [claim.content for claim in store.work.claim(ALL, 9, NOW)] == [content]
 
 
-def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
+def test_offline_and_deleted_photos_are_not_claimed(store: Store) -> None:
     contents = add(store, 2)
     root = store.roots.all()[0]
     store.photos.mark_deleted(root.id, b"", [b"0.jpg"], NOW)
@@ -197,7 +197,7 @@ def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
     assert store.work.due(ALL, NOW) == 0
 
 
-def test_a_changed_model_queues_its_stage_alone_and_keeps_the_old_result(store: Store) -> None:
+def test_a_changed_model_queues_only_its_stage_and_keeps_the_old_result(store: Store) -> None:
     (content,) = add(store, 1, frozenset())
     old, new = ModelIdentity("captioner", "1"), ModelIdentity("captioner", "2")
     save(store, content, "caption", old, "a dog")
@@ -211,7 +211,7 @@ def test_a_changed_model_queues_its_stage_alone_and_keeps_the_old_result(store: 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(events=st.lists(st.sampled_from(["claim", "done", "fail", "release", "die"]), max_size=30))
-def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
+def test_every_content_is_always_done_waiting_or_given_up(
     tmp_path_factory: pytest.TempPathFactory, events: list[str]
 ) -> None:
     with open_store(str(tmp_path_factory.mktemp("work") / "index.db")) as store:
@@ -244,13 +244,13 @@ def test_whatever_happens_every_content_is_done_waiting_or_set_aside(
             assert all(attempts <= policy.MAX_ATTEMPTS for attempts, _, _ in store.work.of(content).values())
 
 
-def test_one_that_is_away_with_its_disk_does_not_slow_the_others(store: Store) -> None:
+def test_photos_on_an_offline_disk_do_not_slow_the_others(store: Store) -> None:
     contents = add(store, 3)
     other = store.roots.add(b"/away")
     lost, _ = store.photos.save(other.id, b"", b"x.jpg", FileStat(1, 1, 1, 1), b"x" * 32, NOW)
     store.work.queue(lost, ALL)
     assert len(store.work.claim(ALL, 9, NOW)) == 4
-    store.work.recover()  # the process died with all four
+    store.work.recover()  # the process crashed with all four claimed
     for content in contents:
         claim = store.work.claim_suspect(ALL, NOW)
         assert claim is not None

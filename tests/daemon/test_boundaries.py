@@ -7,13 +7,12 @@ import threading
 import time
 
 import pytest
-from imgretd import daemon_service, operations, threads, worker
+from imgretd import daemon_service, folder_requests, operations, threads, worker
 from imgretd.control import Control
 from imgretd.loaded_models import LoadedModels
 from imgretd.worker import Worker
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, write_picture
 from imgret.client import socket_client
 from imgret.client.protocol import Refused
 from imgret.config import parse, places
@@ -25,6 +24,8 @@ from imgret.search.warm_index import Keeper
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
 from imgret.sync import add_root, sync
+from testbed.home import WORDLLAMA
+from testbed.small_pngs import write_picture
 
 FOREIGN = [
     OverflowError("timestamp out of range"),
@@ -260,7 +261,7 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the
 
 def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
-    monkeypatch.setattr(operations, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)
     monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
     monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from benchmarks.harness import WORDLLAMA, Home, differences, write_picture
+from testbed.home import WORDLLAMA, Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 PHOTOS = 300
 

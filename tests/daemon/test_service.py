@@ -13,10 +13,12 @@ import pytest
 from blake3 import blake3
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection, NoDaemon
 from imgret.photo import FileStat
+from testbed.home import WORDLLAMA, Home, tiny_models
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):

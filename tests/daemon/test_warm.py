@@ -11,7 +11,6 @@ from imgretd.loaded_models import LoadedModels
 from imgretd.priority_lock import PriorityLock
 from saving import STAGES
 
-from benchmarks.harness import write_picture
 from imgret.config import Settings, parse, places
 from imgret.demo.bundled import demo_settings
 from imgret.ingest import Ingest
@@ -19,6 +18,7 @@ from imgret.pipeline.loading import identities, load_models
 from imgret.stages.interface import Item, StageModel
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
+from testbed.small_pngs import write_picture
 
 WORDLLAMA = """
 [caption]

@@ -31,6 +31,7 @@ class Hub:
         default_factory=dict
     )  # file -> what the listing says instead
     padding: int = 0  # bytes of white space after the listing
+    once: set[str] = field(default_factory=set)  # files that are gone once they were cut
     leads_to: str = ""  # where every file is redirected
     busy: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
@@ -78,7 +79,9 @@ def serving(hub: Hub) -> Iterator[Hub]:
                     200 if known and query == "blobs=true" else 404, hub.listing() if known else b"{}"
                 )
             else:
-                name = path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/").removeprefix("/v8.4.0/")
+                name = path.removeprefix("/v8.4.0/")
+                for revision in ("main", hub.commit):
+                    name = name.removeprefix(f"/{hub.repository}/resolve/{revision}/")
                 if hub.leads_to:
                     self.send_response(302)
                     self.send_header("Location", hub.leads_to)
@@ -90,6 +93,16 @@ def serving(hub: Hub) -> Iterator[Hub]:
                     self.file(name, asked_range)
                 else:
                     self.answer(404, b"no such file")
+
+        def do_HEAD(self) -> None:
+            """What the hub's own library asks before it downloads."""
+            name = self.path.removeprefix(f"/{hub.repository}/resolve/").partition("/")[2]
+            content = hub.files[name]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", hub.commit)
+            self.end_headers()
 
         def pour(self) -> None:
             self.close_connection = True
@@ -110,6 +123,8 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 assert match
                 start, status = int(match[1]), 206
             cuts = hub.cut.get(name)
+            if cuts and name in hub.once:
+                del hub.files[name]
             self.answer(status, content[start:], etag, cuts.pop(0) if cuts else None)
 
         def answer(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.decode.pool import Decoded
+from imgret.decode.decoder_handle import Decoded
 from imgret.errors import PhotoError, WeightsError
 from imgret.models.batching import BatchSize
 from imgret.photo import Detection, Facts, ModelIdentity

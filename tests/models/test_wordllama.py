@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from imgret.config import Places, Settings
+from imgret.errors import WeightsError
 from imgret.models.interface import Embedder
 from imgret.pipeline.loading import load_model
 from imgret.stages import registry
@@ -52,3 +54,14 @@ def test_every_vector_has_a_direction(embedder: Embedder) -> None:
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert embedder.embed([]).shape == (0, embedder.dimension)
+
+
+def test_a_package_that_keeps_its_weights_elsewhere_is_said(
+    here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = importlib.util.spec_from_file_location("wordllama", tmp_path / "__init__.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: moved)
+    with pytest.raises(WeightsError, match=r"this version of wordllama has no .*l2_supercat_256"):
+        load_model(
+            registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+        )

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from imgret.store.interface.descriptions import Notes, Results
     from imgret.store.interface.files import Contents, Photos, Removal, Roots, Signatures
     from imgret.store.interface.overview import Facets, Summary
-    from imgret.store.interface.search import Documents, Filters, Nearest, TextColumns, Vectors, Words
-    from imgret.store.interface.work import Failures, Work
+    from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
+    from imgret.store.interface.work_queue import Failures, Work
 
 
 class FileWatch(Protocol):

@@ -17,7 +17,7 @@ WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punc
 
 
 class Documents:
-    """Implements `imgret.store.interface.search.Documents`."""
+    """Implements `imgret.store.interface.retrieval.Documents`."""
 
     def __init__(self, connection: Connection, text_columns: TextColumns) -> None:
         self._connection = connection

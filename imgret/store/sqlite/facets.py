@@ -1,4 +1,4 @@
-"""What the library has of each kind that filters ask for: tags, cameras, formats, dates."""
+"""The values that filters can select in the library: tags, cameras, formats, dates."""
 
 from __future__ import annotations
 

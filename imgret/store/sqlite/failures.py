@@ -1,4 +1,4 @@
-"""Photos that could not be read or described: why, when they are tried again, and trying them now."""
+"""Photos that could not be read or described: the reasons, the times of the next attempts, and retrying."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from imgret.store.sqlite.connection import Connection
 
 
 class Failures:
-    """Implements `imgret.store.interface.work.Failures`."""
+    """Implements `imgret.store.interface.work_queue.Failures`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def all(self, limit: int = 1000) -> list[Failure]:
         rows = self._connection.rows(
-            "SELECT root.path, folder, photo.name, min(stage), error, max(attempts), max(not_before)"
+            "SELECT root.path, folder, photo.name, stage, error, attempts, not_before"
             " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
-            " JOIN root ON root.id = photo.root WHERE error IS NOT NULL GROUP BY photo.id"
+            " JOIN root ON root.id = photo.root WHERE error IS NOT NULL AND NOT EXISTS ("
+            # of several failed stages the one that was tried most
+            "  SELECT 1 FROM work other WHERE other.content = work.content AND other.error IS NOT NULL"
+            "  AND (other.attempts, other.not_before, work.stage) > (work.attempts, work.not_before, other.stage))"
             f" UNION ALL SELECT root.path, folder, photo.name, '{READ}', error, attempts, not_before"
             " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root ON root.id = photo.root"
             " WHERE gone_at IS NULL ORDER BY 1, 2, 3 LIMIT ?",

@@ -58,7 +58,7 @@ _HAVING = {
 
 
 class Filters:
-    """Implements `imgret.store.interface.search.Filters`."""
+    """Implements `imgret.store.interface.retrieval.Filters`."""
 
     def __init__(
         self, connection: Connection, facets: Facets, photos: Photos, roots: Roots, words: Words
@@ -146,7 +146,7 @@ class Filters:
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
                 return "(taken_at >= ? AND taken_at < ?)", [first, last]
             case Objects(label, least, most):
-                meant = labels.meant(label, self._facets.labels())
+                meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum
                     counted = "SELECT content FROM tag WHERE kind = ? AND label = ? AND count"
                 else:  # each stage counts for itself: two detectors see the same dog
@@ -192,7 +192,7 @@ class Filters:
     def _tags(self, kind: str, name: str) -> list[str]:
         """The labels of this kind that contain the name, or that it means."""
         there, text = self._facets.labels(kind), fold(name.replace("_", " "))
-        meant = set(labels.meant(name, there))
+        meant = set(labels.matching_labels(name, there))
         return [label for label in there if label in meant or text in fold(label.replace("_", " "))]
 
     def _inside(self, folder: bytes) -> tuple[str, list[Any]]:

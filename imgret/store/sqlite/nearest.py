@@ -30,7 +30,7 @@ FEW = 4096  # ids that are sooner compared one by one than looked for in the tab
 
 
 class Nearest:
-    """Implements `imgret.store.interface.search.Nearest`."""
+    """Implements `imgret.store.interface.retrieval.Nearest`."""
 
     def __init__(self, connection: Connection, nearest_build: NearestBuild) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""How many photos there are, and how far along: the figures of `imgret status`."""
+"""The figures of `imgret status`: how many photos there are, and how many are described."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Summary:
                     inside, outside = paths.relative(root.path, path), paths.relative(path, root.path)
                     if not root.online or (inside is None and outside is None):
                         continue
-                    below = inside or b""  # a root that lies below the folder counts as a whole
+                    below = inside or b""  # a root inside the folder is counted completely
                     rows = self._connection.rows(
                         "SELECT content FROM photo WHERE gone_at IS NULL AND root = ?1"
                         " AND (?2 = x'' OR folder = ?2 OR (folder > ?2 || x'2f' AND folder < ?2 || x'30'))"

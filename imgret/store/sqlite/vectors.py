@@ -28,7 +28,7 @@ Matrix = NDArray[np.float32]  # (rows, dimension)
 
 
 class Vectors:
-    """Implements `imgret.store.interface.search.Vectors`."""
+    """Implements `imgret.store.interface.retrieval.Vectors`."""
 
     def __init__(self, connection: Connection, spaces: Spaces, nearest: Nearest) -> None:
         self._connection = connection

@@ -28,11 +28,10 @@ TOKENIZER = (  # as in the schema
 )
 
 Ids = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 class Words:
-    """Implements `imgret.store.interface.search.Words`."""
+    """Implements `imgret.store.interface.retrieval.Words`."""
 
     def __init__(self, connection: Connection, text_columns: TextColumns, facets: Facets) -> None:
         self._connection = connection
@@ -52,7 +51,8 @@ class Words:
                 tokens = tuple(tokens_of(cut(word)))
                 if tokens and tokens not in found:
                     also = {
-                        label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())
+                        label: tokens_of(cut(label))
+                        for label in labels.matching_labels(word, there if wider else ())
                     }
                     also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
                     holding = documents(tokens) + sum(map(documents, also.values()))
@@ -90,7 +90,7 @@ class Words:
 
     def matching(self, text: str, *, kinds: bool) -> str:
         """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
-        return _match(text, labels.meant(text, self._facets.labels()) if kinds else ())
+        return _match(text, labels.matching_labels(text, self._facets.labels()) if kinds else ())
 
     def occurrences(
         self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
@@ -148,11 +148,6 @@ def _match(text: str, also: Iterable[str]) -> str:
     """The words anywhere, or one of these labels in the column of labels."""
     either = " OR ".join(quoted(label) for label in also)
     return f"({quoted(text)} OR {LABELS} : ({either}))" if either else quoted(text)
-
-
-def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
-    """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
-    return tuple(_tokenizer(db)(cut(text)))
 
 
 def quoted(text: str) -> str:

@@ -1,10 +1,10 @@
-"""What is to do: content x stage, durable, nothing lost and nothing done twice.
+"""The persistent queue of work: pairs of content and stage, each claimed by one process at a time.
 
-`claim` counts the attempt before the work begins, so that a photo which kills the process is set aside
-after five tries as well; `recover`, called once by the one writer when it starts, gives back what a
-dead process held. What was in flight with others then is a suspect: `claim_suspect` gives these one
-at a time, and the caller has nothing else in flight meanwhile. So only the photo that was alone when the
-process ended pays with an attempt. A result and its `done` are saved in one transaction by the caller.
+`claim` counts an attempt before the work starts, so that a photo that crashes the process is also given up after five
+attempts. `recover`, called once when the writer starts, releases the claims of a crashed process. Photos that were
+processed together at that time become suspects: `claim_suspect` returns them one at a time, and the caller processes
+nothing else meanwhile. Only a photo that was processed alone when the process ended loses an attempt. The caller saves
+a result and calls `done` in one transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from imgret.store.records import Claim
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
 
-# A pause that is longer than any was set before the clock jumped back: it is over.
+# A time further ahead than any pause was set before the clock was set back, so the pause is over.
 _DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
 
 _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
@@ -35,7 +35,7 @@ _ONLINE = (
 
 
 class Work:
-    """Implements `imgret.store.interface.work.Work`."""
+    """Implements `imgret.store.interface.work_queue.Work`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -79,7 +79,7 @@ class Work:
                 f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
                 (after, (1 << 62) if last is None else last, limit),
             ).fetchall()
-            # Alone in flight is a photo only while no other is.
+            # A photo counts as processed alone (claim 1) only if no other one is claimed.
             others = db.execute(
                 "SELECT 1 FROM work INDEXED BY work_claimed WHERE claim > 0 AND claim <> 0"
             ).get
@@ -92,7 +92,7 @@ class Work:
         with self._connection.writing() as db:
             row: Any = db.execute(
                 f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
-                # SQLite takes the partial index only when told, and in its own words.
+                # SQLite uses the partial index only with INDEXED BY and the exact condition of the index.
                 " AND content IN (SELECT content FROM work INDEXED BY work_claimed WHERE claim <> 0 AND claim < 0)"
                 f" AND content NOT IN ({','.join(str(int(each)) for each in tried)})"
                 " GROUP BY content ORDER BY max(attempts), content LIMIT 1"
@@ -118,7 +118,10 @@ class Work:
     def release(self, contents: Iterable[int] | None = None) -> None:
         with self._connection.writing() as db:
             where = "" if contents is None else " AND content = ?"
-            sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE claim <> 0{where}"
+            freed = (
+                "claim <> 0 AND claim > 0"  # a suspect is not claimed; for the first half see `claim_suspect`
+            )
+            sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE {freed}{where}"
             if contents is None:
                 db.execute(sql)
             else:

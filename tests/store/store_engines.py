@@ -1,0 +1,45 @@
+"""What the conformance suite has to know of a store engine: where it can put stores, and what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+
+# What not every engine can do. A test that needs one of these is skipped where the engine lacks it.
+BACKUP_FILE = "backup_file"  # `backup` writes a file, which `restore` puts in the place of a store
+WATCH = "watch"  # `watch_file` notices that another store was put in the place of an open one
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One implementation of `imgret.store.interface.Store`."""
+
+    name: str
+    new_place: Callable[[Path], str]  # a place without a store; the folder is empty and private to the caller
+    abilities: frozenset[str] = frozenset()
+
+    @contextmanager
+    def empty(self) -> Iterator[Store]:
+        """An empty store, for one example of a property. It must be sound in the end."""
+        with TemporaryDirectory() as folder, open_store(self.new_place(Path(folder))) as store:
+            yield store
+            assert store.problems() == []
+
+    @contextmanager
+    def connections(self, count: int) -> Iterator[list[Store]]:
+        """Several connections to the same store, which is empty."""
+        with TemporaryDirectory() as folder:
+            place = self.new_place(Path(folder))
+            opened = [open_store(place) for _ in range(count)]
+            try:
+                yield opened
+                assert opened[0].problems() == []
+            finally:
+                for store in opened:
+                    store.close()

@@ -1,0 +1,315 @@
+"""Photos: which content is at which path, compared with a plain dictionary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from store_engines import Engine
+from store_library import DAY, NOW, describe, digest, put, stat
+
+from imgret.photo import FileStat
+from imgret.store import paths, policy, records
+from imgret.store.interface import Store
+
+ROOTS = (b"/p", b"/q")
+FOLDERS = (
+    b"",
+    b"a",
+    b"a/b",
+    b"a0",
+    b"ab",
+    b"a-",
+    b"\xff\n",
+)  # names that sort beside `a/`, and one that is not text
+NAMES = (b"x.jpg", b"\xfe'%_.jpg")
+PATHS = st.tuples(st.sampled_from(ROOTS), st.sampled_from(FOLDERS), st.sampled_from(NAMES))
+DATA = st.sampled_from(["one", "two", "three"])
+STATS = st.integers(1, 3).map(stat)
+WAITS = st.sampled_from([0, 1, 59, 60, 700, 4 * 3600, 2 * DAY])
+
+
+@dataclass
+class Unreadable:
+    error: str
+    attempts: int
+    not_before: int
+
+
+@dataclass
+class Known:
+    """What the model knows of a path."""
+
+    file_stat: FileStat
+    data: str | None
+    gone_at: int | None = None
+    unreadable: Unreadable | None = None
+
+
+class Paths(RuleBasedStateMachine):
+    """Two connections save, move and delete photos; a dictionary says what each of them must find."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._opened = engine.connections(2)
+        self.store, self.other = self._opened.__enter__()
+        self.now = NOW
+        self.photos: dict[tuple[bytes, bytes, bytes], Known] = {}
+        self.contents: dict[str, int] = {}
+        self.offline: set[bytes] = set()
+
+    @initialize()
+    def add_roots(self) -> None:
+        self.roots = {path: self.store.roots.add(path).id for path in ROOTS}
+
+    def teardown(self) -> None:
+        self._opened.__exit__(None, None, None)
+
+    @rule(wait=WAITS)
+    def wait_and_change_connections(self, wait: int) -> None:
+        self.now += wait
+        self.store, self.other = self.other, self.store
+
+    @rule(path=PATHS, data=DATA, file_stat=STATS)
+    def save(self, path: tuple[bytes, bytes, bytes], data: str, file_stat: FileStat) -> None:
+        root, folder, name = path
+        content, new = self.store.photos.save(
+            self.roots[root], folder, name, file_stat, digest(data), self.now
+        )
+        assert new == (data not in self.contents)
+        assert self.contents.setdefault(data, content) == content
+        self.photos[path] = Known(file_stat, data)
+
+    @rule(path=PATHS, file_stat=STATS, error=st.sampled_from(["denied", "an I/O error"]))
+    def fail_to_read(self, path: tuple[bytes, bytes, bytes], file_stat: FileStat, error: str) -> None:
+        root, folder, name = path
+        before = self.photos.get(path)
+        known = before.unreadable if before else None
+        again = (
+            before is not None
+            and known is not None
+            and before.gone_at is None
+            and before.file_stat == file_stat
+            and known.not_before > self.now
+        )
+        counted = self.store.photos.save_unreadable(
+            self.roots[root], folder, name, file_stat, error, self.now
+        )
+        assert counted == (not again)
+        if not again:
+            attempts = known.attempts + 1 if known else 1
+            pause = policy.PAUSES[min(attempts, policy.MAX_ATTEMPTS) - 1]
+            data = before.data if before and before.gone_at is None else None
+            self.photos[path] = Known(file_stat, data, None, Unreadable(error, attempts, self.now + pause))
+
+    @rule(root=st.sampled_from(ROOTS), folder=st.sampled_from(FOLDERS), names=st.sets(st.sampled_from(NAMES)))
+    def delete(self, root: bytes, folder: bytes, names: set[bytes]) -> None:
+        alive = [
+            path
+            for name in names
+            if (path := (root, folder, name)) in self.photos and self.photos[path].gone_at is None
+        ]
+        count = self.store.photos.mark_deleted(
+            self.roots[root], folder, [*names, b"never there.jpg"], self.now
+        )
+        assert count == len(alive)
+        for path in alive:
+            self.photos[path] = replace(self.photos[path], gone_at=self.now)
+
+    @rule(path=PATHS, data=DATA)
+    def suspect(self, path: tuple[bytes, bytes, bytes], data: str) -> None:
+        if data not in self.contents:
+            return
+        known = self.photos.get(path)
+        if known is not None and known.data == data:
+            known.file_stat = known.file_stat._replace(inode=policy.OTHER_INODE)
+        elsewhere = any(
+            each.file_stat.inode != policy.OTHER_INODE and where[0] not in self.offline
+            for where, each in self.living().items()
+            if each.data == data
+        )
+        assert self.store.photos.suspect(paths.join(*path), self.contents[data]) == elsewhere
+
+    @rule(root=st.sampled_from(ROOTS))
+    def unplug_or_plug_in(self, root: bytes) -> None:
+        if root in self.offline:
+            self.offline.remove(root)
+            self.store.roots.mark_online(self.roots[root], None)
+        else:
+            self.offline.add(root)
+            self.store.roots.mark_offline(self.roots[root], "unplugged")
+
+    def living(self) -> dict[tuple[bytes, bytes, bytes], Known]:
+        return {path: each for path, each in self.photos.items() if each.gone_at is None}
+
+    @invariant()
+    def both_connections_find_the_same(self) -> None:
+        for store in (self.store, self.other):
+            self.compare_folders(store)
+            self.compare_paths(store)
+
+    def compare_folders(self, store: Store) -> None:
+        living = self.living()
+        for root in ROOTS:
+            id_ = self.roots[root]
+            here = [(folder, name) for where, folder, name in living if where == root]
+            for folder in FOLDERS:
+                inside = {name: living[root, folder, name].file_stat for at, name in here if at == folder}
+                assert store.photos.known(id_, folder) == inside
+                below = {at for at, _ in here if paths.relative(folder, at) is not None or not folder}
+                assert store.photos.known_folders(id_, folder) == below
+                assert store.photos.any_known(id_, folder) == bool(below)
+            due = {
+                path[1:]
+                for path, each in living.items()
+                if path[0] == root
+                and each.unreadable is not None
+                and each.unreadable.attempts < policy.MAX_ATTEMPTS
+                and each.unreadable.not_before <= self.now
+            }
+            assert set(store.photos.due_unreadable(id_, self.now)) == due
+            assert store.summary.photos_under(id_) == len(here)
+
+    def compare_paths(self, store: Store) -> None:
+        living = self.living()
+        assert sorted(store.photos.all_paths()) == sorted(paths.join(*path) for path in living)
+        for path, each in self.photos.items():
+            found = store.photos.find(paths.join(*path))
+            assert found is not None
+            assert found.path == paths.join(*path)
+            assert found.file_stat == each.file_stat
+            assert found.gone_at == each.gone_at
+            assert found.online == (path[0] not in self.offline)
+            content = self.contents[each.data] if each.data else None
+            assert found.content == content
+            alive = each.gone_at is None
+            assert store.photos.content_at(self.roots[path[0]], *path[1:]) == (content if alive else None)
+            failure = store.failures.unreadable(found)
+            assert (failure is None) == (each.unreadable is None)
+            if failure is not None and each.unreadable is not None:
+                assert (failure.path, failure.stage, failure.error) == (
+                    found.path,
+                    records.READ,
+                    each.unreadable.error,
+                )
+                assert (failure.attempts, failure.not_before) == (
+                    each.unreadable.attempts,
+                    each.unreadable.not_before,
+                )
+        for data, content in self.contents.items():
+            places = [
+                (path[0] in self.offline, paths.join(*path)) for path in living if living[path].data == data
+            ]
+            found_at = store.photos.paths(content)
+            assert [(not photo.online, photo.path) for photo in found_at] == sorted(places)
+            assert all((photo.content, photo.gone_at) == (content, None) for photo in found_at)
+        sizes = {each.file_stat.size for each in self.photos.values() if each.data is not None}
+        assert {size for size in range(5) if store.photos.known_size(size)} == sizes
+
+
+def test_paths_and_contents_are_as_a_dictionary_has_them(engine: Engine) -> None:
+    run_state_machine_as_test(
+        lambda: Paths(engine), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+    )
+
+
+@pytest.fixture
+def root(store: Store) -> records.Root:
+    return store.roots.add(b"/photos")
+
+
+def test_a_path_leads_to_its_photo(store: Store, root: records.Root) -> None:
+    content, new = store.photos.save(root.id, b"2021/x", b"\xff\n.jpg", stat(), digest("a"), 10)
+    assert new
+    photo = store.photos.find(b"/photos/2021/x/\xff\n.jpg")
+    assert photo is not None
+    assert (photo.content, photo.file_stat, photo.online, photo.gone_at) == (content, stat(), True, None)
+    assert store.photos.known(root.id, b"2021/x") == {b"\xff\n.jpg": (1, 1, 1, 1)}
+    assert store.photos.find(b"/elsewhere/x.jpg") is None
+    assert store.photos.find(b"/photos2/x.jpg") is None
+    assert store.photos.find(b"/photos/2021/x") is None
+    assert store.photos.find(b"/photos") is None
+
+
+def test_a_file_stat_may_have_any_64_bits(store: Store, root: records.Root) -> None:
+    for number, extreme in enumerate((2**63 - 1, -(2**63), 0, -1)):
+        name = b"%d.jpg" % number
+        store.photos.save(root.id, b"", name, stat(extreme), digest("a"), NOW)
+        assert store.photos.known(root.id, b"")[name] == stat(extreme)
+    assert store.photos.known_size(2**63 - 1)
+
+
+def test_a_name_may_hold_any_bytes_that_linux_allows(store: Store, root: records.Root) -> None:
+    for byte in set(range(1, 256)) - {ord("/")}:
+        store.photos.save(root.id, b"f%c" % byte, b"n%c.jpg" % byte, stat(byte), digest(str(byte)), NOW)
+    for byte in set(range(1, 256)) - {ord("/")}:
+        assert store.photos.known(root.id, b"f%c" % byte) == {b"n%c.jpg" % byte: stat(byte)}
+        assert store.photos.known_folders(root.id, b"f%c" % byte) == {b"f%c" % byte}
+
+
+def test_all_paths_are_given_while_others_write(store: Store, second: Store, root: records.Root) -> None:
+    with store.writing():
+        for number in range(2500):
+            store.photos.save(root.id, b"", b"%d.jpg" % number, stat(number), digest("same"), NOW)
+    found = []
+    for path in store.photos.all_paths():
+        if len(found) % 500 == 0:
+            second.remember("key", str(len(found)))
+        found.append(path)
+    assert len(found) == len(set(found)) == 2500
+
+
+def test_a_copy_and_a_move_share_the_content(store: Store, root: records.Root) -> None:
+    first = put(store, b"/photos/a.jpg", "bytes")
+    describe(store, first, caption="a dog")
+    store.results.write_note(first, "our dog")
+    assert store.photos.save(root.id, b"new", b"b.jpg", stat(2), digest("bytes"), 11) == (first, False)
+    store.photos.mark_deleted(root.id, b"", [b"a.jpg"], 12)
+    assert [photo.path for photo in store.photos.paths(first)] == [b"/photos/new/b.jpg"]
+    assert store.results.note(first) == "our dog"
+    assert store.results.description(first).caption == "a dog"
+
+
+def test_a_new_photo_at_a_deleted_path_is_a_new_photo(store: Store, root: records.Root) -> None:
+    before = put(store, b"/photos/IMG_0001.jpg", "before")
+    store.results.write_note(before, "last year's")
+    store.photos.mark_deleted(root.id, b"", [b"IMG_0001.jpg"], 11)
+    after = put(store, b"/photos/IMG_0001.jpg", "after")
+    assert after != before
+    assert store.results.note(after) is None
+
+
+def test_an_unreadable_file_is_tried_five_times(store: Store, root: records.Root) -> None:
+    now, tries = 1000, 0
+    for _ in range(20):
+        store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "may not be read", now)
+        tries += 1
+        pauses = [t for t in range(now, now + 2 * DAY, 30) if store.photos.due_unreadable(root.id, t)]
+        if not pauses:
+            break
+        assert pauses[0] > now
+        now = pauses[0]
+    assert tries == policy.MAX_ATTEMPTS
+    assert [failure.error for failure in store.failures.all()] == ["may not be read"]
+    content, _ = store.photos.save(root.id, b"", b"a.jpg", stat(2), digest("a"), now)
+    assert store.failures.all() == []
+    assert store.photos.content_at(root.id, b"", b"a.jpg") == content
+
+
+def test_a_pause_that_was_set_before_the_clock_was_put_back_is_over(store: Store, root: records.Root) -> None:
+    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "denied", NOW)
+    assert store.photos.due_unreadable(root.id, NOW) == []
+    assert store.photos.due_unreadable(root.id, NOW - 365 * DAY) == [(b"", b"a.jpg")]
+
+
+def test_bytes_that_come_back_find_their_description_and_note(store: Store, root: records.Root) -> None:
+    content = put(store, b"/photos/a.jpg", "bytes", now=10)
+    store.results.write_note(content, "back again")
+    store.photos.mark_deleted(root.id, b"", [b"a.jpg"], 11)
+    store.contents.purge(12 + 31 * DAY)
+    again, new = store.photos.save(root.id, b"", b"z.jpg", stat(), digest("bytes"), 13 + 31 * DAY)
+    assert (again, new) == (content, False)
+    assert store.results.note(again) == "back again"
