@@ -121,7 +121,8 @@ class _Search:
         self.off = off
         self.pool = k + min(k * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
-        self.spaces = {space.stage: space for space in store.vectors.active_spaces()}
+        spaces = store.vectors.active_spaces() if rank != "words" else []
+        self.spaces = {space.stage: space for space in spaces}
         self.askers = self._fitting(asker, others)
         self.towards: dict[str, NDArray[np.float32]] = {}
         self.without: list[int] = []
