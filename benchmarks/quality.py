@@ -22,14 +22,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from imgret.config import EmbedSettings, Settings, places
-from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
-from imgret.photo import Description, Detection, Facts, FileStat, ModelIdentity
+from imgret import stage_results
+from imgret.config import Settings, places
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity
+from imgret.pipeline.loading import load_model
 from imgret.search import parse, rank
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.search.stopwords import STOPWORDS
-from imgret.stages import passage
+from imgret.stages import passage, registry
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.interface import Item, Result, StageModel
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
@@ -65,7 +67,8 @@ class Asked(NamedTuple):
 
 def main() -> None:
     """Build the libraries and print the tables."""
-    embedder = load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), places())
+    settings = Settings().with_tables(embed=EmbedSettings(weights="wordllama"))
+    model = load_model(registry.own()["embed"], settings, places())
     libraries: dict[str, list[Scene]] = {}
     if os.path.isdir(os.path.join(SEED, "gallery")):
         counted = _counts()
@@ -77,18 +80,18 @@ def main() -> None:
     for title, scenes in libraries.items():
         with tempfile.TemporaryDirectory(prefix="imgret-bench-") as folder:
             store = open_store(os.path.join(folder, "index.db"))
-            contents = fill(store, scenes, embedder)
+            contents = fill(store, scenes, model)
             print(f"\n{title}: {len(scenes)} photos")
             for kind, asked in questions(scenes, contents).items():
                 print(f"  {kind:34s} {len(asked):4d}", end="")
                 for order in ("vector", "words", "hybrid"):
-                    first, five = recall(store, asked, QueryEmbedder(embedder), order)
+                    first, five = recall(store, asked, QueryEncoder(model), order)
                     print(f"   {order} {first:.3f} {five:.3f}", end="")
                 print()
             store.close()
 
 
-def recall(store: Store, asked: Sequence[Asked], asker: QueryEmbedder, order: str) -> tuple[float, float]:
+def recall(store: Store, asked: Sequence[Asked], asker: QueryEncoder, order: str) -> tuple[float, float]:
     """The shares of questions with a right answer at the top, and among the first five."""
     first = five = 0
     for one in asked:
@@ -99,7 +102,7 @@ def recall(store: Store, asked: Sequence[Asked], asker: QueryEmbedder, order: st
     return first / len(asked), five / len(asked)
 
 
-def fill(store: Store, scenes: Sequence[Scene], embedder: Embedder) -> list[int]:
+def fill(store: Store, scenes: Sequence[Scene], model: StageModel) -> list[int]:
     """Save the scenes as described photos; gives their contents in order."""
     contents = []
     told = ModelIdentity("told", "benchmark")
@@ -113,13 +116,13 @@ def fill(store: Store, scenes: Sequence[Scene], embedder: Embedder) -> list[int]
             store.contents.save_facts(content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
             if scene.caption is not None:
-                store.results.save_caption(content, told, scene.caption)
-            store.results.save_detections(content, told, found, scene.objects)
+                stage_results.save(store, content, "caption", told, Result(scene.caption))
+            stage_results.save(store, content, "detect", told, Result(tuple(found)))
             store.results.write_note(content, scene.note)
-            description = Description(scene.caption, tuple(found), (), scene.note)
-            texts = passage.views(description, store.results.names(content))
-            rows = embedder.embed([("", text) for text in texts.values()])
-            store.results.save_vectors(content, embedder.identity, dict(zip(texts, rows, strict=True)))
+            results = {"caption": scene.caption, "detect": tuple(found)}
+            (made,) = model.run([Item(results=results, note=scene.note, names=store.results.names(content))])
+            assert isinstance(made, Result)
+            stage_results.save(store, content, "embed", model.identity, made)
             contents.append(content)
     return contents
 

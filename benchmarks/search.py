@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.search import parse, rank
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
@@ -85,10 +85,14 @@ def measure(folder: str, photos: int, questions: int) -> None:
         for _ in fill(store, generator, photos):
             pass
         filled = time.perf_counter()
-        store.nearest.rebuild()
-        print(f"made in {filled - started:.0f} s, `nearest` in {time.perf_counter() - filled:.1f} s")
+        store.vectors.rebuild()
+        print(
+            f"made in {filled - started:.0f} s, the nearest-neighbour table in {time.perf_counter() - filled:.1f} s"
+        )
         store.checkpoint()
-    ids, matrix = store.vectors.all(View.PASSAGE)
+    space = store.vectors.active_space()
+    assert space is not None
+    ids, matrix = store.vectors.all(space, "passage")
     chosen = np.random.default_rng(3).choice(min(photos, 10_000), questions, replace=False)
     asked = generator.questions(matrix[chosen], seed=5)
     captions = [
@@ -106,9 +110,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
     started = time.perf_counter()
     warm = Warm(store)
     loaded = time.perf_counter() - started
-    print(
-        f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
-    )
+    print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
     def ours(kind: str, held: Warm | None) -> Ask:
         return lambda question: [
@@ -176,7 +178,7 @@ def _days(path: str) -> list[int]:
 
 def _read_all(store: SqliteStore, asked: Matrix) -> list[int]:
     """Every vector out of SQLite, then one product: what a search without an index of its own does."""
-    sql = "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
+    sql = "SELECT content, data FROM vector WHERE space = 1 AND view = 'passage'"
     rows: list[Any] = store.db.execute(sql).fetchall()
     matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
     return [rows[at][0] for at in _top(matrix.astype(np.float32) @ asked)]

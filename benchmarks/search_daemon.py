@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from benchmarks.search_library import MODEL, path_of
 from imgret.client.socket_client import Connection
-from imgret.photo import View
 from imgret.store.sqlite.sqlite_store import SqliteStore
 from testbed.home import NO_MODELS, Daemon, Home
 
@@ -76,7 +75,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
                     for row in matrix[:BATCH]:
                         top += 1
                         db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
-                        store.vectors.save(top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
+                        store.vectors.save(top, MODEL, {"passage": row, "caption": row})
                 batches[0] += 1
 
     thread = threading.Thread(target=write)

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import ModelIdentity, View
-from imgret.store.sqlite import nearest
+from imgret.photo import ModelIdentity
 from imgret.store.sqlite.sqlite_store import SqliteStore
 
 SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
@@ -103,7 +102,10 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
         root = store.roots.add(b"/photos").id
         db.execute("INSERT INTO model VALUES (1, 'embed', ?, ?, '')", (MODEL.name, MODEL.revision))
         db.execute("INSERT INTO model VALUES (2, 'caption', 'generated', 'benchmark', '')")
-        store.remember(nearest.ANSWERING, "1")
+        db.execute(
+            "INSERT INTO space (id, model, stage, dimension, lead, active) VALUES (1, 1, 'embed', ?, 'passage', 1)",
+            (DIMENSION,),
+        )
     random = np.random.default_rng(7)
     for first in range(1, photos + 1, STEP):
         count = min(STEP, photos + 1 - first)
@@ -131,9 +133,9 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
                 "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
                 ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
             )
-            for view in (View.PASSAGE, View.CAPTION):
+            for view in ("passage", "caption"):
                 db.executemany(
-                    f"INSERT INTO vector (content, view, model, data) VALUES (?, '{view}', 1, ?)",
+                    f"INSERT INTO vector (content, view, space, data) VALUES (?, '{view}', 1, ?)",
                     zip(ids, data, strict=True),
                 )
         yield vectors, texts

@@ -20,7 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from imgret import stage_results
 from imgret.photo import FileStat, ModelIdentity
+from imgret.stages.interface import Result
 from imgret.store.factory import open_store
 from testbed.fake_terminal import FakeTerminal
 
@@ -88,7 +90,7 @@ def library(folder: Path, count: int) -> dict[str, str]:
                         root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
                     )
                     caption = " ".join(rng.choices(WORDS, k=12)) + (" needle" if number < REAL else "")
-                    store.results.save_caption(content, author, caption)
+                    stage_results.save(store, content, "caption", author, Result(caption))
                     store.results.refresh_words(content)
     places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "STATE", "DATA", "CONFIG")}
     run = folder / "run"

@@ -18,7 +18,7 @@ from imgret.decode.hashing import PhotoGone
 from imgret.errors import ImgretError, PhotoError
 from imgret.listing import Change, RootOffline
 from imgret.mounts import root_health
-from imgret.photo import FileStat, Stage
+from imgret.photo import FileStat
 from imgret.store import paths, policy
 from imgret.store.interface import Store
 from imgret.store.records import Root
@@ -92,7 +92,7 @@ def _save(
     store: Store,
     root: Root,
     files: list[tuple[FoundFile, Read]],
-    stages: Collection[Stage],
+    stages: Collection[str],
     outcome: SyncResult,
 ) -> None:
     """Save these files in one transaction."""
@@ -119,7 +119,7 @@ def _check_online(root: Root) -> None:
 
 
 def _save_file(
-    store: Store, root: Root, each: FoundFile, read_as: Hash, stages: Collection[Stage], outcome: SyncResult
+    store: Store, root: Root, each: FoundFile, read_as: Hash, stages: Collection[str], outcome: SyncResult
 ) -> set[int]:
     """Save one file. Returns the contents whose set of file names has changed."""
     # A later write may leave the same FileStat on a file modified this recently. The index then stores a

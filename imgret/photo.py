@@ -10,8 +10,7 @@ Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 from __future__ import annotations
 
 import os
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -79,23 +78,12 @@ class Detection(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
-class Stage(StrEnum):
-    """The stages of the pipeline, each after the stages whose results it uses."""
+class Tag(Struct, frozen=True):
+    """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
 
-    DECODE = "decode"  # facts, and the hash of the upright pixels
-    CAPTION = "caption"
-    DETECT = "detect"
-    TOPICS = "topics"  # of the caption
-    EMBED = "embed"  # vectors of the caption, the counts, the topics and the note
-
-
-class View(StrEnum):
-    """The texts of one content that get a vector each. `PASSAGE`, the text of the baseline recipe, ranks first."""
-
-    PASSAGE = "passage"
-    CAPTION = "caption"
-    COUNTS = "counts"
-    NOTE = "note"
+    kind: str
+    label: str
+    count: int = 1
 
 
 class ModelIdentity(Struct, frozen=True, order=True):
@@ -104,15 +92,6 @@ class ModelIdentity(Struct, frozen=True, order=True):
     name: str  # a hub name, or the name of a local file or folder
     revision: str  # the commit id on the hub, or "sha256:..." of a local file or folder
     settings: str = ""  # everything else that affects the result: "beams=3 tokens=60 float32"
-
-
-class Description(Struct, frozen=True):
-    """The results and the note of one content. `None` means *not described yet*, empty means *nothing found*."""
-
-    caption: str | None = None
-    detections: tuple[Detection, ...] | None = None
-    topics: tuple[str, ...] | None = None
-    note: str | None = None
 
 
 class Photo(Struct, frozen=True):
@@ -141,13 +120,21 @@ class Hit(Struct, frozen=True):
     score: float  # the sum computed by the ranking; comparable only within one result list
     cosine: float | None  # of the first view; None if only the words matched
     strength: str  # one of STRENGTHS
-    caption: str | None
-    objects: dict[str, int]  # label -> count
-    topics: tuple[str, ...]
+    shown: dict[str, Any]  # the keys that the results of stages give to its JSON: `caption`, `objects`, ...
     note: str | None
     taken_at: int | None
     width: int | None
     height: int | None
     online: bool
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
-    other_paths: tuple[bytes, ...] = ()  # further paths of the same content
+    other_paths: tuple[bytes, ...] = ()  # copies of the same content
+
+    @property
+    def caption(self) -> str | None:
+        """Its caption; None while it has none."""
+        return self.shown.get("caption")
+
+    @property
+    def objects(self) -> dict[str, int]:
+        """Label -> how many, in the order in which they were found."""
+        return self.shown.get("objects") or {}

@@ -41,14 +41,10 @@ def tiny_models() -> str:
     """The four tiny checkpoints that ship with imgret, as configuration."""
     from imgret.demo.bundled import demo_settings
 
-    s = demo_settings()
-    named = {
-        "caption": s.caption.weights,
-        "detect": s.detect.weights,
-        "topics": s.topics.weights,
-        "embed": s.embed.weights,
-    }
-    return 'device = "cpu"\n' + "".join(f'[{name}]\nweights = "{at}"\n' for name, at in named.items())
+    tables = demo_settings().tables
+    return 'device = "cpu"\n' + "".join(
+        f'[{name}]\nweights = "{table.weights}"\n' for name, table in tables.items()
+    )
 
 
 class Home:

@@ -100,11 +100,10 @@ def _models(
     exactly: list[Any] | None = None  # what imgret in float32 says of all photos, not of the seed's few only
     for dtype in asked.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
         counting = "auto" if gpu and dtype == "bfloat16" else dtype  # what a GPU does by default
-        settings = msgspec.structs.replace(
-            base,
-            caption=msgspec.structs.replace(base.caption, dtype=dtype),
-            detect=msgspec.structs.replace(base.detect, dtype=counting),
-            embed=msgspec.structs.replace(base.embed, dtype=dtype),
+        settings = base.with_tables(
+            caption=msgspec.structs.replace(base.of("caption"), dtype=dtype),
+            detect=msgspec.structs.replace(base.of("detect"), dtype=counting),
+            embed=msgspec.structs.replace(base.of("embed"), dtype=dtype),
         )
         ours, found = measure.pipeline(settings, private, device, paths)
         agreed = measure.agreement(said, found)

@@ -13,13 +13,16 @@ import os
 import tempfile
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from PIL import Image
 
 from benchmarks.describe.measure import pictures
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Settings, TopicsSettings
+from imgret.config import Settings
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.detect import DetectSettings
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.topics import TopicsSettings
 
 WORDS = 25  # of a caption, besides the prompt's
 _BERT_SPECIAL = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
@@ -47,12 +50,12 @@ def exact(folder: str, settings: Settings) -> Settings:
         if not os.path.exists(places[name]):
             torch.manual_seed(0)
             make(places[name])
-    return msgspec.structs.replace(
-        settings,
-        caption=CaptionSettings(weights=places["caption"], max_tokens=WORDS, dtype=settings.caption.dtype),
-        detect=DetectSettings(weights=places["detect.pt"], dtype=settings.detect.dtype),
+    dtypes = {stage: settings.of(stage).dtype for stage in ("caption", "detect", "embed")}
+    return settings.with_tables(
+        caption=CaptionSettings(weights=places["caption"], max_tokens=WORDS, dtype=dtypes["caption"]),
+        detect=DetectSettings(weights=places["detect.pt"], dtype=dtypes["detect"]),
         topics=TopicsSettings(weights=places["topics"]),
-        embed=EmbedSettings(weights=places["embed"], dtype=settings.embed.dtype),
+        embed=EmbedSettings(weights=places["embed"], dtype=dtypes["embed"]),
     )
 
 

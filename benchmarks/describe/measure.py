@@ -6,8 +6,9 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -18,10 +19,9 @@ from imgret.config import Places, Settings
 from imgret.decode.decoder_handle import Decoded
 from imgret.decode.pool import DecodePool, default_workers
 from imgret.models import torch_device
-from imgret.models.loading import load_models
-from imgret.photo import Stage, View
+from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline
-from imgret.stages import passage
+from imgret.stages import passage, registry
 
 SIZE = (640, 480)  # pixels: 0.3 megapixels
 MOST_IN_MEMORY = 256  # decoded pictures, 240 MB
@@ -75,7 +75,7 @@ def seed_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[
         len(paths),
         (time.perf_counter() - began) / len(paths),
         (_cpu() - cpu) / len(paths),
-        {stage.value: seconds / len(paths) for stage, seconds in loop.seconds.items()},
+        {stage: seconds / len(paths) for stage, seconds in loop.seconds.items()},
     )
     del loop
     torch_device.give_back(device)
@@ -105,7 +105,7 @@ def pipeline(
     """
     models = load_models(settings, places, device=device)
     found: dict[int, Outcome] = {}
-    stages = frozenset(Stage)
+    stages = frozenset({"decode", *registry.own().names})
     workers = default_workers(settings.decode_workers)
     with DecodePool(workers) as pool:
         line = Pipeline(models, InMemory(paths, pool) if decoded else pool, batch=settings.batch)
@@ -122,7 +122,7 @@ def pipeline(
         len(paths),
         seconds / len(paths),
         cpu / len(paths),
-        {stage.value: (taken[stage] - before[stage]) / len(paths) for stage in taken},
+        {stage: (taken[stage] - before[stage]) / len(paths) for stage in taken},
     )
     return speed, found
 
@@ -131,10 +131,10 @@ def as_said(found: dict[int, Outcome]) -> list[Said]:
     """What the pipeline says, to compare another run of it with."""
     return [
         Said(
-            found[key].caption or "",
-            passage.counts(found[key].detections or ()),
-            found[key].topics or (),
-            (found[key].vectors or {}).get(View.PASSAGE),
+            _payload(found[key], "caption") or "",
+            passage.counts(_payload(found[key], "detect") or ()),
+            _payload(found[key], "topics") or (),
+            _vectors(found[key]).get("passage"),
         )
         for key in sorted(found)
     ]
@@ -145,15 +145,23 @@ def agreement(said: Sequence[Said], found: dict[int, Outcome]) -> Agreement:
     captions, counts, topics, cosines = [], [], [], [1.0]
     for key, seed in enumerate(said):
         ours = found[key]
-        objects = passage.counts(ours.detections or ())
-        captions.append(ours.caption == seed.caption)
+        objects = passage.counts(_payload(ours, "detect") or ())
+        captions.append(_payload(ours, "caption") == seed.caption)
         counts.append(objects == seed.counts)
-        topics.append(ours.topics == seed.topics)
-        if captions[-1] and counts[-1] and topics[-1] and ours.vectors:
-            cosines.append(float(ours.vectors[View.PASSAGE] @ seed.vector))
+        topics.append(_payload(ours, "topics") == seed.topics)
+        if captions[-1] and counts[-1] and topics[-1] and _vectors(ours):
+            cosines.append(float(_vectors(ours)["passage"] @ seed.vector))
     return Agreement(
         sum(captions) / len(said), sum(counts) / len(said), sum(topics) / len(said), min(cosines)
     )
+
+
+def _payload(outcome: Outcome, stage: str) -> Any:
+    return outcome.results[stage].payload if stage in outcome.results else None
+
+
+def _vectors(outcome: Outcome) -> Mapping[str, Any]:
+    return outcome.results["embed"].vectors if "embed" in outcome.results else {}
 
 
 def _cpu() -> float:

@@ -10,9 +10,9 @@ from msgspec import Struct
 from benchmarks.describe.measure import pictures
 from imgret.config import Places, Settings
 from imgret.decode.pool import DecodePool, default_workers
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Pipeline
+from imgret.stages import registry
 
 DISTINCT = 200  # files; they are described again and again
 
@@ -27,7 +27,10 @@ class Memory(Struct, frozen=True):
 def over(settings: Settings, places: Places, folder: str, photos: int) -> Iterator[Memory]:
     """Describe `photos`, and look ten times on the way."""
     paths = pictures(folder, min(DISTINCT, photos))
-    jobs = (Job(key, paths[key % len(paths)], frozenset(Stage)) for key in range(photos))
+    jobs = (
+        Job(key, paths[key % len(paths)], frozenset({"decode", *registry.own().names}))
+        for key in range(photos)
+    )
     models = load_models(settings, places)
     done, looked = 0, 0
     with DecodePool(default_workers(settings.decode_workers)) as decoder:

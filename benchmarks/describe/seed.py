@@ -11,8 +11,7 @@ from PIL import Image
 
 from imgret.config import Settings
 from imgret.models import torch_device
-from imgret.photo import Stage
-from imgret.stages import passage
+from imgret.stages import passage, registry
 
 
 class Said(Struct, frozen=True):
@@ -29,7 +28,7 @@ class SeedLoop:
 
     def __init__(self, settings: Settings, device: str) -> None:
         self._device = device
-        self._most = settings.caption.max_tokens
+        self._most = settings.of("caption").max_tokens
         with torch_device.silence():
             from sentence_transformers import SentenceTransformer
             from transformers import (
@@ -42,50 +41,50 @@ class SeedLoop:
             from ultralytics import YOLO
 
             logging.disable_progress_bar()
-            caption, topics = settings.caption.weights, settings.topics.weights
+            caption, topics = settings.of("caption").weights, settings.of("topics").weights
             self._processor = BlipProcessor.from_pretrained(caption, backend="pil")
             self._blip = BlipForConditionalGeneration.from_pretrained(caption).eval().to(device)
-            self._yolo = YOLO(settings.detect.weights)
+            self._yolo = YOLO(settings.of("detect").weights)
             self._tokenizer = AutoTokenizer.from_pretrained(topics)
             self._roberta = AutoModelForSequenceClassification.from_pretrained(topics).eval().to(device)
             self._instructor = SentenceTransformer(
-                settings.embed.weights, device=device, local_files_only=True
+                settings.of("embed").weights, device=device, local_files_only=True
             )
             self._instructor.set_pooling_include_prompt(include_prompt=False)
-        self.seconds = dict.fromkeys(Stage, 0.0)
+        self.seconds = dict.fromkeys(("decode", *registry.own().names), 0.0)
 
     @torch.no_grad()
     def describe(self, path: bytes) -> Said:
         """Open, caption, detect, classify, embed."""
         self._began = time.perf_counter()
         image = Image.open(path).convert("RGB")
-        self._lap(Stage.DECODE)
+        self._lap("decode")
         inputs = self._processor(image, passage.PROMPT, return_tensors="pt").to(self._device)
         ids = self._blip.generate(**inputs, num_beams=3, max_new_tokens=self._most)
         caption = self._processor.decode(
             ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True
         ).strip()
-        self._lap(Stage.CAPTION)
+        self._lap("caption")
         with torch_device.silence():
             boxes = self._yolo.predict(image, save=False, verbose=False, device=self._device)[0].boxes
         counts: dict[str, int] = {}
         for number in boxes.cls.tolist():
             label = self._yolo.names[int(number)].lower()
             counts[label] = counts.get(label, 0) + 1
-        self._lap(Stage.DETECT)
+        self._lap("detect")
         tokens = self._tokenizer(caption, return_tensors="pt").to(self._device)
         likely = self._roberta(**tokens).logits[0].sigmoid() >= 0.2
         names = self._roberta.config.id2label
         topics = tuple(names[number] for number, holds in enumerate(likely.tolist()) if holds)
-        self._lap(Stage.TOPICS)
+        self._lap("topics")
         text = passage.passage(caption, counts).strip()
         vector = self._instructor.encode(
             text, prompt=passage.instruction(topics), normalize_embeddings=True, show_progress_bar=False
         )
-        self._lap(Stage.EMBED)
+        self._lap("embed")
         return Said(caption, counts, topics, vector)
 
-    def _lap(self, stage: Stage) -> None:
+    def _lap(self, stage: str) -> None:
         now = time.perf_counter()
         self.seconds[stage] += now - self._began
         self._began = now

@@ -18,7 +18,7 @@ from imgret.limits import as_sentence, limits_explained
 from imgret.search.service import Answerer
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 
 if TYPE_CHECKING:
     from imgret.search.warm_index import Keeper
@@ -31,7 +31,9 @@ T = TypeVar("T")
 class WarmAnswerer(Answerer):
     """Answers with the daemon's warm models."""
 
-    def __init__(self, store: Store, settings: Settings, places: Places, warm: Warm, keeper: Keeper) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper
+    ) -> None:
         super().__init__(store, settings, places, warm, keeper)
         self.store = store
         self.settings = settings
@@ -40,7 +42,7 @@ class WarmAnswerer(Answerer):
 class Answerers:
     """A few threads, each with a connection and an answerer of its own, made anew after a reload."""
 
-    def __init__(self, settings: Settings, places: Places, warm: Warm) -> None:
+    def __init__(self, settings: Settings, places: Places, warm: LoadedModels) -> None:
         self._configured = settings, warm
         self._places = places
         self._threads = ThreadPoolExecutor(ANSWERING_THREADS, thread_name_prefix="answer")
@@ -49,7 +51,7 @@ class Answerers:
         self._keeper_lock = threading.Lock()
         self._asked = 0  # how many calls are under way; belongs to the loop
 
-    def configure(self, settings: Settings, warm: Warm) -> None:
+    def configure(self, settings: Settings, warm: LoadedModels) -> None:
         """Answer with these from the next question on."""
         self._configured = settings, warm
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection
 
+from imgret.errors import ConfigError, ImgretError
+
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0  # when the index cannot be written
+MOST_RETRY_SECONDS = 300.0  # when a folder fails repeatedly because of a bug
 
 
 class BlockedFolders:
@@ -17,6 +23,7 @@ class BlockedFolders:
         self._on_problem = on_problem
         self._lock = threading.Lock()
         self._reasons: dict[bytes, str] = {}
+        self._failed: dict[bytes, int] = {}  # number of consecutive failures because of a bug
 
     @property
     def problem(self) -> str | None:
@@ -29,6 +36,27 @@ class BlockedFolders:
         with self._lock:
             for path in self._reasons.keys() - set(watched) - {b""}:
                 del self._reasons[path]
+            for path in self._failed.keys() - set(watched):
+                del self._failed[path]
+
+    def failed(self, path: bytes, error: Exception) -> float | None:
+        """Report why a pass over the watched folder `path` failed.
+
+        Returns the seconds after which to try again: longer each time for an unexpected error, so
+        that it delays this folder only. None: not before the configuration changes.
+        """
+        if isinstance(error, ConfigError):
+            self.set_reason(path, str(error))
+            return None
+        if isinstance(error, ImgretError):
+            self.set_reason(path, f"{error}. {error.hint}".strip())
+            return RETRY_SECONDS
+        log.error("Scanning a folder failed", exc_info=error, extra={"fields": {"FOLDER": path}})
+        with self._lock:
+            failed = self._failed[path] = self._failed.get(path, 0) + 1
+        why = f"{os.fsdecode(path)} could not be scanned: {type(error).__name__} {error}"
+        self.set_reason(path, f"{why}. The daemon tries again; please report this bug.")
+        return min(RETRY_SECONDS * 2.0 ** (failed - 1), MOST_RETRY_SECONDS)
 
     def set_reason(self, path: bytes, reason: str | None) -> None:
         """Set the reason why `path` cannot be reconciled; None if it can."""
@@ -36,6 +64,7 @@ class BlockedFolders:
             before = set(self._reasons.values())
             if reason is None:
                 self._reasons.pop(path, None)
+                self._failed.pop(path, None)
             else:
                 self._reasons[path] = reason
             unblocked = bool(before) and not self._reasons

@@ -25,7 +25,7 @@ from imgretd.answering_threads import Answerers
 from imgretd.control import Control
 from imgretd.folder_requests import FolderRequests
 from imgretd.listen import alone, listen, remove_socket
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.methods import methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.operations import PAUSED, Operations
@@ -57,7 +57,7 @@ class Service:
     def __init__(self, places: Places, settings: Settings, load_models: Load) -> None:
         self._places = places
         self._settings = settings
-        warm = Warm(settings, places, load_models)
+        warm = LoadedModels(settings, places, load_models)
         self._left = asyncio.Event()
         self._answerers = Answerers(settings, places, warm)
         self.threads = Threads(places, settings, warm, lambda name, data: self._server.publish(name, data))
@@ -185,7 +185,7 @@ class Service:
         try:
             change = await self.threads.index_control.run(self._index_watch.change)
         except Exception as error:  # the next look may go well
-            log.error("The index could not be looked at: %s", as_sentence(error))
+            log.error("The index file could not be checked: %s", as_sentence(error))
             return
         if change is not None:
             self.threads.state.report_problem(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError
 from imgret.limits import as_sentence
+from imgret.stages import registry
 from imgretd.answering_threads import Answerers
 from imgretd.control import CONTROL_SECONDS
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.status_report import status_report
 from imgretd.threads import Threads
 
@@ -31,7 +32,7 @@ class Operations:
         places: Places,
         settings: Settings,
         load_models: Load,
-        warm: Warm,
+        warm: LoadedModels,
         threads: Threads,
         answerers: Answerers,
         leave: Callable[[], None],
@@ -70,7 +71,7 @@ class Operations:
         await self._threads.wait_until_begun()
         warm = self._warm
         if _models(settings) != _models(self._settings):
-            warm = Warm(settings, self._places, self._load_models)
+            warm = LoadedModels(settings, self._places, self._load_models)
         await self._threads.control.run(lambda: self._threads.configure(settings), CONTROL_SECONDS)
         self._threads.refused = None
         self._settings, self._warm = settings, warm
@@ -86,4 +87,4 @@ class Operations:
 
 def _models(settings: Settings) -> tuple[object, ...]:
     """What of the settings the models in memory depend on."""
-    return settings.device, settings.caption, settings.detect, settings.topics, settings.embed
+    return settings.device, *(settings.of(stage) for stage in registry.installed().names)

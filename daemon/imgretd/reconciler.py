@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from imgret.config import Settings
-from imgret.errors import ConfigError, ImgretError
+from imgret.errors import ConfigError
 from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 
 MOST_THREADS = 8
 RACY_SECONDS = 2.1  # slightly more than the 2 s within which `scan` treats a file as racy
-RETRY_SECONDS = 5.0  # when the index cannot be written
-MOST_RETRY_SECONDS = 300.0  # when a folder fails repeatedly because of a bug
 OFFLINE_SECONDS = 60.0  # how often an offline root is checked, with or without events
 _PURGE_SECONDS = 24 * 3600.0  # how often tombstones older than 30 days are deleted
 
@@ -57,7 +55,6 @@ class Reconciler:
         self._started = False
         self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
         self._blocked = BlockedFolders(on_problem)
-        self._failed: dict[bytes, int] = {}  # number of consecutive failures because of a bug
         self._problems = FolderProblems()
         self._next_purge = time.monotonic()
         self.tree_seconds = 0.0  # duration of the last scan of a whole tree
@@ -134,8 +131,6 @@ class Reconciler:
             self._watched = dict(watched)
             self._settings = settings
             self._problems.keep_only(watched)
-            for path in self._failed.keys() - watched.keys():
-                del self._failed[path]
         self._blocked.keep_only(watched)
         self._backlog.keep(watched)
         self.start_missing_threads()
@@ -179,12 +174,13 @@ class Reconciler:
                 store = store or open_store(self._index_path)
                 self._reconcile(store, task)
             except Exception as error:
-                self._not_done(task, error)
+                wait = self._blocked.failed(task.path, error)
+                if wait is not None:
+                    self._backlog.put_back(task, wait)
                 if store is not None and not isinstance(error, ConfigError):
                     store.close()
                     store = None
             else:
-                self._failed.pop(task.path, None)
                 self._blocked.set_reason(task.path, None)
             finally:
                 with self._lock:
@@ -193,21 +189,6 @@ class Reconciler:
                 self._on_change()
         if store is not None:
             store.close()
-
-    def _not_done(self, task: Task, error: Exception) -> None:
-        """Report the error and put the task back. After an unexpected error, this watched folder pauses."""
-        if isinstance(error, ConfigError):
-            self._blocked.set_reason(task.path, str(error))
-            return
-        if isinstance(error, ImgretError):
-            self._blocked.set_reason(task.path, f"{error}. {error.hint}".strip())
-            self._backlog.put_back(task, RETRY_SECONDS)
-            return
-        log.error("Scanning a folder failed", exc_info=error, extra={"fields": {"FOLDER": task.path}})
-        failed = self._failed[task.path] = self._failed.get(task.path, 0) + 1
-        why = f"{os.fsdecode(task.path)} could not be scanned: {type(error).__name__} {error}"
-        self._blocked.set_reason(task.path, f"{why}. The daemon tries again; please report this bug.")
-        self._backlog.put_back(task, min(RETRY_SECONDS * 2 ** (failed - 1), MOST_RETRY_SECONDS))
 
     def _reconcile(self, store: Store, task: Task) -> None:
         with self._lock:

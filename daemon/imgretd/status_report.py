@@ -6,13 +6,13 @@ import os
 from typing import Any
 
 from imgret import __version__
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.threads import Threads
 
 _MOST_TROUBLED = 100  # sentences about folders
 
 
-def status_report(threads: Threads, warm: Warm) -> dict[str, Any]:
+def status_report(threads: Threads, warm: LoadedModels) -> dict[str, Any]:
     """Return the state of the daemon as the JSON of the `status` method. Called in the event loop."""
     return {
         "version": __version__,

@@ -20,7 +20,7 @@ from imgret.store.factory import open_store
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
@@ -36,7 +36,7 @@ class Threads:
         self,
         places: Places,
         settings: Settings,
-        warm: Warm,
+        warm: LoadedModels,
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
         """Create the threads without starting them. `publish` sends an event to subscribers. Set `loop` before."""

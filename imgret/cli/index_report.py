@@ -54,7 +54,7 @@ def tell(path: bytes, found: SyncResult) -> int:
 
 def tell_missing(here: Session, store: Store) -> None:
     """Say once in plain words what is missing; again only when it changes."""
-    from imgret.models.loading import missing
+    from imgret.pipeline.loading import missing
 
     sentences = missing(here.settings, here.places)
     told = "\n".join(sentences.values())

@@ -19,12 +19,13 @@ from imgret.cli.boundary import as_sentence
 from imgret.cli.daemon_link import QUICK, daemon_state
 from imgret.cli.session import Session, absolute
 from imgret.client.socket_client import ask
-from imgret.config import WORDLLAMA, Settings
+from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.note_writing import write_notes
-from imgret.photo import Stage
 from imgret.photo_state import EXCLUDED, FAILED
+from imgret.requeue import read_notes
 from imgret.store.interface import Store
+from imgret.weights import WORDLLAMA
 
 BATCH = 500  # notes a transaction
 LINE_LIMIT = 1 << 20  # bytes
@@ -64,7 +65,7 @@ def photo_content(store: Store, settings: Settings, path: bytes) -> int:
 def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
     """Have the vectors made that follow from new notes: by the daemon, or here if that is quick; else say so."""
     contents = set(contents)
-    if not contents or Stage.EMBED not in here.settings.stages():
+    if not contents or not read_notes(here.settings):
         return
     state = daemon_state(here)
     if state is not None and "pid" in state:
@@ -83,15 +84,16 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
     """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
-    from imgret.embed_now import embed_now
-    from imgret.models.loading import identities, load_embedder
+    from imgret.embed_now import EMBED, embed_now
+    from imgret.pipeline.loading import identities, load_model
+    from imgret.stages import registry
     from imgret.store.factory import writer_lock
 
-    wanted = identities(here.settings, here.places).get(Stage.EMBED)
+    wanted = identities(here.settings, here.places).get(EMBED)
     if wanted is None or wanted.name != WORDLLAMA:
         return len(contents)
     with writer_lock(here.places.index):
-        return embed_now(store, load_embedder(here.settings, here.places), contents)
+        return embed_now(store, load_model(registry.own()[EMBED], here.settings, here.places), contents)
 
 
 def import_notes(here: Session, source: str) -> Exit:

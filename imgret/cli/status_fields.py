@@ -10,6 +10,8 @@ import msgspec
 from imgret.cli.daemon_link import daemon_state
 from imgret.cli.session import Session
 from imgret.search.hit_json import path as path_fields
+from imgret.stages import registry
+from imgret.stages.interface import DECODE
 from imgret.store import paths
 from imgret.store.interface import Store
 
@@ -23,12 +25,16 @@ def status_fields(here: Session) -> dict[str, Any]:
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
-        return told | empty | {"waiting": {}, "daemon": daemon_state(here)} | lists
+        return told | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
     with here.index() as store:
         aside = store.summary.waiting_stages()
         told |= msgspec.structs.asdict(store.summary.totals(aside))
         waits = store.work.waiting()
-        told["waiting"] = {stage.value: waits[stage] for stage in sorted(aside) if stage in waits}
+        told["waiting"] = {stage: waits[stage] for stage in sorted(aside) if stage in waits}
+        wanted = here.settings.stages()
+        told["stages"] = {
+            stage: waits.get(stage, 0) for stage in (DECODE, *registry.installed().names) if stage in wanted
+        }
         told["daemon"] = daemon_state(here)
         told["folders"] = _folders(store)
         told["failures"] = _failures(store)

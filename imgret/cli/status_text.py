@@ -17,6 +17,9 @@ def status_text(told: dict[str, Any]) -> list[str]:
     ]
     for stage, count in told["waiting"].items():
         lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
+    todo = {stage: count for stage, count in told["stages"].items() if count and stage not in told["waiting"]}
+    if todo:
+        lines.append("to do: " + ", ".join(f"{stage} {count}" for stage, count in todo.items()))
     for folder in told["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]

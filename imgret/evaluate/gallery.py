@@ -12,11 +12,13 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from imgret import stage_results
 from imgret.decode.hashing import content_hash
 from imgret.errors import PhotoError, UsageError
 from imgret.evaluate.recipe import Recipe
-from imgret.photo import Description, ModelIdentity, Stage, file_stat_of
-from imgret.stages import passage
+from imgret.photo import ModelIdentity, file_stat_of
+from imgret.stages import passage, registry
+from imgret.stages.interface import DECODE, Result
 from imgret.store import paths, records
 from imgret.store.interface import Store
 
@@ -36,7 +38,7 @@ def claim(store: Store, name: str) -> None:
 def hold(
     store: Store,
     paths: Sequence[bytes],
-    stages: Collection[Stage] = (),
+    stages: Collection[str] = (),
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Gallery:
     """Let the index hold these files (absolute) and no others; `stages` of new contents are queued."""
@@ -79,8 +81,8 @@ def derive(
             copy = derived[path]
             if content is not None and copy is not None:
                 changed = _copied(source, content, target, copy, recipe.stages)
-                if changed or target.results.identities(copy).get(Stage.EMBED) != embedder:
-                    target.work.queue(copy, [Stage.EMBED])
+                if changed or target.results.identities(copy).get("embed") != embedder:
+                    target.work.queue(copy, ["embed"])
     return derived
 
 
@@ -94,18 +96,21 @@ def passages(store: Store, contents: Iterable[int]) -> dict[int, str]:
     """The text of each content that is embedded as its passage."""
     found = {}
     for content in contents:
-        known = store.results.description(content)
-        objects = passage.counts(known.detections or ())
-        found[content] = passage.passage(known.caption or "", objects, known.note)
+        known = stage_results.payloads(store, content)
+        objects = passage.counts(known.get("detect") or ())
+        found[content] = passage.passage(known.get("caption") or "", objects, store.results.note(content))
     return found
 
 
-def makers(store: Store, contents: Iterable[int]) -> dict[Stage, dict[ModelIdentity, int]]:
+def makers(store: Store, contents: Iterable[int]) -> dict[str, dict[ModelIdentity, int]]:
     """Which models made the results of each stage, and how many each."""
-    found: dict[Stage, dict[ModelIdentity, int]] = {stage: {} for stage in Stage}
+    found: dict[str, dict[ModelIdentity, int]] = {
+        stage: {} for stage in (DECODE, *registry.installed().names)
+    }
     for content in contents:
         for stage, identity in store.results.identities(content).items():
-            found[stage][identity] = found[stage].get(identity, 0) + 1
+            if stage in found:
+                found[stage][identity] = found[stage].get(identity, 0) + 1
     return found
 
 
@@ -121,7 +126,7 @@ def _place(store: Store, path: bytes) -> tuple[records.Root, bytes, bytes]:
     return place
 
 
-def _taken(store: Store, path: bytes, stages: Collection[Stage]) -> int | None:
+def _taken(store: Store, path: bytes, stages: Collection[str]) -> int | None:
     """The content of a file, hashed if its file status is not the known one."""
     root, folder, name = _place(store, path)
     now = int(time.time())
@@ -142,28 +147,17 @@ def _taken(store: Store, path: bytes, stages: Collection[Stage]) -> int | None:
     return content
 
 
-def _copied(source: Store, content: int, target: Store, copy: int, stages: Collection[Stage]) -> bool:
+def _copied(source: Store, content: int, target: Store, copy: int, stages: Collection[str]) -> bool:
     """Copy the results of `stages`. -> was any of them another before?"""
-    known, made = source.results.description(content), source.results.identities(content)
-    before, made_before = target.results.description(copy), target.results.identities(copy)
+    known, made = stage_results.payloads(source, content), source.results.identities(content)
+    before, made_before = stage_results.payloads(target, copy), target.results.identities(copy)
     changed = {
         stage
         for stage in stages
-        if stage in made
-        and (made[stage], _told(known, stage)) != (made_before.get(stage), _told(before, stage))
+        if stage in made and (made[stage], known.get(stage)) != (made_before.get(stage), before.get(stage))
     }
-    if Stage.CAPTION in changed:
-        target.results.save_caption(copy, made[Stage.CAPTION], known.caption or "")
-    if Stage.DETECT in changed:
-        found = known.detections or ()
-        target.results.save_detections(copy, made[Stage.DETECT], found, passage.counts(found))
-    if Stage.TOPICS in changed:
-        target.results.save_topics(copy, made[Stage.TOPICS], known.topics or ())
+    for stage in changed:
+        stage_results.save(target, copy, stage, made[stage], Result(known[stage]))
     if changed:
         target.results.refresh_words(copy)
     return bool(changed)
-
-
-def _told(known: Description, stage: Stage) -> object:
-    told = {Stage.CAPTION: known.caption, Stage.DETECT: known.detections, Stage.TOPICS: known.topics}
-    return told[stage]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from imgret.photo import Stage
-
 
 class Recipe(StrEnum):
     """What of a photo's description is embedded."""
@@ -15,7 +13,7 @@ class Recipe(StrEnum):
     BOTH = "both"
 
     @property
-    def stages(self) -> frozenset[Stage]:
+    def stages(self) -> frozenset[str]:
         """The results it is made from. Topics are those of the caption, so without one there are none."""
-        caption, detect = {Stage.CAPTION, Stage.TOPICS}, {Stage.DETECT}
+        caption, detect = {"caption", "topics"}, {"detect"}
         return frozenset({"detect": detect, "caption": caption, "both": caption | detect}[self.value])

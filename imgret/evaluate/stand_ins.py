@@ -13,10 +13,12 @@ from collections.abc import Collection, Mapping
 import msgspec
 from msgspec import Struct
 
+from imgret import stage_results
 from imgret.evaluate.dataset import Problem, Trouble
 from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.text import lines
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
+from imgret.stages.interface import Result
 from imgret.store.interface import Store
 
 _NAME = "stand-in captions"
@@ -67,7 +69,7 @@ def made_by(identity: ModelIdentity) -> bool:
     return identity.name.startswith(f"{_NAME} ")
 
 
-def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
+def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[str]) -> int:
     """Let the captions stand as results of the index's photos; of `stages`, what follows is queued again.
 
     -> how many photos have none: they count as captioned with nothing.
@@ -79,9 +81,10 @@ def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[Stag
             without += not caption
             if content is None:
                 continue
-            known, made = store.results.description(content), store.results.identities(content)
-            if (known.caption, made.get(Stage.CAPTION)) != (caption, given.identity):
-                store.results.save_caption(content, given.identity, caption)
+            known = stage_results.payloads(store, content).get("caption")
+            made = store.results.identities(content).get("caption")
+            if (known, made) != (caption, given.identity):
+                stage_results.save(store, content, "caption", given.identity, Result(caption))
                 store.results.refresh_words(content)
-                store.work.queue(content, {Stage.TOPICS} & set(stages))
+                store.work.queue(content, {"topics"}.intersection(stages))
     return without

@@ -63,7 +63,7 @@ def is_device_lost(error: BaseException) -> bool:
 
 def in_batches(
     items: Sequence[Item],
-    call: Callable[[Sequence[Item]], Sequence[Result]],
+    call: Callable[[Sequence[Item]], Sequence[Result | PhotoError]],
     size: BatchSize,
     release: Callable[[], None] = lambda: None,
 ) -> tuple[list[Result | PhotoError], BatchSize]:

@@ -11,14 +11,12 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from imgret.config import CaptionSettings
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
 from imgret.models.interface import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
-from imgret.stages.passage import PROMPT
 
 _MOST_THREADS = 8  # that make pictures small
 
@@ -26,8 +24,18 @@ _MOST_THREADS = 8  # that make pictures small
 class BlipCaptioner:
     """A `Captioner`: any BLIP captioning model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
-        """Load the folder at `path`. Raises WeightsError."""
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        prompt: str,
+        beams: int = 3,
+        max_tokens: int = 60,
+        dtype: str = "auto",
+    ) -> None:
+        """Load the folder at `path`; captions begin with `prompt`. Raises WeightsError."""
         self._identity = identity
         self._device = device
         with torch_device.loading(path):
@@ -37,7 +45,7 @@ class BlipCaptioner:
             )
             self._model = BlipForConditionalGeneration.from_pretrained(
                 path,
-                dtype=torch_device.dtype(settings.dtype, device),
+                dtype=torch_device.dtype(dtype, device),
                 local_files_only=True,
                 trust_remote_code=False,
             )
@@ -46,13 +54,13 @@ class BlipCaptioner:
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
-        words = self._processor.tokenizer(PROMPT)["input_ids"]
+        words = self._processor.tokenizer(prompt)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
         self._token_ids = searcher(
             self._model,
             self._prompt,
-            Search(beams=settings.beams, most=settings.max_tokens),
+            Search(beams=beams, most=max_tokens),
             replay=device.startswith("cuda"),
         )
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgret.config import EmbedSettings
 from imgret.models import torch_device
 from imgret.models.interface import Vectors
 from imgret.models.torch_linear import pack
@@ -33,7 +32,7 @@ _ON_CPU, _ON_GPU = 8, 256  # texts in a batch: padding costs the one, launches t
 class InstructorEmbedder:
     """An `Embedder`: any INSTRUCTOR model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: EmbedSettings, device: str) -> None:
+    def __init__(self, path: str, identity: ModelIdentity, device: str, *, dtype: str = "auto") -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
         self._device = device
@@ -44,7 +43,7 @@ class InstructorEmbedder:
                 device=device,
                 local_files_only=True,
                 trust_remote_code=False,
-                model_kwargs={"dtype": torch_device.dtype(settings.dtype, device)},
+                model_kwargs={"dtype": torch_device.dtype(dtype, device)},
             ).eval()
             self._model.max_seq_length = _LONGEST
             self._encoder, _, *further = self._model

@@ -1,20 +1,14 @@
-"""The four protocols behind which the models stand, and the bundle that the pipeline is given.
-
-Everything here is torch-free: the loaders in `caption`, `detect`, `topics` and `embed` are imported
-only when their model is wanted. A stage without a model is `None` in the bundle; the reason stands in
-`missing`, so that it can be said once in plain words.
-"""
+"""What the models of imgret's own stages do: the protocols that their implementations follow. Free of torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import Detection, ModelIdentity, Stage
+from imgret.photo import Detection, ModelIdentity
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), RGB, upright
 Vectors = NDArray[np.float32]  # (texts, dimension), unit norm
@@ -71,39 +65,3 @@ class Embedder(Model, Protocol):
         Each row has an instruction of its own. An embedder that knows no instructions ignores them.
         """
         ...
-
-
-@dataclass
-class Models:
-    """What is loaded, and for each stage that is not, why."""
-
-    caption: Captioner | None = None
-    detect: Detector | None = None
-    topics: TopicClassifier | None = None
-    embed: Embedder | None = None
-    missing: dict[Stage, str] = field(default_factory=dict)
-    disabled: set[Stage] = field(default_factory=set)  # set to `none`: not wanted, which is no lack
-    peers: list[Models] = field(default_factory=list)  # the same models on further devices
-    position: int = 0  # of its device in the settings
-    without: dict[str, str] = field(default_factory=dict)  # devices that cannot be used, each with a sentence
-
-    def stages(self) -> frozenset[Stage]:
-        """The stages that can be done now; `DECODE` always can."""
-        have = {Stage.DECODE}
-        for stage, model in (
-            (Stage.CAPTION, self.caption),
-            (Stage.DETECT, self.detect),
-            (Stage.TOPICS, self.topics),
-            (Stage.EMBED, self.embed),
-        ):
-            if model is not None:
-                have.add(stage)
-        return frozenset(have)
-
-    def close(self) -> None:
-        """Unload every model."""
-        for model in (self.caption, self.detect, self.topics, self.embed):
-            if model is not None:
-                model.close()
-        for peer in self.peers:
-            peer.close()

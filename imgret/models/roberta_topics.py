@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from imgret.config import TopicsSettings
 from imgret.models import torch_device
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
@@ -16,10 +15,10 @@ from imgret.photo import ModelIdentity
 class RobertaTopics:
     """A `TopicClassifier`: any multi-label sequence classifier in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: TopicsSettings, device: str) -> None:
+    def __init__(self, path: str, identity: ModelIdentity, device: str, *, threshold: float = 0.2) -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
-        self._threshold = settings.threshold
+        self._threshold = threshold
         self._device = device
         with torch_device.loading(path):
             self._tokenizer = AutoTokenizer.from_pretrained(

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgret.config import Places
 from imgret.errors import WeightsError
+from imgret.places import Places
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +76,16 @@ def loading(path: str) -> Iterator[None]:
         raise WeightsError(
             f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or name other weights."
         ) from error
+
+
+def ready(places: Places, wanted: str) -> str:
+    """The device to load a model on, once torch is imported and set up. `wanted` is as in the settings.
+
+    Raises WeightsError where there is no such device.
+    """
+    prepare(places)
+    threads()
+    return device(wanted)
 
 
 def threads() -> None:

@@ -9,7 +9,6 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from imgret.config import DetectSettings
 from imgret.errors import WeightsError
 from imgret.models import torch_device, yolo_network
 from imgret.models.interface import Pixels
@@ -20,7 +19,15 @@ from imgret.photo import Detection, ModelIdentity
 class YoloDetector:
     """A `Detector`. Batches give what single images give: only images of one letterboxed shape share one."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: DetectSettings, device: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        confidence: float = 0.25,
+        dtype: str = "auto",
+    ) -> None:
         """Load the file at `path`. Raises WeightsError."""
         if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
             raise WeightsError(
@@ -29,11 +36,11 @@ class YoloDetector:
         self._identity = identity
         self._device = device
         # counts hang on a threshold: float16's three more bits kept 111 of 112 real photos', bfloat16's 99
-        dtype = torch_device.dtype(settings.dtype, device, gpu="float16")
+        computed = torch_device.dtype(dtype, device, gpu="float16")
         with torch_device.loading(path):
             if path.endswith(".pt"):
                 forbid_code()
-            self._yolo = yolo_network.load(path, settings.confidence, device, dtype)
+            self._yolo = yolo_network.load(path, confidence, device, computed)
         self._labels = {number: label.lower() for number, label in self._yolo.names().items()}
 
     @property

@@ -40,8 +40,10 @@ class Question(Struct, frozen=True):
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
 
-def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
+def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> Question:
     """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
+
+    `kinds` are those of the library's tags: each is a key of filters.
 
     Takes time in proportion to the length of the text. Raises QueryError with the position.
     """
@@ -50,7 +52,7 @@ def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
             f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
             "Shorten it; `imgret query --batch FILE` asks one question a line.",
         )
-    reader = _Reader(now, known, len(text.rstrip()))
+    reader = _Reader(now, known, kinds, len(text.rstrip()))
     for match in _TOKEN.finditer(_straight(text)):
         reader.read(match)
     return reader.question()
@@ -68,11 +70,11 @@ def bounded(question: Question) -> Question:
     return question
 
 
-def having(question: Question, key: str, value: str, now: datetime) -> Question:
+def having(question: Question, key: str, value: str, now: datetime, kinds: Collection[str] = ()) -> Question:
     """The question with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0))))
+    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0, kinds))))
 
 
 def located(question: Question, folder: bytes) -> Question:
@@ -103,7 +105,8 @@ _TOKEN = re.compile(
 class _Reader:
     """Takes the parts of a question one after the other. In lists, so that long texts cost linear time."""
 
-    def __init__(self, now: datetime, known: Collection[str], end: int) -> None:
+    def __init__(self, now: datetime, known: Collection[str], kinds: Collection[str], end: int) -> None:
+        self._kinds = kinds
         self._now, self._known = now, {labels.canonical(label) for label in known}
         self._end = end  # of the text, in characters
         self._words: list[tuple[str, int]] = []  # and where each ends
@@ -167,8 +170,11 @@ class _Reader:
 
     def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
         key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])
-        if key.lower() in KEYS and (value or match.end() == self._end):
-            self._clauses.append(Clause(keyed(key, value, self._now, match.start("key")), negated))
+        is_key, last = key.lower() in KEYS, match.end() == self._end
+        if (is_key and (value or last)) or (value and key.lower() in self._kinds):
+            self._clauses.append(
+                Clause(keyed(key, value, self._now, match.start("key"), self._kinds), negated)
+            )
         elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
             self._clauses.append(Clause(Objects(label, 1, None), negated))
         elif value and (meant := _misspelt(key)):
@@ -178,7 +184,7 @@ class _Reader:
                 match.start("key"),
             )
         else:
-            if key.lower() in KEYS:
+            if is_key:
                 self._remarks.append(
                     f"{short(key)}: has no value directly behind it, so it was read as a word"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+OBJECT = "object"  # the kind of tags that are counted: `dog>=2`
 HAS = ("note", "caption", "gps", "objects", "topics", "date")
 
 
@@ -34,9 +35,10 @@ class Objects(Struct, frozen=True, tag=True):
     most: int | None
 
 
-class Topic(Struct, frozen=True, tag=True):
-    """One of the topics holds this text, folded."""
+class Tagged(Struct, frozen=True, tag=True):
+    """A tag of this kind contains this text, folded, or is what it means: its singular, another name for it."""
 
+    kind: str
     name: str
 
 
@@ -47,7 +49,7 @@ class Camera(Struct, frozen=True, tag=True):
 
 
 class Has(Struct, frozen=True, tag=True):
-    """It has this: one of `HAS`."""
+    """It has this: one of `HAS`, or a tag of this kind."""
 
     what: str
 
@@ -70,7 +72,7 @@ class Said(Struct, frozen=True, tag=True):
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Topic | Camera | Has | Online | Format | Said
+Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Said
 
 
 class Clause(Struct, frozen=True):

@@ -30,8 +30,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Struct
 
-from imgret.config import Places
 from imgret.errors import HubUnreachable, WeightsError
+from imgret.places import Places
 from imgret.weights import record, sources, vetting
 from imgret.weights.fetch import Progress, answer, fetch
 from imgret.weights.sources import Kind, Weights

@@ -26,12 +26,11 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
-from imgret.photo import ModelIdentity, Stage
-from imgret.weights import record, vetting
+from imgret.photo import ModelIdentity
+from imgret.places import Places
+from imgret.weights import BUILT_IN, NONE, WORDLLAMA, record, vetting
 
-STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
 RELEASE = "v8.4.0"  # of ultralytics' assets, where the settings pin no other
 BRANCH = "main"  # of a hub repository, likewise
 
@@ -58,7 +57,7 @@ class Kind(StrEnum):
 class Weights(Struct, frozen=True):
     """The weights of one stage as the settings name them."""
 
-    stage: Stage
+    stage: str
     kind: Kind
     name: str  # as in the settings
     pinned: str | None  # revision, as in the settings
@@ -73,12 +72,17 @@ class Weights(Struct, frozen=True):
         """The name they are recorded by."""
         return f"{self.name}@{self.pinned}" if self.pinned else self.name
 
+    @property
+    def public_name(self) -> str:
+        """The name in the identity of a model: a local file or folder without the folders above it."""
+        return os.path.basename(self.path.rstrip("/")) if self.kind is Kind.LOCAL and self.path else self.name
+
 
 def kind(name: str) -> Kind:
     """What a name in the settings means; the file system is not asked."""
     if name == NONE:
         return Kind.NONE
-    if name == WORDLLAMA:
+    if name in (WORDLLAMA, BUILT_IN):
         return Kind.PACKAGED
     if name.startswith(_LOCAL_PREFIXES):
         return Kind.LOCAL
@@ -88,22 +92,29 @@ def kind(name: str) -> Kind:
 
 
 def locate(
-    stage: Stage, settings: Settings, places: Places, environ: Mapping[str, str] = os.environ
+    stage: str,
+    name: str,
+    pinned: str | None,
+    places: Places,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    suffixes: tuple[str, ...] = (),
 ) -> Weights:
-    """The weights of `stage` under these settings: what and where they are, and whether they are there.
+    """The weights `name`, at the revision `pinned`: what and where they are, and whether they are there.
 
+    `stage` is whose they are. Local ones are a file with one of `suffixes`, or else a folder of a model.
     Raises WeightsError when the record of pulls is damaged.
     """
-    table = getattr(settings, stage.value)
-    name, pinned = table.weights, table.revision
     what = kind(name)
     if what is Kind.NONE:
-        return Weights(stage, what, name, None, None, present=False, revision=None)
-    if what is Kind.LOCAL:
-        return _local(stage, name, pinned, places)
-    if what is Kind.PACKAGED:
-        return _packaged(stage, places)
+        return switched_off(stage)
     found = Weights(stage, what, name, pinned, None, present=False, revision=None)
+    if what is Kind.LOCAL:
+        return _local(found, places, suffixes)
+    if what is Kind.PACKAGED:
+        return _missing(
+            found, f"{name} is an embedder and nothing else", "Use it as `weights` under [embed]."
+        )
     recorded = record.read(os.path.join(places.state, record.PULLED)).get(found.key)
     if what is Kind.HUB:
         return _hub(found, recorded, hub_folder(name, environ))
@@ -111,14 +122,60 @@ def locate(
     return _found(found, path, recorded.revision) if recorded and os.path.isfile(path) else _missing(found)
 
 
+def switched_off(stage: str) -> Weights:
+    """No weights: the stage is not wanted."""
+    return Weights(stage, Kind.NONE, NONE, None, None, present=False, revision=None)
+
+
+def unusable(stage: str, name: str, problem: str) -> Weights:
+    """Weights of which a stage cannot say where they are, and why."""
+    found = Weights(stage, Kind.PACKAGED, name, None, None, present=False, revision=None)
+    return _missing(found, problem, f"Correct [{stage}] in the configuration, or install its package again.")
+
+
+def built_in(stage: str, version: str) -> Weights:
+    """The weights of a stage that needs nothing but its own code, of this version; "": it needs others."""
+    if not version:
+        found = Weights(stage, Kind.PACKAGED, BUILT_IN, None, None, present=False, revision=None)
+        return _missing(found, f"the stage {stage} needs weights", f"Name some as `weights` under [{stage}].")
+    return Weights(stage, Kind.PACKAGED, stage, None, None, present=True, revision=version)
+
+
+def wordllama(stage: str, places: Places) -> Weights:
+    """The small embedder that comes with its package."""
+    found = Weights(stage, Kind.PACKAGED, WORDLLAMA, None, None, present=False, revision=None)
+    spec = importlib.util.find_spec("wordllama")
+    origin = spec.origin if spec else None
+    if not origin:
+        return _missing(
+            found, "the package wordllama is not installed", "Install it: `pip install wordllama`."
+        )
+    path = os.path.join(os.path.dirname(origin), "weights", "l2_supercat_256.safetensors")
+    if not os.path.isfile(path):  # other versions of the package may keep it elsewhere
+        return _missing(
+            found, f"this version of wordllama has no {path}", "Install the version in constraints.txt."
+        )
+    return _found(found, path, _surveyed(path, places))
+
+
+def named(identity: ModelIdentity, places: Places) -> tuple[str, str | None]:
+    """(weights, revision) for the settings, so that they name the model `identity`, as far as that is known."""
+    if not identity.revision.startswith("sha256:"):
+        return identity.name, identity.revision
+    seen = record.read(os.path.join(places.state, record.LOCAL)).items()
+    return next((path for path, each in seen if each.revision == identity.revision), identity.name), None
+
+
 def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
-    """The path to load, once every file there is held to the record and none names program code.
+    """The path to load, once every file there is held to the record and none names program code; "" for `built_in`.
 
     Raises WeightsMissing where they are not there, WeightsError naming the file that differs or is refused.
     `full` reads every byte again, as `models verify` does.
     """
-    if not weights.present or weights.path is None:
+    if not weights.present:
         raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
+    if weights.path is None:
+        return ""
     where = os.path.join(places.state, record.PULLED)
     recorded = record.read(where).get(weights.key) if weights.kind in (Kind.HUB, Kind.RELEASE) else None
     if recorded:
@@ -128,32 +185,6 @@ def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
     if weights.kind is not Kind.PACKAGED:
         vetting.check(weights.path)
     return weights.path
-
-
-def identity(weights: Weights, settings: Settings) -> ModelIdentity:
-    """Name, revision and settings of weights that are present.
-
-    `auto` stands as it is written: the same library on a machine with and without a GPU keeps its results.
-    """
-    if weights.revision is None:
-        raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
-    shaped = {
-        Stage.CAPTION: f"beams={settings.caption.beams} tokens={settings.caption.max_tokens}"
-        f" dtype={settings.caption.dtype}",
-        Stage.DETECT: f"confidence={settings.detect.confidence:g}"
-        + ("" if settings.detect.dtype == "auto" else f" dtype={settings.detect.dtype}"),
-        Stage.TOPICS: f"threshold={settings.topics.threshold:g}",
-        Stage.EMBED: "" if weights.kind is Kind.PACKAGED else f"dtype={settings.embed.dtype}",
-    }
-    name = weights.name
-    if weights.kind is Kind.LOCAL and weights.path:
-        name = os.path.basename(weights.path.rstrip("/"))
-    return ModelIdentity(name, weights.revision, shaped[weights.stage])
-
-
-def offline_embedder(places: Places) -> Weights:
-    """wordllama's weights, whatever the settings say: what stands in where the embedder's are missing."""
-    return _packaged(Stage.EMBED, places)
 
 
 def hub_cache(environ: Mapping[str, str] = os.environ) -> str:
@@ -202,46 +233,26 @@ def _resolved(folder: str, asked: str) -> str | None:
         return None
 
 
-def _local(stage: Stage, name: str, pinned: str | None, places: Places) -> Weights:
-    path = os.path.normpath(os.path.join(os.path.dirname(places.config), os.path.expanduser(name)))
+def _local(found: Weights, places: Places, suffixes: tuple[str, ...]) -> Weights:
+    path = os.path.normpath(os.path.join(os.path.dirname(places.config), os.path.expanduser(found.name)))
     problem = None
     if not os.path.exists(path):
         problem = f"{path} does not exist"
-    elif stage is Stage.DETECT and not (os.path.isfile(path) and path.endswith((".pt", ".onnx"))):
-        problem = f"{path} is not a .pt or .onnx file"
-    elif stage is not Stage.DETECT and not os.path.isfile(os.path.join(path, "config.json")):
+    elif suffixes and not (os.path.isfile(path) and path.endswith(suffixes)):
+        problem = f"{path} is not a {' or '.join(suffixes)} file"
+    elif not suffixes and not os.path.isfile(os.path.join(path, "config.json")):
         problem = f"{path} is not a folder with a config.json"
-    found = Weights(stage, Kind.LOCAL, name, pinned, path, present=False, revision=None)
+    found = replace(found, path=path)
     if problem is None:
         try:
             revision = _surveyed(path, places)
         except OSError as error:
             problem = f"{path} cannot be read: {error.strerror}"
         else:
-            if pinned in (None, revision):
+            if found.pinned in (None, revision):
                 return _found(found, path, revision)
-            problem = f"{path} is {revision}, while {pinned} is pinned"
-    return _missing(found, problem, f"Correct [{stage}] in {places.config}.")
-
-
-def _packaged(stage: Stage, places: Places) -> Weights:
-    found = Weights(stage, Kind.PACKAGED, WORDLLAMA, None, None, present=False, revision=None)
-    spec = importlib.util.find_spec("wordllama")
-    origin = spec.origin if spec else None
-    if stage is not Stage.EMBED:
-        return _missing(
-            found, "wordllama is an embedder and nothing else", "Use it as `weights` under [embed]."
-        )
-    if not origin:
-        return _missing(
-            found, "the package wordllama is not installed", "Install it: `pip install wordllama`."
-        )
-    path = os.path.join(os.path.dirname(origin), "weights", "l2_supercat_256.safetensors")
-    if not os.path.isfile(path):  # where a package keeps its files is its own affair
-        return _missing(
-            found, f"this version of wordllama has no {path}", "Install the version in constraints.txt."
-        )
-    return _found(found, path, _surveyed(path, places))
+            problem = f"{path} is {revision}, while {found.pinned} is pinned"
+    return _missing(found, problem, f"Correct [{found.stage}] in {places.config}.")
 
 
 def _surveyed(path: str, places: Places) -> str:

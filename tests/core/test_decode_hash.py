@@ -17,7 +17,7 @@ from imgret.decode.pixels import Limits, read
 from imgret.decode.pool import DecodePool
 from imgret.errors import FileChanged, PhotoError
 from imgret.ingest import Ingest
-from imgret.models.interface import Models
+from imgret.pipeline.models import Models
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
 

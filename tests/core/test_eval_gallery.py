@@ -5,12 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from saving import STAGES, caption, save, save_vectors
 
 from imgret.errors import UsageError
 from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import Trouble
 from imgret.evaluate.recipe import Recipe
-from imgret.photo import Detection, ModelIdentity, Stage, View
+from imgret.photo import Detection, ModelIdentity
 from imgret.store.factory import open_store
 
 SEEN = ModelIdentity("seer", "1")
@@ -40,12 +41,12 @@ def due(store):
 
 def test_it_holds_these_photos_and_no_others(store, paths):
     seen = []
-    held = gallery.hold(store, paths, [Stage.CAPTION], seen.append)
+    held = gallery.hold(store, paths, ["caption"], seen.append)
     assert sorted(held) == paths
     assert gallery.held(store) == set(paths)
     assert len(set(held.values())) == 3
     assert seen == [3]
-    assert due(store) == {Stage.CAPTION}
+    assert due(store) == {"caption"}
     fewer = gallery.hold(store, paths[1:])
     assert gallery.held(store) == set(paths[1:])
     assert fewer == {path: held[path] for path in paths[1:]}
@@ -100,9 +101,9 @@ def test_a_library_is_never_taken(store, paths, tmp_path):
 def described(store, paths):
     held = gallery.hold(store, paths)
     for number, content in enumerate(held.values()):
-        store.results.save_caption(content, SEEN, f"a dog {number}")
-        store.results.save_topics(content, SEEN, ["pets"])
-        store.results.save_detections(content, SEEN, [DOG, DOG], {"dog": 2})
+        save(store, content, "caption", SEEN, f"a dog {number}")
+        save(store, content, "topics", SEEN, ("pets",))
+        save(store, content, "detect", SEEN, (DOG, DOG))
     return held
 
 
@@ -121,7 +122,7 @@ def test_a_recipe_has_its_part_and_no_more(store, paths, tmp_path, recipe, text)
         content = found[paths[0]]
         assert gallery.passages(derived, [content]) == {content: text}
         assert set(derived.results.identities(content)) == recipe.stages
-        assert due(derived) == {Stage.EMBED}
+        assert due(derived) == {"embed"}
         assert derived.results.names(content) == store.results.names(held[paths[0]])
 
 
@@ -130,14 +131,14 @@ def test_what_is_embedded_is_not_embedded_again_until_it_changes(store, paths, t
     with open_store(str(tmp_path / "derived.db")) as derived:
         found = gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         for content in found.values():
-            derived.results.save_vectors(content, EMBEDDER, {View.PASSAGE: np.eye(8, dtype=np.float32)[0]})
-            derived.work.done(content, Stage)
+            save_vectors(derived, content, EMBEDDER, {"passage": np.eye(8, dtype=np.float32)[0]})
+            derived.work.done(content, STAGES)
         assert gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER) == found
         assert due(derived) == set()
-        store.results.save_detections(held[paths[0]], SEEN, [], {})
+        save(store, held[paths[0]], "detect", SEEN, ())
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert due(derived) == set()
-        store.results.save_caption(held[paths[1]], SEEN, "a cat")
+        save(store, held[paths[1]], "caption", SEEN, "a cat")
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert [c for c in found.values() if derived.work.of(c)] == [found[paths[1]]]
         gallery.derive(store, derived, held, Recipe.CAPTION, ModelIdentity("embedder", "2"))
@@ -147,10 +148,10 @@ def test_what_is_embedded_is_not_embedded_again_until_it_changes(store, paths, t
 def test_makers_are_counted(store, paths):
     held = described(store, paths)
     other = ModelIdentity("other", "2")
-    store.results.save_caption(held[paths[0]], other, "x")
+    save(store, held[paths[0]], "caption", other, "x")
     made = gallery.makers(store, held.values())
-    assert made[Stage.CAPTION] == {other: 1, SEEN: 2}
-    assert made[Stage.EMBED] == {}
+    assert made["caption"] == {other: 1, SEEN: 2}
+    assert made["embed"] == {}
 
 
 def test_stand_in_captions(store, paths, tmp_path):
@@ -169,17 +170,17 @@ def test_stand_in_captions(store, paths, tmp_path):
     ]
     held = gallery.hold(store, paths)
     for content in held.values():
-        store.results.save_caption(content, SEEN, "by a model")
-    stages = {Stage.TOPICS, Stage.DETECT}
+        save(store, content, "caption", SEEN, "by a model")
+    stages = {"topics", "detect"}
     assert stand_ins.put(store, held, given, stages) == 1
-    told = [store.results.description(held[path]).caption for path in paths]
+    told = [caption(store, held[path]) for path in paths]
     assert told == ["a dog", "a cat", ""]
-    assert due(store) == {Stage.TOPICS}
-    made = gallery.makers(store, held.values())[Stage.CAPTION]
+    assert due(store) == {"topics"}
+    made = gallery.makers(store, held.values())["caption"]
     assert all(stand_ins.made_by(identity) for identity in made)
     assert not stand_ins.made_by(SEEN)
     for content in held.values():
-        store.work.done(content, Stage)
+        store.work.done(content, STAGES)
     assert stand_ins.put(store, held, given, stages) == 1
     assert due(store) == set()
     file.write_text(rows.replace("a cat", "a cow"))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from saving import STAGES, caption, save, save_vectors
 
-from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity
 from imgret.store import policy, records
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -40,10 +41,10 @@ def described(store: Store, content: int) -> None:
     box = Detection("dog", 0.9, (0.0, 0.0, 1.0, 1.0))
     unit = np.eye(1, 8, dtype=np.float32)[0]
     store.contents.save_facts(content, Facts("JPEG", 4, 3, taken_at=5), PIXELS)
-    store.results.save_caption(content, CAPTIONER, "a dog")
-    store.results.save_detections(content, DETECTOR, [box, box], {"dog": 2})
-    store.results.save_topics(content, CAPTIONER, ["sports"])
-    store.results.save_vectors(content, EMBEDDER, {View.PASSAGE: unit, View.CAPTION: unit})
+    save(store, content, "caption", CAPTIONER, "a dog")
+    save(store, content, "detect", DETECTOR, (box, box))
+    save(store, content, "topics", CAPTIONER, ("sports",))
+    save_vectors(store, content, EMBEDDER, {"passage": unit, "caption": unit})
 
 
 def test_a_photo_is_found_by_its_path(store: Store, root: records.Root) -> None:
@@ -71,7 +72,7 @@ def test_a_copy_and_a_move_share_the_content(store: Store, root: records.Root) -
     store.photos.mark_deleted(root.id, b"", [b"a.jpg"], 12)
     assert [photo.path for photo in store.photos.paths(first)] == [b"/photos/new/b.jpg"]
     assert store.results.note(first) == "our dog"
-    assert store.results.description(first).caption == "a dog"
+    assert caption(store, first) == "a dog"
 
 
 def test_a_new_photo_at_the_path_of_a_tombstone_is_a_new_photo(store: Store, root: records.Root) -> None:
@@ -113,20 +114,20 @@ def test_results_are_copied_from_a_twin(store: Store, root: records.Root) -> Non
     source, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, source)
     target, _ = store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_B, 10)
-    store.work.queue(target, Stage)
-    assert store.results.twin(target, PIXELS, list(Stage)) == source
+    store.work.queue(target, STAGES)
+    assert store.results.twin(target, PIXELS, list(STAGES)) == source
     have = store.results.copy(source, target)
-    assert {Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED} <= have
-    assert store.results.description(target) == store.results.description(source)
+    assert {"caption", "detect", "topics", "embed"} <= have
+    assert store.results.payloads(target) == store.results.payloads(source)
     assert store.results.identities(target) == store.results.identities(source)
 
 
 def test_a_content_not_described_yet_is_not_a_twin(store: Store, root: records.Root) -> None:
     source, _ = store.photos.save(root.id, b"", b"a.jpg", file_stat_of(), HASH_A, 10)
     described(store, source)
-    store.work.queue(source, [Stage.CAPTION])
-    assert store.results.twin(source + 1, PIXELS, [Stage.CAPTION, Stage.EMBED]) is None
-    assert store.results.twin(source + 1, PIXELS, [Stage.EMBED]) == source  # no captioner is available anyway
+    store.work.queue(source, ["caption"])
+    assert store.results.twin(source + 1, PIXELS, ["caption", "embed"]) is None
+    assert store.results.twin(source + 1, PIXELS, ["embed"]) == source  # captions cannot be made anyway
 
 
 def test_vectors_are_not_copied_from_a_twin_with_another_note(store: Store, root: records.Root) -> None:
@@ -134,7 +135,7 @@ def test_vectors_are_not_copied_from_a_twin_with_another_note(store: Store, root
     described(store, source)
     target, _ = store.photos.save(root.id, b"", b"b.jpg", file_stat_of(), HASH_B, 10)
     store.results.write_note(target, "mine")
-    assert Stage.EMBED not in store.results.copy(source, target)
+    assert "embed" not in store.results.copy(source, target)
     assert store.results.note(target) == "mine"
 
 

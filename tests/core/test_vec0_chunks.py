@@ -8,9 +8,11 @@ from typing import Any
 import apsw
 import numpy as np
 import pytest
+from spaces import table, text_space
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.store.interface import Store
+from imgret.store.records import Damaged
 from imgret.store.sqlite import nearest, nearest_table, vec0_chunks
 from imgret.store.sqlite.opening import load_extension
 
@@ -65,19 +67,19 @@ def test_another_layout_changes_no_result(
     contents = bulk(rows, MODEL)
     for content in contents[100:200]:
         store.vectors.remove(content)
-    store.nearest.rebuild()
+    store.nearest.rebuild(text_space(store))
     among = np.array(contents[50:900], np.int64)
-    expected = [store.nearest.search(row, 40) for row in rows[:8]]
-    expected_among = [store.nearest.search(row, 40, among) for row in rows[:8]]
+    expected = [store.nearest.search(text_space(store), row, 40) for row in rows[:8]]
+    expected_among = [store.nearest.search(text_space(store), row, 40, among) for row in rows[:8]]
 
     change(fresh)
     vec0_chunks.readable.cache_clear()
     assert not vec0_chunks.readable()
     assert "is read more slowly" in caplog.text
     for row, found, found_among in zip(rows, expected, expected_among, strict=False):
-        assert store.nearest.search(row, 40).tolist() == found.tolist()
-        assert store.nearest.search(row, 40, among).tolist() == found_among.tolist()
-    assert store.nearest.check() == []
+        assert store.nearest.search(text_space(store), row, 40).tolist() == found.tolist()
+        assert store.nearest.search(text_space(store), row, 40, among).tolist() == found_among.tolist()
+    assert store.nearest.check(text_space(store)) == []
 
 
 @CHANGES
@@ -91,11 +93,13 @@ def test_another_layout_is_rebuilt_and_dropped_all_the_same(
     change(fresh)
     rows = units(300, dimension=32)
     contents = bulk(rows, MODEL)
-    assert store.nearest.rebuild()
-    assert store.nearest.rebuild()
-    assert sum(nearest_table.exists(store.db, name) for name in nearest_table.NAMES) == 1
-    store.vectors.save(contents[3], MODEL, {View.PASSAGE: rows[4]})
-    assert set(store.nearest.search(rows[4], 2).tolist()) == {contents[3], contents[4]}
+    assert store.nearest.rebuild(text_space(store))
+    assert store.nearest.rebuild(text_space(store))
+    assert (
+        sum(nearest_table.exists(store.db, name) for name in nearest_table.names(text_space(store).id)) == 1
+    )
+    store.vectors.save(contents[3], MODEL, {"passage": rows[4]})
+    assert set(store.nearest.search(text_space(store), rows[4], 2).tolist()) == {contents[3], contents[4]}
 
 
 @CHANGES
@@ -110,11 +114,11 @@ def test_damage_is_told_from_another_layout(
     bulk(rows, MODEL)
     change(fresh)
     with store.writing() as db:
-        db.execute(f"DROP TABLE {nearest_table.name(db)}")
-    with pytest.raises(nearest.Damaged):
-        store.nearest.search(rows[0], 5)
-    store.nearest.rebuild()
-    assert len(store.nearest.search(rows[0], 5)) == 5
+        db.execute(f"DROP TABLE {table(store)}")
+    with pytest.raises(Damaged):
+        store.nearest.search(text_space(store), rows[0], 5)
+    store.nearest.rebuild(text_space(store))
+    assert len(store.nearest.search(text_space(store), rows[0], 5)) == 5
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int8])

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from saving import STAGES, caption, save
 
-from imgret.photo import FileStat, ModelIdentity, Stage
+from imgret.photo import FileStat, ModelIdentity
 from imgret.store import policy, records
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
-ALL = frozenset(Stage)
-TEXT = frozenset({Stage.TOPICS, Stage.EMBED})
+ALL = frozenset(STAGES)
+TEXT = frozenset({"topics", "embed"})
 NOW = 1_000_000
 
 
@@ -25,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def add(store: Store, count: int, stages: frozenset[Stage] = ALL) -> list[int]:
+def add(store: Store, count: int, stages: frozenset[str] = ALL) -> list[int]:
     root = store.roots.add(b"/p")
     contents = []
     for number in range(count):
@@ -49,26 +50,26 @@ def test_claimed_work_is_not_claimed_again(store: Store) -> None:
 def test_finished_work_leaves_the_queue_with_its_result(store: Store) -> None:
     (content,) = add(store, 1)
     store.work.claim(ALL, 1, NOW)
-    store.work.done(content, {Stage.DECODE, Stage.CAPTION})
-    assert set(store.work.of(content)) == {Stage.DETECT, Stage.TOPICS, Stage.EMBED}
-    store.work.done(content, Stage)
+    store.work.done(content, {"decode", "caption"})
+    assert set(store.work.of(content)) == {"detect", "topics", "embed"}
+    store.work.done(content, STAGES)
     assert store.work.of(content) == {}
     assert store.work.due(ALL, NOW) == 0
 
 
 def test_stages_without_a_model_are_not_claimed(store: Store) -> None:
     (content,) = add(store, 1)
-    (claim,) = store.work.claim({Stage.DECODE, Stage.EMBED}, 1, NOW)
-    assert claim.stages == {Stage.DECODE, Stage.EMBED}
+    (claim,) = store.work.claim({"decode", "embed"}, 1, NOW)
+    assert claim.stages == {"decode", "embed"}
     store.work.done(content, claim.stages)
-    assert store.work.claim({Stage.DECODE, Stage.EMBED}, 1, NOW) == []
-    assert store.work.waiting() == dict.fromkeys((Stage.CAPTION, Stage.DETECT, Stage.TOPICS), 1)
+    assert store.work.claim({"decode", "embed"}, 1, NOW) == []
+    assert store.work.waiting() == dict.fromkeys(("caption", "detect", "topics"), 1)
 
 
-def test_stages_that_depend_on_a_stage_are_claimed_with_it(store: Store) -> None:
-    add(store, 1, frozenset({Stage.CAPTION}))
+def test_what_follows_from_a_stage_is_claimed_with_it(store: Store) -> None:
+    add(store, 1, frozenset({"caption"}))
     (claim,) = store.work.claim(ALL, 1, NOW)
-    assert claim.stages == {Stage.CAPTION, Stage.TOPICS, Stage.EMBED}
+    assert claim.stages == {"caption", "topics", "embed"}
 
 
 def test_pauses_after_failures_grow_and_five_failures_end_the_attempts(store: Store) -> None:
@@ -77,7 +78,7 @@ def test_pauses_after_failures_grow_and_five_failures_end_the_attempts(store: St
     while claims := store.work.claim(ALL, 1, now):
         store.work.failed(content, claims[0].stages, "truncated", now)
         assert store.work.claim(ALL, 1, now) == []
-        _, not_before, error = store.work.of(content)[Stage.DECODE]
+        _, not_before, error = store.work.of(content)["decode"]
         assert error == "truncated"
         waits.append(not_before - now)
         now = not_before
@@ -93,7 +94,7 @@ def test_a_release_does_not_count_as_an_attempt(store: Store) -> None:
     for _ in range(20):
         assert len(store.work.claim(ALL, 1, NOW)) == 1
         store.work.release()
-    assert store.work.of(content)[Stage.DECODE][0] == 0
+    assert store.work.of(content)["decode"][0] == 0
 
 
 def lives(store: Store, deadly: set[int], window: int) -> set[int]:
@@ -105,13 +106,13 @@ def lives(store: Store, deadly: set[int], window: int) -> set[int]:
         tried.add(suspect.content)
         if suspect.content in deadly:
             return done
-        store.work.done(suspect.content, Stage)
+        store.work.done(suspect.content, STAGES)
         done.add(suspect.content)
     while claims := store.work.claim(ALL, window, NOW):
         if deadly.intersection(claim.content for claim in claims):
             return done
         for claim in claims:
-            store.work.done(claim.content, Stage)
+            store.work.done(claim.content, STAGES)
             done.add(claim.content)
     return done
 
@@ -160,21 +161,19 @@ def test_a_claimed_photo_no_longer_counts_as_alone_after_further_claims(store: S
     add(store, 3)
     assert len(store.work.claim(ALL, 9, NOW, after=first)) == 2
     store.work.recover()
-    assert store.work.of(first)[Stage.DECODE][0] == 0
+    assert store.work.of(first)["decode"][0] == 0
 
 
-def test_a_suspect_without_one_of_its_models_is_described_by_the_others(store: Store) -> None:
-    (content,) = add(store, 1, frozenset({Stage.CAPTION}))
+def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) -> None:
+    (content,) = add(store, 1, frozenset({"caption"}))
     add(store, 2)
     store.work.claim(ALL, 9, NOW)
     store.work.recover()
-    store.work.done(content, {Stage.TOPICS, Stage.EMBED})
-    store.work.queue(
-        content, {Stage.EMBED}
-    )  # a note was written, and the weights of the captioner were deleted
+    store.work.done(content, {"topics", "embed"})
+    store.work.queue(content, {"embed"})  # a note was written, and the captioner's weights are gone
     claim = store.work.claim_suspect(TEXT, NOW)
     assert claim is not None
-    assert (claim.content, claim.stages) == (content, {Stage.EMBED})
+    assert (claim.content, claim.stages) == (content, {"embed"})
 
 
 def test_work_given_up_by_an_older_version_without_a_reason_is_reported_and_retried(store: Store) -> None:
@@ -201,12 +200,12 @@ def test_offline_and_deleted_photos_are_not_claimed(store: Store) -> None:
 def test_a_changed_model_queues_only_its_stage_and_keeps_the_old_result(store: Store) -> None:
     (content,) = add(store, 1, frozenset())
     old, new = ModelIdentity("captioner", "1"), ModelIdentity("captioner", "2")
-    store.results.save_caption(content, old, "a dog")
-    assert store.work.queue_outdated({Stage.CAPTION: old}, ()) == 0
-    assert store.work.queue_outdated({Stage.CAPTION: new}, ()) == 1
-    assert set(store.work.of(content)) == {Stage.CAPTION}
-    assert store.results.description(content).caption == "a dog"
-    assert store.work.queue_outdated({}, [Stage.CAPTION]) == 0
+    save(store, content, "caption", old, "a dog")
+    assert store.work.queue_outdated({"caption": old}, ()) == 0
+    assert store.work.queue_outdated({"caption": new}, ()) == 1
+    assert set(store.work.of(content)) == {"caption"}
+    assert caption(store, content) == "a dog"
+    assert store.work.queue_outdated({}, ["caption"]) == 0
     assert store.work.of(content) == {}
 
 
@@ -233,7 +232,7 @@ def test_every_content_is_always_done_waiting_or_given_up(
             elif held:
                 claim = held.pop()
                 if event == "done":
-                    store.work.done(claim.content, Stage)
+                    store.work.done(claim.content, STAGES)
                     finished.add(claim.content)
                 elif event == "fail":
                     store.work.failed(claim.content, claim.stages, "because", now)
@@ -256,7 +255,7 @@ def test_photos_on_an_offline_disk_do_not_slow_the_others(store: Store) -> None:
         claim = store.work.claim_suspect(ALL, NOW)
         assert claim is not None
         assert claim.content == content
-        store.work.done(content, Stage)
+        store.work.done(content, STAGES)
     store.roots.mark_offline(other.id, "unplugged")
     more = add(store, 6)
     assert [claim.content for claim in store.work.claim(ALL, 9, NOW)] == sorted(more)

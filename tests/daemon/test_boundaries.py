@@ -9,7 +9,7 @@ import time
 import pytest
 from imgretd import daemon_service, folder_requests, operations, threads, worker
 from imgretd.control import Control
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.worker import Worker
 from waiting import until
 
@@ -19,8 +19,7 @@ from imgret.config import parse, places
 from imgret.errors import DaemonError, DiskFull
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
 from imgret.search.warm_index import Keeper
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
@@ -74,7 +73,7 @@ def start(library, monkeypatch):
         thread = Worker(
             places(),
             library,
-            Warm(library, places(), load),
+            LoadedModels(library, places(), load),
             on_progress=lambda *_: None,
             on_problem=said.append,
             on_change=lambda: None,
@@ -241,7 +240,7 @@ def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
 
     monkeypatch.setattr(wordllama, "WordLlamaEmbedder", load)
     with pytest.raises(Shortage, match="not enough memory"):
-        load_models(library, places(), {Stage.EMBED})
+        load_models(library, places(), {"embed"})
 
 
 def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the_weights(
@@ -252,10 +251,10 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the
     def no_descriptor(*_arguments, **_options):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    identity = load_models(library, places(), {Stage.EMBED}).embed.identity
+    identity = load_models(library, places(), {"embed"})["embed"].identity
     monkeypatch.setattr(builtins, "open", no_descriptor)
     with pytest.raises(Shortage, match="too many files"):
-        load_models(library, places(), {Stage.EMBED})
+        load_models(library, places(), {"embed"})
     monkeypatch.undo()
     assert identity
 

@@ -12,7 +12,7 @@ import pytest
 from faulty_disk import faulty_disk
 from hypothesis import given
 from hypothesis import strategies as st
-from imgretd import reconciler, watched
+from imgretd import blocked_folders, watched
 from imgretd.backlog import Backlog
 from imgretd.folder_problems import FolderProblems
 from imgretd.reconciler import Reconciler
@@ -107,7 +107,7 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, folders, monkeypatch, error):
-    monkeypatch.setattr(reconciler, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(blocked_folders, "RETRY_SECONDS", 0.2)
     one, two = folders
     broken = [True]
 

@@ -15,7 +15,7 @@ from waiting import until
 
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection, NoDaemon
-from imgret.photo import FileStat, Stage
+from imgret.photo import FileStat
 from testbed.home import WORDLLAMA, Home, tiny_models
 from testbed.index_check import differences
 from testbed.small_pngs import write_picture
@@ -359,14 +359,14 @@ def test_a_pause_set_while_the_clock_was_ahead_is_over_when_it_is_put_right(home
         year_ahead = int(time.time()) + 365 * 86400
         content, _new = store.photos.save(root.id, b"", b"1.png", FileStat(1, 1, 1, 1), b"x" * 32, 1)
         store.photos.save_unreadable(root.id, b"", b"2.png", FileStat(1, 1, 1, 1), "x", year_ahead)
-        store.work.queue(content, [Stage.DECODE])
-        store.work.failed(content, [Stage.DECODE], "x", year_ahead)
+        store.work.queue(content, ["decode"])
+        store.work.failed(content, ["decode"], "x", year_ahead)
         now = int(time.time())
-        assert store.work.due([Stage.DECODE], now) == 1
-        assert len(store.work.claim([Stage.DECODE], 1, now)) == 1
+        assert store.work.due(["decode"], now) == 1
+        assert len(store.work.claim(["decode"], 1, now)) == 1
         assert store.photos.due_unreadable(root.id, now) == [(b"", b"2.png")]
-        store.work.failed(content, [Stage.DECODE], "x", now)
-        assert store.work.due([Stage.DECODE], now) == 0
+        store.work.failed(content, ["decode"], "x", now)
+        assert store.work.due(["decode"], now) == 0
 
 
 def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):

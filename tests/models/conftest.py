@@ -10,8 +10,8 @@ import pytest
 
 from imgret.config import Places, Settings
 from imgret.demo.bundled import demo_settings
-from imgret.models.interface import Models
-from imgret.models.loading import load_models
+from imgret.pipeline.loading import load_models
+from imgret.pipeline.models import Models
 
 # tests are imported by path (importlib mode), so their shared helper `hub_server` must be told where it lies
 sys.path.insert(0, str(Path(__file__).parent))

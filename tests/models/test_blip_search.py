@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
 from transformers.models.blip import modeling_blip, modeling_blip_text
 
-from imgret.config import CaptionSettings, Settings
+from imgret.config import Settings
 from imgret.demo import draw
 from imgret.models import blip_beams, blip_search
 from imgret.models.blip import BlipCaptioner
@@ -38,7 +38,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 @pytest.mark.parametrize("beams", [1, 3])
 def test_the_pinned_transformers_fits(fresh: pytest.MonkeyPatch, tiny: Settings, beams: int) -> None:
     """Without our search a photo takes several times as long."""
-    assert blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), beams)
+    assert blip_search.fits(BlipConfig.from_pretrained(tiny.of("caption").weights), beams)
     assert blip_search.fits(BlipConfig(), beams)
 
 
@@ -52,7 +52,7 @@ def test_the_comparison_leaves_the_random_numbers_of_others_alone(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), 3)
+    blip_search.fits(BlipConfig.from_pretrained(tiny.of("caption").weights), 3)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -172,15 +172,17 @@ def test_both_searches_find_the_same_ids_in_a_batch(beams: int, most: int, least
 
 
 def _captioner(tiny: Settings) -> BlipCaptioner:
-    settings = CaptionSettings(weights=tiny.caption.weights, max_tokens=12, dtype="float32")
-    return BlipCaptioner(tiny.caption.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+    weights = tiny.of("caption").weights
+    return BlipCaptioner(
+        weights, ModelIdentity("tiny", "1"), "cpu", prompt=PROMPT, max_tokens=12, dtype="float32"
+    )
 
 
 def _by_transformers(tiny: Settings, image: Pixels) -> str:
     """What the library itself says of an image, as its documentation does it."""
-    processor = BlipProcessor.from_pretrained(tiny.caption.weights, backend="pil")
+    processor = BlipProcessor.from_pretrained(tiny.of("caption").weights, backend="pil")
     inputs = processor(Image.fromarray(image), PROMPT, return_tensors="pt")
-    model = BlipForConditionalGeneration.from_pretrained(tiny.caption.weights).eval()
+    model = BlipForConditionalGeneration.from_pretrained(tiny.of("caption").weights).eval()
     with torch.inference_mode():
         ids = model.generate(**inputs, num_beams=3, max_new_tokens=12)
     said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgret.config import CaptionSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.models.interface import Pixels
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
+from imgret.stages.caption import CaptionSettings
 from imgret.stages.passage import PROMPT
 
 TOKENS = 6  # random weights never end a sentence by themselves; more tokens only take longer
@@ -42,17 +42,16 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(400)  # 40 s of one core
 def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Path, here: Places) -> None:
-    settings = Settings(
-        device="cpu", caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
+    settings = Settings(device="cpu").with_tables(
+        caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
     )
     photos = [
         np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
     ]
-    loaded = load_models(settings, here, [Stage.CAPTION])
+    loaded = load_models(settings, here, ["caption"])
     assert not loaded.missing
-    assert loaded.caption
-    together = loaded.caption.caption(photos)
-    assert together == [loaded.caption.caption([photo])[0] for photo in photos]
+    together = loaded["caption"].captioner.caption(photos)
+    assert together == [loaded["caption"].captioner.caption([photo])[0] for photo in photos]
     assert all(caption.startswith(PROMPT.strip()) for caption in together)
     assert together[:2] == [_by_transformers(base, photo) for photo in photos[:2]]
     assert len(set(together)) > 1

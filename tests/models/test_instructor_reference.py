@@ -11,7 +11,7 @@ import pytest
 
 from imgret.config import Settings
 from imgret.demo.lessons import LABELS
-from imgret.models.interface import Models
+from imgret.pipeline.models import Models
 from imgret.stages import passage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
@@ -68,10 +68,9 @@ RECORDED_PAIRS = [
 @pytest.mark.must_run
 def test_vectors_are_those_that_were_recorded_from_the_package(models: Models) -> None:
     """Indexes hold vectors made by that package, under the same identity as ours."""
-    assert models.embed
     recorded = np.load(RECORDED)
-    assert np.abs(models.embed.embed(RECORDED_PAIRS) - recorded).max() < 1e-5
-    assert np.abs(models.embed.embed(RECORDED_PAIRS[::-1])[::-1] - recorded).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(RECORDED_PAIRS) - recorded).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(RECORDED_PAIRS[::-1])[::-1] - recorded).max() < 1e-5
 
 
 @pytest.mark.must_run
@@ -80,7 +79,7 @@ def test_fifty_pairs_in_one_batch_agree_with_the_native_way(models: Models, tiny
         warnings.simplefilter("ignore")  # the library's own, at its import
         from sentence_transformers import SentenceTransformer
 
-        native = SentenceTransformer(tiny.embed.weights, device="cpu", local_files_only=True)
+        native = SentenceTransformer(tiny.of("embed").weights, device="cpu", local_files_only=True)
     native.set_pooling_include_prompt(include_prompt=False)
     given = pairs(50)
     reference = np.stack(
@@ -89,13 +88,11 @@ def test_fifty_pairs_in_one_batch_agree_with_the_native_way(models: Models, tiny
             for instruction, text in given
         ]
     )
-    assert models.embed
-    assert np.abs(models.embed.embed(given) - reference).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(given) - reference).max() < 1e-5
 
 
 def test_the_instruction_is_attended_to_and_left_out_of_the_mean(models: Models) -> None:
-    assert models.embed
-    one, other, joined = models.embed.embed(
+    one, other, joined = models["embed"].embedder.embed(
         [
             ("represent the sports title:", "a red circle"),
             ("represent the music title:", "a red circle"),
@@ -107,6 +104,5 @@ def test_the_instruction_is_attended_to_and_left_out_of_the_mean(models: Models)
 
 
 def test_a_text_longer_than_the_model_reads_is_cut(models: Models) -> None:
-    assert models.embed
-    vectors = models.embed.embed([("represent the title:", "giraffe " * 2000), ("", "x")])
+    vectors = models["embed"].embedder.embed([("represent the title:", "giraffe " * 2000), ("", "x")])
     assert np.isfinite(vectors).all()

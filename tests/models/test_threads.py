@@ -12,7 +12,7 @@ COUNTED = """
 import os, threading
 from imgret.config import places
 from imgret.demo.bundled import demo_settings
-from imgret.models.loading import load_models
+from imgret.pipeline.loading import load_models
 
 def helpers():
     return len(os.listdir("/proc/self/task"))
@@ -22,8 +22,8 @@ models = load_models(demo_settings(), places())
 began = helpers()  # numpy's and torch's own among them
 import torch
 assert torch.get_num_threads() == 2
-models.topics.topics(["a red circle"])
-models.embed.embed([("", "a red circle")] * 3)
+models["topics"].classifier.topics(["a red circle"])
+models["embed"].embedder.embed([("", "a red circle")] * 3)
 assert helpers() == began, (began, helpers())
 torch.ones(2000, 2000) @ torch.ones(2000, 2000)
 torch.ones(4_000_000).exp()

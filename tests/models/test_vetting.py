@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.config import EmbedSettings, Places, Settings, TopicsSettings
+from imgret.config import Places, Settings
 from imgret.demo.bundled import MODELS
 from imgret.errors import WeightsError
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.topics import TopicsSettings
 from imgret.weights import vetting
 
 CODE = "import pathlib\npathlib.Path({mark!r}).touch()\nclass C: pass\n"
@@ -154,8 +155,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 
 def settings(folder: Path) -> Settings:
-    return Settings(
-        device="cpu",
+    return Settings(device="cpu").with_tables(
         topics=TopicsSettings(weights=str(folder / "topics")),
         embed=EmbedSettings(weights=str(folder / "embed")),
     )
@@ -176,9 +176,9 @@ def coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.must_run
 def test_a_stage_whose_weights_ask_for_code_is_skipped_with_a_sentence(coded: Path, here: Places) -> None:
-    models = load_models(settings(coded), here, {Stage.TOPICS, Stage.EMBED})
-    for stage in (Stage.TOPICS, Stage.EMBED):
-        assert str(coded / stage.value / "config.json") in models.missing[stage]
+    models = load_models(settings(coded), here, {"topics", "embed"})
+    for stage in ("topics", "embed"):
+        assert str(coded / stage / "config.json") in models.missing[stage]
         assert "asks for program code (auto_map)" in models.missing[stage]
     assert not (coded / "ran").exists()
 
@@ -189,7 +189,7 @@ def test_the_libraries_themselves_are_told_to_trust_nothing(
 ) -> None:
     """The second line of defence, alone: what the check might overlook is neither run nor asked for."""
     monkeypatch.setattr(vetting, "check", lambda path: None)
-    models = load_models(settings(coded), here, {Stage.TOPICS, Stage.EMBED})
-    assert set(models.missing) == {Stage.TOPICS, Stage.EMBED}
+    models = load_models(settings(coded), here, {"topics", "embed"})
+    assert set(models.missing) == {"topics", "embed"}
     assert not (coded / "ran").exists()
     assert "[y/N]" not in "".join(capfd.readouterr())

@@ -12,12 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.errors import WeightsError, WeightsMissing
-from imgret.models.loading import identities
-from imgret.photo import Stage
+from imgret.pipeline import loading
+from imgret.pipeline.loading import identities
+from imgret.stages import registry
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.detect import DetectSettings
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.interface import StageSettings
 from imgret.weights import record, sources
 from imgret.weights.sources import Kind
+
+
+def locate(stage: str, here: Places, table: StageSettings | None = None) -> sources.Weights:
+    """The weights of a stage with this table, or its default one."""
+    settings = Settings().with_tables(**{stage: table} if table else {})
+    return loading.locate(registry.own()[stage], settings, here)
 
 
 @pytest.mark.parametrize(
@@ -53,17 +64,17 @@ def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
 ) -> None:
     (tmp_path / "yolov8m-oiv7.pt").write_bytes(b"a pickle that somebody left here")
     monkeypatch.chdir(tmp_path)
-    found = sources.locate(Stage.DETECT, Settings(), here)
+    found = locate("detect", here)
     assert not found.present
     with pytest.raises(WeightsMissing, match=r"yolov8m-oiv7\.pt is not on this disk"):
         sources.checked(found, here)
 
 
 def test_an_official_file_that_was_not_pulled_is_not_loaded(here: Places) -> None:
-    path = Path(sources.release_path(sources.locate(Stage.DETECT, Settings(), here), here))
+    path = Path(sources.release_path(locate("detect", here), here))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"put there by hand")
-    assert not sources.locate(Stage.DETECT, Settings(), here).present
+    assert not locate("detect", here).present
 
 
 def test_a_relative_name_is_looked_for_beside_the_configuration(
@@ -71,7 +82,7 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 ) -> None:
     (tmp_path / "birds.onnx").write_bytes(b"onnx")
     monkeypatch.chdir("/")
-    found = sources.locate(Stage.DETECT, Settings(detect=DetectSettings(weights="birds.onnx")), here)
+    found = locate("detect", here, DetectSettings(weights="birds.onnx"))
     assert found.present
     assert found.path == str(tmp_path / "birds.onnx")
 
@@ -79,16 +90,16 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 @pytest.mark.parametrize(
     ("stage", "name", "sentence"),
     [
-        (Stage.DETECT, "/nowhere/birds.pt", "/nowhere/birds.pt does not exist"),
-        (Stage.DETECT, "/etc", "/etc is not a .pt or .onnx file"),
-        (Stage.CAPTION, "/etc", "/etc is not a folder with a config.json"),
-        (Stage.CAPTION, "someone/model", "someone/model is not on this disk"),
-        (Stage.CAPTION, "wordllama", "wordllama is an embedder and nothing else"),
+        ("detect", "/nowhere/birds.pt", "/nowhere/birds.pt does not exist"),
+        ("detect", "/etc", "/etc is not a .pt or .onnx file"),
+        ("caption", "/etc", "/etc is not a folder with a config.json"),
+        ("caption", "someone/model", "someone/model is not on this disk"),
+        ("caption", "wordllama", "wordllama is an embedder and nothing else"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
-    table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
-    found = sources.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
+def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: str, name: str, sentence: str) -> None:
+    table = {"detect": DetectSettings, "caption": CaptionSettings}[stage]
+    found = locate(stage, here, table(weights=name))
     assert not found.present
     assert found.problem == sentence
     assert found.hint
@@ -100,18 +111,18 @@ def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_pa
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"one")
     (folder / "README.md").write_text("not part of the model")
-    settings = Settings(caption=CaptionSettings(weights=str(folder)))
-    first = identities(settings, here)[Stage.CAPTION]
+    settings = Settings().with_tables(caption=CaptionSettings(weights=str(folder)))
+    first = identities(settings, here)["caption"]
     assert first.name == "caption"
     assert first.revision.startswith("sha256:")
-    assert identities(settings, here)[Stage.CAPTION] == first
+    assert identities(settings, here)["caption"] == first
 
     (folder / "README.md").write_text("still not part of the model")
-    assert identities(settings, here)[Stage.CAPTION] == first
+    assert identities(settings, here)["caption"] == first
 
     (folder / "model.safetensors").write_bytes(b"two")
     os.utime(folder / "model.safetensors", ns=(1, 1))
-    assert identities(settings, here)[Stage.CAPTION].revision != first.revision
+    assert identities(settings, here)["caption"].revision != first.revision
 
 
 def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path) -> None:
@@ -120,33 +131,35 @@ def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path
     (folder / "config.json").write_text("{}")
     os.mkfifo(folder / "vocab.txt")
     os.mkfifo(folder / "tokenizer.json")
-    found = sources.locate(Stage.CAPTION, Settings(caption=CaptionSettings(weights=str(folder))), here)
+    found = locate("caption", here, CaptionSettings(weights=str(folder)))
     assert sources.checked(found, here) == str(folder)
 
 
 def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Settings) -> None:
-    revision = identities(tiny, here)[Stage.CAPTION].revision
-    pinned = replace(tiny, caption=replace(tiny.caption, revision=revision))
-    assert sources.locate(Stage.CAPTION, pinned, here).present
-    other = replace(tiny, caption=replace(tiny.caption, revision="sha256:0"))
-    assert "while sha256:0 is pinned" in (sources.locate(Stage.CAPTION, other, here).problem or "")
+    revision = identities(tiny, here)["caption"].revision
+    pinned = tiny.with_tables(caption=replace(tiny.of("caption"), revision=revision))
+    assert loading.locate(registry.own()["caption"], pinned, here).present
+    other = tiny.with_tables(caption=replace(tiny.of("caption"), revision="sha256:0"))
+    assert "while sha256:0 is pinned" in (
+        loading.locate(registry.own()["caption"], other, here).problem or ""
+    )
 
 
 def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
-    fewer = replace(tiny, caption=replace(tiny.caption, beams=1))
+    fewer = tiny.with_tables(caption=replace(tiny.of("caption"), beams=1))
     changed = {
         stage for stage, found in identities(fewer, here).items() if found != identities(tiny, here)[stage]
     }
-    assert changed == {Stage.CAPTION}
+    assert changed == {"caption"}
 
 
 def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_stands_in(
     here: Places,
 ) -> None:
-    found = identities(Settings(caption=CaptionSettings(weights="none")), here)
-    assert set(found) == {Stage.EMBED}
-    assert found[Stage.EMBED].name == "wordllama"
-    assert identities(Settings(embed=EmbedSettings(weights="none")), here) == {}
+    found = identities(Settings().with_tables(caption=CaptionSettings(weights="none")), here)
+    assert set(found) == {"embed"}
+    assert found["embed"].name == "wordllama"
+    assert identities(Settings().with_tables(embed=EmbedSettings(weights="none")), here) == {}
 
 
 def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -> None:
@@ -204,8 +217,9 @@ def test_finding_out_imports_neither_torch_nor_transformers_nor_the_hub() -> Non
     program = (
         "import sys\n"
         "from imgret.config import Settings, places\n"
-        "from imgret.models.loading import identities, load_embedder\n"
-        "identities(Settings(), places()); load_embedder(Settings(), places())\n"
+        "from imgret.pipeline.loading import identities, load_model\n"
+        "from imgret.stages import registry\n"
+        "identities(Settings(), places()); load_model(registry.find('embed'), Settings(), places())\n"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'sentence_transformers', 'ultralytics'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import hub_server
-import msgspec
 import numpy as np
 import pytest
 
-from imgret.config import CaptionSettings, DetectSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.demo import draw
 from imgret.errors import HubUnreachable, WeightsError
-from imgret.models.loading import identities, load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import identities, load_models
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.detect import DetectSettings
 from imgret.weights import record, sources
 from imgret.weights.pull import pull
 
@@ -36,7 +36,7 @@ REPOSITORY = {
     "2_Dense/pytorch_model.bin": b"dense" * 10,
 }
 WANTED = {"config.json", "model.safetensors", "vocab.txt", "2_Dense/config.json", "2_Dense/pytorch_model.bin"}
-SETTINGS = Settings(
+SETTINGS = Settings().with_tables(
     caption=CaptionSettings(weights="someone/model"), detect=DetectSettings(weights="yolov8m-oiv7.pt")
 )
 
@@ -53,9 +53,10 @@ def environ(hub: hub_server.Hub, tmp_path: Path) -> dict[str, str]:
 
 
 def locate(
-    stage: Stage, here: Places, environ: dict[str, str], settings: Settings = SETTINGS
+    stage: str, here: Places, environ: dict[str, str], settings: Settings = SETTINGS
 ) -> sources.Weights:
-    return sources.locate(stage, settings, here, environ)
+    table = settings.of(stage)
+    return sources.locate(stage, table.weights, table.revision, here, environ)
 
 
 def fetched(hub: hub_server.Hub) -> list[str]:
@@ -65,19 +66,19 @@ def fetched(hub: hub_server.Hub) -> list[str]:
 def test_a_pull_gets_what_a_loader_needs_and_records_it(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
-    got = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    got = pull(locate("caption", here, environ), here, environ=environ)
     assert set(got.files) == WANTED
     assert set(fetched(hub)) == WANTED
     assert got.revision == hub_server.COMMIT
     assert got.files["model.safetensors"].sha256 == hashlib.sha256(TENSORS).hexdigest()
 
-    found = locate(Stage.CAPTION, here, environ)
+    found = locate("caption", here, environ)
     assert found.present
     assert found.revision == hub_server.COMMIT
     path = sources.checked(found, here, full=True)
     assert Path(path, "model.safetensors").read_bytes() == TENSORS
     assert os.stat(os.path.join(here.state, record.PULLED)).st_mode & 0o777 == 0o600
-    assert sources.identity(found, SETTINGS).revision == hub_server.COMMIT
+    assert found.revision == hub_server.COMMIT
 
 
 def test_the_hubs_own_library_finds_what_was_pulled(
@@ -85,15 +86,15 @@ def test_the_hubs_own_library_finds_what_was_pulled(
 ) -> None:
     from huggingface_hub import snapshot_download
 
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    pull(locate("caption", here, environ), here, environ=environ)
     folder = snapshot_download("someone/model", cache_dir=tmp_path / "hub" / "hub", local_files_only=True)
-    assert folder == locate(Stage.CAPTION, here, environ).path
+    assert folder == locate("caption", here, environ).path
 
 
 def test_a_second_pull_fetches_nothing(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
-    first = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    first = pull(locate("caption", here, environ), here, environ=environ)
     hub.asked.clear()
-    assert pull(locate(Stage.CAPTION, here, environ), here, environ=environ) == first
+    assert pull(locate("caption", here, environ), here, environ=environ) == first
     assert fetched(hub) == []
 
 
@@ -101,7 +102,7 @@ def test_without_safetensors_the_bin_is_taken(
     hub: hub_server.Hub, here: Places, environ: dict[str, str]
 ) -> None:
     del hub.files["model.safetensors"]
-    got = pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+    got = pull(locate("caption", here, environ), here, environ=environ)
     assert "pytorch_model.bin" in got.files
 
 
@@ -110,18 +111,18 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
 ) -> None:
     hub.cut["model.safetensors"] = [9000, 7000]
     told: list[tuple[str, int, int]] = []
-    pull(locate(Stage.CAPTION, here, environ), here, lambda *step: told.append(step), environ)
+    pull(locate("caption", here, environ), here, lambda *step: told.append(step), environ)
     ranges = [asked for path, asked in hub.asked if path.endswith("model.safetensors")]
     assert ranges == [None, "bytes=9000-", "bytes=16000-"]
     assert told[-1] == ("model.safetensors", len(TENSORS), len(TENSORS))
-    assert Path(locate(Stage.CAPTION, here, environ).path or "", "model.safetensors").read_bytes() == TENSORS
+    assert Path(locate("caption", here, environ).path or "", "model.safetensors").read_bytes() == TENSORS
 
 
-@pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
+@pytest.mark.parametrize("stage", ["caption", "detect"])
 def test_an_interrupted_pull_is_gone_on_with_by_the_next(
-    hub: hub_server.Hub, here: Places, environ: dict[str, str], stage: Stage
+    hub: hub_server.Hub, here: Places, environ: dict[str, str], stage: str
 ) -> None:
-    name = "model.safetensors" if stage is Stage.CAPTION else "yolov8m-oiv7.pt"
+    name = "model.safetensors" if stage == "caption" else "yolov8m-oiv7.pt"
     hub.cut[name] = [9000, 0]
     with pytest.raises(HubUnreachable, match=rf"stopped after 9000 of {len(TENSORS)} bytes") as stopped:
         pull(locate(stage, here, environ), here, environ=environ)
@@ -141,10 +142,10 @@ def test_a_release_that_changed_meanwhile_is_not_pieced_together(
 ) -> None:
     hub.cut["yolov8m-oiv7.pt"] = [9000, 0]
     with pytest.raises(HubUnreachable):
-        pull(locate(Stage.DETECT, here, environ), here, environ=environ)
+        pull(locate("detect", here, environ), here, environ=environ)
     hub.files["yolov8m-oiv7.pt"] = TENSORS[::-1]
-    pull(locate(Stage.DETECT, here, environ), here, environ=environ)
-    assert Path(sources.checked(locate(Stage.DETECT, here, environ), here)).read_bytes() == TENSORS[::-1]
+    pull(locate("detect", here, environ), here, environ=environ)
+    assert Path(sources.checked(locate("detect", here, environ), here)).read_bytes() == TENSORS[::-1]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
@@ -153,19 +154,19 @@ def test_other_bytes_than_announced_are_refused_and_removed(
 ) -> None:
     hub.altered.add(name)
     with pytest.raises(WeightsError, match=rf"{name} came with other bytes than were announced"):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    assert not locate(Stage.CAPTION, here, environ).present
+        pull(locate("caption", here, environ), here, environ=environ)
+    assert not locate("caption", here, environ).present
     hub.altered.clear()
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    sources.checked(locate(Stage.CAPTION, here, environ), here, full=True)
+    pull(locate("caption", here, environ), here, environ=environ)
+    sources.checked(locate("caption", here, environ), here, full=True)
 
 
-@pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT])
+@pytest.mark.parametrize("stage", ["caption", "detect"])
 def test_no_more_is_written_than_was_announced(
     hub: hub_server.Hub,
     here: Places,
     environ: dict[str, str],
-    stage: Stage,
+    stage: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -195,7 +196,7 @@ def test_a_listing_that_asks_for_too_much_is_refused_before_anything_is_fetched(
 ) -> None:
     hub.listed = listed
     with pytest.raises(WeightsError, match=reason):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+        pull(locate("caption", here, environ), here, environ=environ)
     assert fetched(hub) == []
 
 
@@ -206,7 +207,7 @@ def test_names_that_lead_elsewhere_are_not_fetched(
         ("../a.json", "/tmp/a.json", "a/../../b.json", "..\\c.json", ".hidden.json", "1_P/../d.txt")
     ):
         hub.files[name] = b"{}" * number
-    assert set(pull(locate(Stage.CAPTION, here, environ), here, environ=environ).files) == WANTED
+    assert set(pull(locate("caption", here, environ), here, environ=environ).files) == WANTED
 
 
 def test_a_listing_of_too_many_files_or_without_an_end_is_refused(
@@ -214,10 +215,10 @@ def test_a_listing_of_too_many_files_or_without_an_end_is_refused(
 ) -> None:
     hub.files |= {f"{number}.json": b"{}" for number in range(600)}
     with pytest.raises(WeightsError, match=r"lists 60\d files"):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+        pull(locate("caption", here, environ), here, environ=environ)
     hub.padding = 17 << 20
     with pytest.raises(WeightsError, match="longer than 16 MB"):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+        pull(locate("caption", here, environ), here, environ=environ)
     assert fetched(hub) == []
 
 
@@ -227,20 +228,20 @@ def test_a_redirection_to_another_kind_of_address_is_not_followed(
     for address in ("file:///etc/passwd", "ftp://127.0.0.1/a"):
         hub.leads_to = address
         with pytest.raises(WeightsError):
-            pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+            pull(locate("caption", here, environ), here, environ=environ)
 
 
 def test_a_revision_is_a_name_and_not_a_path(here: Places, environ: dict[str, str], tmp_path: Path) -> None:
     for revision in ("../../../../outside", "/etc/x", "a\nb"):
-        settings = Settings(caption=CaptionSettings(weights="someone/model", revision=revision))
+        settings = Settings().with_tables(caption=CaptionSettings(weights="someone/model", revision=revision))
         with pytest.raises(WeightsError, match="no name of a revision"):
-            pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
+            pull(locate("caption", here, environ, settings), here, environ=environ)
 
 
 def test_a_repository_that_is_not_there_is_said(here: Places, environ: dict[str, str]) -> None:
-    settings = Settings(caption=CaptionSettings(weights="someone/else"))
+    settings = Settings().with_tables(caption=CaptionSettings(weights="someone/else"))
     with pytest.raises(WeightsError, match=r"someone/else\S+ does not exist"):
-        pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
+        pull(locate("caption", here, environ, settings), here, environ=environ)
 
 
 def test_a_repository_without_weights_is_said(
@@ -248,7 +249,7 @@ def test_a_repository_without_weights_is_said(
 ) -> None:
     hub.files = {"config.json": b"{}", "tf_model.h5": b"another program's"}
     with pytest.raises(WeightsError, match="holds no weights that can be loaded"):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+        pull(locate("caption", here, environ), here, environ=environ)
 
 
 def test_a_busy_hub_and_one_that_does_not_answer_are_said(
@@ -256,10 +257,10 @@ def test_a_busy_hub_and_one_that_does_not_answer_are_said(
 ) -> None:
     hub.busy = True
     with pytest.raises(HubUnreachable, match="answered 503"):
-        pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
+        pull(locate("caption", here, environ), here, environ=environ)
     gone = environ | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     with pytest.raises(HubUnreachable, match=r"cannot be reached: .*refused"):
-        pull(locate(Stage.CAPTION, here, gone), here, environ=gone)
+        pull(locate("caption", here, gone), here, environ=gone)
 
 
 def test_offline_means_that_nothing_is_asked(
@@ -267,25 +268,25 @@ def test_offline_means_that_nothing_is_asked(
 ) -> None:
     offline = environ | {"HF_HUB_OFFLINE": "1"}
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
-        pull(locate(Stage.CAPTION, here, offline), here, environ=offline)
+        pull(locate("caption", here, offline), here, environ=offline)
     assert hub.asked == []
 
 
 def test_a_pinned_revision_is_held_apart(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
-    pinned = Settings(caption=CaptionSettings(weights="someone/model", revision="v1"))
+    pinned = Settings().with_tables(caption=CaptionSettings(weights="someone/model", revision="v1"))
     hub.commit = "f" * 40
-    pull(locate(Stage.CAPTION, here, environ, pinned), here, environ=environ)
-    assert locate(Stage.CAPTION, here, environ, pinned).revision == "f" * 40
-    assert not locate(Stage.CAPTION, here, environ).present
+    pull(locate("caption", here, environ, pinned), here, environ=environ)
+    assert locate("caption", here, environ, pinned).revision == "f" * 40
+    assert not locate("caption", here, environ).present
     hub.commit = hub_server.COMMIT
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    assert locate(Stage.CAPTION, here, environ).revision == hub_server.COMMIT
-    assert locate(Stage.CAPTION, here, environ, pinned).revision == "f" * 40
+    pull(locate("caption", here, environ), here, environ=environ)
+    assert locate("caption", here, environ).revision == hub_server.COMMIT
+    assert locate("caption", here, environ, pinned).revision == "f" * 40
 
 
 def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[str, str]) -> None:
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    found = locate(Stage.CAPTION, here, environ)
+    pull(locate("caption", here, environ), here, environ=environ)
+    found = locate("caption", here, environ)
     tensors = Path(found.path or "", "model.safetensors").resolve()
 
     tensors.write_bytes(TENSORS[:-1] + b"!")
@@ -301,14 +302,14 @@ def test_a_changed_missing_or_added_file_is_named(here: Places, environ: dict[st
     added.unlink()
 
     tensors.unlink()
-    assert not locate(Stage.CAPTION, here, environ).present
+    assert not locate("caption", here, environ).present
 
 
 def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(
     here: Places, environ: dict[str, str]
 ) -> None:
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    found = locate(Stage.CAPTION, here, environ)
+    pull(locate("caption", here, environ), here, environ=environ)
+    found = locate("caption", here, environ)
     tensors = Path(found.path or "", "model.safetensors").resolve()
     was = os.stat(tensors)
     tensors.write_bytes(TENSORS[::-1])
@@ -322,12 +323,12 @@ def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
     here: Places, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", environ["HF_HOME"])
-    pull(locate(Stage.CAPTION, here, environ), here, environ=environ)
-    Path(locate(Stage.CAPTION, here, environ).path or "", "config.json").resolve().write_text("{ }")
-    skipped: dict[Stage, str] = {}
-    loaded = load_models(SETTINGS, here, [Stage.CAPTION, Stage.EMBED], on_skip=skipped.__setitem__)
-    assert loaded.stages() == {Stage.DECODE, Stage.EMBED}
-    assert "config.json is not the file that was pulled" in skipped[Stage.CAPTION]
+    pull(locate("caption", here, environ), here, environ=environ)
+    Path(locate("caption", here, environ).path or "", "config.json").resolve().write_text("{ }")
+    skipped: dict[str, str] = {}
+    loaded = load_models(SETTINGS, here, ["caption", "embed"], on_skip=skipped.__setitem__)
+    assert loaded.stages() == {"decode", "embed"}
+    assert "config.json is not the file that was pulled" in skipped["caption"]
     assert skipped == loaded.missing
 
 
@@ -335,17 +336,17 @@ def test_weights_that_are_not_those_of_the_record_skip_their_stage_alone(
 def test_a_tiny_checkpoint_is_pulled_and_captions(
     here: Places, tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(tiny.caption.weights)
+    folder = Path(tiny.of("caption").weights)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    settings = msgspec.structs.replace(tiny, caption=CaptionSettings(weights="someone/model"))
+    settings = tiny.with_tables(caption=CaptionSettings(weights="someone/model"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     with hub_server.serving(hub_server.Hub(files)) as hub:
         environ = dict(os.environ) | {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
-        pull(locate(Stage.CAPTION, here, environ, settings), here, environ=environ)
-    loaded = load_models(settings, here, [Stage.CAPTION])
-    assert loaded.caption
-    assert loaded.caption.identity == identities(settings, here)[Stage.CAPTION]
-    assert loaded.caption.identity.revision == hub_server.COMMIT
+        pull(locate("caption", here, environ, settings), here, environ=environ)
+    loaded = load_models(settings, here, ["caption"])
+    assert loaded["caption"].captioner
+    assert loaded["caption"].captioner.identity == identities(settings, here)["caption"]
+    assert loaded["caption"].captioner.identity.revision == hub_server.COMMIT
     drawing = draw.single(random.Random(1), colour="red", kind="circle", ground="white")
-    assert loaded.caption.caption([np.asarray(draw.render(drawing))]) == [drawing.caption]
+    assert loaded["caption"].captioner.caption([np.asarray(draw.render(drawing))]) == [drawing.caption]
     loaded.close()

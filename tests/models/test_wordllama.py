@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgret.config import EmbedSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.errors import WeightsError
 from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
+from imgret.pipeline.loading import load_model
+from imgret.stages import registry
+from imgret.stages.embed import EmbedSettings
 
 TEXTS = [
     "a red circle on a plain white background",
@@ -29,7 +31,9 @@ TEXTS = [
 
 @pytest.fixture
 def embedder(here: Places) -> Embedder:
-    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), here)
+    return load_model(
+        registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+    ).embedder
 
 
 @pytest.mark.must_run
@@ -58,4 +62,6 @@ def test_a_package_that_keeps_its_weights_elsewhere_is_said(
     moved = importlib.util.spec_from_file_location("wordllama", tmp_path / "__init__.py")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: moved)
     with pytest.raises(WeightsError, match=r"this version of wordllama has no .*l2_supercat_256"):
-        load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), here)
+        load_model(
+            registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+        )

@@ -14,13 +14,14 @@ from ultralytics.engine.predictor import BasePredictor
 from ultralytics.nn import tasks
 from ultralytics.nn.autobackend import AutoBackend
 
-from imgret.config import DetectSettings, Settings
+from imgret.config import Settings
 from imgret.demo import draw
 from imgret.errors import WeightsError
 from imgret.models import yolo_network, yolo_pickle
-from imgret.models.interface import Models, Pixels
+from imgret.models.interface import Pixels
 from imgret.models.yolo import YoloDetector
 from imgret.photo import Detection, ModelIdentity
+from imgret.pipeline.models import Models
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
@@ -34,8 +35,7 @@ def images() -> list[Pixels]:
 
 
 def detector(tiny: Settings, dtype: str = "float32") -> YoloDetector:
-    settings = DetectSettings(weights=tiny.detect.weights, dtype=dtype)
-    return YoloDetector(tiny.detect.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+    return YoloDetector(tiny.of("detect").weights, ModelIdentity("tiny", "1"), "cpu", dtype=dtype)
 
 
 def assert_alike(one: list[tuple[Detection, ...]], other: list[tuple[Detection, ...]]) -> None:
@@ -124,8 +124,7 @@ def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
     change: Change,
     problem: str,
 ) -> None:
-    assert models.detect
-    expected = models.detect.detect(images())
+    expected = models["detect"].detector.detect(images())
     change(monkeypatch)
     loaded = detector(tiny)
     assert isinstance(loaded._yolo, yolo_network.PlainYolo)
@@ -137,14 +136,13 @@ def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
 def test_a_network_that_cannot_be_halved_computes_in_float32(
     tiny: Settings, models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert models.detect
     monkeypatch.setattr(
         yolo_network._Float32, "forward", lambda self, values: values
     )  # boxes get another dtype
     loaded = detector(tiny, "bfloat16")
     assert isinstance(loaded._yolo, yolo_network.FastYolo)
     assert loaded._yolo._model.predictor.dtype == torch.float32
-    assert_alike(loaded.detect(images()), models.detect.detect(images()))
+    assert_alike(loaded.detect(images()), models["detect"].detector.detect(images()))
     assert "finds objects more slowly" in caplog.text
     loaded.close()
 

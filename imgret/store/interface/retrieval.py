@@ -1,20 +1,25 @@
-"""What questions are asked of: vectors, words, filters."""
+"""What is searched: vectors, words, filters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from imgret.store.records import TEXT, TEXT_SPACE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import ModelIdentity, View
+    from imgret.photo import ModelIdentity
     from imgret.store.clauses import Clause
     from imgret.store.codes import Projection
     from imgret.store.records import (
         Occurrences,
+        Space,
+        SpaceTraits,
         Term,
+        TextColumn,
     )
 
     Ids = NDArray[np.int64]
@@ -23,26 +28,41 @@ if TYPE_CHECKING:
 
 
 class Vectors(Protocol):
-    """The vectors of each content by view: float16, unit norm, the source of every derived table."""
+    """The vectors of each content by space and view: float16, unit norm, the source of the nearest-neighbour tables."""
 
-    def save(self, content: int, model: ModelIdentity, vectors: Mapping[View, Matrix]) -> None:
-        """Replace all views of a content by `vectors`, each (dimension,), and keep `nearest` true with them.
+    def save(
+        self,
+        content: int,
+        model: ModelIdentity,
+        vectors: Mapping[str, Matrix],
+        stage: str = TEXT,
+        space: SpaceTraits = TEXT_SPACE,
+    ) -> None:
+        """Replace the vectors that `model` made of a content by `vectors`: view -> (dimension,).
 
         Raises ValueError for a vector that holds NaN, is not of unit norm (zero included) or not as long as
-        the model's other vectors: one such row would hide its true neighbours from every question.
+        the model's other vectors: one such row would hide its true neighbours from every search.
         """
         ...
 
-    def active_model(self) -> ModelIdentity | None:
-        """The embedder whose vectors answer now; None while there are no vectors."""
+    def active_spaces(self) -> list[Space]:
+        """The spaces that are searched, one for each stage that has vectors, the oldest first."""
         ...
 
-    def activate_when_complete(self, wanted: ModelIdentity) -> bool:
-        """Let `wanted` answer, once it covers all living photos that the one before covers; True once it does.
+    def active_space(self, stage: str = TEXT) -> Space | None:
+        """The space of a stage that is searched; None while it has no vectors."""
+        ...
 
-        The vectors of others are dropped then, and `nearest` is made anew, both in short transactions. Until then
-        nothing changes.
-        To be called when a run of describing is done: a `nearest` that was outgrown is made anew, too.
+    def active_model(self, stage: str = TEXT) -> ModelIdentity | None:
+        """The encoder of a stage whose vectors are searched; None while there are no vectors."""
+        ...
+
+    def activate_when_complete(self, wanted: ModelIdentity, stage: str = TEXT) -> bool:
+        """Search the vectors of `wanted`, once it covers all living photos that the one before covers; True once it does.
+
+        The vectors of others are dropped then, and the nearest-neighbour table is rebuilt, both in short
+        transactions. Until then nothing changes. To be called when a run of describing is done: a table that
+        was outgrown is rebuilt, too.
         """
         ...
 
@@ -50,74 +70,66 @@ class Vectors(Protocol):
         """A number that grows with every vector that is saved; 0 while there are none."""
         ...
 
-    def of(self, contents: Ids, views: Sequence[View] = ...) -> dict[View, Matrix]:
-        """The answering embedder's vectors of `contents`, by view: float32 (contents, dimension), in order.
+    def of(self, space: Space, contents: Ids, views: Sequence[str]) -> dict[str, Matrix]:
+        """The vectors of `contents` in a space, by view: float32 (contents, dimension), in order.
 
         A row is NaN where a content lacks the view.
         """
         ...
 
-    def evenly_spread(self, count: int) -> Ids:
+    def evenly_spread(self, space: Space, count: int) -> Ids:
         """At most `count` contents with vectors, evenly over the library, ascending; always the same ones."""
         ...
 
-    def all(self, view: View) -> tuple[Ids, Matrix]:
+    def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         """The ids, ascending, and the vectors of one view: all of them, float32 (rows, dimension)."""
         ...
 
     def rebuild(self, progress: Progress | None = None) -> None:
-        """Make what is derived from the vectors anew; see `nearest.rebuild`."""
+        """Rebuild what is derived from the vectors that are searched; see `Nearest.rebuild`."""
         ...
 
 
 class Nearest(Protocol):
-    """The nearest-neighbour table of the leading view, derived from the vectors."""
+    """The nearest-neighbour table of each space, derived from its leading vectors."""
 
-    def search(self, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+    def search(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
         """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
 
         Exact in a small library, and among few. In a large one codes decide: ask for 4 times the results
-        wanted, rescore them from the truth and cut (recall@20 is 0.997 so). Raises Damaged when the table
-        cannot answer.
+        wanted, rescore them from the vectors and cut (recall@20 is 0.997 so). Raises Damaged when the table
+        cannot be searched.
         """
         ...
 
-    def scan(self, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+    def scan(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
         """As `search`, always exact and without the table: every vector is read."""
         ...
 
     def rebuild(
-        self,
-        progress: Progress | None = None,
-        *,
-        model: int | None = None,
-        switch: Callable[[], bool] = lambda: True,
+        self, space: Space, progress: Progress | None = None, *, switch: Callable[[], bool] = lambda: True
     ) -> bool:
-        """Make `nearest` anew from the truth. Until it is done the old table answers, and others may write.
+        """Rebuild the table from the vectors. Until it is done the old table is searched, and others may write.
 
-        `model` is the row of the embedder whose vectors it holds, that of today by default; for the rest see
-        `nearest_build.build`. -> whether the new table answers.
+        `switch` is called in the transaction that changes over to the new table; where it returns False, the old
+        one stays. -> whether the new table is searched now.
         """
         ...
 
-    def active(self) -> int | None:
-        """The number of the embedder whose vectors are searched; None while there are no vectors."""
-        ...
-
-    def projection(self) -> Projection | None:
+    def projection(self, space: Space) -> Projection | None:
         """How the codes of a large library are made; None while full vectors are compared."""
         ...
 
-    def count(self) -> int:
-        """How many contents have a leading vector of the active embedder."""
+    def count(self, space: Space) -> int:
+        """How many contents have a leading vector in this space."""
         ...
 
-    def leading_vectors(self) -> Iterator[tuple[Ids, Matrix]]:
-        """The active embedder's leading vectors in steps: ids (n,), float32 (n, dimension). Within `reading()`."""
+    def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
+        """The leading vectors in steps: ids (n,), float32 (n, dimension). Within `reading()`."""
         ...
 
-    def leading_since(self, last: int, model: int | None) -> tuple[Ids, Matrix]:
-        """The leading vectors of embedder `model` saved after the vector `last`: each content once, its newest."""
+    def leading_since(self, space: Space, last: int) -> tuple[Ids, Matrix]:
+        """The leading vectors saved after the vector `last`: each content once, its newest."""
         ...
 
 
@@ -158,6 +170,22 @@ class Words(Protocol):
         """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
 
         Names are no sentences: what stands in them describes anything.
+        """
+        ...
+
+
+class TextColumns(Protocol):
+    """The columns of the words index."""
+
+    def all(self) -> list[TextColumn]:
+        """The columns that there are, in their order."""
+        ...
+
+    def set(self, wanted: Sequence[TextColumn]) -> bool:
+        """Have exactly these columns of stages. -> whether columns came or went. Cheap when nothing changed.
+
+        A column that comes is empty; the words in one that goes are lost. Raises ValueError for a name
+        that no column can have.
         """
         ...
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imgret.store.interface.descriptions import Notes, Results
     from imgret.store.interface.files import Contents, Photos, Removal, Roots, Signatures
     from imgret.store.interface.overview import Facets, Summary
-    from imgret.store.interface.retrieval import Documents, Filters, Nearest, Vectors, Words
+    from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
     from imgret.store.interface.work_queue import Failures, Work
 
 
@@ -63,6 +63,8 @@ class Store(Protocol):
     @property
     def facets(self) -> Facets: ...
     @property
+    def text_columns(self) -> TextColumns: ...
+    @property
     def summary(self) -> Summary: ...
 
     @property
@@ -104,6 +106,14 @@ class Store(Protocol):
 
     def problems(self) -> list[str]:
         """What the engine's own checks find wrong; an empty list for a sound store."""
+        ...
+
+    def stages(self) -> set[str]:
+        """The names of the stages that have results, vectors, words or work here."""
+        ...
+
+    def forget_stage(self, stage: str) -> None:
+        """Drop everything of a stage: results, tags, vectors, words, work. In short transactions."""
         ...
 
     def renew_identity(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from imgret.photo import ModelIdentity, Photo, Stage
+    from imgret.photo import ModelIdentity, Photo
     from imgret.store.records import (
         Claim,
         Failure,
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class Work(Protocol):
     """The queue of stages to run, with claims, attempts and pauses."""
 
-    def queue(self, content: int, stages: Collection[Stage]) -> None:
+    def queue(self, content: int, stages: Collection[str]) -> None:
         """These stages of a content are to do. What waits already keeps its attempts."""
         ...
 
-    def queue_outdated(self, identities: Mapping[Stage, ModelIdentity], off: Collection[Stage]) -> int:
+    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         """Queue what is missing or was made by another model than `identities` has; unqueue the stages `off`.
 
         -> how many results are to be made. The old ones stay and answer until then.
@@ -32,7 +32,7 @@ class Work(Protocol):
         ...
 
     def claim(
-        self, stages: Collection[Stage], limit: int, now: int, *, after: int = 0, last: int | None = None
+        self, stages: Collection[str], limit: int, now: int, *, after: int = 0, last: int | None = None
     ) -> list[Claim]:
         """Up to `limit` contents, by id, above `after` and up to `last`, with something due among `stages` and what follows.
 
@@ -40,18 +40,18 @@ class Work(Protocol):
         """
         ...
 
-    def claim_suspect(self, stages: Collection[Stage], now: int, tried: Iterable[int] = ()) -> Claim | None:
+    def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
         """A content that was in flight when a process died, but none of `tried`; the least tried first, None: no more.
 
         To be called only while nothing is in flight, and nothing else is to be claimed until it is done or failed.
         """
         ...
 
-    def done(self, content: int, stages: Iterable[Stage]) -> None:
+    def done(self, content: int, stages: Iterable[str]) -> None:
         """These stages are saved. Call it in the transaction that saves them."""
         ...
 
-    def failed(self, content: int, stages: Iterable[Stage], error: str, now: int) -> None:
+    def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         """These stages failed for the same reason: they are tried again after growing pauses."""
         ...
 
@@ -66,19 +66,19 @@ class Work(Protocol):
         """
         ...
 
-    def due(self, stages: Collection[Stage], now: int) -> int:
+    def due(self, stages: Collection[str], now: int) -> int:
         """How many contents `claim` would give, all in all."""
         ...
 
-    def waiting(self) -> dict[Stage, int]:
+    def waiting(self) -> dict[str, int]:
         """Stage -> how many contents wait for it, failures that were set aside not counted."""
         ...
 
-    def waiting_for(self, stage: Stage, at_most: int) -> int:
+    def waiting_for(self, stage: str, at_most: int) -> int:
         """How many contents wait for a stage, counted no further than `at_most`: cheap for a question."""
         ...
 
-    def of(self, content: int) -> dict[Stage, tuple[int, int, str | None]]:
+    def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         """Stage -> (attempts, not before, error) of what is to do for a content."""
         ...
 

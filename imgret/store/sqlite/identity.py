@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from imgret.errors import ImgretError, IndexBusy
 from imgret.store.sqlite import file_ids
@@ -21,13 +21,28 @@ from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.opening import has_wal
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors
 
-if TYPE_CHECKING:
-    from imgret.store.sqlite.connection import Connection
-
 log = logging.getLogger(__name__)
 
 KEY = "identity"
 _NONE = "none"  # in the `.id` file: an index without an identity
+
+
+class OpenIndex(Protocol):
+    """A connection to the index, as far as this module needs it."""
+
+    path: str
+
+    def setting(self, key: str) -> str | None:
+        """Return the value of a setting; None if it is not set."""
+        ...
+
+    def remember(self, key: str, value: str | None) -> None:
+        """Change a setting."""
+        ...
+
+    def checkpoint(self) -> bool:
+        """Copy the `-wal` into the file. Returns whether all of it was copied."""
+        ...
 
 
 def new() -> str:
@@ -35,7 +50,7 @@ def new() -> str:
     return os.urandom(16).hex()
 
 
-def renew(connection: Connection) -> None:
+def renew(connection: OpenIndex) -> None:
     """Give an open index a new identity, so that existing copies of the file count as other indexes."""
     with translated_errors(connection.path), preparation_lock(connection.path) as fd:
         fresh = new()
@@ -137,7 +152,7 @@ class Watch:
         return os.stat(above).st_dev == self._file[0]
 
 
-def adopt(connection: Connection) -> None:
+def adopt(connection: OpenIndex) -> None:
     """After a foreign `-wal` was renamed, record that this file is the index now, if that can be written."""
     with contextlib.suppress(ImgretError):
         renew(connection)

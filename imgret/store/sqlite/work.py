@@ -14,9 +14,10 @@ from typing import Any
 
 import apsw
 
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
+from imgret.stages import registry
 from imgret.store import paths
-from imgret.store.policy import DEADLY, FOLLOWERS, MAX_ATTEMPTS, OTHER_INODE, PAUSES
+from imgret.store.policy import DEADLY, MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.records import Claim
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
@@ -39,14 +40,14 @@ class Work:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def queue(self, content: int, stages: Collection[Stage]) -> None:
+    def queue(self, content: int, stages: Collection[str]) -> None:
         with self._connection.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO work (content, stage) VALUES (?, ?)",
-                [(content, s.value) for s in stages],
+                [(content, s) for s in stages],
             )
 
-    def queue_outdated(self, identities: Mapping[Stage, ModelIdentity], off: Collection[Stage]) -> int:
+    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         queued = 0
         with self._connection.writing() as db:
             for stage, identity in identities.items():
@@ -57,10 +58,10 @@ class Work:
                     " LEFT JOIN model ON model.id = r.model"
                     " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
-                    (stage.value, identity.name, identity.revision, identity.settings),
+                    (stage, identity.name, identity.revision, identity.settings),
                 )
                 queued += db.changes()
-            db.executemany("DELETE FROM work WHERE stage = ?", [(stage.value,) for stage in off])
+            db.executemany("DELETE FROM work WHERE stage = ?", [(stage,) for stage in off])
         return queued
 
     def last(self) -> int:
@@ -68,7 +69,7 @@ class Work:
         return int(row[0] or 0) if row else 0
 
     def claim(
-        self, stages: Collection[Stage], limit: int, now: int, *, after: int = 0, last: int | None = None
+        self, stages: Collection[str], limit: int, now: int, *, after: int = 0, last: int | None = None
     ) -> list[Claim]:
         with self._connection.writing() as db:
             due = _due(stages, now)
@@ -87,7 +88,7 @@ class Work:
                 db.execute("UPDATE work INDEXED BY work_claimed SET claim = 2 WHERE claim = 1 AND claim <> 0")
             return [_claimed(db, content, found, stages, 1 if alone else 2) for content, found in rows]
 
-    def claim_suspect(self, stages: Collection[Stage], now: int, tried: Iterable[int] = ()) -> Claim | None:
+    def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
         with self._connection.writing() as db:
             row: Any = db.execute(
                 f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
@@ -98,20 +99,20 @@ class Work:
             ).fetchone()
             return _claimed(db, row[0], row[1], stages, 1) if row else None
 
-    def done(self, content: int, stages: Iterable[Stage]) -> None:
+    def done(self, content: int, stages: Iterable[str]) -> None:
         with self._connection.writing() as db:
             db.executemany(
                 "DELETE FROM work WHERE content = ? AND stage = ?",
-                [(content, stage.value) for stage in stages],
+                [(content, stage) for stage in stages],
             )
 
-    def failed(self, content: int, stages: Iterable[Stage], error: str, now: int) -> None:
+    def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         with self._connection.writing() as db:
             for stage in stages:
                 db.execute(
                     "UPDATE work SET claim = 0, error = ?, not_before = ? + CASE attempts WHEN 1 THEN ?"
                     " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
-                    (error, now, *PAUSES, content, stage.value),
+                    (error, now, *PAUSES, content, stage),
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
@@ -135,8 +136,8 @@ class Work:
                 (DEADLY, MAX_ATTEMPTS),
             )
 
-    def due(self, stages: Collection[Stage], now: int) -> int:
-        ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+    def due(self, stages: Collection[str], now: int) -> int:
+        ours = ",".join(f"'{stage}'" for stage in sorted(stages))
         row = self._connection.row(
             f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND {_DUE} AND attempts < ?2"
             f" AND {_ONLINE}",
@@ -144,40 +145,39 @@ class Work:
         )
         return int(row[0]) if row else 0
 
-    def waiting(self) -> dict[Stage, int]:
+    def waiting(self) -> dict[str, int]:
         rows = self._connection.rows(
             f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage",
             (MAX_ATTEMPTS,),
         )
-        return {Stage(stage): count for stage, count in rows}
+        return dict(rows)
 
-    def waiting_for(self, stage: Stage, at_most: int) -> int:
+    def waiting_for(self, stage: str, at_most: int) -> int:
         row = self._connection.row(
             f"SELECT count(*) FROM (SELECT 1 FROM work WHERE stage = ? AND attempts < ? AND {_LIVING} LIMIT ?)",
-            (stage.value, MAX_ATTEMPTS, at_most),
+            (stage, MAX_ATTEMPTS, at_most),
         )
         return int(row[0]) if row else 0
 
-    def of(self, content: int) -> dict[Stage, tuple[int, int, str | None]]:
+    def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         rows = self._connection.rows(
             "SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,)
         )
-        return {Stage(stage): (attempts, not_before, error) for stage, attempts, not_before, error in rows}
+        return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
 
 
-def _due(stages: Collection[Stage], now: int) -> str:
-    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+def _due(stages: Collection[str], now: int) -> str:
+    ours = ",".join(f"'{stage}'" for stage in sorted(stages))
     return f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
 
 
-def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[Stage], mark: int) -> Claim:
-    todo = {Stage(stage) for stage in due.split(",")}
-    for stage in tuple(todo):
-        todo.update(follower for follower in _closure(stage) if follower in stages)
+def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[str], mark: int) -> Claim:
+    todo = set(due.split(","))
+    todo |= registry.installed().all_followers(todo).intersection(stages)
     db.executemany(
         "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
         " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
-        [(content, stage.value, mark) for stage in todo],
+        [(content, stage, mark) for stage in todo],
     )
     path = db.execute(
         "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
@@ -187,10 +187,3 @@ def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[Sta
     ).fetchone()
     assert path is not None
     return Claim(content, paths.join(*path), frozenset(todo))
-
-
-def _closure(stage: Stage) -> set[Stage]:
-    found: set[Stage] = set()
-    for follower in FOLLOWERS[stage]:
-        found |= {follower} | _closure(follower)
-    return found
