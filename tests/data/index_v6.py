@@ -171,10 +171,10 @@ def change_photos() -> None:
 
 def describe() -> None:
     """Captions and topics from the detected objects, for what has none yet."""
-    from imgret.describe import passage
     from imgret.index import results, work
     from imgret.index.connection import Index
 
+    from imgret.describe import passage
     from imgret.photo import ModelIdentity, Stage
 
     captioner, classifier = (
