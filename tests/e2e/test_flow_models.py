@@ -31,7 +31,7 @@ def made_by(library: Library, stage: str) -> set[tuple[str, str]]:
 
 def embedders(library: Library) -> set[str]:
     """The embedders that have vectors in the index."""
-    return {name for (name,) in library.rows("SELECT name FROM model WHERE id IN (SELECT model FROM vector)")}
+    return {name for (name,) in library.rows("SELECT name FROM model WHERE id IN (SELECT space.model FROM vector JOIN space ON space.id = space)")}
 
 
 @pytest.fixture
