@@ -1,4 +1,4 @@
-"""Folders that are removed: above others, inside others, while they are scanned, and added again."""
+"""Folders that are removed while they are scanned, and roots that come back; with real files."""
 
 from __future__ import annotations
 
@@ -18,78 +18,12 @@ from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.sync import add_root, sync
 
-FOLDERS = (b"/p", b"/p/a", b"/p/a/x", b"/p/b", b"/q")
-FILES = tuple(folder + b"/%d.jpg" % number for folder in FOLDERS for number in range(2))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(str(tmp_path / "index.db")) as opened:
         yield opened
-
-
-def take_in(store: Store, folder: bytes) -> None:
-    """What a scan of the folder does."""
-    add_root(store, folder)
-    for number, path in enumerate(FILES):
-        if paths.relative(folder, path):
-            found = store.roots.enclosing(os.path.dirname(path))
-            assert found is not None
-            root, inside = found
-            stamp = FileStat(1, 1, 1, number)
-            store.photos.save(root.id, inside, os.path.basename(path), stamp, bytes([number]) * 32, 1)
-
-
-def below(folders: set[bytes]) -> set[bytes]:
-    return {path for path in FILES if any(paths.relative(folder, path) for folder in folders)}
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(FOLDERS)), max_size=8))
-def test_exactly_what_lies_in_watched_folders_is_alive(steps: list[tuple[str, bytes]]) -> None:
-    watched: set[bytes] = set()
-    with TemporaryDirectory() as folder_of_index, open_store(f"{folder_of_index}/index.db") as store:
-        for now, (step, folder) in enumerate(steps):
-            if step == "add":
-                watched.add(folder)
-                take_in(store, folder)
-            elif folder in watched:
-                watched.remove(folder)
-                store.removal.remove_folder(folder, watched, now)
-            assert set(store.photos.all_paths()) == below(watched)
-            listed = [root.path for root in store.roots.all()]
-            assert not any(paths.relative(a, b) for a in listed for b in listed)  # none inside another
-            assert all(any(paths.relative(each, path) is not None for each in listed) for path in watched)
-        assert store.problems() == []
-
-
-def test_a_folder_in_a_removed_one_keeps_its_disks_and_photos(store: Store) -> None:
-    take_in(store, b"/p")
-    root = store.roots.all()[0]
-    store.roots.mark_online(root.id, "ext4:1 /p")
-    store.roots.mark_mounted(root.id, b"a/x", "vfat:2 /")
-    assert store.removal.remove_folder(b"/p", {b"/p/a"}, 5) == 4
-    (child,) = store.roots.all()
-    assert (child.path, child.filesystem, child.watched) == (b"/p/a", "ext4:1 /p/a", True)
-    assert [mount.folder for mount in store.roots.mounts(child.id)] == [b"x"]
-    assert set(store.photos.all_paths()) == below({b"/p/a"})
-
-
-def test_a_removed_folder_is_known_for_30_days_and_then_forgotten(store: Store) -> None:
-    take_in(store, b"/q")
-    assert store.removal.remove_folder(b"/q", (), 5) == 2
-    gone = store.photos.find(b"/q/0.jpg")
-    assert gone is not None
-    assert gone.gone_at == 5
-    store.contents.purge(6 + policy.KEEP_TOMBSTONES)
-    assert store.photos.find(b"/q/0.jpg") is None
-    assert store.row("SELECT count(*) FROM root") == (0,)
-
-
-def test_a_folder_that_was_just_added_is_not_forgotten(store: Store) -> None:
-    add_root(store, b"/new")
-    store.contents.purge(1)
-    assert [root.path for root in store.roots.all()] == [b"/new"]
 
 
 def test_a_scan_of_a_folder_that_is_removed_meanwhile_saves_nothing_more(

@@ -35,7 +35,12 @@ def put(store: Store, path: bytes, data: str | None = None, *, number: int = 1, 
     """Save that the bytes `data` lie at an absolute path. The root is `/photos` unless one is there. -> content"""
     root, folder = place_of(store, path)
     found, _ = store.photos.save(
-        root, folder, os.path.basename(path), stat(number), digest(os.fsdecode(path) if data is None else data), now
+        root,
+        folder,
+        os.path.basename(path),
+        stat(number),
+        digest(os.fsdecode(path) if data is None else data),
+        now,
     )
     return found
 
@@ -63,9 +68,7 @@ def save_caption(store: Store, content: int, caption: str, model: ModelIdentity 
     store.results.save_caption(content, model, caption)
 
 
-def save_objects(
-    store: Store, content: int, counts: Mapping[str, int], model: ModelIdentity = MODEL
-) -> None:
+def save_objects(store: Store, content: int, counts: Mapping[str, int], model: ModelIdentity = MODEL) -> None:
     found = [Detection(label, 0.9, (0, 0, 1, 1)) for label, count in counts.items() for _ in range(count)]
     store.results.save_detections(content, model, found, counts)
 

@@ -65,7 +65,9 @@ def test_later_contents_have_larger_ids(store: Store, second: Store) -> None:
 
 
 def test_copies_are_the_same_bytes_or_the_same_pixels(store: Store) -> None:
-    one, turned, other, gone = (put(store, b"/photos/%s.jpg" % name) for name in (b"1", b"turned", b"2", b"gone"))
+    one, turned, other, gone = (
+        put(store, b"/photos/%s.jpg" % name) for name in (b"1", b"turned", b"2", b"gone")
+    )
     for content, pixels in ((one, "picture"), (turned, "picture"), (other, "another"), (gone, "picture")):
         decode(store, content, pixels)
     delete(store, b"/photos/gone.jpg")

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from store_engines import Engine
 from store_library import DAY, NOW, describe, digest, put, stat
 
@@ -16,7 +24,15 @@ from imgret.store import paths, policy, records
 from imgret.store.interface import Store
 
 ROOTS = (b"/p", b"/q")
-FOLDERS = (b"", b"a", b"a/b", b"a0", b"ab", b"a-", b"\xff\n")  # names that sort beside `a/`, and one that is not text
+FOLDERS = (
+    b"",
+    b"a",
+    b"a/b",
+    b"a0",
+    b"ab",
+    b"a-",
+    b"\xff\n",
+)  # names that sort beside `a/`, and one that is not text
 NAMES = (b"x.jpg", b"\xfe'%_.jpg")
 PATHS = st.tuples(st.sampled_from(ROOTS), st.sampled_from(FOLDERS), st.sampled_from(NAMES))
 DATA = st.sampled_from(["one", "two", "three"])
@@ -44,6 +60,8 @@ class Known:
 class Paths(RuleBasedStateMachine):
     """Two connections save, move and delete photos; a dictionary says what each of them must find."""
 
+    used: Bundle[tuple[bytes, bytes, bytes]] = Bundle("used")  # paths that were given before
+
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._opened = engine.connections(2)
@@ -53,9 +71,10 @@ class Paths(RuleBasedStateMachine):
         self.contents: dict[str, int] = {}
         self.offline: set[bytes] = set()
 
-    @initialize()
-    def add_roots(self) -> None:
+    @initialize(target=used, given=st.lists(PATHS, min_size=4, max_size=4))
+    def add_roots(self, given: list[tuple[bytes, bytes, bytes]]) -> object:
         self.roots = {path: self.store.roots.add(path).id for path in ROOTS}
+        return multiple(*given)
 
     def teardown(self) -> None:
         self._opened.__exit__(None, None, None)
@@ -65,7 +84,12 @@ class Paths(RuleBasedStateMachine):
         self.now += wait
         self.store, self.other = self.other, self.store
 
-    @rule(path=PATHS, data=DATA, file_stat=STATS)
+    @rule(target=used, path=PATHS, data=DATA)
+    def save_at_another_path(self, path: tuple[bytes, bytes, bytes], data: str) -> object:
+        self.save(path, data, stat())
+        return path
+
+    @rule(path=used, data=DATA, file_stat=STATS)
     def save(self, path: tuple[bytes, bytes, bytes], data: str, file_stat: FileStat) -> None:
         root, folder, name = path
         content, new = self.store.photos.save(
@@ -75,7 +99,7 @@ class Paths(RuleBasedStateMachine):
         assert self.contents.setdefault(data, content) == content
         self.photos[path] = Known(file_stat, data)
 
-    @rule(path=PATHS, file_stat=STATS, error=st.sampled_from(["denied", "an I/O error"]))
+    @rule(path=used, file_stat=STATS, error=st.sampled_from(["denied", "an I/O error"]))
     def fail_to_read(self, path: tuple[bytes, bytes, bytes], file_stat: FileStat, error: str) -> None:
         root, folder, name = path
         before = self.photos.get(path)
@@ -97,8 +121,10 @@ class Paths(RuleBasedStateMachine):
             data = before.data if before and before.gone_at is None else None
             self.photos[path] = Known(file_stat, data, None, Unreadable(error, attempts, self.now + pause))
 
-    @rule(root=st.sampled_from(ROOTS), folder=st.sampled_from(FOLDERS), names=st.sets(st.sampled_from(NAMES)))
-    def delete(self, root: bytes, folder: bytes, names: set[bytes]) -> None:
+    @rule(path=used, names=st.sets(st.sampled_from(NAMES)))
+    def delete(self, path: tuple[bytes, bytes, bytes], names: set[bytes]) -> None:
+        root, folder = path[:2]
+        names = names | {path[2]}
         alive = [
             path
             for name in names
@@ -111,7 +137,7 @@ class Paths(RuleBasedStateMachine):
         for path in alive:
             self.photos[path] = replace(self.photos[path], gone_at=self.now)
 
-    @rule(path=PATHS, data=DATA)
+    @rule(path=used, data=DATA)
     def suspect(self, path: tuple[bytes, bytes, bytes], data: str) -> None:
         if data not in self.contents:
             return
@@ -192,7 +218,9 @@ class Paths(RuleBasedStateMachine):
                     each.unreadable.not_before,
                 )
         for data, content in self.contents.items():
-            places = [(path[0] in self.offline, paths.join(*path)) for path in living if living[path].data == data]
+            places = [
+                (path[0] in self.offline, paths.join(*path)) for path in living if living[path].data == data
+            ]
             found_at = store.photos.paths(content)
             assert [(not photo.online, photo.path) for photo in found_at] == sorted(places)
             assert all((photo.content, photo.gone_at) == (content, None) for photo in found_at)
@@ -202,7 +230,7 @@ class Paths(RuleBasedStateMachine):
 
 def test_paths_and_contents_are_as_a_dictionary_has_them(engine: Engine) -> None:
     run_state_machine_as_test(
-        lambda: Paths(engine), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        lambda: Paths(engine), settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
     )
 
 
@@ -303,3 +331,20 @@ def test_bytes_that_come_back_find_their_description_and_note(store: Store, root
     again, new = store.photos.save(root.id, b"", b"z.jpg", stat(), digest("bytes"), 13 + 31 * DAY)
     assert (again, new) == (content, False)
     assert store.results.note(again) == "back again"
+
+
+def test_paths_that_can_be_seen_come_first(store: Store) -> None:
+    away = store.roots.add(b"/a")
+    content = put(store, b"/a/x.jpg", "same")
+    store.roots.add(b"/b")
+    put(store, b"/b/z.jpg", "same")
+    put(store, b"/b/y.jpg", "same")
+    store.roots.mark_offline(away.id, "unplugged")
+    found = [(photo.path, photo.online) for photo in store.photos.paths(content)]
+    assert found == [(b"/b/y.jpg", True), (b"/b/z.jpg", True), (b"/a/x.jpg", False)]
+
+
+def test_a_failure_to_read_keeps_what_was_known(store: Store, root: records.Root) -> None:
+    content = put(store, b"/photos/a.jpg")
+    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(2), "gone bad", 11)
+    assert store.photos.content_at(root.id, b"", b"a.jpg") == content

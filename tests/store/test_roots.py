@@ -65,7 +65,9 @@ def test_roots_never_overlap_and_every_photo_stays(
                 assert found is not None
                 assert (found.content, found.online) == (content, not offline)
         listed = [root.path for root in store.roots.all()]
-        assert all(paths.relative(a, b) is None and paths.relative(b, a) is None for a, b in combinations(listed, 2))
+        assert all(
+            paths.relative(a, b) is None and paths.relative(b, a) is None for a, b in combinations(listed, 2)
+        )
         above = [each for each in listed if paths.relative(each, at) is not None]
         found_at = store.roots.enclosing(at)
         assert (found_at is None) == (not above)
@@ -162,7 +164,9 @@ def test_photos_on_a_disk_that_is_away_are_offline_and_no_others(
         for step, folder in steps:
             if step == "forget":
                 store.roots.forget_mounts(root.id, folder)
-                mounts = {at: why for at, why in mounts.items() if paths.relative(folder, at) is None and folder}
+                mounts = {
+                    at: why for at, why in mounts.items() if paths.relative(folder, at) is None and folder
+                }
             elif not folder:  # a root itself is marked by `mark_offline`
                 continue
             elif step == "mount":

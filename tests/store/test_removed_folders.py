@@ -35,7 +35,9 @@ def below(folders: set[bytes]) -> set[bytes]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(FOLDERS)), max_size=8))
-def test_exactly_the_photos_in_watched_folders_are_alive(engine: Engine, steps: list[tuple[str, bytes]]) -> None:
+def test_exactly_the_photos_in_watched_folders_are_alive(
+    engine: Engine, steps: list[tuple[str, bytes]]
+) -> None:
     watched: set[bytes] = set()
     with engine.empty() as store:
         for now, (step, folder) in enumerate(steps):
