@@ -71,7 +71,10 @@ def temporary(to: str) -> Iterator[str]:
     """A new empty file of our own in the folder of `to`, mode 0600, which is removed in the end."""
     folder, name = os.path.split(os.path.abspath(to))
     with explained(to):
-        fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+        try:
+            fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+        except (FileNotFoundError, NotADirectoryError):
+            raise IndexProblem(f"there is no folder {folder}", "Make it, or name another file.") from None
         os.close(fd)
     try:
         yield part
