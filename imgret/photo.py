@@ -26,7 +26,7 @@ class FileStat(NamedTuple):
 
 
 _of = tuple.__new__
-_MOST = 2**63 - 1  # SQLite's integers have 64 bits and a sign
+_MOST = 2**63 - 1  # stores keep signed integers of 64 bits
 
 
 def file_stat_of(status: os.stat_result) -> FileStat:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imgret.config import Settings
-from imgret.photo import FileStat
-from imgret.store import paths, policy
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.sync import add_root, sync
-
 
 
 @pytest.fixture
