@@ -1,1 +1,1 @@
-"""Every speed that this project claims, as a command."""
+"""Benchmarks: a command for every performance figure that this project publishes."""

@@ -1,8 +1,8 @@
-"""How long a command takes, as a whole process: `python -m benchmarks.cli`.
+"""Run time of whole commands: `python -m benchmarks.cli`.
 
-`imgret --help`, `imgret status --json` and `imgret query --json` without a daemon, beside `python -c pass`,
-in turns, so that a busy machine harms all alike. Prints the median wall time and processor time of each,
-and how many times a bare Python that is.
+Measures `imgret --help`, `imgret status --json` and `imgret query --json` without a daemon, and `python -c pass`. They
+run alternately, so that other load on the machine affects all of them equally. Prints the median wall time and CPU time
+of each, and their ratio to `python -c pass`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from benchmarks.harness import WORDLLAMA, Home, write_picture
+from testbed.home import WORDLLAMA, Home
+from testbed.small_pngs import write_picture
 
 PYTHON = "python -c pass"
 
 
 def commands() -> dict[str, list[str]]:
-    """What is measured, and how it is called."""
+    """Return the commands to measure by name."""
     imgret = [sys.executable, "-m", "imgret"]
     return {
         PYTHON: [sys.executable, "-c", "pass"],
@@ -33,7 +34,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def once(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, float]:
-    """(wall seconds, processor seconds) of one run."""
+    """Run a command once. Return (wall seconds, CPU seconds)."""
     before, began = os.times(), time.perf_counter()
     subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     wall, after = time.perf_counter() - began, os.times()
@@ -42,7 +43,7 @@ def once(command: Sequence[str], environ: Mapping[str, str]) -> tuple[float, flo
 
 
 def measured(runs: int, photos: int) -> dict[str, tuple[float, float]]:
-    """Command -> median (wall, processor) seconds over `runs` rounds, in a library of `photos` photos."""
+    """Return the median (wall, CPU) seconds of each command over `runs` rounds, in a library of `photos` photos."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in commands()}
     with Home(WORDLLAMA) as home:
         for number in range(photos):
@@ -72,11 +73,11 @@ def main() -> int:
     options = parser.parse_args()
     found = measured(options.runs, options.photos)
     bare = found[PYTHON]
-    print(f"median of {options.runs} whole processes, {options.photos} photos, in ms (times a bare Python):")
+    print(f"median of {options.runs} processes, {options.photos} photos, in ms (ratio to {PYTHON!r}):")
     for name, (wall, processor) in found.items():
         print(
             f"  {name:<34} {wall * 1e3:7.0f} wall ({wall / bare[0]:4.1f}x)"
-            f" {processor * 1e3:7.0f} processor ({processor / bare[1]:4.1f}x)"
+            f" {processor * 1e3:7.0f} CPU ({processor / bare[1]:4.1f}x)"
         )
     return 0
 

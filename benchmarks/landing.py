@@ -1,7 +1,7 @@
-"""From landing to searchable: `python -m benchmarks.landing --photos 50`.
+"""Time until a new photo can be found: `python -m benchmarks.landing --photos 50`.
 
-A picture is written into a watched folder and closed; then the daemon is asked for it by its name until it
-answers, described. Prints p50 and worst of the seconds from the close. Models are loaded before.
+Writes a photo to a watched folder, closes it, and queries the daemon for its name until the described photo is found.
+Prints the median and the maximum of the seconds since the close. Models are loaded before.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.harness import WORDLLAMA, Daemon, Home, tiny_models
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Daemon, Home, tiny_models
 
 
 def drawn(folder: Path, count: int) -> list[Path]:
-    """Drawn pictures outside the watched folder, as large as a phone's preview."""
+    """Draw images of 640 x 480 pixels outside the watched folder. Return their paths."""
     import random
 
     from imgret.demo.draw import render, single
@@ -32,7 +32,7 @@ def drawn(folder: Path, count: int) -> list[Path]:
 
 
 def seconds_until_found(daemon: Daemon, source: Path, *, described: bool) -> float:
-    """Let one picture land. -> seconds from its close until it is found; with a caption, if `described`."""
+    """Write one photo. Return the seconds from its close until it is found; with a caption if `described`."""
     home = daemon.home
     data = source.read_bytes()
     with (home.photos / source.name).open("wb") as file:
@@ -54,7 +54,7 @@ def seconds_until_found(daemon: Daemon, source: Path, *, described: bool) -> flo
 
 
 def measured(models: str, count: int, *, described: bool) -> list[float]:
-    """The seconds of `count` pictures, sorted."""
+    """Return the sorted seconds of `count` photos."""
     with Home(models) as home, home.daemon() as daemon:
         sources = drawn(home.path / "sources", count + 1)
         seconds_until_found(daemon, sources[0], described=described)  # loads the models
@@ -70,12 +70,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=50)
     parser.add_argument("--models", choices=("wordllama", "tiny"), default="tiny")
+    parser.add_argument("--json", action="store_true", help="the seconds of each photo, sorted, as JSON")
     options = parser.parse_args()
     tiny = options.models == "tiny"
     seconds = measured(tiny_models() if tiny else WORDLLAMA, options.photos, described=tiny)
+    if options.json:
+        print(json.dumps(seconds))
+        return 0
     print(
-        f"{options.photos} photos, {options.models} models, {os.cpu_count()} processors: searchable after"
-        f" p50 {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s from the close"
+        f"{options.photos} photos, {options.models} models, {os.cpu_count()} CPUs: found"
+        f" p50 {seconds[len(seconds) // 2]:.2f} s, maximum {seconds[-1]:.2f} s after the close"
     )
     return 0
 

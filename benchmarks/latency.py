@@ -1,7 +1,7 @@
-"""`imgret query --json` as a whole process: `python -m benchmarks.latency --runs 40`.
+"""Run time of `imgret query --json` as a whole process: `python -m benchmarks.latency --runs 40`.
 
-Beside it the bare interpreter (`python -c pass`), the same question without a daemon, and what the daemon
-itself needs, asked over one open connection: a new question, which is embedded, and a repeated one.
+For comparison: `python -c pass`, the same query without a daemon, and the daemon's own latency over one open
+connection, for a new query, which must be embedded, and for a repeated one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import imgret
-from benchmarks.harness import WORDLLAMA, Home, tiny_models, write_picture
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Home, tiny_models
+from testbed.small_pngs import write_picture
 
 
 def median_ms(runs: int, once: Callable[[int], None]) -> float:
-    """Median of so many runs, in milliseconds, after two that do not count."""
+    """Return the median of `runs` runs in milliseconds, after two warm-up runs."""
     seconds = []
     for number in range(-2, runs):
         begin = time.perf_counter()
@@ -32,7 +33,7 @@ def median_ms(runs: int, once: Callable[[int], None]) -> float:
 
 
 def measured(models: str, runs: int, photos: int) -> dict[str, float]:
-    """What is asked -> median milliseconds."""
+    """Return the median milliseconds of each case."""
     compileall.compile_dir(os.path.dirname(imgret.__file__), quiet=2)  # as pip does when it installs
     command = str(Path(sys.executable).with_name("imgret"))
     with Home(models) as home:
@@ -48,10 +49,10 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
         with home.daemon() as daemon:
             daemon.wait_until_idle(600)
             found["python -c pass"] = median_ms(runs, lambda _: process(sys.executable, "-c", "pass"))
-            found["imgret query --json, repeated question"] = median_ms(
+            found["imgret query --json, repeated query"] = median_ms(
                 runs, lambda _: process(command, "query", "--json", "a red circle")
             )
-            found["imgret query --json, new question"] = median_ms(
+            found["imgret query --json, new query"] = median_ms(
                 runs, lambda number: process(command, "query", "--json", f"a red circle {number}")
             )
             with Connection(home.places.socket) as connection:
@@ -59,8 +60,8 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
                 def ask(text: str) -> None:
                     connection.ask_bytes("query", {"text": text, "format": "json"})
 
-                found["the daemon alone, repeated question"] = median_ms(runs, lambda _: ask("a blue square"))
-                found["the daemon alone, new question"] = median_ms(
+                found["the daemon alone, repeated query"] = median_ms(runs, lambda _: ask("a blue square"))
+                found["the daemon alone, new query"] = median_ms(
                     runs, lambda number: ask(f"a blue square {number}")
                 )
         found["imgret query --json, in process"] = median_ms(

@@ -1,15 +1,15 @@
-"""How well each ranking finds: `python -m benchmarks.quality`, R@1 and R@5 of vector, words and hybrid.
+"""Quality of the rankings: `python -m benchmarks.quality` prints R@1 and R@5 of vector, words and hybrid.
 
-Five libraries, all with the offline embedder, through the real index and the real search:
+Five libraries, all with the offline embedder, in a real index with the real search:
 
-- the gallery of the seed, where that folder is found, with our own sentences about its photos as notes and
-  the objects that a detector counts in them;
-- the same with the sentences as captions and a memory of its own as each note: who, where, which thing;
-- both again as somebody else tells the photos and asks for them: the weights were not found on these alone;
-- drawn scenes, which need nothing from outside: shapes told in one way, asked for in another.
+- the gallery of the baseline project, if that folder is available, with sentences about its photos as notes and the
+  objects that a detector counts in them;
+- the same with the sentences as captions, and notes with a name, a place or a thing;
+- both again with sentences and queries that another author wrote: the ranking's weights were not tuned on these;
+- drawn scenes, which need no other files: shapes with different words in captions and queries.
 
-And three kinds of questions: in other words than the sentence, in some of its words, and with a name, a
-place, a rare word or a file name.
+And three kinds of queries: in other words than the sentence, with some of its words, and with a name, a place, a rare
+word or a file name.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from imgret.config import EmbedSettings, Settings, places
-from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
-from imgret.photo import Description, Detection, Facts, FileStat, ModelIdentity
+from imgret import stage_results
+from imgret.config import Settings, places
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity
+from imgret.pipeline.loading import load_model
 from imgret.search import parse, rank
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.search.stopwords import STOPWORDS
-from imgret.stages import passage
+from imgret.stages import passage, registry
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.interface import Item, Result, StageModel
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
 HERE = os.path.dirname(__file__)
-SEED = os.path.join(HERE, "..", "..", "shared", "seed")
+BASELINE_DATA = os.path.join(HERE, "..", "..", "shared", "seed")
 NAMES = ["Rosa", "Anneke", "Tobias", "Mehmet", "Yuki", "Priya", "Siobhan", "Matteo", "Zofia", "Lars", "Kwame"]
 TOWNS = ["Lisbon", "Kyoto", "Tromso", "Zanzibar", "Ljubljana", "Galway", "Hanoi", "Porto", "Quito", "Palermo"]
 THINGS = ["quokka", "funicular", "samovar", "bivouac", "gazpacho", "regatta", "obelisk", "marimba", "trellis"]
@@ -45,64 +47,67 @@ GROUNDS = {"grass": "meadow", "sand": "beach", "snow": "winter", "water": "lake"
 
 
 class Scene(NamedTuple):
-    """A photo and what is asked of it."""
+    """A photo and the queries for it."""
 
     name: str
     caption: str | None
     objects: Mapping[str, int]
     note: str | None
     natural: str  # in other words
-    shared: str  # in some of the same words
-    named: str | None = None  # with a name out of the note
+    shared: str  # with some of the same words
+    named: str | None = None  # with a name from the note
 
 
-class Asked(NamedTuple):
-    """A question and the photos that answer it."""
+class JudgedQuery(NamedTuple):
+    """A query and its relevant photos."""
 
     text: str
-    right: frozenset[int]
+    relevant: frozenset[int]
 
 
 def main() -> None:
-    """Build the libraries and print the tables."""
-    embedder = load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), places())
+    """Create the libraries and print the tables."""
+    settings = Settings().with_tables(embed=EmbedSettings(weights="wordllama"))
+    model = load_model(registry.own()["embed"], settings, places())
     libraries: dict[str, list[Scene]] = {}
-    if os.path.isdir(os.path.join(SEED, "gallery")):
+    if os.path.isdir(os.path.join(BASELINE_DATA, "gallery")):
         counted = _counts()
-        libraries["gallery, sentences as notes"] = gallery(counted, remembered=False)
-        libraries["gallery, captions and notes"] = gallery(counted, remembered=True)
-        libraries["told again, sentences as notes"] = told_again(counted, remembered=False)
-        libraries["told again, captions and notes"] = told_again(counted, remembered=True)
+        libraries["gallery, sentences as notes"] = gallery(counted, notes=False)
+        libraries["gallery, captions and notes"] = gallery(counted, notes=True)
+        libraries["other author, sentences as notes"] = paraphrased(counted, notes=False)
+        libraries["other author, captions and notes"] = paraphrased(counted, notes=True)
     libraries["drawn scenes"] = drawn()
     for title, scenes in libraries.items():
         with tempfile.TemporaryDirectory(prefix="imgret-bench-") as folder:
             store = open_store(os.path.join(folder, "index.db"))
-            contents = fill(store, scenes, embedder)
+            contents = fill(store, scenes, model)
             print(f"\n{title}: {len(scenes)} photos")
-            for kind, asked in questions(scenes, contents).items():
-                print(f"  {kind:34s} {len(asked):4d}", end="")
+            for kind, judged in queries(scenes, contents).items():
+                print(f"  {kind:34s} {len(judged):4d}", end="")
                 for order in ("vector", "words", "hybrid"):
-                    first, five = recall(store, asked, QueryEmbedder(embedder), order)
+                    first, five = recall(store, judged, QueryEncoder(model), order)
                     print(f"   {order} {first:.3f} {five:.3f}", end="")
                 print()
             store.close()
 
 
-def recall(store: Store, asked: Sequence[Asked], asker: QueryEmbedder, order: str) -> tuple[float, float]:
-    """The shares of questions with a right answer at the top, and among the first five."""
+def recall(
+    store: Store, judged: Sequence[JudgedQuery], asker: QueryEncoder, order: str
+) -> tuple[float, float]:
+    """Return the shares of queries with a relevant photo as the first hit, and among the first five."""
     first = five = 0
-    for one in asked:
+    for one in judged:
         question = parse.parse(one.text, datetime(2026, 1, 1))
         found = [hit.content for hit in rank.search(store, question, asker, rank=order, k=5, apart=True).hits]
-        first += bool(one.right & set(found[:1]))
-        five += bool(one.right & set(found))
-    return first / len(asked), five / len(asked)
+        first += bool(one.relevant & set(found[:1]))
+        five += bool(one.relevant & set(found))
+    return first / len(judged), five / len(judged)
 
 
-def fill(store: Store, scenes: Sequence[Scene], embedder: Embedder) -> list[int]:
-    """Save the scenes as described photos; gives their contents in order."""
+def fill(store: Store, scenes: Sequence[Scene], model: StageModel) -> list[int]:
+    """Save the scenes as described photos. Return their contents in order."""
     contents = []
-    told = ModelIdentity("told", "benchmark")
+    author = ModelIdentity("author", "benchmark")
     with store.writing():
         root = store.roots.add(b"/photos").id
         for number, scene in enumerate(scenes):
@@ -113,19 +118,19 @@ def fill(store: Store, scenes: Sequence[Scene], embedder: Embedder) -> list[int]
             store.contents.save_facts(content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
             if scene.caption is not None:
-                store.results.save_caption(content, told, scene.caption)
-            store.results.save_detections(content, told, found, scene.objects)
+                stage_results.save(store, content, "caption", author, Result(scene.caption))
+            stage_results.save(store, content, "detect", author, Result(tuple(found)))
             store.results.write_note(content, scene.note)
-            description = Description(scene.caption, tuple(found), (), scene.note)
-            texts = passage.views(description, store.results.names(content))
-            rows = embedder.embed([("", text) for text in texts.values()])
-            store.results.save_vectors(content, embedder.identity, dict(zip(texts, rows, strict=True)))
+            results = {"caption": scene.caption, "detect": tuple(found)}
+            (made,) = model.run([Item(results=results, note=scene.note, names=store.results.names(content))])
+            assert isinstance(made, Result)
+            stage_results.save(store, content, "embed", model.identity, made)
             contents.append(content)
     return contents
 
 
-def questions(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, list[Asked]]:
-    """The kinds of questions for a library."""
+def queries(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, list[JudgedQuery]]:
+    """Return the queries for a library by kind."""
     chance = random.Random(3)
 
     def having(words: Sequence[str]) -> frozenset[int]:
@@ -134,13 +139,13 @@ def questions(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, lis
             content for content, scene in both if all(word in (scene.note or "") for word in words)
         )
 
-    def of(asks: Callable[[Scene], str]) -> list[Asked]:
-        told: dict[str, set[int]] = {}
+    def of(text: Callable[[Scene], str]) -> list[JudgedQuery]:
+        relevant: dict[str, set[int]] = {}
         for content, scene in zip(contents, scenes, strict=True):
-            told.setdefault(asks(scene), set()).add(content)
-        return [Asked(asks(scene), frozenset(told[asks(scene)])) for scene in scenes]
+            relevant.setdefault(text(scene), set()).add(content)
+        return [JudgedQuery(text(scene), frozenset(relevant[text(scene)])) for scene in scenes]
 
-    kinds = {"in other words": of(lambda s: s.natural), "in some of the same words": of(lambda s: s.shared)}
+    kinds = {"in other words": of(lambda s: s.natural), "with some of the same words": of(lambda s: s.shared)}
     kinds["file name"] = of(lambda s: os.path.splitext(s.name)[0])
     if all(scene.named for scene in scenes):
         kinds["with a name"] = of(lambda s: s.named or "")
@@ -150,18 +155,18 @@ def questions(scenes: Sequence[Scene], contents: Sequence[int]) -> dict[str, lis
         alone, beside = [], []
         for content, (scene, words) in zip(contents, named, strict=True):
             for word in words:
-                alone.append(Asked(word, having([word])))
-                beside.append(Asked(f"{scene.natural} {word}", frozenset([content])))
+                alone.append(JudgedQuery(word, having([word])))
+                beside.append(JudgedQuery(f"{scene.natural} {word}", frozenset([content])))
             if len(words) > 1:
-                alone.append(Asked(" ".join(words), having(words)))
+                alone.append(JudgedQuery(" ".join(words), having(words)))
         kinds["a name, a place or a rare word"] = alone
         kinds["other words and a name"] = beside
         chance.shuffle(beside)
     return kinds
 
 
-def gallery(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> list[Scene]:
-    """The seed's photos by our sentences: as notes, or as captions beside a memory."""
+def gallery(counted: Mapping[str, Mapping[str, int]], *, notes: bool) -> list[Scene]:
+    """Return the gallery's photos with sentences as notes, or with `notes`, as captions and with further notes."""
     chance = random.Random(5)
     scenes = []
     with open(os.path.join(HERE, "quality_gallery.tsv"), encoding="utf-8") as file:
@@ -170,27 +175,27 @@ def gallery(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> li
             memory = chance.choice(MEMORIES).format(
                 n=chance.choice(NAMES), t=chance.choice(TOWNS), r=chance.choice(THINGS)
             )
-            caption, note = (f"{passage.PROMPT}{sentence}", memory) if remembered else (None, sentence)
+            caption, note = (f"{passage.PROMPT}{sentence}", memory) if notes else (None, sentence)
             shared = _shared(sentence, natural, chance)
             scenes.append(Scene(name, caption, counted.get(name, {}), note, natural, shared))
     return scenes
 
 
-def told_again(counted: Mapping[str, Mapping[str, int]], *, remembered: bool) -> list[Scene]:
-    """The same photos by other sentences, other questions and other memories."""
+def paraphrased(counted: Mapping[str, Mapping[str, int]], *, notes: bool) -> list[Scene]:
+    """Return the same photos with the sentences, queries and notes of another author."""
     scenes = []
-    with open(os.path.join(HERE, "quality_gallery_told_again.tsv"), encoding="utf-8") as file:
+    with open(os.path.join(HERE, "quality_gallery_paraphrased.tsv"), encoding="utf-8") as file:
         for line in file:
-            name, sentence, short, natural, shared, asked = line.rstrip("\n").split("\t")
-            named, memory = asked.split(" | ")
-            caption, note = (passage.PROMPT + short, memory) if remembered else (None, sentence)
+            name, sentence, short, natural, shared, last = line.rstrip("\n").split("\t")
+            named, memory = last.split(" | ")
+            caption, note = (passage.PROMPT + short, memory) if notes else (None, sentence)
             objects = counted.get(name, {})
-            scenes.append(Scene(name, caption, objects, note, natural, shared, named if remembered else None))
+            scenes.append(Scene(name, caption, objects, note, natural, shared, named if notes else None))
     return scenes
 
 
 def drawn() -> list[Scene]:
-    """Two shapes on a ground, every pair once; asked for by what they are called elsewhere."""
+    """Return scenes of two shapes on a ground. Queries use synonyms of the words in the captions."""
     chance = random.Random(9)
     scenes = []
     things = [(colour, shape) for colour in COLOURS for shape in SHAPES]
@@ -213,7 +218,7 @@ def drawn() -> list[Scene]:
 
 
 def _shared(sentence: str, natural: str, chance: random.Random) -> str:
-    """Some words of the sentence in their order, and one or two of the other wording."""
+    """Return some words of the sentence in their order, and up to two words of the other wording."""
     own = [word.strip(",") for word in sentence.split() if word.strip(",") not in STOPWORDS]
     kept = [word for word in own if chance.random() < 0.45] or own[:2]
     other = [word for word in natural.split() if word not in STOPWORDS]
@@ -221,9 +226,9 @@ def _shared(sentence: str, natural: str, chance: random.Random) -> str:
 
 
 def _counts() -> dict[str, dict[str, int]]:
-    """What the detector of the seed counts in each photo of the gallery; nothing where it cannot run."""
-    weights = os.path.join(SEED, "weights", "yolov8n_int8.onnx")
-    folder = os.path.join(SEED, "gallery")
+    """Return the objects that a detector counts in each photo of the gallery; empty if ultralytics is missing."""
+    weights = os.path.join(BASELINE_DATA, "weights", "yolov8n_int8.onnx")
+    folder = os.path.join(BASELINE_DATA, "gallery")
     with tempfile.TemporaryDirectory(prefix="imgret-bench-") as state:
         os.environ.update(YOLO_OFFLINE="True", YOLO_VERBOSE="False", YOLO_CONFIG_DIR=state)
         try:

@@ -1,8 +1,8 @@
-"""An unchanged library reconciled with its index: `python -m benchmarks.reconcile --files 200000 --folders 10000`.
+"""Full scan of an unchanged library: `python -m benchmarks.reconcile --files 200000 --folders 10000`.
 
-The whole way of the daemon's full scan, through `imgret.sync` and SQLite: list, stat, compare. The library is
-taken in first, which is what a first `imgret index` does before any model. rclip's check of the same kind,
-measured on such a machine, does 50,000 files in 3.7 s.
+Runs the daemon's full scan through `imgret.sync` and SQLite: list, stat, compare. Before that, the library is indexed
+without models, as by a first `imgret index`. For comparison: rclip's check of 50,000 files took 3.7 s on a similar
+machine.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import statistics
 import sys
 import time
 
-from benchmarks.harness import Home
 from benchmarks.rescan import make_tree
 from imgret.config import load
 from imgret.sync import add_root, sync
+from testbed.home import Home
 
 RCLIP_FILES_A_SECOND = 50_000 / 3.7
 
 
 def measured(files: int, folders: int, runs: int) -> tuple[float, list[float], float]:
-    """-> seconds of the first pass, of each unchanged one, and of one folder alone."""
+    """Return the seconds of the first scan, of each scan of the unchanged library, and of a scan of one folder."""
     with Home() as home:
         photos = os.fsencode(home.photos)
         make_tree(photos, files, folders)
-        time.sleep(2.5)  # younger files are looked at again, which is not what is measured
+        time.sleep(2.5)  # files younger than 2 s are checked again, which is not measured here
         settings = load(home.places.config)
         with home.index() as store:
             root, _ = add_root(store, photos)
@@ -34,14 +34,14 @@ def measured(files: int, folders: int, runs: int) -> tuple[float, list[float], f
             taken = sync(store, settings, root)
             first = time.perf_counter() - begin
             if (taken.seen, taken.new) != (files, files):
-                raise RuntimeError(f"the first pass saw {taken}")
+                raise RuntimeError(f"the first scan found {taken}")
             unchanged = []
             for _ in range(runs):
                 begin = time.perf_counter()
                 found = sync(store, settings, root)
                 unchanged.append(time.perf_counter() - begin)
                 if (found.seen, found.new, found.moved, found.changed, found.gone) != (files, 0, 0, 0, 0):
-                    raise RuntimeError(f"an unchanged library was found changed: {found}")
+                    raise RuntimeError(f"the scan found changes in an unchanged library: {found}")
             begin = time.perf_counter()
             sync(store, settings, root, folders=[b"year-000/album-00000"], recursive=False)
             return first, unchanged, time.perf_counter() - begin
@@ -58,7 +58,7 @@ def main() -> int:
     median = statistics.median(unchanged)
     rate = options.files / median
     print(
-        f"{options.files} files in {options.folders} folders: taken in {first:.1f} s, reconciled unchanged in"
+        f"{options.files} files in {options.folders} folders: indexed in {first:.1f} s, scanned unchanged in"
         f" {median:.2f} s (best {min(unchanged):.2f}), {rate:.0f} files a second,"
         f" {rate / RCLIP_FILES_A_SECOND:.1f} x rclip; one folder in {one * 1000:.1f} ms"
     )

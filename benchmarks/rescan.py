@@ -1,10 +1,9 @@
-"""How fast an unchanged library is reconciled: `python -m benchmarks.rescan --files 50000 --folders 2500`.
+"""Speed of scanning an unchanged library: `python -m benchmarks.rescan --files 50000 --folders 2500`.
 
-Makes a tree of tiny files in a temporary folder and an index of it, then reconciles again and again:
-nothing may have changed. Prints files per second, the median of the warm runs, with the index and of
-the scan alone (what is known held in memory); with --cold (root only, Linux) also once after dropping
-the kernel's caches; with --rclip (`pip install rclip`) also of rclip's own check of the same files, and
-how many times as fast ours is.
+Creates a tree of tiny files in a temporary folder and an index of it, then scans it repeatedly; no scan may find a
+change. Prints the median files per second of the warm runs, with the index and of the scan alone (with the known files
+in memory). With --cold (root only, Linux) also once after dropping the kernel's caches. With --rclip (`pip install
+rclip`) also of rclip's own check of the same files, and the ratio.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ RCLIP_VECTOR = 512 * 4  # bytes: CLIP ViT-B/32 in float32
 
 
 def make_tree(root: bytes, files: int, folders: int) -> None:
-    """`files` tiny files in `folders` folders, two levels deep, their times old enough to be believed."""
+    """Create `files` tiny files in `folders` folders, two levels deep, with an mtime one hour ago."""
     per_folder, more = divmod(files, folders)
     old = time.time() - 3600
     for number in range(folders):
@@ -45,20 +44,20 @@ def make_tree(root: bytes, files: int, folders: int) -> None:
 
 
 def timed(reconcile: Callable[[], tuple[int, int]], files: int) -> float:
-    """Seconds of one pass; `reconcile` gives the files seen and those not as they were."""
+    """Return the seconds of one scan. `reconcile` returns the number of files found and of changed files."""
     begin = time.perf_counter()
     seen, differing = reconcile()
     seconds = time.perf_counter() - begin
     if seen != files or differing:
         raise SystemExit(
-            f"wrong: nothing was changed, yet of {files} files {seen} were seen, {differing} changed"
+            f"wrong result: the scan found {seen} of {files} files and {differing} changes, although nothing changed"
         )
     return seconds
 
 
 @contextlib.contextmanager
 def rclips_check(base: str, root: bytes) -> Iterator[Callable[[], tuple[int, int]]]:
-    """rclip's own look at the same files, each in its index already; no model is needed for that."""
+    """Yield a function that runs rclip's check of the same files. All are in its index, so it needs no model."""
     from rclip import db, main  # type: ignore[import-not-found]
 
     file = os.path.join(base, "rclip.db")
@@ -84,7 +83,7 @@ def rclips_check(base: str, root: bytes) -> Iterator[Callable[[], tuple[int, int
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
             theirs.ensure_index(os.fsdecode(root))
         (alive,) = counting.execute("SELECT count(*) FROM images WHERE deleted IS NULL").fetchone()
-        return alive, 0  # what differs needs the model, which is not here: it would not end
+        return alive, 0  # changed files would need the model, which is not loaded
 
     try:
         with contextlib.closing(sqlite3.connect(file)) as counting:
@@ -94,7 +93,7 @@ def rclips_check(base: str, root: bytes) -> Iterator[Callable[[], tuple[int, int
 
 
 def drop_caches() -> bool:
-    """Forget every file's metadata; only root may."""
+    """Drop the kernel's caches of file metadata. Return whether that was permitted (root only)."""
     try:
         os.sync()
         with open("/proc/sys/vm/drop_caches", "w") as file:
@@ -105,48 +104,48 @@ def drop_caches() -> bool:
 
 
 def measure(base: str, options: argparse.Namespace) -> None:
-    """Make the library below `base`, index it, and print what a look at it costs."""
+    """Create the library below `base`, index it, and print the times of its scans."""
     root = os.fsencode(os.path.join(base, "photos"))
     make_tree(root, options.files, options.folders)
-    time.sleep(2.1)  # until no file is young any more
+    time.sleep(2.1)  # until all files are older than 2 s
     settings, rules = Settings(exclude=tuple(options.exclude)), Exclude(options.exclude)
     with open_store(os.path.join(base, "index.db")) as store:
         place = store.roots.add(root)
         begin = time.perf_counter()
         sync(store, settings, place)
-        place = store.roots.add(root)  # as it is known now, its file system included
-        print(f"first look, every file hashed: {time.perf_counter() - begin:.1f} s")
+        place = store.roots.add(root)  # read it again: now its file system is known
+        print(f"first scan, every file hashed: {time.perf_counter() - begin:.1f} s")
         folders = store.photos.known_folders(place.id)
         known = {folder: store.photos.known(place.id, folder) for folder in folders}
         nothing: Mapping[bytes, FileStat] = {}
 
         def with_index() -> tuple[int, int]:
-            told = sync(store, settings, place)
-            return told.seen, told.new + told.moved + told.changed + told.gone + told.unreadable
+            found = sync(store, settings, place)
+            return found.seen, found.new + found.moved + found.changed + found.gone + found.unreadable
 
         def scan_alone() -> tuple[int, int]:
             looks = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
-            counts = [(look.pictures, len(look.findings)) for look in looks]
+            counts = [(look.photos, len(look.findings)) for look in looks]
             return sum(seen for seen, _ in counts), sum(found for _, found in counts)
 
         def median(reconcile: Callable[[], tuple[int, int]]) -> float:
             return statistics.median(timed(reconcile, options.files) for _ in range(options.runs))
 
-        told("with the index", ours := median(with_index), options)
-        told("scan alone", median(scan_alone), options)
+        report("with the index", ours := median(with_index), options)
+        report("scan alone", median(scan_alone), options)
         if options.rclip:
             with rclips_check(base, root) as check:
-                told("rclip's check", theirs := median(check), options)
-            print(f"with the index, {theirs / ours:.1f} times as fast as rclip")
+                report("rclip's check", theirs := median(check), options)
+            print(f"imgret with its index is {theirs / ours:.1f} times as fast as rclip")
         if options.cold:
             if drop_caches():
-                told("with the index, cold", timed(with_index, options.files), options)
+                report("with the index, cold", timed(with_index, options.files), options)
             else:
                 print("cold: not measured, only root may drop the kernel's caches")
 
 
-def told(name: str, seconds: float, options: argparse.Namespace) -> None:
-    """One line of the table."""
+def report(name: str, seconds: float, options: argparse.Namespace) -> None:
+    """Print one line of the table."""
     rate = options.files / seconds
     print(
         f"{name:<22}{options.files} files, {options.folders} folders  {seconds:6.3f} s  {rate:9,.0f} files/s"
@@ -162,7 +161,7 @@ def main() -> None:
     parser.add_argument("--exclude", action="append", default=[], help="a gitignore pattern, repeatable")
     parser.add_argument("--cold", action="store_true", help="also once after dropping the caches")
     parser.add_argument("--rclip", action="store_true", help="also rclip's check, in the same run")
-    parser.add_argument("--folder", help="make the tree below this folder instead of the temporary one")
+    parser.add_argument("--folder", help="create the tree in this folder instead of the temporary folder")
     options = parser.parse_args()
     if options.rclip and importlib.util.find_spec("rclip") is None:
         parser.error("--rclip: rclip is not installed here; `pip install rclip`")

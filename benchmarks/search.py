@@ -1,16 +1,15 @@
-"""How fast and how exact the search is: `python -m benchmarks.search --photos 10000 100000 1000000`.
+"""Latency and recall of the search: `python -m benchmarks.search --photos 10000 100000 1000000`.
 
-For each size a library is made in a temporary folder (--folder keeps it for the next run), and the same
-questions are asked of
+For each size a library is created in a temporary folder (--folder keeps it for the next run), and the same queries are
+run with
 
-- this search in process, from the file alone, and with its vectors in memory, as a batch holds them;
-- this search through the daemon and its socket;
-- sqlite-vec's float32 table, an array of float32 in memory, and the flow that reads every vector from
-  SQLite at each question.
+- imgret's search in process, from the file, and with the vectors in memory, as in a batch of queries;
+- imgret's search through the daemon and its socket;
+- sqlite-vec's float32 table, a float32 array in memory, and a search that reads all vectors from SQLite for each query.
 
-Prints warm p50 and p99 in milliseconds, recall@20 against the exact answer, bytes in memory and on disk;
-the same with filters that let 0.1 %, 1 %, 10 % and 50 % through; and, through the daemon, while 64-photo
-batches are committed. A million photos need 8 GB of disk and 6 GB of memory, and about ten minutes.
+Prints warm p50 and p99 in milliseconds, recall@20 against the exact result, and the size in memory and on disk; the same
+with filters that select 0.1 %, 1 %, 10 % and 50 % of the photos; and, through the daemon, while batches of 64 photos are
+committed. A million photos need 8 GB of disk, 6 GB of memory, and about ten minutes.
 """
 
 from __future__ import annotations
@@ -31,24 +30,24 @@ from numpy.typing import NDArray
 
 from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.search import parse, rank
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
 from imgret.store.clauses import Clause, Taken
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
 K = 20
-SECONDS = 5.0  # of questions, at rest and while batches are committed
-SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter lets through
+SECONDS = 5.0  # of queries, each when idle and while batches are committed
+SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter selects
 DAYS = [int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share) // 86_400 * 86_400 for share in SHARES]
 Matrix = NDArray[np.float32]
 Ask = Callable[[Question], list[int]]
 Q = TypeVar("Q")
 
 
-class Given:
-    """Questions' vectors that are known already: the embedder's time is not the search's."""
+class PrecomputedVectors:
+    """A query encoder with precomputed vectors, so that the time for embedding is not measured."""
 
     identity: ModelIdentity = MODEL
 
@@ -56,26 +55,27 @@ class Given:
         self._vectors = dict(zip(texts, matrix, strict=True))
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
-        """The rows of these texts."""
+        """Return the vectors of these texts, (texts, dimension)."""
         return np.stack([self._vectors[text] for text in texts])
 
 
 def main() -> None:
-    """Run what the arguments ask for."""
+    """Run the benchmark for each size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--questions", type=int, default=60)
-    parser.add_argument("--folder", help="where libraries are made, and found again")
+    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--questions", type=int, dest="queries", help=argparse.SUPPRESS)  # the old name
+    parser.add_argument("--folder", help="folder for the libraries, which are reused")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imgret-bench-") as temporary:
         for photos in arguments.photos:
-            measure(arguments.folder or temporary, photos, arguments.questions)
+            measure(arguments.folder or temporary, photos, arguments.queries)
 
 
-def measure(folder: str, photos: int, questions: int) -> None:
-    """Everything about one size."""
+def measure(folder: str, photos: int, queries: int) -> None:
+    """Measure and print everything for one size."""
     generator = Generator()
     path = os.path.join(folder, f"library-{photos}.db")
     built = os.path.exists(path)
@@ -85,30 +85,32 @@ def measure(folder: str, photos: int, questions: int) -> None:
         for _ in fill(store, generator, photos):
             pass
         filled = time.perf_counter()
-        store.nearest.rebuild()
-        print(f"made in {filled - started:.0f} s, `nearest` in {time.perf_counter() - filled:.1f} s")
+        store.vectors.rebuild()
+        print(
+            f"created in {filled - started:.0f} s, the nearest-neighbour table in {time.perf_counter() - filled:.1f} s"
+        )
         store.checkpoint()
-    ids, matrix = store.vectors.all(View.PASSAGE)
-    chosen = np.random.default_rng(3).choice(min(photos, 10_000), questions, replace=False)
-    asked = generator.questions(matrix[chosen], seed=5)
+    space = store.vectors.active_space()
+    assert space is not None
+    ids, matrix = store.vectors.all(space, "passage")
+    chosen = np.random.default_rng(3).choice(min(photos, 10_000), queries, replace=False)
+    vectors = generator.queries(matrix[chosen], seed=5)
     captions = [
         store.db.execute("SELECT caption FROM document WHERE content = ?", (int(ids[at]),)).get
         for at in chosen
     ]
     texts = [f"{' '.join(str(caption).split()[4:7])} number {n}" for n, caption in enumerate(captions)]
-    given = Given(texts, asked)
+    given = PrecomputedVectors(texts, vectors)
     plain = [parse.parse(text, datetime.now()) for text in texts]
     size = os.path.getsize(path) / 1e6
     calibrated = "calibrated on real vectors" if generator.calibrated else "built-in spectrum"
-    print(f"\n{photos} photos ({calibrated}), {len(plain)} questions, file {size:.0f} MB")
-    exact = [set(ids[_top(matrix @ q)].tolist()) for q in asked]
+    print(f"\n{photos} photos ({calibrated}), {len(plain)} queries, file {size:.0f} MB")
+    exact = [set(ids[_top(matrix @ q)].tolist()) for q in vectors]
     before = _memory()
     started = time.perf_counter()
     warm = Warm(store)
     loaded = time.perf_counter() - started
-    print(
-        f"in memory: {warm.memory.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)"
-    )
+    print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
     def ours(kind: str, held: Warm | None) -> Ask:
         return lambda question: [
@@ -121,13 +123,15 @@ def measure(folder: str, photos: int, questions: int) -> None:
     _row("in process, hybrid", plain, ours("hybrid", None))
     _row("in process, words", plain, ours("words", None))
     _row("numpy float32", plain, lambda q: ids[_top(matrix @ given.vectors([q.words])[0])].tolist(), exact)
-    few = plain[: max(5, min(questions, 2_000_000 // photos))]
-    _row("all vectors read each time", few, lambda q: _read_all(store, given.vectors([q.words])[0]), exact)
+    few = plain[: max(5, min(queries, 2_000_000 // photos))]
+    _row(
+        "all vectors read for each query", few, lambda q: _read_all(store, given.vectors([q.words])[0]), exact
+    )
     _float_table(folder, photos, ids, matrix, few, given, exact)
     days = np.array(_days(path))
     for share, bound in zip(SHARES, DAYS, strict=True):
         passing = np.flatnonzero(days < bound)
-        right = [set(ids[passing[_top(matrix[passing] @ q)]].tolist()) for q in asked]
+        right = [set(ids[passing[_top(matrix[passing] @ q)]].tolist()) for q in vectors]
         filtered = [Question(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
         _row(f"in memory, vector, {share:.1%} pass", filtered, ours("vector", warm), right)
         _row(f"in process, vector, {share:.1%} pass", filtered[:20], ours("vector", None), right)
@@ -141,7 +145,7 @@ def measure(folder: str, photos: int, questions: int) -> None:
 def _row(
     name: str, questions: Sequence[Q], ask: Callable[[Q], list[int]], exact: Sequence[set[int]] | None = None
 ) -> float:
-    """Ask twice to warm up, then time each question; prints a line, gives p50 in milliseconds."""
+    """Time each query after two warm-up queries, print a line, and return p50 in milliseconds."""
     for question in questions[:2]:
         ask(question)
     times, answers = [], []
@@ -169,17 +173,17 @@ def _top(scores: Matrix, count: int = K) -> NDArray[np.int64]:
 
 
 def _days(path: str) -> list[int]:
-    """When each photo was taken, by id."""
+    """Return the capture time of each photo, ordered by id."""
     with SqliteStore(path) as store:
         return [int(row[0]) for row in store.db.execute("SELECT taken_at FROM content ORDER BY id")]
 
 
-def _read_all(store: SqliteStore, asked: Matrix) -> list[int]:
-    """Every vector out of SQLite, then one product: what a search without an index of its own does."""
-    sql = "SELECT content, data FROM vector WHERE model = 1 AND view = 'passage'"
+def _read_all(store: SqliteStore, query: Matrix) -> list[int]:
+    """Read all vectors from SQLite and multiply them: a search without a vector index."""
+    sql = "SELECT content, data FROM vector WHERE space = 1 AND view = 'passage'"
     rows: list[Any] = store.db.execute(sql).fetchall()
     matrix = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
-    return [rows[at][0] for at in _top(matrix.astype(np.float32) @ asked)]
+    return [rows[at][0] for at in _top(matrix.astype(np.float32) @ query)]
 
 
 def _float_table(
@@ -188,7 +192,7 @@ def _float_table(
     ids: NDArray[np.int64],
     matrix: Matrix,
     questions: Sequence[Question],
-    given: Given,
+    given: PrecomputedVectors,
     exact: Sequence[set[int]],
 ) -> None:
     path = os.path.join(folder, f"float-{photos}.db")
@@ -215,8 +219,8 @@ def _float_table(
 
 
 def _through_the_daemon(path: str, ids: NDArray[np.int64], matrix: Matrix, chosen: NDArray[np.int64]) -> None:
-    """The same library behind imgretd's socket, asked with photos; then while batches are committed."""
-    asked = [int(ids[at]) for at in chosen]
+    """Measure searches by photo through imgretd's socket, when idle and while batches are committed."""
+    targets = [int(ids[at]) for at in chosen]
 
     def right(passing: NDArray[np.int64]) -> list[set[int]]:
         found = []
@@ -228,9 +232,9 @@ def _through_the_daemon(path: str, ids: NDArray[np.int64], matrix: Matrix, chose
     everything = np.arange(len(ids))
     with served(path) as daemon:
         vector = _row(
-            "daemon, vector", asked, lambda c: daemon.like(c, rank="vector", k=K), right(everything)
+            "daemon, vector", targets, lambda c: daemon.like(c, rank="vector", k=K), right(everything)
         )
-        _row("daemon, hybrid", asked, lambda c: daemon.like(c, text="red giraffe", rank="hybrid", k=K))
+        _row("daemon, hybrid", targets, lambda c: daemon.like(c, text="red giraffe", rank="hybrid", k=K))
         for share, before in zip(SHARES, DAYS, strict=True):
             passing = right(np.flatnonzero(np.array(_days(path)) < before))
             day = datetime.fromtimestamp(before, UTC).date().isoformat()
@@ -238,26 +242,26 @@ def _through_the_daemon(path: str, ids: NDArray[np.int64], matrix: Matrix, chose
             def filtered(content: int, day: str = day) -> list[int]:
                 return daemon.like(content, rank="vector", k=K, before=day)
 
-            p50 = _row(f"daemon, vector, {share:.1%} pass", asked, filtered, passing)
-            print(f"    {p50 / vector:.2f} times as long as without a filter")
+            p50 = _row(f"daemon, vector, {share:.1%} pass", targets, filtered, passing)
+            print(f"    {p50 / vector:.2f} times the latency without a filter")
 
         def hybrid(content: int) -> list[int]:
             return daemon.like(content, text="red giraffe", rank="hybrid", k=K)
 
-        quiet = for_seconds(SECONDS, hybrid, asked)
+        quiet = for_seconds(SECONDS, hybrid, targets)
         with writing(path, matrix) as batches:
-            busy = for_seconds(SECONDS, hybrid, asked)
+            busy = for_seconds(SECONDS, hybrid, targets)
             done = batches()
         ratios = [np.percentile(busy, at) / np.percentile(quiet, at) for at in (50, 99)]
         print(
             f"  daemon, hybrid, while {done} batches of 64 were committed: p50 {np.median(busy):.1f} ms,"
-            f" {ratios[0]:.2f} times the latency at rest (p99 {ratios[1]:.2f} times)"
+            f" {ratios[0]:.2f} times the latency when idle (p99 {ratios[1]:.2f} times)"
         )
-        print(f"  the daemon holds {daemon.daemon.own_bytes() / 1e6:.0f} MB beside the mapped file")
+        print(f"  memory of the daemon: {daemon.daemon.own_bytes() / 1e6:.0f} MB, without the mapped file")
 
 
 def _cold(path: str) -> float:
-    """Milliseconds of `imgret query` as a new process, by words, so that no model's load is in it."""
+    """Return the milliseconds of `imgret query` as a new process, ranked by words, so that no model is loaded."""
     times = []
     for _ in range(3):
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The rows of `benchmarks.search` that go through a real imgretd: its socket, its memory, its threads.
+"""The part of `benchmarks.search` that uses a real imgretd: its socket, its memory, its threads.
 
-The questions are photos of the library (`--like`), so that the embedder's time is not the search's: their
-vectors are known. A question of words as well is answered by all views and by the words.
+The queries are photos of the library (`--like`) with known vectors, so the time for embedding is not measured. Queries
+with text as well search all views and the words.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import NO_MODELS, Daemon, Home
 from benchmarks.search_library import MODEL, path_of
 from imgret.client.socket_client import Connection
-from imgret.photo import View
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.sqlite.sqlite_store import SqliteStore
+from testbed.home import NO_MODELS, Daemon, Home
 
-BATCH = 64  # photos of a commit
+BATCH = 64  # photos per commit
 PAUSE = 0.1  # seconds between two commits
 
 Matrix = NDArray[np.float32]
 
 
 class Served:
-    """A daemon that answers from one library."""
+    """A daemon that serves one library."""
 
     def __init__(self, daemon: Daemon, connection: Connection) -> None:
         self.daemon, self._connection = daemon, connection
 
     def like(self, content: int, *, text: str = "", rank: str, k: int, before: str = "") -> list[int]:
-        """The contents nearest to that of a photo."""
+        """Return the contents nearest to that of a photo."""
         params = {
             "like": path_of(content),
             "text": text,
@@ -50,22 +49,22 @@ class Served:
 
 @contextmanager
 def served(path: str) -> Iterator[Served]:
-    """A daemon for the library in this file, its vectors in memory."""
+    """Start a daemon for the library in this file, and yield it once its vectors are in memory."""
     with Home(NO_MODELS) as home:
         home.environ["IMGRET_INDEX"] = path
         with home.daemon() as daemon, Connection(home.places.socket) as connection:
-            answering = Served(daemon, connection)
-            answering.like(1, rank="vector", k=1)  # begins to load
+            library = Served(daemon, connection)
+            library.like(1, rank="vector", k=1)  # starts loading
             used = -1.0
             while daemon.cpu_seconds() - used > 0.05:
                 used = daemon.cpu_seconds()
                 time.sleep(1)
-            yield answering
+            yield library
 
 
 @contextmanager
 def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
-    """Batches are committed into the library meanwhile, by another connection; gives how many so far."""
+    """Commit batches to the library in another thread. Yields a function that returns the number of commits so far."""
     stop, batches = threading.Event(), [0]
 
     def write() -> None:
@@ -76,7 +75,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
                     for row in matrix[:BATCH]:
                         top += 1
                         db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
-                        store.vectors.save(top, MODEL, {View.PASSAGE: row, View.CAPTION: row})
+                        store.vectors.save(top, MODEL, {"passage": row, "caption": row})
                 batches[0] += 1
 
     thread = threading.Thread(target=write)
@@ -91,7 +90,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
 
 
 def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:
-    """Ask these again and again for so many seconds. -> milliseconds of each answer."""
+    """Run these queries repeatedly for at least `least` seconds. Return the milliseconds of each."""
     times: list[float] = []
     end = time.perf_counter() + least
     while time.perf_counter() < end:

@@ -1,8 +1,8 @@
-"""A made-up library of any size for `benchmarks.search`: vectors like real ones, captions, dates.
+"""Generate a library of any size for `benchmarks.search`: realistic vectors, captions, dates.
 
-The vectors are calibrated on the 112 real ones of the seed where that folder is found: their mean, their
-axes and their variance; scenes, events within scenes and shots within events bring near neighbours as
-photo folders have them. Without the seed, a built-in spectrum of the same shape stands in.
+If the 112 vectors of the baseline project are available, the mean, the axes and the variance are calibrated on them;
+otherwise a built-in spectrum of the same shape is used. Scenes, events within scenes and shots within events create
+near neighbours as in real photo folders.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import ModelIdentity, View
-from imgret.store.sqlite import nearest
-from imgret.store.sqlite.store import SqliteStore
+from imgret.photo import ModelIdentity
+from imgret.store.sqlite.sqlite_store import SqliteStore
 
-SEED = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy")
+BASELINE_VECTORS = os.path.join(
+    os.path.dirname(__file__), "..", "..", "shared", "seed", "vectors", "feature_matrix.npy"
+)
 MODEL = ModelIdentity("generated", "benchmark")
 DIMENSION = 768
 STEP = 10_000
@@ -36,16 +37,16 @@ PLACES = ["beach", "street", "field", "kitchen", "park", "river", "mountain", "f
 
 
 class Generator:
-    """Unit vectors with the spread and the neighbourhoods of real photo vectors."""
+    """Generate unit vectors with the variance and the neighbourhoods of real photo vectors."""
 
     def __init__(self, seed: int = 11) -> None:
-        """Calibrate on the seed's vectors where they are found."""
+        """Calibrate on the baseline project's vectors if they are available. `seed` is the random seed."""
         random = np.random.default_rng(seed)
-        self.calibrated = os.path.exists(SEED)
+        self.calibrated = os.path.exists(BASELINE_VECTORS)
         if self.calibrated:
-            real = np.load(SEED).astype(np.float64)
+            real = np.load(BASELINE_VECTORS).astype(np.float64)
             real /= np.linalg.norm(real, axis=1)[:, None]
-        else:  # a narrow cone whose cosines lie at 0.83 +- 0.03, as the real ones
+        else:  # a narrow cone with cosines of 0.83 +- 0.03, like the real ones
             real = random.standard_normal((112, 64)) * np.arange(1, 65) ** -0.35
             real = np.hstack(
                 [real / np.linalg.norm(real, axis=1)[:, None] * 0.42, np.zeros((112, DIMENSION - 64))]
@@ -71,7 +72,7 @@ class Generator:
         self.popular = popular / popular.sum()
 
     def photos(self, count: int, seed: int) -> tuple[Matrix, NDArray[np.int64]]:
-        """`count` vectors (count, 768) and the scene of each, in events of three shots on average."""
+        """Return `count` vectors, (count, 768), and the scene of each. Events have three shots on average."""
         random = np.random.default_rng(seed)
         event = np.repeat(np.arange(count), random.geometric(1 / 3, count))[:count]
         scene = random.choice(len(self.scenes), event[-1] + 1, p=self.popular)
@@ -80,8 +81,8 @@ class Generator:
         order = random.permutation(count)
         return _unit(vectors)[order], scene[event][order]
 
-    def questions(self, targets: Matrix, seed: int) -> Matrix:
-        """A question near each of these vectors, as far from it as captions and questions lie apart."""
+    def queries(self, targets: Matrix, seed: int) -> Matrix:
+        """Return a query vector near each target, at the typical distance between captions and queries."""
         random = np.random.default_rng(seed)
         mean = self.mean.astype(np.float32)
         near = mean + np.float32(np.sqrt(0.65)) * (targets - mean)
@@ -93,17 +94,20 @@ class Generator:
 
 
 def path_of(content: int) -> str:
-    """Where a photo of the library lies."""
+    """Return the path of a photo of the library."""
     return f"/photos/album-{content // 100:05d}/IMG_{content:07d}.JPG"
 
 
 def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tuple[Matrix, list[str]]]:
-    """Put a library into an empty index, in bulk; gives its vectors and captions step by step."""
+    """Insert a library into an empty index in bulk. Yields the vectors and captions of each step."""
     with store.writing() as db:
         root = store.roots.add(b"/photos").id
         db.execute("INSERT INTO model VALUES (1, 'embed', ?, ?, '')", (MODEL.name, MODEL.revision))
         db.execute("INSERT INTO model VALUES (2, 'caption', 'generated', 'benchmark', '')")
-        store.remember(nearest.ANSWERING, "1")
+        db.execute(
+            "INSERT INTO space (id, model, stage, dimension, lead, active) VALUES (1, 1, 'embed', ?, 'passage', 1)",
+            (DIMENSION,),
+        )
     random = np.random.default_rng(7)
     for first in range(1, photos + 1, STEP):
         count = min(STEP, photos + 1 - first)
@@ -131,16 +135,16 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
                 "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
                 ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
             )
-            for view in (View.PASSAGE, View.CAPTION):
+            for view in ("passage", "caption"):
                 db.executemany(
-                    f"INSERT INTO vector (content, view, model, data) VALUES (?, '{view}', 1, ?)",
+                    f"INSERT INTO vector (content, view, space, data) VALUES (?, '{view}', 1, ?)",
                     zip(ids, data, strict=True),
                 )
         yield vectors, texts
 
 
 def _caption(scene: int, random: np.random.Generator) -> str:
-    """A caption that scenes share in part: what is there follows from the scene, how it looks does not."""
+    """Return a caption. Photos of one scene share the object and the place, but not the other words."""
     thing, place = OBJECTS[scene % len(OBJECTS)], PLACES[scene // len(OBJECTS) % len(PLACES)]
     other = OBJECTS[int(random.zipf(1.5)) % len(OBJECTS)]
     quality = QUALITIES[int(random.integers(len(QUALITIES)))]
@@ -149,7 +153,7 @@ def _caption(scene: int, random: np.random.Generator) -> str:
 
 
 def _spectrum(power: float, components: int) -> NDArray[np.float64]:
-    """Shares of the variance that fall as a power of the rank; they sum to 1."""
+    """Return shares of the variance that decrease as a power of the rank; they sum to 1."""
     shares = np.arange(1, components + 1) ** -power
     return np.asarray(shares / shares.sum(), np.float64)
 

@@ -1,12 +1,12 @@
-"""What the terminal app costs: `python -m benchmarks.tui [PHOTOS]` (100,000 by default).
+"""Latency, output and memory of the picker: `python -m benchmarks.tui --photos 100000`.
 
-A library of that many captioned photos is made by the index's own functions (text alone: the search by
-words is what answers at once), and the program runs on a terminal that keeps account of what it is sent.
-First paint and keys are timed from the outside, as a person at the terminal would.
+Creates a library of that many captioned photos without vectors (the picker first shows the results by words), and runs
+the picker in a simulated terminal that records its output. First paint and keys are timed from outside the process.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.fake_terminal import FakeTerminal
+from imgret import stage_results
 from imgret.photo import FileStat, ModelIdentity
+from imgret.stages.interface import Result
 from imgret.store.factory import open_store
+from testbed.fake_terminal import FakeTerminal
 
 WORDS = [
     "dog",
@@ -46,14 +48,17 @@ WORDS += (
     "standing running holding table window train giraffe kitchen plate pizza field sky water night".split(" ")  # noqa: SIM905
 )
 NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics", "embed"))
-HIT = "●".encode()  # of how strong it is
+HIT = "●".encode()  # shows the strength of a hit
 DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x07"
 KEYS = 64
-REAL = 1000  # photos that are files; the others are rows
+REAL = 1000  # photos that exist as files; the others are only in the index
 
 
-def main(count: int) -> None:
-    """Make the library, measure, and print a line for each figure."""
+def main() -> None:
+    """Create the library, measure, and print a line for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=100_000)
+    count = parser.parse_args().photos
     with tempfile.TemporaryDirectory(prefix="imgret-tui-") as folder:
         environ = library(Path(folder), count)
         print(f"library: {count} photos, {REAL} of them files")
@@ -64,7 +69,7 @@ def main(count: int) -> None:
 
 
 def library(folder: Path, count: int) -> dict[str, str]:
-    """An index of `count` captioned photos, and the environment that names it."""
+    """Create an index of `count` captioned photos. Return an environment that uses it."""
     rng = random.Random(0)
     pictures = folder / "photos"
     pictures.mkdir()
@@ -84,7 +89,7 @@ def library(folder: Path, count: int) -> dict[str, str]:
                         root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
                     )
                     caption = " ".join(rng.choices(WORDS, k=12)) + (" needle" if number < REAL else "")
-                    store.results.save_caption(content, author, caption)
+                    stage_results.save(store, content, "caption", author, Result(caption))
                     store.results.refresh_words(content)
     places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "STATE", "DATA", "CONFIG")}
     run = folder / "run"
@@ -99,23 +104,23 @@ def library(folder: Path, count: int) -> dict[str, str]:
     }
 
 
-def started(environ: dict[str, str], question: str) -> FakeTerminal:
-    """The program on a terminal."""
-    return FakeTerminal([sys.executable, "-m", "imgret_tui", question], environ=environ, kind="kitty")
+def started(environ: dict[str, str], query: str) -> FakeTerminal:
+    """Start the picker with a query in a simulated terminal."""
+    return FakeTerminal([sys.executable, "-m", "imgret_tui", query], environ=environ, kind="kitty")
 
 
 def until(terminal: FakeTerminal, holds: Callable[[], bool], seconds: float = 60.0) -> float:
-    """Milliseconds until something holds, looking every other millisecond."""
+    """Wait until `holds()` is true, checking every 2 ms. Return the milliseconds waited."""
     begin = time.perf_counter()
     while not holds():
         terminal.pump(0.002)
         if time.perf_counter() - begin > seconds:
-            raise RuntimeError(f"it did not come: {terminal.text()[-400:]!r}")
+            raise RuntimeError(f"the condition is still false after {seconds} s: {terminal.text()[-400:]!r}")
     return (time.perf_counter() - begin) * 1000
 
 
 def first_paint(environ: dict[str, str]) -> None:
-    """From the start of the process to the first whole screen, and to the first hits."""
+    """Measure the time from the start of the process to the first complete screen, and to the first hits."""
     paints, hits, processor = [], [], []
     for _ in range(7):
         begin = time.perf_counter()
@@ -125,16 +130,16 @@ def first_paint(environ: dict[str, str]) -> None:
             processor.append(processor_time(terminal.process.pid))
             until(terminal, lambda: HIT in terminal.said)
             hits.append((time.perf_counter() - begin) * 1000)
-    told("first paint", paints, "ms", 500)
-    told("  of processor time", processor, "ms", None)
-    told("first hits", hits, "ms", None)
+    report("first paint", paints, "ms", 500)
+    report("  CPU time", processor, "ms", None)
+    report("first hits", hits, "ms", None)
 
 
 def keys(environ: dict[str, str], count: int) -> None:
-    """From a key in the question to its hits on the screen: the last letter of words, common ones and not."""
+    """Measure the time from the last key of a query to its hits on the screen, for common and rare words."""
     times, processor = [], []
     rng = random.Random(1)
-    questions = [
+    queries = [
         "needle night",
         "snow water",
         *(" ".join(rng.sample(WORDS, rng.choice((1, 1, 2)))) for _ in range(KEYS - 2)),
@@ -142,34 +147,34 @@ def keys(environ: dict[str, str], count: int) -> None:
     with started(environ, "needle") as terminal:
         until(terminal, lambda: HIT in terminal.said)
         terminal.until_quiet(1.5)
-        for question in questions:
-            terminal.type("\x15")  # ctrl+u empties the question
+        for query in queries:
+            terminal.type("\x15")  # ctrl+u clears the query
             terminal.until_quiet(0.4)
-            terminal.type(question[:-1])
+            terminal.type(query[:-1])
             terminal.until_quiet(0.4)
             here, spent = len(terminal.said), processor_time(terminal.process.pid)
-            terminal.type(question[-1])
-            lit = question.split()[-1].encode()
-            times.append(until(terminal, lambda: lit in terminal.text(here)[40:]))  # noqa: B023
+            terminal.type(query[-1])
+            highlighted = query.split()[-1].encode()
+            times.append(until(terminal, lambda: highlighted in terminal.text(here)[40:]))  # noqa: B023
             processor.append(processor_time(terminal.process.pid) - spent)
-    told(f"key to painted hits, {count} photos, {len(times)} keys", times, "ms", 100)
-    told("  of processor time", processor, "ms", None)
+    report(f"key to painted hits, {count} photos, {len(times)} keys", times, "ms", 100)
+    report("  CPU time", processor, "ms", None)
 
 
 def cursor_moves(environ: dict[str, str]) -> None:
-    """Bytes written for one cursor move, pictures at hand."""
+    """Measure the bytes written for one cursor move, with all images loaded."""
     with started(environ, "needle") as terminal:
         until(terminal, lambda: b"\x1b_Ga=p," in terminal.said)
         terminal.until_quiet(1.5)
-        told("bytes a move, list", moved(terminal, DOWN, 8), "B", 8192)
+        report("bytes per move, list", moved(terminal, DOWN, 8), "B", 8192)
         terminal.type(GRID)
         terminal.until_quiet(2)
-        told("bytes a move, grid", moved(terminal, RIGHT, 4), "B", 8192)
-        told("bytes a page, grid", moved(terminal, PAGE_DOWN, 4), "B", None)
+        report("bytes per move, grid", moved(terminal, RIGHT, 4), "B", 8192)
+        report("bytes per page, grid", moved(terminal, PAGE_DOWN, 4), "B", None)
 
 
 def moved(terminal: FakeTerminal, key: str, times: int) -> list[float]:
-    """The bytes written for each press of a key, all that follows it included."""
+    """Return the bytes written after each press of a key until the output is quiet."""
     sizes = []
     for _ in range(times):
         here = len(terminal.said)
@@ -180,7 +185,7 @@ def moved(terminal: FakeTerminal, key: str, times: int) -> list[float]:
 
 
 def memory(environ: dict[str, str]) -> None:
-    """Resident memory of the program after every one of the thousand real photos was on the screen."""
+    """Measure the resident memory after all of the thousand real photos were on the screen."""
     with started(environ, "needle") as terminal:
         until(terminal, lambda: HIT in terminal.said)
         terminal.until_quiet(1)
@@ -199,27 +204,27 @@ def memory(environ: dict[str, str]) -> None:
 
 
 def processor_time(pid: int) -> float:
-    """Milliseconds of processor a process has used: what a busy machine does not change much."""
+    """Return the CPU time of a process in milliseconds, which depends little on other load."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> float:
-    """MB of memory a process has in use."""
+    """Return the resident memory of a process in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def told(what: str, figures: list[float], unit: str, goal: float | None) -> None:
-    """Print the median, the 95th percentile where there are enough for one, and the worst."""
+def report(what: str, figures: list[float], unit: str, goal: float | None) -> None:
+    """Print the median, the 95th percentile if there are 20 or more figures, and the maximum."""
     aim = f" (goal {goal:.0f})" if goal else ""
     many = len(figures) >= 20
-    p95 = f", 95 % below {statistics.quantiles(figures, n=20)[-1]:.0f}" if many else ""
+    p95 = f", p95 {statistics.quantiles(figures, n=20)[-1]:.0f}" if many else ""
     print(
-        f"{what}: median {statistics.median(figures):.0f} {unit}{p95}, worst {max(figures):.0f}{aim}",
+        f"{what}: median {statistics.median(figures):.0f} {unit}{p95}, maximum {max(figures):.0f}{aim}",
         flush=True,
     )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main()

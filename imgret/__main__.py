@@ -39,7 +39,7 @@ def _answered() -> int:
 
 
 def _run() -> int:
-    from imgret.cli.app import run
+    from imgret.cli.commands import run
 
     return run()
 

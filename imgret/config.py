@@ -1,11 +1,6 @@
 """Settings: one TOML file, read once. Unknown keys and wrong values are refused with their line.
 
-Every key is optional. The places follow the XDG base directory specification:
-
-- `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): what the user wrote;
-- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`): the index;
-- `$XDG_STATE_HOME/imgret/`: what we may lose and make again (records of pulls, other programs' settings);
-- `$XDG_RUNTIME_DIR/imgretd.sock` (or `$IMGRET_SOCKET`): the daemon's socket.
+Every key is optional. Each stage brings its own table (`imgret.stages`); `imgret.places` says where the file is.
 """
 
 from __future__ import annotations
@@ -15,22 +10,23 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgret.errors import ConfigError
 from imgret.exclude import invalid
-from imgret.photo import Stage
+from imgret.places import Places, places
+from imgret.stages import registry
+from imgret.stages.interface import DECODE, StageSettings
+from imgret.weights import NONE
 
-DEFAULT_CAPTION = "noamrot/FuseCap_Image_Captioning"
-DEFAULT_DETECT = "yolov8m-oiv7.pt"
-DEFAULT_TOPICS = "cardiffnlp/tweet-topic-21-multi"
-DEFAULT_EMBED = "hkunlp/instructor-large"
-NONE = "none"
-WORDLLAMA = "wordllama"
+__all__ = ["DaemonSettings", "Places", "Settings", "load", "parse", "places"]
+
+_T = TypeVar("_T", bound=Struct)
 
 _LARGEST_FILE = 4 << 20  # bytes of a configuration file
 _LONGEST = 4096  # characters of one text; no path is longer
@@ -43,49 +39,10 @@ _RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value;
     "decode_seconds": (0.1, 86_400),
     "max_megapixels": (1, 2000),
     "batch": (0, 4096),
-    "caption.beams": (1, 16),
-    "caption.max_tokens": (1, 500),
-    "detect.confidence": (0, 1),
-    "topics.threshold": (0, 1),
     "daemon.full_scan_hours": (0.001, math.inf),  # inf: never
     "daemon.network_scan_minutes": (0.01, math.inf),
     "daemon.unload_after_minutes": (0, math.inf),
 }
-
-
-class CaptionSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[caption]`: the seed's recipe is 3 beams and at most 60 new tokens."""
-
-    weights: str = DEFAULT_CAPTION
-    revision: str | None = None
-    beams: int = 3
-    max_tokens: int = 60
-    dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
-
-
-class DetectSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[detect]`: any ultralytics weights, `.pt` or `.onnx`."""
-
-    weights: str = DEFAULT_DETECT
-    revision: str | None = None
-    confidence: float = 0.25  # ultralytics' own default, hence the seed's
-    dtype: str = "auto"  # of `.pt` weights; an `.onnx` file has its own
-
-
-class TopicsSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[topics]`."""
-
-    weights: str = DEFAULT_TOPICS
-    revision: str | None = None
-    threshold: float = 0.2
-
-
-class EmbedSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[embed]`: an INSTRUCTOR model, or `wordllama`, the small offline one."""
-
-    weights: str = DEFAULT_EMBED
-    revision: str | None = None
-    dtype: str = "auto"
 
 
 class DaemonSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,65 +66,35 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     decode_seconds: float = 30.0  # deadline for one file
     max_megapixels: int = 200
     batch: int = 0  # photos; 0: found by itself
-    caption: CaptionSettings = field(default_factory=CaptionSettings)
-    detect: DetectSettings = field(default_factory=DetectSettings)
-    topics: TopicsSettings = field(default_factory=TopicsSettings)
-    embed: EmbedSettings = field(default_factory=EmbedSettings)
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    tables: Mapping[str, StageSettings] = {}  # stage -> its table, where it is not the default
 
-    def stages(self) -> frozenset[Stage]:
+    def of(self, stage: str) -> Any:
+        """The table of a stage: an instance of its own class of settings."""
+        table = self.tables.get(stage)
+        if table is None:
+            known = registry.find(stage)
+            table = known.settings() if known is not None else StageSettings(weights=NONE)
+        return table
+
+    def wants(self, stage: str) -> bool:
+        """Whether a stage is not switched off, whether or not its weights are here."""
+        return stage == DECODE or self.of(stage).weights != NONE
+
+    def stages(self) -> frozenset[str]:
         """The stages that are wanted, whether or not their weights are here."""
-        weights = {
-            Stage.CAPTION: self.caption.weights,
-            Stage.DETECT: self.detect.weights,
-            Stage.TOPICS: self.topics.weights,
-            Stage.EMBED: self.embed.weights,
-        }
-        return frozenset({Stage.DECODE} | {stage for stage, name in weights.items() if name != NONE})
+        return frozenset({DECODE, *filter(self.wants, registry.installed().names)})
+
+    def switched_off(self) -> frozenset[str]:
+        """The stages that the file switches off. Entry points are not read for it."""
+        return frozenset(name for name, table in self.tables.items() if table.weights == NONE)
+
+    def with_tables(self, **tables: StageSettings) -> Settings:
+        """The settings with these tables of stages in place of theirs."""
+        return replace(self, tables={**self.tables, **tables})
 
 
-class Places(Struct, frozen=True):
-    """Where our files lie, as absolute paths."""
-
-    config: str
-    index: str
-    state: str  # folder
-    models: str  # folder: weights that do not come through the hub's own cache
-    socket: str
-
-
-def places(environ: Mapping[str, str] = os.environ) -> Places:
-    """The places, by the XDG rules: a relative path in an XDG variable is ignored, as the rules say."""
-
-    def base(variable: str, fallback: str) -> str:
-        given = environ.get(variable, "")
-        return given if os.path.isabs(given) else os.path.join(home, fallback)
-
-    home = environ.get("HOME", "")
-    if not os.path.isabs(home):
-        home = _home_of_user()
-    data = os.path.join(base("XDG_DATA_HOME", ".local/share"), "imgret")
-    state = os.path.join(base("XDG_STATE_HOME", ".local/state"), "imgret")
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    socket = os.path.join(runtime if os.path.isabs(runtime) else state, "imgretd.sock")
-    config = os.path.join(base("XDG_CONFIG_HOME", ".config"), "imgret", "config.toml")
-    return Places(
-        config=os.path.abspath(environ.get("IMGRET_CONFIG") or config),
-        index=os.path.abspath(environ.get("IMGRET_INDEX") or os.path.join(data, "index.db")),
-        state=state,
-        models=os.path.join(data, "models"),
-        socket=environ.get("IMGRET_SOCKET") or socket,
-    )
-
-
-def _home_of_user() -> str:
-    """The home folder that the user database has, for processes without a usable $HOME."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:
-        return "/"
+_KEYS = tuple(name for name in Settings.__struct_fields__ if name != "tables")
 
 
 def parse(text: str, name: str = "config.toml") -> Settings:
@@ -178,13 +105,26 @@ def parse(text: str, name: str = "config.toml") -> Settings:
         raise ConfigError(f"{name} is not TOML: {error}", "Correct that line.") from None
     except RecursionError:
         raise ConfigError(f"{name} is not a configuration: its values are nested too deeply") from None
+    stages = [name for name in raw if name not in _KEYS]
+    settings = _converted({key: raw[key] for key in raw if key in _KEYS}, Settings, text, name)
+    tables: dict[str, StageSettings] = {}
+    for key in stages:
+        stage = registry.find(key)
+        if stage is not None:
+            tables[key] = _converted(raw[key], stage.settings, text, name, [key])
+        elif key not in registry.installed().problems:  # a package that is broken costs its own stage alone
+            raise _unknown([key], [*_KEYS, *registry.installed().names], text, name)
+    return _checked(replace(settings, tables=tables), text, name)
+
+
+def _converted(raw: Any, kind: type[_T], text: str, name: str, above: Sequence[str] = ()) -> _T:
+    """The struct that a table holds. Raises ConfigError naming the line and the key."""
     try:
-        settings = msgspec.convert(raw, Settings)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise _refusal(raw, text, name, error) from None
+        raise _refusal(raw, kind, text, name, error, list(above)) from None
     except OverflowError:
         raise ConfigError(f"{name} holds a number that is too large") from None
-    return _checked(settings, text, name)
 
 
 def load(path: str) -> Settings:
@@ -215,8 +155,14 @@ def _read(path: str) -> bytes:
 
 def _checked(settings: Settings, text: str, name: str) -> Settings:
     """Check what types cannot express: ranges, choices and characters."""
+    ranges = _RANGES | {
+        f"{stage}.{key}": limits
+        for stage in settings.tables
+        if (known := registry.find(stage)) is not None
+        for key, limits in known.ranges.items()
+    }
     for key, value in _values(settings):
-        reason = _wrong(key, value)
+        reason = _wrong(key, value, ranges.get(key))
         if reason is not None:
             raise ConfigError(f"{name}, line {_line(text, key.split('.'))}: {key} {reason}")
     return settings
@@ -228,19 +174,22 @@ def _values(struct: Struct, above: str = "") -> Iterator[tuple[str, Any]]:
         value = getattr(struct, name)
         if isinstance(value, Struct):
             yield from _values(value, f"{above}{name}.")
+        elif name == "tables" and not above:
+            for stage, table in value.items():
+                yield from _values(table, f"{stage}.")
         else:
             yield above + name, value
 
 
-def _wrong(key: str, value: Any) -> str | None:
+def _wrong(key: str, value: Any, limits: tuple[float, float] | None) -> str | None:
     """What is wrong with the value of a setting; None if nothing is."""
     for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
         if len(text) > _LONGEST:
             return f"holds a text of {len(text)} characters; at most {_LONGEST} are allowed"
         if "\0" in text:
             return "holds a NUL character"
-    if key in _RANGES:
-        least, most = _RANGES[key]
+    if limits is not None:
+        least, most = limits
         return None if least <= value <= most else f"must lie between {least:,} and {most:,}"
     if key == "folders" and not all(folder.strip() for folder in value):
         return "holds an empty name"
@@ -264,32 +213,41 @@ def _wrong_device(value: str | tuple[str, ...]) -> str | None:
     return 'must be "auto", "cpu", "cuda", "cuda:1" and the like, or a list of such names'
 
 
-def _refusal(raw: dict[str, Any], text: str, name: str, error: msgspec.ValidationError) -> ConfigError:
-    """Say which key is wrong and on which line; for an unknown key, which one may be meant."""
-    import difflib
-
-    unknown = _unknown(raw, Settings, [])
+def _refusal(
+    raw: Any, kind: type[Struct], text: str, name: str, error: msgspec.ValidationError, above: list[str]
+) -> ConfigError:
+    """Say which key is wrong and on which line."""
+    unknown = _unknown_key(raw, kind, above)
     if unknown:
-        keys, known = unknown
-        near = difflib.get_close_matches(keys[-1], known, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else "Known keys: " + ", ".join(sorted(known))
-        return ConfigError(f"{name}, line {_line(text, keys)}: unknown key {'.'.join(keys)!r}", hint)
+        return _unknown(*unknown, text, name)
     message = str(error)
-    keys = []
+    keys = above
     if " - at `$." in message:
         message, _, where = message.partition(" - at `$.")
-        keys = where.rstrip("`").split("[")[0].split(".")
+        keys = above + where.rstrip("`").split("[")[0].split(".")
     return ConfigError(f"{name}, line {_line(text, keys)}: {'.'.join(keys) or 'file'}: {message}")
 
 
-def _unknown(raw: dict[str, Any], kind: type[Struct], above: list[str]) -> tuple[list[str], list[str]] | None:
+def _unknown(keys: list[str], known: Sequence[str], text: str, name: str) -> ConfigError:
+    """Say that there is no such key, and which one may be meant."""
+    import difflib
+
+    near = difflib.get_close_matches(keys[-1], known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else "Known keys: " + ", ".join(sorted(known))
+    return ConfigError(f"{name}, line {_line(text, keys)}: unknown key {'.'.join(keys)!r}", hint)
+
+
+def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[str], list[str]] | None:
+    """The first key that the struct or one inside it does not have, and those that it has."""
+    if not isinstance(raw, dict):
+        return None
     fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
     for key, value in raw.items():
         if key not in fields:
             return [*above, key], list(fields)
         inner = fields[key]
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, Struct):
-            found = _unknown(value, inner, [*above, key])
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            found = _unknown_key(value, inner, [*above, key])
             if found:
                 return found
     return None

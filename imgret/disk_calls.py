@@ -1,8 +1,9 @@
-"""Calls to a disk that may never return: each runs on its own thread, and the caller stops waiting in time.
+"""Run disk calls that may never return on threads of their own, with a time limit.
 
-A read from a dying disk or an absent server can block in the kernel, where nothing can interrupt it. Such a
-thread is abandoned. It is a daemon thread, so the program can still end, and the number of abandoned threads
-is limited for each disk. The time limit is for silence, not for the whole call: a large file may take long.
+A read from a failing disk or an unreachable server can block in the kernel, where nothing can interrupt it.
+Such a thread is abandoned. It is a daemon thread, so the program can still exit, and the number of abandoned
+threads is limited for each disk. The limit applies to the time without progress, not to the whole call, because
+reading a large file may take long.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 15.0  # a hard disk that was asleep spins up within 10 s
-PATIENCE_SECONDS = 1.0  # where others wait for the answer, and it may come later
+SHORT_WAIT_SECONDS = 1.0  # for callers that block others and can use the result later
 MOST_STUCK = 8  # abandoned threads for one disk
-_LOOK_SECONDS = 0.25  # how often a waiting caller looks whether it should stop
+_POLL_SECONDS = 0.25  # how often a waiting caller checks whether it should stop
 
 _lock = threading.Lock()
-_dropped: dict[bytes, list[DiskCall[object]]] = {}  # by disk: calls that nobody waits for any more
+_dropped: dict[bytes, list[DiskCall[object]]] = {}  # abandoned calls, by disk
 
 
 class NotAnswering(ImgretError):
-    """A disk did not answer in time. `path` is what was asked for."""
+    """A disk did not respond in time. `path` is the path that was accessed."""
 
     hint = "Check the disk, or the server behind it; imgret tries again later."
 
@@ -41,17 +42,17 @@ class NotAnswering(ImgretError):
 
 
 class _Dropped(BaseException):
-    """Ends a call that nobody waits for. Not an Exception: a job that isolates faults must not catch it."""
+    """Ends an abandoned call. Not an Exception, so a job that catches Exception does not catch it."""
 
 
 class DiskCall(Generic[T]):
-    """One running call. `disk` groups calls for MOST_STUCK: the watched folder, as a rule."""
+    """One running call. MOST_STUCK limits the calls with the same `disk`, which usually is the watched folder."""
 
     def __init__(self, disk: bytes, path: bytes, job: Callable[[DiskCall[T]], T]) -> None:
-        """Start `job`, which reports what it does by `touch`.
+        """Start `job`, which reports its progress by calling `touch`.
 
-        Raises NotAnswering at once when too many calls to this disk are stuck. When the system has no
-        thread left, the job runs in the caller's thread, without a time limit.
+        Raises NotAnswering immediately if too many calls to this disk are stuck. If no thread can be started,
+        the job runs in the caller's thread, without a time limit.
         """
         if len(stuck(disk)) >= MOST_STUCK:
             raise NotAnswering(path)
@@ -66,11 +67,11 @@ class DiskCall(Generic[T]):
         try:
             threading.Thread(target=self._run, name="disk", daemon=True).start()
         except RuntimeError:
-            log.warning("The system has no thread left: files are read without a time limit")
+            log.warning("No further thread can be started: files are read without a time limit")
             self._run()
 
     def touch(self, path: bytes | None = None) -> None:
-        """The job is alive, and uses `path` next (None: the same as before). Ends a dropped job."""
+        """Report progress: the job accesses `path` next (None: the same path as before). Ends an abandoned job."""
         if self._is_dropped:
             raise _Dropped
         if path is not None:
@@ -79,28 +80,29 @@ class DiskCall(Generic[T]):
 
     @property
     def finished(self) -> bool:
-        """Whether the job has returned or raised."""
+        """Return whether the job has returned or raised."""
         return self._finished.is_set()
 
     @property
     def silent(self) -> bool:
-        """Whether the job is past the time limit."""
+        """Return whether the job has made no progress for longer than SILENCE_SECONDS."""
         return not self.finished and time.monotonic() - self.since > SILENCE_SECONDS
 
     def drop(self) -> None:
-        """Stop waiting for the job: it ends at its next `touch`, or stays stuck in the kernel."""
+        """Abandon the job: it ends at its next `touch`, or stays stuck in the kernel."""
         with _lock:
             if not self.finished:
                 self._is_dropped = True
                 _dropped.setdefault(self.disk, []).append(self)  # type: ignore[arg-type]
 
     def result(self, stopped: Callable[[], bool] = lambda: False) -> T:
-        """Wait for the job and give what it returned, or raise what it raised.
+        """Wait for the job and return its value, or raise its exception.
 
-        Raises NotAnswering after too long a silence, or when `stopped`; the job is dropped then.
+        Raises NotAnswering after SILENCE_SECONDS without progress, or as soon as `stopped()` is true; the job is
+        then abandoned.
         """
         try:
-            while not self._finished.wait(_LOOK_SECONDS):
+            while not self._finished.wait(_POLL_SECONDS):
                 if self.silent or stopped():
                     raise NotAnswering(self.path)
         except BaseException:  # a KeyboardInterrupt too
@@ -124,28 +126,28 @@ class DiskCall(Generic[T]):
 
 
 def call(disk: bytes, job: Callable[[], T]) -> T:
-    """What `job` returns or raises; NotAnswering when it takes longer than SILENCE_SECONDS."""
+    """Return the value of `job` or raise its exception; NotAnswering if it takes longer than SILENCE_SECONDS."""
     if is_stuck(disk, disk):
         raise NotAnswering(disk)
     return DiskCall(disk, disk, lambda _call: job()).result()
 
 
 def resolved(path: bytes) -> bytes:
-    """The path, absolute and without symlinks; its links stay where its disk does not answer."""
+    """Return the absolute path without symlinks; links are kept if the disk does not respond."""
     try:
         return call(path, lambda: os.path.realpath(path))
     except NotAnswering:
         return os.path.abspath(path)
 
 
-def answers(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float) -> dict[bytes, T]:
-    """What `job` returns for each of the paths; those that do not answer within `seconds`, all together, are left out.
+def call_each(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float) -> dict[bytes, T]:
+    """Return the value of `job` for each path, computed in parallel within `seconds` in total.
 
-    Raises what `job` raises.
+    Paths whose disks do not respond in time are left out. Raises the exceptions of `job`.
     """
     end = time.monotonic() + seconds
     calls = {
-        path: DiskCall(path, path, functools.partial(_asked, job, path))
+        path: DiskCall(path, path, functools.partial(_run_job, job, path))
         for path in paths
         if not is_stuck(path, path)
     }
@@ -156,22 +158,22 @@ def answers(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float) -
     return found
 
 
-def _asked(job: Callable[[bytes], T], path: bytes, _: DiskCall[T]) -> T:
+def _run_job(job: Callable[[bytes], T], path: bytes, _: DiskCall[T]) -> T:
     return job(path)
 
 
 def stuck(disk: bytes) -> list[bytes]:
-    """The paths for which an abandoned call to `disk` still waits."""
+    """Return the paths on which abandoned calls to `disk` are still blocked."""
     with _lock:
         return [each.path for each in _dropped.get(disk, []) if each.silent]
 
 
 def is_stuck(disk: bytes, path: bytes) -> bool:
-    """Whether an abandoned call still waits for this very path: another one would wait as well."""
+    """Return whether an abandoned call is still blocked on this path, so that another one would block too."""
     return path in stuck(disk)
 
 
 def silent_disks() -> list[bytes]:
-    """The disks for which an abandoned call still waits."""
+    """Return the disks on which abandoned calls are still blocked."""
     with _lock:
         return sorted(disk for disk, calls in _dropped.items() if any(each.silent for each in calls))

@@ -1,43 +1,40 @@
-"""Embed at once what somebody just wrote, so that the next question finds it."""
+"""Compute at once the vectors of what somebody just wrote, so that the next search finds it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.models.interface import Embedder
-from imgret.photo import Stage
-from imgret.stages import passage
+from imgret import stage_results
+from imgret.stages.interface import Item, Result, StageModel
 from imgret.store.interface import Store
 
+EMBED = "embed"  # the stage
 AT_ONCE = 64  # contents
 
 
-def embed_now(store: Store, embedder: Embedder, contents: Collection[int]) -> int:
+def embed_now(store: Store, model: StageModel, contents: Collection[int]) -> int:
     """Embed contents whose texts changed, where nothing else is to do for them first. -> how many are left.
 
-    For a note that was just written. The caller is the one writer; what is left stays queued.
+    For a note that was just written. `model` is that of the stage `embed`. The caller is the one writer; what is
+    left stays queued.
     """
     aside, pending = store.summary.waiting_stages(), list(contents)
     left = 0
     for start in range(0, len(pending), AT_ONCE):
-        due = {}
+        due: dict[int, Item] = {}
         for content in pending[start : start + AT_ONCE]:
             todo = set(store.work.of(content))
-            if todo - aside == {Stage.EMBED}:
-                due[content] = store.results.description(content)
-            left += Stage.EMBED in todo and content not in due
-        texts = [
-            (content, view, (passage.instruction(known.topics or ()), text))
-            for content, known in due.items()
-            for view, text in passage.views(known, store.results.names(content)).items()
-        ]
-        rows = list(embedder.embed([pair for _, _, pair in texts])) if texts else []
+            if todo - aside == {EMBED}:
+                results = stage_results.payloads(store, content)
+                note, names = store.results.note(content), store.results.names(content)
+                due[content] = Item(results=results, note=note, names=names)
+            left += EMBED in todo and content not in due
+        made = model.run(list(due.values()))
         with store.writing():
-            for content, known in due.items():
-                if store.results.note(content) != known.note:
+            for (content, item), result in zip(due.items(), made, strict=True):
+                if store.results.note(content) != item.note or not isinstance(result, Result):
                     left += 1  # written again meanwhile, and queued with that
                     continue
-                made = {view: row for (of, view, _), row in zip(texts, rows, strict=True) if of == content}
-                store.results.save_vectors(content, embedder.identity, made)
-                store.work.done(content, [Stage.EMBED])
+                stage_results.save(store, content, EMBED, model.identity, result)
+                store.work.done(content, [EMBED])
     return left

@@ -1,8 +1,8 @@
-"""One tree of errors. Each class carries its exit code, and says what to do about it.
+"""The exception classes of imgret, each with an exit code and a hint.
 
-A message names what happened and to which file or key; `hint` says what to do. Nothing below the
-command line prints or exits: it raises one of these, and `imgret.cli` turns it into two lines on
-stderr and an exit code. Messages may hold text from files, so they are cleaned where they are shown.
+A message says what happened and to which file or key; `hint` says what to do. Library code never prints or
+exits: it raises one of these errors, and `imgret.cli` prints two lines on stderr and exits with the error's
+code. Messages may contain text from files, so they are sanitized where they are shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit codes of every command: one table, shown by `--help`."""
+    """The exit codes of all commands, as shown by `--help`."""
 
     OK = 0
     NO_HITS = 1
@@ -32,31 +32,31 @@ EXIT_MEANING = {
 
 
 class ImgretError(Exception):
-    """The root: `str(error)` says what happened, `error.hint` what to do about it."""
+    """The base class: `str(error)` says what happened, `error.hint` what to do about it."""
 
     exit_code = Exit.INDEX
     hint = ""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        # The full stop is set where sentences are put together: "{error}. {hint}" never has two.
+        # Callers write "{error}. {hint}", so the message must not end with a full stop.
         super().__init__(message if message.endswith("..") else message.removesuffix("."))
         if hint:
             self.hint = hint
 
     @property
     def advice(self) -> str:
-        """What happened and what to do, in one line without its last full stop."""
+        """Return the message and the hint in one line, without the last full stop."""
         return f"{self}. {self.hint}".rstrip(" .")
 
 
 class UsageError(ImgretError):
-    """The command line asks for something that makes no sense."""
+    """The arguments of a command are invalid."""
 
     exit_code = Exit.USAGE
 
 
 class QueryError(UsageError):
-    """The question cannot be read; `position` is where, in characters from its start."""
+    """A query cannot be parsed; `position` is the offset of the error, in characters."""
 
     def __init__(self, message: str, hint: str = "", position: int = 0) -> None:
         super().__init__(message, hint)
@@ -64,7 +64,7 @@ class QueryError(UsageError):
 
 
 class ConfigError(ImgretError):
-    """The configuration file cannot be used; the message names the file, the line and the key."""
+    """The configuration file is invalid; the message names the file, the line and the key."""
 
     exit_code = Exit.USAGE
 
@@ -74,47 +74,47 @@ class IndexProblem(ImgretError):
 
 
 class IndexTooNew(IndexProblem):
-    """The index was written by a later imgret than this one."""
+    """The index was written by a newer version of imgret."""
 
     hint = "Install that version of imgret, or name another index with IMGRET_INDEX."
 
 
 class IndexBusy(IndexProblem):
-    """Another process holds the writer's lock for longer than we were told to wait."""
+    """Another process held the writer lock for longer than the caller wanted to wait."""
 
-    hint = "Wait for it, or stop it; `imgret status` says who writes."
+    hint = "Wait for that process or stop it; `imgret status` shows which one it is."
 
 
 class DiskFull(IndexProblem):
-    """The disk that holds the index has no room left; what was committed is safe."""
+    """The disk of the index is full; committed data is safe."""
 
-    hint = "Make room on that disk and run the same command again: it goes on where it stopped."
+    hint = "Free some space on that disk and run the same command again: it continues where it stopped."
 
 
 class ReadOnly(IndexProblem):
-    """The index lies on a disk or in a folder that cannot be written."""
+    """The index is on a read-only disk or in a folder without write permission."""
 
     hint = "Make it writable, or name another place with IMGRET_INDEX."
 
 
 class IndexReplaced(IndexProblem):
-    """The file at the index's path is another one than the one that was opened, or is no longer there."""
+    """The index file was replaced or deleted after it was opened."""
 
-    hint = "Run the same command again: it goes on with the file that lies there now."
+    hint = "Run the same command again: it then uses the file that is there now."
 
 
 class WeightsError(ImgretError):
-    """Weights cannot be had, or are not those of the record."""
+    """Model weights are missing, or differ from the recorded ones."""
 
 
 class WeightsMissing(WeightsError):
-    """The weights of a stage are not on this disk yet: the stage is skipped and stays queued."""
+    """The weights of a stage were not downloaded yet: the stage is skipped and stays queued."""
 
     hint = "Run `imgret models pull`."
 
 
 class HubUnreachable(WeightsError):
-    """The model hub did not answer, or we were told not to ask it."""
+    """The model hub did not respond, or HF_HUB_OFFLINE forbids using it."""
 
     hint = (
         "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, then run `imgret models pull` again: it resumes."
@@ -122,7 +122,7 @@ class HubUnreachable(WeightsError):
 
 
 class PhotoError(ImgretError):
-    """One file cannot be described. It costs that file alone; `transient` says whether a retry may help."""
+    """One file cannot be described; other files are not affected. `transient`: a retry may succeed."""
 
     exit_code = Exit.NO_HITS
 
@@ -132,10 +132,10 @@ class PhotoError(ImgretError):
 
 
 class FileChanged(PhotoError):
-    """Other bytes lie at the path than those that were hashed, or none: this says nothing of the photo."""
+    """The file was modified or deleted after it was hashed, so the error is not about the indexed photo."""
 
 
 class DaemonError(ImgretError):
-    """The daemon cannot be reached or answered with an error."""
+    """The daemon cannot be reached, or responded with an error."""
 
     exit_code = Exit.DAEMON

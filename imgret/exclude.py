@@ -68,7 +68,7 @@ DEFAULTS = (
 
 
 class Exclude:
-    """The rules of one watched folder. Paths are relative to it, separated by b"/"."""
+    """The exclusion rules of one watched folder. Paths are relative to it, separated by b"/"."""
 
     def __init__(self, patterns: Sequence[str] = (), *, hidden: bool = False) -> None:
         """`patterns`: the user's. `hidden`: index names that begin with a dot too.
@@ -87,7 +87,7 @@ class Exclude:
         self._may_match_file = prefilter([pattern for pattern in searched if not pattern.endswith("/")])
 
     def excludes_file(self, folder: bytes, name: bytes) -> bool:
-        """Whether the file `name` is not indexed; its `folder` must be known not to be excluded."""
+        """Return whether the file `name` is not indexed; `folder` itself must not be excluded."""
         if not is_picture(name):
             return True
         dotted, search = name.startswith(b"."), self._may_match_file
@@ -97,17 +97,17 @@ class Exclude:
         return (dotted or (search is not None and search(path) is not None)) and self._match(path) is not None
 
     def excludes_folder(self, folder: bytes, name: bytes) -> bool:
-        """Whether the folder `name` in `folder` must not be entered."""
+        """Return whether the folder `name` in `folder` must not be entered."""
         path, search = os.fsdecode(os.path.join(folder, name) + b"/"), self._may_match_folder
         maybe = name.startswith(b".") or (search is not None and search(path) is not None)
         return maybe and self._match(path) is not None
 
-    def passes_over(self, folder: bytes) -> bool:
-        """Whether a file `.nomedia` in `folder` excludes that folder."""
+    def respects_nomedia(self, folder: bytes) -> bool:
+        """Return whether a file `.nomedia` in `folder` excludes that folder."""
         return self._match(os.fsdecode(os.path.join(folder, NOMEDIA))) is not None
 
     def explain(self, path: bytes) -> str | None:
-        """Why the rules exclude the file at `path`; None if they do not."""
+        """Return why the rules exclude the file at `path`; None if they do not."""
         parts = path.split(b"/")
         for depth in range(1, len(parts) + 1):
             above = b"/".join(parts[:depth]) + (b"/" if depth < len(parts) else b"")
@@ -120,7 +120,7 @@ class Exclude:
         return None
 
     def pattern(self, path: bytes) -> str | None:
-        """What excludes this path itself, without its parent folders: "hidden", a pattern, or None.
+        """Return what excludes this path itself, ignoring its parent folders: "hidden", a pattern, or None.
 
         The path of a folder ends with b"/".
         """
@@ -133,17 +133,20 @@ class Exclude:
         return "hidden" if pattern is _HIDDEN else f"built-in pattern {pattern}"
 
     def _match(self, path: str) -> int | None:
-        """The number of the pattern that excludes this path itself, without its parent folders; None for none."""
+        """Return the index of the pattern that excludes this path itself, ignoring its parent folders, or None."""
         return self._list.excluding_line(path)
 
 
 def is_picture(name: bytes) -> bool:
-    """Whether the extension of a file name, in upper or lower case, is that of a picture format."""
+    """Return whether the extension of a file name, in upper or lower case, is that of an image format."""
     return name[name.rfind(b".") :].lower() in PICTURES
 
 
 def invalid(pattern: str) -> str | None:
-    """Why `pattern` is not a valid gitignore pattern, to follow the word `exclude`; None if it is valid."""
+    """Return why `pattern` is not a valid gitignore pattern, or None if it is valid.
+
+    The text is the error message without its first word, `exclude`.
+    """
     try:
         check_pattern(pattern)
     except ConfigError as error:

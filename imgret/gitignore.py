@@ -2,9 +2,9 @@ r"""gitignore patterns by pathspec, matched in time proportional to the length o
 
 pathspec turns each pattern into a regular expression that Python backtracks in: a pattern with many stars can
 take minutes for one file name. The form of these expressions is not part of pathspec's interface, so every
-expression is parsed before it is rewritten, and one that is not understood is used as it is. Should pathspec
-stop to work with rewritten patterns at all, `can_rewrite` is false and pathspec's own patterns are used. Both
-ways give the same results; only the speed differs.
+expression is parsed before it is rewritten, and an unknown form is used unchanged. If a version of pathspec
+does not work with rewritten patterns, `can_rewrite` returns False and pathspec's own patterns are used. The
+results are the same; only the speed differs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TOKENS = re.compile(
     r"|(?P<star>\[\^/\]\*)"
     r"|(?P<other>\^|/|\.|\[\^/\]\+|\(\?:\.\+/\)\?|\(\?:/\.\+\)\?"
     r"|\(\?P<\w+>/\)|\(\?:\(\?P<\w+>/\)\|\$\)"
-    r"|\(\?>\[\^/\]\*\?|\))",  # what `without_backtracking` writes
+    r"|\(\?>\[\^/\]\*\?|\))",  # written by `without_backtracking`
     re.DOTALL,
 )
 _GROUP_NAME = re.compile(r"\(\?P<\w+>")
@@ -42,13 +42,13 @@ _SAMPLE_PATHS = ("aab.jpg", "f/aab.jpg", "c.jpg", "x", "x/", "y/x/", "b.jpg")
 
 
 def check_pattern(line: str) -> None:
-    """Raise ConfigError, naming the pattern, if `line` is no valid gitignore pattern."""
+    """Raise ConfigError, naming the pattern, if `line` is not a valid gitignore pattern."""
     compile_pattern(line)
 
 
 @lru_cache(maxsize=1 << 15)
 def compile_pattern(line: str) -> GitIgnoreSpecPattern:
-    """One line of a gitignore file; a comment and an empty line give a pattern that matches nothing.
+    """Compile one line of a gitignore file; a comment or an empty line becomes a pattern that matches nothing.
 
     Raises ConfigError, naming the pattern, if it is not valid.
     """
@@ -60,14 +60,14 @@ def compile_pattern(line: str) -> GitIgnoreSpecPattern:
             pattern = GitIgnoreSpecPattern(line)
             return _rewritten(pattern) if can_rewrite() else pattern
     except (ValueError, re.error, RecursionError, OverflowError) as error:
-        raise ConfigError(f"exclude holds {line!r}, which is no gitignore pattern: {error}") from None
+        raise ConfigError(f"exclude contains {line!r}, which is not a gitignore pattern: {error}") from None
 
 
 class PatternList:
     """The lines of one gitignore file, a later one overriding the earlier ones."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        """Raises as `compile_pattern`."""
+        """Compile the lines. Raises as `compile_pattern`."""
         from pathspec import GitIgnoreSpec
 
         self._spec = GitIgnoreSpec.from_lines(lines, compile_pattern, backend="simple")
@@ -86,9 +86,9 @@ class PatternList:
 
 
 def prefilter(lines: Sequence[str]) -> Callable[[str], object] | None:
-    """One quick test for many patterns: it returns None for a path only if no pattern excludes that path.
+    """Return a quick test for many patterns: it returns None for a path only if no pattern excludes that path.
 
-    There is no such test (None) if none of the lines excludes anything. Raises as `compile_pattern`.
+    Returns None if none of the lines excludes anything. Raises as `compile_pattern`.
     """
     excluding = [pattern for pattern in map(compile_pattern, lines) if pattern.include]
     if not excluding:
@@ -101,7 +101,7 @@ def prefilter(lines: Sequence[str]) -> Callable[[str], object] | None:
 
 @cache
 def can_rewrite() -> bool:
-    """Whether this version of pathspec takes rewritten patterns and matches with them as with its own."""
+    """Return whether this version of pathspec accepts rewritten patterns and matches the same paths with them."""
     from pathspec import GitIgnoreSpec
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
@@ -131,9 +131,9 @@ def _rewritten(pattern: GitIgnoreSpecPattern) -> GitIgnoreSpecPattern:
 
 
 def _known_expression(pattern: GitIgnoreSpecPattern) -> str | None:
-    """The expression of a rewritten pattern without group names, which may occur only once in an expression.
+    """Return the expression of a rewritten pattern without group names, which must be unique in an expression.
 
-    None if it is not of the known form, so that it could mean something else beside others.
+    Returns None for an unknown form, which might change its meaning as one of several alternatives.
     """
     regex = pattern.regex
     if regex is None or regex.flags != _FLAGS or _split(regex.pattern) is None:
@@ -142,11 +142,11 @@ def _known_expression(pattern: GitIgnoreSpecPattern) -> str | None:
 
 
 def without_backtracking(regex: str) -> str:
-    """An equivalent of pathspec's regular expression that takes time proportional to the length of a name.
+    """Return an equivalent of pathspec's regular expression that takes time proportional to the length of a name.
 
-    What stands between two stars may be matched where it first occurs: all that follows can still match after
-    it, because the second star covers the difference. This holds if what stands between them matches a fixed
-    number of characters, none of them a slash. Returns `regex` itself if it has an unknown form.
+    The part between two stars may be matched at its first occurrence: the rest can still match after it, because
+    the second star covers the difference. This is true if that part matches a fixed number of characters, none of
+    them a slash. Returns `regex` itself if it has an unknown form.
     """
     tokens = _split(regex)
     if tokens is None:
@@ -165,7 +165,7 @@ def without_backtracking(regex: str) -> str:
 
 
 def _split(regex: str) -> list[str] | None:
-    """The tokens of a regular expression; None if one of them is unknown."""
+    """Return the tokens of a regular expression; None if one of them is unknown."""
     tokens, end = [], 0
     for match in _TOKENS.finditer(regex):
         if match.start() != end:
@@ -176,6 +176,6 @@ def _split(regex: str) -> list[str] | None:
 
 
 def _is_one_character(token: str) -> bool:
-    """Whether a token matches exactly one character, and no slash."""
+    """Return whether a token matches exactly one character, and never a slash."""
     match = _TOKENS.fullmatch(token)
     return match is not None and match["character"] is not None and re.fullmatch(token, "/") is None

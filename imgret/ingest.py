@@ -15,16 +15,17 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret import disks
+from imgret import disks, stage_results
 from imgret.config import Settings
 from imgret.decode.edit_detection import Traits, is_edit
 from imgret.decode.pool import DecodePool, decode_pool
 from imgret.errors import FileChanged, ImgretError
 from imgret.limits import as_sentence, shortage
-from imgret.models.interface import Models
-from imgret.photo import Stage
+from imgret.pipeline.models import Models
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.stages import passage
+from imgret.requeue import read_notes
+from imgret.stages import registry
+from imgret.stages.interface import DECODE
 from imgret.store import records
 from imgret.store.interface import Store
 
@@ -50,6 +51,7 @@ class Ingest:
         self._store = store
         self._settings = settings
         self._models = models
+        self._of_notes = read_notes(settings)
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
@@ -83,8 +85,9 @@ class Ingest:
                     done, failed = done + good, failed + bad
                     seconds = time.monotonic() - began
                     on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
-            if self._models.embed is not None:
-                self._store.vectors.activate_when_complete(self._models.embed.identity)
+            for stage in self._models:
+                if registry.installed()[stage].views:
+                    self._store.vectors.activate_when_complete(self._models[stage].identity)
             return Described(done, failed, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None
@@ -136,15 +139,16 @@ class Ingest:
             yield job
 
     def _job(self, claim: records.Claim) -> Job:
-        known = self._store.results.description(claim.content)
-        self._notes[claim.content] = known.note
+        store, content = self._store, claim.content
+        note = self._notes[content] = store.results.note(content)
         return Job(
-            key=claim.content,
+            key=content,
             path=claim.path,
             stages=claim.stages,
-            known=known,
-            names=self._store.results.names(claim.content),
-            content_hash=self._store.contents.hash_of(claim.content),
+            results=stage_results.payloads(store, content),
+            note=note,
+            names=store.results.names(content),
+            content_hash=store.contents.hash_of(content),
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -172,11 +176,11 @@ class Ingest:
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         done = failed = 0
-        away = disks.away(self._store) if any(outcome.failures for outcome in batch) else []
+        away = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
         with self._store.writing():
             for outcome in batch:
                 path = self._paths.get(outcome.key, b"")
-                if outcome.failures and disks.lies_in(path, away):
+                if outcome.failures and disks.is_inside(path, away):
                     self._store.work.release([outcome.key])  # the disk is gone, not the photo
                 elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
                     self._look_elsewhere(outcome.key, path)
@@ -196,39 +200,26 @@ class Ingest:
         self._again |= self._store.photos.suspect(path, content)
 
     def _save_one(self, outcome: Outcome) -> None:
-        store, content, models = self._store, outcome.key, self._models
-        finished: set[Stage] = set()
+        store, content = self._store, outcome.key
+        finished: set[str] = set()
         if outcome.facts is not None and outcome.pixel_hash is not None:
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.look)
-            finished.add(Stage.DECODE)
+            finished.add(DECODE)
             self._recognize(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
         if twin is not None:
             finished |= store.results.copy(twin, content)
-        if outcome.caption is not None and models.caption is not None:
-            store.results.save_caption(content, models.caption.identity, outcome.caption)
-            finished.add(Stage.CAPTION)
-        if outcome.detections is not None and models.detect is not None:
-            counts = passage.counts(outcome.detections)
-            store.results.save_detections(content, models.detect.identity, outcome.detections, counts)
-            finished.add(Stage.DETECT)
-        if outcome.topics is not None and models.topics is not None:
-            store.results.save_topics(content, models.topics.identity, outcome.topics)
-            finished.add(Stage.TOPICS)
-        if outcome.vectors is not None and models.embed is not None:
-            store.results.save_vectors(content, models.embed.identity, outcome.vectors)
-            finished.add(Stage.EMBED)
+        for stage, result in outcome.results.items():
+            stage_results.save(store, content, stage, self._models[stage].identity, result)
+            finished.add(stage)
         if finished or outcome.failures:  # what cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
-        unembedded = store.results.note(content) != self._notes.get(content)
-        if (
-            unembedded
-            and Stage.EMBED in self._settings.stages()
-            and Stage.EMBED not in store.work.of(content)
-        ):
-            # It was given another note meanwhile, which its vectors do not know of.
-            store.work.queue(content, [Stage.EMBED])
+        todo = store.work.of(content)
+        unread = self._of_notes.difference(todo)
+        if unread and store.results.note(content) != self._notes.get(content):
+            # It was given another note meanwhile, which these results do not know of.
+            store.work.queue(content, unread)
             self._again |= content not in self._anew  # once: somebody may write notes for ever
             self._anew.add(content)
         claimed = {stage for stage in store.work.of(content) if stage in self._stages}
@@ -237,7 +228,7 @@ class Ingest:
             store.work.failed(content, claimed, reason, int(time.time()))
         elif claimed:
             store.work.release([content])
-            self._again |= twin is not None and Stage.EMBED in claimed  # their notes differ
+            self._again |= twin is not None and not claimed.isdisjoint(self._of_notes)  # their notes differ
 
     def _recognize(self, content: int) -> None:
         """See what a content just decoded is an edit of: it is given the note."""

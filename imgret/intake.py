@@ -1,6 +1,7 @@
-"""Save what a look at a folder found: hash each file, and make the index true a transaction's worth at a time.
+"""Hash the new and changed files found by a scan, and save them to the index in batches.
 
-A file that cannot be saved costs itself; a root that somebody removed meanwhile ends the pass.
+A file that cannot be saved is reported and does not affect the others. If the root is removed from the index
+meanwhile, the pass ends.
 """
 
 from __future__ import annotations
@@ -17,36 +18,36 @@ from imgret.decode.hashing import PhotoGone
 from imgret.errors import ImgretError, PhotoError
 from imgret.listing import Change, RootOffline
 from imgret.mounts import root_health
-from imgret.photo import FileStat, Stage
+from imgret.photo import FileStat
 from imgret.store import paths, policy
 from imgret.store.interface import Store
 from imgret.store.records import Root
 
-COMMIT = 256  # files a transaction
+COMMIT = 256  # files per transaction
 
 
-class Synced(Struct):
-    """What a pass found, in files."""
+class SyncResult(Struct):
+    """The result of a pass over folders; all figures are numbers of files."""
 
     seen: int = 0
-    new: int = 0  # contents that the index did not know
-    moved: int = 0  # new paths of known contents: moves, renames, copies, and files that came back
-    changed: int = 0  # other bytes at a known path
-    gone: int = 0
+    new: int = 0  # files with a content that was not in the index
+    moved: int = 0  # new paths of known contents: moved, renamed, copied or restored files
+    changed: int = 0  # known paths with a new content
+    gone: int = 0  # deleted files
     unreadable: int = 0
-    racy: set[bytes] = set()  # folders with files so young that they must be looked at again in 2 s
-    problems: list[str] = []  # sentences: folders that cannot be listed, files that cannot be read
-    troubled: dict[bytes, list[str]] = {}  # those of `problems` that the scan had, by folder
-    offline: str | None = None  # why the root is away
-    removed: bool = False  # somebody removed the root during the pass: nothing more was saved
+    racy: set[bytes] = set()  # folders with files modified so recently that a scan in 2 s is needed
+    problems: list[str] = []  # messages about folders that cannot be listed and files that cannot be read
+    folder_problems: dict[bytes, list[str]] = {}  # the `problems` found by the scan, by folder
+    offline: str | None = None  # why the root is unavailable
+    removed: bool = False  # the root was removed from the index during the pass, which ended it
 
 
 class RootRemoved(Exception):
-    """The root is no more, or part of another one."""
+    """The root was removed from the index, or became part of another one."""
 
 
-class Found(Struct, frozen=True):
-    """A file that may be new or another: relative to its root, as the look found it."""
+class FoundFile(Struct, frozen=True):
+    """A file that may be new or changed, as found by the scan. The folder is relative to the root."""
 
     folder: bytes
     name: bytes
@@ -54,26 +55,29 @@ class Found(Struct, frozen=True):
     file_stat: FileStat
 
 
-def take_in(
+def save_found(
     store: Store,
     settings: Settings,
     root: Root,
-    found: Iterator[Found],
-    outcome: Synced,
+    found: Iterator[FoundFile],
+    outcome: SyncResult,
     stopped: Callable[[], bool],
 ) -> None:
-    """Hash what was found, and save it a transaction's worth at a time."""
+    """Hash the found files and save them in batches of COMMIT, adding to the figures of `outcome`.
+
+    Raises RootOffline, RootRemoved and the store's errors.
+    """
 
     stages = settings.stages()
     for some, hashes in hash_many(root.path, found, COMMIT, stopped):
         if any(isinstance(read_as, PhotoError) for read_as in hashes):
-            _still_there(root)
+            _check_online(root)
         files = list(zip(some, hashes, strict=True))
         try:
             _save(store, root, files, stages, outcome)
         except (ImgretError, RootRemoved):
             raise
-        except Exception:  # nothing of this batch was saved: find the file that it is about
+        except Exception:  # nothing of this batch was saved: save the files one by one to find the bad one
             for each in files:
                 try:
                     _save(store, root, [each], stages, outcome)
@@ -87,9 +91,9 @@ def take_in(
 def _save(
     store: Store,
     root: Root,
-    files: list[tuple[Found, Read]],
-    stages: Collection[Stage],
-    outcome: Synced,
+    files: list[tuple[FoundFile, Read]],
+    stages: Collection[str],
+    outcome: SyncResult,
 ) -> None:
     """Save these files in one transaction."""
     renamed: set[int] = set()
@@ -98,28 +102,28 @@ def _save(
             raise RootRemoved
         for each, read_as in files:
             if isinstance(read_as, PhotoGone):
-                outcome.racy.add(each.folder)  # it came and went: the next look knows better
+                outcome.racy.add(each.folder)  # it was deleted after the scan: scan again soon
             elif isinstance(read_as, PhotoError):
-                _keep_unreadable(store, root, each, read_as, outcome)
+                _save_unreadable(store, root, each, read_as, outcome)
             else:
-                renamed |= _keep(store, root, each, read_as, stages, outcome)
-        for content in renamed:  # once a batch: a thousand copies of one picture are one content
+                renamed |= _save_file(store, root, each, read_as, stages, outcome)
+        for content in renamed:  # once per batch, because many copies of one image are one content
             store.results.refresh_words(content)
 
 
-def _still_there(root: Root) -> None:
-    """Files that cannot be read say nothing of themselves when their disk is gone. Raises RootOffline."""
+def _check_online(root: Root) -> None:
+    """Raise RootOffline if the root is unavailable: files are then unreadable for that reason."""
     health = root_health(root.path, root.filesystem, photos=True)
     if not health.online:
-        raise RootOffline(health.reason or "it is away")
+        raise RootOffline(health.reason or "it is not available")
 
 
-def _keep(
-    store: Store, root: Root, each: Found, read_as: Hash, stages: Collection[Stage], outcome: Synced
+def _save_file(
+    store: Store, root: Root, each: FoundFile, read_as: Hash, stages: Collection[str], outcome: SyncResult
 ) -> set[int]:
-    """Save one file. -> the contents that lie under other names now."""
-    # A file so young that a later write may leave the same file status gets one that no file has: the
-    # next look finds it suspicious and asks the hash again.
+    """Save one file. Returns the contents whose set of file names has changed."""
+    # A later write may leave the same FileStat on a file modified this recently. The index then stores a
+    # FileStat that no file has, so the next scan hashes the file again.
     file_stat = (
         each.file_stat._replace(inode=policy.YOUNG_INODE) if each.change is Change.RACY else each.file_stat
     )
@@ -136,7 +140,7 @@ def _keep(
     if content == before:
         return set()
     if new:
-        store.work.queue(content, stages)  # its words follow with what comes of decoding it
+        store.work.queue(content, stages)  # its words are indexed after it is decoded
     if before is not None:
         outcome.changed += 1
     elif new:
@@ -146,22 +150,24 @@ def _keep(
     return ({before} if before is not None else set()) | (set() if new else {content})
 
 
-def _keep_unreadable(store: Store, root: Root, each: Found, error: PhotoError, outcome: Synced) -> None:
+def _save_unreadable(
+    store: Store, root: Root, each: FoundFile, error: PhotoError, outcome: SyncResult
+) -> None:
     now = int(time.time())
     if store.photos.save_unreadable(root.id, each.folder, each.name, each.file_stat, error.advice, now):
         outcome.unreadable += 1
         outcome.problems.append(error.advice)
 
 
-def bury(store: Store, root: Root, gone: list[tuple[bytes, list[bytes]]]) -> int:
-    """All of these (folder, names) are tombstones from now on. -> how many were alive."""
-    now, buried = int(time.time()), 0
+def mark_deleted(store: Store, root: Root, missing: list[tuple[bytes, list[bytes]]]) -> int:
+    """Turn these files, given as (folder, names), into tombstones. Returns how many were not tombstones before."""
+    now, deleted = int(time.time()), 0
     renamed: set[int | None] = set()
-    for folder, names in gone:
+    for folder, names in missing:
         renamed.update(store.photos.content_at(root.id, folder, name) for name in names)
-        buried += store.photos.mark_deleted(root.id, folder, names, now)
+        deleted += store.photos.mark_deleted(root.id, folder, names, now)
     for content in renamed - {None}:
         assert content is not None
         store.results.refresh_words(content)
         store.notes.requeue_edits(content)
-    return buried
+    return deleted

@@ -1,6 +1,6 @@
-"""Errors of foreign kinds in words: a limit of the machine that was reached, or a mistake of ours.
+"""Describe unexpected exceptions: an exhausted system resource, or a bug.
 
-For the boundaries of threads and commands, where nothing may end in a traceback.
+Used where a thread or a command catches all exceptions, so that the user never sees a traceback.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _LIMITS = {
     errno.ENOMEM: "there is not enough memory",
     errno.EAGAIN: "no further thread or process can be started (`ulimit -u`)",
     errno.ENOSPC: "a disk is full",
-    errno.EDQUOT: "your share of a disk is used up",
+    errno.EDQUOT: "your disk quota is exceeded",
 }
 
 
 class Shortage(ImgretError):
-    """The machine has no memory, thread, process or descriptor left; the same may go well later."""
+    """The system has no memory, thread, process or file descriptor left; a later attempt may succeed."""
 
     hint = "End other programs, or raise the limit."
 
 
 def shortage(error: BaseException) -> Shortage | None:
-    """The limit that was reached, if that is what `error` says."""
+    """Return `error` as a Shortage if it means that a system limit was reached, else None."""
     if isinstance(error, Shortage):
         return error
     if isinstance(error, OSError) and error.errno in _LIMITS:
@@ -38,24 +38,25 @@ def shortage(error: BaseException) -> Shortage | None:
         return Shortage(_LIMITS[errno.EAGAIN])
     if not isinstance(error, (OSError, ImgretError)) and "Resource temporarily unavailable" in text:
         return Shortage(_LIMITS[errno.EAGAIN])
-    # torch: OutOfMemoryError of a GPU, and a RuntimeError of its allocator for a CPU
+    # torch raises OutOfMemoryError for a GPU, and a RuntimeError for the CPU.
     torch_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and torch_memory):
         return Shortage(_LIMITS[errno.ENOMEM])
     return None
 
 
-def must_end(error: BaseException) -> bool:
-    """Whether somebody asked for the end, so that no boundary may go on.
+def must_propagate(error: BaseException) -> bool:
+    """Return whether `error` is a request to exit, which must not be swallowed.
 
-    `except Exception` does not do: a failure in a library written in Rust (pyo3's PanicException) is none.
+    `except Exception` is not enough for callers: pyo3's PanicException, raised by libraries written in Rust,
+    is not an Exception.
     """
     return isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit))
 
 
 @contextlib.contextmanager
 def limits_explained() -> Iterator[None]:
-    """Raise Shortage for whatever says that a limit of the machine was reached."""
+    """Raise Shortage in place of any exception that means that a system limit was reached."""
     try:
         yield
     except BaseException as error:
@@ -66,7 +67,7 @@ def limits_explained() -> Iterator[None]:
 
 
 def as_sentence(error: BaseException) -> str:
-    """What happened and what to do, in one line without its last full stop."""
+    """Return what happened and what to do in one line, without the last full stop."""
     known = error if isinstance(error, ImgretError) else shortage(error)
     if known is not None:
         return known.advice

@@ -1,7 +1,6 @@
-"""One folder on disk against what is known of it, read so that whatever is odd costs itself alone.
+"""Compare folders on disk with the index. An unreadable entry or folder is reported and does not affect others.
 
-Folders are opened by descriptor and listed in a thread that is given up when the disk does not answer. An entry
-that cannot be looked at costs itself, a folder that does not answer costs itself, and both are reported.
+Folders are opened by descriptor and listed in a thread that is abandoned if the disk does not respond.
 """
 
 from __future__ import annotations
@@ -22,52 +21,52 @@ from imgret.photo import FileStat, file_stat_of
 from imgret.safe_open import Descent
 
 _ENCODING, _ESCAPES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-_MOST_FAULTS = 5  # entries of one folder that are reported one by one
-YOUNG_NS = 2_000_000_000  # FAT keeps times to 2 s; every other file system does better
+_MOST_FAULTS = 5  # unreadable entries of one folder that are reported individually
+YOUNG_NS = 2_000_000_000  # the resolution of timestamps on FAT, the coarsest of all file systems
 
 
 class Change(StrEnum):
-    """What a look at one name tells."""
+    """How a file on disk differs from its row in the index."""
 
     SAME = "same"
     NEW = "new"
-    SUSPECT = "suspect"  # the file status differs: the hash decides
-    RACY = "racy"  # as NEW or SUSPECT or even SAME, but so young that a later write may not show: look again
-    GONE = "gone"
+    SUSPECT = "suspect"  # the FileStat differs: the file must be hashed to know whether it changed
+    RACY = "racy"  # modified so recently that a further write may leave the FileStat as it is: scan again
+    MISSING = "missing"
 
 
 class RootOffline(ImgretError):
-    """The watched folder cannot be seen. Nothing is known to be deleted."""
+    """The watched folder is not available. Missing files must not be treated as deleted."""
 
 
 class Finding(Struct, frozen=True):
-    """One name that is not as it was."""
+    """A file that differs from its row in the index."""
 
     name: bytes
     change: Change
-    file_stat: FileStat | None  # None: gone
+    file_stat: FileStat | None  # None if the file is missing
 
 
 class FolderScan(Struct, frozen=True):
-    """One folder, listed."""
+    """The result of listing one folder."""
 
     folder: bytes  # relative to the root; b"" is the root itself
-    pictures: int = 0  # how many lie there now
+    photos: int = 0  # the number of image files in it
     findings: tuple[Finding, ...] = ()
-    subfolders: tuple[bytes, ...] = ()  # their names; those excluded left out
-    problem: str | None = None  # why it could not be listed, or only halfway; then nothing in it is gone
-    uncertain: tuple[bytes, ...] = ()  # names that are there, and may be files or folders: see `faults`
-    faults: tuple[str, ...] = ()  # sentences: entries that could not be looked at
+    subfolders: tuple[bytes, ...] = ()  # names, without the excluded ones
+    problem: str | None = None  # why it was not listed completely; missing files are then not reported
+    uncertain: tuple[bytes, ...] = ()  # names of entries whose type is unknown, see `faults`
+    faults: tuple[str, ...] = ()  # messages about entries that could not be read
 
 
 def changed(known: FileStat | None, seen: FileStat | None, now_ns: int) -> Change:
-    """What happened to a name, by its file status in the index and on the disk.
+    """Compare the FileStat in the index (`known`) with the one on disk (`seen`); None means no such file.
 
-    Times within 2 s of `now_ns` are racy: a further write within the clock's tick would leave the same
-    file_stat. Times further ahead (a camera's clock, a clock set back) say nothing and are believed.
+    A file modified within 2 s of `now_ns` is RACY: a second write in the same clock tick would leave the same
+    FileStat. Times further in the future (a wrong camera clock, a clock that was set back) are accepted.
     """
     if seen is None:
-        return Change.SAME if known is None else Change.GONE
+        return Change.SAME if known is None else Change.MISSING
     if -YOUNG_NS < now_ns - seen[2] < YOUNG_NS or -YOUNG_NS < now_ns - seen[1] < YOUNG_NS:
         return Change.RACY
     if known is None:
@@ -82,9 +81,11 @@ def list_folders(
     now_ns: int | None,
     waiting: list[bytes],
 ) -> list[tuple[bytes, FolderScan | None]]:
-    """List some folders in a thread that is given up when the disk does not answer.
+    """List the folders of `chunk` in a thread that is abandoned if the disk does not respond.
 
-    The folder that it was given up for becomes a problem; those behind it are put back into `waiting`.
+    Returns a FolderScan for each folder, None for one that does not exist or is excluded by a `.nomedia`. The
+    folder that did not respond gets a problem, and the folders after it are put back into `waiting`. Raises
+    RootOffline.
     """
     results: list[tuple[bytes, FolderScan | None]] = []
 
@@ -93,45 +94,45 @@ def list_folders(
             for folder, known in chunk.items():
                 path = os.path.join(root, folder)
                 call.touch(path)
-                if is_stuck(root, path):  # asked before, and it has not answered yet
+                if is_stuck(root, path):  # an earlier call is still blocked on it
                     results.append((folder, _unlistable(NotAnswering(path), root, folder)))
                     continue
                 now = time.time_ns() if now_ns is None else now_ns
                 listed = _listed(descent, root, folder, known, rules, now)
-                call.touch()  # a thread that was given up adds nothing more
+                call.touch()  # ends an abandoned thread before it adds a result
                 results.append((folder, listed))
 
     try:
         DiskCall(root, root, job).result()
     except NotAnswering as error:
-        if error.path == root:  # the root itself: a folder's path, that of b"" too, has a slash after it
+        if error.path == root:  # opening the root blocked: paths of folders, even of b"", end after a slash
             raise RootOffline(str(error)) from None
-        results = list(results)  # the thread that was given up keeps the other list
-        answered = {folder for folder, _ in results}
-        stuck, *behind = [folder for folder in chunk if folder not in answered]
+        results = list(results)  # a copy, because the abandoned thread still has the list
+        listed = {folder for folder, _ in results}
+        stuck, *unlisted = [folder for folder in chunk if folder not in listed]
         results.append((stuck, _unlistable(error, root, stuck)))
-        waiting += reversed(behind)
+        waiting += reversed(unlisted)
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be seen: {error.strerror or error}") from None
+        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
     return results
 
 
 def _listed(
     descent: Descent, root: bytes, folder: bytes, known: Mapping[bytes, FileStat], rules: Exclude, now_ns: int
 ) -> FolderScan | None:
-    """One folder; None if it does not exist, or is passed over for its `.nomedia`. Whatever goes wrong costs one entry, or this one folder."""
+    """List one folder; None if it does not exist or is excluded by a `.nomedia`. Errors become `problem` or `faults`."""
     findings: list[Finding] = []
     subfolders: list[bytes] = []
     uncertain: list[bytes] = []
     faults: list[str] = []
-    met: set[bytes] = set()
+    present: set[bytes] = set()
     problem: str | None = None
     known_of, excludes, settled = known.get, rules.excludes_file, now_ns - YOUNG_NS
     try:
         with os.scandir(descent.folder(folder)) as entries:
             for entry in entries:
                 name = entry.name.encode(_ENCODING, _ESCAPES)  # os.fsencode takes four times as long
-                if name == NOMEDIA and rules.passes_over(folder):
+                if name == NOMEDIA and rules.respects_nomedia(folder):
                     return None
                 try:
                     if not entry.is_file(follow_symlinks=False):
@@ -141,17 +142,17 @@ def _listed(
                     if excludes(folder, name):
                         continue
                     seen = file_stat_of(entry.stat(follow_symlinks=False))
-                except FileNotFoundError:  # deleted since the folder was read
+                except FileNotFoundError:  # deleted after the folder was read
                     continue
-                except PermissionError:  # then no entry of this folder may be looked at
+                except PermissionError:  # applies to all entries of this folder
                     raise
                 except OSError as error:
                     uncertain.append(name)
                     faults.append(f"{_shown(root, folder, name)} cannot be read: {error.strerror or error}")
                     continue
-                met.add(name)
+                present.add(name)
                 if seen == known_of(name) and seen[1] <= settled >= seen[2]:
-                    continue  # nearly all, and what `changed` would say
+                    continue  # a shortcut with the result of `changed`, for nearly all files
                 change = changed(known_of(name), seen, now_ns)
                 if change is not Change.SAME:
                     findings.append(Finding(name, change, seen))
@@ -159,22 +160,28 @@ def _listed(
         return None
     except Exception as error:
         unlistable = _unlistable(error, root, folder)
-        if isinstance(error, PermissionError) or not (met or subfolders):
+        if isinstance(error, PermissionError) or not (present or subfolders):
             return unlistable
-        problem = unlistable.problem  # it was read halfway: what was met is kept, nothing is gone
-    if problem is None and (len(met) < len(known) or not met >= known.keys()):
-        there = met.union(uncertain)
-        findings += (Finding(name, Change.GONE, None) for name in known if name not in there)
+        problem = unlistable.problem  # listed in part: use what was read, and report nothing as missing
+    if problem is None and (len(present) < len(known) or not present >= known.keys()):
+        existing = present.union(uncertain)
+        findings += (Finding(name, Change.MISSING, None) for name in known if name not in existing)
     if len(faults) > _MOST_FAULTS:
         more = len(faults) - _MOST_FAULTS
         faults[_MOST_FAULTS:] = [f"{_shown(root, folder)}: {more} more entries cannot be read"]
     return FolderScan(
-        folder, len(met), tuple(findings), tuple(sorted(subfolders)), problem, tuple(uncertain), tuple(faults)
+        folder,
+        len(present),
+        tuple(findings),
+        tuple(sorted(subfolders)),
+        problem,
+        tuple(uncertain),
+        tuple(faults),
     )
 
 
 def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> set[bytes]:
-    """Those of the folders that lie below one with a `.nomedia`. Raises RootOffline."""
+    """Return those of `folders` that are below a folder excluded by a `.nomedia`. Raises RootOffline."""
     found: set[bytes] = set()
 
     def job(call: DiskCall[None]) -> None:
@@ -183,7 +190,7 @@ def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> se
                 parts = folder.split(b"/") if folder else []
                 for above in (b"/".join(parts[:depth]) for depth in range(len(parts))):
                     call.touch(os.path.join(root, above))
-                    if not rules.passes_over(above):
+                    if not rules.respects_nomedia(above):
                         continue
                     with contextlib.suppress(OSError):
                         os.stat(NOMEDIA, dir_fd=descent.folder(above), follow_symlinks=False)
@@ -196,7 +203,7 @@ def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> se
         if error.path == root:
             raise RootOffline(str(error)) from None
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be seen: {error.strerror or error}") from None
+        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
     return set(found)
 
 
@@ -211,10 +218,10 @@ def _shown(root: bytes, *inside: bytes) -> str:
     return os.fsdecode(os.path.join(root, *inside)).rstrip("/") or "/"
 
 
-def look_at(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, FileStat]]:
-    """The stamps of some files, each (folder, name); those that cannot be looked at are left out.
+def stat_files(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, FileStat]]:
+    """Return (folder, name, FileStat) for some files, each given as (folder, name); unreadable ones are omitted.
 
-    Raises RootOffline when the root cannot be opened, NotAnswering when its disk does not answer.
+    Raises RootOffline if the root cannot be opened, NotAnswering if its disk does not respond.
     """
     found: list[tuple[bytes, bytes, FileStat]] = []
 
@@ -236,5 +243,5 @@ def look_at(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[b
         if error.path == root:
             raise
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be seen: {error.strerror or error}") from None
+        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
     return list(found)

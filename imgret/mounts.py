@@ -1,9 +1,10 @@
-"""What a folder stands on: its file system, and whether that is still the one we know.
+"""Identify the file system of a folder, and detect that it is missing or was replaced.
 
-A disk that does not answer costs whoever asks diskcalls.SILENCE_SECONDS once, and nothing while it is still stuck.
+An unplugged disk leaves an empty mount point behind. This module prevents that from being treated as the
+deletion of every photo.
 
-A disk that was unplugged leaves an empty mount point behind, and reading that as "every photo was
-deleted" is the mistake that this module exists to prevent.
+For a disk that does not respond, the first call blocks for disk_calls.SILENCE_SECONDS; later calls return
+immediately as long as the first one is stuck.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from imgret.disk_calls import NotAnswering
 _MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
 _BY_UUID = "/dev/disk/by-uuid"
 
-# Others may change files there without the kernel telling us: no events, look by a timer.
+# Other machines may change files there without an inotify event, so these are scanned by a timer.
 _NETWORK = frozenset(
     [
         "9p",
@@ -60,68 +61,68 @@ _NETWORK = frozenset(
         "fuse.curlftpfs",
     ]
 )
-# Their f_fsid (statfs(2)) is made of the volume's UUID; the others' is a device number or random.
-_LASTING_FSID = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+# Their f_fsid (statfs(2)) is derived from the volume's UUID; elsewhere it is a device number or random.
+_STABLE_FSID = frozenset({"ext2", "ext3", "ext4", "btrfs"})
 
 
 class Mount(Struct, frozen=True):
     """One line of the mount table."""
 
     device: str  # "major:minor"
-    inside: bytes  # the folder of the file system that is mounted here
+    inside: bytes  # the mounted folder within the file system
     point: bytes  # where it is mounted
     kind: str  # nfs4, ext4, fuse.sshfs, ...
     source: bytes  # device, server:/export, ...
 
 
 class RootHealth(Struct, frozen=True):
-    """Whether what is missing below a watched folder may be believed to be deleted."""
+    """Whether a watched folder is available, so that files missing below it were really deleted."""
 
     online: bool
-    reason: str | None = None  # why not
+    reason: str | None = None  # why it is not available
 
 
 def parse_mounts(table: bytes) -> list[Mount]:
-    """The lines of a mountinfo file; lines that cannot be read are left out."""
+    """Parse a mountinfo file; malformed lines are skipped."""
     mounts = []
     for line in table.split(b"\n"):
         left, _, right = line.partition(b" - ")
         fields, tail = left.split(b" "), right.split(b" ")
         if len(fields) >= 6 and len(tail) >= 2:
             device, kind = fields[2].decode("ascii", "replace"), tail[0].decode("ascii", "replace")
-            mounts.append(Mount(device, _plain(fields[3]), _plain(fields[4]), kind, _plain(tail[1])))
+            mounts.append(Mount(device, _unescape(fields[3]), _unescape(fields[4]), kind, _unescape(tail[1])))
     return mounts
 
 
 def mounts_below(path: bytes) -> set[bytes]:
-    """The folders below `path`, relative to it, on which something is mounted that can be seen there.
+    """Return the mount points below `path`, relative to it, except those hidden by a later mount.
 
-    Empty when the disk of `path` does not answer.
+    Empty if the disk of `path` does not respond.
     """
     try:
         real = disk_calls.call(path, lambda: os.path.realpath(path))
     except NotAnswering:
         return set()
-    return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _seen_below(real, _mounted())}
+    return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _visible_below(real, _mounted())}
 
 
 def network_mounts(real: bytes) -> set[bytes]:
-    """`real` itself when it lies on a network file system, and the mount points of such below it.
+    """Return the mount points of network file systems below `real`, and `real` itself if it is on one.
 
-    `real` is a resolved path, and no disk is asked: a server that is away would keep us waiting.
+    `real` is a resolved path. Only the mount table is read, because an unreachable server would block.
     """
     mounts = _mounted()
-    own, below = _above(real, mounts), _seen_below(real, mounts)
+    own, below = _mount_of(real, mounts), _visible_below(real, mounts)
     found = {mount.point for mount in below if mount.kind in _NETWORK}
     return found | ({real} if own and own.kind in _NETWORK else set())
 
 
 def root_identity(path: bytes) -> str | None:
-    """Which folder of which volume this is; the same after a reboot or a replug. None: cannot be told.
+    """Return a name for a folder of a volume that stays the same after a reboot or replugging; None if unknown.
 
-    Device numbers and names are dealt anew each time, so the volume is named by its UUID where it has
-    one, else by the file behind its loop device, else by its type and source. The place within the
-    volume belongs to it: when a bind mount goes, what shows may be another folder of the same volume.
+    Device numbers and names change, so the volume is identified by its UUID if it has one, else by the file
+    behind its loop device, else by its type and source. The path within the volume is included, because an
+    unmounted bind mount may reveal another folder of the same volume.
     """
     try:
         return disk_calls.call(path, lambda: _identity(path))
@@ -130,10 +131,10 @@ def root_identity(path: bytes) -> str | None:
 
 
 def root_health(path: bytes, identity: str | None = None, *, photos: bool = False) -> RootHealth:
-    """Whether the watched folder is there, readable, and the one whose `identity` was recorded.
+    """Return whether the watched folder exists, is readable and has the recorded `identity`.
 
-    With `photos`, some are known to lie below it: then an empty folder is taken for an empty mount
-    point. Ask before each batch of deletions is committed.
+    `photos`: the index has photos below the folder, so an empty folder is assumed to be an empty mount point.
+    Call this before each batch of deletions is committed.
     """
     try:
         return disk_calls.call(path, lambda: _health(path, identity, photos=photos))
@@ -142,9 +143,9 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
 
 
 def _identity(path: bytes) -> str | None:
-    """`root_identity`, on the caller's thread. Raises OSError."""
+    """Compute `root_identity` in the caller's thread. Raises OSError."""
     real = os.path.realpath(path)
-    mount = _above(real, _mounted())
+    mount = _mount_of(real, _mounted())
     if mount is None:
         return None
     rest = b"" if real == mount.point else real[len(mount.point.rstrip(b"/")) + 1 :]
@@ -153,7 +154,7 @@ def _identity(path: bytes) -> str | None:
 
 
 def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
-    """`root_health`, on the caller's thread."""
+    """Compute `root_health` in the caller's thread."""
     name = os.fsdecode(path)
     try:
         if not stat.S_ISDIR(os.stat(path).st_mode):
@@ -165,17 +166,18 @@ def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
         return RootHealth(online=False, reason=f"{name} cannot be read: {error.strerror or error}")
     if here is not None and here != identity:
         return RootHealth(
-            online=False, reason=f"{name} lies on another disk than it did; `imgret add` accepts it"
+            online=False, reason=f"{name} is now on another disk; run `imgret add` to accept that"
         )
     if photos and empty:
         return RootHealth(
-            online=False, reason=f"{name} is empty, though it held photos; `imgret remove` forgets them"
+            online=False,
+            reason=f"{name} is empty but had photos; mount its disk, or run `imgret remove` to forget them",
         )
     return RootHealth(online=True)
 
 
 def _mounted() -> list[Mount]:
-    """The mount table; empty where there is none (not Linux)."""
+    """Return the mount table; empty if there is none (not Linux)."""
     try:
         with open(_MOUNTS, "rb") as file:
             return parse_mounts(file.read())
@@ -183,27 +185,27 @@ def _mounted() -> list[Mount]:
         return []
 
 
-def _above(real: bytes, mounts: Iterable[Mount]) -> Mount | None:
-    """The mount on which a resolved path lies."""
+def _mount_of(real: bytes, mounts: Iterable[Mount]) -> Mount | None:
+    """Return the mount that contains a resolved path."""
     best = None
-    for mount in mounts:  # of two on the same point the later one covers the earlier
+    for mount in mounts:  # of two mounts at the same point, the later one hides the earlier one
         if _is_below(real, mount.point) and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
 
 
-def _seen_below(real: bytes, mounts: Iterable[Mount]) -> list[Mount]:
-    """The mounts below a resolved path; those that another one covers are left out."""
-    seen: list[Mount] = []
+def _visible_below(real: bytes, mounts: Iterable[Mount]) -> list[Mount]:
+    """Return the mounts below a resolved path, except those hidden by a later mount."""
+    visible: list[Mount] = []
     for mount in mounts:  # in the order in which they were mounted
-        seen = [each for each in seen if not _is_below(each.point, mount.point)]
+        visible = [each for each in visible if not _is_below(each.point, mount.point)]
         if mount.point != real and _is_below(mount.point, real):
-            seen.append(mount)
-    return seen
+            visible.append(mount)
+    return visible
 
 
 def _volume(mount: Mount) -> str:
-    if mount.kind in _LASTING_FSID:
+    if mount.kind in _STABLE_FSID:
         return f"{mount.kind}:{os.statvfs(mount.point).f_fsid:016x}"
     major, _, minor = mount.device.partition(":")
     if major != "0":  # a block device
@@ -221,8 +223,8 @@ def _is_below(path: bytes, point: bytes) -> bool:
     return path == point or path.startswith(point if point.endswith(b"/") else point + b"/")
 
 
-def _plain(field: bytes) -> bytes:
-    r"""Undo the table's octal escapes of space, tab, newline and backslash."""
+def _unescape(field: bytes) -> bytes:
+    r"""Decode the octal escapes of space, tab, newline and backslash in the mount table."""
     parts = field.split(b"\\")
     for at in range(1, len(parts)):
         code = parts[at][:3]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from imgret.config import Settings
-from imgret.photo import Stage
 from imgret.photo_state import noted_content
+from imgret.requeue import read_notes
 from imgret.store.interface import Store
 
 
@@ -19,12 +19,11 @@ def write_notes(store: Store, settings: Settings, notes: Iterable[tuple[int, str
 
     Raises IndexProblem if the index cannot be written; then none of the notes is saved.
     """
-    embeds = Stage.EMBED in settings.stages()
+    reading = read_notes(settings)
     with store.writing(durable=True):
         for content, text in notes:
             for changed in store.results.write_note(content, text):
-                if embeds:
-                    store.work.queue(changed, [Stage.EMBED])
+                store.work.queue(changed, reading)
 
 
 def write_note_at(

@@ -1,8 +1,8 @@
-"""The nouns: what a file is on disk, what is known of its content, and what a question found.
+"""Data types shared by the whole project: files, contents, descriptions and hits.
 
-Plain, frozen data without behaviour, shared by every room of the project. A *photo* is a path; a
-*content* is the bytes that lie there, named by their BLAKE3. Descriptions, notes and vectors belong
-to the content, so that a move, a rename or a copy costs nothing.
+All are frozen and have no behaviour. A *photo* is a path; a *content* is the bytes at that path, identified
+by their BLAKE3 hash. Descriptions, notes and vectors belong to the content, so moving, renaming or copying a
+file requires no new description.
 
 Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 """
@@ -10,14 +10,17 @@ Paths are `bytes`: a name on a Linux disk need not be UTF-8.
 from __future__ import annotations
 
 import os
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 
 class FileStat(NamedTuple):
-    """What `stat` says of a file. Equal values mean *unchanged*; a difference is only a suspicion."""
+    """The fields of `stat` by which a scan detects changes.
+
+    A file with an equal FileStat is treated as unchanged. A different FileStat only means that the file has to
+    be hashed again.
+    """
 
     size: int  # bytes
     mtime_ns: int
@@ -25,114 +28,99 @@ class FileStat(NamedTuple):
     inode: int
 
 
-_of = tuple.__new__
-_MOST = 2**63 - 1  # stores keep signed integers of 64 bits
+_new_tuple = tuple.__new__
+_INT64_MAX = 2**63 - 1  # stores keep signed integers of 64 bits
 
 
 def file_stat_of(status: os.stat_result) -> FileStat:
-    """What `stat` says of a file, each field as a signed 64-bit integer.
+    """Return the FileStat of a file, each field as a signed 64-bit integer.
 
-    An inode number above 2**63 (mergerfs) or a time after the year 2262 is taken modulo 2**64: it stays
-    equal to itself and different from others, which is all that a FileStat needs.
+    An inode number above 2**63 (mergerfs) or a time after the year 2262 is reduced modulo 2**64. Such values
+    still compare as equal or different, and a FileStat is used for nothing else.
     """
-    seen = size, mtime, ctime, inode = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    # A rescan asks this of every file; max() and min() of the four would take twice as long.
+    fields = size, mtime, ctime, inode = (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+    )
+    # A rescan calls this for every file; max() and min() of the four fields would take twice as long.
     if (
-        -_MOST <= inode <= _MOST
-        and -_MOST <= mtime <= _MOST
-        and -_MOST <= ctime <= _MOST
-        and -_MOST <= size <= _MOST
+        -_INT64_MAX <= inode <= _INT64_MAX
+        and -_INT64_MAX <= mtime <= _INT64_MAX
+        and -_INT64_MAX <= ctime <= _INT64_MAX
+        and -_INT64_MAX <= size <= _INT64_MAX
     ):
-        return _of(FileStat, seen)  # a quarter of the time of FileStat(*seen)
-    size, mtime, ctime, inode = ((value + 2**63) % 2**64 - 2**63 for value in seen)
+        return _new_tuple(FileStat, fields)  # takes a quarter of the time of FileStat(*fields)
+    size, mtime, ctime, inode = ((value + 2**63) % 2**64 - 2**63 for value in fields)
     return FileStat(size, mtime, ctime, inode)
 
 
 class Facts(Struct, frozen=True):
-    """What the file itself says, without any model."""
+    """Properties read from the file itself, without any model."""
 
     format: str  # Pillow's name: JPEG, PNG, HEIF, ...
-    width: int  # pixels, upright (after the EXIF orientation)
+    width: int  # pixels, after the EXIF orientation was applied
     height: int
-    taken_at: int | None = None  # seconds since 1970, the camera's wall clock read as UTC
-    camera: str | None = None  # "make model", the make not said twice
+    taken_at: int | None = None  # seconds since 1970; the camera's local time, treated as UTC
+    camera: str | None = None  # "make model", without a repeated make
     latitude: float | None = None  # degrees, north positive
     longitude: float | None = None  # degrees, east positive
-    truncated: bool = False  # the end of the picture is missing; what is there was described
-    subsecond: str | None = None  # of `taken_at`: digits after the decimal point, without zeros at the end
+    truncated: bool = False  # the end of the image data is missing; the rest was described
+    subsecond: str | None = None  # of `taken_at`: the digits after the decimal point, without trailing zeros
 
 
 class Detection(Struct, frozen=True):
-    """One object the detector found."""
+    """One object found by the detector."""
 
-    label: str  # lower case, as the recipe has it
+    label: str  # in lower case, as in the baseline recipe
     confidence: float  # 0..1
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
-class Stage(StrEnum):
-    """The steps from a file to a vector, in the order in which they follow from each other."""
+class Tag(Struct, frozen=True):
+    """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
 
-    DECODE = "decode"  # facts, and the hash of the upright pixels
-    CAPTION = "caption"
-    DETECT = "detect"
-    TOPICS = "topics"  # of the caption
-    EMBED = "embed"  # of the caption, the counts, the topics and the note
-
-
-class View(StrEnum):
-    """The texts of one content that are embedded apart; `PASSAGE` is the seed's and leads."""
-
-    PASSAGE = "passage"
-    CAPTION = "caption"
-    COUNTS = "counts"
-    NOTE = "note"
+    kind: str
+    label: str
+    count: int = 1
 
 
 class ModelIdentity(Struct, frozen=True, order=True):
-    """Which model made a result. Two results may be compared only where their identities are equal."""
+    """The model that produced a result. Results are comparable only if their identities are equal."""
 
     name: str  # a hub name, or the name of a local file or folder
-    revision: str  # the pull's commit id, or "sha256:..." of a local file or folder
-    settings: str = ""  # what else shapes the result: "beams=3 tokens=60 float32"
-
-
-class Description(Struct, frozen=True):
-    """All that is known of one content. `None` means *not described yet*, empty means *nothing found*."""
-
-    caption: str | None = None
-    detections: tuple[Detection, ...] | None = None
-    topics: tuple[str, ...] | None = None
-    note: str | None = None
+    revision: str  # the commit id on the hub, or "sha256:..." of a local file or folder
+    settings: str = ""  # everything else that affects the result: "beams=3 tokens=60 float32"
 
 
 class Photo(Struct, frozen=True):
-    """A path in the index and what lies there."""
+    """A path in the index, and the content at that path."""
 
     id: int
     path: bytes  # absolute
     file_stat: FileStat
     content: int | None  # None until the file could be read
     online: bool = True
-    gone_at: int | None = None  # seconds since 1970; a tombstone
+    gone_at: int | None = (
+        None  # seconds since 1970, when the file was found deleted; such a row is a tombstone
+    )
 
 
-RANKS = ("hybrid", "vector", "words")  # how answers can be ordered
-STRENGTHS = ("weak", "fair", "strong")  # how well a hit answers
+RANKS = ("hybrid", "vector", "words")  # how hits can be ordered
+STRENGTHS = ("weak", "fair", "strong")  # how well a hit matches the query
 
 
 class Hit(Struct, frozen=True):
-    """One answer to a question: a content, the path it is shown by, and why it was found."""
+    """One search result: a content, the path under which it is shown, and why it matched."""
 
     rank: int  # from 1
     content: int
     path: bytes
-    score: float  # the ranking's own sum; comparable within one answer only
-    cosine: float | None  # of the leading view; None when only words found it
+    score: float  # the sum computed by the ranking; comparable only within one result list
+    cosine: float | None  # of the first view; None if only the words matched
     strength: str  # one of STRENGTHS
-    caption: str | None
-    objects: dict[str, int]  # label -> how many
-    topics: tuple[str, ...]
+    shown: dict[str, Any]  # the keys that the results of stages give to its JSON: `caption`, `objects`, ...
     note: str | None
     taken_at: int | None
     width: int | None
@@ -140,3 +128,13 @@ class Hit(Struct, frozen=True):
     online: bool
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
     other_paths: tuple[bytes, ...] = ()  # copies of the same content
+
+    @property
+    def caption(self) -> str | None:
+        """Its caption; None while it has none."""
+        return self.shown.get("caption")
+
+    @property
+    def objects(self) -> dict[str, int]:
+        """Label -> how many, in the order in which they were found."""
+        return self.shown.get("objects") or {}

@@ -6,19 +6,19 @@ import os
 import stat
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from imgret import disk_calls
+from imgret import disk_calls, stage_results
 from imgret.config import Settings
 from imgret.decode.hashing import content_hash
 from imgret.disk_calls import NotAnswering
 from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
-from imgret.photo import Description, Facts, ModelIdentity, Photo, Stage
+from imgret.photo import Facts, ModelIdentity, Photo
 from imgret.skipped import why_not_entered
-from imgret.stages import passage
 from imgret.store import paths, policy
 from imgret.store.interface import Store
 
@@ -40,11 +40,11 @@ class PhotoState(Struct, frozen=True):
     reason: str | None  # why it is not described, and what to do
     photo: Photo | None = None
     facts: Facts | None = None
-    description: Description = Description()
-    objects: dict[str, int] = {}
-    models: dict[Stage, ModelIdentity] = {}
-    waiting: tuple[Stage, ...] = ()  # stages whose weights are missing
-    to_come: frozenset[Stage] = frozenset()  # stages that are still to be done, those of missing weights too
+    shown: dict[str, Any] = {}  # the keys that its results give to its JSON: `caption`, `objects`, ...
+    note: str | None = None
+    models: dict[str, ModelIdentity] = {}  # by stage
+    waiting: tuple[str, ...] = ()  # stages whose weights are missing
+    to_come: frozenset[str] = frozenset()  # stages that are still to be done, those of missing weights too
     other_paths: tuple[bytes, ...] = ()
 
 
@@ -114,7 +114,6 @@ def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
 def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> PhotoState:
     """The state of a content, by the `photo` at `path`, or by a file that is not in the index there yet."""
     unread = _unread(store, photo) if photo is not None else None
-    known = store.results.description(content)
     todo = store.work.of(content)
     waiting = tuple(sorted(stage for stage in todo if stage in store.summary.waiting_stages()))
     state, reason = DESCRIBED, None
@@ -139,8 +138,8 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         reason,
         photo,
         store.contents.facts(content),
-        known,
-        passage.counts(known.detections or ()),
+        stage_results.shown(stage_results.payloads(store, content)),
+        store.results.note(content),
         store.results.identities(content),
         waiting,
         frozenset(

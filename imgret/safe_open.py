@@ -1,7 +1,6 @@
-"""Opens folders below a root by descriptor, one name at a time, and never through a symlink.
+"""Open folders below a root by descriptor, one path component at a time, without following symlinks.
 
-A folder that is swapped for a symlink while it is read is not followed, and a path may be longer than the
-system's limit for one (PATH_MAX).
+A folder that is replaced by a symlink during a scan is not followed, and paths may be longer than PATH_MAX.
 """
 
 from __future__ import annotations
@@ -10,22 +9,22 @@ import os
 from types import TracebackType
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_MOST_OPEN = 32  # ancestors kept open, so that neighbours are opened quickly
+_MOST_OPEN = 32  # ancestors kept open, which makes opening sibling folders fast
 
 
 class Descent:
-    """A context manager for one thread. Neighbouring folders share the descriptors of what lies above them."""
+    """A context manager for one thread that opens folders and keeps the descriptors of their ancestors."""
 
     def __init__(self, root: bytes) -> None:
-        """`root` itself may be a symlink. Raises OSError."""
+        """Open `root`, which itself may be a symlink. Raises OSError."""
         self._root = os.open(root, _FOLDER)
         self._open: list[tuple[bytes, int]] = []
-        self._deepest = -1  # the folder asked for last, where it lies deeper than _MOST_OPEN
+        self._deepest = -1  # the folder opened last, if it is deeper than _MOST_OPEN
 
     def folder(self, folder: bytes) -> int:
-        """The descriptor of `folder`, relative to the root; it is valid until the next call.
+        """Return a descriptor of `folder` (relative to the root) that is valid until the next call.
 
-        Raises OSError: NotADirectoryError if one of its names is a symlink.
+        Raises OSError; NotADirectoryError if a component of the path is a symlink.
         """
         self._close_deepest()
         names = folder.split(b"/") if folder else []

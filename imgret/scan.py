@@ -1,14 +1,14 @@
-"""A folder on disk against what is known of it -> changes. The one way by which photos are noticed.
+"""Compare a folder tree on disk with the index and report the differences.
 
-Events are hints; this is the truth, and it is asked often: nothing is built for a file that did not
-change. Symlinks are not followed, neither to files nor to folders (the watched folder itself may be
-one), so that no loop can arise and no photo is met twice; FIFOs, sockets and devices are passed over.
-A folder that holds a `.nomedia` counts as not there, with all that lies below it.
+File system events only trigger a scan; the scan alone decides what changed. It runs often, so it creates no
+object for an unchanged file. Symlinks to files or folders are not followed (the watched folder itself may be
+one), which prevents loops and duplicates; FIFOs, sockets and devices are ignored. A folder that contains a
+`.nomedia` is treated as missing, with everything below it.
 
-One odd entry costs itself, a folder that does not answer costs itself, and both are reported.
+An unreadable entry or folder is reported and does not affect the others.
 
-Absence is not deletion: a folder that cannot be listed keeps what is known of it, and a watched folder
-that is missing, or was swapped while it was read, ends the scan with `RootOffline`.
+A missing file is not always a deleted one: the files of a folder that cannot be listed stay in the index, and a
+watched folder that is missing, or is replaced during the scan, ends it with `RootOffline`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from imgret.exclude import Exclude
 from imgret.listing import Change, Finding, FolderScan, RootOffline, below_nomedia, list_folders
 from imgret.photo import FileStat
 
-_CHUNK_FOLDERS = 64  # that one thread lists; starting a thread for each folder would cost time
-_CHUNK_PHOTOS = 10_000  # about: a chunk's known photos are in memory together
+_CHUNK_FOLDERS = 64  # listed by one thread; starting a thread for each folder would be slow
+_CHUNK_PHOTOS = 10_000  # about this many rows of the index are in memory at a time
 
 
 def scan(
@@ -35,24 +35,25 @@ def scan(
     folders: Iterable[bytes] = (b"",),
     recursive: bool = True,
     known_folders: Collection[bytes] = (),
-    away: Collection[bytes] = (),
+    offline: Collection[bytes] = (),
     now_ns: int | None = None,
 ) -> Iterator[FolderScan]:
-    """List `folders` (relative to `root`), and with `recursive` all below them, each once.
+    """List `folders` (relative to `root`), and with `recursive` all folders below them, each once.
 
-    `known(folder)` gives the photos that the index holds directly in a folder, name -> stamp;
-    `known_folders` are all folders of this root that hold any: those that no longer exist are reported
-    last, everything in them gone. What lies at or below the folders that are `away`, since their disks
-    are, is neither listed nor gone. Deletions of a pass are best applied after its additions, so that a
-    moved photo is met before it is missed. `now_ns` is the wall clock; None: read for each folder.
+    `known(folder)` returns the photos that the index has directly in a folder, as name -> FileStat.
+    `known_folders` are all folders of this root with photos in the index: those that no longer exist are yielded
+    last, with every photo missing. Folders at or below `offline`, on disks that are unavailable, are not listed
+    and their photos are not reported as missing. `now_ns` is the wall clock; None: it is read for each folder.
 
-    Raises RootOffline, also halfway: what was yielded before may be kept, except its deletions.
+    Apply the deletions of a pass after its additions, so that a moved photo is recognized at its new path.
+
+    Raises RootOffline, possibly after some results: those are valid except for missing files.
     """
     identity = _identity(root)
-    alive: set[bytes] = set(away)  # known to exist, listed or not
+    existing: set[bytes] = set(offline)  # listed or not
     listed: set[bytes] = set()
     missing: set[bytes] = set()
-    waiting = sorted((folder for folder in set(folders) if not _is_away(folder, away)), reverse=True)
+    waiting = sorted((folder for folder in set(folders) if not _is_offline(folder, offline)), reverse=True)
     missing.update(folder for folder in waiting if _is_excluded(folder, rules))
     missing |= below_nomedia(root, [folder for folder in waiting if folder not in missing], rules)
     while waiting:
@@ -60,30 +61,32 @@ def scan(
         for folder, result in list_folders(root, chunk, rules, now_ns, waiting):
             if result is None:
                 missing.add(folder)
-                alive.discard(folder)
+                existing.discard(folder)
                 continue
-            alive.add(folder)
-            alive.update(os.path.join(folder, name) for name in result.uncertain)
+            existing.add(folder)
+            existing.update(os.path.join(folder, name) for name in result.uncertain)
             if result.problem is None:
                 listed.add(folder)
             below = [os.path.join(folder, name) for name in result.subfolders]
             if recursive:
-                waiting += reversed([path for path in below if path not in away] if away else below)
-            alive.update(below)
-            if any(finding.change is Change.GONE for finding in result.findings):
-                _unswapped(root, identity)
+                waiting += reversed([path for path in below if path not in offline] if offline else below)
+            existing.update(below)
+            if any(finding.change is Change.MISSING for finding in result.findings):
+                _check_not_replaced(root, identity)
             yield result
-    for folder in sorted(missing.union(f for f in known_folders if _is_lost(f, alive, listed, missing))):
-        _unswapped(root, identity)
-        yield FolderScan(folder, findings=tuple(Finding(name, Change.GONE, None) for name in known(folder)))
+    missing.update(each for each in known_folders if _is_missing(each, existing, listed, missing))
+    for folder in sorted(missing):
+        _check_not_replaced(root, identity)
+        findings = tuple(Finding(name, Change.MISSING, None) for name in known(folder))
+        yield FolderScan(folder, findings=findings)
 
 
-def _is_away(folder: bytes, away: Collection[bytes]) -> bool:
-    return any(folder == each or folder.startswith(each + b"/") for each in away)
+def _is_offline(folder: bytes, offline: Collection[bytes]) -> bool:
+    return any(folder == each or folder.startswith(each + b"/") for each in offline)
 
 
 def _is_excluded(folder: bytes, rules: Exclude) -> bool:
-    """Whether `folder` or one above it is excluded by name."""
+    """Return whether the name of `folder` or of a folder above it is excluded."""
     path, parts = b"", folder.split(b"/") if folder else []
     for part in parts:
         if rules.excludes_folder(path, part):
@@ -106,10 +109,10 @@ def _next_chunk(
     return chunk
 
 
-def _is_lost(folder: bytes, alive: set[bytes], listed: set[bytes], missing: set[bytes]) -> bool:
-    """Whether `folder` or one above it is missing, or was not where the nearest one listed should have it."""
+def _is_missing(folder: bytes, existing: set[bytes], listed: set[bytes], missing: set[bytes]) -> bool:
+    """Return whether `folder` or a folder above it is missing, or is absent from the listing of its parent."""
     at = folder
-    while at not in alive:
+    while at not in existing:
         if at in missing:
             return True
         if not at:
@@ -124,12 +127,12 @@ def _identity(root: bytes) -> tuple[int, int]:
     except NotAnswering as error:
         raise RootOffline(str(error)) from None
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be seen: {error.strerror}") from None
+        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror}") from None
     if not stat.S_ISDIR(status.st_mode):
         raise RootOffline(f"{os.fsdecode(root)} is not a folder")
     return status.st_dev, status.st_ino
 
 
-def _unswapped(root: bytes, identity: tuple[int, int]) -> None:
+def _check_not_replaced(root: bytes, identity: tuple[int, int]) -> None:
     if _identity(root) != identity:
-        raise RootOffline(f"{os.fsdecode(root)} was replaced while it was scanned")
+        raise RootOffline(f"{os.fsdecode(root)} was replaced by another folder during the scan")

@@ -53,7 +53,7 @@ class SearchClient:
         self.close()
 
     @property
-    def index(self) -> Store:
+    def store(self) -> Store:
         """The index, opened. Raises IndexProblem."""
         if self._store is None:
             self._store = open_store(self._places.index, create=False)
@@ -85,7 +85,7 @@ class SearchClient:
     def search_locally(self, params: dict[str, Any]) -> Answered:
         """Search in this process. Raises as `search`."""
         if self._local is None:
-            self._local = Answerer(self.index, self._settings, self._places, keeper=self._keeper())
+            self._local = Answerer(self.store, self._settings, self._places, keeper=self._keeper())
         return self._local.answer(read_request(params))
 
     def close(self) -> None:
@@ -108,6 +108,6 @@ class SearchClient:
         from imgret.search.warm_index import Keeper
 
         keeper = Keeper(self._places.index)
-        keeper.current(self.index)
+        keeper.current(self.store)
         keeper.wait()
         return keeper

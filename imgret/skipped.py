@@ -1,6 +1,6 @@
-"""What lies below a watched folder and is not in the index: counted by a walk of its own, by reason.
+"""Count the files and folders below a watched folder that are not indexed, by reason.
 
-The walk goes where a scan goes, by the same rules, and opens no file.
+The walk follows the same rules as a scan and opens no file.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from msgspec import Struct, field
 
 from imgret.exclude import NOMEDIA, Exclude, is_picture
 
-_LONGEST_EXTENSION = 16  # bytes: what is longer is a name with a dot in it
+_LONGEST_EXTENSION = 16  # bytes; longer ones are counted as no extension
 
 
 class Skipped(Struct):
-    """How many files and folders were passed over, and why."""
+    """How many files and folders were skipped, and why."""
 
-    folders: Counter[str] = field(default_factory=Counter)  # not entered: "hidden", or the pattern
-    pictures: Counter[str] = field(default_factory=Counter)  # by name; likewise
-    nomedia: int = 0  # folders
+    folders: Counter[str] = field(default_factory=Counter)  # excluded folders, by "hidden" or the pattern
+    pictures: Counter[str] = field(default_factory=Counter)  # excluded image files, by the same reasons
+    nomedia: int = 0  # folders with a `.nomedia`
     links: int = 0  # symbolic links, to files or folders
     special: int = 0  # FIFOs, sockets, devices
-    not_pictures: Counter[str] = field(default_factory=Counter)  # by extension, in lower case; "" for none
+    not_pictures: Counter[str] = field(default_factory=Counter)  # by extension in lower case; "" for none
     unlisted: int = 0  # folders that cannot be listed
 
 
 def skipped(
     root: bytes,
     rules: Exclude,
-    away: Collection[bytes] = (),
+    offline: Collection[bytes] = (),
     on_folder: Callable[[bytes], None] = lambda _: None,
 ) -> Skipped:
-    """Walk the folder at `root`; what lies at or below the folders that are `away` is not looked at.
+    """Walk the folder at `root`, except for the folders in `offline` (relative to it), and count.
 
-    `on_folder` is told each folder before it is listed.
+    `on_folder` is called with the path of each folder before it is listed.
     """
     found, waiting = Skipped(), [b""]
     while waiting:
@@ -48,7 +48,7 @@ def skipped(
         except OSError:
             found.unlisted += 1
             continue
-        if any(entry.name == NOMEDIA for entry in entries) and rules.passes_over(folder):
+        if any(entry.name == NOMEDIA for entry in entries) and rules.respects_nomedia(folder):
             found.nomedia += 1
             continue
         for entry in entries:
@@ -59,7 +59,7 @@ def skipped(
                 reason = rules.pattern(path + b"/") if rules.excludes_folder(folder, entry.name) else None
                 if reason is not None:
                     found.folders[reason] += 1
-                elif path not in away:
+                elif path not in offline:
                     waiting.append(path)
             elif not entry.is_file(follow_symlinks=False):
                 found.special += 1
@@ -71,7 +71,7 @@ def skipped(
 
 
 def why_not_entered(root: bytes, folder: bytes, rules: Exclude) -> str | None:
-    """Why a scan does not come to `folder` (relative to `root`); None if it does, or if there is no such folder."""
+    """Return why a scan does not enter `folder` (relative to `root`); None if it does, or if it does not exist."""
     path = b""
     for part in [b"", *(folder.split(b"/") if folder else [])]:
         path = os.path.join(path, part) if path else part
@@ -82,7 +82,7 @@ def why_not_entered(root: bytes, folder: bytes, rules: Exclude) -> str | None:
         here = os.path.join(root, path) if path else root
         if path and os.path.islink(here):
             return f"{os.fsdecode(path)} is a symbolic link"
-        if os.path.lexists(os.path.join(here, NOMEDIA)) and rules.passes_over(path):
+        if os.path.lexists(os.path.join(here, NOMEDIA)) and rules.respects_nomedia(path):
             return f"there is a .nomedia in {os.fsdecode(here)}"
     return None
 

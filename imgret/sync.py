@@ -1,8 +1,8 @@
-"""Bring the index's paths up to date with a folder on disk, and queue what there is to describe.
+"""Update the paths in the index from a folder on disk, and queue new contents to be described.
 
-The scan says what is suspicious; here the hash decides. Additions come before deletions, so that a
-moved photo is met before it is missed; deletions are tombstones; and a root that is away is marked
-offline, which deletes nothing.
+The scan reports files that may have changed; their hash decides. Additions are saved before deletions, so that
+a moved photo is recognized at its new path. Deleted files become tombstones. An unavailable root is marked
+offline, and none of its photos is deleted.
 """
 
 from __future__ import annotations
@@ -16,23 +16,17 @@ from imgret import disks
 from imgret.config import Settings
 from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
-from imgret.intake import Found, RootRemoved, Synced, bury, take_in
-from imgret.listing import Change, FolderScan, RootOffline, look_at
+from imgret.intake import FoundFile, RootRemoved, SyncResult, mark_deleted, save_found
+from imgret.listing import Change, FolderScan, RootOffline, stat_files
 from imgret.mounts import root_health, root_identity
 from imgret.scan import scan
 from imgret.store.interface import Store
 from imgret.store.records import Root
 
 
-def add_root(store: Store, path: bytes, *, watched: bool | None = None) -> tuple[Root, bytes]:
-    """The root that is or holds the folder `path`, made if need be, and the folder relative to it."""
-    enclosing = store.roots.enclosing(path)
-    if enclosing is not None and (enclosing[1] == b"" or watched is None):
-        root, inside = enclosing
-        if watched is not None:
-            root = store.roots.add(root.path, watched=watched)
-        return root, inside
-    return store.roots.add(path, watched=watched), b""
+def add_root(store: Store, path: bytes) -> tuple[Root, bytes]:
+    """Return the root that is or contains the folder `path`, added if there is none, and the folder relative to it."""
+    return store.roots.enclosing(path) or (store.roots.add(path), b"")
 
 
 def sync(
@@ -44,54 +38,55 @@ def sync(
     recursive: bool = True,
     on_progress: Callable[[int], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> Synced:
-    """Look at `folders` of a root (relative to it) and make the index true.
+) -> SyncResult:
+    """Scan `folders` of a root (relative to it), with `recursive` all below them, and update the index.
 
-    `on_progress` is told how many files were seen. When `stopped`, what was found is kept and nothing
-    is deleted. A root that was away is looked at as a whole: what happened meanwhile, no event has told.
+    `on_progress` is called with the number of files seen so far. As soon as `stopped()` is true, the pass ends:
+    new files found until then are saved and nothing is deleted. A root that was offline is scanned completely,
+    because no events were received meanwhile. Raises the store's errors.
     """
-    outcome = Synced()
+    outcome = SyncResult()
     if not root.online:
         folders, recursive = (b"",), True
     known_photos = store.photos.any_known(root.id)
     health = root_health(root.path, root.filesystem, photos=known_photos)
     if not health.online:
-        return _offline(store, root, outcome, health.reason or "it is away")
+        return _offline(store, root, outcome, health.reason or "it is not available")
     filesystem = root_identity(root.path) or root.filesystem
-    if not root.online or filesystem != root.filesystem:  # each commit wakes whoever waits for one
+    if not root.online or filesystem != root.filesystem:  # avoid a commit, which other processes would notice
         store.roots.mark_online(root.id, filesystem)
     root = replace(root, filesystem=filesystem)
-    gone: list[tuple[bytes, list[bytes]]] = []
+    missing: list[tuple[bytes, list[bytes]]] = []
     try:
-        take_in(
+        save_found(
             store,
             settings,
             root,
-            _found(store, settings, root, folders, recursive, gone, outcome, on_progress),
+            _found(store, settings, root, folders, recursive, missing, outcome, on_progress),
             outcome,
             stopped,
         )
         if stopped():
             return outcome
-        if gone:
+        if missing:
             health = root_health(root.path, root.filesystem, photos=known_photos)
             if not health.online:
-                return _offline(store, root, outcome, health.reason or "it is away")
-            away = disks.away_below(store, root)
-            gone = [each for each in gone if not disks.lies_in(each[0], away)]
+                return _offline(store, root, outcome, health.reason or "it is not available")
+            offline = disks.offline_below(store, root)
+            missing = [each for each in missing if not disks.is_inside(each[0], offline)]
     except (RootOffline, NotAnswering) as error:
         return _offline(store, root, outcome, str(error))
     except RootRemoved:
         outcome.removed = True
         return outcome
     full = recursive and b"" in folders
-    if not gone and not full:
+    if not missing and not full:
         return outcome
     with store.writing():
         if not store.roots.is_active(root.id):
             outcome.removed = True
             return outcome
-        outcome.gone += bury(store, root, gone)
+        outcome.gone += mark_deleted(store, root, missing)
         if full:
             store.roots.mark_scanned(root.id, int(time.time()))
     return outcome
@@ -103,15 +98,15 @@ def _found(
     root: Root,
     folders: Collection[bytes],
     recursive: bool,  # noqa: FBT001
-    gone: list[tuple[bytes, list[bytes]]],
-    outcome: Synced,
+    missing: list[tuple[bytes, list[bytes]]],
+    outcome: SyncResult,
     on_progress: Callable[[int], None],
-) -> Iterator[Found]:
-    """The files to be read; those that are gone are put aside in `gone`."""
+) -> Iterator[FoundFile]:
+    """Scan the folders and yield the files to be hashed; missing files are added to `missing`."""
     rules = Exclude(settings.exclude, hidden=settings.hidden)
-    met: set[tuple[bytes, bytes]] = set()
+    yielded: set[tuple[bytes, bytes]] = set()
     known_folders: set[bytes] = set()
-    away = disks.away_below(store, root)
+    offline = disks.offline_below(store, root)
     if recursive:
         known_folders.update(*(store.photos.known_folders(root.id, each) for each in folders))
     scans: Iterable[FolderScan] = scan(
@@ -121,34 +116,34 @@ def _found(
         folders=folders,
         recursive=recursive,
         known_folders=known_folders,
-        away=away,
+        offline=offline,
     )
     for each in scans:
-        outcome.seen += each.pictures
+        outcome.seen += each.photos
         on_progress(outcome.seen)
-        sentences = ([each.problem] if each.problem else []) + list(each.faults)
-        if sentences:
-            outcome.troubled[each.folder] = sentences
-            outcome.problems += sentences
-        lost = [finding.name for finding in each.findings if finding.change is Change.GONE]
-        if lost and not disks.lies_in(each.folder, disks.away_below(store, root)):
-            gone.append((each.folder, lost))
+        problems = ([each.problem] if each.problem else []) + list(each.faults)
+        if problems:
+            outcome.folder_problems[each.folder] = problems
+            outcome.problems += problems
+        names = [finding.name for finding in each.findings if finding.change is Change.MISSING]
+        if names and not disks.is_inside(each.folder, disks.offline_below(store, root)):
+            missing.append((each.folder, names))
         for finding in each.findings:
             if finding.file_stat is not None:
-                met.add((each.folder, finding.name))
+                yielded.add((each.folder, finding.name))
                 if finding.change is Change.RACY:
                     outcome.racy.add(each.folder)
-                yield Found(each.folder, finding.name, finding.change, finding.file_stat)
+                yield FoundFile(each.folder, finding.name, finding.change, finding.file_stat)
     due = [
         (folder, name)
         for folder, name in store.photos.due_unreadable(root.id, int(time.time()))
-        if (folder, name) not in met and not disks.lies_in(folder, away)
+        if (folder, name) not in yielded and not disks.is_inside(folder, offline)
     ]
-    for folder, name, seen in look_at(root.path, due):
-        yield Found(folder, name, Change.SUSPECT, seen)
+    for folder, name, seen in stat_files(root.path, due):
+        yield FoundFile(folder, name, Change.SUSPECT, seen)
 
 
-def _offline(store: Store, root: Root, outcome: Synced, reason: str) -> Synced:
+def _offline(store: Store, root: Root, outcome: SyncResult, reason: str) -> SyncResult:
     store.roots.mark_offline(root.id, reason)
     outcome.offline = reason
     return outcome

@@ -1,8 +1,8 @@
-"""The desktop's thumbnail cache (freedesktop Thumbnail Managing Standard 0.9.0), read and written.
+"""Read and write the desktop's thumbnail cache (freedesktop Thumbnail Managing Standard 0.9.0).
 
-A thumbnail that a file manager has made is there at once, and ours serve the file manager. Nothing here
-decodes a picture: pixels come from a `DecodePool`, and looking one up reads the PNG's header and text chunks only. Any
-program of the user writes into the cache, so a thumbnail is as little trusted as a photo.
+The cache is shared with file managers. This module decodes no images: pixels come from a `DecodePool`, and a
+lookup reads only the header and the text chunks of the PNG. Any program of the user can write into the cache, so
+thumbnails are trusted no more than photos.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LARGEST_FILE = 8 << 20  # bytes: 1024 x 1024 pixels of four bytes, twice over
-# Not blocked by a FIFO, never a terminal's child, and no link to somewhere else.
+# Do not block on a FIFO, do not acquire a controlling terminal, do not follow a symlink.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LONGEST_TEXT = 1 << 16  # bytes of a text chunk that we read
+_LONGEST_TEXT = 1 << 16  # bytes; longer text chunks are skipped
 _MOST_CHUNKS = 1000
-# What GLib leaves as it is in a path (g_filename_to_uri): both must spell the URI alike to share a cache.
+# Not percent-encoded by GLib (g_filename_to_uri). Both must write the same URI to share the cache.
 _UNQUOTED = "/!$&'()*+,-.:=@_~"
-_FAILED = "imgret-1"  # the folder of our failures; each program has its own
+_FAILED = "imgret-1"  # the folder below `fail` where imgret records its failures; each program has its own
 
 
 class Size(IntEnum):
-    """The standard's sizes: the longest side in pixels."""
+    """The sizes of the standard: the length of the longer side in pixels."""
 
     NORMAL = 128
     LARGE = 256
@@ -45,29 +45,29 @@ class Size(IntEnum):
 
     @property
     def folder(self) -> str:
-        """Its name below the cache."""
+        """Return the name of the folder for this size in the cache."""
         return {128: "normal", 256: "large", 512: "x-large", 1024: "xx-large"}[self]
 
 
-class Picture(Protocol):
-    """What a decoder gives: `decode.pool.Decoded` is one."""
+class DecodedImage(Protocol):
+    """A decoded image; `decode.decoder_handle.Decoded` is one."""
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """(height, width, 3), RGB, upright."""
+        """RGB values of shape (height, width, 3), after the EXIF orientation was applied."""
         ...
 
 
 class Decoder(Protocol):
-    """Whatever decodes files out of this process: `decode.pool.DecodePool` is one."""
+    """Decodes files outside this process; `decode.pool.DecodePool` is one."""
 
-    def submit(self, path: bytes) -> Future[Picture]:
-        """The picture, some time."""
+    def submit(self, path: bytes) -> Future[DecodedImage]:
+        """Start to decode the file at `path`. The future raises PhotoError if it cannot be decoded."""
         ...
 
 
-def cache(environ: Mapping[str, str] = os.environ) -> bytes:
-    """The folder of all thumbnails: `$XDG_CACHE_HOME/thumbnails`."""
+def cache_folder(environ: Mapping[str, str] = os.environ) -> bytes:
+    """Return the folder of all thumbnails: `$XDG_CACHE_HOME/thumbnails`."""
     base = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
         base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".cache")
@@ -75,74 +75,78 @@ def cache(environ: Mapping[str, str] = os.environ) -> bytes:
 
 
 def uri(path: bytes) -> str:
-    """The file URI of an absolute path, as GLib writes it."""
+    """Return the file URI of an absolute path, as GLib writes it."""
     return "file://" + quote(path, safe=_UNQUOTED)
 
 
-def thumbnail(path: bytes, size: Size, folder: bytes | None = None) -> bytes | None:
-    """The path of a PNG in the cache that shows the photo as it is now; None if there is none.
+def find_thumbnail(path: bytes, size: Size, folder: bytes | None = None) -> bytes | None:
+    """Return the path of a valid PNG thumbnail of the photo in the cache; None if there is none.
 
-    `folder`: the cache, where it is not the user's own.
+    `folder`: the cache, if it is not the user's default one.
     """
-    place = _place(path, size.folder, folder)
+    cached = _cached_path(path, size.folder, folder)
     mtime = _mtime(path)
-    return place if mtime is not None and _is_valid(place, path, mtime, size) else None
+    return cached if mtime is not None and _is_valid(cached, path, mtime, size) else None
 
 
-def failed(path: bytes, folder: bytes | None = None) -> bool:
-    """Whether we tried to make a thumbnail of the photo as it is now, and could not."""
+def is_failed(path: bytes, folder: bytes | None = None) -> bool:
+    """Return whether imgret failed to create a thumbnail of the current version of the photo."""
     mtime = _mtime(path)
-    return mtime is not None and _is_valid(_place(path, f"fail/{_FAILED}", folder), path, mtime, 1)
+    return mtime is not None and _is_valid(_cached_path(path, f"fail/{_FAILED}", folder), path, mtime, 1)
 
 
-def make(path: bytes, size: Size, pixels: NDArray[np.uint8], folder: bytes | None = None) -> bytes | None:
-    """Save a thumbnail of RGB `pixels` (height, width, 3); its path, or None if the photo is gone.
+def save_thumbnail(
+    path: bytes, size: Size, pixels: NDArray[np.uint8], folder: bytes | None = None
+) -> bytes | None:
+    """Save a thumbnail of RGB `pixels` (height, width, 3) and return its path.
 
-    Never enlarges. Raises OSError if the cache cannot be written. A photo in the cache itself has none.
+    Returns None if the photo does not exist, or is itself in the cache. Small images are not enlarged. Raises
+    OSError if the cache cannot be written.
     """
     from PIL import Image
 
     mtime = _mtime(path)
-    if mtime is None or path.startswith(os.path.join(folder or cache(), b"")):
+    if mtime is None or path.startswith(os.path.join(folder or cache_folder(), b"")):
         return None
     image = Image.fromarray(pixels)
     image.thumbnail((size, size), reducing_gap=2.0)
-    return _save(image, _place(path, size.folder, folder), path, mtime)
+    return _save(image, _cached_path(path, size.folder, folder), path, mtime)
 
 
-def fail(path: bytes, folder: bytes | None = None) -> None:
-    """Remember that no thumbnail can be made of the photo as it is now. Raises OSError."""
+def save_failure(path: bytes, folder: bytes | None = None) -> None:
+    """Record that no thumbnail can be created of the current version of the photo. Raises OSError."""
     from PIL import Image
 
     mtime = _mtime(path)
     if mtime is not None:
-        _save(Image.new("L", (1, 1)), _place(path, f"fail/{_FAILED}", folder), path, mtime)
+        _save(Image.new("L", (1, 1)), _cached_path(path, f"fail/{_FAILED}", folder), path, mtime)
 
 
-def obtain(
-    path: bytes, size: Size, decoder: Decoder, folder: bytes | None = None, *, anew: bool = False
+def get_or_create(
+    path: bytes, size: Size, decoder: Decoder, folder: bytes | None = None, *, replace: bool = False
 ) -> bytes | None:
-    """The thumbnail, made now if need be; None if the photo cannot be shown (remembered) or is gone.
+    """Return the path of a thumbnail, created now if there is none.
 
-    `anew`: make it even if there is one; the one that is there has turned out to be damaged.
+    Returns None if the photo cannot be decoded (which is recorded) or no longer exists. `replace`: create a new
+    one even if one exists, because that was found to be damaged.
 
-    Waits for the decoder, so call it on a worker. Raises OSError if the cache cannot be written.
+    Blocks until the photo is decoded, so call it on a worker thread. Raises OSError if the cache cannot be written.
     """
     from imgret.errors import PhotoError
 
-    ready = None if anew else thumbnail(path, size, folder)
-    if ready is not None or failed(path, folder):
-        return ready
+    existing = None if replace else find_thumbnail(path, size, folder)
+    if existing is not None or is_failed(path, folder):
+        return existing
     before = _stat(path)
     try:
-        picture = decoder.submit(path).result()
+        decoded = decoder.submit(path).result()
     except PhotoError as error:
         if not error.transient:
-            fail(path, folder)
+            save_failure(path, folder)
         return None
     if before is None or _stat(path) != before:
-        return None  # it may be of another file than the one that lies there now
-    return make(path, size, picture.pixels, folder)
+        return None  # the file was replaced meanwhile
+    return save_thumbnail(path, size, decoded.pixels, folder)
 
 
 def _stat(path: bytes) -> tuple[int, ...] | None:
@@ -153,28 +157,31 @@ def _stat(path: bytes) -> tuple[int, ...] | None:
     return s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
 
 
-def _place(path: bytes, kind: str, folder: bytes | None) -> bytes:
+def _cached_path(path: bytes, kind: str, folder: bytes | None) -> bytes:
     name = hashlib.md5(uri(path).encode(), usedforsecurity=False).hexdigest() + ".png"
-    return os.path.join(folder or cache(), os.fsencode(kind), os.fsencode(name))
+    return os.path.join(folder or cache_folder(), os.fsencode(kind), os.fsencode(name))
 
 
 def _mtime(path: bytes) -> int | None:
-    """Whole seconds, as the standard wants them."""
+    """Return the modification time in whole seconds, as the standard requires; None if there is no file."""
     try:
         return int(os.stat(path).st_mtime)
     except OSError:
         return None
 
 
-def _is_valid(place: bytes, path: bytes, mtime: int, side: int) -> bool:
-    texts = _texts(place, side)
+def _is_valid(cached: bytes, path: bytes, mtime: int, side: int) -> bool:
+    texts = _texts(cached, side)
     return texts.get("Thumb::URI") == uri(path) and texts.get("Thumb::MTime", "").split(".")[0] == str(mtime)
 
 
-def _texts(place: bytes, side: int) -> dict[str, str]:
-    """The tEXt chunks of a PNG of at most `side` x `side` pixels; {} of anything else. Pixels are passed over, not read."""
+def _texts(cached: bytes, side: int) -> dict[str, str]:
+    """Return the tEXt chunks of a PNG of at most `side` x `side` pixels, {} for any other file.
+
+    The pixels are not read.
+    """
     texts: dict[str, str] = {}
-    with contextlib.suppress(OSError, struct.error), open(os.open(place, _OPEN_FLAGS), "rb") as file:
+    with contextlib.suppress(OSError, struct.error), open(os.open(cached, _OPEN_FLAGS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
             return texts
@@ -194,33 +201,33 @@ def _texts(place: bytes, side: int) -> dict[str, str]:
                 file.seek(4, os.SEEK_CUR)
             else:
                 file.seek(length + 4, os.SEEK_CUR)
-    return {}  # without its end the PNG is half of one
+    return {}  # the PNG is incomplete
 
 
-def _save(image: Image.Image, place: bytes, path: bytes, mtime: int) -> bytes:
-    """Write the PNG beside its place and rename it there, so that nobody meets half of it."""
+def _save(image: Image.Image, cached: bytes, path: bytes, mtime: int) -> bytes:
+    """Write the PNG under a temporary name and rename it, so that other programs never read a part of it."""
     from PIL.PngImagePlugin import PngInfo
 
     texts = PngInfo()
     texts.add_text("Thumb::URI", uri(path))
     texts.add_text("Thumb::MTime", str(mtime))
     texts.add_text("Software", "imgret")
-    folder = os.path.dirname(place)
+    folder = os.path.dirname(cached)
     _private_folder(folder)
     fd, temporary = tempfile.mkstemp(dir=folder, prefix=b".imgret-")  # 0600
     try:
         with os.fdopen(fd, "wb") as file:
             image.save(file, "PNG", pnginfo=texts)
-        os.replace(temporary, place)
+        os.replace(temporary, cached)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    return place
+    return cached
 
 
 def _private_folder(folder: bytes) -> None:
-    """Make the folder and those above it; the ones made are 0700, as the standard wants."""
+    """Create the folder and its parents, those that are missing with mode 0700, as the standard requires."""
     if not os.path.isdir(folder):
         _private_folder(os.path.dirname(folder))
         with contextlib.suppress(FileExistsError):

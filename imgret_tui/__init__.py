@@ -1,1 +1,1 @@
-"""The Textual app: search as you type, with the pictures in the terminal."""
+"""The picker `imgret-tui`: search photos while typing, see them in the terminal, print the chosen paths."""

@@ -1,7 +1,7 @@
 """`imgret-tui`: search photos as you type, and print the paths that were chosen.
 
-Nothing heavy is imported until the first screen has been painted, and the terminal is asked what it can
-show while Textual is imported.
+Nothing heavy is imported before the first screen is drawn. The terminal is queried for its capabilities while
+Textual is imported.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from collections.abc import Sequence
 
 from imgret import __version__, inputs
 from imgret.errors import Exit
-from imgret.terminal.probe import Conversation, Graphics
+from imgret.terminal.probe import Graphics, TerminalQuery
 from imgret.terminal.tty import own_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from imgret_tui.app import Outcome
+    from imgret_tui.picker_app import Outcome
 
-EPILOG = """exit codes: 0 chosen, 1 nothing matched, 2 an error, 130 left without choosing
+EPILOG = """exit codes: 0 chosen, 1 nothing matched, 2 an error, 130 quit without choosing
 
 imgret-tui | xargs -d'\\n' feh               look at what was chosen
 imgret-tui --multi -0 | xargs -0 cp -t DIR   copy the marked photos
-cd "$(dirname "$(imgret-tui 'red boat')")"    go where a photo lies"""
+cd "$(dirname "$(imgret-tui 'red boat')")"    go to the folder of a photo"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; the exit code, as fzf's."""
+    """Run the program. -> the exit code, as fzf's."""
     options = _parser().parse_args(arguments)
-    gc.disable()  # until the first screen stands: imports make no garbage, and looking for it takes a tenth
+    gc.disable()  # until the first screen: imports leave no garbage, and the search for it takes a tenth of the time
     try:
         outcome = _run(options)
     except Exception as error:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("question", nargs="*", metavar="QUERY", help="what to search for at first")
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="the first query")
     parser.add_argument("-m", "--multi", action="store_true", help="tab marks several photos")
     parser.add_argument("-0", "--print0", action="store_true", help="end each path with NUL, not newline")
     parser.add_argument(
@@ -69,50 +69,55 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> Outcome | None:
-    """Take the terminal, run the app, give the terminal back."""
+    """Run the app on the terminal. -> how it ended; None after an unexpected error, which it has printed."""
     _prepare_textual(os.environ)
-    with own_terminal() as descriptor, Conversation(descriptor) as conversation:
+    with own_terminal() as descriptor, TerminalQuery(descriptor) as query:
         from msgspec.structs import replace
 
         from imgret.config import load, places
-        from imgret_tui.app import ImgretApp, TerminalSession
-        from imgret_tui.history import History
-        from imgret_tui.indexed import IndexLibrary
+        from imgret_tui.driver_selection import choose_driver
+        from imgret_tui.index_backend import IndexBackend
+        from imgret_tui.picker_app import PickerApp
+        from imgret_tui.query_history import QueryHistory
+        from imgret_tui.terminal_session import TerminalSession
 
         where = places()
         if options.index:
             where = replace(where, index=os.path.abspath(options.index))
         settings = load(where.config)
-        capabilities, typed_ahead = conversation.answers(options.graphics)
-        app = ImgretApp(
-            lambda: IndexLibrary(settings, where),
-            question=inputs.words(" ".join(options.question)),
+        capabilities, typed_ahead = query.capabilities(options.graphics)
+        choice = choose_driver(capabilities)
+        app = PickerApp(
+            lambda: IndexBackend(settings, where),
+            query=inputs.clean_text(" ".join(options.query)),
             multi=options.multi,
-            history=History(os.path.join(where.state, "questions")),
-            terminal=TerminalSession(descriptor, capabilities, typed_ahead),
+            history=QueryHistory(os.path.join(where.state, "questions")),
+            terminal=TerminalSession(descriptor, choice.capabilities, typed_ahead),
             colourless=bool(os.environ.pop("NO_COLOR", "")),
+            driver=choice.driver,
+            warning=choice.warning,
         )
         return app.run()
 
 
 def _prepare_textual(environ: dict[str, str] | os._Environ[str]) -> None:
-    """Textual reads these once, when it is imported."""
-    # Sizes of a shell that started us, not of the terminal we draw on.
+    """Set what Textual reads when it is imported."""
+    # These are the size of the terminal of the shell, which may be another one.
     environ.pop("COLUMNS", None)
     environ.pop("LINES", None)
     environ["TEXTUAL_ANIMATIONS"] = "none"
-    # The colour of a cell names its picture: it must arrive as it is.
+    # The colour of a cell is the id of its image, so it must reach the terminal unchanged.
     environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 
 def _print(outcome: Outcome, end: bytes) -> int:
-    """Write the chosen paths, byte for byte as they are on disk."""
+    """Write the chosen paths, byte for byte as they are on disk. -> the exit code."""
     try:
         if outcome.hits:
             sys.stdout.buffer.write(b"".join(hit.path + end for hit in outcome.hits))
             sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # The reader has gone; what Python would say about it at exit helps nobody.
+        # The reader has ended. Python would print an error about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return outcome.code
 

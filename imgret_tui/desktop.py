@@ -1,4 +1,4 @@
-"""The programs of the desktop that we start: detached, and told nothing but a path."""
+"""Opens files and folders with the programs of the desktop."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from imgret.errors import UsageError
 
 
 def open_path(path: bytes) -> None:
-    """Open a file or folder in the program the desktop has for it, without waiting for it."""
+    """Open a file or folder in the desktop's program for it, without waiting for that program.
+
+    `path` is absolute. Raises UsageError if there is no command to open it with.
+    """
     opener = shutil.which("xdg-open") or shutil.which("open")
     if opener is None:
         raise UsageError("there is no xdg-open to open it with", "Install xdg-utils.")
-    # The path is absolute, so it can never be read as an option.
+    # The path is absolute, so it cannot be taken for an option.
     process = subprocess.Popen(
         [os.fsencode(opener), path],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it outlives us, and our terminal's signals are not for it
+        start_new_session=True,  # it survives the picker and gets no signals of its terminal
     )
     threading.Thread(target=process.wait, daemon=True, name="opener").start()

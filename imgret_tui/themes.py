@@ -1,4 +1,4 @@
-"""Three sets of colours: dark, light, and greys for those who asked for no colour (NO_COLOR)."""
+"""Three colour themes: dark, light, and grey for users who set NO_COLOR."""
 
 from __future__ import annotations
 

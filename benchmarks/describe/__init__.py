@@ -1,1 +1,1 @@
-"""Photos described per second, beside a faithful loop of the seed: `python -m benchmarks.describe`."""
+"""Photos described per second, compared with the baseline loop: `python -m benchmarks.describe`."""

@@ -1,9 +1,9 @@
-"""The four models in their exact architectures, with random weights, on disk as the real ones lie.
+"""Create checkpoints of the four models with their real architectures and random weights.
 
-What the words mean is lost, what they cost is not: layers, widths, positions and vocabularies are those of
-FuseCap (BLIP base), YOLOv8m of Open Images, tweet-topic (RoBERTa base) and instructor-large (T5-large).
-BLIP's end token is made impossible, so each caption has exactly the words it is allowed; YOLO is normalised
-by the pictures that it will see, and its scores are raised until they have some objects. The tokenizers know whole words.
+The results are meaningless, but the computation is the same: layers, widths, positions and vocabularies are those of
+FuseCap (BLIP base), YOLOv8m of Open Images, tweet-topic (RoBERTa base) and instructor-large (T5-large). BLIP's end token
+is made impossible, so each caption has the maximum number of tokens. YOLO is normalised on the images of the benchmark,
+and its scores are raised until it detects some objects. The tokenizers have one token per word.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ import os
 import tempfile
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from PIL import Image
 
 from benchmarks.describe.measure import pictures
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Settings, TopicsSettings
+from imgret.config import Settings
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.detect import DetectSettings
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.topics import TopicsSettings
 
-WORDS = 25  # of a caption, besides the prompt's
+WORDS = 25  # of a caption, in addition to the prompt
 _BERT_SPECIAL = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]"}
 _KNOWN = ("a", "picture", "of", "is", "in", "the", "photo", ".", ",", "one", "two", "three", "four", "many")
 _CLASSES = 601
 _LABELS = dict(enumerate(f"topic_{number}" for number in range(19)))
-_TOPICS = 2  # labels that a caption can have at all
-_OBJECTS = 20  # boxes above the threshold in one of the pictures, before those that overlap are left out
-_SEEN = 8  # pictures that the detector is set by
-_KINDS = 8  # classes that it can see at all: passages are as long as those of real photos
+_TOPICS = 2  # the maximum number of labels of a caption
+_OBJECTS = 20  # boxes above the threshold per image, before overlapping ones are removed
+_SEEN = 8  # images that the detector is calibrated on
+_KINDS = 8  # classes that it can detect, so that passages are as long as those of real photos
 
 
 def exact(folder: str, settings: Settings) -> Settings:
-    """`settings` with all four stages by checkpoints in `folder`, which are made where they are missing."""
+    """Return `settings` with the four checkpoints in `folder`; missing ones are created."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -47,12 +50,12 @@ def exact(folder: str, settings: Settings) -> Settings:
         if not os.path.exists(places[name]):
             torch.manual_seed(0)
             make(places[name])
-    return msgspec.structs.replace(
-        settings,
-        caption=CaptionSettings(weights=places["caption"], max_tokens=WORDS, dtype=settings.caption.dtype),
-        detect=DetectSettings(weights=places["detect.pt"], dtype=settings.detect.dtype),
+    dtypes = {stage: settings.of(stage).dtype for stage in ("caption", "detect", "embed")}
+    return settings.with_tables(
+        caption=CaptionSettings(weights=places["caption"], max_tokens=WORDS, dtype=dtypes["caption"]),
+        detect=DetectSettings(weights=places["detect.pt"], dtype=dtypes["detect"]),
         topics=TopicsSettings(weights=places["topics"]),
-        embed=EmbedSettings(weights=places["embed"], dtype=settings.embed.dtype),
+        embed=EmbedSettings(weights=places["embed"], dtype=dtypes["embed"]),
     )
 
 
@@ -95,7 +98,7 @@ def _caption(out: str) -> None:
     )
     model = BlipForConditionalGeneration(config)
     for parameter in model.parameters():
-        if parameter.dim() > 1:  # fresh weights say the same of every picture
+        if parameter.dim() > 1:  # with the initial weights all images get the same caption
             parameter.add_(torch.randn_like(parameter) * 0.02)
     head = model.text_decoder.cls.predictions
     for bias in {head.decoder.bias, head.bias}:
@@ -128,7 +131,7 @@ def _detect(out: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = [np.asarray(Image.open(path)) for path in pictures(folder, _SEEN)]
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
-    # normalised by what these pictures are, else nothing of a picture is left behind so many layers
+    # Normalise on these images: otherwise the output of so many random layers would not depend on the image.
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None
@@ -189,7 +192,7 @@ def _embed(out: str) -> None:
 
 
 def _words(special: list[str], begin: str = "") -> Any:
-    """A tokenizer of whole words, lower-cased, with an end token and perhaps a beginning."""
+    """Return a tokenizer of whole words, lower-cased, with an end token and optionally a start token."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

@@ -1,4 +1,4 @@
-"""One set of pictures and weights, through the seed's loop and through the pipeline."""
+"""Describe the same photos with the same weights, with the baseline loop and with imgret's pipeline."""
 
 from __future__ import annotations
 
@@ -6,51 +6,47 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from PIL import Image, ImageDraw
 
-from benchmarks.describe.seed import Said, SeedLoop
+from benchmarks.describe.baseline_loop import BaselineLoop, Description
 from imgret.config import Places, Settings
-from imgret.decode.pool import Decoded, DecodePool, default_workers
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool, default_workers
 from imgret.models import torch_device
-from imgret.models.loading import load_models
-from imgret.photo import Stage, View
+from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline
-from imgret.stages import passage
+from imgret.stages import passage, registry
 
 SIZE = (640, 480)  # pixels: 0.3 megapixels
-MOST_IN_MEMORY = 256  # decoded pictures, 240 MB
+MOST_IN_MEMORY = 256  # decoded photos, 240 MB
 
 
 class Speed(Struct, frozen=True):
-    """What one way of describing cost, per photo and without the loading of models."""
+    """The time that one implementation needs per photo, without loading the models."""
 
     photos: int
     seconds: float
-    cpu_seconds: float  # of all processes: what remains comparable on a busy machine
+    cpu_seconds: float  # of all processes; comparable even on a busy machine
     stages: dict[str, float]  # seconds; in the pipeline they overlap with decoding and saving
-
-    @property
-    def per_second(self) -> float:
-        """Photos a second."""
-        return 1 / self.seconds
 
 
 class Agreement(Struct, frozen=True):
-    """How far the pipeline says what the seed's loop says, over the photos that both described."""
+    """How far the pipeline's descriptions equal those of the baseline loop, over the photos that both described."""
 
-    captions: float  # share that is identical, word by word
+    captions: float  # share of identical captions
     counts: float
     topics: float
-    vectors: float  # the least cosine between passages' vectors where the passages are equal
+    vectors: float  # the smallest cosine between the vectors of equal passages
 
 
 def pictures(folder: str, count: int) -> list[bytes]:
-    """`count` different JPEGs of 640 x 480."""
+    """Write `count` different JPEGs of 640 x 480 pixels. Return their paths."""
     paths = []
     for number in range(count):
         rng = np.random.default_rng(number)
@@ -67,34 +63,37 @@ def pictures(folder: str, count: int) -> list[bytes]:
     return paths
 
 
-def seed_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[Speed, list[Said]]:
-    """Describe one by one; the first picture is described once before, to warm up."""
-    loop = SeedLoop(settings, device)
+def baseline_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[Speed, list[Description]]:
+    """Describe photos with the baseline loop, one by one, after a warm-up with the first."""
+    loop = BaselineLoop(settings, device)
     loop.describe(paths[0])
-    torch_device.threads()  # ultralytics has just set one less than there are cores: both sides get all of them
+    torch_device.threads()  # ultralytics has reduced the number of threads; both sides must use all cores
     loop.seconds = dict.fromkeys(loop.seconds, 0.0)
     began, cpu = time.perf_counter(), _cpu()
-    said = [loop.describe(path) for path in paths]
+    described = [loop.describe(path) for path in paths]
     speed = Speed(
         len(paths),
         (time.perf_counter() - began) / len(paths),
         (_cpu() - cpu) / len(paths),
-        {stage.value: seconds / len(paths) for stage, seconds in loop.seconds.items()},
+        {stage: seconds / len(paths) for stage, seconds in loop.seconds.items()},
     )
     del loop
-    torch_device.give_back(device)
-    return speed, said
+    torch_device.release_memory(device)
+    return speed, described
 
 
 class InMemory:
-    """A decoder whose work is done: what the models alone can do. It holds `MOST_IN_MEMORY` pictures and gives them in turn."""
+    """A decoder that returns decoded photos from memory, to measure the models alone.
+
+    It has at most `MOST_IN_MEMORY` photos and returns them in turn.
+    """
 
     def __init__(self, paths: Sequence[bytes], pool: DecodePool) -> None:
         self._paths = {path: number for number, path in enumerate(paths)}
         self._decoded = [pool.submit(path).result() for path in paths[:MOST_IN_MEMORY]]
 
     def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:  # noqa: ARG002
-        """Its picture at once, or another one's where there are too many."""
+        """Return a finished future with the photo, or with another one if it is not in memory."""
         future: Future[Decoded] = Future()
         future.set_result(self._decoded[self._paths[path] % len(self._decoded)])
         return future
@@ -103,13 +102,13 @@ class InMemory:
 def pipeline(
     settings: Settings, places: Places, device: str, paths: Sequence[bytes], *, decoded: bool = False
 ) -> tuple[Speed, dict[int, Outcome]]:
-    """Describe with imgret: besides the seed's vector of the passage also those of caption and counts.
+    """Describe photos with imgret, from files, or with `decoded` from pixels in memory.
 
-    From files, or with `decoded` from pixels in memory.
+    imgret embeds not only the passage, as the baseline loop does, but also the caption and the counts.
     """
     models = load_models(settings, places, device=device)
     found: dict[int, Outcome] = {}
-    stages = frozenset(Stage)
+    stages = frozenset({"decode", *registry.own().names})
     workers = default_workers(settings.decode_workers)
     with DecodePool(workers) as pool:
         line = Pipeline(models, InMemory(paths, pool) if decoded else pool, batch=settings.batch)
@@ -126,41 +125,49 @@ def pipeline(
         len(paths),
         seconds / len(paths),
         cpu / len(paths),
-        {stage.value: (taken[stage] - before[stage]) / len(paths) for stage in taken},
+        {stage: (taken[stage] - before[stage]) / len(paths) for stage in taken},
     )
     return speed, found
 
 
-def as_said(found: dict[int, Outcome]) -> list[Said]:
-    """What the pipeline says, to compare another run of it with."""
+def descriptions(found: dict[int, Outcome]) -> list[Description]:
+    """Return the pipeline's descriptions, to compare another run with them."""
     return [
-        Said(
-            found[key].caption or "",
-            passage.counts(found[key].detections or ()),
-            found[key].topics or (),
-            (found[key].vectors or {}).get(View.PASSAGE),
+        Description(
+            _payload(found[key], "caption") or "",
+            passage.counts(_payload(found[key], "detect") or ()),
+            _payload(found[key], "topics") or (),
+            _vectors(found[key]).get("passage"),
         )
         for key in sorted(found)
     ]
 
 
-def agreement(said: Sequence[Said], found: dict[int, Outcome]) -> Agreement:
-    """Compare what both said of the same pictures."""
+def agreement(expected: Sequence[Description], found: dict[int, Outcome]) -> Agreement:
+    """Compare two descriptions of the same photos."""
     captions, counts, topics, cosines = [], [], [], [1.0]
-    for key, seed in enumerate(said):
+    for key, baseline in enumerate(expected):
         ours = found[key]
-        objects = passage.counts(ours.detections or ())
-        captions.append(ours.caption == seed.caption)
-        counts.append(objects == seed.counts)
-        topics.append(ours.topics == seed.topics)
-        if captions[-1] and counts[-1] and topics[-1] and ours.vectors:
-            cosines.append(float(ours.vectors[View.PASSAGE] @ seed.vector))
+        objects = passage.counts(_payload(ours, "detect") or ())
+        captions.append(_payload(ours, "caption") == baseline.caption)
+        counts.append(objects == baseline.counts)
+        topics.append(_payload(ours, "topics") == baseline.topics)
+        if captions[-1] and counts[-1] and topics[-1] and _vectors(ours):
+            cosines.append(float(_vectors(ours)["passage"] @ baseline.vector))
     return Agreement(
-        sum(captions) / len(said), sum(counts) / len(said), sum(topics) / len(said), min(cosines)
+        sum(captions) / len(expected), sum(counts) / len(expected), sum(topics) / len(expected), min(cosines)
     )
 
 
+def _payload(outcome: Outcome, stage: str) -> Any:
+    return outcome.results[stage].payload if stage in outcome.results else None
+
+
+def _vectors(outcome: Outcome) -> Mapping[str, Any]:
+    return outcome.results["embed"].vectors if "embed" in outcome.results else {}
+
+
 def _cpu() -> float:
-    """CPU seconds of this process and of the children that have ended."""
+    """Return the CPU seconds of this process and of its children that have exited."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -1,4 +1,4 @@
-"""Whether memory grows with the number of photos: the tiny models over many files, RSS looked at on the way."""
+"""Check whether memory grows with the number of photos: describe many files with the tiny models, and record the RSS."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from msgspec import Struct
 from benchmarks.describe.measure import pictures
 from imgret.config import Places, Settings
 from imgret.decode.pool import DecodePool, default_workers
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Pipeline
+from imgret.stages import registry
 
-DISTINCT = 200  # files; they are described again and again
+DISTINCT = 200  # different files, which are described repeatedly
 
 
 class Memory(Struct, frozen=True):
-    """Resident memory of this process after so many photos."""
+    """Resident memory of this process after a number of photos."""
 
     photos: int
     megabytes: float
 
 
 def over(settings: Settings, places: Places, folder: str, photos: int) -> Iterator[Memory]:
-    """Describe `photos`, and look ten times on the way."""
+    """Describe `photos` photos, and yield the memory after each tenth of them."""
     paths = pictures(folder, min(DISTINCT, photos))
-    jobs = (Job(key, paths[key % len(paths)], frozenset(Stage)) for key in range(photos))
+    jobs = (
+        Job(key, paths[key % len(paths)], frozenset({"decode", *registry.own().names}))
+        for key in range(photos)
+    )
     models = load_models(settings, places)
     done, looked = 0, 0
     with DecodePool(default_workers(settings.decode_workers)) as decoder:

@@ -17,6 +17,8 @@ from typing import TypeVar
 from imgret.errors import DaemonError, ImgretError
 from imgret.limits import as_sentence, limits_explained
 
+CONTROL_SECONDS = 30.0  # that a request waits for a disk or for the index
+
 T = TypeVar("T")
 
 

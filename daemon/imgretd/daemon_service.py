@@ -21,10 +21,12 @@ from imgret.errors import DaemonError, Exit, ImgretError
 from imgret.limits import as_sentence, shortage
 from imgret.store.factory import open_store, watch_file, writer_lock
 from imgret.store.interface import FileWatch
+from imgretd.answering_threads import Answerers
 from imgretd.control import Control
+from imgretd.folder_requests import FolderRequests
 from imgretd.listen import alone, listen, remove_socket
-from imgretd.loaded_models import Warm
-from imgretd.methods import Answerers, methods
+from imgretd.loaded_models import LoadedModels
+from imgretd.methods import methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.operations import PAUSED, Operations
 from imgretd.re_exec import start_anew
@@ -55,14 +57,17 @@ class Service:
     def __init__(self, places: Places, settings: Settings, load_models: Load) -> None:
         self._places = places
         self._settings = settings
-        warm = Warm(settings, places, load_models)
+        warm = LoadedModels(settings, places, load_models)
         self._left = asyncio.Event()
         self._answerers = Answerers(settings, places, warm)
         self.threads = Threads(places, settings, warm, lambda name, data: self._server.publish(name, data))
         self.operations = Operations(
             places, settings, load_models, warm, self.threads, self._answerers, self.leave
         )
-        self._server = Server(methods(self.operations, self._answerers, places), self.threads.state.event)
+        folders = FolderRequests(places, self.threads)
+        self._server = Server(
+            methods(self.operations, folders, self._answerers, places), self.threads.state.event
+        )
         self._failed: str | None = None
         self._timers_failed: str | None = None
         self._holding = False  # the writer's lock

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgretd.notify import notify
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class State:
         return f"{self._rate:.1f}/s" if self._total else self._word()
 
 
-def log_pass(folder: bytes, found: Synced) -> None:
+def log_pass(folder: bytes, found: SyncResult) -> None:
     """Write to the log what a look at a folder found; nothing when it found nothing."""
     here = {"FOLDER": folder}
     if found.offline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgretd.dirty import is_in
 
 
@@ -24,7 +24,7 @@ class Troubles:
         self._known = {path: each for path, each in self._known.items() if path in watched}
         self._away = {path: reason for path, reason in self._away.items() if path in watched}
 
-    def is_news(self, path: bytes, found: Synced, folders: Collection[bytes], *, recursive: bool) -> bool:
+    def is_news(self, path: bytes, found: SyncResult, folders: Collection[bytes], *, recursive: bool) -> bool:
         """Take in a pass over `folders` of the watched folder `path`. -> whether there is something to report.
 
         What an earlier pass has reported is dropped from `found.problems`.
@@ -35,7 +35,7 @@ class Troubles:
             for folder in list(known):
                 if folder in folders or (recursive and any(not f or is_in(folder, f) for f in folders)):
                     del known[folder]
-            known.update(found.troubled)
+            known.update(found.folder_problems)
         found.problems = [text for text in found.problems if text not in before]
         was_away = self._away.pop(path, None)
         if found.offline is not None:

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgretd.dirty import is_in
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 
 MOST_JOBS = 100  # kept; the oldest is forgotten
 MOST_PROBLEMS = 100  # of one job
@@ -41,7 +41,7 @@ class Jobs:
                 self._jobs.popitem(last=False)
             return self._last
 
-    def synced(self, folder: bytes, found: Synced) -> None:
+    def synced(self, folder: bytes, found: SyncResult) -> None:
         """A look at `folder`, or at a part of it, found this."""
         with self._lock:
             for job in self._jobs.values():
@@ -58,7 +58,7 @@ class Jobs:
         return {"looking": looking, "problems": problems, "offline": offline}
 
 
-def _keep(job: _Job, path: bytes, folder: bytes, found: Synced) -> None:
+def _keep(job: _Job, path: bytes, folder: bytes, found: SyncResult) -> None:
     name = os.fsdecode(path)
     if found.offline is not None:
         job.offline[name] = found.offline

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         where = places()
         settings = load(where.config)
-        from imgret.models.loading import load_models
+        from imgret.pipeline.loading import load_models
         from imgretd.daemon_service import Service
 
         asyncio.run(Service(where, settings, load_models).run())

@@ -1,179 +1,115 @@
-"""One copy of each model for many threads: whoever uses it takes a turn, and a question goes first.
+"""One copy of each model for many threads: each call holds a lock, and searches go first.
 
-A batch of texts is embedded in small parts, between which a question steps in.
+A batch of texts is processed in small parts, between which a search can use the model.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from imgret.photo import Detection, ModelIdentity
+from imgret.stages.interface import Item, Result, StageModel
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.models.interface import Captioner, Detector, Embedder, Pixels, TopicClassifier
+    from imgret.errors import PhotoError
+    from imgret.photo import ModelIdentity
     from imgret.search.rank import Asker
 
-    Turn = Callable[[], AbstractContextManager[None]]
-
-_PART = 16  # texts embedded between two looks at whether a question waits
+    Hold = Callable[[], AbstractContextManager[None]]
 
 
-class Turns:
-    """A lock with two queues: who is in a hurry goes before who is not."""
+class PriorityLock:
+    """A lock with two queues: urgent callers go before the others."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
-        self._hurried = 0
+        self._urgent = 0
 
     @contextmanager
-    def hurried(self) -> Iterator[None]:
-        """The lock, as soon as who has it is done."""
+    def urgent(self) -> Iterator[None]:
+        """The lock, as soon as its holder is done."""
         with self._changed:
-            self._hurried += 1
+            self._urgent += 1
             try:
                 self._changed.wait_for(lambda: not self._taken)
             finally:
-                self._hurried -= 1
+                self._urgent -= 1
             self._taken = True
         try:
             yield
         finally:
-            self._give_back()
+            self._release()
 
     @contextmanager
-    def patient(self) -> Iterator[None]:
-        """The lock, once nobody in a hurry wants it."""
+    def normal(self) -> Iterator[None]:
+        """The lock, once no urgent caller waits for it."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken and not self._hurried)
+            self._changed.wait_for(lambda: not self._taken and not self._urgent)
             self._taken = True
         try:
             yield
         finally:
-            self._give_back()
+            self._release()
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         with self._changed:
             self._taken = False
             self._changed.notify_all()
 
 
-class PatientEmbedder:
-    """The embedder as describing sees it: lets questions in between."""
+class SharedModel(StageModel):
+    """A model for several threads: each call holds the lock. `get` gives the loaded model."""
 
-    def __init__(self, embedder: Embedder, turns: Turns) -> None:
-        self._embedder = embedder
-        self._turns = turns
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The embedder's own."""
-        return self._embedder.identity
+    def __init__(self, get: Callable[[], StageModel], hold: Hold, part: int | None = None) -> None:
+        """`part` is how many photos are processed while the lock is held; None: all of a batch."""
+        self._get = get
+        self._hold = hold
+        self._part = part
 
     @property
-    def dimension(self) -> int:
-        """The embedder's own."""
-        return self._embedder.dimension
-
-    def embed(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """As the embedder, a few texts at a time."""
-        import numpy as np
-
-        parts = []
-        for start in range(0, len(pairs), _PART):
-            with self._turns.patient():
-                parts.append(self._embedder.embed(pairs[start : start + _PART]))
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
-
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
-
-
-class PatientTopics:
-    """The classifier as describing sees it."""
-
-    def __init__(self, topics: TopicClassifier, turns: Turns) -> None:
-        self._topics = topics
-        self._turns = turns
+    def identity(self) -> ModelIdentity:  # type: ignore[override]
+        """The model's own."""
+        return self._get().identity
 
     @property
-    def identity(self) -> ModelIdentity:
-        """The classifier's own."""
-        return self._topics.identity
+    def dimension(self) -> int:  # type: ignore[override]
+        """The model's own."""
+        return self._get().dimension
 
-    def topics(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """As the classifier, a few texts at a time."""
-        found: list[tuple[str, ...]] = []
-        for start in range(0, len(texts), _PART):
-            with self._turns.patient():
-                found += self._topics.topics(texts[start : start + _PART])
+    def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
+        """As the model, a part at a time."""
+        found: list[Result | PhotoError] = []
+        part = self._part or max(1, len(items))
+        for start in range(0, len(items), part):
+            with self._hold():
+                found += self._get().run(items[start : start + part])
         return found
 
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
+    def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+        """As the model."""
+        with self._hold():
+            return self._get().encode_query(texts, results)
 
 
-class SharedCaptioner:
-    """The captioner for several threads: each batch takes its turn. `get` gives the loaded one."""
+class UrgentEncoder:
+    """What encodes searches: goes before everything else that uses its models."""
 
-    def __init__(self, get: Callable[[], Captioner], turn: Turn) -> None:
-        self._get = get
-        self._turn = turn
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The captioner's own."""
-        return self._get().identity
-
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """As the captioner."""
-        with self._turn():
-            return self._get().caption(images)
-
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
-
-
-class SharedDetector:
-    """The detector for several threads: each batch takes its turn. `get` gives the loaded one."""
-
-    def __init__(self, get: Callable[[], Detector], turn: Turn) -> None:
-        self._get = get
-        self._turn = turn
+    def __init__(self, encoder: Asker, lock: PriorityLock) -> None:
+        self._encoder = encoder
+        self._lock = lock
 
     @property
     def identity(self) -> ModelIdentity:
-        """The detector's own."""
-        return self._get().identity
-
-    def detect(self, images: Sequence[Pixels]) -> list[tuple[Detection, ...]]:
-        """As the detector."""
-        with self._turn():
-            return self._get().detect(images)
-
-    def close(self) -> None:
-        """Nothing: `Warm` gives it back."""
-
-
-class HurriedAsker:
-    """Texts of a question -> vectors, for any thread. A text that was asked before costs nothing."""
-
-    def __init__(self, asker: Asker, turns: Turns) -> None:
-        self._asker = asker
-        self._turns = turns
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """The embedder's: its vectors may meet only vectors of the same."""
-        return self._asker.identity
+        """The model's: its vectors may be compared with vectors of the same model only."""
+        return self._encoder.identity
 
     def vectors(self, texts: list[str]) -> NDArray[np.float32]:
         """(texts, dimension), unit norm, in order."""
-        with self._turns.hurried():
-            return self._asker.vectors(texts)
+        with self._lock.urgent():
+            return self._encoder.vectors(texts)

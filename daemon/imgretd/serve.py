@@ -67,11 +67,6 @@ class Server:
         self._most_clients = most_clients()
         self._short_until = -math.inf  # when a shortage may be logged again, by the loop's clock
 
-    @property
-    def busy(self) -> int:
-        """How many requests are being worked on."""
-        return self._busy
-
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 from imgret.config import Places, Settings
-from imgret.intake import Synced
+from imgret.errors import DaemonError
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
-from imgretd.loaded_models import Warm
-from imgretd.reconcile import Reconciler
+from imgretd.loaded_models import LoadedModels
+from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
 
+BEGUN_SECONDS = 10.0  # that a request waits until the daemon has started to work
 SLOW_SECONDS = 5.0  # from which a disk that does not answer is reported
 
 
@@ -33,7 +36,7 @@ class Threads:
         self,
         places: Places,
         settings: Settings,
-        warm: Warm,
+        warm: LoadedModels,
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
         """Nothing is started yet. `publish` tells subscribers an event; `loop` is to be set before the start."""
@@ -66,6 +69,14 @@ class Threads:
         self.index_control = Control("index")
         self.jobs = Jobs(self.reconciler)
 
+    async def wait_until_begun(self) -> None:
+        """Wait until the daemon is the writer of the index. Raises DaemonError if that takes too long."""
+        end = time.monotonic() + BEGUN_SECONDS
+        while not self.begun:
+            if time.monotonic() > end:
+                raise DaemonError(self.waiting or "the daemon is still starting", "Ask again in a moment.")
+            await asyncio.sleep(0.05)
+
     def pause(self, *, paused: bool) -> None:
         """Work no more for now, or go on."""
         self.paused = paused
@@ -77,7 +88,7 @@ class Threads:
         with open_store(self._places.index) as store:
             self.folders.configure(store, settings)
 
-    def _synced(self, folder: bytes, found: Synced) -> None:
+    def _synced(self, folder: bytes, found: SyncResult) -> None:
         """On the reconciler's thread: the worker must know before the reconciler is idle."""
         log_pass(folder, found)
         self.jobs.synced(folder, found)

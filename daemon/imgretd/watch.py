@@ -100,7 +100,7 @@ class Watcher:
         self.unwatchable.clear()
         new = wanted - self._watches.keys()
         # watchdog asks the disk itself, and would wait for it for ever.
-        answering = disk_calls.answers(new, os.path.isdir, disk_calls.PATIENCE_SECONDS)
+        answering = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
         for root in new:
             try:
                 if root not in answering:

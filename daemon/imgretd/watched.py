@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from imgret.config import Settings
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store import paths
 from imgret.store.interface import Store
 from imgret.store.records import Root
@@ -38,7 +38,7 @@ def sync_watched(
     recursive: bool,
     on_progress: Callable[[int], None],
     stopped: Callable[[], bool],
-) -> tuple[Root, set[bytes], Synced] | None:
+) -> tuple[Root, set[bytes], SyncResult] | None:
     """`imgret.sync.sync` of `folders`, relative to the root of `each`, by the root that holds it now.
 
     -> that root, the folders relative to it, and what was found; None: no root holds it any more.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from imgret import disk_calls, inputs
 from imgret.config import Settings
-from imgret.disk_calls import PATIENCE_SECONDS, silent_disks
+from imgret.disk_calls import SHORT_WAIT_SECONDS, silent_disks
 from imgret.errors import DaemonError
 from imgret.exclude import Exclude
 from imgret.mounts import network_mounts
@@ -23,7 +23,7 @@ from imgret.store.records import Root
 from imgret.sync import add_root
 from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watch import Watcher
 from imgretd.watched import Watched
 
@@ -86,7 +86,7 @@ class Folders:
     def configure(self, store: Store, settings: Settings) -> None:
         """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
         rules = Exclude(settings.exclude, hidden=settings.hidden)
-        wanted = self._resolved([inputs.path(folder) for folder in settings.folders], store.roots.all())
+        wanted = self._resolved([inputs.path_bytes(folder) for folder in settings.folders], store.roots.all())
         watched = {path: _watched(store, path, watch=True) for path in _outermost(wanted)}
         for root in store.roots.all():
             if root.watched and not any(is_in(path, root.path) for path in watched):
@@ -171,7 +171,7 @@ class Folders:
         One that was a folder of the index as it is, is not waited for long.
         """
         before = {root.path for root in known}
-        found = disk_calls.answers(paths, os.path.realpath, PATIENCE_SECONDS)
+        found = disk_calls.call_each(paths, os.path.realpath, SHORT_WAIT_SECONDS)
         for path in paths:
             self.at = path
             if path not in found:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imgret.config import Places, Settings
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
 from imgret.requeue import prepare
-from imgret.store import policy
+from imgret.stages import registry
 from imgret.store.interface import Store
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Models
+    from imgret.pipeline.models import Models
 
 
 class Able:
@@ -23,13 +23,13 @@ class Able:
         """`on_problem` is told each reason once."""
         self._places = places
         self._on_problem = on_problem
-        self.broken: dict[Stage, str] = {}  # weights that are here and cannot be loaded, and why
-        self._instead: dict[Stage, ModelIdentity] = {}  # what stands in for them
+        self.broken: dict[str, str] = {}  # weights that are here and cannot be loaded, and why
+        self._instead: dict[str, ModelIdentity] = {}  # what stands in for them
         self._told_devices: set[str] = set()  # what was said of devices that cannot be used
 
-    def identities(self, settings: Settings) -> dict[Stage, ModelIdentity]:
+    def identities(self, settings: Settings) -> dict[str, ModelIdentity]:
         """The models of the stages that can be worked on, as far as it is known without loading them."""
-        from imgret.models.loading import identities
+        from imgret.pipeline.loading import identities
 
         able = {**identities(settings, self._places), **self._instead}
         for stage in self.broken.keys() - self._instead.keys():
@@ -37,14 +37,15 @@ class Able:
         return able
 
     def models(
-        self, store: Store, settings: Settings, warm: Warm, able: dict[Stage, ModelIdentity]
+        self, store: Store, settings: Settings, warm: LoadedModels, able: dict[str, ModelIdentity]
     ) -> Models:
         """What is due needs these: a new note alone does not load the captioner.
 
         Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
         """
         due = set(store.work.waiting())
-        needed = due.union(*(policy.FOLLOWERS[stage] for stage in due), set(Stage) - settings.stages())
+        stages = registry.installed()
+        needed = due | stages.all_followers(due) | (set(stages.names) - settings.stages())
         models = warm.models(needed)
         for sentence in models.without.values():
             if sentence not in self._told_devices:
@@ -55,8 +56,8 @@ class Able:
             self.broken = {**self.broken, **{stage: models.missing[stage] for stage in broken}}
             for stage in sorted(broken):
                 self._on_problem(models.missing[stage])
-            if Stage.EMBED in broken and models.embed is not None:  # the offline embedder stands in
-                self._instead[Stage.EMBED] = models.embed.identity
+            for stage in broken & models.loaded.keys():  # another model stands in
+                self._instead[stage] = models[stage].identity
             rest = {stage: identity for stage, identity in able.items() if stage not in broken}
             prepare(store, settings, {**rest, **self._instead})
         return models

@@ -18,11 +18,10 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
-from imgret.photo import Stage
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_this_thread, reason_to_wait
 from imgretd.workable_stages import Able
 
@@ -44,7 +43,7 @@ class Worker(threading.Thread):
         self,
         places: Places,
         settings: Settings,
-        warm: Warm,
+        warm: LoadedModels,
         on_progress: Callable[[int, int, float], None],
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
@@ -67,7 +66,7 @@ class Worker(threading.Thread):
         self._busy = False
         self._paused = False
         self._stopping = False
-        self._reloaded: tuple[Settings, Warm] | None = None
+        self._reloaded: tuple[Settings, LoadedModels] | None = None
         self._ingest: Ingest | None = None
         self._able = Able(places, on_problem)
         self._decoder: DecodePool | None = None
@@ -77,7 +76,7 @@ class Worker(threading.Thread):
         self.waits_for: str | None = None  # why there is work and it is not done
 
     @property
-    def broken(self) -> dict[Stage, str]:
+    def broken(self) -> dict[str, str]:
         """Weights that are here and cannot be loaded, and why."""
         return self._able.broken
 
@@ -102,7 +101,7 @@ class Worker(threading.Thread):
             self._awake = True
             self._changed.notify_all()
 
-    def reload(self, settings: Settings, warm: Warm) -> None:
+    def reload(self, settings: Settings, warm: LoadedModels) -> None:
         """Go on with these settings and models, after the batch in flight."""
         with self._changed:
             self._reloaded = settings, warm

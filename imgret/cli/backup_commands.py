@@ -24,10 +24,10 @@ def backup(
 
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
-    if target != inputs.words(target):
+    if target != inputs.clean_text(target):
         raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
     if os.path.lexists(target):
-        raise UsageError(f"{to} is there already", "Name a new file.")
+        raise UsageError(f"{to} exists already", "Name a new file.")
     if not os.path.isdir(os.path.dirname(target)):
         raise UsageError(f"there is no folder {os.path.dirname(target)}", "Make it, or name another file.")
     with here.index() as store:

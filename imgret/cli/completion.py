@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 FORMATS = ("JPEG", "PNG", "HEIF", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "JXL", "MPO")
-STAGES = ("caption", "detect", "topics", "embed")
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:
     """Those of `choices` that begin as typed so far."""
     return lambda incomplete: _beginning(choices, incomplete)
+
+
+def stages(incomplete: str) -> list[str]:
+    """The names of the stages."""
+    from imgret.stages import registry
+
+    return _beginning(registry.installed().names, incomplete)
 
 
 def has(incomplete: str) -> list[str]:

@@ -34,11 +34,11 @@ def out_json(told: bytes) -> None:
     out_line(escaped(told))
 
 
-def out_path(path: bytes, *, nul: bool = False) -> None:
+def out_path(path: bytes) -> None:
     """A path for another program: the original bytes, except that a terminal gets them cleaned."""
-    if not nul and sys.stdout.isatty():
+    if sys.stdout.isatty():
         path = clean(path).encode("utf-8", "replace")
-    out(path + (b"\0" if nul else b"\n"))
+    out(path + b"\n")
 
 
 def flush() -> None:

@@ -8,7 +8,7 @@ import sys
 import traceback
 
 from imgret import __version__
-from imgret.cli.quick_query import state_folder
+from imgret.cli.quick_places import state_folder
 
 
 def report(error: BaseException) -> str | None:

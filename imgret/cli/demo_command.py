@@ -92,13 +92,7 @@ def demo_session(folder: str, models: str) -> Session:
         socket=os.path.join(folder, "imgretd.sock"),
     )
     text = 'device = "cpu"\n' + "".join(
-        f'[{table}]\nweights = "{weights}"\n'
-        for table, weights in (
-            ("caption", settings.caption.weights),
-            ("detect", settings.detect.weights),
-            ("topics", settings.topics.weights),
-            ("embed", settings.embed.weights),
-        )
+        f'[{stage}]\nweights = "{table.weights}"\n' for stage, table in settings.tables.items()
     )
     with open(places.config, "w", encoding="utf-8") as file:
         file.write(text)

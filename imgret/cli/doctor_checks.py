@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from imgret import disk_calls, inputs
+from imgret import disk_calls, inputs, stage_results
 from imgret.cli import console
 from imgret.cli.session import Session
 from imgret.disk_calls import NotAnswering
@@ -30,12 +30,12 @@ def checks(here: Session) -> Iterator[Check]:
 
 
 def rebuild_derived(here: Session) -> None:
-    """Make `nearest` and `words` anew from the truth."""
+    """Rebuild the tables of nearest vectors and of words."""
     from imgret.cli.progress import bar
     from imgret.store.factory import writer_lock
 
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
-        store.results.rebuild_words()
+        store.results.rebuild_words(stage_results.texts)
         store.vectors.rebuild()
     console.say("the derived tables were rebuilt")
 
@@ -69,18 +69,22 @@ def _index(here: Session) -> Iterator[Check]:
 
 
 def _weights(here: Session) -> Iterator[Check]:
-    from imgret.weights import sources
+    from imgret.pipeline.loading import locate
+    from imgret.stages import registry
+    from imgret.weights.sources import Kind
 
-    for stage in sources.STAGES:
-        found = sources.locate(stage, here.settings, here.places)
-        if found.kind is sources.Kind.NONE:
-            yield True, f"{stage.value}: off"
+    for stage in registry.installed().stages:
+        found = locate(stage, here.settings, here.places)
+        if found.kind is Kind.NONE:
+            yield True, f"{stage.name}: off"
         elif found.present:
-            yield True, f"{stage.value}: {found.name} {(found.revision or '')[:19]}"
+            yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
         else:  # weights that were not pulled yet are no fault: photos are indexed without them
-            to_pull = found.kind in (sources.Kind.HUB, sources.Kind.RELEASE)
+            to_pull = found.kind in (Kind.HUB, Kind.RELEASE)
             missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
-            yield None if to_pull else False, f"{stage.value}: {missing.advice}"
+            yield None if to_pull else False, f"{stage.name}: {missing.advice}"
+    for name, problem in registry.installed().problems.items():
+        yield False, f"{name}: {problem}"
 
 
 def _decoders() -> Check:
@@ -101,7 +105,7 @@ def _decoders() -> Check:
 
 def _folders(here: Session) -> Iterator[Check]:
     for folder in here.settings.folders:
-        path = inputs.path(folder)
+        path = inputs.path_bytes(folder)
         try:
             good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
         except NotAnswering:

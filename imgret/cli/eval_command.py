@@ -155,16 +155,16 @@ def compare(
 def _evaluate(name: str, captions: str, images: str, split: str | None, options: Options) -> None:
     from imgret.cli.measuring import Plan, measure
     from imgret.evaluate import saved, stand_ins, table
-    from imgret.evaluate.dataset import limited, told
-    from imgret.evaluate.formats import read
+    from imgret.evaluate.dataset import first_photos, summarize
+    from imgret.evaluate.dataset_formats import read
 
     if not os.path.isdir(images):
         raise UsageError(f"{images} is not a folder", "Name the folder with the photos with --images.")
     here = session()
     dataset = read(captions, images, name=name, split=split)
     if options.limit is not None:
-        dataset = limited(dataset, options.limit)
-    console.say_all(told(dataset.problems))
+        dataset = first_photos(dataset, options.limit)
+    console.say_all(summarize(dataset.problems))
     if not dataset.queries:
         raise UsageError(f"{captions} leaves no question to ask", "See above what was left out.")
     given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None

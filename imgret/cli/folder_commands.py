@@ -90,7 +90,7 @@ def list_folders() -> None:
 
 
 def _resolved(folder: str) -> bytes:
-    return disk_calls.resolved(inputs.path(folder))
+    return disk_calls.resolved(inputs.path_bytes(folder))
 
 
 def _shortened(path: bytes) -> str:

@@ -24,8 +24,8 @@ from imgret.store import paths
 
 if TYPE_CHECKING:
     from imgret.ingest import Described, Ingest
-    from imgret.models.interface import Models
-    from imgret.photo import ModelIdentity, Stage
+    from imgret.photo import ModelIdentity
+    from imgret.pipeline.models import Models
     from imgret.pipeline.pipeline import Progress
     from imgret.store.interface import Store
 
@@ -84,7 +84,7 @@ def index(
 def _known(here: Session) -> list[bytes]:
     """The folders of the configuration, and those that were indexed before."""
 
-    found = [disk_calls.resolved(inputs.path(folder)) for folder in here.settings.folders]
+    found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if os.path.exists(here.places.index):
         with here.index() as store:
             found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]
@@ -120,7 +120,7 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     Exits with 130 when it was interrupted, and says how far it got.
     """
     from imgret.ingest import Described, Ingest
-    from imgret.models.loading import identities
+    from imgret.pipeline.loading import identities
     from imgret.requeue import prepare, workable
     from imgret.store.records import READ
 
@@ -161,20 +161,20 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     return replace(described, failed=failed)
 
 
-def _loaded(here: Session, store: Store, able: dict[Stage, ModelIdentity]) -> tuple[Models, int]:
+def _loaded(here: Session, store: Store, able: dict[str, ModelIdentity]) -> tuple[Models, int]:
     """The models that what is due needs: a new note alone does not load the captioner.
 
     Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
     -> the models, and how many of them are broken.
     """
-    from imgret.models.loading import load_models, missing
-    from imgret.photo import Stage
+    from imgret.pipeline.loading import load_models, missing
     from imgret.requeue import prepare
-    from imgret.store.policy import FOLLOWERS
+    from imgret.stages import registry
 
+    stages = registry.installed()
     due = set(store.work.waiting())
-    needed = due.union(*(FOLLOWERS[stage] for stage in due))
-    off = set(Stage) - here.settings.stages()
+    needed = due | stages.all_followers(due)
+    off = set(stages.names) - here.settings.stages()
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, needed | off)
     broken = models.missing.keys() - missing(here.settings, here.places).keys()
@@ -182,8 +182,8 @@ def _loaded(here: Session, store: Store, able: dict[Stage, ModelIdentity]) -> tu
     if broken:
         console.say_all(models.missing[stage] for stage in sorted(broken))
         loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
-        if models.embed is not None:  # the offline embedder stands in
-            loaded[Stage.EMBED] = models.embed.identity
+        for stage in broken & models.loaded.keys():  # another model stands in
+            loaded[stage] = models[stage].identity
         prepare(store, here.settings, loaded)
     return models, len(broken)
 

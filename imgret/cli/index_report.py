@@ -9,7 +9,7 @@ from imgret.cli.session import Session
 from imgret.store import paths
 
 if TYPE_CHECKING:
-    from imgret.intake import Synced
+    from imgret.intake import SyncResult
     from imgret.store.interface import Store
     from imgret.store.records import Failure
 
@@ -20,7 +20,7 @@ UP_TO_DATE = "nothing to describe: everything is up to date"
 NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
 
 
-def tell(path: bytes, found: Synced) -> int:
+def tell(path: bytes, found: SyncResult) -> int:
     """What a look at a folder found. -> how many problems."""
     if found.offline:
         console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
@@ -54,7 +54,7 @@ def tell(path: bytes, found: Synced) -> int:
 
 def tell_missing(here: Session, store: Store) -> None:
     """Say once in plain words what is missing; again only when it changes."""
-    from imgret.models.loading import missing
+    from imgret.pipeline.loading import missing
 
     sentences = missing(here.settings, here.places)
     told = "\n".join(sentences.values())

@@ -18,20 +18,19 @@ from imgret.cli import console, ranked
 from imgret.cli.index_command import describe
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
-from imgret.config import NONE, Settings
+from imgret.config import Settings
 from imgret.errors import UsageError, WeightsMissing
 from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import Dataset
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.saved import Report, Run
 from imgret.ingest import Ingest
-from imgret.models.interface import Models
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
+from imgret.pipeline.models import Models
+from imgret.stages import registry
 from imgret.store.factory import open_store, writer_lock
 from imgret.store.interface import Store
-
-_NEEDED = {Stage.CAPTION: "captions", Stage.DETECT: "detections"}
+from imgret.weights import NONE
 
 
 class Plan(Struct, frozen=True):
@@ -75,11 +74,11 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
 def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gallery.Gallery:
     """The photos in the base index, with all that the recipes are made from."""
     needed = frozenset().union(*(recipe.stages for recipe in plan.recipes))
-    settings = _only(here.settings, needed - ({Stage.CAPTION} if plan.stand_ins else set()))
-    gallery.claim(base, dataset.name)
+    settings = _only(here.settings, needed - ({"caption"} if plan.stand_ins else set()))
+    gallery.reserve(base, dataset.name)
     paths = [dataset.path(photo) for photo in dataset.photos]
     with bar("Reading the photos", total=len(paths)) as advance:
-        held = gallery.hold(base, paths, settings.stages(), advance)
+        held = gallery.synchronize(base, paths, settings.stages(), advance)
     if plan.stand_ins is not None:
         without = stand_ins.put(base, held, plan.stand_ins, settings.stages())
         if without:
@@ -88,43 +87,39 @@ def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gall
     contents = {content for content in held.values() if content is not None}
     made = gallery.makers(base, contents)
     if plan.stand_ins is None:  # those of an earlier run are not the captioner's
-        made[Stage.CAPTION] = {
-            maker: count for maker, count in made[Stage.CAPTION].items() if not stand_ins.made_by(maker)
+        made["caption"] = {
+            maker: count for maker, count in made["caption"].items() if not stand_ins.made_by(maker)
         }
-    for stage in sorted(needed & _NEEDED.keys()):
+    for stage in sorted(needed & {"caption", "detect"}):
         count = sum(made[stage].values())
         if not count:
             raise WeightsMissing(
-                f"there are no {_NEEDED[stage]} to measure with",
+                f"there are no {registry.own()[stage].noun} to measure with",
                 "Run `imgret models pull`, choose another --recipe, or give --stand-in-captions.",
             )
         if count < len(contents):
-            console.say(f"{len(contents) - count} of {len(contents)} photos have no {_NEEDED[stage]}")
+            console.say(
+                f"{len(contents) - count} of {len(contents)} photos have no {registry.own()[stage].noun}"
+            )
     return held
 
 
-def _only(settings: Settings, stages: frozenset[Stage]) -> Settings:
+def _only(settings: Settings, stages: frozenset[str]) -> Settings:
     """The settings with every other stage set to `none`."""
-    return replace(
-        settings,
-        **{
-            stage.value: replace(getattr(settings, stage.value), weights=NONE)
-            for stage in (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
-            if stage not in stages
-        },
-    )
+    off = [stage for stage in registry.installed().names if stage not in stages]
+    return settings.with_tables(**{stage: replace(settings.of(stage), weights=NONE) for stage in off})
 
 
 @contextmanager
 def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
     """The embedder and the classifier of topics, which a question goes through as a photo does."""
     with bar("Loading the models"):
-        models = load_models(here.settings, here.places, [Stage.TOPICS, Stage.EMBED])
+        models = load_models(here.settings, here.places, ["topics", "embed"])
     try:
-        if models.embed is None and set(plan.ranks) != {ranked.WORDS}:
+        if "embed" not in models and set(plan.ranks) != {ranked.WORDS}:
             raise UsageError("the embedder is set to `none`", "Set it under [embed], or give --rank words.")
-        if Stage.EMBED in models.missing:  # missing topics were told when the photos were described
-            console.say(models.missing[Stage.EMBED])
+        if "embed" in models.missing:  # missing topics were told when the photos were described
+            console.say(models.missing["embed"])
         yield models
     finally:
         models.close()
@@ -138,17 +133,17 @@ def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[
     """
     stem, suffix = os.path.splitext(base)
     path = f"{stem}.{recipe}{suffix}"
-    wanted = {gallery.resolved(photo) for photo in held}
+    wanted = {gallery.canonical(photo) for photo in held}
     with writer_lock(path):
         with open_store(path) as store:
-            gallery.claim(store, recipe)
-            fits = gallery.held(store) <= wanted
+            gallery.reserve(store, recipe)
+            fits = gallery.indexed_paths(store) <= wanted
         if not fits:
             for end in ("", "-wal", "-shm"):
                 if os.path.exists(path + end):
                     os.unlink(path + end)
         with open_store(path) as store:
-            gallery.claim(store, recipe)
+            gallery.reserve(store, recipe)
             yield store
 
 
@@ -156,14 +151,14 @@ def _embedded(
     here: Session, base: Store, store: Store, held: gallery.Gallery, recipe: Recipe, models: Models
 ) -> gallery.Gallery:
     """The photos in the index of a recipe, embedded."""
-    embedder = models.embed.identity if models.embed else None
+    embedder = models["embed"].identity if "embed" in models else None
     found = gallery.derive(base, store, held, recipe, embedder)
     store.work.recover()
-    due = store.work.due({Stage.EMBED}, int(time.time()))
+    due = store.work.due({"embed"}, int(time.time()))
     if due and embedder:
-        settings = _only(here.settings, frozenset({Stage.EMBED}))
+        settings = _only(here.settings, frozenset({"embed"}))
         with bar(f"Embedding for {recipe}", total=due) as advance:
-            ingest = Ingest(store, settings, Models(embed=models.embed))
+            ingest = Ingest(store, settings, Models({"embed": models["embed"]}))
             described = ingest.run(lambda progress: advance(progress.done))
         if described.failed:
             console.say(f"{described.failed} photos could not be embedded for {recipe}")

@@ -14,7 +14,7 @@ from imgret.errors import Exit, UsageError, WeightsError
 from imgret.terminal.clean import clean
 
 if TYPE_CHECKING:
-    from imgret.photo import Stage
+    from imgret.stages.interface import Stage
 
 models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, verify.")
 
@@ -26,16 +26,20 @@ def list_models(
     """List the stages, their weights, and whether they are on this disk."""
     import msgspec
 
-    from imgret.weights import sources
+    from imgret.pipeline.loading import locate
+    from imgret.stages import registry
+    from imgret.weights.sources import Kind
 
     here = session()
-    for stage in sources.STAGES:
-        found = sources.locate(stage, here.settings, here.places)
-        off = found.kind is sources.Kind.NONE
+    stages = registry.installed()
+    width = max(8, *map(len, stages.names))
+    for stage in stages.stages:
+        found = locate(stage, here.settings, here.places)
+        off = found.kind is Kind.NONE
         state = "off" if off else "here" if found.present else "missing"
         if as_json:
             told: dict[str, object] = {
-                "stage": stage.value,
+                "stage": stage.name,
                 "weights": found.name,
                 "kind": found.kind.value,
                 "state": state,
@@ -46,8 +50,13 @@ def list_models(
             missing = (found.problem or "not on this disk").removeprefix(f"{found.name} ").removeprefix("is ")
             where = (found.revision or "")[:19] if found.present else missing
             console.out_line(
-                clean(f"{stage.value:<8} {state:<8} {found.name}  {'' if off else where}".rstrip())
+                clean(f"{stage.name:<{width}} {state:<8} {found.name}  {'' if off else where}".rstrip())
             )
+    for name, problem in stages.problems.items():
+        if as_json:
+            console.out_json(msgspec.json.encode({"stage": name, "state": "broken", "problem": problem}))
+        else:
+            console.out_line(clean(f"{name:<{width}} broken   {problem}"))
 
 
 @models_app.command("pull")
@@ -56,29 +65,31 @@ def pull(
         list[str] | None,
         typer.Argument(
             metavar="STAGE",
-            help="caption, detect, topics, embed; none: all.",
-            autocompletion=completion.one_of(*completion.STAGES),
+            help="caption, detect, topics, embed, or that of a package; none: all.",
+            autocompletion=completion.stages,
         ),
     ] = None,
 ) -> None:
     """Download what is missing; goes on where it was interrupted. The only command that uses the network."""
+    from imgret.pipeline.loading import locate
+    from imgret.stages import registry
     from imgret.weights import pull as pulling
-    from imgret.weights import sources
+    from imgret.weights.sources import Kind
 
     here = session()
-    wanted = [_stage(name) for name in stages] if stages else list(sources.STAGES)
+    wanted = [_stage(name) for name in stages] if stages else list(registry.installed().stages)
     pulled = False
     for stage in wanted:
-        found = sources.locate(stage, here.settings, here.places)
-        if found.kind not in (sources.Kind.HUB, sources.Kind.RELEASE):
-            off = found.kind is sources.Kind.NONE
-            console.say(f"{stage.value}: " + ("switched off" if off else f"{found.name} needs no download"))
+        found = locate(stage, here.settings, here.places)
+        if found.kind not in (Kind.HUB, Kind.RELEASE):
+            off = found.kind is Kind.NONE
+            console.say(f"{stage.name}: " + ("switched off" if off else f"{found.name} needs no download"))
             continue
         pulled = True
-        with bar(f"{stage.value}: {found.name}") as advance:
+        with bar(f"{stage.name}: {found.name}") as advance:
             record = pulling.pull(found, here.places, _shown_by(advance))
         console.say(
-            f"{stage.value}: {found.name} at {record.revision[:19]}, {console.counted(len(record.files), 'file')}"
+            f"{stage.name}: {found.name} at {record.revision[:19]}, {console.counted(len(record.files), 'file')}"
         )
     if pulled:
         console.say(
@@ -89,34 +100,37 @@ def pull(
 @models_app.command("verify")
 def verify() -> None:
     """Check every file of the weights against the record of its pull."""
-    from imgret.weights import sources
+    from imgret.pipeline.loading import locate
+    from imgret.stages import registry
+    from imgret.weights.sources import Kind, checked
 
     here = session()
     sound = True
-    for stage in sources.STAGES:
-        found = sources.locate(stage, here.settings, here.places)
-        if found.kind is sources.Kind.NONE:
+    for stage in registry.installed().stages:
+        found = locate(stage, here.settings, here.places)
+        if found.kind is Kind.NONE:
             continue
         try:
             if not found.present:
                 raise WeightsError(found.problem or "missing", "Run `imgret models pull`.")
-            sources.checked(found, here.places, full=True)
+            checked(found, here.places, full=True)
         except WeightsError as error:
             sound = False
-            console.out_line(clean(f"WRONG {stage.value}: {error}. {error.hint}"))
+            console.out_line(clean(f"WRONG {stage.name}: {error}. {error.hint}"))
         else:
-            console.out_line(clean(f"ok    {stage.value}: {found.name} {(found.revision or '')[:19]}"))
+            console.out_line(clean(f"ok    {stage.name}: {found.name} {(found.revision or '')[:19]}"))
     if not sound:
         raise typer.Exit(Exit.INDEX)
 
 
 def _stage(name: str) -> Stage:
-    from imgret.photo import Stage
+    from imgret.stages import registry
 
-    try:
-        return Stage(name)
-    except ValueError:
-        raise UsageError(f"there is no stage {name}", "Name caption, detect, topics or embed.") from None
+    stage = registry.find(name)
+    if stage is None:
+        known = ", ".join(registry.installed().names)
+        raise UsageError(f"there is no stage {name}", f"Name one of these: {known}.")
+    return stage
 
 
 def _shown_by(advance: Advance) -> Callable[[str, int, int], None]:

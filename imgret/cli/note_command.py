@@ -19,12 +19,13 @@ from imgret.cli.boundary import as_sentence
 from imgret.cli.daemon_link import QUICK, daemon_state
 from imgret.cli.session import Session, absolute
 from imgret.client.socket_client import ask
-from imgret.config import WORDLLAMA, Settings
+from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.note_writing import write_notes
-from imgret.photo import Stage
 from imgret.photo_state import EXCLUDED, FAILED
+from imgret.requeue import read_notes
 from imgret.store.interface import Store
+from imgret.weights import WORDLLAMA
 
 BATCH = 500  # notes a transaction
 LINE_LIMIT = 1 << 20  # bytes
@@ -64,7 +65,7 @@ def photo_content(store: Store, settings: Settings, path: bytes) -> int:
 def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
     """Have the vectors made that follow from new notes: by the daemon, or here if that is quick; else say so."""
     contents = set(contents)
-    if not contents or Stage.EMBED not in here.settings.stages():
+    if not contents or not read_notes(here.settings):
         return
     state = daemon_state(here)
     if state is not None and "pid" in state:
@@ -83,15 +84,16 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
     """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
-    from imgret.embed_now import embed_now
-    from imgret.models.loading import identities, load_embedder
+    from imgret.embed_now import EMBED, embed_now
+    from imgret.pipeline.loading import identities, load_model
+    from imgret.stages import registry
     from imgret.store.factory import writer_lock
 
-    wanted = identities(here.settings, here.places).get(Stage.EMBED)
+    wanted = identities(here.settings, here.places).get(EMBED)
     if wanted is None or wanted.name != WORDLLAMA:
         return len(contents)
     with writer_lock(here.places.index):
-        return embed_now(store, load_embedder(here.settings, here.places), contents)
+        return embed_now(store, load_model(registry.own()[EMBED], here.settings, here.places), contents)
 
 
 def import_notes(here: Session, source: str) -> Exit:
@@ -180,7 +182,7 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str
         raise UsageError(f"not a note: {error}") from None
     if not path:
         raise UsageError("not a note: the path is empty")
-    text = None if line.note is None else inputs.note(line.note)
+    text = None if line.note is None else inputs.clean_note(line.note)
     return photo_content(store, settings, absolute(path)), text
 
 
@@ -194,7 +196,7 @@ def _opened(source: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = open(inputs.path(source), "rb")  # noqa: SIM115
+        file = open(inputs.path_bytes(source), "rb")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"{source} cannot be read: {error.strerror}") from None
     with file:

@@ -99,7 +99,7 @@ def query(
         "filters": filters,
     }
     if like is not None:
-        params["like"] = os.fsdecode(os.path.abspath(inputs.path(like)))
+        params["like"] = os.fsdecode(os.path.abspath(inputs.path_bytes(like)))
     code = _answered(params, batch, preview=preview)
     if code:
         raise typer.Exit(code)
@@ -114,7 +114,7 @@ def _answered(params: dict[str, object], batch: str | None, *, preview: bool) ->
             console.say(f"{batch} holds no question")
         return ask_all(params, found)
     if preview:
-        from imgret.cli.preview import preview_hits
+        from imgret.cli.query_preview import preview_hits
 
         return preview_hits(params)
     code = asked(params)

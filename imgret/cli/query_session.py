@@ -39,7 +39,7 @@ def questions(path: str) -> list[str]:
         if path == "-":
             data = sys.stdin.buffer.read()
         else:
-            with open(inputs.path(path), "rb") as file:
+            with open(inputs.path_bytes(path), "rb") as file:
                 data = file.read()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 
+from imgret.cli.quick_places import index_path, socket_path
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import NoDaemon
 from imgret.client.socket_client import query as ask_daemon
@@ -39,11 +40,11 @@ def asked(params: dict[str, object]) -> int | None:
     """Ask the daemon; None when there is none, or when it does not serve our index."""
     from imgret.errors import DaemonError
 
-    path = _socket()
+    path = socket_path()
     if not os.path.exists(path):
         return None
     try:
-        notes, code, output = ask_daemon(path, {**params, "index": _index()})
+        notes, code, output = ask_daemon(path, {**params, "index": index_path()})
     except NoDaemon:
         return None
     except Refused as error:
@@ -122,38 +123,6 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
     params.setdefault("format", paths_format())
     params["minimum"] = minimum(str(params["format"]))
     return params
-
-
-def state_folder() -> str:
-    """Where this user's state lies."""
-    return _xdg("XDG_STATE_HOME", ".local/state")
-
-
-def _socket() -> str:
-    given = os.environ.get("IMGRET_SOCKET")
-    if given:
-        return given
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    return os.path.join(runtime if os.path.isabs(runtime) else state_folder(), "imgretd.sock")
-
-
-def _index() -> str:
-    given = os.environ.get("IMGRET_INDEX")
-    return os.path.abspath(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
-
-
-def _xdg(variable: str, fallback: str) -> str:
-    """As `imgret.config.places` has it; a test holds the two together."""
-    given = os.environ.get(variable, "")
-    home = os.environ.get("HOME", "")
-    if not os.path.isabs(home):
-        import pwd
-
-        try:
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:  # a user without an entry
-            home = "/"
-    return os.path.join(given if os.path.isabs(given) else os.path.join(home, fallback), "imgret")
 
 
 def _say(sentence: str) -> None:

@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.cli.progress import bar
-from imgret.config import WORDLLAMA
 from imgret.errors import IndexProblem
 from imgret.evaluate import gallery
 from imgret.evaluate.bm25 import Bm25
 from imgret.evaluate.dataset import Dataset
 from imgret.evaluate.metrics import Floats, Ids
 from imgret.evaluate.recipe import Recipe
-from imgret.evaluate.run import Ranking, answers
+from imgret.evaluate.run import Ranking, run_queries
 from imgret.evaluate.saved import Run
-from imgret.models.interface import Models
 from imgret.photo import ModelIdentity
+from imgret.pipeline.models import Models
 from imgret.search.parse import Question
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.search.rank import search
 from imgret.search.warm_index import Warm
+from imgret.stages import registry
 from imgret.store.interface import Store
 
 BASELINE = "bm25"
@@ -36,7 +36,7 @@ Vector = NDArray[np.float32]
 class Asked:
     """The vectors of all questions, made once: every recipe and every ranking asks the same ones."""
 
-    def __init__(self, embedder: QueryEmbedder, texts: Sequence[str]) -> None:
+    def __init__(self, embedder: QueryEncoder, texts: Sequence[str]) -> None:
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
         different = list(dict.fromkeys(texts))
@@ -58,10 +58,12 @@ class Asked:
 
 def asked(models: Models, dataset: Dataset, ranks: Sequence[str]) -> Asked | None:
     """What the rankings need of the models; None when words are enough."""
-    if models.embed is None or set(ranks) == {WORDS}:
+    model = models.get("embed")
+    if model is None or set(ranks) == {WORDS}:
         return None
-    topics = None if models.embed.identity.name == WORDLLAMA else models.topics  # it knows no instructions
-    return Asked(QueryEmbedder(models.embed, topics), [query.text for query in dataset.queries])
+    needed = registry.own()["embed"].query_inputs(model.identity)
+    encoder = QueryEncoder(model, {name: models[name] for name in needed if name in models})
+    return Asked(encoder, [query.text for query in dataset.queries])
 
 
 def runs(
@@ -75,7 +77,7 @@ def runs(
     """A recipe's rows: each ranking, and the baseline. `right` is photo -> content."""
     contents = {content for content in right.values() if content is not None}
     models = {
-        stage.value: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
+        stage: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
         for stage, identities in gallery.makers(store, contents).items()
         if identities
     }
@@ -90,7 +92,7 @@ def runs(
         )
         began = time.monotonic()
         with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
-            found = answers(dataset.queries, right, ranking, advance)
+            found = run_queries(dataset.queries, right, ranking, advance)
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 

@@ -18,12 +18,12 @@ from imgret.cli.session import session
 from imgret.config import Places
 from imgret.errors import DaemonError, Exit, UsageError
 
-SERVICE, SOCKET = "imgretd.daemon_service", "imgretd.socket"
+SERVICE, SOCKET = "imgretd.service", "imgretd.socket"
 # What decides where the daemon finds its files. Tokens are not among it: the daemon downloads nothing.
 _HANDED_ON = (
     *("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"),
-    *("HF_HOME", "HF_HUB_CACHE"),
+    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"),
 )
 _NO_SYSTEMD = "Without a systemd of this user, run `imgretd --foreground` from your session's start-up."
 

@@ -72,4 +72,4 @@ def _named(path: str) -> bytes:
     """The path, which an empty text would make the folder that the command was called in. UsageError for one."""
     if not path:
         raise UsageError("a path is empty", 'A variable in it may not be set: "$NAME".')
-    return inputs.path(path)
+    return inputs.path_bytes(path)

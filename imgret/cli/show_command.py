@@ -106,7 +106,7 @@ def note(
             )
             return
         new = _edited(before or "") if edit else (None if clear else text)
-        write_notes(store, here.settings, [(content, new and inputs.note(new))])
+        write_notes(store, here.settings, [(content, new and inputs.clean_note(new))])
         embed_now(here, store, [content])
 
 

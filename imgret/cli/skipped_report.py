@@ -33,7 +33,7 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
         for root in store.roots.all():
             if not root.online:
                 continue
-            away = disks.away_below(store, root)
+            away = disks.offline_below(store, root)
             try:
                 found = DiskCall(
                     root.path, root.path, functools.partial(_walked, root.path, rules, away)

@@ -1,1 +1,1 @@
-"""The socket of the daemon: its protocol and a client that imports next to nothing."""
+"""The protocol of the daemon's socket, and a client for it that imports only small modules."""

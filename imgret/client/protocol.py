@@ -1,18 +1,18 @@
-"""Protocol v1 of the daemon's socket: newline-delimited JSON, written and read here and nowhere else.
+"""Encode and decode protocol v1 of the daemon's socket: newline-delimited JSON.
 
-Pure, and imported by `imgret query` before anything else: json is all it needs.
+Pure functions. `imgret query` imports this module first, so it depends only on json.
 
-A client sends one line a request, and may send the next without waiting. Answers come in order::
+A client sends each request as one line, and may send the next without waiting. Responses arrive in order::
 
     {"v":1,"id":7,"method":"query","params":{"text":"two dogs"}}
-    {"v":1,"id":7,"result":{...}}                     the answer
-    {"v":1,"id":7,"result":{...},"bytes":5120}        the answer, and 5120 bytes follow its newline
+    {"v":1,"id":7,"result":{...}}                     the response
+    {"v":1,"id":7,"result":{...},"bytes":5120}        the response; 5120 bytes follow its newline
     {"v":1,"id":7,"error":{"code":"usage","message":"...","hint":"...","exit":2}}
-    {"v":1,"event":"progress","data":{...}}           between answers, to who subscribed
+    {"v":1,"event":"progress","data":{...}}           between responses, to subscribers
 
-The bytes after an answer are a command's finished output: they are copied, not parsed. A line, newline
-included, is at most `LINE_LIMIT` long. All text is escaped to ASCII, so that a path that is not UTF-8 passes
-as Python's surrogate escapes.
+The bytes after a response are a command's finished output: they are copied, not parsed. A line is at most
+`LINE_LIMIT` bytes long, including its newline. All text is escaped to ASCII; bytes of a path that are not UTF-8 are
+sent as Python's surrogate escapes.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import math
 
 from imgret.errors import Exit, ImgretError
 
-TYPE_CHECKING = False  # typing's own costs 3 ms to import
+TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
     from typing import Any
 
 VERSION = 1
 LINE_LIMIT = 1 << 20  # bytes
-ID_LIMIT = 200  # characters of an id that is a string: each answer repeats it
-TEXT_LIMIT = 2000  # characters of a message or a hint, which may quote what was sent
+ID_LIMIT = 200  # characters of an id that is a string; each response repeats the id
+TEXT_LIMIT = 2000  # characters of a message or a hint, which may quote the request
 
-# Error codes. The first five say that the request itself is wrong.
+# Error codes. The first five mean that the request itself is invalid.
 NOT_JSON = "not_json"
 TOO_LONG = "too_long"
 WRONG_VERSION = "wrong_version"
 UNKNOWN_METHOD = "unknown_method"
 BAD_PARAMS = "bad_params"
-TIMED_OUT = "timed_out"  # half a line came, and then nothing
-STOPPING = "stopping"  # the daemon is leaving: ask again, or without it
-BUSY = "busy"  # more clients are being answered than are let in: ask again, or without it
-OTHER_INDEX = "other_index"  # the daemon serves another one than was asked for
-FAILED = "failed"  # the request is fine, the work failed; `exit` and `message` say how
+TIMED_OUT = "timed_out"  # the line was not completed in time
+STOPPING = "stopping"  # the daemon is stopping: retry, or do the work without it
+BUSY = "busy"  # too many clients are connected: retry, or do the work without the daemon
+OTHER_INDEX = "other_index"  # the daemon serves another index than the requested one
+FAILED = "failed"  # the request is valid but the work failed; see `exit` and `message`
 
 
 class Refused(ImgretError):
-    """The other side's request or answer is not to be had; `code` is one of this module's."""
+    """A request failed, or a message is invalid. `code` is one of the error codes of this module."""
 
     def __init__(
         self, code: str, message: str, hint: str = "", exit_code: int = Exit.DAEMON, request: Any = None
@@ -53,11 +53,11 @@ class Refused(ImgretError):
         super().__init__(message, hint)
         self.code = code
         self.exit_code = _exit(exit_code)
-        self.request = request  # the id, where it could be read
+        self.request = request  # the id of the request, or None if it could not be read
 
 
 class Request:
-    """One question: an `id` of the client's choice, a method and its parameters."""
+    """A request: an `id` chosen by the client, a method and its parameters."""
 
     __slots__ = ("id", "method", "params")
 
@@ -67,8 +67,8 @@ class Request:
         self.params = params
 
 
-class Answer:
-    """What came back: the result, and how many bytes of finished output follow."""
+class Response:
+    """A response: the result, and the number of bytes of finished output that follow (`body`)."""
 
     __slots__ = ("body", "id", "result")
 
@@ -79,34 +79,34 @@ class Answer:
 
 
 def request_line(id: Any, method: str, params: dict[str, Any]) -> bytes:  # noqa: A002
-    """A request as its line."""
+    """Return the line of a request."""
     return _line({"v": VERSION, "id": id, "method": method, "params": params})
 
 
 def result_line(id: Any, result: Any, body: int = 0) -> bytes:  # noqa: A002
-    """An answer as its line; `body` is how many bytes will follow."""
+    """Return the line of a successful response; `body` is the number of bytes that will follow it."""
     message = {"v": VERSION, "id": id, "result": result}
     return _line({**message, "bytes": body} if body else message)
 
 
 def error_line(error: Refused) -> bytes:
-    """A refusal as its line; a very long message is cut, so that every client can read the line."""
-    said = {
+    """Return the line of an error. Very long messages are shortened to keep the line within its limit."""
+    details = {
         "code": error.code,
         "message": _cut(str(error)),
         "hint": _cut(error.hint),
         "exit": int(error.exit_code),
     }
-    return _line({"v": VERSION, "id": error.request, "error": said})
+    return _line({"v": VERSION, "id": error.request, "error": details})
 
 
 def event_line(name: str, data: dict[str, Any]) -> bytes:
-    """An event as its line."""
+    """Return the line of an event."""
     return _line({"v": VERSION, "event": name, "data": data})
 
 
 def read_request(line: bytes) -> Request:
-    """The request on a line. Raises Refused, with the id where there is one to answer to."""
+    """Parse a request. Raises Refused, with the id of the request if it could be read."""
     message = _object(line)
     identity = message.get("id")
     if not _is_id(identity):
@@ -116,23 +116,23 @@ def read_request(line: bytes) -> Request:
     if message.get("v") != VERSION:
         raise Refused(
             WRONG_VERSION,
-            f"this daemon speaks version {VERSION} of the protocol",
-            "Use the imgret and imgretd of one release.",
+            f"this daemon uses version {VERSION} of the protocol",
+            "Install imgret and imgretd from the same release.",
             request=identity,
         )
     method, params = message.get("method"), message.get("params", {})
     if not isinstance(method, str):
-        raise Refused(BAD_PARAMS, "the request names no method", request=identity)
+        raise Refused(BAD_PARAMS, "the request has no method", request=identity)
     if not isinstance(params, dict):
         raise Refused(BAD_PARAMS, "params must be an object", request=identity)
     return Request(identity, method, params)
 
 
-def read_answer(line: bytes) -> Answer:
-    """The answer on a line. Raises Refused when it is a refusal, or nothing of this protocol."""
+def read_response(line: bytes) -> Response:
+    """Parse a response. Raises Refused when it is an error or not valid in this protocol."""
     message = _object(line)
     if message.get("v") != VERSION:
-        raise Refused(WRONG_VERSION, "the daemon speaks another version of the protocol")
+        raise Refused(WRONG_VERSION, "the daemon uses another version of the protocol")
     error, body = message.get("error"), message.get("bytes", 0)
     if isinstance(error, dict):
         raise Refused(
@@ -143,26 +143,26 @@ def read_answer(line: bytes) -> Answer:
             message.get("id"),
         )
     if "result" not in message or type(body) is not int or body < 0:
-        raise Refused(NOT_JSON, "the daemon's answer makes no sense")
-    return Answer(message.get("id"), message["result"], body)
+        raise Refused(NOT_JSON, "the daemon's response is invalid")
+    return Response(message.get("id"), message["result"], body)
 
 
 def read_query(result: Any) -> tuple[list[str], Exit]:
-    """The result of `query`: sentences for stderr, and how the command ends. Raises Refused."""
+    """Return the notes for stderr and the exit code from the result of `query`. Raises Refused if it is invalid."""
     if isinstance(result, dict) and isinstance(result.get("notes"), list):
         return [str(note) for note in result["notes"]], _exit(result.get("exit"))
-    raise Refused(NOT_JSON, "the daemon's answer makes no sense")
+    raise Refused(NOT_JSON, "the daemon's response is invalid")
 
 
 def read_event(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    """The name and data of an event; None for any other line."""
+    """Return the name and data of an event; None for any other line."""
     message = _object(line)
     name, data = message.get("event"), message.get("data")
     return (name, data) if isinstance(name, str) and isinstance(data, dict) else None
 
 
 def refusal(error: ImgretError, request: Any = None) -> Refused:
-    """Any error of ours, as it is told over the socket."""
+    """Return `error` as it is sent over the socket; `request` is the id of the request."""
     return Refused(FAILED, str(error), error.hint, error.exit_code, request)
 
 
@@ -183,7 +183,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    """NaN and Infinity are no JSON, though Python reads them: no answer could repeat them."""
+    """Reject NaN and Infinity: they are not JSON, although Python accepts them."""
     raise ValueError(name)
 
 
@@ -198,7 +198,7 @@ def _cut(text: str) -> str:
 
 
 def _exit(code: Any) -> Exit:
-    """An exit code from the other side, which may be of a release that knows more of them."""
+    """Return the exit code that the daemon sent; DAEMON if this release does not know it."""
     try:
         return Exit(code)
     except ValueError:

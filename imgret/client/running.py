@@ -1,4 +1,4 @@
-"""The daemon of one index, as programs use it that also work without it: no daemon is not an error."""
+"""Use the daemon of one index if it is running. For programs that also work without it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from imgret.client.socket_client import NoDaemon, ask
 from imgret.errors import DaemonError
 
-STATUS_SECONDS = 5.0  # a daemon reports its state at once, whatever it works on
+STATUS_SECONDS = 5.0  # a daemon reports its state at once, even while it is working
 
 
-def daemon_status(socket: str, store: str, timeout: float = STATUS_SECONDS) -> dict[str, Any] | None:
-    """The state that the daemon at `socket` reports; None if there is none or it serves another index.
+def daemon_status(socket: str, index: str, timeout: float = STATUS_SECONDS) -> dict[str, Any] | None:
+    """The state that the daemon at `socket` reports; `index` is the path of its index. None if there is none or it serves another index.
 
     A daemon that does not respond within `timeout` seconds has the state "silent" and a `problem`.
     """
@@ -21,17 +21,17 @@ def daemon_status(socket: str, store: str, timeout: float = STATUS_SECONDS) -> d
         return None
     except DaemonError as error:
         return {"state": "silent", "problem": str(error)}
-    return status if isinstance(status, dict) and status.get("index") == store else None
+    return status if isinstance(status, dict) and status.get("index") == index else None
 
 
 def request_if_running(
-    socket: str, store: str, method: str, params: dict[str, Any], timeout: float = STATUS_SECONDS
+    socket: str, index: str, method: str, params: dict[str, Any], timeout: float = STATUS_SECONDS
 ) -> bool:
-    """Send one request to the daemon of `index`. -> False if there is no such daemon.
+    """Send one request to the daemon that serves `store`. Return False if there is no such daemon.
 
-    `timeout` is for its status, in seconds. Raises Refused or DaemonError if the request itself fails.
+    `timeout` applies to its status, in seconds. Raises Refused or DaemonError if the request itself fails.
     """
-    if daemon_status(socket, store, timeout) is None:
+    if daemon_status(socket, index, timeout) is None:
         return False
     ask(socket, method, params)
     return True

@@ -1,7 +1,7 @@
-"""The blocking client of the daemon's socket: what `imgret query` needs, and nothing that costs to import.
+"""A blocking client of the daemon's socket. It imports only what `imgret query` needs.
 
-`NoDaemon` means that nobody is there who answers (no socket, a stale file, a daemon that is leaving): the
-caller then does the same work itself. Any other error is an answer.
+`NoDaemon` means that no daemon serves requests (no socket, a stale file, a daemon that is stopping): the caller then
+does the work itself. Any other error is final.
 """
 
 from __future__ import annotations
@@ -12,37 +12,40 @@ import sys
 import time
 
 from imgret.client import protocol
-from imgret.client.protocol import Answer, Refused
+from imgret.client.protocol import Refused, Response
 from imgret.errors import DaemonError, Exit
 
-TYPE_CHECKING = False  # typing's own costs 3 ms to import
+TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Self
 
-TIMEOUT = 60.0  # seconds without a byte; the first question after the start may load the embedder
+TIMEOUT = 60.0  # seconds without a byte; the first query after the start may load the embedder
 _CHUNK = 1 << 16
 
 
 class NoDaemon(DaemonError):
-    """No daemon listens at this path."""
+    """No daemon serves requests at this path."""
 
     hint = "Start it: `imgret service install`, or `imgretd --foreground`."
 
 
-class _HungUp(NoDaemon):
-    """The daemon closed the connection before the first byte of its answer."""
+class _ConnectionClosed(NoDaemon):
+    """The daemon closed the connection before the first byte of its response."""
 
 
 class Connection:
-    """One connection to the daemon of this user; questions one after the other. Close it, or use `with`.
+    """A connection to this user's daemon, for one request at a time. Close it, or use `with`.
 
-    A connection whose answer did not come whole is closed: what arrives late belongs to no later question.
-    The next question connects again, as it does when the daemon hung up on an idle client.
+    After an incomplete response the connection is closed, because late bytes would be read as the response to the next
+    request. The next request connects again; it also does so when the daemon closed an idle connection.
     """
 
     def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
-        """Raises NoDaemon, or DaemonError when the socket is another user's."""
+        """Connect to the socket at `path`. Raises NoDaemon, or DaemonError when another user owns the socket.
+
+        `timeout` is the longest time to wait for a byte, in seconds.
+        """
         self._path = path
         self._timeout = timeout
         self._next = 0
@@ -54,11 +57,11 @@ class Connection:
         path, timeout = self._path, self._timeout
         try:
             self._socket.settimeout(timeout)
-            self._wait_in_queue()
+            self._connect_when_accepted()
             owner = _owner(self._socket, path)
         except TimeoutError:
             self._socket.close()
-            raise DaemonError(f"the daemon does not answer within {timeout:g} s") from None
+            raise DaemonError(f"the daemon did not respond within {timeout:g} s") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             self._socket.close()
             raise NoDaemon(f"no daemon at {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -73,19 +76,24 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def ask(self, method: str, params: dict[str, Any]) -> Any:
-        """The result of one request. Raises Refused with what the daemon said, NoDaemon when it left."""
+        """Send a request and return its result. Raises Refused with the daemon's error, NoDaemon when it stopped."""
         return self.ask_bytes(method, params)[0]
 
     def ask_bytes(self, method: str, params: dict[str, Any]) -> tuple[Any, bytes]:
-        """The result of one request, and the finished output that came with it. Raises as `ask`."""
+        """Send a request and return its result and its finished output. Raises the same errors as `ask`."""
         self._next += 1
         line = protocol.request_line(self._next, method, params)
         if len(line) > protocol.LINE_LIMIT:
-            raise Refused(protocol.TOO_LONG, "the question is too long for the daemon", exit_code=Exit.USAGE)
+            raise Refused(
+                protocol.TOO_LONG,
+                f"the request is longer than {protocol.LINE_LIMIT} bytes",
+                "Shorten the query.",
+                exit_code=Exit.USAGE,
+            )
         used = self._next > 1
         if self._socket.fileno() < 0:
             used = False
@@ -93,41 +101,41 @@ class Connection:
         whole = False
         try:
             try:
-                answer = self._answer(line)
-            except _HungUp:
+                response = self._send(line)
+            except _ConnectionClosed:
                 if not used:
                     raise
-                self._socket.close()  # idle for too long: every request may be sent twice
+                self._socket.close()  # closed because it was idle; every request may safely be sent twice
                 self._connect()
-                answer = self._answer(line)
-            body = self._read(answer.body)
+                response = self._send(line)
+            body = self._read(response.body)
             whole = True
         except Refused as error:
             whole = error.request == self._next
             if error.code in (protocol.STOPPING, protocol.BUSY):
-                raise NoDaemon(f"the daemon does not answer: {error}") from None
+                raise NoDaemon(f"the daemon does not serve requests now: {error}") from None
             raise
         finally:
             if not whole:
                 self._socket.close()
-        return answer.result, body
+        return response.result, body
 
     def query(self, params: dict[str, Any]) -> tuple[list[str], Exit, bytes]:
-        """The answer to a question: sentences for stderr, how the command ends, its output. Raises as `ask`."""
+        """Run a search. Return the notes for stderr, the exit code and the output. Raises the same errors as `ask`."""
         result, output = self.ask_bytes("query", params)
         return *protocol.read_query(result), output
 
-    def events(self, params: dict[str, Any] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Subscribe: (name, data) of each event until the daemon leaves. A quiet minute is no error."""
-        self.ask("subscribe", params or {})
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Subscribe, and yield (name, data) of each event until the daemon stops. There is no timeout."""
+        self.ask("subscribe", {})
         self._socket.settimeout(None)
         while line := self._line(at_end=b""):
             event = protocol.read_event(line)
             if event is not None:
                 yield event
 
-    def _wait_in_queue(self) -> None:
-        """Connect; while more clients wait than the daemon's queue holds, wait as well."""
+    def _connect_when_accepted(self) -> None:
+        """Connect. While the listen queue of the daemon is full, retry until the timeout."""
         end = time.monotonic() + self._timeout
         while True:
             try:
@@ -137,34 +145,38 @@ class Connection:
                     raise TimeoutError from None
                 time.sleep(0.01)
 
-    def _answer(self, line: bytes) -> Answer:
-        """Send a request and read the answer to it. Raises Refused, NoDaemon or DaemonError."""
+    def _send(self, line: bytes) -> Response:
+        """Send a request and read its response. Raises Refused, NoDaemon or DaemonError."""
         try:
             self._socket.sendall(line)
         except TimeoutError:
-            raise DaemonError("the daemon does not read what it is sent") from None
+            raise DaemonError("the daemon does not read requests") from None
         except OSError:
-            pass  # it hung up; why may still stand in what it sent before
-        wrong = DaemonError("the daemon answered another question than was asked", "Ask again.")
+            pass  # the connection is closed; its last response may contain the reason
+        wrong = DaemonError("the daemon sent the response to another request", "Try again.")
         try:
-            answer = protocol.read_answer(self._line())
+            response = protocol.read_response(self._line())
         except Refused as error:
             if error.request not in (None, self._next):
                 raise wrong from None
             raise
-        if answer.id != self._next:
+        if response.id != self._next:
             raise wrong
-        return answer
+        return response
 
     def _line(self, at_end: bytes | None = None) -> bytes:
         while b"\n" not in self._buffer:
             if len(self._buffer) > protocol.LINE_LIMIT:
-                raise Refused(protocol.TOO_LONG, "the daemon's answer has no end")
+                raise Refused(
+                    protocol.TOO_LONG, f"the daemon sent a line of more than {protocol.LINE_LIMIT} bytes"
+                )
             part = self._receive()
             if not part:
                 if at_end is not None:
                     return at_end
-                raise (NoDaemon if self._buffer else _HungUp)("the daemon left before it answered")
+                raise (NoDaemon if self._buffer else _ConnectionClosed)(
+                    "the daemon stopped before it responded"
+                )
             self._buffer += part
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -176,7 +188,7 @@ class Connection:
         while missing:
             part = self._receive(min(missing, _CHUNK))
             if not part:
-                raise NoDaemon("the daemon left in the middle of its answer")
+                raise NoDaemon("the daemon stopped in the middle of its response")
             parts.append(part)
             missing -= len(part)
         return b"".join(parts)
@@ -185,25 +197,25 @@ class Connection:
         try:
             return self._socket.recv(size)
         except TimeoutError:
-            raise DaemonError(f"the daemon does not answer within {self._socket.gettimeout():g} s") from None
+            raise DaemonError(f"the daemon did not respond within {self._socket.gettimeout():g} s") from None
         except OSError:
             return b""
 
 
 def ask(path: str, method: str, params: dict[str, Any], timeout: float = TIMEOUT) -> Any:
-    """One question on a connection of its own: the result. Raises NoDaemon, DaemonError or Refused."""
+    """Send one request on a new connection and return its result. Raises NoDaemon, DaemonError or Refused."""
     with Connection(path, timeout) as daemon:
         return daemon.ask(method, params)
 
 
 def query(path: str, params: dict[str, Any]) -> tuple[list[str], Exit, bytes]:
-    """One search on a connection of its own, see `Connection.query`. Raises NoDaemon, DaemonError or Refused."""
+    """Run one search on a new connection, see `Connection.query`. Raises NoDaemon, DaemonError or Refused."""
     with Connection(path) as daemon:
         return daemon.query(params)
 
 
 def _owner(connected: socket.socket, path: str) -> int:
-    """The user who listens. From the kernel where it says so; a file can be swapped after a look at it."""
+    """Return the user id of the listening process. Prefer the kernel's record: the file may be replaced meanwhile."""
     if hasattr(socket, "SO_PEERCRED"):
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
         return int.from_bytes(credentials[4:8], sys.byteorder)

@@ -1,1 +1,1 @@
-"""Files become pixels and facts, in bounded worker processes."""
+"""Decode photo files into pixels and facts, in worker processes with limits on memory and time."""

@@ -1,4 +1,4 @@
-"""Whether one picture is an edit of another: by their pixels, their capture times, their cameras, their looks."""
+"""Decide whether one photo is an edit of another, by pixels, capture time, camera and perceptual signature."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ DAY = 86400  # seconds
 
 
 class Traits(Struct, frozen=True):
-    """What is known of a picture; all None before it was decoded."""
+    """The properties of a photo that are compared. All are None for a photo that was never decoded."""
 
     facts: Facts | None = None
     pixels: bytes | None = None  # BLAKE3 of the upright pixels
-    look: bytes | None = None  # `perceptual.signature`
+    signature: bytes | None = None  # `perceptual.signature`
 
 
 def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
-    """Whether `after`, found where `before` lay, shows the same photo. In doubt it does not.
+    """Return whether `after`, found at the path where `before` was, is an edit of it. In doubt, return False.
 
-    `same_file`: the file was written to, not replaced by another one. That decides where nothing else tells.
+    `same_file`: the file was overwritten in place, not replaced by another one. It decides only where the other
+    properties are not conclusive.
     """
     if before.pixels is not None and before.pixels == after.pixels:
         return True
@@ -33,8 +34,10 @@ def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
             return False
         if was.subsecond is not None and now.subsecond is not None:
             return was.subsecond == now.subsecond
-        if was.taken_at % DAY:  # else it is a date alone, which many scans share: their looks decide
+        if (
+            was.taken_at % DAY
+        ):  # midnight means a date alone, which many scans share: compare signatures instead
             return True
-    if before.look and after.look and similarity(before.look, after.look) >= SAME_PICTURE:
+    if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_PICTURE:
         return True
-    return same_file and now.taken_at is None  # editors drop the capture time; none invents one
+    return same_file and now.taken_at is None  # editors may drop the capture time; none adds one

@@ -1,7 +1,7 @@
-"""What the file itself says, without any model: when, where, by which camera.
+"""Read capture time, position and camera from EXIF.
 
-Pure functions over EXIF tags as Pillow reads them. Cameras, scanners and chat programs write EXIF of
-every kind of wrongness, so nothing here raises: what cannot be believed is `None`.
+Pure functions over EXIF tags as Pillow reads them. Cameras, scanners and chat programs write many kinds of
+invalid EXIF, so no function here raises: an implausible value becomes `None`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
 SUBSECONDS = {DATE_TIME_ORIGINAL: 0x9291, DATE_TIME_DIGITIZED: 0x9292, DATE_TIME: 0x9290}
 LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 1, 2, 3, 4
 
-# Year, month, day, then perhaps a time, a half of the day and a zone, which is not read.
+# Three numbers for year, month and day, then optionally a time. A time zone after it is ignored.
 _DATE = re.compile(
     r"(?P<a>\d{1,4})(?P<by>[:/.-])\s?(?P<b>\d{1,2})(?P=by)\s?(?P<c>\d{1,4})(?!\d)(?:[T\s,]\s?(?P<time>.*))?",
     re.ASCII,
@@ -36,10 +36,10 @@ _TIME = re.compile(
     r"\s?(?P<half>[ap]\.?m\b)?",
     re.ASCII | re.IGNORECASE,
 )
-# What a camera writes whose clock was never set: the epochs of Unix and of QuickTime.
+# The epochs of Unix and of QuickTime: a camera whose clock was never set writes one of them.
 _UNSET_CLOCK = {datetime(1970, 1, 1), datetime(1904, 1, 1)}
 
-# One number, or a fraction, as a string has it; and one to three of them with a letter for the direction.
+# A number or a fraction, and an angle of one to three of them with an optional letter for the direction.
 _NUMBER = r"\d+(?:\.\d*)?(?:/\d+)?"
 _ANGLE = re.compile(
     rf"(?P<before>[NSEW])?\s*(?P<sign>[+-])?(?P<degrees>{_NUMBER})"
@@ -50,7 +50,11 @@ _ANGLE = re.compile(
 
 
 def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Tags) -> Facts:
-    """Format name, upright (width, height) and the three EXIF directories -> Facts."""
+    """Return the Facts of a file.
+
+    `kind` is the format's name, `upright` its upright (width, height) in pixels. `image`, `photo` and `gps` are the
+    EXIF directories IFD0, Exif and GPS.
+    """
     position = degrees(gps)
     written = {tag: (image if tag == DATE_TIME else photo).get(tag) for tag in SUBSECONDS}
     moment = taken_at(written.values())
@@ -67,21 +71,21 @@ def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Ta
     )
 
 
-def turned(orientation: object) -> int:
-    """The EXIF orientation, 1 to 8; anything else means upright (1)."""
+def valid_orientation(orientation: object) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) for any other value."""
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """(width, height) as stored -> as seen: orientations 5 to 8 stand on their side."""
+    """Return the (width, height) of the upright image; orientations 5 to 8 swap the stored ones."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
 def text(value: object) -> str | None:
-    """A string from a file: control characters dropped, spaces folded, at most 128 characters.
+    """Return a string tag without control characters, spaces folded, at most 128 characters; None if empty.
 
-    ASCII tags end at the first NUL; what follows is the camera's leftover memory. EXIF names no
-    encoding: it is UTF-8 where the bytes are UTF-8, and Latin-1 where they are not.
+    ASCII tags end at the first NUL; bytes after it are uninitialised memory of the camera. EXIF does not name an
+    encoding: bytes that are valid UTF-8 are read as UTF-8, all others as Latin-1.
     """
     if isinstance(value, str):
         try:
@@ -92,7 +96,7 @@ def text(value: object) -> str | None:
 
 
 def printable(value: str) -> str | None:
-    """Text without control characters, its spaces folded, at most 128 characters; None if nothing is left."""
+    """Return the text without control characters, spaces folded, at most 128 characters; None if empty."""
     kept = "".join(c if c.isprintable() else " " for c in value.partition("\0")[0][: 8 * LONGEST_STRING])
     return " ".join(kept.split())[:LONGEST_STRING].rstrip() or None
 
@@ -101,8 +105,8 @@ def _decoded(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        # A field of fixed length may end in the middle of a character. Only text that was UTF-8 before
-        # says so: Latin-1 may end with such a byte too.
+        # A field of fixed length may end in the middle of a UTF-8 character. A Latin-1 text can end with the same
+        # byte, so this is assumed only where an earlier character was non-ASCII UTF-8.
         whole = value[: error.start].decode()
         if error.reason == "unexpected end of data" and not whole.isascii():
             return whole
@@ -110,7 +114,7 @@ def _decoded(value: bytes) -> str:
 
 
 def camera(make: object, model: object) -> str | None:
-    """'make model', the make not said twice: ('NIKON CORPORATION', 'NIKON D90') -> 'NIKON D90'."""
+    """Return 'make model', without repeating the make: ('NIKON CORPORATION', 'NIKON D90') -> 'NIKON D90'."""
     maker, name = text(make), text(model)
     if maker is None or name is None:
         return name or maker
@@ -120,11 +124,10 @@ def camera(make: object, model: object) -> str | None:
 
 
 def taken_at(candidates: Iterable[object]) -> int | None:
-    """The first believable date and time, as seconds since 1970.
+    """Return the first plausible date and time, in seconds since 1970; None if there is none.
 
-    EXIF times are the camera's wall clock without a zone; they are read as UTC, so that the hour a
-    photo shows is the hour it was taken at, wherever it is looked at. A zone, if one is written, is
-    not applied for the same reason.
+    EXIF times are local time without a zone. They are stored as if they were UTC: a photo shows the local hour
+    at which it was taken, in whatever zone it is viewed. For the same reason a zone in the text is ignored.
     """
     for value in candidates:
         moment = _moment(text(value) or "")
@@ -134,13 +137,13 @@ def taken_at(candidates: Iterable[object]) -> int | None:
 
 
 def subsecond(value: object) -> str | None:
-    """The fraction of a second as its digits: '120 ' -> '12'; None where there is none."""
+    """Return the digits of the fraction of a second without trailing zeros: '120 ' -> '12'; None if there are none."""
     digits = (text(value) or "").strip()[:9]
     return digits.rstrip("0") or "0" if digits.isascii() and digits.isdigit() else None
 
 
 def _moment(written: str) -> datetime | None:
-    """A date, with its time where that can be read and midnight where it cannot."""
+    """Parse a date and time. An unreadable time becomes midnight; return None for an unreadable date."""
     if packed := _PACKED_DATE.match(written):
         year, month, day = map(int, packed.groups()[:3])
         clock = tuple(int(part or 0) for part in packed.groups()[3:])
@@ -161,7 +164,7 @@ def _moment(written: str) -> datetime | None:
 
 
 def _date(a: str, by: str, b: str, c: str) -> tuple[int, int, int] | None:
-    """(year, month, day) of three numbers; None where it cannot be told which number is which."""
+    """Return (year, month, day) of three numbers; None where their order is ambiguous."""
     if len(a) == 4 and len(c) <= 2:
         return int(a), int(b), int(c)
     if len(c) == 4 and len(a) <= 2:
@@ -185,9 +188,9 @@ def _clock(written: str) -> tuple[int, int, int]:
 
 
 def degrees(gps: Tags) -> tuple[float, float] | None:
-    """(latitude, longitude) in degrees, north and east positive; None if either cannot be believed.
+    """Return (latitude, longitude) in degrees, north and east positive; None if either is missing or implausible.
 
-    Exactly (0, 0) is what a receiver without a fix writes, not a place in the Gulf of Guinea.
+    Exactly (0, 0) counts as missing: receivers without a fix write it.
     """
     latitude = _angle(gps.get(LATITUDE), gps.get(LATITUDE_REF), "NS", 90.0)
     longitude = _angle(gps.get(LONGITUDE), gps.get(LONGITUDE_REF), "EW", 180.0)
@@ -197,11 +200,11 @@ def degrees(gps: Tags) -> tuple[float, float] | None:
 
 
 def _angle(value: object, ref: object, directions: str, most: float) -> float | None:
-    """Signed degrees, at most `most`, of degrees, minutes and seconds, of a single number or of a string.
+    """Return signed degrees, from -`most` to `most`, of (degrees, minutes, seconds), of one number or of a string.
 
-    The direction is what `ref` says, or a letter in the string. Without either, a single number is
-    decimal degrees with their sign; of degrees and minutes, which EXIF stores without sign, only a
-    negative one says on which side it lies.
+    The direction comes from `ref` or from a letter in the string. Without either, a single number is taken as
+    signed decimal degrees. Degrees with minutes are unsigned in EXIF, so without a direction they are accepted
+    only if they are negative.
     """
     direction = (text(ref) or "").upper()[:1]
     parts: list[float]
@@ -224,7 +227,7 @@ def _angle(value: object, ref: object, directions: str, most: float) -> float | 
     negative = math.copysign(1, parts[0]) < 0
     total = sum(abs(part) / 60**power for power, part in enumerate(parts))
     if any(part < 0 for part in parts[1:]) or any(part > 60 for part in parts[1:]) or not 0 <= total <= most:
-        return None  # NaN fails the last
+        return None  # the last comparison is also false for NaN
     if not direction and not negative and len(parts) > 1:
         return None
     south = negative or direction == directions[1]
@@ -232,7 +235,7 @@ def _angle(value: object, ref: object, directions: str, most: float) -> float | 
 
 
 def _number(value: object) -> float:
-    """A rational as Pillow gives it, as (numerator, denominator) or as 'a/b', or a number; NaN if it is none."""
+    """Return a number, a Pillow rational, a (numerator, denominator) or an 'a/b' as a float; NaN for anything else."""
     try:
         if isinstance(value, str):
             numerator, slash, denominator = value.partition("/")

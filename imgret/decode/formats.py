@@ -1,11 +1,11 @@
-"""Which picture formats are decoded, told by their first bytes, and by which of Pillow's plugins.
+"""Recognise image formats by their first bytes, and load the Pillow plugin for each.
 
-Only what is listed here reaches a decoder, whatever a file is called.
+Only the formats listed here are decoded, whatever the file's extension is.
 """
 
 from __future__ import annotations
 
-# The plugins by name: Pillow would import all fifty of them to find one that it does not know yet.
+# Import the plugins by name: otherwise Pillow imports all fifty when it meets a format that is not loaded yet.
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,  # noqa: F401
@@ -22,8 +22,8 @@ from imgret.errors import PhotoError
 
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _FOREIGN = (
-    (b"\0\x05\x16\x07", "what a Mac keeps beside a file (AppleDouble)"),
-    (b"\0\x05\x16\x00", "what a Mac keeps beside a file (AppleSingle)"),
+    (b"\0\x05\x16\x07", "a macOS metadata file (AppleDouble)"),
+    (b"\0\x05\x16\x00", "a macOS metadata file (AppleSingle)"),
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -35,35 +35,35 @@ _FOREIGN = (
     (b"\0\0\x01\xba", "a video (MPEG)"),
     (b"\0\0\x01\xb3", "a video (MPEG)"),
     (b"FLV\x01", "a video (Flash)"),
-    (b"ID3", "a sound (MP3)"),
-    (b"OggS", "a sound or video (Ogg)"),
-    (b"fLaC", "a sound (FLAC)"),
+    (b"ID3", "an audio file (MP3)"),
+    (b"OggS", "an audio or video file (Ogg)"),
+    (b"fLaC", "an audio file (FLAC)"),
     (b"\xffWPC", "a WordPerfect document"),
     (b"SQLite format 3\0", "a database (SQLite)"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
-    (b"version https://git-lfs", "a pointer of Git LFS"),
+    (b"version https://git-lfs", "a Git LFS pointer"),
 )
 _UNSUPPORTED = (
     (b"8BPS", "a Photoshop document"),
     (b"gimp xcf", "a GIMP document"),
     (b"\0\0\x01\0", "an icon (ICO)"),
-    (b"P5\n", "a PGM picture"),
-    (b"P6\n", "a PPM picture"),
+    (b"P5\n", "a PGM image"),
+    (b"P6\n", "a PPM image"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"qoif", "a QOI picture"),
-    (b"v/1\x01", "an OpenEXR picture"),
-    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"qoif", "a QOI image"),
+    (b"v/1\x01", "an OpenEXR image"),
+    (b"#?RADIANCE", "a Radiance HDR image"),
     (b"DDS ", "a DDS texture"),
-    (b"BPG\xfb", "a BPG picture"),
+    (b"BPG\xfb", "a BPG image"),
     (b"AT&TFORM", "a DjVu document"),
 )
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # lengths of BMP's second header
 
 
 def sniff(head: bytes) -> str | None:
-    """Pillow's name of the format that begins with these bytes (64 are enough); None for all others."""
+    """Return Pillow's name of the format of a file that begins with `head` (64 bytes are enough); None if unknown."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -87,33 +87,35 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
-def foreign(name: str, head: bytes) -> PhotoError:
-    """Why a file is refused whose first 64 bytes are those of no known format."""
+def unsupported_format(name: str, head: bytes) -> PhotoError:
+    """Return the error for a file whose first 64 bytes, `head`, match no supported format."""
     what = next((what for beginning, what in _UNSUPPORTED if head.startswith(beginning)), None)
     if what is not None:
-        return PhotoError(f"{name} is {what}: this format is not read", "Exclude it, or export it as JPEG.")
+        return PhotoError(
+            f"{name} is {what}: this format is not supported", "Exclude it, or export it as JPEG."
+        )
     if not any(head):
         return PhotoError(
-            f"{name} begins with zeros, as what was not copied or downloaded to its end",
-            "Copy it again from where it came.",
+            f"{name} begins with zero bytes: it was probably not copied or downloaded completely",
+            "Copy it again from its source.",
             transient=True,
         )
     if b"\xff\xd8\xff" in head:
         return PhotoError(
-            f"{name} is a JPEG with other bytes before it",
-            "Remove these, or copy it again from where it came.",
+            f"{name} is a JPEG with other bytes before its start",
+            "Remove these bytes, or copy the file again from its source.",
         )
     what = _kind(head)
-    said = f"is {what}, not a photo" if what else "is not a picture of a known format"
-    return PhotoError(f"{name} {said}", "Exclude it, or correct its name.")
+    reason = f"is {what}, not a photo" if what else "is not an image of a known format"
+    return PhotoError(f"{name} {reason}", "Exclude it, or correct its file extension.")
 
 
 def _kind(head: bytes) -> str | None:
-    """What a file is that is no photo, as 'a video (AVI)'."""
+    """Return the type of a file that is not a photo, such as 'a video (AVI)'; None if unknown."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip"):
         return "a video (MP4 or QuickTime)"
     if head.startswith(b"RIFF"):
-        return {b"AVI ": "a video (AVI)", b"WAVE": "a sound (WAV)"}.get(head[8:12], "a RIFF file")
+        return {b"AVI ": "a video (AVI)", b"WAVE": "an audio file (WAV)"}.get(head[8:12], "a RIFF file")
     for beginning, what in _FOREIGN:
         if head.startswith(beginning):
             return what
@@ -124,7 +126,7 @@ def _kind(head: bytes) -> str | None:
         return "a drawing (SVG)"
     if written.startswith((b"<?xml", b"<!doctype", b"<x:xmpmeta", b"<?xpacket")):
         return "an XML file"
-    return "a text" if _is_text(head) else None
+    return "a text file" if _is_text(head) else None
 
 
 def _is_text(head: bytes) -> bool:
@@ -138,7 +140,10 @@ def _is_text(head: bytes) -> bool:
 
 
 def prepare(kind: str, name: str) -> None:
-    """Load the plugin of a rare format; one thread each, for threads cost address space."""
+    """Load the Pillow plugin of HEIF, AVIF or JPEG XL, limited to one thread. Raises PhotoError if it is missing.
+
+    Each thread needs address space, which is limited in a decoder process.
+    """
     if kind == "HEIF":
         import pillow_heif
 
@@ -155,13 +160,12 @@ def prepare(kind: str, name: str) -> None:
         JpegXLImagePlugin.DECODE_THREADS = 0
 
 
-def turns_itself(image: Image.Image) -> bool:
-    """Whether the decoder applies the orientation: then EXIF's must not be applied once more.
+def applies_orientation(image: Image.Image) -> bool:
+    """Return whether Pillow's decoder applies the orientation itself: then it must not be applied again.
 
-    In JPEG XL the codestream's orientation counts, except where a JPEG is packed in it as it was.
+    In JPEG XL the orientation of the codestream is valid, except where it contains a losslessly packed JPEG.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return (
-            0x0112 in image.tag_v2
-        )  # the preview of a raw file may have its orientation in another directory
+        # The preview of a raw file may have its orientation in another directory, which Pillow does not apply.
+        return 0x0112 in image.tag_v2
     return image.format == "HEIF" or (image.format == "JXL" and not getattr(image, "jpeg", False))

@@ -1,7 +1,7 @@
-"""Hash many files of one watched folder on a few threads, none of which may hold up the others.
+"""Hash many files below one root on a few threads.
 
-A file whose reading does not return costs itself: it is reported as unreadable and its thread is abandoned.
-What was hashed is handed out while slower files are still being read.
+A read that does not return blocks no other file: the file is reported as unreadable and its thread is abandoned.
+Finished hashes are yielded while slower files are still being read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from imgret.limits import Shortage
 from imgret.photo import FileStat
 from imgret.safe_open import Descent
 
-HASHERS = 4  # threads: hashing waits for the disk
-_LOOK_SECONDS = 0.25  # how often silent threads and a wish to stop are looked for
-_HAND_OUT_SECONDS = 1.0  # what is hashed waits no longer than this for the rest of its batch
+HASHERS = 4  # threads; hashing is limited by the disk
+_POLL_SECONDS = 0.25  # how often to check for silent threads and for `stopped`
+_MAX_BATCH_SECONDS = 1.0  # a batch that is not full is yielded after this time
 
 
 class FoundFile(Protocol):
-    """A file to be hashed. `folder` is relative to the root."""
+    """A file to hash. `folder` is relative to the root."""
 
     @property
     def folder(self) -> bytes: ...  # noqa: D102
@@ -44,7 +44,7 @@ F = TypeVar("F", bound=FoundFile)
 
 
 class Hash(NamedTuple):
-    """What was read of a file."""
+    """The hash and the creation time of a file."""
 
     digest: bytes  # 32-byte BLAKE3
     born: int | None  # when the file was created, ns since 1970
@@ -55,10 +55,10 @@ Hashed = tuple[list[F], list[Read]]
 
 
 def hash_many(root: bytes, files: Iterator[F], size: int, stopped: Callable[[], bool]) -> Iterator[Hashed[F]]:
-    """Read `files` and yield them with their hash or why there is none, up to about `size` at once.
+    """Hash `files` and yield them in batches of about `size`, each with its hash or the error.
 
-    When `stopped`, what is being read is dropped. Raises NotAnswering when the disk as a whole is silent, and
-    Shortage when the machine has no descriptor or memory left, after what was hashed before was yielded.
+    Stops when `stopped()` is true; unfinished files are dropped. Raises NotAnswering when the whole disk does not
+    respond, and Shortage when the machine has no descriptor or memory left; finished files are yielded first.
     """
     hashing: _Hashing[F] = _Hashing(root, size)
     exhausted = False
@@ -87,7 +87,7 @@ def hash_many(root: bytes, files: Iterator[F], size: int, stopped: Callable[[], 
 
 
 class _Hashing(Generic[F]):
-    """The threads of one `hash_many`, and what they have to do and have done."""
+    """The threads of one `hash_many` call, their queue and their results."""
 
     def __init__(self, root: bytes, size: int) -> None:
         self.waiting: deque[F] = deque()
@@ -104,22 +104,22 @@ class _Hashing(Generic[F]):
 
     @property
     def idle(self) -> bool:
-        """Nothing waits and nothing is being read."""
+        """Whether no file is queued or being read."""
         return not (self.waiting or self._calls)
 
     @property
     def is_due(self) -> bool:
-        """Whether what is done should be handed out now."""
-        waited = time.monotonic() - self._handed_out > _HAND_OUT_SECONDS
+        """Whether the finished files should be yielded now."""
+        waited = time.monotonic() - self._handed_out > _MAX_BATCH_SECONDS
         return len(self.done) >= self._size or (waited and bool(self.done))
 
     def take(self) -> Hashed[F]:
-        """What is done."""
+        """Remove and return the finished files and their results."""
         done, self.done, self._handed_out = self.done, [], time.monotonic()
         return [file for file, _ in done], [result for _, result in done]
 
     def start_threads(self) -> None:
-        """Start as many as there is work for. Raises NotAnswering when none can be started and none runs."""
+        """Start up to HASHERS threads. Raises NotAnswering when none can be started and none is running."""
         try:
             while len(self._calls) < min(HASHERS, len(self.waiting)):
                 self._calls.append(DiskCall(self._root, self._root, self._read))
@@ -128,9 +128,9 @@ class _Hashing(Generic[F]):
                 raise
 
     def collect(self) -> None:
-        """Wait a moment for results, and give up on threads that are silent."""
+        """Wait a moment for results, and abandon threads that do not respond."""
         with contextlib.suppress(queue.Empty):
-            result = self._results.get(timeout=_LOOK_SECONDS if self._calls else 0)
+            result = self._results.get(timeout=_POLL_SECONDS if self._calls else 0)
             while True:
                 self._take_one(*result)
                 result = self._results.get_nowait()
@@ -142,10 +142,10 @@ class _Hashing(Generic[F]):
             self._take_one(call, None, None)
 
     def _take_one(self, call: DiskCall[None], file: F | None, read_as: Read | Shortage | None) -> None:
-        """One result of a thread, or None when it ends. One that was given up has no say any more."""
+        """Record one result of a thread; `file` is None when the thread ended. Ignore abandoned threads."""
         if call not in self._calls:
             return
-        if isinstance(read_as, Shortage):  # that is no fault of the file: it is found again
+        if isinstance(read_as, Shortage):  # not the file's fault: the next scan finds the file again
             self.shortage = read_as
         elif file is not None and read_as is not None:
             self.done.append((file, read_as))
@@ -154,12 +154,12 @@ class _Hashing(Generic[F]):
             self._reading.pop(call, None)
 
     def drop(self) -> None:
-        """Give up on whatever is still being read."""
+        """Abandon all files that are still being read."""
         for call in self._calls:
             call.drop()
 
     def _read(self, call: DiskCall[None]) -> None:
-        """The job of each thread: read what waits, one file after the other."""
+        """Run in each thread: hash queued files until the queue is empty."""
         try:
             with Descent(self._root) as descent:
                 while (file := self._next(call)) is not None:
@@ -168,7 +168,7 @@ class _Hashing(Generic[F]):
                     self._results.put((call, file, read_as))
         except OSError as error:  # the root cannot be opened
             while (file := self._next(call)) is not None:
-                self._results.put((call, file, _why(_path(self._root, file), error)))
+                self._results.put((call, file, _to_error(_path(self._root, file), error)))
         finally:
             self._results.put((call, None, None))
 
@@ -182,9 +182,9 @@ class _Hashing(Generic[F]):
 
 def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) -> Read | Shortage:
     path = _path(root, file)
-    if file.file_stat.size == 0:  # not written yet: all empty files would be one content
+    if file.file_stat.size == 0:  # probably not written yet; all empty files would share one content
         return PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
-    if is_stuck(root, path):  # read before, and that has not returned yet
+    if is_stuck(root, path):  # an earlier read of it has not returned yet
         return _not_answering(path)
     call.touch(path)
     try:
@@ -193,15 +193,15 @@ def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) 
         return Hash(digest, birth_time(file.name, folder))
     except (PhotoError, Shortage) as error:
         return error
-    except OSError as error:  # of a folder above it
-        return _why(path, error)
-    except Exception as error:  # whatever it is, it costs this file alone
+    except OSError as error:  # from a folder above the file
+        return _to_error(path, error)
+    except Exception as error:  # an unexpected error fails this file only
         return PhotoError(
             f"{os.fsdecode(path)} cannot be read: {type(error).__name__} {error}", transient=True
         )
 
 
-def _why(path: bytes, error: OSError) -> PhotoError | Shortage:
+def _to_error(path: bytes, error: OSError) -> PhotoError | Shortage:
     try:
         return unreadable(path, error)
     except Shortage as short:

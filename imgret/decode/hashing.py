@@ -1,6 +1,7 @@
-"""The name of a content: the BLAKE3 of a file's bytes, read without being fooled or blocked.
+"""Hash a file's bytes with BLAKE3, which identifies its content.
 
-Runs in the caller's process, on as many threads as it likes: hashing releases the interpreter lock.
+FIFOs, devices and symlinks are refused, and a file that changes while it is read is an error. May run on several
+threads at once: hashing releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from imgret.limits import shortage
 from imgret.photo import FileStat, file_stat_of
 
 _READ = 1 << 20  # bytes at a time
-# A larger file is not taken for a photo: a video, or the disk of a virtual machine, named like one.
+# Larger files are refused: probably a video, or a virtual machine's disk image with the extension of a photo.
 MOST_BYTES = 4 << 30
-# A larger file must start like a picture before all of it is read.
+# Larger files are read completely only if they begin like an image.
 SMALL_BYTES = 64 << 20
 _STARTS = (
     b"\xff\xd8\xff",  # JPEG, MPO
@@ -40,19 +41,19 @@ _STARTS = (
     b"FOVb",  # Sigma raw
     b"\0MRM",  # Minolta raw
 )
-# Not blocked by a FIFO without a writer, never a terminal's child, not inherited by the decoder.
+# Do not block on a FIFO without a writer, do not acquire a controlling terminal, do not pass on to the decoder.
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class PhotoGone(PhotoError):
-    """The file is no longer there, or a folder above it is a symlink by now."""
+    """The file no longer exists, or a folder above it was replaced by a symlink."""
 
 
 def content_hash(path: bytes, expected: FileStat | None = None) -> bytes:
-    """The 32-byte BLAKE3 of the file's bytes. Raises NotAnswering where its disk does not answer.
+    """Return the 32-byte BLAKE3 of the file's bytes.
 
-    Raises PhotoError: transient if the file changed while it was read, or is not the one whose
-    file_stat was `expected`; not transient if it is no regular file, or cannot be a photo.
+    Raises NotAnswering when the disk does not respond. Raises PhotoError: transient if the file changed while it
+    was read or its FileStat is not `expected`; permanent if it is not a regular file or cannot be a photo.
     """
 
     def job(call: DiskCall[bytes]) -> bytes:
@@ -70,9 +71,10 @@ def content_hash(path: bytes, expected: FileStat | None = None) -> bytes:
 def content_hash_in(
     folder: int, path: bytes, expected: FileStat | None, on_read: Callable[[], None]
 ) -> bytes:
-    """The same for a file in the folder whose descriptor is given; a symlink is not followed.
+    """Return the 32-byte BLAKE3 of a file in the folder with the descriptor `folder`, without following a symlink.
 
-    `path` is the file's whole path, for messages. `on_read` is called after each part that was read.
+    `path` is the file's full path; only its last part is opened. `on_read` is called after each block that was read.
+    Raises the same errors as `content_hash`.
     """
     try:
         fd = os.open(os.path.basename(path), OPEN_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
@@ -82,7 +84,7 @@ def content_hash_in(
 
 
 def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Callable[[], None]) -> bytes:
-    # Imported here: a program that only asks for fingerprints needs no hash.
+    # Imported here: programs that only read FileStats do not need it.
     from blake3 import blake3
 
     try:
@@ -91,17 +93,21 @@ def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Ca
             raise not_a_file(path, status.st_mode)
         before = file_stat_of(status)
         hasher = blake3()
-        # Reads, not a mapping: a file cut short under a mapping is a SIGBUS in this very process.
+        # Read instead of mmap: truncating a mapped file raises SIGBUS in this process.
         buffer = bytearray(min(_READ, max(before.size, 1)))
         view = memoryview(buffer)
         checked = before.size <= SMALL_BYTES
         if before.size > MOST_BYTES:
             raise PhotoError(
-                f"{os.fsdecode(path)} is larger than {MOST_BYTES >> 30} GiB: not taken for a photo"
+                f"{os.fsdecode(path)} is larger than {MOST_BYTES >> 30} GiB, so it is not treated as a photo",
+                "Exclude it.",
             )
         while count := os.readv(fd, [view]):
-            if not checked and not starts_like_a_picture(view[:count]):
-                raise PhotoError(f"{os.fsdecode(path)} is not a photo: it does not start like a picture")
+            if not checked and not starts_like_an_image(view[:count]):
+                raise PhotoError(
+                    f"{os.fsdecode(path)} is not a photo: its first bytes match no image format",
+                    "Exclude it.",
+                )
             checked = True
             hasher.update(view[:count])
             on_read()
@@ -118,46 +124,48 @@ def _hash_and_close(fd: int, path: bytes, expected: FileStat | None, on_read: Ca
 
 
 def birth_time(path: bytes, folder: int = -100) -> int | None:
-    """When the file was created, in ns since 1970; None where the system or the file system does not know.
+    """Return the creation time in ns since 1970; None where the system or the file system does not record it.
 
-    Inode numbers are used again at once, so only this tells a file that was written to from one that was
-    deleted and made anew. It is statx(2), which Python does not offer before 3.15. `path` is relative to the
-    descriptor `folder`; -100 (AT_FDCWD) stands for the working directory.
+    A new file often gets the inode number of a deleted one, so only the creation time distinguishes a file that was
+    overwritten from one that was deleted and created again. Calls statx(2), which Python offers from 3.15 on.
+    `path` is relative to the descriptor `folder`; -100 (AT_FDCWD) is the working directory.
     """
     import ctypes
 
     symlink_nofollow, btime = 0x100, 0x800
-    answer = ctypes.create_string_buffer(256)  # struct statx
+    buffer = ctypes.create_string_buffer(256)  # struct statx
     try:
-        failed = ctypes.CDLL(None).statx(folder, path, symlink_nofollow, btime, answer)
+        failed = ctypes.CDLL(None).statx(folder, path, symlink_nofollow, btime, buffer)
     except AttributeError:  # no such function: not Linux, or a C library before 2018
         return None
-    (mask,), (seconds, ns) = struct.unpack_from("=I", answer), struct.unpack_from("=qI", answer, 80)
+    (mask,), (seconds, ns) = struct.unpack_from("=I", buffer), struct.unpack_from("=qI", buffer, 80)
     return None if failed or not mask & btime else int(seconds * 1_000_000_000 + ns)
 
 
-def starts_like_a_picture(head: bytes | memoryview) -> bool:
-    """Whether a file that starts with these bytes (16 or more) may be in one of the formats that we read."""
+def starts_like_an_image(head: bytes | memoryview) -> bool:
+    """Return whether a file that starts with these bytes (16 or more) may have a supported format."""
     head = bytes(head[:16])
     return head.startswith(_STARTS) or head[4:8] in (b"ftyp", b"JXL ") or head[6:14] == b"HEAPCCDR"
 
 
 def unreadable(path: bytes, error: OSError) -> PhotoError:
-    """Why a file could not be opened or read, in a sentence. Raises Shortage: that is no fault of the file."""
+    """Return the error for a file that could not be opened or read. Raises Shortage if the machine lacks resources."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) and (short := shortage(error)):
         raise short from None
     name = os.fsdecode(path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return PhotoGone(f"{name} is no longer there", transient=True)
     if isinstance(error, PermissionError):
-        return PhotoError(f"{name} may not be read", "Give yourself the right to read it, then retry.")
-    if error.errno == errno.ENXIO:  # what opening a socket says
+        return PhotoError(
+            f"{name} cannot be read: permission denied", "Give yourself the right to read it, then retry."
+        )
+    if error.errno == errno.ENXIO:  # from opening a socket
         return PhotoError(f"{name} is a socket or a device, not a photo")
     return PhotoError(f"{name} cannot be read: {error.strerror or error}", transient=True)
 
 
 def not_a_file(path: bytes, mode: int) -> PhotoError:
-    """What lies there instead of a regular file."""
+    """Return the error for a path that is not a regular file; `mode` is its st_mode."""
     kinds = {
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a FIFO",

@@ -1,6 +1,6 @@
-"""A PNG file without what is not looked at: text, colour profiles, times, chunks of other programs.
+"""Remove ancillary chunks from a PNG file: text, colour profiles, times, private chunks of other programs.
 
-Pillow refuses a picture whose text is large or whose profile is damaged, though nothing of them is needed.
+None of them is needed, and Pillow refuses an image whose text is large or whose profile is damaged.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import IO
 _SIGNATURE = 8  # bytes
 _FRAME = 12  # bytes of a chunk beside its data: length, type, CRC
 _KEPT = (b"tRNS", b"eXIf", b"acTL")
-_EXIF_IN_TEXT = b"Raw profile type "  # how ImageMagick writes it: in a tEXt or zTXt chunk
+_EXIF_IN_TEXT = b"Raw profile type "  # ImageMagick writes EXIF in a tEXt or zTXt chunk with this keyword
 _LONGEST_TEXT = 1 << 20  # bytes
 
 
-def essential(file: IO[bytes]) -> IO[bytes]:
-    """The file with its critical chunks, its transparency and its EXIF; cut short where the file is.
+def without_ancillary_chunks(file: IO[bytes]) -> IO[bytes]:
+    """Return a copy with the critical chunks, transparency and EXIF only. A truncated file stays truncated.
 
-    The position of `file` is its beginning, before and after.
+    `file` must be at its beginning, and is there again afterwards.
     """
     data = file.read()
     file.seek(0)

@@ -1,9 +1,9 @@
-"""Camera raw files, by the largest preview that they carry.
+"""Read camera raw files by extracting their largest embedded preview.
 
-CR2, CR3, NEF, ARW, DNG, ORF, RW2, RAF and their kin differ in where they keep the previews; instead of
-a parser for each, the bytes are searched for JPEG streams, and the directories of those that are TIFF
-inside for pictures that are not JPEG. The largest one wins. The sensor's own data are passed over: they
-are told by the marker of lossless JPEG and by their photometric interpretation.
+CR2, CR3, NEF, ARW, DNG, ORF, RW2, RAF and related formats store their previews at different places. Instead of a
+parser for each format, all bytes are searched for JPEG streams, and the directories of TIFF-based formats for
+uncompressed previews. The largest preview is used. The sensor's own data are skipped; they are recognised by the
+marker of lossless JPEG and by their photometric interpretation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imgret.exclude import RAW_SUFFIXES
 if TYPE_CHECKING:
     from PIL import Image
 
-# How raw files begin that do not begin as TIFF does: Fujifilm, Panasonic, Olympus (3), Sigma, Minolta, Canon (2).
+# (offset, bytes) of raw formats without a TIFF header: Fujifilm, Panasonic, Olympus (3), Sigma, Minolta, Canon (2).
 _BEGINNINGS = (
     (0, b"FUJIFILMCCD-RAW"),
     (0, b"IIU\0"),
@@ -35,11 +35,11 @@ _BEGINNINGS = (
     (6, b"HEAPCCDR"),
     (4, b"ftypcrx "),
 )
-_LONGEST_JPEG = 64 << 20  # bytes: a preview ends with its own marker, and none is as long
-_SEARCHED = 1 << 29  # bytes: beyond any photo, but a disk image may be called .raw
+_LONGEST_JPEG = 64 << 20  # bytes: longer than any preview; the decoder stops at its end marker
+_SEARCHED = 1 << 29  # bytes: larger than any photo, but a disk image may have the extension .raw
 
 _START = b"\xff\xd8\xff"
-_SHOWN = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive frames: what every viewer decodes
+_SHOWN = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive frames: every viewer decodes them
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU T.81, table B.1
 _MOST_SEGMENTS = 200
 
@@ -53,7 +53,7 @@ _MOST_ENTRIES = 1000
 
 
 class Preview(Struct, frozen=True):
-    """A picture inside a file."""
+    """A preview image inside a file."""
 
     kind: Literal["JPEG", "TIFF"]
     offset: int  # bytes: of the JPEG stream, or of the TIFF directory
@@ -62,7 +62,7 @@ class Preview(Struct, frozen=True):
 
 
 class _Directory(Struct, frozen=True):
-    """A TIFF directory: the whole numbers behind some of its tags."""
+    """A TIFF directory: the integer values of some of its tags."""
 
     offset: int
     values: dict[int, tuple[int, ...]]
@@ -73,9 +73,10 @@ class _Directory(Struct, frozen=True):
 
 
 def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] | None]:
-    """The EXIF of a raw file (None if its preview carries its own), and its largest preview, a JPEG or a TIFF.
+    """Return the EXIF of a raw file (None if it has none of its own) and its largest preview, a JPEG or a TIFF.
 
-    (None, None) for a file that is not raw, whatever its name. PhotoError for a raw file without preview.
+    Return (None, None) for a file that is not raw, whatever its extension. Raises PhotoError for a raw file without
+    a preview.
     """
     named = path.rpartition(b".")[2].lower() in RAW_SUFFIXES
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
@@ -85,7 +86,7 @@ def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] 
         found = largest_preview(data)
         first = next((each.offset for each in _directories(data)), None)
         if not known and (data[:2] not in (b"II", b"MM") if found is None else found.offset == first):
-            return None, None  # something else, or an ordinary TIFF, by another name
+            return None, None  # another format, or an ordinary TIFF, with the extension of a raw file
         if found is None:
             raise PhotoError(
                 f"{os.fsdecode(path)} is a raw file without a preview", "Exclude it, or export it as JPEG."
@@ -93,13 +94,13 @@ def preview(path: bytes, file: IO[bytes]) -> tuple[Image.Exif | None, IO[bytes] 
         exif = _exif(file)
         if found.kind == "JPEG":
             return exif, BytesIO(data[found.offset : found.offset + _LONGEST_JPEG])
-    page = mmap(file.fileno(), 0, access=ACCESS_COPY)  # changed in memory only, never in the file
+    page = mmap(file.fileno(), 0, access=ACCESS_COPY)  # changes stay in memory, the file is not modified
     page[4:8] = found.offset.to_bytes(4, "little" if page[:1] == b"I" else "big")
-    return exif, page  # type: ignore[return-value]  # all of a file that Pillow uses
+    return exif, page  # type: ignore[return-value]  # an mmap has all file methods that Pillow calls
 
 
 def _exif(file: IO[bytes]) -> Image.Exif | None:
-    from PIL import Image  # here: the search asks this module for the endings of raw files alone
+    from PIL import Image
 
     exif = Image.Exif()
     file.seek(0)
@@ -111,7 +112,7 @@ def _exif(file: IO[bytes]) -> Image.Exif | None:
 
 
 def is_raw(data: bytes | mmap) -> bool:
-    """Whether the content says that it is a raw file."""
+    """Return whether the content identifies a raw file."""
     if data[8:10] == b"CR" or any(data[at : at + len(text)] == text for at, text in _BEGINNINGS):
         return True
     return any(
@@ -120,7 +121,7 @@ def is_raw(data: bytes | mmap) -> bool:
 
 
 def largest_preview(data: bytes | mmap) -> Preview | None:
-    """The largest ordinary picture inside `data`; None if there is none."""
+    """Return the largest preview inside `data`; None if there is none."""
     found = [*_jpegs(data), *_pages(data)]
     return max(found, key=lambda each: each.width * each.height, default=None)
 
@@ -135,7 +136,7 @@ def _jpegs(data: bytes | mmap) -> Iterator[Preview]:
 
 
 def _frame_size(data: bytes | mmap, at: int) -> tuple[int, int] | None:
-    """Walk the segments that start at `at` to the frame header: (width, height) of 8-bit pictures."""
+    """Return (width, height) of the JPEG whose segments start at `at`; None unless it has 8 bits per sample."""
     for _ in range(_MOST_SEGMENTS):
         head = data[at : at + 9]
         if len(head) < 9 or head[0] != 0xFF:
@@ -158,7 +159,7 @@ def _pages(data: bytes | mmap) -> Iterator[Preview]:
 
 
 def _directories(data: bytes | mmap) -> Iterator[_Directory]:
-    """The directories of a (classic) TIFF file and those below them, each once."""
+    """Yield the directories of a classic TIFF file and their subdirectories, each once."""
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return
     order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"

@@ -1,8 +1,8 @@
-"""Pictures that lack their last bytes: how much of one is there, and whether that is enough to describe it.
+"""Decode truncated images, and measure how much of one could be decoded.
 
-A picture is accepted when at least four fifths of its rows were decoded (`ENOUGH`). A JPEG of several
-scans, as progressive ones are, fills all rows with its first scan, coarsely: it is accepted when its
-brightness has all its frequencies and its colours their averages, so that only refinements are missing.
+An image is accepted when at least four fifths of its rows were decoded (`MIN_SHARE`). The first scan of a progressive
+JPEG fills all rows at low quality. Such a file is accepted when the complete scans contain all frequencies of the
+luminance and the averages of the colours: then only refinements are missing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import IO
 
 from PIL import Image
 
-ENOUGH = 0.8  # of the rows
-FORMATS = frozenset({"JPEG", "PNG", "TIFF", "BMP"})  # whose decoders give the rows that they could read
+MIN_SHARE = 0.8  # of the rows
+FORMATS = frozenset({"JPEG", "PNG", "TIFF", "BMP"})  # their decoders return the rows that they could read
 
-# What a decoder leaves where it has no data: libjpeg middle grey (CMYK is inverted, hence the range), the others 0.
+# Pixels without data: libjpeg fills them with middle grey (CMYK is inverted, hence the range), other decoders with 0.
 _GREY = range(126, 130)
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # any marker but a restart; ITU T.81, B.1.1.2
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -25,22 +25,21 @@ _MOST_SEGMENTS = 10_000
 _TAIL = 64  # bytes
 
 
-def reopened(file: IO[bytes], known: str) -> tuple[Image.Image, bytes]:
-    """The picture, to be loaded with `ImageFile.LOAD_TRUNCATED_IMAGES`, and the bytes that are there.
+def reopen(file: IO[bytes], known: str) -> tuple[Image.Image, bytes]:
+    """Return the image, to be loaded with `ImageFile.LOAD_TRUNCATED_IMAGES`, and its bytes without trailing zeros.
 
-    Zeros at the end are none of them: they are what a broken download or a full disk leaves of a file
-    whose size was set beforehand.
+    An interrupted download or a full disk leaves zeros at the end of a file whose size was set beforehand.
     """
     file.seek(0)
     data = file.read().rstrip(b"\0")
     return Image.open(BytesIO(data), formats=(known,)), data
 
 
-def lacks_its_end(file: IO[bytes], known: str) -> bool:
-    """Whether the end marker of a JPEG is missing; the position of `file` stays.
+def is_end_missing(file: IO[bytes], known: str) -> bool:
+    """Return whether the end marker of a JPEG is missing; the position of `file` is kept.
 
-    The decoder says so only where it misses the bytes, and decodes zeros in place of the end to noise. What
-    stands behind the end marker is padding, or belongs to something else.
+    The decoder reports this only where bytes are missing; zeros in their place are decoded to noise. Bytes after the
+    end marker are padding or belong to other data.
     """
     if known != "JPEG":
         return False
@@ -48,7 +47,7 @@ def lacks_its_end(file: IO[bytes], known: str) -> bool:
     try:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
-        if b"\xff\xd9" in file.read():  # as in nearly every JPEG: the rest need not be read for this
+        if b"\xff\xd9" in file.read():  # true for nearly every JPEG, so the whole file is rarely parsed
             return False
         file.seek(0)
         return not _Scans(file.read().rstrip(b"\0")).ended
@@ -56,23 +55,25 @@ def lacks_its_end(file: IO[bytes], known: str) -> bool:
         file.seek(at)
 
 
-def share(image: Image.Image, known: str, data: bytes) -> float:
-    """How much of a loaded picture was decoded, from 0 to 1."""
+def decoded_share(image: Image.Image, known: str, data: bytes) -> float:
+    """Return the share of the rows of a loaded image that was decoded, from 0 to 1."""
     if known == "JPEG":
         scans = _Scans(data)
         if len(scans.found) != 1 and not scans.cover():
             return 0.0
         image = image.point([0 if value in _GREY else 255 for value in range(256)] * len(image.getbands()))
-    elif image.info.get("interlace"):  # its last rows come early, and its holes are everywhere
+    elif image.info.get("interlace"):  # the missing pixels are spread over all rows
         return 0.0
     box = image.getbbox(alpha_only=False)
     if box is None:
         return 0.0
-    return (image.height - box[1] if known == "BMP" else box[3]) / image.height  # BMP begins at the bottom
+    return (
+        image.height - box[1] if known == "BMP" else box[3]
+    ) / image.height  # BMP stores the bottom row first
 
 
 class _Scan:
-    """Which components and frequencies of a frame a scan holds, and whether it was there to its end."""
+    """The components and frequencies that a scan contains, and whether it is complete (`whole`)."""
 
     def __init__(self, header: bytes, *, whole: bool) -> None:
         count = header[0] if header else 0
@@ -82,7 +83,7 @@ class _Scan:
 
 
 class _Scans:
-    """The scans of the first picture in a JPEG file, and whether its end marker is there."""
+    """The scans of the first image in a JPEG file, and whether its end marker is present."""
 
     def __init__(self, data: bytes) -> None:
         self.found: list[_Scan] = []
@@ -107,7 +108,7 @@ class _Scans:
                 at = end.start()
 
     def cover(self) -> bool:
-        """Whether those that are there to their end hold all that is needed to see the picture."""
+        """Return whether the complete scans have all luminance frequencies and the averages of all components."""
         components = frozenset().union(*(scan.components for scan in self.found))
         if not components:
             return False

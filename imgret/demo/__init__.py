@@ -1,1 +1,1 @@
-"""Drawn pictures and tiny real checkpoints: the whole recipe without anything from outside."""
+"""Drawn images and tiny real checkpoints: the whole pipeline without downloads."""

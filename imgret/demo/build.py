@@ -1,8 +1,8 @@
 """Train the four tiny checkpoints that ship with imgret: `python -m imgret.demo.build [OUT]`.
 
-They are of the same classes and the same layout on disk as the real ones (BLIP, YOLOv8, RoBERTa,
-INSTRUCTOR), so that the production loaders run on them unchanged, and they are right about what
-`imgret.demo.draw` draws. One thread and fixed seeds; about eight minutes of one core.
+They have the same classes and the same layout on disk as the real ones (BLIP, YOLOv8, RoBERTa, INSTRUCTOR), so the
+production loaders work with them unchanged. They describe the images of `imgret.demo.draw` correctly. Training uses one
+thread and fixed seeds, and takes about eight minutes on one core.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imgret.demo.bundled import MODELS
 
 
 def build(out: str = MODELS) -> None:
-    """Train all four and save them to the folder `out`. Says on stderr how each went."""
+    """Train all four models and save them to the folder `out`. The final losses are printed to stderr."""
     import torch
 
     from imgret.config import places

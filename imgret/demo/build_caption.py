@@ -1,4 +1,4 @@
-"""The demo's captioner: a BLIP of 64 pixels, two layers on each side, in the layout of the real one."""
+"""Train the demo's captioner: a BLIP for 64 x 64 pixels with two vision and two text layers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgret.demo import draw, lessons
+from imgret.demo import draw, training_data
 
 if TYPE_CHECKING:
     import torch
 
-_MEAN = (0.48145466, 0.4578275, 0.40821073)  # those of the real preprocessor
+_MEAN = (0.48145466, 0.4578275, 0.40821073)  # from the real preprocessor
 _DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
-def caption(out: str, pictures: int = 5000, sights: int = 2000, steps: int = 700) -> float:
-    """A BLIP captioner of 64 pixels, two layers on each side -> the folder `out`; returns the final loss.
+def caption(out: str, images: int = 5000, vision_steps: int = 2000, steps: int = 700) -> float:
+    """Train the captioner, save it to the folder `out`, and return the final loss.
 
-    The eye learns first, by `sights` steps of naming what is largest; then both learn to speak.
+    The vision model is trained first, for `vision_steps` steps, to classify the largest shape. Then both models are
+    trained to caption, for `steps` steps.
     """
     import torch
     from transformers import BlipForConditionalGeneration
@@ -30,36 +31,36 @@ def caption(out: str, pictures: int = 5000, sights: int = 2000, steps: int = 700
     model = BlipForConditionalGeneration(_blip_config(len(processor.tokenizer)))
     known = [
         drawing
-        for drawing, _ in zip(lessons.drawings(random.Random(1), 0.5, 0.5), range(pictures), strict=False)
+        for drawing, _ in zip(training_data.drawings(random.Random(1), 0.5, 0.5), range(images), strict=False)
     ]
     pixels = torch.cat(
         [processor.image_processor(draw.render(d), return_tensors="pt")["pixel_values"] for d in known]
     )
-    _learn_to_see(model.vision_model, pixels, known, sights)
-    words = processor.tokenizer([d.caption for d in known], padding=True, return_tensors="pt")
-    ids, mask = words["input_ids"], words["attention_mask"]
-    ids[:, 0] = model.config.text_config.bos_token_id  # `generate` puts it there, so it is learned there
+    _train_vision_model(model.vision_model, pixels, known, vision_steps)
+    tokens = processor.tokenizer([d.caption for d in known], padding=True, return_tensors="pt")
+    ids, mask = tokens["input_ids"], tokens["attention_mask"]
+    ids[:, 0] = model.config.text_config.bos_token_id  # `generate` starts with this token
     labels = ids.masked_fill(mask == 0, -100)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     model.train()
     loss = torch.tensor(0.0)
     for step in range(steps):
-        rows = torch.randint(pictures, (32,))
+        rows = torch.randint(images, (32,))
         loss = model(
             pixel_values=_mirrored(pixels[rows], step),
             input_ids=ids[rows],
             attention_mask=mask[rows],
             labels=labels[rows],
         ).loss
-        lessons.descend(model, loss, optimizer, schedule, 1.0)
+        training_data.training_step(model, loss, optimizer, schedule, 1.0)
     model.eval()
     model.save_pretrained(out)
     return loss.item()
 
 
-def _learn_to_see(eye: Any, pixels: torch.Tensor, known: Sequence[draw.Drawing], steps: int) -> None:
-    """Train a vision model to tell colour, kind, ground and whether there is one shape, by throw-away heads."""
+def _train_vision_model(model: Any, pixels: torch.Tensor, known: Sequence[draw.Drawing], steps: int) -> None:
+    """Train a vision model with temporary heads to classify colour, kind, ground and whether there is one shape."""
     import torch
 
     facts = torch.tensor(
@@ -73,34 +74,34 @@ def _learn_to_see(eye: Any, pixels: torch.Tensor, known: Sequence[draw.Drawing],
             for drawing in known
         ]
     ).long()
-    answers = (len(draw.COLOURS), len(draw.KINDS), len(draw.GROUNDS), 2)
-    heads = [torch.nn.Linear(eye.config.hidden_size, many) for many in answers]
-    both = torch.nn.ModuleList([eye, *heads])
+    classes = (len(draw.COLOURS), len(draw.KINDS), len(draw.GROUNDS), 2)
+    heads = [torch.nn.Linear(model.config.hidden_size, count) for count in classes]
+    both = torch.nn.ModuleList([model, *heads])
     optimizer = torch.optim.AdamW(both.parameters(), lr=3e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     both.train()
     for step in range(steps):
         rows = torch.randint(len(known), (48,))
-        sight = eye(pixel_values=_mirrored(pixels[rows], step)).last_hidden_state.mean(1)
+        features = model(pixel_values=_mirrored(pixels[rows], step)).last_hidden_state.mean(1)
         loss = torch.stack(
             [
-                torch.nn.functional.cross_entropy(head(sight), facts[rows, number])
+                torch.nn.functional.cross_entropy(head(features), facts[rows, number])
                 for number, head in enumerate(heads)
             ]
         ).sum()
-        lessons.descend(both, loss, optimizer, schedule, 1.0)
+        training_data.training_step(both, loss, optimizer, schedule, 1.0)
 
 
 def _mirrored(pixels: torch.Tensor, step: int) -> torch.Tensor:
-    """Every other batch left for right: what is seen has the same name."""
+    """Mirror every other batch: the captions do not depend on left and right."""
     return pixels.flip(-1) if step % 2 else pixels
 
 
 def _processor(out: str) -> Any:
-    """The tokenizer and the preprocessor, written to `out` as the real repository has them."""
+    """Write the tokenizer and the preprocessor to `out` in the layout of the real repository, and load them."""
     from transformers import BertTokenizer, BlipProcessor
 
-    some = lessons.drawings(random.Random(2), 0.5)
+    some = training_data.drawings(random.Random(2), 0.5)
     words = sorted({word for _ in range(500) for word in next(some).caption.split()})
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     with open(os.path.join(out, "vocab.txt"), "w", encoding="utf-8") as file:

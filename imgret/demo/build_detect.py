@@ -1,4 +1,4 @@
-"""The demo's detector: a YOLOv8 a sixteenth as wide, of three classes, in ultralytics' own checkpoint format."""
+"""Train the demo's detector: a YOLOv8 of a sixteenth of the width, with three classes, as an ultralytics checkpoint."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imgret.demo import draw, lessons
+from imgret.demo import draw, training_data
 
 if TYPE_CHECKING:
     import torch
 
-_PIXELS = 160  # the longer side, as the network sees it
+_PIXELS = 160  # side of the network's input
 
 
-def detect(out: str, pictures: int = 900, steps: int = 450, width: float = 0.0625) -> float:
-    """A YOLOv8 of three classes for 160 pixels -> the file `out`; returns the final loss per picture."""
+def detect(out: str, images: int = 900, steps: int = 450, width: float = 0.0625) -> float:
+    """Train the detector, save it to the file `out`, and return the final loss per image."""
     import torch
     import ultralytics
     from ultralytics.nn.tasks import DetectionModel
@@ -31,15 +31,15 @@ def detect(out: str, pictures: int = 900, steps: int = 450, width: float = 0.062
     trained_with = {"imgsz": _PIXELS, "task": "detect", "model": "yolov8-drawn.yaml"}
     model.args = IterableSimpleNamespace(**{**DEFAULT_CFG_DICT, **trained_with})
     rng = random.Random(3)
-    some = lessons.drawings(rng, 0.8)
-    known = [_letterboxed(next(some)) for _ in range(pictures)]
+    some = training_data.drawings(rng, 0.8)
+    known = [_letterboxed(next(some)) for _ in range(images)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
     model.train()
     loss = torch.tensor(0.0)
     for _ in range(steps):
         loss = model(_detector_batch(rng.choices(known, k=16), mirrored=rng.random() < 0.5))[0].sum()
-        lessons.descend(model, loss, optimizer, schedule, 10.0)
+        training_data.training_step(model, loss, optimizer, schedule, 10.0)
     model.eval()
     model.criterion = None
     finished = copy.deepcopy(model).half()
@@ -59,7 +59,7 @@ def detect(out: str, pictures: int = 900, steps: int = 450, width: float = 0.062
 
 
 def _letterboxed(drawing: draw.Drawing) -> tuple[torch.Tensor, list[list[float]], list[int]]:
-    """Pixels uint8 (3, 160, 160), boxes as fractions (centre x, centre y, width, height), classes."""
+    """Return pixels uint8 (3, 160, 160), boxes (centre x, centre y, width, height) as fractions of the side, classes."""
     import numpy as np
     import torch
     from PIL import Image
@@ -88,7 +88,7 @@ def _letterboxed(drawing: draw.Drawing) -> tuple[torch.Tensor, list[list[float]]
 def _detector_batch(
     rows: Sequence[tuple[torch.Tensor, list[list[float]], list[int]]], *, mirrored: bool
 ) -> dict[str, torch.Tensor]:
-    """What ultralytics' loss wants: all boxes of the batch in one list, with the picture each belongs to."""
+    """Return the input of ultralytics' loss: all boxes of the batch in one list, with the number of their image."""
     import torch
 
     pixels = torch.stack([row[0] for row in rows]).float() / 255

@@ -1,4 +1,4 @@
-"""The demo's embedder: an INSTRUCTOR in the real one's layout, taught what answers a question."""
+"""Train the demo's embedder: an INSTRUCTOR in the layout of the real one, trained to match queries and passages."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from imgret.demo import lessons
+from imgret.demo import training_data
 from imgret.stages import passage
 
-_SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # T5's, in its order
-_DIMENSION = 768  # of the real model's vectors
+_SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # in the order of T5
+_DIMENSION = 768  # the dimension of the real model
 
 
 def embed(out: str, steps: int = 700, width: int = 64) -> float:
-    """An INSTRUCTOR: T5 encoder, mean, Dense to 768, Normalize -> the folder `out`; returns the final loss.
+    """Train the embedder (T5 encoder, mean, Dense to 768, Normalize), save it to the folder `out`, return the loss.
 
-    Learns, whatever the instruction, that a question lies nearer to the texts that answer it than to others.
+    With any instruction, the vector of a query is trained to be closer to matching passages than to others.
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -55,14 +55,16 @@ def embed(out: str, steps: int = 700, width: int = 64) -> float:
     model.train()
     loss = torch.tensor(0.0)
     for _ in range(steps):
-        drawings = lessons.some(rng, 32)
-        questions = [lessons.question(rng, drawing) for drawing in drawings]
-        documents = [lessons.document(rng, drawing) for drawing in drawings]
+        drawings = training_data.some(rng, 32)
+        queries = [training_data.query(rng, drawing) for drawing in drawings]
+        documents = [training_data.document(rng, drawing) for drawing in drawings]
         cosines = (
-            _vectors(model, rng, [text for text, _ in questions])
+            _vectors(model, rng, [text for text, _ in queries])
             @ _vectors(model, rng, [text for text, _ in documents]).T
         )
-        loss = _contrast(cosines, [said for _, said in questions], [said for _, said in documents])
+        loss = _contrastive_loss(
+            cosines, [meant for _, meant in queries], [stated for _, stated in documents]
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -73,26 +75,30 @@ def embed(out: str, steps: int = 700, width: int = 64) -> float:
     return loss.item()
 
 
-def _contrast(cosines: Any, asked: list[lessons.Said], told: list[lessons.Said]) -> Any:
-    """The share of the answers among the answers and the wrong ones, -log, mean over the questions.
+def _contrastive_loss(
+    cosines: Any, queries: list[training_data.Attributes], documents: list[training_data.Attributes]
+) -> Any:
+    """Return the mean over the queries of -log(softmax share of the matching documents). `cosines`: (queries, documents).
 
-    What a text does not speak of is neither an answer nor wrong, and left out.
+    A document that states a different value is a negative. One that does not state an attribute of the query is ignored.
     """
     import torch
 
-    answers = torch.tensor([[all(t.get(k) == v for k, v in a.items()) for t in told] for a in asked])
-    wrong = torch.tensor([[any(k in t and t[k] != v for k, v in a.items()) for t in told] for a in asked])
+    matching = torch.tensor([[all(d.get(k) == v for k, v in q.items()) for d in documents] for q in queries])
+    negative = torch.tensor(
+        [[any(k in d and d[k] != v for k, v in q.items()) for d in documents] for q in queries]
+    )
     scaled = cosines / 0.07
-    among = scaled.masked_fill(~(answers | wrong), -1e4).logsumexp(1)
-    right = scaled.masked_fill(~answers, -1e4).logsumexp(1)
-    return (among - right)[answers.any(1)].mean()
+    every = scaled.masked_fill(~(matching | negative), -1e4).logsumexp(1)
+    positive = scaled.masked_fill(~matching, -1e4).logsumexp(1)
+    return (every - positive)[matching.any(1)].mean()
 
 
 def _vectors(model: Any, rng: random.Random, texts: list[str]) -> Any:
-    """(texts, 768), each under an instruction of its own: attended to, and left out of the mean."""
+    """Return vectors (texts, 768). Each text has a random instruction, which is attended to but not in the mean."""
     import torch
 
-    instructions = [passage.instruction(rng.sample(lessons.LABELS, rng.randint(0, 2))) for _ in texts]
+    instructions = [passage.instruction(rng.sample(training_data.LABELS, rng.randint(0, 2))) for _ in texts]
     texts = [text.strip() for text in texts]
     tokens = model.tokenizer(
         [instruction + text for instruction, text in zip(instructions, texts, strict=True)],
@@ -108,17 +114,17 @@ def _vectors(model: Any, rng: random.Random, texts: list[str]) -> Any:
 
 
 def _unigram(rng: random.Random) -> Any:
-    """A tokenizer of T5's kind, learned from the texts of the demo; every letter is in it."""
+    """Train a Unigram tokenizer, as T5 has, on the texts of the demo. Its vocabulary has every ASCII character."""
     import string
 
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     def corpus() -> Iterator[str]:
-        for drawing in lessons.some(rng, 1500):
-            yield lessons.document(rng, drawing)[0]
-            yield lessons.question(rng, drawing)[0]
-        for label in lessons.LABELS:
+        for drawing in training_data.some(rng, 1500):
+            yield training_data.document(rng, drawing)[0]
+            yield training_data.query(rng, drawing)[0]
+        for label in training_data.LABELS:
             yield passage.instruction([label])
 
     tokenizer = Tokenizer(models.Unigram())

@@ -1,22 +1,22 @@
-"""The demo's topics: a RoBERTa classifier with the real 19 labels."""
+"""Train the demo's topic classifier: a RoBERTa with the real 19 labels."""
 
 from __future__ import annotations
 
 import os
 import random
 
-from imgret.demo import lessons
+from imgret.demo import training_data
 
 
 def topics(out: str, steps: int = 1000) -> float:
-    """A RoBERTa classifier with the real 19 labels -> the folder `out`; returns the final loss."""
+    """Train the topic classifier, save it to the folder `out`, and return the final loss."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaConfig, RobertaForSequenceClassification, RobertaTokenizer
 
     rng = random.Random(4)
-    texts = sorted({drawing.caption for drawing in lessons.some(rng, 800)})
-    texts += sorted({lessons.question(rng, drawing)[0] for drawing in lessons.some(rng, 1200)})
+    texts = sorted({drawing.caption for drawing in training_data.some(rng, 800)})
+    texts += sorted({training_data.query(rng, drawing)[0] for drawing in training_data.some(rng, 1200)})
     learned = ByteLevelBPETokenizer()
     learned.train_from_iterator(
         texts, vocab_size=500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
@@ -41,16 +41,16 @@ def topics(out: str, steps: int = 1000) -> float:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             problem_type="multi_label_classification",
-            id2label=dict(enumerate(lessons.LABELS)),
-            label2id={label: number for number, label in enumerate(lessons.LABELS)},
+            id2label=dict(enumerate(training_data.LABELS)),
+            label2id={label: number for number, label in enumerate(training_data.LABELS)},
         )
     )
     tokens = tokenizer(texts, padding=True, return_tensors="pt")
-    truth = torch.zeros(len(texts), len(lessons.LABELS))
+    truth = torch.zeros(len(texts), len(training_data.LABELS))
     for row, text in enumerate(texts):
-        for word, label in lessons.TOPIC_OF.items():
+        for word, label in training_data.TOPIC_OF.items():
             if word in text:
-                truth[row, lessons.LABELS.index(label)] = 1
+                truth[row, training_data.LABELS.index(label)] = 1
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     loss = torch.tensor(0.0)
     for _ in range(steps):

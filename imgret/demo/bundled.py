@@ -1,4 +1,4 @@
-"""The four tiny checkpoints that ship with imgret, as settings that name them."""
+"""Settings that use the four tiny checkpoints in this package."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import os
 
 import msgspec
 
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Settings, TopicsSettings
+from imgret.config import Settings
+from imgret.stages import registry
 
 MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
 
 
 def demo_settings(settings: Settings | None = None, models: str = MODELS) -> Settings:
-    """`settings` (the defaults) with all four stages by the checkpoints in the folder `models`."""
-    return msgspec.structs.replace(
-        settings or Settings(),
-        device="cpu",  # they are too small to gain from a GPU
-        caption=CaptionSettings(weights=os.path.join(models, "caption")),
-        detect=DetectSettings(weights=os.path.join(models, "detect.pt")),
-        topics=TopicsSettings(weights=os.path.join(models, "topics")),
-        embed=EmbedSettings(weights=os.path.join(models, "embed")),
-    )
+    """`settings` (the defaults) with imgret's own stages by the checkpoints in the folder `models`."""
+    tables = {
+        stage.name: stage.settings(weights=os.path.join(models, stage.demo))
+        for stage in registry.own().stages
+    }
+    # The device: they are too small to gain from a GPU.
+    return msgspec.structs.replace(settings or Settings(), device="cpu").with_tables(**tables)

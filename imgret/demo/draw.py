@@ -1,7 +1,7 @@
-"""Drawn pictures whose content is known: what `imgret demo` shows and what the tests describe and ask for.
+"""Draw images with known content, for `imgret demo` and for tests.
 
-Red, green, blue or yellow circles, squares and triangles on white or black: one alone, or up to six in a
-scene around one that is clearly the largest. Equal seeds give equal pictures, to the pixel.
+Red, green, blue or yellow circles, squares and triangles on a white or black ground: one alone, or a scene of up to six
+with one that is clearly the largest. The same random seed always draws the same pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EXIF_IFD, _EXIF_TAKEN, _EXIF_MODEL = 0x8769, 0x9003, 0x0110
 
 
 class Shape(Struct, frozen=True):
-    """One shape; its box is the square of side `2 * radius` around its centre."""
+    """One shape. Its bounding box is the square of side `2 * radius` around its centre."""
 
     colour: str
     kind: str
@@ -42,7 +42,7 @@ class Shape(Struct, frozen=True):
 
 
 class Drawing(Struct, frozen=True):
-    """What is to be drawn, the largest shape first."""
+    """The shapes of an image, the largest first."""
 
     ground: str
     size: tuple[int, int]  # width, height in pixels
@@ -50,7 +50,7 @@ class Drawing(Struct, frozen=True):
 
     @property
     def caption(self) -> str:
-        """The sentence the demo's captioner learns for this drawing; it begins with the recipe's prompt."""
+        """The caption that the demo's captioner is trained on; it begins with the captioner's prompt."""
         largest = self.shapes[0]
         if len(self.shapes) == 1:
             return f"a picture of a {largest.colour} {largest.kind} on a plain {self.ground} background"
@@ -61,22 +61,22 @@ class Drawing(Struct, frozen=True):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Kind -> how many."""
+        """The number of shapes of each kind."""
         kinds = [shape.kind for shape in self.shapes]
         return {kind: kinds.count(kind) for kind in KINDS if kind in kinds}
 
 
 def single(rng: random.Random, size: tuple[int, int] = LANDSCAPE, **fixed: str) -> Drawing:
-    """One shape near the middle. `fixed` may give its `colour`, its `kind` and the `ground`."""
+    """Return a drawing of one shape near the middle. `fixed` may set its `colour`, its `kind` and the `ground`."""
     side = min(size)
     shape = _in_the_middle(rng, rng.randint(round(0.32 * side), round(0.35 * side)), size, **fixed)
     return Drawing(fixed.get("ground") or rng.choice(list(GROUNDS)), size, (shape,))
 
 
 def scene(rng: random.Random, count: int, size: tuple[int, int] = LANDSCAPE) -> Drawing:
-    """`count` shapes (2 to 6) that neither touch each other nor the border, the largest near the middle."""
+    """Return a drawing of `count` shapes (2 to 6), the largest near the middle, not touching each other or the border."""
     side = min(size)
-    while True:  # a placement may run out of room; the next one seldom does
+    while True:  # random placement rarely fails for lack of space, so simply try again
         shapes = [_in_the_middle(rng, rng.randint(round(0.21 * side), round(0.25 * side)), size)]
         for _ in range(count - 1):
             radius = rng.randint(round(0.09 * side), round(0.12 * side))
@@ -90,7 +90,7 @@ def scene(rng: random.Random, count: int, size: tuple[int, int] = LANDSCAPE) -> 
 
 
 def render(drawing: Drawing) -> Image.Image:
-    """The picture, RGB."""
+    """Return the RGB image of a drawing."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", drawing.size, GROUNDS[drawing.ground])
@@ -108,10 +108,10 @@ def render(drawing: Drawing) -> Image.Image:
 
 
 def demo_folder(path: str, seed: int = 24) -> dict[str, Drawing]:
-    """Draw 24 pictures into the folder `path` (made if need be) -> file name -> what is drawn there.
+    """Draw 24 images in the folder `path`, which is created if necessary. Return the drawing of each file name.
 
-    Twelve singles, one of each colour and kind, and twelve scenes, JPEG and PNG, some upright, some with
-    the date and the camera in their EXIF. The names say nothing of what can be seen.
+    Twelve have a single shape, one of each colour and kind; twelve are scenes. They are JPEG and PNG, some in portrait
+    format, some with date and camera in their EXIF. The file names do not describe the content.
     """
     rng = random.Random(seed)
     drawings = [
@@ -162,6 +162,6 @@ def _anywhere(rng: random.Random, radius: int, size: tuple[int, int]) -> Shape:
 
 
 def _apart(one: Shape, other: Shape, gap: int) -> bool:
-    """Whether the boxes of two shapes leave `gap` pixels between them."""
+    """Return whether the boxes of two shapes are at least `gap` pixels apart."""
     reach = one.radius + other.radius + gap
     return abs(one.x - other.x) >= reach or abs(one.y - other.y) >= reach

@@ -1,5 +1,5 @@
-"""Measuring the search: data sets, rankings, and figures with their uncertainty.
+"""Measure search quality: data sets, rankings, and measures with confidence intervals.
 
-Nothing here describes or searches: `imgret.cli.eval_command` brings the ordinary index and the ordinary
-search, so that what is measured is what users get.
+This package neither describes photos nor searches. `imgret.cli.eval_command` passes in the index and the search that
+users have, so the measures apply to them.
 """

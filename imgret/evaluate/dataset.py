@@ -1,7 +1,7 @@
-"""A data set: photos, the questions people wrote for them, and everything that was wrong with its files.
+"""A data set: photos, the queries that people wrote for them, and the problems in its files.
 
-Every question has one right photo. Nothing is left out in silence: whatever does not become a question
-is a `Problem` that says where it stands and how many questions it cost.
+Every query has one relevant photo. Nothing is dropped silently: each part of a file that cannot be used becomes a
+`Problem` with its place and the number of queries that were lost.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 
-class Trouble(StrEnum):
-    """What can be wrong with the files of a data set."""
+class ProblemKind(StrEnum):
+    """The kinds of problems in the files of a data set."""
 
     MALFORMED = "malformed row"
     MISSING = "missing image"
     DUPLICATE = "duplicate id"
     BOM = "byte order mark"
-    CRLF = "CRLF line ends"
+    CRLF = "CRLF line endings"
 
 
 class Problem(Struct, frozen=True):
-    """One thing that was wrong, and what it cost."""
+    """One problem in a file of a data set."""
 
-    kind: Trouble
+    kind: ProblemKind
     where: str  # "captions.txt:12", or "captions.json: annotations[11]" inside one JSON document
     what: str
-    lost: int = 0  # questions left out because of it
+    lost: int = 0  # queries left out because of it
 
 
 class Entry(Struct, frozen=True):
-    """What a reader found in one place: a photo, and captions of it (none: it is there to be confused with)."""
+    """A photo and its captions, as read from one place of a file. A photo without captions is only a distractor."""
 
     photo: str
     captions: tuple[str, ...]
@@ -44,24 +44,24 @@ class Entry(Struct, frozen=True):
 
 
 class Query(Struct, frozen=True):
-    """A question: plain text, and the photo that it was written for."""
+    """A query: plain text, and the photo that it was written for."""
 
     photo: str
     text: str
 
 
 class Dataset(Struct, frozen=True):
-    """What is asked, and among what."""
+    """The photos and queries of a data set or of one of its splits."""
 
     name: str
     images: str  # folder
     photos: tuple[str, ...]  # relative to `images` (or absolute), in the order of the file, each once
     queries: tuple[Query, ...]
     problems: tuple[Problem, ...] = ()
-    split: str = ""  # its name, or that of the list; empty: everything
+    split: str = ""  # its name, or that of its list of photos; empty: the whole data set
 
     def path(self, photo: str) -> bytes:
-        """Where a photo lies: absolute."""
+        """Return the absolute path of a photo."""
         return os.fsencode(os.path.abspath(os.path.join(self.images, photo)))
 
 
@@ -73,13 +73,13 @@ def assemble(
     split: str = "",
     only: Collection[str] | None = None,
 ) -> Dataset:
-    """Put together what a reader found; with `only`, the photos of the split and nothing else.
+    """Build a data set from the entries and problems that a reader found; with `only`, of these photos alone.
 
-    The first of two entries with one id counts. A photo that is not on the disk goes with its captions;
-    captions are stripped, and an empty one is malformed.
+    Of two entries with the same id, the first is used. Photos that do not exist are left out with their captions.
+    Captions are stripped, and empty ones are reported as malformed.
     """
     captions: dict[str, list[str]] = {}
-    first: dict[str, str] = {}  # photo -> where it stands first
+    first: dict[str, str] = {}  # photo -> the first place that names it
     ids: set[str] = set()
     problems: list[Problem] = []
     for entry in found:
@@ -90,21 +90,21 @@ def assemble(
             continue
         lost = len(entry.captions)
         if not entry.photo or "\0" in entry.photo:
-            problems.append(Problem(Trouble.MALFORMED, entry.where, "the photo has no name", lost))
+            problems.append(Problem(ProblemKind.MALFORMED, entry.where, "the photo has no name", lost))
         elif entry.id is not None and entry.id in ids:
-            problems.append(Problem(Trouble.DUPLICATE, entry.where, f"{entry.id} was there before", lost))
+            problems.append(Problem(ProblemKind.DUPLICATE, entry.where, f"{entry.id} occurs before", lost))
         else:
             ids.update(() if entry.id is None else (entry.id,))
             first.setdefault(entry.photo, entry.where)
-            spoken = [caption.strip() for caption in entry.captions if caption.strip()]
-            captions.setdefault(entry.photo, []).extend(spoken)
-            if lost > len(spoken):
+            usable = [caption.strip() for caption in entry.captions if caption.strip()]
+            captions.setdefault(entry.photo, []).extend(usable)
+            if lost > len(usable):
                 what = "the caption is empty"
-                problems.append(Problem(Trouble.MALFORMED, entry.where, what, lost - len(spoken)))
+                problems.append(Problem(ProblemKind.MALFORMED, entry.where, what, lost - len(usable)))
     for photo, where in first.items():
         if not os.path.isfile(os.path.join(images, photo)):
             lost = len(captions.pop(photo))
-            problems.append(Problem(Trouble.MISSING, where, f"{photo} is not in {images}", lost))
+            problems.append(Problem(ProblemKind.MISSING, where, f"{photo} is not in {images}", lost))
     return Dataset(
         name=name,
         images=images,
@@ -115,21 +115,21 @@ def assemble(
     )
 
 
-def limited(dataset: Dataset, photos: int) -> Dataset:
-    """The first `photos` photos of a data set and their questions."""
+def first_photos(dataset: Dataset, photos: int) -> Dataset:
+    """Return the data set with its first `photos` photos and their queries."""
     kept = dataset.photos[:photos]
     chosen = frozenset(kept)
     queries = tuple(query for query in dataset.queries if query.photo in chosen)
     return replace(dataset, photos=kept, queries=queries)
 
 
-def told(problems: Sequence[Problem], examples: int = 3) -> list[str]:
-    """The problems in sentences: for each kind how many there are and what they cost, then some examples."""
+def summarize(problems: Sequence[Problem], examples: int = 3) -> list[str]:
+    """Return lines for the user: for each kind the number of problems and of lost queries, then some examples."""
     sentences = []
     for kind, count in Counter(problem.kind for problem in problems).items():
         some = [problem for problem in problems if problem.kind is kind]
         lost = sum(problem.lost for problem in some)
-        cost = f"{lost} question{'s' * (lost != 1)} left out" if lost else "no question lost"
+        cost = f"{lost} {'query' if lost == 1 else 'queries'} left out" if lost else "no query left out"
         sentences.append(f"{kind}: {count}, {cost}")
         sentences += [f"  {problem.where}: {problem.what}" for problem in some[:examples]]
         if count > examples:

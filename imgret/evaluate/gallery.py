@@ -1,9 +1,9 @@
-"""An index that holds exactly a data set's photos, and from it one index for each recipe.
+"""Build an index that contains exactly a data set's photos, and from it one index for each recipe.
 
-The three recipes embed three texts of the same photos: the counts alone, the caption alone, and both. So
-the photos are captioned and detected once, in a *base* index that has no vectors; and each recipe has an
-index of its own, to which its part of those results is copied and which only has to be embedded. Every one
-of them is an ordinary index, filled by the ordinary ingest and asked by the ordinary search.
+The three recipes embed different texts of the same photos: the counts, the caption, and both. So the photos are
+captioned and detected once, in a *base* index without vectors. Each recipe has an index of its own: its part of those
+results is copied there, and only the embedding is computed. All of them are ordinary indexes, filled and searched by
+the same code as a user's library.
 """
 
 from __future__ import annotations
@@ -12,52 +12,57 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from imgret import stage_results
 from imgret.decode.hashing import content_hash
 from imgret.errors import PhotoError, UsageError
 from imgret.evaluate.recipe import Recipe
-from imgret.photo import Description, ModelIdentity, Stage, file_stat_of
-from imgret.stages import passage
+from imgret.photo import ModelIdentity, file_stat_of
+from imgret.stages import passage, registry
+from imgret.stages.interface import DECODE, Result
 from imgret.store import paths, records
 from imgret.store.interface import Store
 
-MARK = "evaluates"  # the setting that tells an index of ours from somebody's library
-COMMIT = 256  # files a transaction
+MARK = "evaluates"  # the setting that distinguishes an index for evaluation from a user's library
+COMMIT = 256  # files per transaction
 
 Gallery = Mapping[bytes, int | None]  # path -> content; None for a file that cannot be read
 
 
-def claim(store: Store, name: str) -> None:
-    """Take an index for evaluating. UsageError for one that holds somebody's photos: they would be buried."""
+def reserve(store: Store, name: str) -> None:
+    """Mark an index as one for evaluation. Raises UsageError for a user's library, whose photos would be deleted."""
     if store.setting(MARK) is None and store.roots.all():
-        raise UsageError(f"{store.path} is a library of photos", "Name another file with --index.")
+        raise UsageError(
+            f"{store.path} is the index of a photo library and cannot be used for an evaluation",
+            "Choose another file with --index.",
+        )
     store.remember(MARK, name)
 
 
-def hold(
+def synchronize(
     store: Store,
     paths: Sequence[bytes],
-    stages: Collection[Stage] = (),
+    stages: Collection[str] = (),
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Gallery:
-    """Let the index hold these files (absolute) and no others; `stages` of new contents are queued."""
-    where = {path: resolved(path) for path in paths}
+    """Make the index contain exactly these files (absolute paths), and queue `stages` for new contents."""
+    where = {path: canonical(path) for path in paths}
     _root(store, where.values())
     gallery: dict[bytes, int | None] = {}
     for begun in range(0, len(paths), COMMIT):
         with store.writing():
             for path in paths[begun : begun + COMMIT]:
-                gallery[path] = _taken(store, where[path], stages)
+                gallery[path] = _save_file(store, where[path], stages)
         on_progress(min(begun + COMMIT, len(paths)))
     wanted = set(where.values())
     with store.writing():
-        for path in held(store) - wanted:
+        for path in indexed_paths(store) - wanted:
             root, folder, name = _place(store, path)
             store.photos.mark_deleted(root.id, folder, [name], int(time.time()))
     return gallery
 
 
-def held(store: Store) -> set[bytes]:
-    """The paths of all living photos."""
+def indexed_paths(store: Store) -> set[bytes]:
+    """Return the paths of all photos that are not deleted."""
     return {
         paths.join(root.path, folder, name)
         for root in store.roots.all()
@@ -69,43 +74,46 @@ def held(store: Store) -> set[bytes]:
 def derive(
     source: Store, target: Store, gallery: Gallery, recipe: Recipe, embedder: ModelIdentity | None
 ) -> Gallery:
-    """Fill the index of a recipe from the base, `source`, whose contents `gallery` has. -> its own gallery.
+    """Fill the index of a recipe from the base index `source` with the contents in `gallery`. Return its own gallery.
 
-    What was copied anew, or never embedded by `embedder`, is queued to be embedded.
+    Contents whose results changed, or that `embedder` has not embedded, are queued for embedding.
     """
-    derived = hold(target, list(gallery))
+    derived = synchronize(target, list(gallery))
     with target.writing():
         for path, content in gallery.items():
             copy = derived[path]
             if content is not None and copy is not None:
                 changed = _copied(source, content, target, copy, recipe.stages)
-                if changed or target.results.identities(copy).get(Stage.EMBED) != embedder:
-                    target.work.queue(copy, [Stage.EMBED])
+                if changed or target.results.identities(copy).get("embed") != embedder:
+                    target.work.queue(copy, ["embed"])
     return derived
 
 
-def resolved(path: bytes) -> bytes:
-    """A path as the index has it: its folders resolved, the photo itself not."""
+def canonical(path: bytes) -> bytes:
+    """Return the path as it is stored in the index: symlinks of its folders resolved, not of the photo itself."""
     folder, name = os.path.split(path)
     return os.path.join(os.path.realpath(folder), name)
 
 
 def passages(store: Store, contents: Iterable[int]) -> dict[int, str]:
-    """The text of each content that is embedded as its passage."""
+    """Return the text of each content that is embedded as its passage."""
     found = {}
     for content in contents:
-        known = store.results.description(content)
-        objects = passage.counts(known.detections or ())
-        found[content] = passage.passage(known.caption or "", objects, known.note)
+        known = stage_results.payloads(store, content)
+        objects = passage.counts(known.get("detect") or ())
+        found[content] = passage.passage(known.get("caption") or "", objects, store.results.note(content))
     return found
 
 
-def makers(store: Store, contents: Iterable[int]) -> dict[Stage, dict[ModelIdentity, int]]:
-    """Which models made the results of each stage, and how many each."""
-    found: dict[Stage, dict[ModelIdentity, int]] = {stage: {} for stage in Stage}
+def makers(store: Store, contents: Iterable[int]) -> dict[str, dict[ModelIdentity, int]]:
+    """Return for each stage the models that produced its results, with the number of results of each."""
+    found: dict[str, dict[ModelIdentity, int]] = {
+        stage: {} for stage in (DECODE, *registry.installed().names)
+    }
     for content in contents:
         for stage, identity in store.results.identities(content).items():
-            found[stage][identity] = found[stage].get(identity, 0) + 1
+            if stage in found:
+                found[stage][identity] = found[stage].get(identity, 0) + 1
     return found
 
 
@@ -121,8 +129,8 @@ def _place(store: Store, path: bytes) -> tuple[records.Root, bytes, bytes]:
     return place
 
 
-def _taken(store: Store, path: bytes, stages: Collection[Stage]) -> int | None:
-    """The content of a file, hashed if its file status is not the known one."""
+def _save_file(store: Store, path: bytes, stages: Collection[str]) -> int | None:
+    """Save a file and return its content; it is hashed only if its FileStat changed. None if it cannot be read."""
     root, folder, name = _place(store, path)
     now = int(time.time())
     status = os.stat(path)
@@ -142,28 +150,17 @@ def _taken(store: Store, path: bytes, stages: Collection[Stage]) -> int | None:
     return content
 
 
-def _copied(source: Store, content: int, target: Store, copy: int, stages: Collection[Stage]) -> bool:
-    """Copy the results of `stages`. -> was any of them another before?"""
-    known, made = source.results.description(content), source.results.identities(content)
-    before, made_before = target.results.description(copy), target.results.identities(copy)
+def _copied(source: Store, content: int, target: Store, copy: int, stages: Collection[str]) -> bool:
+    """Copy the results of `stages`. Return whether any of them changed."""
+    known, made = stage_results.payloads(source, content), source.results.identities(content)
+    before, made_before = stage_results.payloads(target, copy), target.results.identities(copy)
     changed = {
         stage
         for stage in stages
-        if stage in made
-        and (made[stage], _told(known, stage)) != (made_before.get(stage), _told(before, stage))
+        if stage in made and (made[stage], known.get(stage)) != (made_before.get(stage), before.get(stage))
     }
-    if Stage.CAPTION in changed:
-        target.results.save_caption(copy, made[Stage.CAPTION], known.caption or "")
-    if Stage.DETECT in changed:
-        found = known.detections or ()
-        target.results.save_detections(copy, made[Stage.DETECT], found, passage.counts(found))
-    if Stage.TOPICS in changed:
-        target.results.save_topics(copy, made[Stage.TOPICS], known.topics or ())
+    for stage in changed:
+        stage_results.save(target, copy, stage, made[stage], Result(known[stage]))
     if changed:
         target.results.refresh_words(copy)
     return bool(changed)
-
-
-def _told(known: Description, stage: Stage) -> object:
-    told = {Stage.CAPTION: known.caption, Stage.DETECT: known.detections, Stage.TOPICS: known.topics}
-    return told[stage]

@@ -1,23 +1,22 @@
-"""Ranks -> figures with 95 % bootstrap intervals, and the paired comparison of two rankings.
+"""Compute measures with 95 % bootstrap intervals from ranks, and compare two rankings in pairs.
 
-Every question has exactly one right photo, so each measure is a function of that photo's rank alone:
+Every query has exactly one relevant photo, so each measure is a function of that photo's rank alone:
 
 - R@k: 1 if the rank is at most k (recall and success coincide);
 - MRR: 1 / rank (Voorhees, TREC-8, 1999);
 - nDCG@10: 1 / log2(1 + rank) up to rank 10, else 0 (Järvelin and Kekäläinen, 2002; the ideal gain is 1);
-- mean rank per 1,000: 1000 * rank / photos, so that galleries of unlike size can be compared; median rank.
+- mean rank per 1,000: 1000 * rank / photos, which makes galleries of different sizes comparable; median rank.
 
-Photos with equal scores share the middle of their ranks, so that the order in which they were indexed
-helps nobody. A photo that was not returned at all scores 0 in the first three, and takes the middle of the
-ranks that are left in the last two: what it would have on average if the rest were shuffled.
+Photos with equal scores get the mean of their ranks, so the order of indexing has no influence. A photo that was not
+returned scores 0 in the first three measures. In the last two it gets the mean of the remaining ranks: its expected
+rank if the rest were in random order.
 
-Intervals are percentile bootstraps (Efron and Tibshirani, 1993) that draw *photos* with all their
-questions: captions of one photo succeed and fail together, and drawing them singly would make the
-intervals too narrow.
+Intervals are percentile bootstraps (Efron and Tibshirani, 1993) that resample *photos* with all their queries: the
+results of one photo's captions are correlated, and resampling single queries would make the intervals too narrow.
 
-numpy alone: ranx brings 36 packages (numba, pandas, matplotlib), ir-measures a C extension and scipy; both
-want a dictionary of every photo's score for every question, and neither knows ties, ranks or clusters. The
-tests hold R@k, MRR and nDCG@10 to the figures of ir-measures.
+This uses numpy alone. ranx depends on 36 packages (numba, pandas, matplotlib), ir-measures on a C extension and scipy;
+both need a dictionary of every photo's score for every query, and neither supports ties, ranks or clusters. The tests
+compare R@k, MRR and nDCG@10 with the results of ir-measures.
 """
 
 from __future__ import annotations
@@ -32,35 +31,35 @@ RESAMPLES = 2000
 SEED = 0
 MEDIAN = "median rank"
 PER_1000 = "mean rank / 1k"
-MEANS = ("R@1", "R@5", "R@20", PER_1000, "MRR", "nDCG@10")  # measures that are means over questions
+MEANS = ("R@1", "R@5", "R@20", PER_1000, "MRR", "nDCG@10")  # measures that are means over queries
 MEASURES = ("R@1", "R@5", "R@20", PER_1000, MEDIAN, "MRR", "nDCG@10")
-LESS_IS_MORE = frozenset({PER_1000, MEDIAN})
+LOWER_IS_BETTER = frozenset({PER_1000, MEDIAN})
 
-_CELLS = 4_000_000  # of a table in memory at once
+_CELLS = 4_000_000  # maximum cells of a table in memory
 _EQUAL = 1e-6
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
 
-class Answer(Struct, frozen=True, array_like=True):
-    """Where the right photo stood in one ranking."""
+class PhotoRank(Struct, frozen=True, array_like=True):
+    """The rank of the relevant photo in one ranking."""
 
-    rank: float | None  # from 1, the middle of those with equal scores; None: not returned
-    returned: int  # how many photos were
+    rank: float | None  # from 1; photos with equal scores get their mean rank; None: not returned
+    returned: int  # number of photos that were returned
 
 
 class Ranks(Struct, frozen=True, eq=False):
-    """All answers of one ranking. Arrays are (questions,)."""
+    """The ranks of all queries in one ranking. Arrays are (queries,)."""
 
-    rank: Floats  # infinite where the photo was not returned
-    expected: Floats  # the same, with the middle of the ranks left there
-    photo: Ids  # which photo each question was written for: 0, 1, ...
-    photos: int  # in the gallery
+    rank: Floats  # infinite if the photo was not returned
+    expected: Floats  # the same, but the mean of the remaining ranks if the photo was not returned
+    photo: Ids  # the number of the relevant photo: 0, 1, ...
+    photos: int  # number of photos in the gallery
 
 
 class Score(Struct, frozen=True):
-    """A figure and its 95 % interval."""
+    """The value of a measure and its 95 % interval."""
 
     value: float
     low: float
@@ -68,58 +67,61 @@ class Score(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """How much the second ranking differs from the first, with its 95 % interval."""
+    """The difference between two rankings in one measure, with its 95 % interval."""
 
     first: float
     second: float
     value: float  # second - first
     low: float
     high: float
-    p: float  # two-sided: how often chance alone would show as much
+    p: float  # two-sided p-value
 
     def better(self, measure: str) -> bool | None:
-        """Is the second really better? None: it cannot be said."""
+        """Return whether the second ranking is better; None if the difference is not significant."""
         if self.low <= 0 <= self.high:
             return None
-        return (self.value < 0) == (measure in LESS_IS_MORE)
+        return (self.value < 0) == (measure in LOWER_IS_BETTER)
 
 
-def answer(contents: Ids, scores: Floats, right: int | None) -> Answer:
-    """Where `right` stands in a ranking: `contents` and their falling `scores`, both (returned,).
+def photo_rank(contents: Ids, scores: Floats, relevant: int | None) -> PhotoRank:
+    """Return the rank of `relevant` in a ranking: `contents` and their descending `scores`, both (returned,).
 
-    `right` is None for a photo that is not in the index. Raises ValueError for scores that rise.
+    `relevant` is None for a photo that is not in the index. Raises ValueError if the scores are not descending.
     """
     if np.any(np.diff(scores) > 0):
-        raise ValueError("the scores of a ranking must fall")
-    if right is None or right not in contents:
-        return Answer(None, len(contents))
-    score = scores[contents == right][0]
-    alike = equal(scores, score)
-    above = int(np.count_nonzero((scores > score) & ~alike))
-    return Answer(above + (int(np.count_nonzero(alike)) + 1) / 2, len(contents))
+        raise ValueError("the scores of a ranking must be in descending order")
+    if relevant is None or relevant not in contents:
+        return PhotoRank(None, len(contents))
+    score = scores[contents == relevant][0]
+    tied = equal(scores, score)
+    above = int(np.count_nonzero((scores > score) & ~tied))
+    return PhotoRank(above + (int(np.count_nonzero(tied)) + 1) / 2, len(contents))
 
 
 def equal(scores: Floats, score: float) -> NDArray[np.bool_]:
-    """Which scores are the same as `score`, but for the last bits of a product of matrices."""
+    """Return which scores equal `score`, up to the rounding errors of a matrix product."""
     return np.abs(np.asarray(scores) - score) <= _EQUAL
 
 
-def ranks(answers: Sequence[Answer], asked: Sequence[object], photos: int) -> Ranks:
-    """The answers to questions about the photos `asked` (one each), among `photos` photos."""
-    if not answers:
-        raise ValueError("nothing was asked")
-    rank = np.array([np.inf if each.rank is None else each.rank for each in answers])
-    returned = np.array([each.returned for each in answers])
-    rest = np.maximum(returned + 1, (returned + 1 + photos) / 2)
-    numbers = {photo: number for number, photo in enumerate(dict.fromkeys(asked))}
-    photo = np.array([numbers[each] for each in asked], np.int64)
+def ranks(found: Sequence[PhotoRank], relevant: Sequence[object], photos: int) -> Ranks:
+    """Combine the results of all queries. `relevant` has the photo of each query; the gallery has `photos` photos.
+
+    Raises ValueError if there are no queries or the two sequences differ in length.
+    """
+    if not found:
+        raise ValueError("there are no queries")
+    rank = np.array([np.inf if each.rank is None else each.rank for each in found])
+    returned = np.array([each.returned for each in found])
+    remaining = np.maximum(returned + 1, (returned + 1 + photos) / 2)
+    numbers = {photo: number for number, photo in enumerate(dict.fromkeys(relevant))}
+    photo = np.array([numbers[each] for each in relevant], np.int64)
     if len(photo) != len(rank):
-        raise ValueError(f"{len(rank)} answers to {len(photo)} questions")
-    return Ranks(rank, np.where(np.isinf(rank), rest, rank), photo, photos)
+        raise ValueError(f"{len(rank)} results for {len(photo)} queries")
+    return Ranks(rank, np.where(np.isinf(rank), remaining, rank), photo, photos)
 
 
 def scores(ranks: Ranks, *, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Score]:
-    """Every measure with its interval. Equal arguments give equal figures."""
+    """Return every measure with its interval. The result is deterministic."""
     drawn = _drawn(ranks, ranks, resamples, seed)
     value = _figures(ranks, np.ones((1, ranks.photo.max() + 1), np.int64))[0]
     low, high = np.percentile(np.concatenate([one for one, _ in drawn]), [2.5, 97.5], axis=0)
@@ -132,12 +134,12 @@ def scores(ranks: Ranks, *, resamples: int = RESAMPLES, seed: int = SEED) -> dic
 def differences(
     first: Ranks, second: Ranks, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, Difference]:
-    """Every measure of two rankings of the same questions: the same photos are drawn for both.
+    """Return the difference in every measure between two rankings of the same queries, by a paired bootstrap.
 
-    Raises ValueError if their questions are not the same ones, in the same order.
+    Raises ValueError if their queries are not the same, in the same order.
     """
     if not np.array_equal(first.photo, second.photo):
-        raise ValueError("only answers to the same questions can be compared")
+        raise ValueError("only rankings of the same queries can be compared")
     drawn = np.concatenate([b - a for a, b in _drawn(first, second, resamples, seed)])
     all_once = np.ones((1, first.photo.max() + 1), np.int64)
     a, b = _figures(first, all_once)[0], _figures(second, all_once)[0]
@@ -151,7 +153,7 @@ def differences(
 
 
 def _drawn(first: Ranks, second: Ranks, resamples: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    """The measures of both under the same drawn photos, some resamples at a time: (some, measures)."""
+    """Yield the measures of both rankings for the same resampled photos, some resamples at a time: (some, measures)."""
     count = int(first.photo.max()) + 1
     random, chances = np.random.default_rng(seed), np.full(count, 1 / count)
     step = max(1, _CELLS // max(count, len(first.photo)))
@@ -162,7 +164,7 @@ def _drawn(first: Ranks, second: Ranks, resamples: int, seed: int) -> Iterator[t
 
 
 def _figures(ranks: Ranks, times: Ids) -> Floats:
-    """The measures when each photo is drawn so many times: `times` (draws, photos) -> (draws, measures)."""
+    """Return the measures, (draws, measures), if each photo counts as often as in `times`, (draws, photos)."""
     means = np.stack(
         [
             ranks.rank <= 1,
@@ -182,7 +184,7 @@ def _figures(ranks: Ranks, times: Ids) -> Floats:
 
 
 def _medians(ranks: Ranks, times: Ids) -> Floats:
-    """The median of the expected ranks, each counted as often as its photo was drawn: (draws,)."""
+    """Return the medians, (draws,), of the expected ranks, each counted as often as its photo was drawn."""
     order = np.argsort(ranks.expected, kind="stable")
     upto = np.cumsum(times[:, ranks.photo[order]], axis=1)
     half = upto[:, -1:] / 2

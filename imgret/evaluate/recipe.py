@@ -1,21 +1,19 @@
-"""The three recipes whose vectors are compared: the rows of the seed's tables."""
+"""The three recipes that are compared: the rows in the tables of the baseline recipe (*image-retrieval*)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from imgret.photo import Stage
-
 
 class Recipe(StrEnum):
-    """What of a photo's description is embedded."""
+    """The part of a photo's description that is embedded."""
 
     DETECT = "detect"
     CAPTION = "caption"
     BOTH = "both"
 
     @property
-    def stages(self) -> frozenset[Stage]:
-        """The results it is made from. Topics are those of the caption, so without one there are none."""
-        caption, detect = {Stage.CAPTION, Stage.TOPICS}, {Stage.DETECT}
+    def stages(self) -> frozenset[str]:
+        """The stages whose results it uses. Topics are computed from the caption, so they need it."""
+        caption, detect = {"caption", "topics"}, {"detect"}
         return frozenset({"detect": detect, "caption": caption, "both": caption | detect}[self.value])

@@ -1,7 +1,7 @@
-"""Captions from anywhere, in place of the captioner's: JSON lines `{"path": ..., "caption": ...}`.
+"""Use captions from a file instead of the captioner's: JSON lines `{"path": ..., "caption": ...}`.
 
-So the search can be measured apart from the captioner, or without its weights. What `imgret export` and
-`imgret query --json` print has both keys; other keys are ignored.
+This measures the search separately from the captioner, or without its weights. The output of `imgret export` and
+`imgret query --json` has both keys; other keys are ignored.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from collections.abc import Collection, Mapping
 import msgspec
 from msgspec import Struct
 
-from imgret.evaluate.dataset import Problem, Trouble
+from imgret import stage_results
+from imgret.evaluate.dataset import Problem, ProblemKind
 from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.text import lines
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
+from imgret.stages.interface import Result
 from imgret.store.interface import Store
 
 _NAME = "stand-in captions"
 
 
 class StandIns(Struct, frozen=True):
-    """What a file of captions says."""
+    """The contents of a file of captions."""
 
     captions: Mapping[bytes, str]  # absolute path -> caption
-    identity: ModelIdentity  # the file's name and hash: other captions are another model's
+    identity: ModelIdentity  # the file's name and hash: other captions count as another model
     problems: tuple[Problem, ...]
 
 
@@ -36,9 +38,9 @@ class _Row(Struct):
 
 
 def read(path: str, images: str) -> StandIns:
-    """The captions in a file, their paths absolute or relative to `images`; the first of two counts.
+    """Read a file of captions. Paths are absolute or relative to `images`; the first caption of a path is used.
 
-    Raises UsageError for a file that cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     captions: dict[bytes, str] = {}
     problems: list[Problem] = []
@@ -51,11 +53,11 @@ def read(path: str, images: str) -> StandIns:
         try:
             row = msgspec.json.decode(line.text, type=_Row)
         except (msgspec.DecodeError, UnicodeError) as error:
-            problems.append(Problem(Trouble.MALFORMED, line.where, str(error)))
+            problems.append(Problem(ProblemKind.MALFORMED, line.where, str(error)))
             continue
         photo = os.fsencode(os.path.abspath(os.path.join(images, row.path)))
         if photo in captions:
-            problems.append(Problem(Trouble.DUPLICATE, line.where, f"{row.path} was there before"))
+            problems.append(Problem(ProblemKind.DUPLICATE, line.where, f"{row.path} occurs before"))
         else:
             captions[photo] = row.caption.strip()
     identity = ModelIdentity(f"{_NAME} {os.path.basename(path)}", f"sha256:{digest.hexdigest()}")
@@ -63,14 +65,14 @@ def read(path: str, images: str) -> StandIns:
 
 
 def made_by(identity: ModelIdentity) -> bool:
-    """Is this result a stand-in?"""
+    """Return whether a result of this model is a stand-in caption."""
     return identity.name.startswith(f"{_NAME} ")
 
 
-def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[Stage]) -> int:
+def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[str]) -> int:
     """Let the captions stand as results of the index's photos; of `stages`, what follows is queued again.
 
-    -> how many photos have none: they count as captioned with nothing.
+    Return the number of photos without a caption: they get an empty one.
     """
     without = 0
     with store.writing():
@@ -79,9 +81,10 @@ def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[Stag
             without += not caption
             if content is None:
                 continue
-            known, made = store.results.description(content), store.results.identities(content)
-            if (known.caption, made.get(Stage.CAPTION)) != (caption, given.identity):
-                store.results.save_caption(content, given.identity, caption)
+            known = stage_results.payloads(store, content).get("caption")
+            made = store.results.identities(content).get("caption")
+            if (known, made) != (caption, given.identity):
+                stage_results.save(store, content, "caption", given.identity, Result(caption))
                 store.results.refresh_words(content)
-                store.work.queue(content, {Stage.TOPICS} & set(stages))
+                store.work.queue(content, {"topics"}.intersection(stages))
     return without

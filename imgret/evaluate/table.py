@@ -1,7 +1,7 @@
-"""Reports as Markdown, and as JSON: our figures with their intervals, the seed's published ones beside them.
+"""Format reports as Markdown and as JSON, with the published results of the baseline recipe.
 
-The published figures are those of the README of *image-retrieval* by Aldenhovel. It does not say which
-photos and questions they were measured on, and R@k falls as a gallery grows: compare with care.
+The published results are from the README of *image-retrieval* by Aldenhovel. It does not state on which photos and
+queries they were measured, and R@k decreases as a gallery grows, so they are not strictly comparable.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgret.evaluate.dataset import told
+from imgret.evaluate.dataset import summarize
 from imgret.evaluate.metrics import MEASURES, MEDIAN, PER_1000, Difference, Score, scores
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.saved import Report, Run
 
-SEED = "image-retrieval"
-SEED_RANK = "vector"  # a dot product of unit vectors
+BASELINE = "image-retrieval"
+BASELINE_RANK = "vector"  # the baseline recipe ranks by the dot product of unit vectors
 PUBLISHED: Mapping[str, Mapping[Recipe, tuple[float, float, float, float]]] = {
     # R@1, R@5, R@20, mean rank per 1,000
     "flickr8k": {
@@ -38,41 +38,42 @@ _PUBLISHED_MEASURES = ("R@1", "R@5", "R@20", PER_1000)
 
 
 def published(dataset: str, recipe: str) -> dict[str, float] | None:
-    """The seed's figures for a recipe on a data set; None where it published none."""
+    """Return the published results of the baseline for a recipe on a data set; None if there are none."""
     figures = PUBLISHED.get(dataset, {}).get(Recipe(recipe))
     return dict(zip(_PUBLISHED_MEASURES, figures, strict=True)) if figures else None
 
 
 def markdown(report: Report) -> str:
-    """The table, what it was made with, and all that was wrong with the data set."""
+    """Return the report as Markdown: the table, the models, and the problems in the data set."""
     rows = []
     for run in report.runs:
         found = scores(report.ranks(run))
         rows.append([run.recipe, run.rank, *(_scored(m, found[m]) for m in MEASURES), f"{run.seconds:.1f}"])
-        if run.rank == SEED_RANK and (seed := published(report.dataset, run.recipe)):
-            shown = (_figure(m, seed[m]) if m in seed else "–" for m in MEASURES)
-            rows.append([run.recipe, f"{SEED}, published", *shown, "–"])
+        if run.rank == BASELINE_RANK and (baseline := published(report.dataset, run.recipe)):
+            shown = (_figure(m, baseline[m]) if m in baseline else "–" for m in MEASURES)
+            rows.append([run.recipe, f"{BASELINE}, published", *shown, "–"])
     split = f", split {report.split}" if report.split else ""
-    said = [
-        f"# {report.dataset}{split}: {len(report.queries)} questions, {report.photos} photos",
+    parts = [
+        f"# {report.dataset}{split}: {len(report.queries)} queries, {report.photos} photos",
         _table(["recipe", "rank", *MEASURES, "seconds"], rows),
-        "In brackets the 95 % bootstrap interval over photos. Ties take the middle of their ranks; a photo"
-        " that was not returned scores 0 in R@k, MRR and nDCG, and the middle of what is left in the ranks.",
+        "Brackets: 95 % bootstrap interval over photos. Photos with equal scores get their mean rank. A photo"
+        " that was not returned scores 0 in R@k, MRR and nDCG; its rank is the mean of the remaining ranks.",
         _made_with(report.runs),
     ]
     if report.dataset in PUBLISHED:
-        said.append(
-            f"{SEED} does not say which photos and questions its figures are for; R@k falls as a gallery grows."
+        parts.append(
+            f"{BASELINE} does not state the photos and queries of its published results;"
+            " R@k decreases as a gallery grows."
         )
     if report.unreadable:
-        said.append(f"{report.unreadable} photos could not be read and count as never found.")
+        parts.append(f"{report.unreadable} photos could not be read and count as not found.")
     if report.problems:
-        said.append("Left out or odd in the data set:\n\n" + _listed(told(report.problems)))
-    return "\n\n".join(said) + "\n"
+        parts.append("Problems in the data set:\n\n" + _listed(summarize(report.problems)))
+    return "\n\n".join(parts) + "\n"
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The same for programs; per-query ranks are in the file of `--save`."""
+    """Return the report for programs. The ranks of single queries are in the file of `--save`."""
     return {
         "v": report.v,
         "dataset": report.dataset,
@@ -86,7 +87,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "recipe": run.recipe,
                 "rank": run.rank,
                 "measures": scores(report.ranks(run)),
-                "published": published(report.dataset, run.recipe) if run.rank == SEED_RANK else None,
+                "published": published(report.dataset, run.recipe) if run.rank == BASELINE_RANK else None,
                 "models": run.models,
                 "seconds": round(run.seconds, 3),
             }
@@ -97,8 +98,8 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def compared(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> str:
-    """The comparison of two reports as Markdown, one table a pair of rows."""
-    said = []
+    """Return the comparison of two reports as Markdown, one table per pair of rows."""
+    parts = []
     for (first, second), found in differences.items():
         rows = [
             [
@@ -107,29 +108,29 @@ def compared(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) ->
                 _figure(measure, one.second),
                 f"{_signed(measure, one.value)} [{_signed(measure, one.low)}, {_signed(measure, one.high)}]",
                 f"{one.p:.4f}",
-                {True: "yes", False: "no, worse", None: "cannot be said"}[one.better(measure)],
+                {True: "yes", False: "no, worse", None: "not significant"}[one.better(measure)],
             ]
             for measure, one in found.items()
         ]
         head = ["measure", f"A: {first}", f"B: {second}", "B - A [95 %]", "p", "is B better?"]
-        said.append(_table(head, rows))
-    said.append("Paired bootstrap over photos: the same photos are drawn for both. p is two-sided.")
-    return "\n\n".join(said) + "\n"
+        parts.append(_table(head, rows))
+    parts.append("Paired bootstrap: the same photos are resampled for both rows. p is two-sided.")
+    return "\n\n".join(parts) + "\n"
 
 
 def compared_json(differences: Mapping[tuple[str, str], Mapping[str, Difference]]) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the comparison for programs."""
     rows = [{"a": a, "b": b, "measures": found} for (a, b), found in differences.items()]
     return {"v": 1, "rows": rows}
 
 
 def _made_with(runs: Sequence[Run]) -> str:
-    """Each stage's models and revisions, each once."""
+    """List the models and revisions of each stage, each once."""
     made: dict[str, dict[str, None]] = {}
     for run in runs:
         for stage, names in run.models.items():
             made.setdefault(stage, {}).update(dict.fromkeys(names))
-    return "Made with:\n\n" + _listed([f"{stage}: {'; '.join(names)}" for stage, names in made.items()])
+    return "Models:\n\n" + _listed([f"{stage}: {'; '.join(names)}" for stage, names in made.items()])
 
 
 def _scored(measure: str, score: Score) -> str:
@@ -152,7 +153,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it can be read as it is. `|` in a cell is escaped."""
+    """Return a Markdown table with aligned columns. `|` in a cell is escaped."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [

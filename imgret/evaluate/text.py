@@ -1,4 +1,4 @@
-"""What stands in a text file, line by line or whole, and what is odd about it: BOM, CRLF, not UTF-8."""
+"""Read text files line by line or as a whole, and report a BOM, CRLF line endings and lines that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from imgret.errors import UsageError
-from imgret.evaluate.dataset import Problem, Trouble
+from imgret.evaluate.dataset import Problem, ProblemKind
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Line(Struct, frozen=True):
-    """A line that is not blank, without its end."""
+    """A line that is not blank, without its line ending."""
 
     text: str
     where: str  # "captions.txt:12"
 
 
 def lines(path: str) -> Iterator[Line | Problem]:
-    """The lines of a UTF-8 file as they are read; a BOM and CRLF are reported once and read all the same.
+    """Yield the lines of a UTF-8 file. A BOM and CRLF are each reported once; the lines are still read.
 
-    Raises UsageError for a file that cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     name, first, count = os.path.basename(path), 0, 0
     try:
@@ -39,7 +39,7 @@ def lines(path: str) -> Iterator[Line | Problem]:
                     text = raw.decode().rstrip("\r\n")
                 except UnicodeDecodeError as error:
                     what = f"not UTF-8 (byte {error.start} of the line)"
-                    yield Problem(Trouble.MALFORMED, where, what, 1)
+                    yield Problem(ProblemKind.MALFORMED, where, what, 1)
                     continue
                 if text.strip():
                     yield Line(text, where)
@@ -50,7 +50,7 @@ def lines(path: str) -> Iterator[Line | Problem]:
 
 
 def document(path: str) -> tuple[bytes, list[Problem]]:
-    """A whole file without its BOM, and what is odd about it. Raises UsageError if it cannot be read."""
+    """Return a whole file without its BOM, and the problems in it. Raises UsageError if it cannot be read."""
     name, problems = os.path.basename(path), []
     try:
         with open(path, "rb") as file:
@@ -67,8 +67,10 @@ def document(path: str) -> tuple[bytes, list[Problem]]:
 
 
 def _bom(where: str) -> Problem:
-    return Problem(Trouble.BOM, where, "the file begins with a byte order mark")
+    return Problem(ProblemKind.BOM, where, "the file begins with a byte order mark")
 
 
 def _crlf(where: str, count: int) -> Problem:
-    return Problem(Trouble.CRLF, where, f"{count} line{'s' * (count != 1)} end in CRLF, the first one here")
+    return Problem(
+        ProblemKind.CRLF, where, f"{count} line{'s' * (count != 1)} end in CRLF, the first one here"
+    )

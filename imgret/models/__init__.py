@@ -1,1 +1,1 @@
-"""The models themselves, on torch, ONNX or numpy. Nothing else imports torch."""
+"""The models, on torch, ONNX or numpy. Only this package imports torch."""

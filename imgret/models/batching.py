@@ -1,8 +1,8 @@
-"""How many at once: found by trying, and one broken item costs that item alone. Pure; no torch.
+"""Adapt batch sizes to the available memory, and isolate items that fail. Pure functions, without torch.
 
-Memory is the limit of a batch and cannot be computed for weights one has never met, so it is met instead:
-out of memory halves the batch, and after a run of full batches it doubles again. Each time that memory
-runs out the run must be twice as long, so that a size that does not fit is tried ever more rarely.
+The largest batch that fits in memory cannot be computed for unknown weights, so it is found by trial: running out of
+memory halves the batch size, and a number of full batches doubles it again. That number doubles each time memory runs
+out, so a size that does not fit is tried less and less often.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.errors import ImgretError, PhotoError
-from imgret.limits import must_end
+from imgret.limits import must_propagate
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,20 +25,20 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate", "cannot allocate", "failed 
 
 
 class BatchSize(Struct, frozen=True):
-    """How many items to hand to a model at once, and what led there. 1 <= size <= limit, always."""
+    """The current batch size and the state of its adaptation. 1 <= size <= limit."""
 
     size: int
     limit: int
     successes: int = 0  # full batches since the size last changed
-    patience: int = _FIRST_PATIENCE  # full batches before the next growth
+    patience: int = _FIRST_PATIENCE  # full batches before the size is doubled
 
     def halved(self, count: int) -> BatchSize:
-        """After memory ran out for a batch of `count`, which may have been less than full."""
+        """Return the state after memory ran out for a batch of `count` items."""
         patience = min(2 * self.patience, _LAST_PATIENCE)
         return replace(self, size=max(1, min(count, self.size) // 2), successes=0, patience=patience)
 
     def succeeded(self, count: int) -> BatchSize:
-        """After a batch of `count` went well; batches that were not full prove nothing."""
+        """Return the state after a successful batch of `count` items. Only full batches count."""
         if count < self.size or self.size >= self.limit:
             return self
         if self.successes + 1 < self.patience:
@@ -47,7 +47,7 @@ class BatchSize(Struct, frozen=True):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether fewer items at once may help, as Python, CUDA, MPS and the CPU allocator say it."""
+    """Return whether the error means that memory ran out: in Python, on CUDA or MPS, or in the CPU allocator."""
     if isinstance(error, MemoryError):
         return True
     if not isinstance(error, RuntimeError):
@@ -57,36 +57,38 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether the accelerator itself failed, so that no further call can succeed in this process."""
+    """Return whether the accelerator failed: then no further call can succeed in this process."""
     return type(error).__name__ == "AcceleratorError" and not is_out_of_memory(error)
 
 
 def in_batches(
     items: Sequence[Item],
-    call: Callable[[Sequence[Item]], Sequence[Result]],
+    call: Callable[[Sequence[Item]], Sequence[Result | PhotoError]],
     size: BatchSize,
     release: Callable[[], None] = lambda: None,
 ) -> tuple[list[Result | PhotoError], BatchSize]:
-    """`call` over all items, in order: per item its result or its error; and the size for the next time.
+    """Apply `call` to all items in batches. Return the result or error of each item in order, and the next batch size.
 
-    When memory runs out `release` is called and the rest goes on at half the size. Any other error of
-    a batch is looked for one by one. A `PhotoError` is kept as it is; another error becomes a transient one.
-    Raises other ImgretErrors, which have nothing to do with an item, and one when the device itself failed.
+    When memory runs out, `release` is called and the batch size is halved. After any other error in a batch, its items
+    are processed one by one to find the one that fails. A `PhotoError` is kept; any other error becomes a transient
+    PhotoError. Raises ImgretError for errors that do not concern a single item, and when the device failed.
     """
     results: list[Result | PhotoError] = []
-    alone = 0  # items to be taken one by one, to find which of them breaks its batch
+    alone = 0  # number of items to process one by one, because their batch failed
     while len(results) < len(items):
         part = items[len(results) : len(results) + (1 if alone else size.size)]
         try:
             made = call(part)
             if len(made) != len(part):
-                raise ValueError(f"the model gave {len(made)} results for {len(part)} items")
+                raise ValueError(f"the model returned {len(made)} results for {len(part)} items")
         except PhotoError as error:
             failure = error
         except ImgretError:
             raise
-        except BaseException as error:  # a model is other people's code: it costs a photo, not the run
-            if must_end(error):
+        except (
+            BaseException
+        ) as error:  # third-party code may raise anything; it must fail a photo, not the run
+            if must_propagate(error):
                 raise
             if is_device_lost(error):
                 raise ImgretError(f"the device failed: {error}", "Run the same command again.") from error

@@ -1,4 +1,4 @@
-"""Captions: BLIP, as transformers has it, begun with the recipe's prompt."""
+"""Caption images with BLIP from transformers. Captions begin with the baseline recipe's prompt."""
 
 from __future__ import annotations
 
@@ -11,33 +11,41 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from imgret.config import CaptionSettings
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
 from imgret.models.interface import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
-from imgret.stages.passage import PROMPT
 
-_MOST_THREADS = 8  # that make pictures small
+_MOST_THREADS = 8  # that resize images
 
 
 class BlipCaptioner:
     """A `Captioner`: any BLIP captioning model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: CaptionSettings, device: str) -> None:
-        """Load the folder at `path`. Raises WeightsError."""
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        prompt: str,
+        beams: int = 3,
+        max_tokens: int = 60,
+        dtype: str = "auto",
+    ) -> None:
+        """Load the folder at `path`; captions begin with `prompt`. Raises WeightsError."""
         self._identity = identity
         self._device = device
         with torch_device.loading(path):
-            # The PIL processor makes the pixels the model was trained on; torchvision's differ by 0.0007.
+            # The model was trained on pixels of the PIL processor; torchvision's differ by 0.0007.
             self._processor = BlipProcessor.from_pretrained(
                 path, backend="pil", local_files_only=True, trust_remote_code=False
             )
             self._model = BlipForConditionalGeneration.from_pretrained(
                 path,
-                dtype=torch_device.dtype(settings.dtype, device),
+                dtype=torch_device.dtype(dtype, device),
                 local_files_only=True,
                 trust_remote_code=False,
             )
@@ -46,13 +54,13 @@ class BlipCaptioner:
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
-        words = self._processor.tokenizer(PROMPT)["input_ids"]
+        words = self._processor.tokenizer(prompt)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
         self._token_ids = searcher(
             self._model,
             self._prompt,
-            Search(beams=settings.beams, most=settings.max_tokens),
+            Search(beams=beams, max_tokens=max_tokens),
             replay=device.startswith("cuda"),
         )
 
@@ -62,35 +70,35 @@ class BlipCaptioner:
         return self._identity
 
     def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """One sentence per image, in order; it begins with the prompt."""
+        """Return one sentence per image (height, width, 3), in order. Each begins with the prompt."""
         if not images:
             return []
         sentences: list[str] = self._processor.tokenizer.batch_decode(
             self._token_ids(self._pixel_values(images)),
             skip_special_tokens=True,
-            clean_up_tokenization_spaces=True,  # without it transformers 5 writes `dog ' s`
+            clean_up_tokenization_spaces=True,  # otherwise transformers 5 writes `dog ' s`
         )
         return [sentence.strip() for sentence in sentences]
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Release the memory."""
         self._threads.shutdown()
         del self._model, self._token_ids
-        torch_device.give_back(self._device)
+        torch_device.release_memory(self._device)
 
     def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
-        """(images, 3, side, side), normalised, on the device, in the model's dtype."""
+        """Return normalised pixels (images, 3, side, side) on the device, in the model's dtype."""
         small = torch.from_numpy(np.stack(list(self._threads.map(self._resized, images)))).to(self._device)
         colours = [levels[small[:, colour].int()] for colour, levels in enumerate(self._levels)]
         return torch.stack(colours, dim=1).to(self._model.dtype)
 
     def _resized(self, image: Pixels) -> Pixels:
-        """(3, side, side). Pillow lets go of the interpreter meanwhile, so threads do help."""
+        """Return the resized image (3, side, side). Pillow releases the interpreter lock, so threads are useful."""
         picture = Image.fromarray(image)
         return self._processed(picture, do_rescale=False, do_normalize=False)  # type: ignore[no-any-return]
 
     def _normalised_levels(self) -> torch.Tensor:
-        """(3, 256): what the processor makes of each byte. Looking them up gives its very numbers, faster."""
+        """Return the processor's normalised value of each byte, (3, 256). Looking them up is faster and exact."""
         grey = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (1, 1, 3))
         levels = self._processed(Image.fromarray(grey), do_resize=False)
         return torch.from_numpy(levels[:, 0])

@@ -1,8 +1,8 @@
-"""A decoding step of one shape, recorded as a CUDA graph once and replayed for every word of every batch.
+"""Record a decoding step as a CUDA graph, and replay it for every token of every batch of the same size.
 
-A step starts some 300 kernels, which a GPU computes faster than a processor can start them. Recorded, they
-are started together; for that nothing about them may change but the content of the tensors: all slots of the
-past are looked at and a mask hides those that are yet to come, and pictures that are done stay until all are.
+A step launches about 300 kernels, and a GPU computes them faster than a CPU can launch them. A graph launches them
+together. For that, only the contents of the tensors may change: each step attends to all slots and a mask hides the
+future ones, and finished images stay in the batch until all are finished.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class Decoders:
-    """Decoders for batches as they come: recorded once the same number of pictures comes a second time.
+    """Create decoders for batches. From the second batch in a row with the same size, steps are replayed.
 
-    One is kept, for it holds the memory of its batch; a batch of another size lets go of it, so that after a
-    lack of memory, which halves the batch, it does not stand in the way.
+    Only one recorded decoder is kept, because it occupies the memory of its batch. A batch of another size releases it:
+    after an out-of-memory error, which halves the batch size, its memory is needed.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Decoders:
         *,
         replay: bool,
     ) -> None:
-        """`replay`: whether any is to be recorded; it pays on a GPU."""
-        self._asked = (model, prompt, beams, steps)
+        """`replay`: record steps, which is faster on a GPU."""
+        self._parameters = (model, prompt, beams, steps)
         self._replay = replay
         self._size = 0
         self._kept: ReplayedDecoder | None = None
 
     def of(self, batch: int) -> Decoder:
-        """A decoder with room for `batch` pictures, to be used until the next is asked for."""
-        model, prompt, beams, steps = self._asked
+        """Return a decoder for `batch` images. It is valid until the next call."""
+        model, prompt, beams, steps = self._parameters
         if batch != self._size:
             self._size, self._kept = batch, None
         elif self._replay:
@@ -54,17 +54,17 @@ class Decoders:
 
 
 class ReplayedDecoder(Decoder):
-    """A `Decoder` for many batches of one size. On a processor its step is run as it is, not recorded."""
+    """A `Decoder` for many batches of one size. On a CPU the step is executed and not recorded."""
 
-    leaves = False
+    can_shrink = False
 
     def __init__(
         self, model: BlipForConditionalGeneration, batch: int, prompt: Sequence[int], beams: int, steps: int
     ) -> None:
-        """As `Decoder`; what a step reads lies in tensors that stay."""
+        """Allocate as `Decoder` does, and the fixed tensors that a step reads."""
         super().__init__(model, batch, prompt, beams, steps)
-        self._past.zero_()  # what is hidden by a mask is multiplied by nought, which a number must be for
-        self._words = torch.zeros((batch, beams), dtype=torch.long, device=self.device)
+        self._past.zero_()  # masked slots are multiplied by 0, so they must not contain NaN
+        self._tokens = torch.zeros((batch, beams), dtype=torch.long, device=self.device)
         self._position = torch.zeros(1, dtype=torch.long, device=self.device)
         self._slots = torch.zeros(beams, dtype=torch.long, device=self.device)
         self._mask = torch.zeros((batch, 1, beams, self.slots), dtype=torch.bool, device=self.device)
@@ -72,17 +72,17 @@ class ReplayedDecoder(Decoder):
         self._logits = torch.empty(0)
         self._again: Callable[[], None] | None = None
 
-    def begin(self, seen: Tensor) -> Tensor:
-        """As `Decoder.begin`; what the batch before has left is hidden."""
+    def begin(self, encoded: Tensor) -> Tensor:
+        """Do the same as `Decoder.begin`, and mask the slots of the previous batch."""
         self._mask.zero_()
         self._mask[..., : len(self._prompt)] = True
-        return super().begin(seen)
+        return super().begin(encoded)
 
-    def read(self, words: Tensor, ancestors: Tensor) -> Tensor:
-        """As `Decoder.read`; the logits are to be used before the next word."""
+    def read(self, tokens: Tensor, ancestors: Tensor) -> Tensor:
+        """Do the same as `Decoder.read`. The next call overwrites the logits."""
         beams, step = ancestors.shape[1:]
         begin = len(self._prompt) + (step - 1) * beams
-        self._words.copy_(words)
+        self._tokens.copy_(tokens)
         self._position.fill_(len(self._prompt) + step - 1)
         self._slots.copy_(self._every[begin : begin + beams])
         self._mask[..., len(self._prompt) : begin + beams] = past_of(ancestors)
@@ -92,27 +92,27 @@ class ReplayedDecoder(Decoder):
         return self._logits
 
     def _run(self) -> None:
-        self._logits = self.step(self._words, self._position, self._slots, self._mask)
+        self._logits = self.step(self._tokens, self._position, self._slots, self._mask)
 
     def _recorded(self) -> Callable[[], None]:
-        """What repeats the step. It may be run any number of times, for it writes what it would write anyhow."""
+        """Return a function that executes the step. Warm-up runs are harmless: they write the same values."""
         if self.device.type != "cuda":
             return self._run
         try:
             with torch.cuda.device(self.device):
                 aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
                 aside.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(aside):  # libraries make their own buffers at the first use
+                with torch.cuda.stream(aside):  # libraries allocate buffers at their first use
                     self._run()
                     self._run()
                 torch.cuda.current_stream().wait_stream(aside)
                 graph = torch.cuda.CUDAGraph()
-                # questions may be embedded on this GPU meanwhile, by another thread
+                # Another thread may embed queries on this GPU meanwhile.
                 with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                     self._run()
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
-            _log.warning("a decoding step could not be recorded, captions take longer: %s", error)
+            _log.warning("captioning is slower, because a decoding step could not be recorded: %s", error)
             return self._run
         return graph.replay

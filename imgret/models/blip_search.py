@@ -1,8 +1,8 @@
-"""Which search writes the captions: imgret's own, or transformers' `generate` where ours does not fit.
+"""Choose the caption search: imgret's own, or transformers' `generate` if imgret's does not match it.
 
-Ours (`blip_beams`, `blip_decoder`, `blip_replay`) is several times faster. It calls the parts of transformers' BLIP
-one by one, by names that are not its public interface: `blip_decoder` is the only module that knows them. So it is
-used only after it found the token ids of `generate` on a small random BLIP of the checkpoint's own kind.
+imgret's search (`blip_beams`, `blip_decoder`, `blip_replay`) is several times faster. It calls private parts of
+transformers' BLIP; only `blip_decoder` does so. So it is used only after it produced the same token ids as `generate`
+with a small random BLIP that has the checkpoint's configuration.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from transformers import BlipConfig, BlipForConditionalGeneration
 
 from imgret.models import blip_beams
 from imgret.models.blip_beams import Search
-from imgret.models.blip_decoder import Decoder, see
+from imgret.models.blip_decoder import Decoder, encode_image
 from imgret.models.blip_replay import Decoders
 
 _log = logging.getLogger(__name__)
 
-# Normalised pixels (B, 3, side, side) -> per image the ids of the prompt and the caption.
+# Takes normalised pixels (B, 3, side, side), and returns the token ids of prompt and caption per image.
 Searcher = Callable[[Tensor], list[list[int]]]
 
 _SIZES: dict[str, Any] = {
@@ -39,17 +39,17 @@ _TOKENS = {"bos_token_id": 23, "sep_token_id": 3, "eos_token_id": 2, "pad_token_
 _VISION = {"image_size": 16, "patch_size": 8}
 _PROMPT = [23, 5, 6]
 _NEW = 8  # tokens
-_SEED, _SPREAD = 9, 0.2  # of noise on the weights with which captions differ, and some end early
+_SEED, _SPREAD = 9, 0.2  # of the noise on the weights; with these, captions differ and some end early
 _TOLERANCE = 1e-3
 
 
 def searcher(
     model: BlipForConditionalGeneration, prompt: Sequence[int], search: Search, *, replay: bool
 ) -> Searcher:
-    """The search for captions of `model` that begin with `prompt`; `replay` is meant for a GPU."""
+    """Return the search for captions of `model` that begin with `prompt`. `replay` is for GPUs, see `blip_replay`."""
     if not fits(model.config, search.beams):
         return lambda pixels: generated(model, pixels, prompt, search)
-    decoders = Decoders(model, prompt, search.beams, search.most, replay=replay)
+    decoders = Decoders(model, prompt, search.beams, search.max_tokens, replay=replay)
     return lambda pixels: blip_beams.generate(model, pixels, prompt, search, decoders)
 
 
@@ -57,15 +57,15 @@ def searcher(
 def generated(
     model: BlipForConditionalGeneration, pixels: Tensor, prompt: Sequence[int], search: Search
 ) -> list[list[int]]:
-    """As `blip_beams.generate`, by transformers' own `generate`."""
+    """Return the same as `blip_beams.generate`, computed by transformers' own `generate`."""
     end = model.config.text_config.sep_token_id
     rows = model.generate(
         pixel_values=pixels,
-        # BLIP leaves out the last token, which it expects to be the prompt's end
+        # BLIP drops the last token, because it expects an end token there.
         input_ids=torch.tensor([[*prompt, end]], device=pixels.device).repeat(len(pixels), 1),
         num_beams=search.beams,
-        max_new_tokens=search.most,
-        min_new_tokens=search.least or None,
+        max_new_tokens=search.max_tokens,
+        min_new_tokens=search.min_tokens or None,
         length_penalty=search.length_penalty,
         do_sample=False,
         early_stopping=False,
@@ -74,22 +74,22 @@ def generated(
 
 
 def fits(config: BlipConfig, beams: int) -> bool:
-    """Whether our search finds what transformers' own finds, on a small random BLIP that is configured alike."""
+    """Return whether both searches find the same captions, on a small random BLIP with the same configuration."""
     return _fits(config.to_json_string(use_diff=False), beams)
 
 
 @cache
 def _fits(config: str, beams: int) -> bool:
     try:
-        _compare(_small(config), Search(beams=beams, most=_NEW))
+        _compare(_small(config), Search(beams=beams, max_tokens=_NEW))
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        _log.warning("this version of transformers writes captions more slowly: %s", error)
+        _log.warning("captioning is slower with this version of transformers: %s", error)
         return False
     return True
 
 
 def _small(config: str) -> BlipForConditionalGeneration:
-    """A BLIP of two layers with random weights; activations, biases and the like are those of `config`."""
+    """Return a BLIP of two layers with random weights; activations, biases etc. are as in `config`."""
     kinds = json.loads(config)
     small = BlipConfig(
         text_config={**kinds["text_config"], **_SIZES, **_TEXT, **_TOKENS},
@@ -105,27 +105,27 @@ def _small(config: str) -> BlipForConditionalGeneration:
 
 @torch.inference_mode()
 def _compare(model: BlipForConditionalGeneration, search: Search) -> None:
-    """Raises ValueError, or what a missing part raises, where ours and transformers' differ."""
+    """Raise ValueError if imgret's results differ from those of transformers; missing parts raise other errors."""
     side = _VISION["image_size"]
     pixels = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(3))
-    seen = model.vision_model(pixels).last_hidden_state
-    _equal(see(model, pixels), seen, "images are encoded to other numbers")
+    encoded = model.vision_model(pixels).last_hidden_state
+    _equal(encode_image(model, pixels), encoded, "the encoded images differ")
     read = torch.tensor(_PROMPT).expand(len(pixels), -1)
     decoder = Decoder(model, len(pixels), _PROMPT, 1, 2)
-    _equal(decoder.begin(seen), _next(model, read, seen), "the prompt is followed by other scores")
-    words, ancestors = (
+    _equal(decoder.begin(encoded), _next(model, read, encoded), "the scores after the prompt differ")
+    tokens, ancestors = (
         torch.arange(7, 7 + len(pixels))[:, None],
         torch.zeros(len(pixels), 1, 1, dtype=torch.long),
     )
-    expected = _next(model, torch.cat([read, words], dim=1), seen)
-    _equal(decoder.read(words, ancestors)[:, 0], expected, "a word is followed by other scores")
+    expected = _next(model, torch.cat([read, tokens], dim=1), encoded)
+    _equal(decoder.read(tokens, ancestors)[:, 0], expected, "the scores after a token differ")
     if blip_beams.generate(model, pixels, _PROMPT, search) != generated(model, pixels, _PROMPT, search):
-        raise ValueError("the search finds other words")
+        raise ValueError("the captions differ")
 
 
-def _next(model: BlipForConditionalGeneration, words: Tensor, seen: Tensor) -> Tensor:
-    """Words (B, S) beside images (B, T, D) -> the scores of the next word (B, V), by transformers."""
-    scores: Tensor = model.text_decoder(input_ids=words, encoder_hidden_states=seen).logits[:, -1]
+def _next(model: BlipForConditionalGeneration, tokens: Tensor, encoded: Tensor) -> Tensor:
+    """Return transformers' scores of the next token (B, V) for tokens (B, S) and encoded images (B, T, D)."""
+    scores: Tensor = model.text_decoder(input_ids=tokens, encoder_hidden_states=encoded).logits[:, -1]
     return scores
 
 
@@ -135,6 +135,6 @@ def _equal(ours: Tensor, theirs: Tensor, problem: str) -> None:
 
 
 def _until(end: int, row: list[int], prompt: int) -> list[int]:
-    """The prompt and the caption up to its end token; `generate` fills up the shorter rows."""
+    """Cut a row after the end token of its caption: `generate` pads the shorter rows."""
     caption = row[prompt:]
     return row[:prompt] + (caption[: caption.index(end) + 1] if end in caption else caption)

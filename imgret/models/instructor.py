@@ -1,9 +1,9 @@
-"""Vectors by INSTRUCTOR, through the public interface of sentence-transformers.
+"""Embed texts with INSTRUCTOR, through the public interface of sentence-transformers.
 
-A vector is the mean over the text's own tokens; the instruction before them is only attended to. That is what
-`encode(text, prompt=instruction)` gives after `set_pooling_include_prompt(False)`, for one instruction a call.
-Here each text has its own instruction, so the modules of the model are called one by one, and the instructions
-are taken out of the mask in between.
+A vector is the mean over the tokens of the text; the tokens of the instruction before it are attended to, but are not in
+the mean. `encode(text, prompt=instruction)` returns the same after `set_pooling_include_prompt(False)`, but with one
+instruction per call. Here each text has its own instruction. So the modules of the model are called one by one, and
+the instructions are masked before the mean.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgret.config import EmbedSettings
 from imgret.models import torch_device
 from imgret.models.interface import Vectors
 from imgret.models.torch_linear import pack
@@ -26,30 +25,30 @@ with torch_device.silence():
     from sentence_transformers.sentence_transformer.modules import Pooling
     from sentence_transformers.util import batch_to_device
 
-_LONGEST = 512  # tokens, the instruction among them
-_ON_CPU, _ON_GPU = 8, 256  # texts in a batch: padding costs the one, launches the other
+_LONGEST = 512  # tokens, including the instruction
+_ON_CPU, _ON_GPU = 8, 256  # texts in a batch: padding is expensive on a CPU, kernel launches on a GPU
 
 
 class InstructorEmbedder:
     """An `Embedder`: any INSTRUCTOR model in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: EmbedSettings, device: str) -> None:
+    def __init__(self, path: str, identity: ModelIdentity, device: str, *, dtype: str = "auto") -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
         self._device = device
-        self._together = _ON_CPU if device == "cpu" else _ON_GPU
+        self._batch_size = _ON_CPU if device == "cpu" else _ON_GPU
         with torch_device.loading(path):
             self._model = SentenceTransformer(
                 path,
                 device=device,
                 local_files_only=True,
                 trust_remote_code=False,
-                model_kwargs={"dtype": torch_device.dtype(settings.dtype, device)},
+                model_kwargs={"dtype": torch_device.dtype(dtype, device)},
             ).eval()
             self._model.max_seq_length = _LONGEST
             self._encoder, _, *further = self._model
             pooling = Pooling(self._encoder.get_embedding_dimension(), "mean")
-            # the mean and what follows are computed in float32, whatever the encoder's dtype
+            # The mean and the modules after it use float32, whatever the encoder's dtype.
             self._further = [pooling, *(module.float() for module in further)]
             if device == "cpu":
                 pack(self._model)
@@ -62,30 +61,32 @@ class InstructorEmbedder:
 
     @property
     def dimension(self) -> int:
-        """768 for the real ones."""
+        """The length of a vector: 768 for the published models."""
         return self._dimension
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
-        """(instruction, text) pairs -> float32 (len(pairs), dimension), unit norm, in order."""
+        """Embed (instruction, text) pairs. Return float32 (len(pairs), dimension), unit norm, in order."""
         if not pairs:
             return np.zeros((0, self._dimension), dtype=np.float32)
-        # texts of similar length share a batch, because each is padded to the longest in it
+        # Texts of similar length share a batch, because each is padded to the longest one in it.
         order = sorted(range(len(pairs)), key=lambda row: -len(pairs[row][1]))
-        batches = [order[start : start + self._together] for start in range(0, len(order), self._together)]
+        batches = [
+            order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)
+        ]
         vectors = torch.cat([self._embed([pairs[row] for row in batch]) for batch in batches]).cpu()
         found = np.empty(vectors.shape, dtype=np.float32)
         found[order] = vectors.numpy()
-        torch_device.rest()  # this may have been a question, beside a thread that describes
+        torch_device.release_openmp_threads()  # another thread may be describing photos meanwhile
         return found
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Release the memory."""
         del self._model, self._encoder, self._further
-        torch_device.give_back(self._device)
+        torch_device.release_memory(self._device)
 
     @torch.inference_mode()
     def _embed(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
-        """One batch of pairs -> (pairs, dimension) on the device, float32, unit norm."""
+        """Embed one batch. Return float32 (pairs, dimension), unit norm, on the device."""
         tokens = self._model.preprocess([(instruction + text.strip()).strip() for instruction, text in pairs])
         tokens["instruction_tokens"] = self._instruction_tokens([instruction for instruction, _ in pairs])
         features: dict[str, Any] = batch_to_device(tokens, self._model.device)
@@ -97,12 +98,13 @@ class InstructorEmbedder:
         features["attention_mask"] = mask.masked_fill(positions < ends[:, None], 0)
         for module in self._further:
             features = module(features)
-        # some checkpoints end without a Normalize module
+        # Some checkpoints have no Normalize module.
         return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
 
     def _instruction_tokens(self, instructions: Sequence[str]) -> Tensor:
-        """(instructions,): how many tokens each has, its end token not counted."""
+        """Return the number of tokens of each instruction without its end token, (instructions,)."""
         distinct = list(dict.fromkeys(instructions))
         counts = self._model.preprocess([each.strip() for each in distinct])["attention_mask"].sum(dim=1) - 1
         rows = {instruction: row for row, instruction in enumerate(distinct)}
-        return counts[[rows[instruction] for instruction in instructions]]
+        found: Tensor = counts[[rows[instruction] for instruction in instructions]]
+        return found

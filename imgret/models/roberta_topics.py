@@ -1,4 +1,4 @@
-"""Topics of a sentence: a RoBERTa classifier with a sigmoid for each label."""
+"""Assign topics to sentences with a RoBERTa classifier that has a sigmoid for each label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from imgret.config import TopicsSettings
 from imgret.models import torch_device
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
@@ -16,16 +15,16 @@ from imgret.photo import ModelIdentity
 class RobertaTopics:
     """A `TopicClassifier`: any multi-label sequence classifier in the layout of the hub."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: TopicsSettings, device: str) -> None:
+    def __init__(self, path: str, identity: ModelIdentity, device: str, *, threshold: float = 0.2) -> None:
         """Load the folder at `path`. Raises WeightsError."""
         self._identity = identity
-        self._threshold = settings.threshold
+        self._threshold = threshold
         self._device = device
         with torch_device.loading(path):
             self._tokenizer = AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
-            # float32 everywhere: a label beside the threshold must not come and go with the machine.
+            # float32 on every device: a label near the threshold must not depend on the machine.
             self._model = AutoModelForSequenceClassification.from_pretrained(
                 path, dtype=torch.float32, local_files_only=True, trust_remote_code=False
             )
@@ -34,7 +33,7 @@ class RobertaTopics:
                 pack(self._model)
         config = self._model.config
         self._labels = [str(config.id2label[number]) for number in range(config.num_labels)]
-        # RoBERTa's positions begin behind the padding token's, so two fewer than the table has.
+        # RoBERTa's positions begin after the padding token's, so the table has two more than can be used.
         self._longest = min(self._tokenizer.model_max_length, config.max_position_embeddings - 2)
 
     @property
@@ -44,19 +43,19 @@ class RobertaTopics:
 
     @torch.inference_mode()
     def topics(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
-        """Per text the labels at or above the threshold, as the model spells them, in its order."""
+        """Return the labels at or above the threshold for each text, in the model's spelling and order."""
         if not texts:
             return []
         tokens = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
         ).to(self._device)
         likely = (self._model(**tokens).logits.sigmoid() >= self._threshold).cpu()
-        torch_device.rest()  # this may have been a question, beside a thread that describes
+        torch_device.release_openmp_threads()  # another thread may be describing photos meanwhile
         return [
-            tuple(label for label, holds in zip(self._labels, row, strict=True) if holds) for row in likely
+            tuple(label for label, chosen in zip(self._labels, row, strict=True) if chosen) for row in likely
         ]
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Release the memory."""
         del self._model
-        torch_device.give_back(self._device)
+        torch_device.release_memory(self._device)

@@ -1,6 +1,6 @@
-"""torch and the libraries above it, set up once for all four models: silent, offline, within bounds.
+"""Configure torch and the libraries that use it: no output, no network, a limited number of threads.
 
-Nothing here imports torch when the module is imported.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -14,38 +14,41 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgret.config import Places
 from imgret.errors import WeightsError
+from imgret.places import Places
 
 if TYPE_CHECKING:
     import torch
 
-_MOST_THREADS = 8  # more of them wait for each other at these batch sizes
+_MOST_THREADS = 8  # with these batch sizes more threads only wait for each other
 
 
 def prepare(places: Places) -> None:
-    """Tell the libraries, before their import: be silent and offline, install nothing, write only here."""
-    with suppress(OSError):  # on a disk that cannot be written ultralytics takes the temporary folder
+    """Set environment variables for the libraries; call it before they are imported.
+
+    They must print nothing, use no network, install nothing, and write only to the state folder.
+    """
+    with suppress(OSError):  # if the disk is read-only, ultralytics uses the temporary folder
         os.makedirs(places.state, mode=0o700, exist_ok=True)
     os.environ.update(
         YOLO_OFFLINE="True",
         YOLO_VERBOSE="False",
         YOLO_AUTOINSTALL="False",
-        YOLO_CONFIG_DIR=places.state,  # it makes a folder `Ultralytics` there
+        YOLO_CONFIG_DIR=places.state,  # it creates a folder `Ultralytics` there
         ULTRALYTICS_SAFE_LOAD="True",
         TOKENIZERS_PARALLELISM="false",
         TRANSFORMERS_VERBOSITY="error",
-        ORT_DISABLE_TELEMETRY="1",  # else onnxruntime reports to Microsoft, from a database in the user's cache
+        ORT_DISABLE_TELEMETRY="1",  # otherwise onnxruntime sends telemetry to Microsoft
         HF_HUB_DISABLE_TELEMETRY="1",
     )
     os.environ.setdefault("MPLCONFIGDIR", places.state)
-    # Unset, ultralytics sets it to 1 when it is imported, for every model of the process.
+    # If it is unset, importing ultralytics sets it to 1 for all models of the process.
     os.environ.setdefault("OMP_NUM_THREADS", str(_cores()))
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """What a library says while it is imported or loads weights is for its developers, not for our stderr."""
+    """Suppress the warnings that libraries print while they are imported or load weights."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     with warnings.catch_warnings():
@@ -53,14 +56,14 @@ def silence() -> Iterator[None]:
         try:
             yield
         finally:
-            # wordllama calls logging.basicConfig at its import, which would put every INFO on stderr
+            # Importing wordllama calls logging.basicConfig, which would print every INFO message to stderr.
             root.handlers[:] = handlers
             root.setLevel(level)
 
 
 @contextmanager
 def loading(path: str) -> Iterator[None]:
-    """Whatever a library raises over foreign weights becomes a WeightsError that names them."""
+    """Convert any error while weights are loaded into a WeightsError that names their `path`."""
     try:
         with silence():
             _mute_transformers()
@@ -71,36 +74,46 @@ def loading(path: str) -> Iterator[None]:
         ) from error
     except WeightsError:
         raise
-    except Exception as error:  # onnxruntime, torch and pickle each have a tree of errors of their own
+    except Exception as error:  # onnxruntime, torch and pickle each have their own exception classes
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or name other weights."
+            f"{path} cannot be loaded: {reason}", "Run `imgret models verify`, or choose other weights."
         ) from error
 
 
+def ready(places: Places, wanted: str) -> str:
+    """The device to load a model on, once torch is imported and set up. `wanted` is as in the settings.
+
+    Raises WeightsError where there is no such device.
+    """
+    prepare(places)
+    threads()
+    return device(wanted)
+
+
 def threads() -> None:
-    """Set the threads of one operation to what `prepare` found; to be called again after others have set them."""
+    """Set the number of threads per operation to OMP_NUM_THREADS. Call it again after a library has changed it."""
     import torch
 
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    torch.set_num_threads(int(asked) if asked.isdecimal() and int(asked) else _cores())
+    configured = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(configured) if configured.isdecimal() and int(configured) else _cores())
 
 
-def rest() -> None:
-    """End the helper threads that operations of the present thread have left behind; its next one makes new ones.
+def release_openmp_threads() -> None:
+    """End the OpenMP helper threads of the current thread. Its next operation creates new ones.
 
-    OpenMP keeps helpers for each thread that ever computed, and where there are more of them than processors
-    GNU's no longer wait actively: then each operation of the describing thread waits until its own are
-    woken, a tenth of a real model's time and two thirds of a tiny one's. So whoever has loaded a model, or has answered
-    a question, lets go of them.
+    OpenMP keeps helper threads for each thread that has computed anything. With more of them than processors, GNU's
+    implementation no longer waits actively: then each operation of the describing thread waits until its helpers are
+    woken, which takes a tenth of a real model's time and two thirds of a tiny one's. So call this after loading a model
+    and after a query.
     """
     if "torch" in sys.modules and (pause := _pause()) is not None:
-        pause(1)  # omp_pause_soft: settings stay
+        pause(1)  # omp_pause_soft: keeps the settings
 
 
 @cache
 def _pause() -> Callable[[int], int] | None:
-    """`omp_pause_resource_all` of OpenMP 5.0, where torch has brought one: it loads the library for all to see."""
+    """Return `omp_pause_resource_all` of OpenMP 5.0 if torch loaded a library that has it; torch loads it globally."""
     import ctypes
 
     found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "omp_pause_resource_all", None)
@@ -108,38 +121,38 @@ def _pause() -> Callable[[int], int] | None:
 
 
 def _cores() -> int:
-    """The cores that this process may use, within bounds."""
+    """Return the number of cores that this process may use, at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(_MOST_THREADS, cores)
 
 
-def device(asked: str) -> str:
-    """`auto` -> the first GPU, else the CPU; anything else as it stands. Raises WeightsError."""
+def device(name: str) -> str:
+    """Return the device to use: for `auto` the first GPU or else the CPU. Raises WeightsError if it cannot be used."""
     import torch
 
-    if asked == "auto":
+    if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=asked)
+        torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without CUDA
         reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"the device {asked!r} cannot be used: {reason}", "Correct `device` in the configuration."
+            f"the device {name!r} cannot be used: {reason}", "Correct `device` in the configuration."
         ) from None
-    return asked
+    return name
 
 
-def dtype(asked: str, on: str, *, gpu: str = "bfloat16") -> torch.dtype:
-    """`auto` -> float32 on a CPU, `gpu` on a GPU."""
+def dtype(name: str, on: str, *, gpu: str = "bfloat16") -> torch.dtype:
+    """Return the dtype of this name for the device `on`; `auto` is float32 on a CPU and `gpu` on a GPU."""
     import torch
 
-    if asked == "auto":
-        asked = gpu if on.startswith("cuda") else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
+    if name == "auto":
+        name = gpu if on.startswith("cuda") else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
-def give_back(on: str) -> None:
-    """Return freed memory to the device, so that others can use it."""
+def release_memory(on: str) -> None:
+    """Return freed memory to the device `on` for other programs."""
     import gc
 
     import torch

@@ -1,12 +1,12 @@
-"""Linear layers on a processor, computed by oneDNN with weights that are reordered only once.
+"""Compute linear layers on a CPU with oneDNN and weights that are reordered only once.
 
-torch gives a linear layer in float32 to MKL, which uses no more than AVX2 on processors of other makers, and one
-in bfloat16 to oneDNN, which then reorders the weights at each call. With reordered weights both use everything
-that the processor has: twice the speed on an AMD with AVX-512, most of all for the few rows of a decoding step.
-Results differ from torch's own by rounding.
+torch computes float32 linear layers with MKL, which uses at most AVX2 on CPUs that are not from Intel, and bfloat16
+layers with oneDNN, which reorders the weights at each call. With reordered weights both use all instructions of the
+CPU: twice the speed on an AMD with AVX-512, mostly for the few rows of a decoding step. Results differ from torch's only
+by rounding.
 
-The operators are torch's own for compiled models and private. This is the only module that calls them. They are
-used only after they computed a small layer as `torch.nn.Linear` does; otherwise models keep torch's layers.
+The operators are private to torch's compiler. Only this module calls them, and only after they computed the same as
+`torch.nn.Linear` for small layers; otherwise models keep torch's layers.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from torch import Tensor, nn
 
 _log = logging.getLogger(__name__)
 
-_ROWS = 577  # that the layout is made for: of BLIP's images. Few rows are as fast with it
+_ROWS = 577  # the layout is optimised for the rows of an image in BLIP; few rows are as fast with it
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}  # for outputs of about 1
 
 
 class _Packed(nn.Linear):
-    """A linear layer whose `weight` is opaque, in oneDNN's own layout."""
+    """A linear layer whose `weight` is opaque, in oneDNN's layout."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (the name that torch gives it)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
         made: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
         return made
 
 
 @torch.inference_mode()
 def pack(model: nn.Module) -> None:
-    """Pack the linear layers of a model on a processor, where oneDNN can compute in their dtype.
+    """Replace the linear layers of a model on a CPU by packed ones, if oneDNN supports their dtype.
 
-    A torch whose private operators are missing, or work in another way, leaves the model as it is.
+    If torch's private operators are missing or behave differently, the model is not changed.
     """
     for layer in model.modules():
         if type(layer) is nn.Linear and usable(layer.weight.dtype):
@@ -44,23 +44,23 @@ def pack(model: nn.Module) -> None:
 
 @cache
 def usable(dtype: torch.dtype) -> bool:
-    """Whether layers of this dtype can be packed: the operators exist and agree with torch on a small layer."""
-    if not torch.backends.mkldnn.is_available() or dtype not in _TOLERANCE:
+    """Return whether layers of this dtype can be packed: the operators exist and agree with torch on small layers."""
+    if dtype not in _TOLERANCE or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     try:
         return (dtype is torch.float32 or has_bfloat16()) and _agrees(dtype)
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
-        _log.warning("this version of torch computes linear layers more slowly: %s", error)
+        _log.warning("models are slower with this version of torch: %s", error)
         return False
 
 
 def has_bfloat16() -> bool:
-    """Whether this processor computes in bfloat16; without, it is several times slower than float32.
+    """Return whether this CPU has bfloat16 instructions. Without them bfloat16 is several times slower than float32.
 
-    False too where torch cannot tell.
+    False if torch does not report it.
     """
-    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return asked is not None and bool(asked())
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and bool(supported())
 
 
 def _pack(layer: nn.Linear) -> None:
@@ -71,7 +71,7 @@ def _pack(layer: nn.Linear) -> None:
 
 @torch.inference_mode()
 def _agrees(dtype: torch.dtype) -> bool:
-    """Whether small layers, with and without a bias, give the same packed. Raises where an operator is missing."""
+    """Compare small packed layers, with and without a bias, with torch's. Raises an error if they differ."""
     numbers = torch.Generator().manual_seed(1)
     rows = torch.randn(2, 3, 32, generator=numbers).to(dtype)
     for bias in (True, False):
@@ -84,7 +84,7 @@ def _agrees(dtype: torch.dtype) -> bool:
         _pack(layer)
         made = layer(rows)
         if made.dtype != dtype or made.shape != expected.shape:
-            raise TypeError(f"a packed layer gives {made.dtype} {tuple(made.shape)}")
+            raise TypeError(f"a packed layer returns {made.dtype} {tuple(made.shape)}")
         if not torch.allclose(made.float(), expected.float(), atol=_TOLERANCE[dtype], rtol=0.01):
-            raise ValueError("a packed layer gives other numbers")
+            raise ValueError("a packed layer returns other numbers")
     return True

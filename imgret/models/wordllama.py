@@ -1,10 +1,10 @@
-"""Vectors without torch: wordllama, the small embedder whose weights come with its package.
+"""Embed texts without torch: wordllama, a small embedder whose weights are part of its package.
 
-It stands in where the weights of the real embedder are missing, and can be chosen in the settings. It
-averages the vectors of a text's tokens (256 dimensions); it knows no instructions and ignores them.
+It replaces the configured embedder if its weights are missing, and can be chosen in the settings. A vector is the mean
+of the vectors of a text's tokens (256 dimensions). Instructions are ignored.
 
-Only the package's files are used: its code imports requests and pydantic for downloads, which costs every
-`imgret query` half a second. A test holds the vectors to those of the package.
+Only the files of the package are used: its code imports requests and pydantic for downloads, which would add half a
+second to every `imgret query`. A test compares the vectors with those of the package.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from imgret.photo import ModelIdentity
 TOKENIZER = os.path.join(
     "tokenizers", "l2_supercat_tokenizer_config.json"
 )  # beside the folder of the weights
-BATCH = 256  # texts: bounds the memory for the vectors of all their tokens
+BATCH = 256  # texts: limits the memory for the vectors of all their tokens
 
 
 class WordLlamaEmbedder:
     """An `Embedder` of 256 dimensions.
 
-    A text without any token, the empty one, has no mean: it is given one fixed direction that lies near to
-    nothing, since a vector of zeros or NaN would hide true neighbours in an index.
+    The empty text has no tokens and so no mean. It gets a fixed unit vector that is close to no real text: a vector of
+    zeros or NaN would disturb the nearest-neighbour search.
     """
 
     dimension = 256
@@ -37,7 +37,7 @@ class WordLlamaEmbedder:
         """Load the weights at `path`, a file inside the package. Raises WeightsError."""
         from safetensors import SafetensorError, safe_open
 
-        # Threads of its own would gain nothing, and fail for good if none could be started once.
+        # Its own threads gain nothing here, and after one failed start they would never work again.
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         from tokenizers import Tokenizer
 
@@ -55,8 +55,8 @@ class WordLlamaEmbedder:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._nowhere = np.zeros(self.dimension, dtype=np.float32)
-        self._nowhere[0] = 1.0
+        self._empty = np.zeros(self.dimension, dtype=np.float32)  # the vector of the empty text
+        self._empty[0] = 1.0
 
     @property
     def identity(self) -> ModelIdentity:
@@ -64,16 +64,16 @@ class WordLlamaEmbedder:
         return self._identity
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
-        """(instruction, text) pairs -> float32 (len(pairs), 256), unit norm, in order."""
+        """Embed (instruction, text) pairs. Return float32 (len(pairs), 256), unit norm, in order."""
         vectors = np.empty((len(pairs), self.dimension), dtype=np.float32)
         for start in range(0, len(pairs), BATCH):
             texts = [text for _, text in pairs[start : start + BATCH]]
             for row, found in enumerate(self._tokenizer.encode_batch(texts, add_special_tokens=False), start):
-                mean = self._table[found.ids].astype(np.float32).sum(axis=0)  # its length goes with the norm
+                mean = self._table[found.ids].astype(np.float32).sum(axis=0)  # normalised below
                 norm = float(np.linalg.norm(mean))
-                vectors[row] = mean / norm if norm > 0 else self._nowhere
+                vectors[row] = mean / norm if norm > 0 else self._empty
         return vectors
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Release the memory."""
         del self._table, self._tokenizer

@@ -1,6 +1,6 @@
-"""Objects: any YOLO that ultralytics runs, from `.pt` or `.onnx`.
+"""Detect objects with any YOLO that ultralytics runs, from `.pt` or `.onnx`.
 
-The libraries must have been told first where to write and what not to do: `imgret.models.torch_device.prepare`.
+Call `imgret.models.torch_device.prepare` before importing this module.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from imgret.config import DetectSettings
 from imgret.errors import WeightsError
 from imgret.models import torch_device, yolo_network
 from imgret.models.interface import Pixels
@@ -18,9 +17,17 @@ from imgret.photo import Detection, ModelIdentity
 
 
 class YoloDetector:
-    """A `Detector`. Batches give what single images give: only images of one letterboxed shape share one."""
+    """A `Detector`. Only images with the same letterboxed shape share a batch, so results do not depend on it."""
 
-    def __init__(self, path: str, identity: ModelIdentity, settings: DetectSettings, device: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        identity: ModelIdentity,
+        device: str,
+        *,
+        confidence: float = 0.25,
+        dtype: str = "auto",
+    ) -> None:
         """Load the file at `path`. Raises WeightsError."""
         if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
             raise WeightsError(
@@ -28,21 +35,21 @@ class YoloDetector:
             )
         self._identity = identity
         self._device = device
-        # counts hang on a threshold: float16's three more bits kept 111 of 112 real photos', bfloat16's 99
-        dtype = torch_device.dtype(settings.dtype, device, gpu="float16")
+        # Counts depend on a threshold. Of 112 real photos, float16 kept the counts of 111, bfloat16 of 99.
+        computed = torch_device.dtype(dtype, device, gpu="float16")
         with torch_device.loading(path):
             if path.endswith(".pt"):
                 forbid_code()
-            self._yolo = yolo_network.load(path, settings.confidence, device, dtype)
+            self._yolo = yolo_network.load(path, confidence, device, computed)
         self._labels = {number: label.lower() for number, label in self._yolo.names().items()}
 
     @property
     def identity(self) -> ModelIdentity:
-        """Name, revision and the least confidence."""
+        """Name, revision and the minimum confidence."""
         return self._identity
 
     def detect(self, images: Sequence[Pixels]) -> list[tuple[Detection, ...]]:
-        """Per image its objects, in the order of the model's boxes; boxes as fractions of the image."""
+        """Return the objects of each image (height, width, 3), in the model's order; boxes are fractions of the image."""
         found: list[tuple[Detection, ...]] = [()] * len(images)
         for rows in self._yolo.batches(images):
             for row, boxes in zip(rows, self._yolo.boxes([images[row] for row in rows]), strict=True):
@@ -50,9 +57,9 @@ class YoloDetector:
         return found
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Release the memory."""
         del self._yolo
-        torch_device.give_back(self._device)
+        torch_device.release_memory(self._device)
 
     def _detections(self, boxes: Any) -> list[Detection]:
         return [

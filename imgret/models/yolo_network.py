@@ -1,11 +1,10 @@
-"""ultralytics behind one module: a YOLO network that is faster than `YOLO.predict` and finds the same.
+"""Run YOLO networks of ultralytics faster than `YOLO.predict`, with the same results.
 
-`FastYolo` prepares several images at once, in the memory layout and the precision that suit the device. For that
-it needs parts of ultralytics that are not documented. So it is used only after it prepared an image exactly as
-ultralytics does, and found something in the layout and precision; otherwise `PlainYolo` asks the documented
-interface for one image at a time.
+`FastYolo` prepares several images at once, in the memory layout and precision that suit the device. It uses undocumented
+parts of ultralytics. So it is used only after it prepared an image exactly as ultralytics does, and returned finite boxes
+in that layout and precision. Otherwise `PlainYolo` uses the documented interface, with one image at a time.
 
-The libraries must have been told first where to write and what not to do: `imgret.models.torch_device.prepare`.
+Call `imgret.models.torch_device.prepare` before importing this module.
 """
 
 from __future__ import annotations
@@ -28,31 +27,31 @@ from imgret.models.interface import Pixels
 
 _log = logging.getLogger(__name__)
 
-_MOST_THREADS = 8  # that letterbox
+_MOST_THREADS = 8  # that letterbox images images
 _TOLERANCE = 2e-3  # of numbers from 0 to 1, which float16 rounds by half of a thousandth
 _CHANGED = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class Yolo(Protocol):
-    """A network that finds objects."""
+    """A network that detects objects."""
 
     def names(self) -> dict[int, str]:
-        """Class number -> label."""
+        """Return the label of each class number."""
         ...
 
     def batches(self, images: Sequence[Pixels]) -> list[list[int]]:
-        """Row numbers of the images that may share a batch; no image changes what is found in another."""
+        """Return groups of row numbers that may share a batch without affecting each other's results."""
         ...
 
     def boxes(self, images: Sequence[Pixels]) -> list[Any]:
-        """One batch -> ultralytics' `Boxes` of each image."""
+        """Return ultralytics' `Boxes` of each image in one batch."""
         ...
 
 
 def load(path: str, confidence: float, device: str, dtype: torch.dtype) -> Yolo:
-    """The network in the file `path`, by the fastest way that the installed ultralytics allows.
+    """Load the network in the file `path`, with the fastest implementation that the installed ultralytics supports.
 
-    `dtype` is what a `.pt` computes in. Raises what ultralytics raises over files that hold no network.
+    `dtype` is the precision for a `.pt`. Raises ultralytics' errors if the file does not contain a network.
     """
     problem: Exception | None = None
     found: Yolo | None = None
@@ -65,64 +64,64 @@ def load(path: str, confidence: float, device: str, dtype: torch.dtype) -> Yolo:
                 raise
             problem = error
     found = found or PlainYolo(path, confidence, device)
-    if problem:  # about this version and not about the file, which was loaded after all
-        _log.warning("this version of ultralytics finds objects more slowly: %s", problem)
+    if problem:  # caused by the version of ultralytics, not by the file, which could be loaded
+        _log.warning("detection is slower with this version of ultralytics: %s", problem)
     return found
 
 
 class PlainYolo:
-    """By the documented interface of ultralytics alone: one image at a time, in float32."""
+    """A network through ultralytics' documented interface: one image at a time, in float32."""
 
     def __init__(self, path: str, confidence: float, device: str) -> None:
         self._model = YOLO(path, task="detect")
-        self._asked = {"conf": confidence, "device": device, "save": False, "verbose": False}
+        self._options = {"conf": confidence, "device": device, "save": False, "verbose": False}
         self.boxes([_sample()])  # the first prediction builds the network
-        torch_device.threads()  # ultralytics has set them to one less than there are cores, for every model
+        torch_device.threads()  # ultralytics has reduced the number of threads for all models
 
     def names(self) -> dict[int, str]:
-        """Class number -> label."""
+        """Return the label of each class number."""
         return dict(self._model.names)
 
     def batches(self, images: Sequence[Pixels]) -> list[list[int]]:
-        """Each image by itself: neighbours in a batch would change its padding."""
+        """Return one group per image: other images in a batch would change its padding."""
         return [[row] for row in range(len(images))]
 
     def boxes(self, images: Sequence[Pixels]) -> list[Any]:
-        """Ultralytics' `Boxes` of each image."""
+        """Return ultralytics' `Boxes` of each image."""
         with torch_device.silence():
-            return [self._model.predict(_blue_first(image), **self._asked)[0].boxes for image in images]
+            return [self._model.predict(_bgr(image), **self._options)[0].boxes for image in images]
 
 
 class FastYolo:
-    """By a predictor of our own; images that are letterboxed to one shape share a batch."""
+    """A network with imgret's own predictor. Images that are letterboxed to the same shape share a batch."""
 
     def __init__(self, path: str, confidence: float, device: str, dtype: torch.dtype) -> None:
-        """Raises one of `_CHANGED` where this version of ultralytics is not built as expected."""
+        """Load the network. Raises one of `_CHANGED` if this version of ultralytics does not work as expected."""
         self._model = YOLO(path, task="detect")
-        self._asked = {"conf": confidence, "device": device, "save": False, "verbose": False}
-        self._alone = device == "cpu"
+        self._options = {"conf": confidence, "device": device, "save": False, "verbose": False}
+        self._single = device == "cpu"
         self.boxes([_sample()])
         torch_device.threads()
         predictor = self._model.predictor
         if not predictor.agrees:
-            raise ValueError("it prepares images in another way")
+            raise ValueError("it prepares images differently")
         if not _static(predictor.model):
             self._arrange(dtype)
             if not all(boxes.data.isfinite().all() for boxes in self.boxes([_sample()])):
                 raise ValueError(f"its boxes are not finite in {dtype}")
 
     def names(self) -> dict[int, str]:
-        """Class number -> label."""
+        """Return the label of each class number."""
         return dict(self._model.names)
 
     def batches(self, images: Sequence[Pixels]) -> list[list[int]]:
-        """Row numbers of the images that may share a batch.
+        """Return groups of row numbers that may share a batch.
 
-        A network that was exported for one image takes one at a time. So does a processor: what one image needs
-        stays in its caches, and that is worth a tenth.
+        A network that was exported for one image gets one at a time. So does any network on a CPU: the data of one
+        image fit in its caches, which saves a tenth of the time.
         """
         network = self._model.predictor.model
-        if self._alone or _static(network):
+        if self._single or _static(network):
             return [[row] for row in range(len(images))]
         groups: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
@@ -131,36 +130,40 @@ class FastYolo:
         return list(groups.values())
 
     def boxes(self, images: Sequence[Pixels]) -> list[Any]:
-        """Ultralytics' `Boxes` of each image."""
+        """Return ultralytics' `Boxes` of each image."""
         with torch_device.silence():
-            results = self._model.predict(list(images), predictor=_Predictor, **self._asked)
+            results = self._model.predict(list(images), predictor=_Predictor, **self._options)
         return [result.boxes for result in results]
 
     def _arrange(self, dtype: torch.dtype) -> None:
-        """Lay the network out for its convolutions, and let them compute in `dtype`."""
+        """Use the memory layout that is fastest for convolutions, and the precision `dtype`."""
         predictor = self._model.predictor
-        # the layout that convolutions like best, on a processor by a tenth to a fifth
+        # On a CPU this layout saves a tenth to a fifth of the time.
         predictor.model.to(memory_format=torch.channels_last)
         if dtype is not torch.float32 and _halve(predictor.model.backend.model, dtype):
             predictor.dtype = dtype
 
 
 class _Predictor(DetectionPredictor):  # type: ignore[misc]
-    """Takes images as imgret has them, red first, where ultralytics takes arrays for OpenCV's, blue first.
+    """A predictor for RGB images, as imgret has them; ultralytics expects BGR arrays, like OpenCV.
 
-    Each is letterboxed by itself, so that its neighbours in the batch do not change its padding, and several
-    at once: OpenCV lets go of the interpreter meanwhile.
+    Each image is letterboxed separately, because otherwise its padding would depend on the other images in the batch.
+    Several are letterboxed in parallel: OpenCV releases the interpreter lock.
     """
 
     dtype = torch.float32  # of the network
-    agrees: bool | None = None  # whether the first image was prepared as ultralytics does; None before it
-    threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="letterbox")  # started when used
+    agrees: bool | None = (
+        None  # whether the first image was prepared as by ultralytics; None before the first
+    )
+    threads = ThreadPoolExecutor(
+        _MOST_THREADS, thread_name_prefix="letterbox"
+    )  # threads start at the first use
 
     def preprocess(self, im: list[Any]) -> torch.Tensor:
-        """Images (height, width, 3) -> the network's input (images, 3, rows, columns), from 0 to 1."""
+        """Return the network's input (images, 3, rows, columns), from 0 to 1, for images (height, width, 3)."""
         ready = self._ready(im)
         if self.agrees is None:
-            theirs: torch.Tensor = super().preprocess([_blue_first(image) for image in im])
+            theirs: torch.Tensor = super().preprocess([_bgr(image) for image in im])
             self.agrees = ready.shape == theirs.shape and torch.allclose(
                 ready.float(), theirs.float(), atol=_TOLERANCE, rtol=0
             )
@@ -182,7 +185,7 @@ class _Predictor(DetectionPredictor):  # type: ignore[misc]
 
 
 def letterboxed(shape: tuple[int, int], side: tuple[int, int] | list[int], stride: int) -> tuple[int, int]:
-    """(height, width) of an image once scaled to fit `side` and padded to a multiple of `stride`.
+    """Return (height, width) of an image after it was scaled to fit `side` and padded to a multiple of `stride`.
 
     The formula of ultralytics' LetterBox(auto=True).
     """
@@ -192,16 +195,16 @@ def letterboxed(shape: tuple[int, int], side: tuple[int, int] | list[int], strid
 
 
 class _Float32(torch.nn.Module):
-    """What comes in, in float32."""
+    """Convert the input to float32."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return values.float()
 
 
 def _halve(network: Any, dtype: torch.dtype) -> bool:
-    """Turn a network to `dtype`, all but the arithmetic of the boxes; False: it is not built like YOLO and stays.
+    """Convert a network to `dtype`, except the computation of boxes. Return False if it is not built like YOLO.
 
-    A box is a place of up to 640 pixels, which bfloat16's eight bits would round to the next second or fourth.
+    Coordinates are up to 640 pixels, and the eight bits of bfloat16 would round them to multiples of 2 or 4.
     """
     head = network.model[-1]
     if not isinstance(head, Detect):
@@ -215,15 +218,15 @@ def _halve(network: Any, dtype: torch.dtype) -> bool:
 
 
 def _static(network: Any) -> bool:
-    """Whether a network takes one shape of batch only, as most ONNX files do."""
+    """Return whether a network accepts only one shape of batch, like most ONNX files."""
     return network.format != "pt" and not getattr(network, "dynamic", False)
 
 
-def _blue_first(image: Pixels) -> Pixels:
-    """The image as ultralytics takes arrays."""
+def _bgr(image: Pixels) -> Pixels:
+    """Return the image in BGR order."""
     return np.ascontiguousarray(image[..., ::-1])
 
 
 def _sample() -> Pixels:
-    """Noise that has to be scaled and padded. It is flat, so that a network is done with it soon."""
+    """Return an image of noise that must be scaled and padded. It is small, so a network needs little time for it."""
     return np.random.default_rng(1).integers(0, 256, (90, 400, 3), dtype=np.uint8)

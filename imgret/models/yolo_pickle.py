@@ -1,8 +1,8 @@
-"""Whether ultralytics reads a `.pt` file without running code from it.
+"""Make sure that ultralytics loads `.pt` files without running code from them.
 
-A `.pt` is a pickle, which can call any function when it is read. ultralytics can be told to allow nothing but the
-classes of its own networks. The switch is no documented interface, and a version that cannot obey falls back to
-reading everything. So a pickle that would run code is tried first.
+A `.pt` is a pickle, which can call any function while it is loaded. ultralytics has a switch that allows only the
+classes of its own networks. The switch is undocumented, and a version that does not support it loads everything. So a
+pickle that would run code is loaded first, as a test.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ultralytics.nn import tasks
 
 from imgret.errors import WeightsError
 
-_ran: list[str] = []  # what code of pickles has written here
+_ran: list[str] = []  # the test pickle appends to it if its code runs
 
 
 def forbid_code() -> None:
-    """Have ultralytics refuse code in `.pt` files from now on. Raises WeightsError where it would run it."""
-    # The environment variable for this is read at the first import, by whatever program that was.
+    """Make ultralytics refuse code in `.pt` files from now on. Raises WeightsError if it would still run it."""
+    # The environment variable for this is only read when ultralytics is imported, which may have happened before.
     tasks.SAFE_LOAD = True
     if not _refuses():
         raise WeightsError(
@@ -39,18 +39,18 @@ def _refuses() -> bool:
     with tempfile.TemporaryDirectory(prefix="imgret-") as folder:
         path = os.path.join(folder, "trap.pt")
         torch.save({"model": _Trap()}, path)
-        with suppress(Exception):  # refused: ultralytics and pickle have several errors for that
+        with suppress(Exception):  # refused: ultralytics and pickle raise several kinds of errors
             YOLO(path, task="detect")
     return not _ran
 
 
 class _Trap:
-    """Runs `_run` when it is read."""
+    """Calls `_run` when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _run, ("ran",)
 
 
-def _run(said: str) -> str:
-    _ran.append(said)
-    return said
+def _run(text: str) -> str:
+    _ran.append(text)
+    return text

@@ -14,12 +14,13 @@ from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeAlias
 
-from imgret.decode.pool import Decoded
+from imgret.decode.decoder_handle import Decoded
 from imgret.errors import ImgretError, PhotoError
 from imgret.limits import as_sentence
-from imgret.photo import Stage
-from imgret.pipeline.describer import PIXEL_STAGES, Describer, Draft, Job, Outcome
+from imgret.pipeline.describer import Describer
+from imgret.pipeline.jobs import Draft, Job, Outcome
 from imgret.pipeline.ready import Ready
+from imgret.stages.interface import DECODE
 
 _PIXEL_BYTES = 512 << 20  # of decoded pictures that wait for a model
 _LEAST_WINDOW = 32  # photos on their way at once
@@ -49,7 +50,8 @@ class Run:
         decoder: Decoder,
         known_pixels: Callable[[int, bytes], bool] | None,
         describers: Sequence[Describer],
-        stages: frozenset[Stage],
+        stages: frozenset[str],
+        looking: frozenset[str],
     ) -> None:
         self.inbox: SimpleQueue[_Event] = SimpleQueue()
         self.ready = Ready()
@@ -64,6 +66,7 @@ class Run:
         self._known_pixels = known_pixels
         self._describers = describers
         self._stages = stages
+        self._looking = looking
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
         self._mean_bytes = 2 << 20  # of a decoded picture
@@ -124,7 +127,7 @@ class Run:
     def _begin(self, job: Job) -> None:
         self.underway += 1
         draft = Draft(job)
-        if Stage.DECODE in job.stages or job.stages & PIXEL_STAGES & self._stages:
+        if DECODE in job.stages or job.stages & self._looking:
             future = self._decoder.submit(job.path, job.content_hash)
             self.decoding.add(future)
             self.ready.expect(1)
@@ -150,8 +153,8 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
-            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.look
-            if Stage.DECODE in job.stages and self._known_pixels is not None:
+            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.signature
+            if DECODE in job.stages and self._known_pixels is not None:
                 twin = self._known_pixels(job.key, decoded.pixel_hash)
             else:
                 twin = False
@@ -159,22 +162,22 @@ class Run:
                 self._settle(draft.outcome(twin=True))
             else:
                 self._mean_bytes += (decoded.pixels.nbytes - self._mean_bytes) // 8
-                draft.pixels = decoded.pixels if job.stages & PIXEL_STAGES & self._stages else None
+                draft.pixels = decoded.pixels if job.stages & self._looking else None
                 self._place(draft)
         elif isinstance(error, PhotoError):
-            draft.failures[Stage.DECODE] = error
+            draft.failures[DECODE] = error
             self._settle(draft.outcome())
         elif isinstance(error, (CancelledError, ImgretError)):
             raise error
         else:  # in our own process: out of memory for the pixels, say; it costs this file alone
             reason = PhotoError(f"{os.fsdecode(draft.job.path)}: {as_sentence(error)}", transient=True)
-            draft.failures[Stage.DECODE] = reason
+            draft.failures[DECODE] = reason
             self._settle(draft.outcome())
         self.ready.expect(-1)
 
     def _place(self, draft: Draft) -> None:
         """To the models, if one of them is wanted."""
-        if draft.job.stages & self._stages - {Stage.DECODE}:
+        if draft.job.stages & self._stages - {DECODE}:
             self.ready.offer(draft)
         else:
             self._settle(draft.outcome())

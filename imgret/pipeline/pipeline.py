@@ -19,11 +19,11 @@ from threading import Thread
 from msgspec import Struct
 
 from imgret.models.batching import BatchSize
-from imgret.models.interface import Models
-from imgret.photo import Stage
 from imgret.pipeline import devices
-from imgret.pipeline.describer import Describer, Job, Outcome
+from imgret.pipeline.describer import Describer, pixel_stages
 from imgret.pipeline.flow import Decoder, Run
+from imgret.pipeline.jobs import Job, Outcome
+from imgret.pipeline.models import Models
 
 __all__ = ["Job", "Outcome", "Pipeline", "Progress"]
 
@@ -38,7 +38,7 @@ class Progress(Struct, frozen=True):
     done: int  # saved, with or without failures
     failed: int  # of those, with at least one failure
     seconds: float  # since the run began
-    stage_seconds: dict[Stage, float]  # that each model was at work, over all devices
+    stage_seconds: dict[str, float]  # that each model was at work, over all devices
 
 
 class Pipeline:
@@ -64,6 +64,7 @@ class Pipeline:
         sets = [models, *models.peers]
         self._describers = [Describer(each, batch, release) for each in sets]
         self._stages = sets[0].stages()
+        self._looking = pixel_stages(models)
         self._decoder = decoder
         self._known_pixels = known_pixels
         self._current: Run | None = None
@@ -75,7 +76,9 @@ class Pipeline:
         the batch in flight; the threads have ended when it returns.
         Raises what `jobs` and `known_pixels` raise, and ImgretError when a device fails.
         """
-        run = self._current = Run(self._decoder, self._known_pixels, self._describers, self._stages)
+        run = self._current = Run(
+            self._decoder, self._known_pixels, self._describers, self._stages, self._looking
+        )
         threads = [
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)
             for number, each in enumerate(self._describers)

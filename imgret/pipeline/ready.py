@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import deque
 from threading import Condition
 
-from imgret.pipeline.describer import TEXTS_PER_PHOTO, Draft
+from imgret.pipeline.jobs import Draft
+
+TEXTS_PER_PHOTO = 4  # photos without pixels that are taken for each photo with them: they need far less
 
 
 class Ready:

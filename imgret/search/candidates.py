@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,24 +13,29 @@ from imgret.search.warm_index import Warm
 from imgret.store import records
 from imgret.store.clauses import Clause
 from imgret.store.interface import Store
+from imgret.store.records import Space
 
 Ids = NDArray[np.int64]
 
 
 class Scope(NamedTuple):
-    """What the filters let through: ids, or a mask of the memory."""
+    """What the filters let through: ids, or for each space a mask of its vectors in memory."""
 
     passes: Callable[[Ids], NDArray[np.bool_]]
     among: Ids | None = None
-    mask: NDArray[np.bool_] | None = None
+    masks: Mapping[int, NDArray[np.bool_]] | None = None
 
 
 def scope_of(store: Store, clauses: Sequence[Clause], warm: Warm | None) -> Scope:
     """What these clauses let through; a mask where the vectors are in memory."""
     if warm is not None:
-        memory = warm.memory
-        passing = memory.mask(store, clauses)
-        return Scope(mask=passing.places, passes=lambda ids: memory.passes(passing, ids))
+        matching = cache(lambda: store.filters.matching(clauses))  # once for all spaces
+        found = [(memory, memory.mask(store, clauses, matching)) for memory in warm.memories.values()]
+        first, passing = found[0]
+        return Scope(
+            masks={memory.space.id: each.places for memory, each in found},
+            passes=lambda ids: first.passes(passing, ids),
+        )
     among = store.filters.matching(clauses)
     return Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
@@ -52,24 +58,26 @@ def living(store: Store, ask: Callable[[int], Ids], count: int, scope: Scope | N
 
 def closest(
     store: Store,
+    space: Space,
     query: NDArray[np.float32],
     count: int,
     scope: Scope | None,
     warm: Warm | None,
     notes: list[str],
 ) -> Ids:
-    """The contents whose leading vectors are nearest to `query` (dimension,). Mends a damaged table, and notes it."""
+    """The contents whose leading vectors are nearest to `query` (dimension,) in a space. Repairs a damaged table, and notes it."""
     if warm is not None:
-        return warm.memory.nearest(query, count, scope.mask if scope else None)
+        mask = scope.masks[space.id] if scope is not None and scope.masks is not None else None
+        return warm.memories[space.id].nearest(query, count, mask)
     among = scope.among if scope else None
     try:
-        return store.nearest.search(query, count, among)
+        return store.nearest.search(space, query, count, among)
     except records.Damaged as damage:
         if not store.writable:
-            return store.nearest.scan(query, count, among)
-        notes.append(f"the table of nearest vectors was made anew: {damage}")
-        store.nearest.rebuild()
+            return store.nearest.scan(space, query, count, among)
+        notes.append(f"the table of nearest vectors was rebuilt: {damage}")
+        store.nearest.rebuild(space)
     try:
-        return store.nearest.search(query, count, among)
-    except records.Damaged:  # another process is making it anew
-        return store.nearest.scan(query, count, among)
+        return store.nearest.search(space, query, count, among)
+    except records.Damaged:  # another process is rebuilding it
+        return store.nearest.scan(space, query, count, among)

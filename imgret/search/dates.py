@@ -13,7 +13,6 @@ _EPOCH = datetime(1970, 1, 1)
 _MONTHS = ["january", "february", "march", "april", "may", "june"]
 _MONTHS += ["july", "august", "september", "october", "november", "december"]
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-_UNITS = ("day", "week", "month", "year")
 
 EXAMPLES = "2019, 2019-07, 2019-07-14, july 2019, yesterday, last week, 3 days ago"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.photo import Description, Facts, Hit
+from imgret import stage_results
+from imgret.photo import Facts, Hit
 from imgret.search.parse import Question
-from imgret.stages.passage import counts, numeral
+from imgret.stages import registry
 from imgret.store import labels
 from imgret.store.interface import Store
 
@@ -40,17 +42,15 @@ def describe(store: Store, question: Question, found: Sequence[Found], *, k: int
         paths = store.filters.showing(question.clauses, one.content)
         if not paths:
             continue
-        known = store.results.description(one.content)
-        objects = counts(known.detections or ())
-        place = None if apart else seen.place(one.content, facts, known, objects)
+        shown = stage_results.shown(stage_results.payloads(store, one.content))
+        place = None if apart else seen.place(one.content, facts, shown)
         if place is not None:
-            seen.keep(place, one.content, facts, known, objects)
+            seen.keep(place, one.content, facts, shown)
             copies.setdefault(place, []).extend(path for path, _ in paths)
         elif len(hits) < k:
-            seen.keep(len(hits), one.content, facts, known, objects)
-            hit = _hit(one, facts, known, objects, paths[0])
-            shown = paths if apart else paths[:1]
-            for path, online in shown[: k - len(hits)]:
+            seen.keep(len(hits), one.content, facts, shown)
+            hit = _hit(store, one, facts, shown, paths[0])
+            for path, online in (paths if apart else paths[:1])[: k - len(hits)]:
                 hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
             if not apart and len(paths) > 1:
                 copies.setdefault(len(hits) - 1, []).extend(path for path, _ in paths[1:])
@@ -59,25 +59,21 @@ def describe(store: Store, question: Question, found: Sequence[Found], *, k: int
     return hits
 
 
-def _hit(
-    one: Found, facts: Facts | None, known: Description, objects: dict[str, int], shown: tuple[bytes, bool]
-) -> Hit:
+def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], at: tuple[bytes, bool]) -> Hit:
     return Hit(
         rank=0,
         content=one.content,
-        path=shown[0],
+        path=at[0],
         score=one.score,
         cosine=one.cosine,
         strength=one.strength,
-        caption=known.caption,
-        objects=objects,
-        topics=known.topics or (),
-        note=known.note,
+        shown=shown,
+        note=store.results.note(one.content),
         taken_at=facts.taken_at if facts else None,
         width=facts.width if facts else None,
         height=facts.height if facts else None,
-        online=shown[1],
-        why=_why(one.matched, objects),
+        online=at[1],
+        why=_why(one.matched, shown),
     )
 
 
@@ -98,25 +94,21 @@ class _Seen:
         """Whether this can be one of them at all, by its pixels or its time."""
         return self._hash(content) in self._pixels or not self._seconds.isdisjoint(_around(facts))
 
-    def place(
-        self, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
-    ) -> int | None:
+    def place(self, content: int, facts: Facts | None, shown: dict[str, Any]) -> int | None:
         """The hit that shows the same pixels, or the same scene shot within seconds by the same camera."""
         place = self._pixels.get(self._hash(content))
-        if place is None and facts is not None and (known.caption or objects):
-            look = _look(facts, known, objects)
+        if place is None and facts is not None and (shown["caption"] or shown["objects"]):
+            look = _look(facts, shown)
             shots = [self._shots[second, look] for second in _around(facts) if (second, look) in self._shots]
             return min(shots)[1] if shots else None
         return place
 
-    def keep(
-        self, place: int, content: int, facts: Facts | None, known: Description, objects: dict[str, int]
-    ) -> None:
+    def keep(self, place: int, content: int, facts: Facts | None, shown: dict[str, Any]) -> None:
         """This content is the hit at `place`."""
         self._pixels[self._hash(content)] = place
         if facts is not None and facts.taken_at is not None:
             self._seconds.add(facts.taken_at)
-            shot = facts.taken_at, _look(facts, known, objects)
+            shot = facts.taken_at, _look(facts, shown)
             self._shots.setdefault(shot, (len(self._shots), place))
 
     def _hash(self, content: int) -> bytes:
@@ -130,14 +122,19 @@ def _around(facts: Facts | None) -> range:
     return range(facts.taken_at - BURST, facts.taken_at + BURST + 1)
 
 
-def _look(facts: Facts, known: Description, objects: dict[str, int]) -> _Look:
-    return facts.camera, known.caption, tuple(sorted(objects.items()))
+def _look(facts: Facts, shown: dict[str, Any]) -> _Look:
+    return facts.camera, shown["caption"], tuple(sorted(shown["objects"].items()))
 
 
-def _why(matched: Sequence[str], objects: dict[str, int]) -> tuple[str, ...]:
-    """The matching words, and the counts of the objects among them."""
-    told = []
-    for text in matched:
-        shown = labels.meant(text, objects)
-        told += [f"{numeral(objects[label])} {label}" for label in shown] or [text]
-    return tuple(dict.fromkeys(told))
+def _why(matched: Sequence[str], shown: dict[str, Any]) -> tuple[str, ...]:
+    """The matching words, or what the stages say of them: the counts of objects, for one."""
+    stages = registry.own() if shown.keys() <= _OWN_KEYS else registry.installed()
+    said: list[str] = []
+    for word in matched:
+        said += [
+            text for stage in stages.stages for text in stage.why(shown, word, labels.matching_labels)
+        ] or [word]
+    return tuple(dict.fromkeys(said))
+
+
+_OWN_KEYS = frozenset(stage_results.shown({}))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from imgret.photo import Stage
 from imgret.search.hit_json import taken
+from imgret.stages import registry
 from imgret.store import labels
 from imgret.store.clauses import (
     Camera,
@@ -17,8 +17,8 @@ from imgret.store.clauses import (
     Objects,
     Online,
     Said,
+    Tagged,
     Taken,
-    Topic,
 )
 from imgret.store.interface import Store
 
@@ -32,21 +32,20 @@ _LACKING = {
     "topics": "no photo has topics",
     "date": "no photo has a known date",
 }
-_STAGE_NAMES = {Stage.CAPTION: "captions are", Stage.DETECT: "the detector is", Stage.TOPICS: "topics are"}
-_STAGES = {"caption": Stage.CAPTION, "objects": Stage.DETECT, "topics": Stage.TOPICS}
+_STAGES = {"caption": "caption", "objects": "detect", "topics": "topics"}  # what `has:` asks for -> its stage
 
 
-def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
     """A sentence for each label that no photo shows, with those that were perhaps meant.
 
     `off` are the stages that the settings switch off.
     """
     there = store.facets.labels()
     asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
-    return [_no_label(label, there, off) for label in asked if not labels.meant(label, there)]
+    return [_no_label(label, there, off) for label in asked if not labels.matching_labels(label, there)]
 
 
-def reasons(store: Store, clauses: Sequence[Clause], off: Collection[Stage] = ()) -> list[str]:
+def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
     """Why no photo passes these filters; empty when some do. Labels that no photo shows are left out."""
     if len(store.filters.matching(clauses)):
         return []
@@ -63,7 +62,7 @@ def _excluded(clause: Clause) -> str:
     return f"every photo is left out by the filter -{_short(clause)}"
 
 
-def _missing(store: Store, clause: Clause, off: Collection[Stage]) -> str:
+def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
     match clause.filter:
         case Taken():
             span = store.facets.dates()
@@ -79,18 +78,20 @@ def _missing(store: Store, clause: Clause, off: Collection[Stage]) -> str:
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
         case Objects(label, least, most):
             return _no_count(store, label, least, most)
-        case Topic(name):
-            there = store.facets.topics(NAMED)
+        case Tagged(kind, name):
+            there = store.facets.commonest(kind, NAMED)
             if there:
-                return f"no photo has a topic {name!r}; there is {_listed(there)}"
-            return _off(Stage.TOPICS, off) or "no photo has topics yet"
+                return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
+            return _off_kind(kind, off) or f"no photo has {kind}s yet"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:
                 return f"no photo was taken with a camera {name!r}; there is {_listed(there)}"
             return "no photo names its camera"
         case Has(what):
-            return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING[what]
+            return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING.get(
+                what, f"no photo has a {what}"
+            )
         case Online(online):
             return f"no photo is {'online' if online else 'offline'}"
         case Format(name):
@@ -100,15 +101,15 @@ def _missing(store: Store, clause: Clause, off: Collection[Stage]) -> str:
             return f"{text!r} stands in no caption, label, note or name"
 
 
-def _no_label(label: str, there: Sequence[str], off: Collection[Stage]) -> str:
+def _no_label(label: str, there: Sequence[str], off: Collection[str]) -> str:
     if not there:
-        return f"no photo shows {label!r}: {_off(Stage.DETECT, off) or 'no object was detected in any photo yet'}"
+        return f"no photo shows {label!r}: {_off('detect', off) or 'no object was detected in any photo yet'}"
     near = labels.suggestions(label, there)
     return f"no photo shows {label!r}" + (f"; there is {_listed(near)}" if near else "")
 
 
 def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
-    meant = labels.meant(label, store.facets.labels())
+    meant = labels.matching_labels(label, store.facets.labels())
     if not meant:
         return ""  # `unknown_labels` has said so
     if most is not None and most < least:
@@ -117,12 +118,18 @@ def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
     return f"no photo shows {label!r} that often; the most in one photo is {top}"
 
 
-def _off(stage: Stage, off: Collection[Stage]) -> str:
-    return (
-        f'{_STAGE_NAMES.get(stage, stage.value)} switched off (weights = "none" in [{stage.value}] of the configuration)'
-        if stage in off
-        else ""
-    )
+def _off(stage: str, off: Collection[str]) -> str:
+    """That a stage is switched off; nothing when it is not."""
+    known = registry.find(stage) if stage in off else None
+    if known is None:
+        return ""
+    return f'{known.noun} are switched off (weights = "none" in [{stage}] of the configuration)'
+
+
+def _off_kind(kind: str, off: Collection[str]) -> str:
+    """That the stage which makes tags of this kind is switched off; nothing when it is not."""
+    sentences = [_off(stage, off) for stage in off if (known := registry.find(stage)) and kind in known.kinds]
+    return next(iter(sentences), "")
 
 
 def _short(clause: Clause) -> str:
@@ -138,7 +145,9 @@ def _short(clause: Clause) -> str:
             return f"is:{'online' if online else 'offline'}"
         case Has(what):
             return f"has:{what}"
-        case Named(text) | Topic(text) | Camera(text) | Format(text) | Said(text):
+        case Tagged(kind, text):
+            return f"{kind}:{text}"
+        case Named(text) | Camera(text) | Format(text) | Said(text):
             return text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from imgret import inputs
@@ -14,6 +14,7 @@ from imgret.search import dates
 from imgret.store import labels
 from imgret.store.clauses import (
     HAS,
+    OBJECT,
     Camera,
     Filter,
     Format,
@@ -22,8 +23,8 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
+    Tagged,
     Taken,
-    Topic,
 )
 
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
@@ -60,17 +61,30 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects:
     return Objects(label_name(name), least, most)
 
 
-def keyed(key: str, value: str, now: datetime, position: int) -> Filter:
-    """The filter `key:value`. Raises QueryError for an unknown key and for a value that it cannot have."""
-    make = KEYS.get(key.lower())
+def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[str] = ()) -> Filter:
+    """The filter `key:value`; `kinds` of tags are keys, too.
+
+    Raises QueryError for an unknown key and for a value that it cannot have.
+    """
+    make = KEYS.get(key.lower()) or (_tagged(key.lower()) if key.lower() in kinds else None)
     if make is None:
-        raise QueryError(f"unknown key {short(key)}:", f"Keys are {', '.join(KEYS)}.", position)
+        known = ", ".join([*KEYS, *(kind for kind in kinds if kind not in KEYS)])
+        raise QueryError(f"unknown key {short(key)}:", f"Keys are {known}.", position)
     if not value.strip():
         raise QueryError(f"{key}: wants a value", position=position + len(key) + 1)
     value = value.strip()
     if key.lower() not in ("in", "name"):  # names on a disk need not be UTF-8
-        value = inputs.words(value)
+        value = inputs.clean_text(value)
+    if key.lower() == "has":
+        others = [kind for kind in kinds if kind not in (OBJECT, "topic")]  # which have plural names in HAS
+        return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
     return make(value, now, position + len(key) + 1)
+
+
+def _tagged(kind: str) -> Callable[[str, datetime, int], Filter]:
+    if kind == OBJECT:
+        return lambda value, _, __: Objects(label_name(value), 1, None)
+    return lambda value, _, __: Tagged(kind, label_name(value))
 
 
 def _taken(key: str) -> Callable[[str, datetime, int], Filter]:
@@ -101,7 +115,7 @@ def _inside(value: str, _: datetime, position: int) -> Filter:
         path = b"\0"
     if b"\0" in path:
         raise QueryError(
-            f"in:{short(inputs.words(value))} holds a character that no path can have", position=position
+            f"in:{short(inputs.clean_text(value))} holds a character that no path can have", position=position
         )
     path = os.fsencode(os.path.expanduser(value))  # of bytes it expects a user's name in ASCII
     return Inside(path.rstrip(b"/") or b"/")
@@ -122,9 +136,9 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "on": _taken("on"),
     "in": _inside,
     "name": lambda value, _, __: Named(value),
-    "topic": lambda value, _, __: Topic(label_name(value)),
+    "topic": lambda value, _, __: Tagged("topic", label_name(value)),
     "camera": lambda value, _, __: Camera(value),
-    "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),
+    "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),  # `keyed` adds the kinds of tags
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
     "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }

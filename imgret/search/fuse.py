@@ -13,10 +13,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import View
-
 Scores = NDArray[np.float32]
 Counts = NDArray[np.int32]
+
+
+PASSAGE, CAPTION, COUNTS, NOTE = VIEWS = ("passage", "caption", "counts", "note")  # of the text vectors
 
 
 class Weights(Struct, frozen=True):
@@ -48,6 +49,7 @@ class Matches(Struct, frozen=True):
     lengths: Counts  # (candidates, columns), in tokens
     rarity: Scores  # (terms,): inverse document frequency
     rarest: float  # that of a word in no document
+    columns: Scores  # (columns,): how much a word in each counts
 
 
 def background(cosines: Scores) -> Background:
@@ -75,8 +77,8 @@ def rarity(documents: NDArray[np.int64], total: int) -> Scores:
 
 
 def fused(
-    cosines: Mapping[View, Scores],
-    grounds: Mapping[View, Background],
+    cosines: Mapping[str, Scores],
+    grounds: Mapping[str, Background],
     matches: Matches,
     spread: float,
     weights: Weights = WEIGHTS,
@@ -86,16 +88,16 @@ def fused(
     `cosines[view]` is NaN where a candidate lacks the view; `spread` is that of the library's own cosines. A
     candidate without any vector is scored as the middle of the library and by its words.
     """
-    above = {view: cosines[view] - np.float32(grounds[view].middle) for view in View}
-    passage = np.nan_to_num(above[View.PASSAGE], nan=0.0)
-    caption, note = above[View.CAPTION], above[View.NOTE]
+    above = {view: cosines[view] - np.float32(grounds[view].middle) for view in VIEWS}
+    passage = np.nan_to_num(above[PASSAGE], nan=0.0)
+    caption, note = above[CAPTION], above[NOTE]
     captioned = ~np.isnan(caption)
     own = np.where(captioned, caption, passage)
-    telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from * grounds[View.NOTE].spread)
+    telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from * grounds[NOTE].spread)
     beside = np.where(captioned & ~np.isnan(note), np.maximum(telling, 0.0), 0.0)
-    counted = np.where(captioned, np.nan_to_num(above[View.COUNTS], nan=0.0), 0.0)
+    counted = np.where(captioned, np.nan_to_num(above[COUNTS], nan=0.0), 0.0)
     score = (
-        grounds[View.PASSAGE].middle
+        grounds[PASSAGE].middle
         + weights.passage * passage
         + (1 - weights.passage) * own
         + weights.note * beside
@@ -105,9 +107,18 @@ def fused(
     return np.asarray(score, np.float32)
 
 
+def standard(cosines: Scores, ground: Background, spread: float) -> Scores:
+    """Cosines in spreads above the query's background; 0, the middle, where there is no vector.
+
+    `spread` is that of the library's own cosines, the least that counts as one.
+    """
+    above = (cosines - np.float32(ground.middle)) / np.float32(max(ground.spread, spread))
+    return np.asarray(np.nan_to_num(above, nan=0.0), np.float32)
+
+
 def bm25(matches: Matches) -> Scores:
-    """BM25 (k1 1.2, b 0.75) of each candidate, all columns read as one text."""
-    held = matches.counts.sum(axis=2).astype(np.float32)
+    """BM25 (k1 1.2, b 0.75) of each candidate, all columns read as one text in which words count by their column."""
+    held = np.asarray(matches.counts @ matches.columns, np.float32)
     length = matches.lengths.sum(axis=1, keepdims=True).astype(np.float32)
     mean = float(length.sum()) / max(len(length), 1)
     norm = 1.2 * (0.25 + 0.75 * length / max(mean, 1.0))

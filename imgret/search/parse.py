@@ -40,8 +40,10 @@ class Question(Struct, frozen=True):
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
 
-def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
+def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> Question:
     """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
+
+    `kinds` are those of the library's tags: each is a key of filters.
 
     Takes time in proportion to the length of the text. Raises QueryError with the position.
     """
@@ -50,7 +52,7 @@ def parse(text: str, now: datetime, known: Collection[str] = ()) -> Question:
             f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
             "Shorten it; `imgret query --batch FILE` asks one question a line.",
         )
-    reader = _Reader(now, known, len(text.rstrip()))
+    reader = _Reader(now, known, kinds, len(text.rstrip()))
     for match in _TOKEN.finditer(_straight(text)):
         reader.read(match)
     return reader.question()
@@ -68,11 +70,11 @@ def bounded(question: Question) -> Question:
     return question
 
 
-def having(question: Question, key: str, value: str, now: datetime) -> Question:
+def having(question: Question, key: str, value: str, now: datetime, kinds: Collection[str] = ()) -> Question:
     """The question with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0))))
+    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0, kinds))))
 
 
 def located(question: Question, folder: bytes) -> Question:
@@ -103,7 +105,8 @@ _TOKEN = re.compile(
 class _Reader:
     """Takes the parts of a question one after the other. In lists, so that long texts cost linear time."""
 
-    def __init__(self, now: datetime, known: Collection[str], end: int) -> None:
+    def __init__(self, now: datetime, known: Collection[str], kinds: Collection[str], end: int) -> None:
+        self._kinds = kinds
         self._now, self._known = now, {labels.canonical(label) for label in known}
         self._end = end  # of the text, in characters
         self._words: list[tuple[str, int]] = []  # and where each ends
@@ -133,11 +136,11 @@ class _Reader:
         elif part["key"] is not None:
             self._read_key(match, negated=negated)
         elif part["weight"] is not None:
-            text, weight = inputs.words(_bare(part["weighed"])), float(part["weight"])
+            text, weight = inputs.clean_text(_bare(part["weighed"])), float(part["weight"])
             self._add_words(text, match)
             self._weights.append((text, -weight if negated else weight))
         elif part["quoted"] is not None or negated:
-            text = inputs.words(_bare(part["quoted"] or part["word"]))
+            text = inputs.clean_text(_bare(part["quoted"] or part["word"]))
             if has_word(text):
                 self._clauses.append(Clause(Said(text), negated))
             if not negated or not has_word(text):  # `->` is no word that could be left out
@@ -147,13 +150,13 @@ class _Reader:
 
     def _add_words(self, text: str, match: re.Match[str], looked_up: str | None = None) -> None:
         if text.strip():
-            self._words.append((inputs.words(text), match.end()))
-            self._terms.append(inputs.words(text if looked_up is None else looked_up))
+            self._words.append((inputs.clean_text(text), match.end()))
+            self._terms.append(inputs.clean_text(text if looked_up is None else looked_up))
 
     def _read_count(self, match: re.Match[str], *, negated: bool) -> None:
         sign = match["sign"] or match["apart"]
         number = (match["count"] or match["number"]).rstrip(".,;:!?)")
-        name = inputs.words(_bare(match["label"]))
+        name = inputs.clean_text(_bare(match["label"]))
         loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
         if loose and not self._is_label(name):
             self._add_words(
@@ -166,9 +169,12 @@ class _Reader:
         self._clauses.append(Clause(replace(filter_, label=label), negated != differs))
 
     def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
-        key, value = inputs.words(_bare(match["key"])), _bare(match["value"])
-        if key.lower() in KEYS and (value or match.end() == self._end):
-            self._clauses.append(Clause(keyed(key, value, self._now, match.start("key")), negated))
+        key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])
+        is_key, last = key.lower() in KEYS, match.end() == self._end
+        if (is_key and (value or last)) or (value and key.lower() in self._kinds):
+            self._clauses.append(
+                Clause(keyed(key, value, self._now, match.start("key"), self._kinds), negated)
+            )
         elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
             self._clauses.append(Clause(Objects(label, 1, None), negated))
         elif value and (meant := _misspelt(key)):
@@ -178,18 +184,18 @@ class _Reader:
                 match.start("key"),
             )
         else:
-            if key.lower() in KEYS:
+            if is_key:
                 self._remarks.append(
                     f"{short(key)}: has no value directly behind it, so it was read as a word"
                 )
             elif not value and has_word(key):
                 self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
             elif value and key.isascii() and not value.startswith("//"):
-                told = short(f"{key}:{inputs.words(value)}")
+                told = short(f"{key}:{inputs.clean_text(value)}")
                 self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
                 # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
                 if negated:
-                    self._clauses.append(Clause(Said(inputs.words(value)), negated=True))
+                    self._clauses.append(Clause(Said(inputs.clean_text(value)), negated=True))
                 else:
                     self._add_words(match[0].replace('"', " "), match, looked_up=value)
                 return

@@ -1,45 +1,65 @@
-"""A question goes the way a photo goes: its topics make the instruction under which it is embedded."""
+"""The texts of a search -> vectors of one space, computed as those of the photos are."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.models.interface import Embedder, TopicClassifier
 from imgret.photo import ModelIdentity
-from imgret.stages.passage import instruction
+from imgret.stages.interface import Item, Result, StageModel
 
 Matrix = NDArray[np.float32]  # (texts, dimension), unit norm
-REMEMBERED = 256  # texts: people ask again while they type, and scripts ask the same
+REMEMBERED = 256  # texts: people search again while they type, and scripts repeat themselves
 
 
-class QueryEmbedder:
-    """Texts of a question -> vectors of the same space as the photos'. Belongs to one thread."""
+class QueryEncoder:
+    """Encodes texts with the model of one stage. Belongs to one thread."""
 
-    def __init__(self, embedder: Embedder, topics: TopicClassifier | None = None) -> None:
-        """Without a classifier, questions have the instruction of a text without topics."""
-        self._embedder = embedder
-        self._topics = topics
-        self._known: OrderedDict[str, Matrix] = OrderedDict()
+    def __init__(self, model: StageModel, inputs: Mapping[str, StageModel] | None = None) -> None:
+        """`inputs` are the models of the stages in `Stage.query_inputs`, each after those that it reads.
+
+        Without one of them, texts are encoded as those of a photo without its result.
+        """
+        self._model = model
+        self._inputs = inputs or {}
+        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     @property
     def identity(self) -> ModelIdentity:
-        """The embedder's: its vectors may meet only vectors of the same."""
-        return self._embedder.identity
+        """The model's: its vectors may be compared with vectors of the same model only."""
+        return self._model.identity
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._model.dimension
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
-        """(texts, dimension), unit norm, in order. Repeated texts cost nothing."""
+        """(texts, dimension), in order: unit norm, or zeros for a text that says nothing in this space.
+
+        Repeated texts cost nothing.
+        """
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            topics = self._topics.topics(new) if self._topics else [()] * len(new)
-            pairs = [(instruction(found), text) for found, text in zip(topics, new, strict=True)]
-            self._known.update(zip(new, self._embedder.embed(pairs), strict=True))
+            rows = self._model.encode_query(new, self._results(new))
+            self._known.update(zip(new, np.asarray(rows, np.float32), strict=True))
         for text in texts:
             self._known.move_to_end(text)
-        answer = np.stack([self._known[text] for text in texts])
+        found = np.stack([self._known[text] for text in texts])
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return answer
+        return found
+
+    def _results(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """For each text what the input stages make of it: it is read as the caption of a photo."""
+        found: list[dict[str, Any]] = [{} for _ in texts]
+        for stage, model in self._inputs.items():
+            items = [Item(results={"caption": text, **got}) for text, got in zip(texts, found, strict=True)]
+            for got, result in zip(found, model.run(items), strict=True):
+                if isinstance(result, Result):
+                    got[stage] = result.payload
+        return found

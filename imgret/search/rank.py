@@ -6,14 +6,15 @@ then scored from the truth. Filters apply inside the search, never after it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import STRENGTHS, Hit, ModelIdentity, Stage
+from imgret.photo import STRENGTHS, Hit, ModelIdentity
 from imgret.search import describe_hits, empty_reasons, score_baseline, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.parse import Question
@@ -36,7 +37,7 @@ TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
 
 class Asker(Protocol):
-    """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEmbedder`)."""
+    """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEncoder`)."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -69,7 +70,9 @@ def search(
     copies: Sequence[int] = (),
     alike: Sequence[int] = (),
     warm: Warm | None = None,
-    off: Collection[Stage] = (),
+    off: Collection[str] = (),
+    others: Mapping[str, Asker] = MappingProxyType({}),
+    towards_others: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> Answer:
     """The `k` best answers to a question.
 
@@ -80,9 +83,11 @@ def search(
     picture, and `without` the content that it was taken from, which is no answer. `copies` are contents that show
     the same picture, and `alike` those that look so: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
     `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
+    `others` and `towards_others` are as `asker` and `towards`, for the spaces of other stages, by stage; their encoders
+    give zeros for a text that says nothing in their space.
     """
-    search_ = _Search(store, question, asker, rank, k, warm, off)
-    search_.look(towards, without, copies, alike)
+    search_ = _Search(store, question, asker, others, rank, k, warm, off)
+    search_.look(towards, towards_others, without, copies, alike)
     found = search_.run()
     if not found:
         search_.notes += empty_reasons.reasons(store, question.clauses, off)
@@ -105,32 +110,36 @@ class _Search:
         store: Store,
         question: Question,
         asker: Asker | None,
+        others: Mapping[str, Asker],
         rank: str,
         k: int,
         warm: Warm | None,
-        off: Collection[Stage],
+        off: Collection[str],
     ) -> None:
-        self.warm = warm if warm is not None and warm.memory.refresh(store) else None
+        self.warm = warm if warm is not None and warm.refresh(store) else None
         self.store, self.question, self.rank, self.k = store, question, rank, k
         self.off = off
         self.pool = k + min(k * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
-        self.asker = self._fitting(asker)
-        self.towards: NDArray[np.float32] | None = None
+        spaces = store.vectors.active_spaces() if rank != "words" else []
+        self.spaces = {space.stage: space for space in spaces}
+        self.askers = self._fitting(asker, others)
+        self.towards: dict[str, NDArray[np.float32]] = {}
         self.without: list[int] = []
         self.asks = bool(question.words.strip() or question.away)
 
     def look(
         self,
         towards: NDArray[np.float32] | None,
+        towards_others: Mapping[str, NDArray[np.float32]],
         without: int | None,
         copies: Sequence[int] = (),
         alike: Sequence[int] = (),
     ) -> None:
-        """Ask with this vector too, leave this content out, and begin with copies, if there are no words."""
-        self.towards = towards
+        """Ask with these vectors too, leave this content out, and begin with copies, if there are no words."""
+        self.towards = dict(towards_others) | ({} if towards is None else {records.TEXT: towards})
         self.copies = {} if self.asks else dict.fromkeys(copies, SAME) | dict.fromkeys(alike, ALIKE)
-        self.asks = self.asks or towards is not None or len(copies) + len(alike) > 0
+        self.asks = self.asks or len(self.towards) > 0 or len(copies) + len(alike) > 0
         self.without = [] if without is None else [without]
 
     def run(self) -> list[describe_hits.Found]:
@@ -143,30 +152,29 @@ class _Search:
             return [describe_hits.Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
         scope = scope_of(self.store, self.question.clauses, self.warm) if self.question.clauses else None
         terms = self._terms() if self.rank != "vector" else []
-        query = self._vector() if self.rank != "words" else None
+        queries = self._queries() if self.rank != "words" else []
         pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
         pool *= MORE if self.question.away else 1  # of those, some are pushed away
         copies = self._passing(list(self.copies))
         out = np.array([*self.without, *copies], np.int64)
-        budget, strict = (BUDGET, False) if query is None else (SHARED_BUDGET, True)
+        budget, strict = (BUDGET, False) if not queries else (SHARED_BUDGET, True)
 
         def worded(count: int) -> Ids:
             passes = scope.passes if scope else None
             return self.store.words.best(terms, count, budget, strict=strict, passes=passes)
 
         parts = [living(self.store, worded, pool, scope)]
-        if query is not None:
-            near = pool + len(out)
+        for query in queries:
 
-            def close(count: int) -> Ids:
-                return closest(self.store, query, count, scope, self.warm, self.notes)
+            def close(count: int, query: scoring.SpaceQuery = query) -> Ids:
+                return closest(self.store, query.space, query.vector, count, scope, self.warm, self.notes)
 
-            parts.append(living(self.store, close, near, scope))
+            parts.append(living(self.store, close, pool + len(out), scope))
         candidates = np.setdiff1d(np.concatenate(parts), out)
         first = [
             describe_hits.Found(content, 1.0, None, "strong", (self.copies[content],)) for content in copies
         ]
-        return first + self._scored(candidates, terms, query)
+        return first + self._scored(candidates, terms, queries)
 
     def _passing(self, contents: list[int]) -> list[int]:
         """Those that pass the filters, in their order. Asks the tables: a copy may have no vector yet."""
@@ -183,14 +191,29 @@ class _Search:
         found = self.store.words.terms((telling or self.question.terms)[:MOST_TERMS], wider=wider)
         return found[:MOST_TERMS]  # a phrase is many
 
-    def _vector(self) -> NDArray[np.float32] | None:
-        """Where the question points: its words, more or less of some, away from others. Unit norm."""
-        query = self.towards
+    def _queries(self) -> list[scoring.SpaceQuery]:
+        """Where the question points in each space in which it says something."""
+        spaces = [space for stage, space in self.spaces.items() if stage == records.TEXT or space.weight]
+        if self.rank == "vector" and records.TEXT in self.spaces:
+            spaces = [self.spaces[records.TEXT]]
+        vectors = [(space, self._vector(space.stage)) for space in spaces]
+        return [self._query(space, vector) for space, vector in vectors if vector is not None]
+
+    def _query(self, space: records.Space, vector: NDArray[np.float32]) -> scoring.SpaceQuery:
+        sample = (self.warm.sample if self.warm is not None else score_baseline.sample)(self.store, space)
+        return scoring.SpaceQuery(space, vector, sample)
+
+    def _vector(self, stage: str) -> NDArray[np.float32] | None:
+        """Where the question points in the space of a stage: its words, more or less of some, away from others.
+
+        Unit norm; None where it says nothing.
+        """
+        query, asker = self.towards.get(stage), self.askers.get(stage)
         asked = [(self.question.words, 1.0)] if self.question.words.strip() else []
         asked += [(text, weight - 1.0) for text, weight in self.question.weights]
         asked += [(text, -TURN) for text in self.question.away]
-        if asked and self.asker is not None:
-            rows = self.asker.vectors([text for text, _ in asked])
+        if asked and asker is not None:
+            rows = asker.vectors([text for text, _ in asked])
             words_ = np.array([weight for _, weight in asked], np.float32) @ rows
             query = words_ if query is None else query + words_
         if query is None:
@@ -199,24 +222,16 @@ class _Search:
         return query / np.float32(norm) if norm > 1e-6 else None
 
     def _scored(
-        self, ids: Ids, terms: list[records.Term], query: NDArray[np.float32] | None
+        self, ids: Ids, terms: list[records.Term], queries: Sequence[scoring.SpaceQuery]
     ) -> list[describe_hits.Found]:
-        sample = None
-        if query is not None:
-            sample = (self.warm.sample if self.warm is not None else score_baseline.sample)(self.store)
-        main = scoring.scored(self.store, ids, terms, query, self.rank, sample)
-        counts = main.score > 0 if query is None else np.ones(len(ids), np.bool_)
+        main = scoring.scored(self.store, ids, terms, queries, self.rank)
+        counts = np.ones(len(ids), np.bool_) if queries else main.score > 0
         if self.rank != "vector":  # there, the vector of the question points away from it
             for text in self.question.away:
                 away = scoring.scored(
-                    self.store,
-                    ids,
-                    self.store.words.terms([text]),
-                    self._away_vector(text),
-                    self.rank,
-                    sample,
+                    self.store, ids, self.store.words.terms([text]), self._away(text, queries), self.rank
                 )
-                main = scoring.pushed(main, away, AWAY, sample.spread if sample else None)
+                main = scoring.pushed(main, away, AWAY, scoring.unit(queries))
         return [
             describe_hits.Found(
                 content=int(ids[at]),
@@ -229,23 +244,36 @@ class _Search:
             if counts[at]
         ]
 
-    def _away_vector(self, text: str) -> NDArray[np.float32] | None:
-        return self.asker.vectors([text])[0] if self.asker is not None else None
+    def _away(self, text: str, queries: Sequence[scoring.SpaceQuery]) -> list[scoring.SpaceQuery]:
+        """A text to push away, in the spaces that are searched."""
+        found = []
+        for query in queries:
+            asker = self.askers.get(query.space.stage)
+            vector = asker.vectors([text])[0] if asker is not None else None
+            if vector is not None and vector.any():
+                found.append(query._replace(vector=vector))
+        return found
 
-    def _fitting(self, asker: Asker | None) -> Asker | None:
-        """The asker, if its vectors may meet those of the index."""
+    def _fitting(self, asker: Asker | None, others: Mapping[str, Asker]) -> dict[str, Asker]:
+        """Those encoders whose vectors lie in a space of the index, by stage."""
         if self.rank == "words":
-            return None
-        answering = self.store.vectors.active_model()
+            return {}
+        fitting = {
+            stage: other
+            for stage, other in others.items()
+            if stage in self.spaces and self.spaces[stage].identity == other.identity
+        }
         if asker is None:
-            return None  # who asked without one knows why
-        if answering is None:
-            self.notes.append("only words were searched: no photo has vectors yet")
-        elif answering != asker.identity:
+            return fitting  # who asked without one knows why
+        space = self.spaces.get(records.TEXT)
+        if space is None:
+            if not fitting:
+                self.notes.append("only words were searched: no photo has vectors yet")
+        elif space.identity != asker.identity:
             self.notes.append(
-                f"only words were searched: the vectors are still those of {answering.name}, "
+                f"only words were searched: the vectors are still those of {space.identity.name}, "
                 f"not of {asker.identity.name}; `imgret index` or the daemon makes them anew"
             )
         else:
-            return asker
-        return None
+            fitting[records.TEXT] = asker
+        return fitting

@@ -12,9 +12,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from imgret.photo import View
 from imgret.search import fuse
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, Space
 
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -30,25 +30,27 @@ FAIR_WORDS, STRONG_WORDS = 0.6, 0.99
 class Sample(Struct, frozen=True):
     """Some vectors of each view, spread evenly over the library, and how far these lie apart."""
 
-    views: Mapping[View, Matrix]
+    lead: str  # the leading view
+    views: Mapping[str, Matrix]
     spread: float  # of the cosines between photos
 
-    def grounds(self, query: Matrix) -> dict[View, fuse.Background]:
+    def grounds(self, query: Matrix) -> dict[str, fuse.Background]:
         """The question's background in each view; that of the leading view where a view is too rare."""
-        lead = fuse.background(self.views[View.PASSAGE] @ query)
+        lead = fuse.background(self.views[self.lead] @ query)
         return {
             view: fuse.background(matrix @ query) if len(matrix) >= 8 else lead
             for view, matrix in self.views.items()
         }
 
 
-def sample(store: Store) -> Sample:
-    """Take a sample; the same library gives the same one."""
-    found = store.vectors.of(store.vectors.evenly_spread(SIZE))
+def sample(store: Store, space: Space) -> Sample:
+    """Take a sample of a space; the same library gives the same one."""
+    names = fuse.VIEWS if space.stage == TEXT else (space.lead,)
+    found = store.vectors.of(space, store.vectors.evenly_spread(space, SIZE), names)
     views = {view: rows[~np.isnan(rows[:, 0])] for view, rows in found.items()}
-    lead = views[View.PASSAGE]
+    lead = views[space.lead]
     across = lead[:: max(1, len(lead) // 32)] @ lead.T
-    return Sample(views, fuse.spread(across) if across.size else fuse.LEAST_SPREAD)
+    return Sample(space.lead, views, fuse.spread(across) if across.size else fuse.LEAST_SPREAD)
 
 
 def above(scores: Scores, ground: fuse.Background, spread: float) -> Scores:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import View
 from imgret.search import fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
@@ -31,38 +30,61 @@ class Scored(NamedTuple):
     above: Scores  # the score over the question's own background, in spreads; BM25 where there is no vector
 
 
+class SpaceQuery(NamedTuple):
+    """Where a search points in one space."""
+
+    space: records.Space
+    vector: Scores  # (dimension,), unit norm
+    sample: Sample  # of the space
+
+
 def scored(
-    store: Store,
-    ids: Ids,
-    terms: Sequence[records.Term],
-    query: NDArray[np.float32] | None,
-    rank: str,
-    sample: Sample | None,
+    store: Store, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
 ) -> Scored:
-    """Score contents by a unit vector (dimension,) and words. `rank` is one of RANKS; `sample` goes with a vector."""
+    """Score contents by words and by a vector in each of some spaces. `rank` is one of RANKS.
+
+    Vectors of different spaces are never compared: the text vectors give a score, and each other space
+    adds its weight times the standard score of its own cosines.
+    """
     found = store.words.occurrences(terms, ids, _described(terms))
     total = store.words.document_count()
     rarity = fuse.rarity(np.array([*(term.documents for term in terms), 0], np.int64), total)
-    matches = fuse.Matches(found.counts, found.lengths, rarity[:-1], float(rarity[-1]))
+    matches = fuse.Matches(found.counts, found.lengths, rarity[:-1], float(rarity[-1]), found.weights)
     told, covered = fuse.bm25(matches), fuse.coverage(matches)
     held = np.asarray(matches.counts.any(axis=2), np.bool_)
-    if query is None or sample is None:
+    none = np.full(len(ids), np.nan, np.float32)
+    if not queries:
         level = score_baseline.capped(score_baseline.worded(covered), found.apart)
-        return Scored(told, level, np.full(len(ids), np.nan, np.float32), held, told)
-    views = (View.PASSAGE,) if rank == "vector" else tuple(View)
-    cosines = _cosines(store, ids, query, views)
-    grounds, cosine = sample.grounds(query), cosines[View.PASSAGE]
-    lead = grounds[View.PASSAGE]
-    if rank == "vector":
-        score = np.nan_to_num(cosine, nan=-1.0)
-        above = score_baseline.above(score, lead, sample.spread)
-        level = score_baseline.levels(above)
+        return Scored(told, level, none, held, told)
+    text = next((query for query in queries if query.space.stage == records.TEXT), None)
+    others = [query for query in queries if query is not text and (text is None or rank != "vector")]
+    beside = sum((_standard(store, ids, query) for query in others), np.zeros(len(ids), np.float32))
+    if text is None:
+        score = beside
+        if rank != "vector":
+            score = score + np.float32(fuse.WEIGHTS.words) * fuse.worded(matches, fuse.WEIGHTS.words_power)
+        above, cosine = beside, none
     else:
-        score = fuse.fused(cosines, grounds, matches, sample.spread)
-        above = score_baseline.above(score, lead, sample.spread)
-        level = np.maximum(score_baseline.levels(above), score_baseline.worded(covered))
-        level = score_baseline.capped(level, found.apart)
+        views = (fuse.PASSAGE,) if rank == "vector" else fuse.VIEWS
+        cosines = _cosines(store, ids, text, views)
+        grounds, cosine = text.sample.grounds(text.vector), cosines[fuse.PASSAGE]
+        if rank == "vector":
+            score = np.nan_to_num(cosine, nan=-1.0)
+        else:
+            score = fuse.fused(cosines, grounds, matches, text.sample.spread)
+            score = score + np.float32(text.sample.spread) * beside if others else score
+        above = score_baseline.above(score, grounds[fuse.PASSAGE], text.sample.spread)
+    level = score_baseline.levels(above)
+    if rank != "vector":
+        level = score_baseline.capped(np.maximum(level, score_baseline.worded(covered)), found.apart)
     return Scored(score, level, cosine, held, above)
+
+
+def unit(queries: Sequence[SpaceQuery]) -> float | None:
+    """What a standard score of 1 is in the scores of these queries; None: they are of words alone."""
+    if not queries:
+        return None
+    return next((query.sample.spread for query in queries if query.space.stage == records.TEXT), 1.0)
 
 
 def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> Scored:
@@ -78,10 +100,22 @@ def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> S
     return main._replace(score=np.asarray(score, np.float32), level=level)
 
 
-def _cosines(store: Store, ids: Ids, query: Scores, views: tuple[View, ...]) -> dict[View, Scores]:
+def _standard(store: Store, ids: Ids, query: SpaceQuery) -> Scores:
+    """What a space adds to the score of each of these contents, in spreads."""
+    lead = query.space.lead
+    cosines = _cosines(store, ids, query, (lead,))[lead]
+    ground = query.sample.grounds(query.vector)[lead]
+    weight = np.float32(query.space.weight)
+    return np.asarray(weight * fuse.standard(cosines, ground, query.sample.spread), np.float32)
+
+
+def _cosines(store: Store, ids: Ids, query: SpaceQuery, views: tuple[str, ...]) -> dict[str, Scores]:
     """The cosine of each of these contents in each view; NaN where it lacks the view."""
     parts = [
-        {view: rows @ query for view, rows in store.vectors.of(ids[at : at + AT_ONCE], views).items()}
+        {
+            view: rows @ query.vector
+            for view, rows in store.vectors.of(query.space, ids[at : at + AT_ONCE], views).items()
+        }
         for at in range(0, max(len(ids), 1), AT_ONCE)
     ]
     return {view: np.concatenate([part[view] for part in parts]) for view in views}

@@ -7,21 +7,27 @@ without an embedder that fits the index it is answered by words, and that is sai
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
 from imgret import inputs
-from imgret.config import NONE, WORDLLAMA, Places, Settings
+from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
-from imgret.photo import Hit, ModelIdentity, Stage
+from imgret.limits import as_sentence
+from imgret.photo import Hit, ModelIdentity
 from imgret.search.request import Request, check
+from imgret.stages import registry
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Models
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imgret.pipeline.models import Models
     from imgret.search.parse import Question
     from imgret.search.rank import Answer, Asker
     from imgret.search.similar import Likeness
@@ -38,52 +44,80 @@ class Answered(NamedTuple):
     exit: Exit
 
 
-class Askers(Protocol):
-    """Where an `Answerer` gets what embeds its questions."""
+class Encoders(Protocol):
+    """Where an `Answerer` gets what encodes its texts, and what describes a picture for it."""
 
-    def asker(self, wanted: ModelIdentity) -> Asker:
-        """The embedder that makes vectors of `wanted`. WeightsError, saying why, where it cannot be had."""
+    def encoder(self, stage: str, wanted: ModelIdentity) -> Asker:
+        """What encodes texts as the model `wanted` of a stage. WeightsError, saying why, where it cannot be loaded."""
         ...
 
-    def seeing(self) -> Models:
-        """The captioner and the detector, for a picture that the index does not know."""
+    def for_a_picture(self, stages: Collection[str]) -> Models:
+        """The models of these stages, for a picture that the index does not know."""
         ...
 
 
-class OwnAskers:
-    """Loads the embedder when it is first asked for, and keeps it."""
+class OwnEncoders:
+    """Loads models when they are first needed, and keeps them."""
 
     def __init__(self, settings: Settings, places: Places) -> None:
         self._settings = settings
         self._places = places
-        self._asker: Asker | None = None
-        self._seeing: Models | None = None
+        self._encoders: dict[str, Asker] = {}
+        self._pictures: Models | None = None
 
-    def seeing(self) -> Models:
-        """See `Askers`."""
-        if self._seeing is None:
-            from imgret.models.loading import load_models
+    def for_a_picture(self, stages: Collection[str]) -> Models:
+        """See `Encoders`."""
+        if self._pictures is None:
+            from imgret.pipeline.loading import load_models
 
-            self._seeing = load_models(self._settings, self._places, (Stage.CAPTION, Stage.DETECT))
-        return self._seeing
+            self._pictures = load_models(self._settings, self._places, stages)
+        return self._pictures
 
-    def asker(self, wanted: ModelIdentity) -> Asker:
-        """See `Askers`."""
-        if self._asker is None or self._asker.identity != wanted:
-            self._asker = None  # its memory goes before the next one comes
-            self._asker = self._loaded(wanted)
-        return self._asker
+    def encoder(self, stage: str, wanted: ModelIdentity) -> Asker:
+        """See `Encoders`."""
+        held = self._encoders.pop(stage, None)
+        if held is None or held.identity != wanted:
+            held = None  # its memory is released before the next one is loaded
+            held = self._loaded(stage, wanted)
+        self._encoders[stage] = held
+        return held
 
-    def _loaded(self, wanted: ModelIdentity) -> Asker:
-        from imgret.models.loading import load_embedder_of, load_models
-        from imgret.search.query_encoder import QueryEmbedder
+    def _loaded(self, name: str, wanted: ModelIdentity) -> Asker:
+        from imgret.pipeline.loading import load_model_of, load_models
+        from imgret.search.query_encoder import QueryEncoder
 
-        settings = self._settings
-        embedder = load_embedder_of(wanted, settings, self._places)
-        topics = None
-        if wanted.name != WORDLLAMA and settings.topics.weights != NONE:
-            topics = load_models(settings, self._places, [Stage.TOPICS]).topics
-        return QueryEmbedder(embedder, topics)
+        stage = registry.find(name)
+        if stage is None:
+            raise WeightsError(f"the stage {name}, which made the vectors, is not installed")
+        model = load_model_of(stage, wanted, self._settings, self._places)
+        needed = [each for each in stage.query_inputs(wanted) if self._settings.wants(each)]
+        inputs = load_models(self._settings, self._places, needed).loaded if needed else {}
+        return QueryEncoder(model, inputs)
+
+
+class _Other:
+    """The encoder of a stage beside that of texts: where it fails, the search goes on without it, and a note says so."""
+
+    def __init__(self, space: Space, encoder: Asker, notes: list[str]) -> None:
+        self._space = space
+        self._encoder = encoder
+        self._notes = notes
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Whose vectors they are."""
+        return self._space.identity
+
+    def vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """(texts, dimension), unit norm, or zeros."""
+        import numpy as np
+
+        try:
+            return self._encoder.vectors(texts)
+        except Exception as error:  # the code of another package
+            reason = as_sentence(error)
+            self._notes.append(f"the vectors of {self._space.stage} were not searched: {reason}")
+            return np.zeros((len(texts), self._space.dimension), np.float32)
 
 
 class Answerer:
@@ -94,17 +128,17 @@ class Answerer:
         store: Store,
         settings: Settings,
         places: Places,
-        askers: Askers | None = None,
+        encoders: Encoders | None = None,
         keeper: Keeper | None = None,
     ) -> None:
         """Cheap: the embedder is loaded by the first question that needs it.
 
-        `askers` and `keeper`, which has the vectors in memory, may be shared by several.
+        `encoders` and `keeper`, which has the vectors in memory, may be shared by several.
         """
         self._store = store
         self._settings = settings
         self._places = places
-        self._askers = askers or OwnAskers(settings, places)
+        self._encoders = encoders or OwnEncoders(settings, places)
         self._keeper = keeper
 
     def answer(self, request: Request) -> Answered:
@@ -118,7 +152,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request, self._store.facets.labels())
+        question = _question(request, self._store.facets.labels(), self._store.facets.kinds())
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -135,11 +169,13 @@ class Answerer:
             apart=request.apart,
             minimum=request.minimum,
             towards=seen.vector if seen else None,
+            towards_others=seen.others if seen else {},
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
             warm=self._keeper.current(self._store) if self._keeper else None,
-            off=self._off(),
+            off=self._settings.switched_off(),
+            others=self._others(notes) if told and request.rank == "hybrid" else {},
         )
         return rank.Answer(found.hits, [*notes, *found.notes])
 
@@ -148,16 +184,17 @@ class Answerer:
         if self._keeper is not None:
             self._keeper.current(self._store)
         self._embedder([])
+        self._others([])
 
     def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
         from imgret.search.similar import likeness
 
         try:
             return likeness(
-                self._store, inputs.path(path), asker, lambda: self._askers.seeing(), self._settings
+                self._store, inputs.path_bytes(path), asker, self._encoders.for_a_picture, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
-            if not os.path.lexists(inputs.path(path)):
+            if not os.path.lexists(inputs.path_bytes(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None
             of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
             raise UsageError(
@@ -170,44 +207,46 @@ class Answerer:
         if wanted is None:
             return None
         try:
-            return self._askers.asker(wanted)
+            return self._encoders.encoder(TEXT, wanted)
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
 
-    def _off(self) -> list[Stage]:
-        """The stages that the settings switch off."""
-        settings = self._settings
-        given = (
-            (Stage.CAPTION, settings.caption.weights),
-            (Stage.DETECT, settings.detect.weights),
-            (Stage.TOPICS, settings.topics.weights),
-        )
-        return [stage for stage, weights in given if weights == NONE]
+    def _others(self, notes: list[str]) -> dict[str, Asker]:
+        """The encoders of the spaces of other stages, by stage; a note for each that cannot be used."""
+        found: dict[str, Asker] = {}
+        for space in self._store.vectors.active_spaces():
+            if space.stage == TEXT or not space.weight:
+                continue
+            try:
+                found[space.stage] = _Other(space, self._encoders.encoder(space.stage, space.identity), notes)
+            except WeightsError as error:
+                notes.append(f"the vectors of {space.stage} were not searched: {error}")
+        return found
 
     def _missing(self) -> list[str]:
         """One line when photos wait for captions."""
-        if Stage.CAPTION not in self._store.summary.waiting_stages():
+        if "caption" not in self._store.summary.waiting_stages():
             return []
-        count = self._store.work.waiting_for(Stage.CAPTION, MANY + 1)
+        count = self._store.work.waiting_for("caption", MANY + 1)
         told = f"more than {MANY}" if count > MANY else str(count)
         advice = "run `imgret models pull`, then `imgret index`"
         have = "photo has" if count == 1 else "photos have"
         return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
-def _question(request: Request, labels: list[str]) -> Question:
+def _question(request: Request, labels: list[str], kinds: list[str]) -> Question:
     """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
     from imgret.search import parse
 
     if len(request.filters) > parse.MOST_FILTERS or len(request.away) > parse.MOST_TEXTS:
         raise QueryError("too many filters, or texts to push away", "Ask for less.")
     now = datetime.now()
-    question = parse.parse(inputs.encodable(request.text), now, labels)
+    question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
     for key, value in request.filters:
-        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now)
-    question = parse.located(question, inputs.path(request.folder))
-    away = (*question.away, *map(inputs.words, request.away))
+        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
+    question = parse.located(question, inputs.path_bytes(request.folder))
+    away = (*question.away, *map(inputs.clean_text, request.away))
     return parse.bounded(msgspec.structs.replace(question, away=away))
 
 
@@ -217,7 +256,7 @@ def _rendered(hit: Hit, request: Request) -> bytes:
 
         if request.number is None:
             return hit_json.line(hit) + b"\n"
-        question = inputs.words(request.text)
+        question = inputs.clean_text(request.text)
         return hit_json.line(hit, question=question, question_number=request.number) + b"\n"
     if request.format == "shown":
         from imgret.terminal.clean import clean

@@ -7,24 +7,28 @@ it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgret import disk_calls
 from imgret.config import Settings
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import FLAT, orientations
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
-from imgret.photo import View
-from imgret.stages.passage import counts, passage
+from imgret.stages import registry
+from imgret.stages.interface import PIXELS, Item, Result
+from imgret.stages.passage import views
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Models
+    from imgret.pipeline.models import Models
     from imgret.search.rank import Asker
 
 
@@ -44,17 +48,18 @@ class Likeness(NamedTuple):
     content: int | None  # the photo that was asked with, when the index has that very file
     copies: tuple[int, ...] = ()  # contents with the same bytes or the same pixels; without `content`
     alike: tuple[int, ...] = ()  # contents that look the same: re-encoded, resized, turned; the likest first
+    others: Mapping[str, NDArray[np.float32]] = MappingProxyType({})  # vectors in the spaces of other stages
 
 
 def likeness(
     store: Store,
     path: bytes,
     asker: Callable[[], Asker | None],
-    models: Callable[[], Models],
+    models: Callable[[Collection[str]], Models],
     settings: Settings,
 ) -> Likeness:
-    """The likeness of the file at an absolute path. `models` gives the captioner and the detector, and
-    `asker` the embedder, each only for a picture of which no copy has a vector.
+    """The likeness of the file at an absolute path. `models` gives the models of stages that describe a picture,
+    and `asker` the embedder, each only for a picture of which no copy has a vector.
 
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
@@ -67,12 +72,14 @@ def likeness(
         decoded = _decoded(path, settings)
         copies = store.contents.copies(pixels=decoded.pixel_hash)
     known = [content for content in (own, *copies) if content is not None]
-    look = decoded.look if decoded else store.contents.look(known[0])
+    look = decoded.signature if decoded else store.contents.look(known[0])
     alike = [content for content in looking_alike(store, look) if content not in known] if look else []
-    vector = _vector(store, [*known, *alike])
+    found = {space.stage: _vector(store, space, [*known, *alike]) for space in store.vectors.active_spaces()}
+    vectors = {stage: vector for stage, vector in found.items() if vector is not None}
+    vector = vectors.pop(TEXT, None)
     if vector is None and not copies and not alike:
         vector = _described_vector(decoded or _decoded(path, settings), asker, models)
-    return Likeness(vector, own, tuple(copies), tuple(alike))
+    return Likeness(vector, own, tuple(copies), tuple(alike), vectors)
 
 
 def looking_alike(store: Store, look: bytes) -> list[int]:
@@ -110,11 +117,11 @@ def _indexed(store: Store, path: bytes) -> int | None:
     return None
 
 
-def _vector(store: Store, contents: Sequence[int]) -> NDArray[np.float32] | None:
-    """The leading view of the first of these contents that has one, unit norm."""
+def _vector(store: Store, space: Space, contents: Sequence[int]) -> NDArray[np.float32] | None:
+    """The leading vector of the first of these contents that has one in this space, unit norm."""
     if not contents:
         return None
-    for row in store.vectors.of(np.array(contents), [View.PASSAGE])[View.PASSAGE]:
+    for row in store.vectors.of(space, np.array(contents), [space.lead])[space.lead]:
         if not np.isnan(row).any():
             return np.asarray(row / np.float32(np.linalg.norm(row)), np.float32)
     return None
@@ -132,15 +139,21 @@ def _decoded(path: bytes, settings: Settings) -> Decoded:
 
 
 def _described_vector(
-    decoded: Decoded, asker: Callable[[], Asker | None], models: Callable[[], Models]
+    decoded: Decoded, asker: Callable[[], Asker | None], models: Callable[[Collection[str]], Models]
 ) -> NDArray[np.float32]:
-    """The vector of what the models say of a picture."""
-    loaded = models()
-    caption = loaded.caption.caption([decoded.pixels])[0] if loaded.caption else ""
-    objects = counts(loaded.detect.detect([decoded.pixels])[0]) if loaded.detect else {}
-    text = passage(caption, objects) if caption or objects else ""
+    """The vector of what the models say of a picture, in words."""
+    own = registry.own()
+    reads = [name for name in own["embed"].stages if PIXELS in own[name].inputs]
+    loaded = models(reads)
+    results: dict[str, Any] = {}
+    for stage in reads:
+        if stage in loaded:
+            (result,) = loaded[stage].run([Item(decoded.pixels)])
+            if isinstance(result, Result):
+                results[stage] = result.payload
+    text = views(results).get("passage")
     embedder = asker() if text else None
-    if embedder is None:
+    if embedder is None or text is None:
         raise UsageError(
             "that picture is not in the index, and there is no model here that can describe it",
             "Run `imgret models pull`, or ask with a photo that is indexed.",

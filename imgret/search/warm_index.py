@@ -11,6 +11,7 @@ from imgret.search import score_baseline
 from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
 from imgret.store.interface import Store
+from imgret.store.records import Space
 
 log = logging.getLogger(__name__)
 
@@ -18,23 +19,43 @@ GROWN = 1.05  # the sample is taken again when the library is this many times la
 
 
 class Warm:
-    """The vectors in memory, and the sample that strengths are measured against, for any thread.
+    """The vectors of all spaces in memory, and the samples that scores are measured against, for any thread.
 
     `rank.search` uses it in place of the tables.
     """
 
     def __init__(self, store: Store) -> None:
         """Load everything: seconds for a million photos."""
-        self.memory = Memory(store)
-        self._sample: score_baseline.Sample | None = None
-        self._sampled = 0
+        self.memories = {space.id: Memory(store, space) for space in store.vectors.active_spaces()}
+        self._samples: dict[int, tuple[score_baseline.Sample, int]] = {}  # with the size of the library then
 
-    def sample(self, store: Store) -> score_baseline.Sample:
-        """The library's sample, a recent one."""
-        size = len(self.memory)
-        if self._sample is None or size > self._sampled * GROWN or size < self._sampled:
-            self._sample, self._sampled = score_baseline.sample(store), size
-        return self._sample
+    def __len__(self) -> int:
+        return sum(map(len, self.memories.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, without the masks."""
+        return sum(memory.nbytes for memory in self.memories.values())
+
+    def refresh(self, store: Store) -> bool:
+        """Take in what was committed since. False when the spaces are others by now: load a new one."""
+        if self.memories.keys() != {space.id for space in store.vectors.active_spaces()}:
+            return False
+        fresh = [memory.refresh(store) for memory in self.memories.values()]  # all of them, whatever one says
+        return bool(fresh) and all(fresh)
+
+    def outgrown(self, store: Store) -> bool:
+        """Whether a new one would compare the vectors in another way. This one can be searched until then."""
+        return any(memory.outgrown(store) for memory in self.memories.values())
+
+    def sample(self, store: Store, space: Space) -> score_baseline.Sample:
+        """The sample of a space, a recent one."""
+        size = len(self.memories[space.id])
+        found, sampled = self._samples.get(space.id, (None, 0))
+        if found is None or size > sampled * GROWN or size < sampled:
+            found = score_baseline.sample(store, space)
+            self._samples[space.id] = found, size
+        return found
 
 
 class Keeper:
@@ -55,8 +76,8 @@ class Keeper:
         """What is ready now; never waits for what is not."""
         with self._lock:
             warm = self._warm
-            fits = warm is not None and warm.memory.refresh(store)
-            if (not fits or (warm and warm.memory.outgrown(store))) and self._loading is None:
+            fits = warm is not None and warm.refresh(store)
+            if (not fits or (warm and warm.outgrown(store))) and self._loading is None:
                 self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
                 try:
                     self._loading.start()

@@ -14,8 +14,9 @@ Beside the passage, each text stands as a view of its own (see `imgret.search.ra
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from imgret.photo import Description, Detection, View
+from imgret.photo import Detection
 
 PROMPT = "a picture of "  # what the captioner is made to begin with
 
@@ -53,23 +54,23 @@ def instruction(topics: Iterable[str]) -> str:
     return f"represent the {labels} title:"
 
 
-def views(description: Description, names: str = "") -> dict[View, str]:
+def views(results: Mapping[str, Any], note: str | None = None, names: str = "") -> dict[str, str]:
     """The texts of a photo to embed, by view; those with nothing to say are left out.
 
-    `names` are the words of its file and folders. They stand in only where nothing else is known of
-    the photo, so that it can be found at all; otherwise names are left to the search by words.
+    `results` are the payloads of the stages. `names` are the words of its file and folders. They are used only where nothing
+    else is known of the photo, so that it can be found at all; otherwise names are left to the search by words.
     """
-    objects = counts(description.detections or ())
-    caption = description.caption or ""
-    texts: dict[View, str] = {}
-    if caption or objects or description.note:
-        texts[View.PASSAGE] = passage(caption, objects, description.note)
+    objects = counts(results.get("detect") or ())
+    caption = results.get("caption") or ""
+    texts: dict[str, str] = {}
+    if caption or objects or note:
+        texts["passage"] = passage(caption, objects, note)
     elif names.strip():
-        texts[View.PASSAGE] = names
+        texts["passage"] = names
     if caption:
-        texts[View.CAPTION] = caption
+        texts["caption"] = caption
     if objects:
-        texts[View.COUNTS] = counted(objects)
-    if description.note:
-        texts[View.NOTE] = description.note
+        texts["counts"] = counted(objects)
+    if note:
+        texts["note"] = note
     return texts

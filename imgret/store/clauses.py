@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+OBJECT = "object"  # the kind of tags that are counted: `dog>=2`
 HAS = ("note", "caption", "gps", "objects", "topics", "date")
 
 
@@ -27,16 +28,17 @@ class Named(Struct, frozen=True, tag=True):
 
 
 class Objects(Struct, frozen=True, tag=True):
-    """At least `least` and at most `most` of these were detected; `labels.meant` says which labels count."""
+    """At least `least` and at most `most` of these were detected; `labels.matching_labels` says which labels count."""
 
     label: str
     least: int
     most: int | None
 
 
-class Topic(Struct, frozen=True, tag=True):
-    """One of the topics holds this text, folded."""
+class Tagged(Struct, frozen=True, tag=True):
+    """A tag of this kind contains this text, folded, or is what it means: its singular, another name for it."""
 
+    kind: str
     name: str
 
 
@@ -47,7 +49,7 @@ class Camera(Struct, frozen=True, tag=True):
 
 
 class Has(Struct, frozen=True, tag=True):
-    """It has this: one of `HAS`."""
+    """It has this: one of `HAS`, or a tag of this kind."""
 
     what: str
 
@@ -70,7 +72,7 @@ class Said(Struct, frozen=True, tag=True):
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Topic | Camera | Has | Online | Format | Said
+Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Said
 
 
 class Clause(Struct, frozen=True):

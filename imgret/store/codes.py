@@ -1,7 +1,7 @@
-"""Small codes for large libraries: the first 128 principal components of the vectors, as int8.
+"""Compress vectors for large libraries to int8 codes of their first 128 principal components.
 
-Learned from the library itself, because these vectors fill a narrow cone whose axes only the photos
-tell. Truncating dimensions or keeping signs alone loses too much on them (see ARCHITECTURE.md).
+The components are computed from the library itself, because embeddings of photos occupy a narrow cone whose axes
+depend on the photos. Truncating dimensions or keeping only signs loses too much recall (see ARCHITECTURE.md).
 """
 
 from __future__ import annotations
@@ -13,46 +13,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIMENSIONS = 128
-SAMPLE = 20_000  # vectors that are enough to learn from
-ENOUGH = 500  # with fewer the axes are not robust
+SAMPLE = 20_000  # vectors are enough to compute the components
 
-BLOCK = (
-    65_536  # numbers turned to float at a time: they fit the cache, and BLAS starts no threads for so few,
-)
-# which on a busy machine would wait for each other ten times longer than they compute
+# Numbers converted to float at a time. They fit into the CPU cache, and BLAS starts no threads for so few: on a
+# busy machine its threads would wait for each other ten times longer than they compute.
+BLOCK = 65_536
 
 Matrix = NDArray[np.float32]
 Codes = NDArray[np.int8]
 
 
 class Projection(NamedTuple):
-    """How a vector becomes a code: `clip(round((vector - mean) @ basis * scale))`."""
+    """The conversion from vectors to codes: `clip(round((vector - mean) @ basis * scale))`."""
 
     mean: Matrix  # (dimension,)
-    basis: Matrix  # (dimension, components), orthonormal columns, the widest first
+    basis: Matrix  # (dimension, components), orthonormal columns by descending variance
     scale: float
-    learned_from: int  # photos in the library when it was learned
+    learned_from: int  # number of photos in the library when the projection was computed
 
     def encode(self, vectors: Matrix) -> Codes:
-        """Unit vectors (rows, dimension) -> codes (rows, components)."""
+        """Convert unit vectors (rows, dimension) to codes (rows, components)."""
         return np.clip(np.rint((vectors - self.mean) @ self.basis * self.scale), -127, 127).astype(np.int8)
 
     def weights(self, query: Matrix) -> Matrix:
-        """What ranks codes as a query (dimension,) ranks vectors: `codes @ weights - norms(codes)`.
+        """Return weights (components,) for a query (dimension,): the score of codes is `codes @ weights - norms(codes)`.
 
-        That is the squared distance between the two within the components, but for constants and a factor.
-        The query itself is not rounded to a code, which keeps recall. A plain product would be worse: what
-        unit vectors lose in one direction shows only in their length within the others.
+        Up to constants and a factor, the score is the negative squared distance between query and vector within
+        the components. The query is not rounded to a code, for better recall. The product alone would be worse:
+        the projection shortens each vector by a different amount.
         """
         return (((query - self.mean) @ self.basis) / np.float32(self.scale)).astype(np.float32)
 
     def norms(self, codes: Codes) -> Matrix:
-        """Half the squared length of each code (rows,), on the scale of the cosines."""
+        """Return half the squared length of each code (rows,), on the scale of the cosines."""
         rows = codes.astype(np.float32)
         return np.asarray(np.einsum("ij,ij->i", rows, rows) / np.float32(2 * self.scale**2), np.float32)
 
     def scores(self, codes: Codes, weights: Matrix) -> Matrix:
-        """`codes @ weights - norms(codes)` (rows,), for codes whose norms are not kept."""
+        """Return `codes @ weights - norms(codes)` (rows,), for codes whose norms are not stored."""
         scores = np.empty(len(codes), np.float32)
         half = np.float32(1 / (2 * self.scale**2))
         for part, rows in _blocks(codes):
@@ -61,7 +59,7 @@ class Projection(NamedTuple):
 
 
 def learn(sample: Matrix, library: int) -> Projection:
-    """The projection for vectors like those of `sample` (rows, dimension), out of `library` photos."""
+    """Compute a projection from `sample` (rows, dimension), taken from a library of `library` photos."""
     mean = sample.mean(axis=0)
     centred = sample - mean
     _, axes = np.linalg.eigh(centred.T @ centred)
@@ -71,7 +69,7 @@ def learn(sample: Matrix, library: int) -> Projection:
 
 
 def product(rows: Codes | Matrix, weights: Matrix) -> Matrix:
-    """`rows @ weights` as float32. numpy has no fast product of int8, hence floats, a block at a time."""
+    """Return `rows @ weights` as float32, in blocks converted to float: numpy has no fast product of int8."""
     if rows.dtype == np.float32:
         return np.asarray(rows @ weights, np.float32)
     scores = np.empty(len(rows), np.float32)
@@ -81,7 +79,7 @@ def product(rows: Codes | Matrix, weights: Matrix) -> Matrix:
 
 
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[slice, Matrix]]:
-    """Where each block of the rows lies, and its rows as floats, which the next block overwrites."""
+    """Yield the slice of each block and its rows as floats, in a buffer that the next block overwrites."""
     step = BLOCK // codes.shape[1]
     block = np.empty((min(step, len(codes)), codes.shape[1]), np.float32)
     for start in range(0, len(codes), step):

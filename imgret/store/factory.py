@@ -14,7 +14,7 @@ __all__ = ["open_store", "restore", "watch_file", "writer_lock"]
 
 def open_store(place: str, *, create: bool = True) -> Store:
     """The store at `place`, an absolute path. Without `create`, a missing one is an IndexProblem."""
-    from imgret.store.sqlite.store import SqliteStore
+    from imgret.store.sqlite.sqlite_store import SqliteStore
 
     return SqliteStore(place, create=create)
 
@@ -26,9 +26,9 @@ def writer_lock(
 
     Waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with a sentence that names the holder.
     """
-    from imgret.store.sqlite.locks import writer
+    from imgret.store.sqlite.locks import writer_lock as sqlite_lock
 
-    return writer(place, wait=wait, waiting=waiting)
+    return sqlite_lock(place, wait=wait, waiting=waiting)
 
 
 def watch_file(place: str) -> FileWatch:

@@ -1,6 +1,6 @@
-"""The leading view in memory, for a process that answers many questions: a daemon, a batch.
+"""The leading vectors of a space in memory, for a process that answers many questions: a daemon, a batch.
 
-Holds what `nearest` holds, as numpy arrays: float32 in a small library, int8 codes in a large one. New
+Holds what the nearest-neighbour table holds, as numpy arrays: float32 in a small library, int8 codes in a large one. New
 vectors are taken in as they are committed, whoever wrote them. Filters become masks beside the vectors,
 so they act inside the search and not after it.
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from imgret.store.clauses import Clause
 from imgret.store.codes import product
 from imgret.store.interface import Store
+from imgret.store.records import Space
 
 LEADING = 32  # components that choose which rows are compared in full
 SHARE = 40  # one row in so many is compared in full, and never fewer than FULL
@@ -42,10 +43,11 @@ class Passing(NamedTuple):
 
 
 class Memory:
-    """The nearest contents and the filters of one index, from memory."""
+    """The nearest contents in one space and the filters of one index, from memory."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, space: Space) -> None:
         """Load everything: seconds for a million photos."""
+        self.space = space
         self._lock = threading.RLock()
         self._versions: WeakKeyDictionary[Store, tuple[int, int]] = WeakKeyDictionary()  # of each connection
         self._generation = 0  # how often something that was written was taken in
@@ -57,12 +59,12 @@ class Memory:
         self._leading = np.zeros((0, 0), np.int8)  # their first components, apart to be read fast
         self._norms = np.zeros(0, np.float32)  # of codes, see `Projection.norms`
         with store.reading():
-            self._model = store.nearest.active()
-            self._projection = store.nearest.projection()
+            self._active = True  # the space is still the one of its stage that is searched
+            self._projection = store.nearest.projection(space)
             self._versions[store] = store.change_token()
             self._last = store.vectors.last_id()
-            expected = store.nearest.count()
-            for ids, vectors in store.nearest.leading_vectors():
+            expected = store.nearest.count(space)
+            for ids, vectors in store.nearest.leading_vectors(space):
                 self._take(ids, vectors, expected)
 
     def __len__(self) -> int:
@@ -85,19 +87,24 @@ class Memory:
                 self._versions[store] = version
                 self._generation += 1
                 self._masks.clear()
-                if store.nearest.active() != self._model:
-                    self._model = None
+                active = store.vectors.active_space(self.space.stage)
+                self._active = active is not None and active.id == self.space.id
                 self._take_new(store)
-        return self._model is not None and self._size > 0
+        return self._active and self._size > 0
 
     def outgrown(self, store: Store) -> bool:
         """Is `nearest` made otherwise by now? This one goes on answering until a new one is loaded."""
-        now = store.nearest.projection()
+        now = store.nearest.projection(self.space)
         mine = self._projection
         return (now and now.learned_from) != (mine and mine.learned_from)
 
-    def mask(self, store: Store, clauses: Sequence[Clause]) -> Passing:
-        """Which living contents pass the clauses. Remembered until something is written."""
+    def mask(
+        self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None
+    ) -> Passing:
+        """Which living contents pass the clauses. Remembered until something is written.
+
+        `matching` gives their ids where others need them too; None: they are looked up here.
+        """
         key = tuple(clauses)
         with self._lock:
             known = self._masks.get(key)
@@ -105,7 +112,7 @@ class Memory:
             if known is not None:
                 self._masks.move_to_end(key)
                 return known
-        passing = store.filters.matching(clauses)
+        passing = matching() if matching is not None else store.filters.matching(clauses)
         with self._lock:
             mask = np.zeros(self._size, bool)
             places = self._place(passing)
@@ -177,7 +184,7 @@ class Memory:
 
     def _take_new(self, store: Store) -> None:
         last = store.vectors.last_id()
-        ids, vectors = store.nearest.leading_since(self._last, self._model)
+        ids, vectors = store.nearest.leading_since(self.space, self._last)
         self._last = last
         if len(ids):
             self._take(ids, vectors, 0)

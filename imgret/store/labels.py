@@ -1,6 +1,6 @@
-"""What people call the labels of a detector: plurals, other names, and kinds (`people`, `bike`, `animals`). Pure.
+"""Match words of a query with detector labels: plurals, synonyms and categories (`people`, `bike`, `animals`).
 
-The names stand in `labels.txt`; the labels of any other detector are understood in singular and plural.
+Synonyms and categories are listed in `labels.txt`; other labels match in singular and plural. Pure functions.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _IRREGULAR = {
     "horseshoes": "horseshoe",
     "axes": "axe",
 }
-_WHOLE = frozenset({"glasses", "clothes"})  # no plurals when they stand alone: a glass is another thing
+_NOT_PLURAL = frozenset({"glasses", "clothes"})  # as a whole label, because a glass is a different object
 
 
 def canonical(label: str) -> str:
-    """A label folded, in the singular, without what stands in brackets: `Traffic_Lights` -> `traffic light`."""
+    """Return a label folded, in the singular and without text in brackets: `Traffic_Lights` -> `traffic light`."""
     return _canonical(label[:200])
 
 
@@ -63,40 +63,45 @@ def canonical(label: str) -> str:
 def _canonical(label: str) -> str:
     text = re.sub(r"\([^()]*\)", " ", fold(label))
     text = " ".join(text.replace("_", " ").split())
-    if text in _WHOLE:
+    if text in _NOT_PLURAL:
         return text
     before, _, last = text.rpartition(" ")
     return f"{before} {_singular(last)}".strip()
 
 
-def meant(text: str, known: Iterable[str]) -> list[str]:
-    """Those of the `known` labels that the text means, in their order: the label itself, other names, its kinds."""
+def matching_labels(text: str, known: Iterable[str]) -> list[str]:
+    """Return the `known` labels that match the text as a name, synonym or category, in their order."""
     wanted = _closure(canonical(text))
     return [label for label in known if canonical(label) in wanted]
 
 
 def is_label(text: str) -> bool:
-    """Whether COCO or Open Images have a label that is called so."""
+    """Return whether the text is a name of a COCO or Open Images label or category."""
     return canonical(text) in _groups()
 
 
 def suggestions(text: str, known: Sequence[str]) -> list[str]:
-    """Known labels that may be meant by one that is not known: wider ones, ones that hold the word, typing errors."""
-    asked = canonical(text)
-    wider = [label for label in known if asked in _closure(canonical(label))]
-    holding = [label for label in known if asked in canonical(label).split()]
-    errors = [] if is_label(asked) else sorted((distance(asked, canonical(label)), label) for label in known)
-    near = [
+    """Return up to MOST_SUGGESTED known labels that an unknown one may stand for.
+
+    In this order: labels of which it is a category, labels that contain the word, and similar spellings.
+    """
+    wanted = canonical(text)
+    members = [label for label in known if wanted in _closure(canonical(label))]
+    containing = [label for label in known if wanted in canonical(label).split()]
+    distances = (
+        [] if is_label(wanted) else sorted((distance(wanted, canonical(label)), label) for label in known)
+    )
+    similar = [
         label
-        for mistakes, label in errors
-        if mistakes * 7 <= len(asked) * 2 or sorted(asked) == sorted(canonical(label))
+        for errors, label in distances
+        if errors * 7 <= len(wanted) * 2 or sorted(wanted) == sorted(canonical(label))
     ]
-    found = dict.fromkeys([*wider, *holding, *near])
+    found = dict.fromkeys([*members, *containing, *similar])
     return list(found)[:MOST_SUGGESTED]
 
 
 def _singular(word: str) -> str:
-    """Both `cookies` and `cookie` become `cooky`: the form is only compared and never shown."""
+    """Return a singular form for comparison, never shown: both `cookies` and `cookie` become `cooky`."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if len(word) > 3 and word.endswith(("ies", "ie")):
@@ -112,7 +117,7 @@ def _singular(word: str) -> str:
 
 @cache
 def _groups() -> dict[str, frozenset[str]]:
-    """Name -> its other names and its kinds, all in canonical form."""
+    """Return name -> its synonyms and categories, all in canonical form."""
     text = resources.files("imgret.store").joinpath("labels.txt").read_text(encoding="utf-8")
     groups: dict[str, frozenset[str]] = {}
     for group in re.split("[;\n]", re.sub("(?m)^#.*", "", text)):
@@ -125,7 +130,7 @@ def _groups() -> dict[str, frozenset[str]]:
 
 @lru_cache(4096)
 def _closure(name: str) -> frozenset[str]:
-    """The name, its other names, its kinds and theirs."""
+    """Return the name, its synonyms, its categories and their categories."""
     found, new = {name}, {name}
     while new:
         new = {other for one in new for other in _groups().get(one, ())} - found
@@ -134,9 +139,10 @@ def _closure(name: str) -> frozenset[str]:
 
 
 def distance(one: str, other: str) -> int:
-    """Typing errors between two words: letters that are missing, added, changed or swapped with the next.
+    """Return the number of typing errors between two words: letters missing, added, changed or swapped.
 
-    Much too large a number for words whose lengths differ much.
+    This is the optimal string alignment distance. For words of very different lengths it is only an upper bound,
+    the length of the longer one.
     """
     if abs(len(one) - len(other)) > max(len(one), len(other)) // 4 + 1:
         return max(len(one), len(other))

@@ -1,14 +1,16 @@
-"""Which words of a question stand near each other in a text. Pure."""
+"""Find words of a query that are close to each other in a text. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-BEFORE, AFTER = 3, 2  # tokens: `a red and white car`, `the car is red`; not `a red shirt beside a car`
+# How far an adjective may be from its noun, in tokens: `a red and white car`, `the car is red`, but not
+# `a red shirt beside a car`.
+BEFORE, AFTER = 3, 2
 
 
 def positions(tokens: Sequence[str], wanted: tuple[str, ...]) -> list[int]:
-    """Where the phrase `wanted` begins among the tokens, ascending."""
+    """Return the positions in `tokens` at which the phrase `wanted` begins, ascending."""
     first, length = wanted[0], len(wanted)
     found, at = [], -1
     for _ in range(tokens.count(first)):
@@ -19,7 +21,7 @@ def positions(tokens: Sequence[str], wanted: tuple[str, ...]) -> list[int]:
 
 
 def describes(adjectives: Sequence[int], nouns: Sequence[int]) -> bool:
-    """Whether an adjective at one of these positions may describe a noun at one of those; both ascending."""
+    """Return whether an adjective is close enough to a noun to describe it; both are token positions, ascending."""
     at = 0
     for adjective in adjectives:
         while at < len(nouns) and nouns[at] < adjective - AFTER:

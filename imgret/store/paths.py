@@ -1,4 +1,4 @@
-"""Paths in a root: bytes, relative to it."""
+"""Conversions between absolute paths and paths relative to a root, both as bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def relative(root: bytes, path: bytes) -> bytes | None:
-    """`path` seen from `root`: empty for the root itself, None for a path that is not inside."""
+    """Return `path` relative to `root`: empty for the root itself, None for a path outside it."""
     if path == root:
         return b""
     above = root.rstrip(b"/") + b"/"
@@ -14,5 +14,5 @@ def relative(root: bytes, path: bytes) -> bytes | None:
 
 
 def join(root: bytes, folder: bytes, name: bytes) -> bytes:
-    """The absolute path of a photo."""
+    """Return the absolute path of the photo `name` in `folder`, which is relative to `root`."""
     return os.path.join(root, folder, name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-from imgret.photo import Stage
+from imgret.photo import ModelIdentity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ class Claim(Struct, frozen=True):
 
     content: int
     path: bytes  # one of its living paths on a root that is there
-    stages: frozenset[Stage]
+    stages: frozenset[str]
 
 
 class Root(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Failure(Struct, frozen=True):
     """A photo that could not be described, and when it is tried again."""
 
     path: bytes
-    stage: str  # a Stage, or READ
+    stage: str  # its name, or READ
     error: str
     attempts: int
     not_before: int  # seconds since 1970
@@ -97,7 +97,42 @@ class Occurrences(NamedTuple):
     counts: Counts  # (contents, terms, columns): how often
     lengths: Counts  # (contents, columns), in tokens
     apart: NDArray[np.bool_]  # (contents,): a word stands there, and nowhere near the one that it describes
+    weights: NDArray[np.float32]  # (columns,): how much a word in each counts
 
 
 class Damaged(Exception):
     """`nearest` is missing, damaged or lacks photos; `rebuild` makes it anew."""
+
+
+TEXT = "embed"  # the stage that makes the vectors of texts, by which a photo is ranked
+LABELS, NOTE, NAMES = "labels", "note", "names"  # the columns of the words index that no stage has
+
+
+class SpaceTraits(Struct, frozen=True):
+    """What a stage says of the space of its vectors."""
+
+    lead: str  # the view that stands for a photo in the search for nearest neighbours
+    weight: float = 0.0  # in the ranking: of a standard score, in spreads of the text's cosines
+
+
+class Space(Struct, frozen=True):
+    """What the vectors of one encoder lie in."""
+
+    id: int
+    stage: str
+    identity: ModelIdentity  # the encoder's
+    dimension: int
+    lead: str
+    weight: float
+    active: bool  # it is the one of its stage that is searched
+
+
+TEXT_SPACE = SpaceTraits("passage")
+
+
+class TextColumn(NamedTuple):
+    """A column of the words index."""
+
+    name: str
+    stage: str | None  # whose text it holds; None: labels, notes or names
+    weight: float = 1.0  # of a word in it, in BM25

@@ -1,1 +1,1 @@
-"""What a terminal may be sent: clean text and pictures. Nothing of Textual."""
+"""Write clean text and images to a terminal. Independent of Textual."""

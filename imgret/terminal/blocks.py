@@ -1,4 +1,4 @@
-"""Pictures for any terminal with 24-bit colours: two pixels a cell, the upper half block over the lower."""
+"""Show images in any terminal with 24-bit colours, with half blocks: two pixels per cell, one above the other."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ UPPER_HALF = "▀"
 
 
 def cell_colours(pixels: Pixels) -> list[list[tuple[int, int]]]:
-    """Per row of cells the (upper, lower) colours as 0xrrggbb.
+    """Return the (upper, lower) colours of each cell as 0xrrggbb, row by row.
 
-    `pixels` is (height, width, 3); an odd last line is taken twice.
+    `pixels` is (height, width, 3). If the height is odd, the last line is repeated.
     """
     import numpy as np
 
@@ -25,7 +25,7 @@ def cell_colours(pixels: Pixels) -> list[list[tuple[int, int]]]:
 
 
 def encode(pixels: Pixels) -> str:
-    """The picture as lines of text with SGR colours, each line ended by a reset and a newline."""
+    """Return the image (height, width, 3) as lines of text with SGR colours; each ends with a reset and a newline."""
     lines = []
     for row in cell_colours(pixels):
         cells = []
@@ -42,7 +42,7 @@ def encode(pixels: Pixels) -> str:
 
 
 def foreground(colour: int) -> str:
-    """The SGR sequence for a foreground of 0xrrggbb."""
+    """Return the SGR sequence for the foreground colour 0xrrggbb."""
     return f"\x1b[38;2;{_channels(colour)}m"
 
 

@@ -1,9 +1,9 @@
-"""One promise: whatever a file name, a caption or a note holds, `clean` makes it harmless to a terminal.
+"""Make the text of a file name, a caption or a note safe to write to a terminal.
 
-Escape sequences move the cursor, rewrite the clipboard (OSC 52) or ask the terminal to type; direction
-marks show a name back to front; lone surrogates cannot be encoded; and the placeholder U+10EEEE would
-show one of our own pictures in the wrong place. Each such character becomes U+FFFD, so that a reader
-sees that something was there. The original is never changed: results are printed as the bytes on disk.
+Escape sequences can move the cursor, rewrite the clipboard (OSC 52) or make the terminal send input. Direction marks
+reverse the order of a name. Lone surrogates cannot be encoded. The placeholder U+10EEEE would show one of imgret's own
+images in the wrong place. Each such character is replaced by U+FFFD, which the user can see. This is for display only:
+results that scripts read contain the bytes on disk.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from imgret.terminal.kitty import PLACEHOLDER
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNFIT = re.compile(
     "["
-    "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: everything that can begin a control sequence
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction marks
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: all characters that can begin a control sequence
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks
     "\u2028\u2029"  # line and paragraph separators
-    "\ud800-\udfff"  # what `surrogateescape` leaves of a name that is not UTF-8
+    "\ud800-\udfff"  # `surrogateescape` decodes bytes that are not UTF-8 to these
     f"{PLACEHOLDER}]"
 )
 
 
 def clean(text: str | bytes) -> str:
-    """Return `text` as one line that any terminal may be sent; `bytes` are read as a path's.
+    """Return `text` as one line that is safe for any terminal; `bytes` are decoded as a path.
 
-    The length in characters is kept. `clean(clean(x)) == clean(x)`.
+    The number of characters does not change. `clean(clean(x)) == clean(x)`.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
@@ -34,7 +34,7 @@ def clean(text: str | bytes) -> str:
 
 
 def escaped(line: bytes) -> bytes:
-    """A line of JSON with the same meaning, in which `\\uXXXX` stands for what `clean` would replace."""
+    """Return an equivalent line of JSON, in which all characters that `clean` replaces are written as `\\uXXXX`."""
     text = line.decode()
     if _UNFIT.search(text) is None:
         return line

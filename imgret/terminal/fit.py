@@ -1,4 +1,4 @@
-"""How large a picture is shown: the largest size that fits a box of cells and keeps its proportions."""
+"""Compute the size of an image in the terminal: the largest that fits a box of cells with its aspect ratio."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Cell(NamedTuple):
-    """The pixels of one character cell."""
+    """The size of one character cell in pixels."""
 
     width: int
     height: int
 
 
-HALF_BLOCK = Cell(1, 2)  # what a cell can show with `▀`, a foreground and a background
+HALF_BLOCK = Cell(1, 2)  # a cell with `▀`, a foreground and a background colour
 
 
 class Fitted(NamedTuple):
-    """A picture's place: the cells it covers and the pixels it is scaled to."""
+    """The size of an image: the cells it covers and the pixels it is scaled to."""
 
     columns: int
     rows: int
@@ -31,9 +31,9 @@ class Fitted(NamedTuple):
 
 
 def fit(width: int, height: int, columns: int, rows: int, cell: Cell) -> Fitted:
-    """Fit a `width` x `height` picture into `columns` x `rows` cells; small pictures are enlarged.
+    """Fit an image of `width` x `height` pixels into `columns` x `rows` cells; small images are enlarged.
 
-    Every number of the answer is at least 1, and the cells never exceed the box (of at least 1 x 1).
+    All numbers in the result are at least 1, and the cells never exceed the box (of at least 1 x 1).
     """
     columns, rows = max(1, columns), max(1, rows)
     box_width, box_height = columns * cell.width, rows * cell.height
@@ -46,12 +46,12 @@ def fit(width: int, height: int, columns: int, rows: int, cell: Cell) -> Fitted:
 
 
 def scaled(pixels: Pixels, width: int, height: int) -> Pixels:
-    """The picture at `width` x `height` pixels."""
+    """Return the image (height, width, 3) resized to `width` x `height` pixels."""
     import numpy as np
     from PIL import Image
 
     if pixels.shape[:2] == (height, width):
         return pixels
     image = Image.fromarray(pixels)
-    # `reducing_gap` averages whole blocks first: four times faster on large pictures, and no visible loss.
+    # `reducing_gap` averages whole blocks first: four times faster on large images, without visible loss.
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0))

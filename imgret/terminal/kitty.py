@@ -1,10 +1,10 @@
-"""The kitty graphics protocol: pictures that are sent once and then placed by ordinary characters.
+"""The kitty graphics protocol: images are sent once and then shown by placeholder characters.
 
-A picture is transmitted with an id and a *virtual* placement of so many cells. Every cell that holds
-`PLACEHOLDER` with two combining marks (its row and its column) and a foreground colour equal to the id
-then shows its piece of the picture, so that scrolling and redrawing cost text only. The protocol is
-described at https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders; the marks are
-the first of kitty's own table, `gen/rowcolumn-diacritics.txt`.
+An image is transmitted with an id and a *virtual* placement of a number of cells. A cell that contains `PLACEHOLDER`
+with two combining marks (its row and its column), in a foreground colour equal to the id, shows its part of the image.
+Scrolling and redrawing then only send text. The protocol is described at
+https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders; the marks are from kitty's table
+`gen/rowcolumn-diacritics.txt`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "\U0010eeee"
 CHUNK = 4096  # bytes of base64 in one sequence: the protocol's limit
-_FILE_MARK = "tty-graphics-protocol"  # the terminal deletes only files with this in their name
+_FILE_MARK = "tty-graphics-protocol"  # the terminal deletes only files whose name contains this
 
 _MARKS = """
 305 30d-30e 310 312 33d-33f 346 34a-34c 350-352 357 35b 363-36f 483-487 592-595 597-599 59c-5a1
@@ -42,57 +42,57 @@ def _expanded(ranges: str) -> str:
 
 
 MARKS = _expanded(_MARKS)
-MAX_CELLS = len(MARKS)  # a picture is at most so many columns wide and rows high
+MAX_CELLS = len(MARKS)  # the maximum width and height of an image, in columns and rows
 
 
 @lru_cache(maxsize=2048)
 def placeholders(row: int, columns: int) -> str:
-    """One row of a picture as text of `columns` cells; its colour must be the picture's id."""
+    """Return the text of one row of an image, `columns` cells wide; its colour must be the image's id."""
     return "".join(f"{PLACEHOLDER}{MARKS[row]}{MARKS[column]}" for column in range(columns))
 
 
 def transmit(image_id: int, pixels: Pixels, columns: int, rows: int, *, folder: str | None = None) -> str:
-    """The sequences that send `pixels` (height, width, 3) and place them virtually on the given cells.
+    """Return the sequences that send `pixels` (height, width, 3) and place them virtually on the given cells.
 
-    `image_id` is 1..2**24-1, because it is also a colour. With `folder`, which the terminal must be able
-    to read, the pixels go through a file there that the terminal deletes, and the text is short.
+    `image_id` is 1..2**24-1, because it is also a colour. With `folder`, which the terminal must be able to read,
+    the pixels are passed in a file there that the terminal deletes, and the text is short.
     """
-    return _sent(f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}", pixels, folder)
+    return _transmission(f"a=T,U=1,q=2,i={image_id},c={columns},r={rows}", pixels, folder)
 
 
 def store(image_id: int, pixels: Pixels, *, folder: str | None = None) -> str:
-    """The sequences that send `pixels` without showing them: for `place`."""
-    return _sent(f"a=t,q=2,i={image_id}", pixels, folder)
+    """Return the sequences that send `pixels` without showing them, for `place`."""
+    return _transmission(f"a=t,q=2,i={image_id}", pixels, folder)
 
 
 def place(image_id: int, columns: int, rows: int) -> str:
-    """Show a stored picture at the cursor, which stays; over the cells' background and under their text.
+    """Return the sequence that shows a stored image at the cursor, above the background and below the text of cells.
 
-    Cells need not hold placeholders then, so a still picture costs no text. It does not scroll, and
-    tmux cannot pass it on.
+    The cursor does not move. No placeholders are needed, so an unchanged image sends no text. The image does not
+    scroll, and tmux cannot pass the sequence on.
     """
     return f"\x1b_Ga=p,q=2,i={image_id},p=1,c={columns},r={rows},C=1,z=-1\x1b\\"
 
 
-def take_away(image_id: int) -> str:
-    """Hide a placed picture and keep it stored."""
+def hide(image_id: int) -> str:
+    """Return the sequence that hides a placed image and keeps it stored."""
     return f"\x1b_Ga=d,d=i,q=2,i={image_id}\x1b\\"
 
 
 def delete(image_id: int) -> str:
-    """The sequence that removes a picture's placements and frees its memory in the terminal."""
+    """Return the sequence that removes an image's placements and frees its memory in the terminal."""
     return f"\x1b_Ga=d,d=I,q=2,i={image_id}\x1b\\"
 
 
-def file_question(image_id: int, folder: str) -> tuple[str, str]:
-    """Ask whether the terminal reads files in `folder`: the sequence, and the file to remove afterwards."""
-    path = _handed_over(b"\0\0\0", folder)
+def file_query(image_id: int, folder: str) -> tuple[str, str]:
+    """Return the sequence that queries whether the terminal reads files in `folder`, and the file to remove later."""
+    path = _write_file(b"\0\0\0", folder)
     name = b64encode(os.fsencode(path)).decode()
     return f"\x1b_Ga=q,t=t,f=24,s=1,v=1,i={image_id};{name}\x1b\\", path
 
 
 def through_tmux(sequences: str) -> str:
-    """Wrap graphics sequences so that tmux (with `allow-passthrough on`) hands them to its terminal."""
+    """Wrap graphics sequences for tmux, which passes them to its terminal if `allow-passthrough` is on."""
     return "".join(
         "\x1bPtmux;" + (part + "\x1b\\").replace("\x1b", "\x1b\x1b") + "\x1b\\"
         for part in sequences.split("\x1b\\")
@@ -101,14 +101,14 @@ def through_tmux(sequences: str) -> str:
 
 
 def hex_colour(image_id: int) -> str:
-    """The foreground colour that names the picture: `#rrggbb`."""
+    """Return the foreground colour that identifies the image: `#rrggbb`."""
     return f"#{image_id:06x}"
 
 
-def _sent(control: str, pixels: Pixels, folder: str | None) -> str:
+def _transmission(control: str, pixels: Pixels, folder: str | None) -> str:
     if folder is not None:
         height, width = pixels.shape[:2]
-        name = b64encode(os.fsencode(_handed_over(pixels.tobytes(), folder))).decode()
+        name = b64encode(os.fsencode(_write_file(pixels.tobytes(), folder))).decode()
         return f"\x1b_G{control},f=24,s={width},v={height},t=t;{name}\x1b\\"
     data = b64encode(_png(pixels)).decode()
     parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
@@ -120,7 +120,7 @@ def _sent(control: str, pixels: Pixels, folder: str | None) -> str:
 
 
 def _png(pixels: Pixels) -> bytes:
-    # PNG's filters make a photo a quarter smaller than zlib alone; higher levels gain little and cost much.
+    # PNG's filters make a photo a quarter smaller than zlib alone. Higher levels are much slower and gain little.
     from PIL import Image
 
     file = io.BytesIO()
@@ -129,7 +129,7 @@ def _png(pixels: Pixels) -> bytes:
 
 
 def remove_files(folder: str) -> None:
-    """Remove what this process handed over and no terminal took."""
+    """Remove the files of this process that no terminal has deleted."""
     for name in os.listdir(folder):
         if name.startswith(_prefix()):
             with contextlib.suppress(FileNotFoundError):
@@ -140,7 +140,7 @@ def _prefix() -> str:
     return f"imgret-{_FILE_MARK}-{os.getpid()}-"
 
 
-def _handed_over(raw: bytes, folder: str) -> str:
+def _write_file(raw: bytes, folder: str) -> str:
     handle, path = tempfile.mkstemp(prefix=_prefix(), dir=folder)
     with os.fdopen(handle, "wb") as file:
         file.write(raw)

@@ -1,8 +1,8 @@
-"""What can this terminal show? All questions in one write, one deadline, and no typed key lost.
+"""Detect what a terminal can show: send all queries in one write, with one deadline, and lose no typed key.
 
-`Conversation` asks, lets the caller do something useful meanwhile, and then takes the answers; the
-last question (primary device attributes) is one that every terminal answers, so its answer ends the
-waiting. Bytes that are no answers were typed ahead and are handed back. `judge` decides, purely.
+`TerminalQuery` sends the queries, lets the caller do other work meanwhile, and then reads the replies. Every terminal
+replies to the last query (primary device attributes), so that reply ends the wait. All other bytes were typed by the
+user and are returned to the caller. `choose_capabilities` is a pure function.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from msgspec import Struct
 from imgret.terminal import kitty
 from imgret.terminal.fit import Cell
 
-DEADLINE = 1.0  # seconds; a terminal at the far end of a slow line answers within half of it
+DEADLINE = 1.0  # seconds; a terminal behind a slow connection replies within half of it
 DEFAULT_CELL = Cell(8, 16)
 _KITTY_QUERY_ID, _FILE_QUERY_ID = 31, 32
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108  a file there costs no disk; its name is random and its mode 0600
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  a file there uses no disk; its name is random and its mode 0600
 
 
 class Graphics(StrEnum):
-    """How pictures are shown; `AUTO` is a wish only and never an answer."""
+    """How images are shown. `AUTO` is only a request and never a result."""
 
     AUTO = "auto"
     KITTY = "kitty"
@@ -42,110 +42,110 @@ class Graphics(StrEnum):
     NONE = "none"
 
 
-class Answers(Struct, frozen=True):
-    """What a terminal said of itself; None where it kept silent."""
+class Replies(Struct, frozen=True):
+    """The replies of a terminal; None where it did not reply."""
 
     attributes: tuple[int, ...] | None = None  # DA1: 4 means sixels
     name: str | None = None  # XTVERSION: "kitty(0.41.1)"
-    kitty: bool = False  # answered OK to a picture in the text
-    files: bool = False  # answered OK to a picture in a file
+    kitty: bool = False  # accepts images in the text
+    files: bool = False  # accepts images in files
     cell: tuple[int, int] | None = None  # pixels
     window: tuple[int, int] | None = None  # pixels
     screen: tuple[int, int] | None = None  # columns, rows
-    registers: int | None = None  # colours that a sixel may have
+    registers: int | None = None  # number of colours in a sixel image
 
 
 class Capabilities(Struct, frozen=True):
-    """The decision: how to show pictures here."""
+    """How to show images in this terminal."""
 
     graphics: Graphics
     cell: Cell = DEFAULT_CELL
-    colours: int = 256  # of a sixel picture
-    tmux: bool = False  # graphics sequences of kitty must be wrapped
-    folder: str | None = None  # where the terminal reads pictures from files, if it does
+    colours: int = 256  # of a sixel image
+    tmux: bool = False  # kitty's graphics sequences must be wrapped
+    folder: str | None = None  # the folder for images that the terminal reads from files; None if it does not
 
 
-_ANSWER = re.compile(
+_REPLY = re.compile(
     rb"\x1b\[\?(?P<attributes>[\d;]*)c"
     rb"|\x1bP>\|(?P<name>[^\x1b]*)\x1b\\"
     rb"|\x1b_G(?P<keys>[^;\x1b]*);(?P<message>[^\x1b]*)\x1b\\"
     rb"|\x1b\[(?P<size>[468]);(?P<first>\d{1,6});(?P<second>\d{1,6})t"
     rb"|\x1b\[\?1;(?P<status>\d);?(?P<registers>\d{0,9})[\d;]*S"
-    # What no keyboard sends, however mangled; a report that begins with 48 is Textual's own, of a resize.
+    # Malformed replies that no keyboard sends. A report that begins with 48 is a resize, which Textual reads.
     rb"|\x1b[P_][^\x1b]*\x1b\\|\x1b\[\?[\d;]*[cS]|\x1b\[(?!48;)[\d;]*t"
 )
 _UNFINISHED = re.compile(rb"\x1b(\[\?[\d;]*|P>[^\x1b]*\x1b?|_G[^\x1b]*\x1b?|\[[468];[\d;]*)\Z")
 
 
-def split_answers(data: bytes) -> tuple[list[re.Match[bytes]], bytes, bytes]:
-    """Part `data` into whole answers, everything else in its order, and an answer begun at the end."""
-    found = list(_ANSWER.finditer(data))
-    rest = _ANSWER.sub(b"", data)
+def split_replies(data: bytes) -> tuple[list[re.Match[bytes]], bytes, bytes]:
+    """Split `data` into complete replies, all other bytes in their order, and an incomplete reply at the end."""
+    found = list(_REPLY.finditer(data))
+    rest = _REPLY.sub(b"", data)
     unfinished = _UNFINISHED.search(rest)
     if unfinished is None:
         return found, rest, b""
     return found, rest[: unfinished.start()], unfinished[0]
 
 
-def read_answers(data: bytes) -> Answers:
-    """The answers in `data`, the last of each kind; anything else in it is ignored."""
-    said: dict[str, object] = {}
-    for match in split_answers(data)[0]:
+def read_replies(data: bytes) -> Replies:
+    """Parse the replies in `data`, the last of each kind; other bytes are ignored."""
+    values: dict[str, object] = {}
+    for match in split_replies(data)[0]:
         if match["attributes"] is not None:
-            said["attributes"] = tuple(int(part) for part in match["attributes"].split(b";") if part)
+            values["attributes"] = tuple(int(part) for part in match["attributes"].split(b";") if part)
         elif match["name"] is not None:
-            said["name"] = match["name"].decode("ascii", "replace")
+            values["name"] = match["name"].decode("ascii", "replace")
         elif match["keys"] is not None:
             keys = match["keys"].split(b",")
             for name, image_id in (("kitty", _KITTY_QUERY_ID), ("files", _FILE_QUERY_ID)):
                 if b"i=%d" % image_id in keys:
-                    said[name] = match["message"] == b"OK"
+                    values[name] = match["message"] == b"OK"
         elif match["size"] is not None:
             kind = {b"4": "window", b"6": "cell", b"8": "screen"}[match["size"]]
-            said[kind] = (int(match["second"]), int(match["first"]))
+            values[kind] = (int(match["second"]), int(match["first"]))
         elif match["status"] == b"0" and match["registers"]:
-            said["registers"] = int(match["registers"])
-    return Answers(**said)  # type: ignore[arg-type]
+            values["registers"] = int(match["registers"])
+    return Replies(**values)  # type: ignore[arg-type]
 
 
-def question(file_query: str = "", *, tmux: bool = False) -> str:
-    """Everything that is asked, the fence (DA1) last.
+def queries(file_query: str = "", *, tmux: bool = False) -> str:
+    """Return all queries, with primary device attributes (DA1) last.
 
-    tmux is asked for no picture: it would take the sequence for the title of its pane.
+    In tmux there is no image query: tmux would use the sequence as the title of its pane.
     """
     picture = "" if tmux else f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\{file_query}"
     return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1S\x1b[c"
 
 
-def judge(
-    answers: Answers,
+def choose_capabilities(
+    replies: Replies,
     wanted: Graphics = Graphics.AUTO,
     *,
     tmux: str = "",
     window_size: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> Capabilities:
-    """Decide from the answers, the user's wish, tmux's word on its client and TIOCGWINSZ.
+    """Choose from the terminal's replies, the user's request, tmux's report on its client and TIOCGWINSZ.
 
-    `window_size` is (columns, rows, width, height), the last two in pixels, 0 where unknown. Only those
-    terminals are sent placeholders that are known to show them: Konsole says OK and shows nothing.
+    `window_size` is (columns, rows, width, height), the last two in pixels, 0 where unknown. Placeholders are used only
+    in terminals that are known to show them: Konsole accepts them and shows nothing.
     """
     in_tmux = bool(tmux)
-    kitty_works = _shows_placeholders(tmux if in_tmux else answers.name or "")
+    kitty_works = _shows_placeholders(tmux if in_tmux else replies.name or "")
     if in_tmux:
         kitty_works = kitty_works and tmux.split()[-1] in ("on", "all")
     else:
-        kitty_works = kitty_works and answers.kitty
-    sixel_works = 4 in (answers.attributes or ())
+        kitty_works = kitty_works and replies.kitty
+    sixel_works = 4 in (replies.attributes or ())
     graphics = wanted
     if wanted is Graphics.AUTO:
         best = Graphics.SIXEL if sixel_works else Graphics.BLOCKS
         graphics = Graphics.KITTY if kitty_works else best
     return Capabilities(
         graphics=graphics,
-        cell=_cell(answers, window_size),
-        colours=max(2, min(256, answers.registers or 256)),
+        cell=_cell(replies, window_size),
+        colours=max(2, min(256, replies.registers or 256)),
         tmux=in_tmux,
-        folder=_SHARED_MEMORY if answers.files and not in_tmux else None,
+        folder=_SHARED_MEMORY if replies.files and not in_tmux else None,
     )
 
 
@@ -156,15 +156,15 @@ def _shows_placeholders(name: str) -> bool:
     return version is not None and (int(version[1]), int(version[2])) >= (0, 28)
 
 
-def _cell(answers: Answers, window_size: tuple[int, int, int, int]) -> Cell:
+def _cell(replies: Replies, window_size: tuple[int, int, int, int]) -> Cell:
     columns, rows, width, height = window_size
-    if answers.screen and not (columns and rows):
-        columns, rows = answers.screen
-    candidates = [answers.cell]
+    if replies.screen and not (columns and rows):
+        columns, rows = replies.screen
+    candidates = [replies.cell]
     if columns and rows:
         candidates += [
             (pixels[0] // columns, pixels[1] // rows)
-            for pixels in (answers.window, (width, height))
+            for pixels in (replies.window, (width, height))
             if pixels
         ]
     for candidate in candidates:
@@ -174,7 +174,7 @@ def _cell(answers: Answers, window_size: tuple[int, int, int, int]) -> Cell:
 
 
 def window_size(fd: int) -> tuple[int, int, int, int]:
-    """(columns, rows, width, height) of the terminal at `fd`; zeros where it does not know."""
+    """Return (columns, rows, width, height) of the terminal at `fd`, the last two in pixels; 0 where unknown."""
     try:
         packed = fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
     except OSError:
@@ -184,24 +184,24 @@ def window_size(fd: int) -> tuple[int, int, int, int]:
 
 
 def tmux_client(environ: Mapping[str, str]) -> str:
-    """What tmux knows of the terminal around it ("kitty(0.41.1) RGB,... on"); empty outside tmux."""
+    """Return tmux's report on its client terminal ("kitty(0.41.1) RGB,... on"); empty outside tmux."""
     if not environ.get("TMUX"):
         return ""
     wanted = "#{client_termtype} #{client_termfeatures} #{?allow-passthrough,#{allow-passthrough},off}"
     try:
-        asked = subprocess.run(
+        done = subprocess.run(
             ["tmux", "display", "-p", wanted], env=environ, capture_output=True, timeout=1, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown off"
-    return asked.stdout.decode("utf-8", "replace").strip() or "unknown off"
+    return done.stdout.decode("utf-8", "replace").strip() or "unknown off"
 
 
-class Conversation:
-    """Ask on entering, take the answers when there is time; the terminal's settings come back on leaving.
+class TerminalQuery:
+    """A context manager that sends queries on entry and restores the terminal's settings on exit.
 
-    Until then nothing that is typed or answered is echoed. A terminal that cannot be asked without
-    writing on its screen (TERM=dumb or linux) is not asked.
+    Until then neither typed keys nor replies are echoed. Terminals that would print the queries on the screen
+    (TERM=dumb or linux) are not queried.
     """
 
     def __init__(self, fd: int, environ: Mapping[str, str] = os.environ) -> None:
@@ -216,28 +216,30 @@ class Conversation:
         file_query, tmux = "", bool(self._environ.get("TMUX"))
         if not tmux:
             with contextlib.suppress(OSError):
-                file_query, self._file = kitty.file_question(_FILE_QUERY_ID, _SHARED_MEMORY)
+                file_query, self._file = kitty.file_query(_FILE_QUERY_ID, _SHARED_MEMORY)
         with contextlib.suppress(termios.error):
             self._saved = termios.tcgetattr(self._fd)
-            tty.setcbreak(self._fd, termios.TCSANOW)  # TCSAFLUSH would throw away what was typed ahead
-            os.write(self._fd, question(file_query, tmux=tmux).encode())
+            tty.setcbreak(self._fd, termios.TCSANOW)  # TCSAFLUSH would discard keys that were typed already
+            os.write(self._fd, queries(file_query, tmux=tmux).encode())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._remove_file()
         if self._saved is not None:
-            with contextlib.suppress(termios.error):  # the terminal may be gone
+            with contextlib.suppress(termios.error):  # the terminal may have been closed
                 termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
 
-    def answers(
+    def capabilities(
         self, wanted: Graphics = Graphics.AUTO, seconds: float = DEADLINE
     ) -> tuple[Capabilities, bytes]:
-        """Wait for the answers, at most `seconds`. Return the decision and the bytes typed ahead."""
-        said = self._listen(time.monotonic() + seconds) if self._saved is not None else b""
+        """Wait for the replies, at most `seconds`. Return the capabilities and the bytes that the user typed."""
+        received = self._receive(time.monotonic() + seconds) if self._saved is not None else b""
         self._remove_file()
-        _, typed, unfinished = split_answers(said)
+        _, typed, unfinished = split_replies(received)
         tmux = tmux_client(self._environ)
-        capabilities = judge(read_answers(said), wanted, tmux=tmux, window_size=window_size(self._fd))
+        capabilities = choose_capabilities(
+            read_replies(received), wanted, tmux=tmux, window_size=window_size(self._fd)
+        )
         return capabilities, typed + unfinished
 
     def _remove_file(self) -> None:
@@ -246,11 +248,11 @@ class Conversation:
                 os.unlink(self._file)
             self._file = None
 
-    def _listen(self, deadline: float) -> bytes:
-        said = b""
+    def _receive(self, deadline: float) -> bytes:
+        received = b""
         while (left := deadline - time.monotonic()) > 0 and select.select([self._fd], [], [], left)[0]:
             part = os.read(self._fd, 65536)
-            said += part
-            if not part or read_answers(said).attributes is not None:
+            received += part
+            if not part or read_replies(received).attributes is not None:
                 break
-        return said
+        return received

@@ -1,7 +1,7 @@
-"""What the terminal holds of us: the pictures sent to it, the least recently used leaving first.
+"""Record which images the terminal has in memory, and which to delete: the least recently used first.
 
-Pure bookkeeping. The owner writes what it is told to write, and frees everything when it ends, since
-a terminal keeps pictures until it is closed.
+Pure bookkeeping. The caller writes the sequences, and must delete all images at the end: a terminal keeps them until it
+is closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BUDGET = 64 << 20  # bytes of pixels; kitty's own quota is 320 MB for all progra
 
 
 class Sent(Struct, frozen=True):
-    """A picture in the terminal: its id, the cells it covers and the bytes it takes there."""
+    """An image in the terminal: its id, the cells it covers and its size there in bytes."""
 
     image_id: int
     columns: int
@@ -27,35 +27,35 @@ class Sent(Struct, frozen=True):
 
 
 class SentPictures:
-    """The pictures in the terminal by key, at most `budget` bytes of them; the newest always stays."""
+    """The images in the terminal by key, at most `budget` bytes in total; the newest is always kept."""
 
     def __init__(self, budget: int = BUDGET, first_id: int | None = None) -> None:
         self._sent: OrderedDict[Hashable, Sent] = OrderedDict()
         self._budget = budget
-        # A random beginning, so that two programs in one window do not overwrite each other's pictures.
+        # A random first id: two programs in one window must not overwrite each other's images.
         self._ids = itertools.count(random.randrange(_IDS) if first_id is None else first_id)
-        self.size = 0  # bytes held
+        self.size = 0  # bytes in total
 
     def __len__(self) -> int:
         return len(self._sent)
 
     def get(self, key: Hashable) -> Sent | None:
-        """The picture sent under `key`, which counts as a use of it."""
+        """Return the image with this key, and mark it as used; None if there is none."""
         found = self._sent.get(key)
         if found is not None:
             self._sent.move_to_end(key)
         return found
 
     def __iter__(self) -> Iterator[Hashable]:
-        """The keys, the least recently used first."""
+        """Iterate over the keys, the least recently used first."""
         return iter(self._sent)
 
     def new_id(self) -> int:
-        """An id that no picture of ours has; may be called on any thread."""
+        """Return an unused id; may be called from any thread."""
         return next(self._ids) % (_IDS - 1) + 1
 
     def add(self, key: Hashable, sent: Sent) -> list[int]:
-        """Note a picture that is about to be sent. Return the ids to delete to make room."""
+        """Record an image that is about to be sent. Return the ids of the images to delete to stay in the budget."""
         freed = self.remove(key)
         self._sent[key] = sent
         self.size += sent.size
@@ -66,7 +66,7 @@ class SentPictures:
         return freed
 
     def remove(self, key: Hashable) -> list[int]:
-        """Forget one picture; the ids to delete (none if it was not there)."""
+        """Remove one image from the record. Return the ids to delete (none if the key is unknown)."""
         found = self._sent.pop(key, None)
         if found is None:
             return []
@@ -74,7 +74,7 @@ class SentPictures:
         return [found.image_id]
 
     def clear(self) -> list[int]:
-        """Forget all; the ids to delete."""
+        """Remove all images from the record. Return the ids to delete."""
         ids = [sent.image_id for sent in self._sent.values()]
         self._sent.clear()
         self.size = 0

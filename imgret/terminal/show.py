@@ -1,4 +1,4 @@
-"""One picture among lines of text: what `imgret query --preview` writes."""
+"""Show one image between lines of text, for `imgret query --preview`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities | Graphics) -> bytes:
-    """The bytes that show a picture (height, width, 3) at the cursor, in at most `columns` x `rows` cells.
+    """Return the bytes that show an image (height, width, 3) at the cursor, in at most `columns` x `rows` cells.
 
-    The cursor ends at the beginning of the line below. Empty for `Graphics.NONE`.
+    Afterwards the cursor is at the beginning of the line below. Empty for `Graphics.NONE`.
     """
     terminal = graphics if isinstance(graphics, Capabilities) else Capabilities(graphics)
     height, width = image_pixels.shape[:2]
@@ -32,7 +32,7 @@ def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities |
             text += f"{colour}{kitty.placeholders(row, place.columns)}\x1b[39m\n"
     elif terminal.graphics is Graphics.SIXEL:
         place = fit(width, height, columns, rows, terminal.cell)
-        # Room is made first and the cursor goes back up: a sixel never meets the end of the screen.
+        # Write newlines first and move the cursor back up: a sixel image must not reach the end of the screen.
         picture = sixel.encode(scaled(image_pixels, place.width, place.height), terminal.colours)
         text = f"{chr(10) * place.rows}\x1b[{place.rows}A\x1b7{picture}\x1b8\x1b[{place.rows}B"
     elif terminal.graphics is Graphics.BLOCKS:

@@ -1,8 +1,8 @@
-"""Pictures as sixels, for xterm, foot, mlterm, WezTerm, Konsole and tmux >= 3.4.
+"""Encode images as sixels, for xterm, foot, mlterm, WezTerm, Konsole and tmux >= 3.4.
 
-A sixel is a column of six pixels of one colour. Each band of six lines is written once per colour in
-it, overprinted. The format: https://vt100.net/docs/vt3xx-gp/chapter14.html. A picture must never
-reach the last row of the screen, or the terminal scrolls: that is for the caller to see to.
+A sixel is a column of six pixels of one colour. Each band of six lines is written once for each of its colours. The
+format: https://vt100.net/docs/vt3xx-gp/chapter14.html. The caller must make sure that an image does not reach the last
+row of the screen: the terminal would scroll.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from imgret.terminal.fit import Pixels
 
 BAND = 6  # lines of pixels written at once
-_RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)  # shorter runs are not shorter as `!n`
+_RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)  # `!n` saves nothing for shorter runs
 
 
 def encode(pixels: Pixels, colours: int = 256) -> str:
-    """The picture (height, width, 3) in at most `colours` colours, 2..256, as one DCS sequence.
+    """Return the image (height, width, 3) in at most `colours` colours, 2..256, as one DCS sequence.
 
-    A height that is no multiple of six leaves the rest of the last band untouched (transparent).
+    If the height is not a multiple of six, the rest of the last band is transparent.
     """
     import numpy as np
     from PIL import Image
@@ -37,12 +37,12 @@ def encode(pixels: Pixels, colours: int = 256) -> str:
         f"#{n};2;" + ";".join(str(round(value / 2.55)) for value in palette[3 * n : 3 * n + 3]) for n in used
     )
     bands = [_band(indices[top : top + BAND]) for top in range(0, height, BAND)]
-    # P2=1: pixels that no sixel sets keep what was there.
+    # P2=1: pixels that no sixel sets are not changed.
     return f'\x1bP0;1;0q"1;1;{width};{height}{registers}{"-".join(bands)}\x1b\\'
 
 
 def _band(indices: NDArray[np.uint8]) -> str:
-    """One band (up to 6, width): per colour in it the sixels, each colour returning to the left margin."""
+    """Encode one band (up to 6, width): the sixels of each colour, with a return to the left margin between colours."""
     import numpy as np
 
     found, inverse = np.unique(indices, return_inverse=True)

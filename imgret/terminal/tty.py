@@ -1,7 +1,7 @@
-"""The terminal itself, whatever stdin, stdout and stderr were redirected to.
+"""Use the controlling terminal even if stdin, stdout or stderr are redirected.
 
-`imgret-tui | xargs feh` must draw on the terminal and answer into the pipe. So `/dev/tty` is put over
-those of the descriptors 0 to 2 that are not terminals, and what was there comes back at the end.
+`imgret-tui | xargs feh` must draw on the terminal and write its result to the pipe. So those of the descriptors 0 to 2
+that are not terminals are replaced by `/dev/tty`, and restored at the end.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from imgret.errors import UsageError
 class NoTerminal(UsageError):
     """There is no terminal to draw on."""
 
-    hint = "Run it in a terminal; for scripts there is `imgret query`."
+    hint = "Run it in a terminal, or use `imgret query` in scripts."
 
 
 @contextlib.contextmanager
 def own_terminal() -> Iterator[int]:
-    """Descriptors 0 to 2 are terminals inside; yields a descriptor of the controlling terminal.
+    """Make descriptors 0 to 2 terminals within the block, and yield a descriptor of the controlling terminal.
 
-    Raises NoTerminal where the process has none.
+    Raises NoTerminal if the process has none.
     """
     try:
         opened = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         raise NoTerminal("there is no terminal to draw on") from None
-    # Above 2: were descriptor 0 closed, the terminal itself would have got that number.
+    # Use a descriptor above 2: if descriptor 0 is closed, os.open returned that number.
     terminal = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(opened)
     for stream in (sys.stdout, sys.stderr):
@@ -47,7 +47,7 @@ def own_terminal() -> Iterator[int]:
     finally:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
-                with contextlib.suppress(OSError):  # the terminal may be gone: a hang-up
+                with contextlib.suppress(OSError):  # the terminal may have been closed
                     stream.flush()
         for descriptor, copy in saved:
             if copy is None:
@@ -61,5 +61,5 @@ def own_terminal() -> Iterator[int]:
 def _copy(descriptor: int) -> int | None:
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    except OSError:  # it was closed by whoever started us
+    except OSError:  # the parent process closed it
         return None

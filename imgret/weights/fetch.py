@@ -1,8 +1,8 @@
-"""One file over HTTP onto this disk: whole or not at all, and gone on with where it was cut off.
+"""Download one file over HTTP, completely or not at all, and resume interrupted downloads.
 
-Bytes go to `TARGET.part`, which takes the target's place only once it has the size and the hash that were
-announced. No more than that is written, however much a server sends. A part is continued by a range request; where only the server can say whether the file is still
-the same one (no hash is known beforehand), `TARGET.part.etag` holds what it must answer to.
+Bytes are written to `TARGET.part`, which replaces the target only when it has the announced size and hash. Never more
+than the announced size is written. A partial file is resumed with a range request. If no hash is known beforehand, the
+ETag in `TARGET.part.etag` tells the server which version of the file to continue (If-Range). `pull` explains why the hub's own library is not used.
 """
 
 from __future__ import annotations
@@ -16,33 +16,36 @@ from typing import Any
 
 from imgret.errors import HubUnreachable, WeightsError
 
-Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (0: not known)
-Check = Callable[[str], bool]  # whether the file at this path is what was announced
+Progress = Callable[[str, int, int], None]  # file, bytes so far, total bytes (0: unknown)
+Check = Callable[[str], bool]  # path -> whether the file has the announced content
 
 _CHUNK = 1 << 18
 _SECONDS = 30.0  # without a byte
 _MOST_UNANNOUNCED = 4 << 30  # bytes of a file whose size is not known beforehand
-_CUT_OFF = 5  # times in a row that a connection may break, as long as each brought something
+_ATTEMPTS = 5  # connections per download, as long as each one adds bytes
 
 
 class _KeepEncrypted(urllib.request.HTTPRedirectHandler):
-    """Follows redirections over the web, but from https to nothing less."""
+    """Follow redirects to HTTP or HTTPS, but never from HTTPS to HTTP."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if not newurl.startswith("https://" if req.type == "https" else ("https://", "http://")):
-            raise HubUnreachable(f"{req.full_url} leads to {newurl[:200]}, which is not encrypted")
+            raise HubUnreachable(f"{req.full_url} redirects to {newurl[:200]}, which is not encrypted")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 _opener = urllib.request.build_opener(_KeepEncrypted)
 
 
-def answer(url: str, token: str | None = None, headers: dict[str, str] | None = None) -> HTTPResponse:
-    """The open response to a GET. Raises HubUnreachable, or WeightsError where the answer is no."""
+def get(url: str, token: str | None = None, headers: dict[str, str] | None = None) -> HTTPResponse:
+    """Send a GET request and return the open response.
+
+    Raises WeightsError when the server denies access or has no such file, HubUnreachable for all other failures.
+    """
     if not url.startswith(("https://", "http://")):
-        raise WeightsError(f"{url} is not an address of the web", "Correct HF_ENDPOINT.")
+        raise WeightsError(f"{url} is not an HTTP address", "Correct HF_ENDPOINT.")
     request = urllib.request.Request(url, headers={"User-Agent": "imgret", **(headers or {})})  # noqa: S310
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
@@ -52,13 +55,13 @@ def answer(url: str, token: str | None = None, headers: dict[str, str] | None = 
         error.close()
         if error.code in (401, 403):
             raise WeightsError(
-                f"{url} is not open to everyone ({error.code})", "Set HF_TOKEN to a token that may read it."
+                f"access to {url} was denied ({error.code})", "Set HF_TOKEN to a token that may read it."
             ) from None
         if error.code == 404:
             raise WeightsError(
                 f"{url} does not exist", "Correct `weights` and `revision` in the configuration."
             ) from None
-        raise HubUnreachable(f"{url} answered {error.code} {error.reason}") from None
+        raise HubUnreachable(f"{url} responded with status {error.code} {error.reason}") from None
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise HubUnreachable(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from None
 
@@ -72,14 +75,14 @@ def fetch(
     size: int | None = None,
     check: Check | None = None,
 ) -> None:
-    """Get `url` into the file `target`; its folder is made.
+    """Download `url` to the file `target`, and create its folder. `size` is in bytes.
 
-    Raises HubUnreachable where it stopped half way (what came is kept for the next time), WeightsError where
-    the content is not what was announced (what came is removed).
+    Raises HubUnreachable if the download was interrupted (the partial file is kept to resume it), WeightsError if the
+    content does not have the announced size or hash (the partial file is removed).
     """
     os.makedirs(os.path.dirname(target), exist_ok=True)
     part = f"{target}.part"
-    for _ in range(_CUT_OFF):
+    for _ in range(_ATTEMPTS):
         before = _length(part)
         whole = _continue(url, part, progress, token, known=check is not None, size=size)
         total = size or whole
@@ -90,7 +93,8 @@ def fetch(
     if (size and _length(part) != size) or (check and not check(part)):
         os.unlink(part)
         raise WeightsError(
-            f"{url} came with other bytes than were announced", "Run `imgret models pull` again."
+            f"the file downloaded from {url} does not have the announced size or hash",
+            "Run `imgret models pull` again.",
         )
     os.replace(part, target)
     if os.path.exists(f"{part}.etag"):
@@ -100,21 +104,21 @@ def fetch(
 def _continue(
     url: str, part: str, progress: Progress, token: str | None, *, known: bool, size: int | None
 ) -> int:
-    """Append what is missing of `part` -> how long it should be, 0 when the server does not say.
+    """Append the missing bytes to `part`. Return the total length in bytes, 0 if the server does not report it.
 
-    `known`: the content is known by its hash, so any part of it may be continued. Raises WeightsError where more
-    comes than `size`, and removes what came.
+    `known`: the hash is known beforehand, so any partial file may be resumed. Raises WeightsError and removes the
+    partial file if the server sends more than `size` bytes.
     """
     most = _MOST_UNANNOUNCED if size is None else size
     done = _length(part)
-    same = _etag(part)
+    etag = _etag(part)
     headers = {}
-    if done and (known or same):
+    if done and (known or etag):
         headers["Range"] = f"bytes={done}-"
-        if same:
-            headers["If-Range"] = same
-    with answer(url, token, headers) as response:
-        if response.status != 206:
+        if etag:
+            headers["If-Range"] = etag
+    with get(url, token, headers) as response:
+        if response.status != 206:  # not a partial response: the file is sent from its beginning
             done = 0
         if not known:
             _remember_etag(part, response.headers.get("ETag"))
@@ -127,12 +131,12 @@ def _continue(
                 while chunk := response.read1(_CHUNK):
                     if done + len(chunk) > most:
                         os.unlink(part)
-                        raise WeightsError(f"{url} sends more than the {most} bytes that were announced")
+                        raise WeightsError(f"{url} sends more than the announced {most} bytes")
                     file.write(chunk)
                     done += len(chunk)
                     progress(name, done, total)
             except (HTTPException, TimeoutError, ConnectionError):
-                return total  # cut off: the caller sees that it is too short
+                return total  # interrupted: the caller sees that the file is too short
     return total
 
 
@@ -145,7 +149,7 @@ def _etag(part: str) -> str | None:
 
 
 def _remember_etag(part: str, etag: str | None) -> None:
-    # a weak one promises the same meaning, not the same bytes
+    # A weak ETag guarantees equivalent content, not equal bytes.
     with open(f"{part}.etag", "w", encoding="latin-1") as file:
         file.write("" if etag is None or etag.startswith("W/") else etag)
 

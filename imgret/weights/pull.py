@@ -1,11 +1,19 @@
-"""Weights from outside onto this disk: the model hub's repositories and ultralytics' releases.
+"""Download weights from the model hub's repositories and from ultralytics' releases.
 
-The one place of the project that uses the network, and only `imgret models pull` calls it. Files go where
-other programs look for them (the hub's own cache). What was got is written to the record: the commit that
-the hub named, and each file's size and SHA-256.
+This is the only part of the project that uses the network, and only `imgret models pull` calls it. Files of the hub go
+to its own cache, where other programs find them too. The record of weights stores the commit and the size and SHA-256
+of each file.
 
-The hub's own library is not asked: when it is interrupted it drops what it has of a file, and the largest
-file here has 1.3 GB.
+The hub's own library (huggingface_hub 2.4.0) could list and download too. It is not used, because
+
+- over HTTP it restarts an interrupted file at the first byte, since version 1.18
+  (https://github.com/huggingface/huggingface_hub/issues/4196), and the largest file has 1.3 GB. Over Xet, resuming
+  depends on a second cache, of chunks, and on its settings;
+- over HTTP it compares the downloaded file with the announced size, but not with the hash;
+- it does not limit the size of a listing or a file that a server sends.
+
+Tests demonstrate the first two, and fail once the library has improved. The cache has the library's layout: tests let
+the library find the pulled files. `fetch` implements the HTTP part.
 """
 
 from __future__ import annotations
@@ -22,16 +30,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Struct
 
-from imgret.config import Places
 from imgret.errors import HubUnreachable, WeightsError
+from imgret.places import Places
 from imgret.weights import record, sources, vetting
-from imgret.weights.fetch import Progress, answer, fetch
+from imgret.weights.fetch import Progress, fetch, get
 from imgret.weights.sources import Kind, Weights
 
 HUB = "https://huggingface.co"  # or HF_ENDPOINT
 RELEASES = "https://github.com/ultralytics/assets/releases/download"  # or IMGRET_RELEASES
 
-# What a listing may ask of this disk and this memory: far above any model in use, far below what fills a machine.
+# Limits for the listing of a repository, which is untrusted: far above any model in use, but no risk to the machine.
 _LONGEST_LISTING = 16 << 20  # bytes
 _MOST_FILES = 500
 _MOST_BYTES = 100 << 30
@@ -41,7 +49,7 @@ _REVISION = re.compile(r"(?!.*\.\.)\w[\w./-]{0,200}")
 _UNSET = ("", "0", "false", "no", "off")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-# A model's own files: in the root, or in the folder of a sentence-transformers module such as `2_Dense`.
+# The files of a model: in the root, or in the folder of a sentence-transformers module such as `2_Dense`.
 _TEXT = re.compile(r"(\d+_\w+/)?\w[\w.-]*\.(json|txt|model)")
 _TENSORS = re.compile(r"(?P<folder>\d+_\w+/)?(pytorch_)?model(-\d+-of-\d+)?\.(?P<format>safetensors|bin)")
 
@@ -51,7 +59,7 @@ class _Large(Struct):
 
 
 class _Sibling(Struct):
-    """One file of a repository, as the hub lists it."""
+    """One file of a repository in the hub's listing."""
 
     path: str = msgspec.field(name="rfilename")
     size: Annotated[int, msgspec.Meta(ge=0)]  # bytes
@@ -60,11 +68,11 @@ class _Sibling(Struct):
 
     @property
     def hash(self) -> str:
-        """What the hub's cache calls the content."""
+        """The name of the content in the hub's cache."""
         return self.large.sha256 if self.large else self.git
 
     def matches(self, path: str) -> bool:
-        """Whether the file at `path` has this content."""
+        """Return whether the file at `path` has this content."""
         if self.large:
             return record.sha256(path) == self.large.sha256
         with open(path, "rb") as file:
@@ -75,7 +83,7 @@ class _Sibling(Struct):
 
 
 class _Repository(Struct):
-    """A repository at one commit."""
+    """The listing of a repository at one commit."""
 
     commit: str = msgspec.field(name="sha")
     siblings: list[_Sibling]
@@ -87,53 +95,53 @@ def pull(
     progress: Progress = lambda _file, _done, _total: None,
     environ: Mapping[str, str] = os.environ,
 ) -> record.Record:
-    """Get `wanted` and record what came. What is there already, and right, is not fetched again.
+    """Download the weights `wanted`, and return and store their record. Valid files on the disk are kept.
 
-    Raises HubUnreachable where nothing answers or HF_HUB_OFFLINE is set, WeightsError where there is no such
-    repository, revision or file, what came is not what was announced, or it cannot be saved.
+    Raises HubUnreachable if the server does not respond or HF_HUB_OFFLINE is set. Raises WeightsError if the
+    repository, revision or file does not exist, the content is not the announced one, or it cannot be saved.
     """
     if wanted.kind not in (Kind.HUB, Kind.RELEASE):
-        raise WeightsError(f"{wanted.name} is not something to pull", wanted.hint)
+        raise WeightsError(f"{wanted.name} cannot be downloaded", wanted.hint)
     if environ.get("HF_HUB_OFFLINE", "").lower() not in _UNSET:
-        raise HubUnreachable(f"{wanted.name} was not asked for, because HF_HUB_OFFLINE is set")
+        raise HubUnreachable(f"{wanted.name} was not downloaded, because HF_HUB_OFFLINE is set")
     if wanted.pinned and not _REVISION.fullmatch(wanted.pinned):
         raise WeightsError(
-            f"{wanted.pinned!r} is no name of a revision", "Correct `revision` in the configuration."
+            f"{wanted.pinned!r} is not a valid revision", "Correct `revision` in the configuration."
         )
     try:
         if wanted.kind is Kind.HUB:
-            got = _from_hub(wanted, progress, environ)
+            pulled = _from_hub(wanted, progress, environ)
         else:
-            got = _from_release(wanted, places, progress, environ)
+            pulled = _from_release(wanted, places, progress, environ)
     except OSError as error:
         raise WeightsError(f"{wanted.name} cannot be saved: {error.strerror or error}") from error
-    record.put(os.path.join(places.state, record.PULLED), wanted.key, got)
-    return got
+    record.put(os.path.join(places.state, record.PULLED), wanted.key, pulled)
+    return pulled
 
 
 def _from_hub(wanted: Weights, progress: Progress, environ: Mapping[str, str]) -> record.Record:
-    """Into the hub's cache, as the hub's library lays it out: blobs by hash, links to them by commit."""
+    """Download to the hub's cache, in the layout of the hub's library: blobs by hash, links to them by commit."""
     endpoint = (environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     token = environ.get("HF_TOKEN")
-    asked = wanted.pinned or sources.BRANCH
-    repository = _listing(endpoint, wanted.name, asked, token)
+    revision = wanted.pinned or sources.BRANCH
+    repository = _listing(endpoint, wanted.name, revision, token)
     folder = sources.hub_folder(wanted.name, environ)
     snapshot = os.path.join(folder, "snapshots", repository.commit)
     chosen = _chosen(repository, wanted.name)
-    lacking = (each for each in chosen if not os.path.isfile(os.path.join(folder, "blobs", each.hash)))
-    _check_room(folder, sum(sibling.size for sibling in lacking), wanted.name)
+    missing = (each for each in chosen if not os.path.isfile(os.path.join(folder, "blobs", each.hash)))
+    _check_free_space(folder, sum(sibling.size for sibling in missing), wanted.name)
     for sibling in chosen:
         blob = os.path.join(folder, "blobs", sibling.hash)
         if not (os.path.isfile(blob) and sibling.matches(blob)):
             url = f"{endpoint}/{wanted.name}/resolve/{repository.commit}/{urllib.parse.quote(sibling.path)}"
 
-            def told(_blob: str, done: int, _total: int, sibling: _Sibling = sibling) -> None:
+            def report(_blob: str, done: int, _total: int, sibling: _Sibling = sibling) -> None:
                 progress(sibling.path, done, sibling.size)
 
-            fetch(url, blob, told, token=token, size=sibling.size, check=sibling.matches)
+            fetch(url, blob, report, token=token, size=sibling.size, check=sibling.matches)
         _link(blob, os.path.join(snapshot, sibling.path))
-    if asked != repository.commit:
-        reference = os.path.join(folder, "refs", asked)
+    if revision != repository.commit:
+        reference = os.path.join(folder, "refs", revision)
         os.makedirs(os.path.dirname(reference), exist_ok=True)
         with open(reference, "w", encoding="ascii") as file:
             file.write(repository.commit)
@@ -144,34 +152,34 @@ def _from_hub(wanted: Weights, progress: Progress, environ: Mapping[str, str]) -
 
 def _listing(endpoint: str, name: str, revision: str, token: str | None) -> _Repository:
     url = f"{endpoint}/api/models/{name}/revision/{urllib.parse.quote(revision, safe='')}?blobs=true"
-    with answer(url, token, {"Accept": "application/json"}) as response:
+    with get(url, token, {"Accept": "application/json"}) as response:
         try:
             listing = response.read(_LONGEST_LISTING + 1)
             if len(listing) > _LONGEST_LISTING:
-                raise WeightsError(f"the listing of {name} is longer than {_LONGEST_LISTING >> 20} MB")
+                raise WeightsError(f"the list of files of {name} is longer than {_LONGEST_LISTING >> 20} MB")
             repository = msgspec.json.decode(listing, type=_Repository)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise HubUnreachable(f"{url} gave no listing of files: {error}") from None
+            raise HubUnreachable(f"{url} did not return a valid list of files: {error}") from None
         except (HTTPException, TimeoutError, ConnectionError) as error:
-            raise HubUnreachable(f"{url} stopped within its listing of files: {error}") from None
+            raise HubUnreachable(f"the list of files from {url} was interrupted: {error}") from None
     if not _COMMIT.fullmatch(repository.commit):
-        raise HubUnreachable(f"{url} named no commit")
+        raise HubUnreachable(f"the list of files from {url} has no commit id")
     return repository
 
 
 def _chosen(repository: _Repository, name: str) -> list[_Sibling]:
-    """The files to get, the largest last. A folder's `.bin` only where it has no safetensors."""
+    """Return the files to download, the largest last. `.bin` files only from folders without safetensors."""
     tensors = [(match, s) for s in repository.siblings if (match := _TENSORS.fullmatch(s.path))]
     safe = {match["folder"] for match, _ in tensors if match["format"] == "safetensors"}
     chosen = [s for match, s in tensors if match["format"] == "safetensors" or match["folder"] not in safe]
     if not any(not match["folder"] for match, _ in tensors):
         raise WeightsError(
-            f"{name} holds no weights that can be loaded (model.safetensors or pytorch_model.bin)",
+            f"{name} contains no weights that imgret can load (model.safetensors or pytorch_model.bin)",
             "Name another repository in the configuration.",
         )
     chosen += [s for s in repository.siblings if _TEXT.fullmatch(s.path)]
     if not all(_HASH.fullmatch(sibling.hash) for sibling in chosen):
-        raise HubUnreachable(f"the listing of {name} names files without a hash")
+        raise HubUnreachable(f"the list of files of {name} has files without a hash")
     total = sum(sibling.size for sibling in chosen)
     if len(chosen) > _MOST_FILES or total > _MOST_BYTES:
         raise WeightsError(f"{name} lists {len(chosen)} files of {total >> 30} GB, more than any model has")
@@ -180,19 +188,19 @@ def _chosen(repository: _Repository, name: str) -> list[_Sibling]:
             raise WeightsError(f"{name} lists a file whose name has {len(sibling.path)} characters")
         if not _TENSORS.fullmatch(sibling.path) and sibling.size > vetting.MOST_JSON:
             raise WeightsError(
-                f"{name} lists {sibling.path} with {sibling.size >> 20} MB, too many for a text"
+                f"{name} lists {sibling.path} with {sibling.size >> 20} MB, too large for a text file"
             )
     return sorted(chosen, key=lambda sibling: sibling.size)
 
 
-def _check_room(folder: str, wanted: int, name: str) -> None:
-    """Raises WeightsError where `wanted` bytes do not fit on the disk of `folder`."""
+def _check_free_space(folder: str, wanted: int, name: str) -> None:
+    """Raise WeightsError if the disk of `folder` has less than `wanted` bytes left."""
     os.makedirs(folder, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if wanted > free:
         raise WeightsError(
             f"{name} needs {wanted / 1e9:.1f} GB, and the disk of {folder} has {free / 1e9:.1f} GB left",
-            "Make room there, or name another place with HF_HOME.",
+            "Free some space there, or set HF_HOME to a folder on another disk.",
         )
 
 
@@ -215,8 +223,8 @@ def _from_release(
     known = record.read(os.path.join(places.state, record.PULLED)).get(wanted.key)
     if known and os.path.isfile(path):
         try:
-            return record.hold(path, known, full=True)
+            return record.verify(path, known, full=True)
         except WeightsError:
-            os.unlink(path)  # not what was pulled: get it again
+            os.unlink(path)  # the file was changed since it was downloaded: download it again
     fetch(f"{base}/{wanted.pinned or sources.RELEASE}/{wanted.name}", path, progress)
     return record.survey(path)

@@ -1,13 +1,12 @@
-"""The record of weights: for each name its revision, and the size and SHA-256 of every file.
+"""Records of weights: the revision of each model, and the size and SHA-256 of its files.
 
-Two of them lie in the state folder, both 0600, both replaced in one step:
+The state folder has two of them, both with mode 0600, both written atomically:
 
-- `weights.lock.toml`: what `models pull` got. Files are *held* to it: a difference is an error.
-- `local-weights.toml`: hashes of the user's own files, kept so that starting stays fast. Files are
-  merely *looked up* in it: a difference makes another identity.
+- `weights.lock.toml`: the weights that `models pull` downloaded. A file that differs from it is an error.
+- `local-weights.toml`: a cache of the hashes of the user's own files, for a fast start. A file that differs from it
+  means another model identity.
 
-A hash is computed once. As long as a file's size and mtime are those of the last time it was found right,
-it is not read again; `full=True` reads it all the same.
+A file whose size and mtime are unchanged since its hash was computed is not read again, except with `full=True`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import hashlib
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -28,9 +27,9 @@ from imgret.errors import ReadOnly, WeightsError
 PULLED = "weights.lock.toml"
 LOCAL = "local-weights.toml"
 
-# What a loader may read from a folder without being told to; one that is not in the record is refused.
-_READ_UNASKED = (".safetensors", ".json", ".txt", ".model")
-_KEPT = (*_READ_UNASKED, ".bin", ".pt", ".onnx")
+# Loaders may read these files without being named; such a file that is not in the record is refused.
+_READ_IMPLICITLY = (".safetensors", ".json", ".txt", ".model")
+_KEPT = (*_READ_IMPLICITLY, ".bin", ".pt", ".onnx")
 
 
 class File(Struct, frozen=True):
@@ -38,18 +37,18 @@ class File(Struct, frozen=True):
 
     size: int  # bytes
     sha256: str  # hexadecimal
-    mtime_ns: int = 0  # of the file when it was last found to have this hash
+    mtime_ns: int = 0  # when this hash was last verified
 
 
 class Record(Struct, frozen=True):
-    """One model: which revision it is, and its files by their path inside its folder."""
+    """One model: its revision, and its files by their path relative to its folder."""
 
     revision: str
     files: dict[str, File] = field(default_factory=dict)
 
 
 def read(path: str) -> dict[str, Record]:
-    """Name -> record; empty where there is no such file. Raises WeightsError when it cannot be understood."""
+    """Return the records by name; an empty dict if the file does not exist. Raises WeightsError if it is damaged."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return msgspec.convert(tomllib.loads(file.read()), dict[str, Record])
@@ -60,38 +59,33 @@ def read(path: str) -> dict[str, Record]:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise WeightsError(
             f"the record of weights {path} is damaged: {error}",
-            "Remove it and run `imgret models pull`: what is on the disk is not fetched again.",
+            "Remove it and run `imgret models pull`: files that are on the disk are not downloaded again.",
         ) from None
 
 
 def put(path: str, name: str, record: Record) -> None:
-    """Write `record` under `name`, leaving the others as they are. Raises ReadOnly."""
+    """Store `record` under `name`, and keep the other records. Raises ReadOnly if the file cannot be written."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with _alone(path):
+        with _locked(path):
             _replace(path, read(path) | {name: record})
     except OSError as error:
         raise ReadOnly(
             f"the record of weights {path} cannot be written: {error.strerror}",
-            "Make that folder writable, or name another with XDG_STATE_HOME.",
+            "Make that folder writable, or set XDG_STATE_HOME to another folder.",
         ) from error
 
 
-def sha256(path: str, progress: Callable[[int], object] | None = None) -> str:
-    """The SHA-256 of a file, hexadecimal. `progress` is given the bytes of each step."""
-    digest = hashlib.sha256()
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            if progress:
-                progress(len(chunk))
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def survey(root: str, known: Record | None = None) -> Record:
-    """The record of the file or folder at `root`; its revision is `sha256:` of all of it.
+    """Return the record of the file or folder at `root`; its revision is `sha256:` and a hash of all its files.
 
-    Files whose size and mtime are those in `known` are not read again.
+    Files with the size and mtime in `known` are not read again. Raises OSError if a file cannot be read.
     """
     files = {}
     for name in _names(root):
@@ -109,8 +103,8 @@ def survey(root: str, known: Record | None = None) -> Record:
     return Record(f"sha256:{digest}", files)
 
 
-def hold(root: str, record: Record, *, full: bool = False) -> Record:
-    """Hold the files at `root` to `record` -> the record with today's mtimes.
+def verify(root: str, record: Record, *, full: bool = False) -> Record:
+    """Compare the files at `root` with `record`, and return the record with their current mtimes.
 
     Raises WeightsError naming the file that is missing, differs, or is not in the record.
     """
@@ -124,11 +118,11 @@ def hold(root: str, record: Record, *, full: bool = False) -> Record:
         except OSError as error:
             raise _differs(f"{path} cannot be read: {error.strerror}") from None
         if not right:
-            raise _differs(f"{path} is not the file that was pulled")
+            raise _differs(f"{path} is not the file that was downloaded")
         checked[name] = File(file.size, file.sha256, state.st_mtime_ns)
     for name in _names(root):
-        if name not in record.files and name.endswith(_READ_UNASKED):
-            raise _differs(f"{_inside(root, name)} was not pulled, but would be loaded")
+        if name not in record.files and name.endswith(_READ_IMPLICITLY):
+            raise _differs(f"{_inside(root, name)} was not downloaded by imgret, but would be loaded")
     return Record(record.revision, checked)
 
 
@@ -137,14 +131,14 @@ def _differs(message: str) -> WeightsError:
 
 
 def _names(root: str) -> list[str]:
-    """The files that make a model, as paths inside `root`; for a single file its own name."""
+    """Return the files of a model, as paths relative to `root`; for a single file its name."""
     if os.path.isfile(root):
         return [os.path.basename(root)]
     found = []
     for folder, inner, files in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         paths = (os.path.join(folder, name) for name in files if name.endswith(_KEPT))
-        found += [os.path.relpath(path, root) for path in paths if os.path.isfile(path)]  # no FIFO: no end
+        found += [os.path.relpath(path, root) for path in paths if os.path.isfile(path)]  # a FIFO would block
     return sorted(found)
 
 
@@ -153,8 +147,8 @@ def _inside(root: str, name: str) -> str:
 
 
 @contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """One process at a time: `imgret models pull` and the daemon both write here."""
+def _locked(path: str) -> Iterator[None]:
+    """Hold an exclusive lock: `imgret models pull` and the daemon both write this file."""
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -164,17 +158,17 @@ def _alone(path: str) -> Iterator[None]:
 
 
 def _replace(path: str, records: dict[str, Record]) -> None:
-    """Write a new file beside the old one and put it in its place; it is 0600, as mkstemp makes it."""
+    """Write a temporary file in the same folder and rename it to `path`. mkstemp creates it with mode 0600."""
     import tomlkit
 
     text = tomlkit.dumps(msgspec.to_builtins(records))
-    descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".weights-")
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".weights-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(fresh, path)
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(fresh)
+        os.unlink(temporary)
         raise

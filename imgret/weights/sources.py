@@ -1,18 +1,18 @@
-"""What the names of weights in the settings mean, where those weights lie, and which they are.
+"""Interpret the names of weights in the settings: where the weights are, and which revision they have.
 
 A name is one of
-- `none`: the stage is not wanted;
-- `wordllama`: the small embedder that comes with its package (the embed stage alone);
-- a local file or folder: it begins with `/`, `./`, `../` or `~`, or ends in `.onnx`, or in `.pt` without
-  being an official release; a relative one is looked for beside the configuration file;
-- an official release of ultralytics, such as `yolov8m-oiv7.pt`: `models pull` gets it into our models folder,
-  and no file of that name elsewhere is ever taken for it;
-- anything else: a repository of the model hub, in the hub's own cache (HF_HUB_CACHE, HF_HOME).
+- `none`: the stage is disabled;
+- `wordllama`: the small embedder whose weights are part of its package (only for the embed stage);
+- a local file or folder: it begins with `/`, `./`, `../` or `~`, or ends with `.onnx`, or with `.pt` without being an
+  official release; a relative path is relative to the configuration file;
+- an official release of ultralytics, such as `yolov8m-oiv7.pt`: `models pull` downloads it to imgret's models folder,
+  and a file of the same name elsewhere is never used instead;
+- any other name: a repository of the model hub, in the hub's own cache (HF_HUB_CACHE, HF_HOME).
 
-A YOLO `.pt` is a pickle. ultralytics is told to refuse everything in it but the classes it knows, and only
-the official release or a file named in the settings is loaded at all; ONNX is the safe way all the same.
+A YOLO `.pt` is a pickle. ultralytics refuses all classes in it except its own, and only the official release or a file
+named in the settings is loaded. ONNX files are safer.
 
-Cheap: nothing here imports torch, transformers or the hub's library.
+Importing this module imports neither torch nor transformers nor the hub's library.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.config import NONE, WORDLLAMA, Places, Settings
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
-from imgret.photo import ModelIdentity, Stage
-from imgret.weights import record, vetting
+from imgret.photo import ModelIdentity
+from imgret.places import Places
+from imgret.weights import BUILT_IN, NONE, WORDLLAMA, record, vetting
 
-STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
-RELEASE = "v8.4.0"  # of ultralytics' assets, where the settings pin no other
-BRANCH = "main"  # of a hub repository, likewise
+RELEASE = "v8.4.0"  # the release of ultralytics' assets if the settings do not pin one
+BRANCH = "main"  # the branch of a hub repository if the settings do not pin a revision
 
 _OFFICIAL = re.compile(r"yolo(v3|v5|v8|v9|v10|11|12|26)[a-z0-9-]*\.pt")
 _LOCAL_PREFIXES = ("/", "./", "../", "~")
@@ -46,7 +45,7 @@ _WEIGHT_FILES = (
 
 
 class Kind(StrEnum):
-    """Where weights come from."""
+    """The origin of weights."""
 
     HUB = "hub"
     RELEASE = "release"
@@ -58,27 +57,32 @@ class Kind(StrEnum):
 class Weights(Struct, frozen=True):
     """The weights of one stage as the settings name them."""
 
-    stage: Stage
+    stage: str
     kind: Kind
     name: str  # as in the settings
     pinned: str | None  # revision, as in the settings
-    path: str | None  # file or folder; None while a hub repository is not on this disk
+    path: str | None  # file or folder; None if a hub repository is not on the disk
     present: bool  # whether they can be loaded now
-    revision: str | None  # commit id or "sha256:..."; None where not present
-    problem: str | None = None  # a sentence where not present
-    hint: str = ""  # and what to do about it
+    revision: str | None  # commit id or "sha256:..."; None if not present
+    problem: str | None = None  # why they are not present, in one sentence
+    hint: str = ""  # what the user can do about the problem
 
     @property
     def key(self) -> str:
-        """The name they are recorded by."""
+        """The name in the record of weights."""
         return f"{self.name}@{self.pinned}" if self.pinned else self.name
+
+    @property
+    def public_name(self) -> str:
+        """The name in the identity of a model: a local file or folder without the folders above it."""
+        return os.path.basename(self.path.rstrip("/")) if self.kind is Kind.LOCAL and self.path else self.name
 
 
 def kind(name: str) -> Kind:
-    """What a name in the settings means; the file system is not asked."""
+    """Return the origin that a name in the settings refers to, without access to the file system."""
     if name == NONE:
         return Kind.NONE
-    if name == WORDLLAMA:
+    if name in (WORDLLAMA, BUILT_IN):
         return Kind.PACKAGED
     if name.startswith(_LOCAL_PREFIXES):
         return Kind.LOCAL
@@ -88,22 +92,29 @@ def kind(name: str) -> Kind:
 
 
 def locate(
-    stage: Stage, settings: Settings, places: Places, environ: Mapping[str, str] = os.environ
+    stage: str,
+    name: str,
+    pinned: str | None,
+    places: Places,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    suffixes: tuple[str, ...] = (),
 ) -> Weights:
-    """The weights of `stage` under these settings: what and where they are, and whether they are there.
+    """Locate the weights `name` of `stage` at the revision `pinned`, and check whether they are on the disk.
 
-    Raises WeightsError when the record of pulls is damaged.
+    Local weights must be a file with one of `suffixes`, or a folder with a model if there are none. Raises WeightsError
+    if the record of downloaded weights is damaged.
     """
-    table = getattr(settings, stage.value)
-    name, pinned = table.weights, table.revision
     what = kind(name)
     if what is Kind.NONE:
-        return Weights(stage, what, name, None, None, present=False, revision=None)
-    if what is Kind.LOCAL:
-        return _local(stage, name, pinned, places)
-    if what is Kind.PACKAGED:
-        return _packaged(stage, places)
+        return switched_off(stage)
     found = Weights(stage, what, name, pinned, None, present=False, revision=None)
+    if what is Kind.LOCAL:
+        return _local(found, places, suffixes)
+    if what is Kind.PACKAGED:
+        return _missing(
+            found, f"{name} is an embedder and nothing else", "Use it as `weights` under [embed]."
+        )
     recorded = record.read(os.path.join(places.state, record.PULLED)).get(found.key)
     if what is Kind.HUB:
         return _hub(found, recorded, hub_folder(name, environ))
@@ -111,69 +122,88 @@ def locate(
     return _found(found, path, recorded.revision) if recorded and os.path.isfile(path) else _missing(found)
 
 
-def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
-    """The path to load, once every file there is held to the record and none names program code.
+def switched_off(stage: str) -> Weights:
+    """Return the weights of a disabled stage."""
+    return Weights(stage, Kind.NONE, NONE, None, None, present=False, revision=None)
 
-    Raises WeightsMissing where they are not there, WeightsError naming the file that differs or is refused.
-    `full` reads every byte again, as `models verify` does.
+
+def unusable(stage: str, name: str, problem: str) -> Weights:
+    """Return weights that a stage failed to locate, with the problem."""
+    found = Weights(stage, Kind.PACKAGED, name, None, None, present=False, revision=None)
+    return _missing(found, problem, f"Correct [{stage}] in the configuration, or install its package again.")
+
+
+def built_in(stage: str, version: str) -> Weights:
+    """Return the weights of a stage that needs only its own code; `version` is empty if it needs other weights."""
+    if not version:
+        found = Weights(stage, Kind.PACKAGED, BUILT_IN, None, None, present=False, revision=None)
+        return _missing(found, f"the stage {stage} needs weights", f"Name some as `weights` under [{stage}].")
+    return Weights(stage, Kind.PACKAGED, stage, None, None, present=True, revision=version)
+
+
+def wordllama(stage: str, places: Places) -> Weights:
+    """Return the weights of the small embedder, which are part of its package."""
+    found = Weights(stage, Kind.PACKAGED, WORDLLAMA, None, None, present=False, revision=None)
+    spec = importlib.util.find_spec("wordllama")
+    origin = spec.origin if spec else None
+    if not origin:
+        return _missing(
+            found, "the package wordllama is not installed", "Install it: `pip install wordllama`."
+        )
+    path = os.path.join(os.path.dirname(origin), "weights", "l2_supercat_256.safetensors")
+    if not os.path.isfile(path):  # other versions of the package may keep it elsewhere
+        return _missing(
+            found, f"this version of wordllama has no {path}", "Install the version in constraints.txt."
+        )
+    return _found(found, path, _surveyed(path, places))
+
+
+def named(identity: ModelIdentity, places: Places) -> tuple[str, str | None]:
+    """Return the (weights, revision) for the settings that refer to the model `identity`, as far as they are known."""
+    if not identity.revision.startswith("sha256:"):
+        return identity.name, identity.revision
+    seen = record.read(os.path.join(places.state, record.LOCAL)).items()
+    return next((path for path, each in seen if each.revision == identity.revision), identity.name), None
+
+
+def checked(weights: Weights, places: Places, *, full: bool = False) -> str:
+    """Verify the files against the record, check that none refers to code, and return their path; "" for `built_in`.
+
+    Raises WeightsMissing if they are not on the disk, WeightsError naming the file that differs or is refused. With
+    `full` every byte is read again, as in `models verify`.
     """
-    if not weights.present or weights.path is None:
+    if not weights.present:
         raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
+    if weights.path is None:
+        return ""
     where = os.path.join(places.state, record.PULLED)
     recorded = record.read(where).get(weights.key) if weights.kind in (Kind.HUB, Kind.RELEASE) else None
     if recorded:
-        held = record.hold(weights.path, recorded, full=full)
-        if held != recorded:
-            _remember(where, weights.key, held)
+        verified = record.verify(weights.path, recorded, full=full)
+        if verified != recorded:
+            _remember(where, weights.key, verified)
     if weights.kind is not Kind.PACKAGED:
         vetting.check(weights.path)
     return weights.path
 
 
-def identity(weights: Weights, settings: Settings) -> ModelIdentity:
-    """Name, revision and settings of weights that are present.
-
-    `auto` stands as it is written: the same library on a machine with and without a GPU keeps its results.
-    """
-    if weights.revision is None:
-        raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
-    shaped = {
-        Stage.CAPTION: f"beams={settings.caption.beams} tokens={settings.caption.max_tokens}"
-        f" dtype={settings.caption.dtype}",
-        Stage.DETECT: f"confidence={settings.detect.confidence:g}"
-        + ("" if settings.detect.dtype == "auto" else f" dtype={settings.detect.dtype}"),
-        Stage.TOPICS: f"threshold={settings.topics.threshold:g}",
-        Stage.EMBED: "" if weights.kind is Kind.PACKAGED else f"dtype={settings.embed.dtype}",
-    }
-    name = weights.name
-    if weights.kind is Kind.LOCAL and weights.path:
-        name = os.path.basename(weights.path.rstrip("/"))
-    return ModelIdentity(name, weights.revision, shaped[weights.stage])
-
-
-def offline_embedder(places: Places) -> Weights:
-    """wordllama's weights, whatever the settings say: what stands in where the embedder's are missing."""
-    return _packaged(Stage.EMBED, places)
-
-
 def hub_cache(environ: Mapping[str, str] = os.environ) -> str:
-    """The folder of the hub's own cache, by the hub's own rules."""
-    if environ.get("HF_HUB_CACHE"):
-        return os.path.expanduser(environ["HF_HUB_CACHE"])
+    """Return the folder of the hub's own cache, by the rules of the hub's library."""
+    named = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE")
     home = environ.get("HF_HOME")
     if not home:
         cache = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "~", ".cache")
         home = os.path.join(cache, "huggingface")
-    return os.path.join(os.path.expanduser(home), "hub")
+    return os.path.expandvars(os.path.expanduser(named or os.path.join(home, "hub")))
 
 
 def hub_folder(name: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Where the hub's cache keeps a repository: `blobs/`, `refs/` and `snapshots/` lie below it."""
+    """Return the folder of a repository in the hub's cache. It contains `blobs/`, `refs/` and `snapshots/`."""
     return os.path.join(hub_cache(environ), "models--" + name.replace("/", "--"))
 
 
 def release_path(weights: Weights, places: Places) -> str:
-    """Where the file of an official release lies, or will."""
+    """Return the path for the file of an official release, whether it exists or not."""
     return os.path.join(places.models, "ultralytics", weights.pinned or RELEASE, weights.name)
 
 
@@ -181,7 +211,7 @@ def _hub(found: Weights, recorded: record.Record | None, folder: str) -> Weights
     revision = recorded.revision if recorded else _resolved(folder, found.pinned or BRANCH)
     if revision:
         snapshot = os.path.join(folder, "snapshots", revision)
-        # What another program put into the shared cache is used too, once it is whole.
+        # Weights that another program downloaded to the shared cache are used too, if they are complete.
         whole = (
             all(os.path.exists(os.path.join(snapshot, name)) for name in recorded.files)
             if recorded
@@ -192,62 +222,46 @@ def _hub(found: Weights, recorded: record.Record | None, folder: str) -> Weights
     return _missing(found)
 
 
-def _resolved(folder: str, asked: str) -> str | None:
-    """The commit that a branch, a tag or a commit id stands for in the hub's cache."""
-    if os.path.isdir(os.path.join(folder, "snapshots", asked)):
-        return asked
+def _resolved(folder: str, revision: str) -> str | None:
+    """Return the commit of a branch, a tag or a commit id in the hub's cache; None if it is not there."""
+    if os.path.isdir(os.path.join(folder, "snapshots", revision)):
+        return revision
     try:
-        with open(os.path.join(folder, "refs", asked), encoding="ascii") as file:
+        with open(os.path.join(folder, "refs", revision), encoding="ascii") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _local(stage: Stage, name: str, pinned: str | None, places: Places) -> Weights:
-    path = os.path.normpath(os.path.join(os.path.dirname(places.config), os.path.expanduser(name)))
+def _local(found: Weights, places: Places, suffixes: tuple[str, ...]) -> Weights:
+    path = os.path.normpath(os.path.join(os.path.dirname(places.config), os.path.expanduser(found.name)))
     problem = None
     if not os.path.exists(path):
         problem = f"{path} does not exist"
-    elif stage is Stage.DETECT and not (os.path.isfile(path) and path.endswith((".pt", ".onnx"))):
-        problem = f"{path} is not a .pt or .onnx file"
-    elif stage is not Stage.DETECT and not os.path.isfile(os.path.join(path, "config.json")):
+    elif suffixes and not (os.path.isfile(path) and path.endswith(suffixes)):
+        problem = f"{path} is not a {' or '.join(suffixes)} file"
+    elif not suffixes and not os.path.isfile(os.path.join(path, "config.json")):
         problem = f"{path} is not a folder with a config.json"
-    found = Weights(stage, Kind.LOCAL, name, pinned, path, present=False, revision=None)
+    found = replace(found, path=path)
     if problem is None:
         try:
             revision = _surveyed(path, places)
         except OSError as error:
             problem = f"{path} cannot be read: {error.strerror}"
         else:
-            if pinned in (None, revision):
+            if found.pinned in (None, revision):
                 return _found(found, path, revision)
-            problem = f"{path} is {revision}, while {pinned} is pinned"
-    return _missing(found, problem, f"Correct [{stage}] in {places.config}.")
-
-
-def _packaged(stage: Stage, places: Places) -> Weights:
-    found = Weights(stage, Kind.PACKAGED, WORDLLAMA, None, None, present=False, revision=None)
-    spec = importlib.util.find_spec("wordllama")
-    origin = spec.origin if spec else None
-    if stage is not Stage.EMBED:
-        return _missing(
-            found, "wordllama is an embedder and nothing else", "Use it as `weights` under [embed]."
-        )
-    if not origin:
-        return _missing(
-            found, "the package wordllama is not installed", "Install it: `pip install wordllama`."
-        )
-    path = os.path.join(os.path.dirname(origin), "weights", "l2_supercat_256.safetensors")
-    return _found(found, path, _surveyed(path, places))
+            problem = f"{path} is {revision}, while {found.pinned} is pinned"
+    return _missing(found, problem, f"Correct [{found.stage}] in {places.config}.")
 
 
 def _surveyed(path: str, places: Places) -> str:
-    """`sha256:...` of a file or folder, looked up where it is unchanged."""
+    """Return `sha256:...` of a file or folder, from the cache of hashes if it is unchanged."""
     where = os.path.join(places.state, record.LOCAL)
     try:
         known = record.read(where).get(path)
     except WeightsError:
-        known = None  # only a cache: it is written anew
+        known = None  # the cache is damaged and will be rewritten
     fresh = record.survey(path, known)
     if fresh != known:
         _remember(where, path, fresh)
@@ -255,7 +269,7 @@ def _surveyed(path: str, places: Places) -> str:
 
 
 def _remember(where: str, key: str, fresh: record.Record) -> None:
-    """Keep what was computed; on a disk that cannot be written it is computed again next time."""
+    """Store a record. If the disk is read-only, it is computed again next time."""
     try:
         record.put(where, key, fresh)
     except ImgretError:

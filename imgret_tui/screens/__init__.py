@@ -1,1 +1,1 @@
-"""The screens: the search, and what opens over it."""
+"""The main screen, and the dialogs that open over it."""

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saving import save, save_vectors
 
-from imgret.config import EmbedSettings, Settings, places
-from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
-from imgret.photo import Description, Detection, Facts, FileStat, ModelIdentity
-from imgret.search.query_encoder import QueryEmbedder
-from imgret.stages import passage
+from imgret.config import Settings, places
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity
+from imgret.pipeline.loading import load_model
+from imgret.search.query_encoder import QueryEncoder
+from imgret.stages import registry
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.interface import Item, StageModel
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
@@ -23,13 +25,14 @@ CAPTIONER = ModelIdentity("captioner", "1")
 
 
 @pytest.fixture(scope="session")
-def wordllama() -> Embedder:
-    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), places())
+def wordllama() -> StageModel:
+    settings = Settings().with_tables(embed=EmbedSettings(weights="wordllama"))
+    return load_model(registry.own()["embed"], settings, places())
 
 
 @pytest.fixture
-def asker(wordllama: Embedder) -> QueryEmbedder:
-    return QueryEmbedder(wordllama)
+def asker(wordllama: StageModel) -> QueryEncoder:
+    return QueryEncoder(wordllama)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def add(store: Store, wordllama: Embedder) -> Callable[..., int]:
+def add(store: Store, wordllama: StageModel) -> Callable[..., int]:
     """add("a/b.jpg", caption=..., objects={...}, note=..., ...) -> content; the root is /photos."""
 
     def put(path: str, *, of: str | None = None, embed: bool = True, **known: Any) -> int:
@@ -58,17 +61,16 @@ def add(store: Store, wordllama: Embedder) -> Callable[..., int]:
             objects: dict[str, int] = known.get("objects", {})
             found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
             if "caption" in known:
-                store.results.save_caption(content, CAPTIONER, known["caption"])
+                save(store, content, "caption", CAPTIONER, known["caption"])
             if "topics" in known:
-                store.results.save_topics(content, CAPTIONER, known["topics"])
-            store.results.save_detections(content, CAPTIONER, found, objects)
+                save(store, content, "topics", CAPTIONER, tuple(known["topics"]))
+            save(store, content, "detect", CAPTIONER, tuple(found))
             store.results.write_note(content, known.get("note"))
             if embed:
-                described = Description(known.get("caption"), found, (), known.get("note"))
-                texts = passage.views(described, store.results.names(content))
-                rows = wordllama.embed([("", text) for text in texts.values()])
-                vectors = dict(zip(texts, rows, strict=True))
-                store.results.save_vectors(content, wordllama.identity, vectors)
+                described = {"caption": known.get("caption"), "detect": found}
+                names = store.results.names(content)
+                (made,) = wordllama.run([Item(results=described, note=known.get("note"), names=names)])
+                save_vectors(store, content, wordllama.identity, made.vectors)
         return content
 
     return put
@@ -91,7 +93,6 @@ def units() -> Callable[..., Any]:
 @pytest.fixture
 def bulk(store: Store) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
     """bulk(vectors, model) -> contents that lie somewhere and have this passage vector each."""
-    from imgret.photo import View
 
     def put(rows: Sequence[Any], model: ModelIdentity) -> list[int]:
         made = []
@@ -103,7 +104,7 @@ def bulk(store: Store) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
                 digest = hashlib.blake2b(name, digest_size=32).digest()
                 content, _ = store.photos.save(root, b"", name, FileStat(1, 1, 1, number), digest, 1)
                 store.contents.save_facts(content, Facts("JPEG", 4, 3, number), digest)
-                store.vectors.save(content, model, {View.PASSAGE: row})
+                store.vectors.save(content, model, {"passage": row})
                 made.append(content)
         return made
 

@@ -1,4 +1,4 @@
-"""Half blocks, fitting and the one function that shows a picture among text."""
+"""Half blocks, fitting, and showing an image between lines of text."""
 
 import re
 
@@ -16,26 +16,26 @@ COLOURS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], n
 SGR = re.compile(r"\x1b\[([\d;]*)m")
 
 
-def test_a_cell_shows_the_upper_pixel_over_the_lower() -> None:
+def test_a_cell_has_the_colours_of_its_upper_and_lower_pixel() -> None:
     assert blocks.cell_colours(COLOURS) == [[(0xFF0000, 0x0000FF), (0x00FF00, 0xFFFF00)]]
 
 
-def test_an_odd_last_line_fills_its_cell() -> None:
+def test_an_odd_last_line_is_repeated() -> None:
     assert blocks.cell_colours(COLOURS[:1]) == [[(0xFF0000, 0xFF0000), (0x00FF00, 0x00FF00)]]
 
 
-def test_each_line_of_text_ends_in_a_reset() -> None:
+def test_each_line_of_text_ends_with_a_reset() -> None:
     text = blocks.encode(np.repeat(COLOURS, 3, axis=1))
     assert text.endswith("\x1b[0m\n")
     assert SGR.sub("", text) == blocks.UPPER_HALF * 6 + "\n"
-    assert len(SGR.findall(text)) == 5  # a colour is said once for a run
+    assert len(SGR.findall(text)) == 5  # the colour of a run is written once
 
 
 sizes = st.integers(1, 20_000)
 
 
 @given(sizes, sizes, st.integers(-3, 300), st.integers(-3, 90), st.integers(1, 30), st.integers(1, 60))
-def test_a_fitted_picture_stays_in_its_box(
+def test_a_fitted_image_stays_in_its_box(
     width: int, height: int, columns: int, rows: int, cell_width: int, cell_height: int
 ) -> None:
     place = fit(width, height, columns, rows, Cell(cell_width, cell_height))
@@ -52,18 +52,18 @@ def test_a_fitted_picture_stays_in_its_box(
 
 
 @given(st.integers(200, 4000), st.integers(200, 4000))
-def test_a_fitted_picture_keeps_its_proportions(width: int, height: int) -> None:
+def test_a_fitted_image_keeps_its_aspect_ratio(width: int, height: int) -> None:
     place = fit(width, height, 60, 30, Cell(10, 20))
     assert abs(place.width / place.height - width / height) / (width / height) < 0.06
 
 
-def test_scaling_gives_the_size_asked_for() -> None:
+def test_scaling_returns_the_requested_size() -> None:
     assert scaled(COLOURS, 9, 7).shape == (7, 9, 3)
     assert scaled(COLOURS, 2, 2) is COLOURS
 
 
 @pytest.mark.parametrize("graphics", [Graphics.KITTY, Graphics.SIXEL, Graphics.BLOCKS, Graphics.NONE])
-def test_a_picture_among_text_takes_the_rows_it_was_given(graphics: Graphics) -> None:
+def test_an_image_between_text_uses_the_given_rows(graphics: Graphics) -> None:
     picture = np.repeat(np.repeat(COLOURS, 50, axis=0), 50, axis=1)
     text = show(picture, 20, 6, graphics).decode()
     if graphics is Graphics.KITTY:
@@ -79,7 +79,7 @@ def test_a_picture_among_text_takes_the_rows_it_was_given(graphics: Graphics) ->
         assert text == ""
 
 
-def test_in_tmux_a_picture_is_wrapped_and_its_placeholders_are_not() -> None:
+def test_in_tmux_an_image_is_wrapped_and_its_placeholders_are_not() -> None:
     text = show(COLOURS, 4, 2, Capabilities(Graphics.KITTY, tmux=True)).decode()
     assert text.startswith("\x1bPtmux;\x1b\x1b_G")
     assert kitty.PLACEHOLDER not in text[: text.rindex("\x1b\\")]

@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 from imgret.cli import boundary, console
-from imgret.cli.app import app, run
+from imgret.cli.commands import app, run
 from imgret.errors import Exit
 
 KINDS: dict[str, Callable[[], BaseException]] = {

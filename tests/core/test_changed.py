@@ -1,4 +1,4 @@
-"""The one function that says what happened to a file, case by case."""
+"""`changed`, which compares the FileStat in the index with the one on disk, case by case."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ OLD, YOUNG, FUTURE = NOW - 10 * YOUNG_NS, NOW - YOUNG_NS + 1, NOW + 10 * YOUNG_N
     [
         (None, None, Change.SAME),
         (None, (1, OLD, OLD, 7), Change.NEW),
-        ((1, OLD, OLD, 7), None, Change.GONE),
-        ((1, YOUNG, YOUNG, 7), None, Change.GONE),
+        ((1, OLD, OLD, 7), None, Change.MISSING),
+        ((1, YOUNG, YOUNG, 7), None, Change.MISSING),
         ((1, OLD, OLD, 7), (1, OLD, OLD, 7), Change.SAME),
         ((1, OLD, OLD, 7), (2, OLD, OLD, 7), Change.SUSPECT),
         ((1, OLD, OLD, 7), (1, OLD + 1, OLD, 7), Change.SUSPECT),
@@ -44,11 +44,11 @@ stamps = st.tuples(st.integers(0, 2), moments, moments, st.integers(0, 2))
 
 
 @given(st.none() | stamps, st.none() | stamps)
-def test_changed_is_gone_only_without_a_file_and_same_only_with_an_equal_one(
+def test_missing_only_without_a_file_and_same_only_with_an_equal_one(
     known: FileStat | None, seen: FileStat | None
 ) -> None:
     change = changed(known, seen, NOW)
-    assert (change is Change.GONE) == (seen is None and known is not None)
+    assert (change is Change.MISSING) == (seen is None and known is not None)
     if change is Change.SAME:
         assert known == seen
     if seen is not None and seen == known:

@@ -1,4 +1,4 @@
-"""Nothing that reaches a terminal can steer it."""
+"""Text that is written to a terminal cannot control it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_could_steer_a_terminal_is_replaced(text: str) -> None:
+def test_characters_that_could_control_a_terminal_are_replaced(text: str) -> None:
     cleaned = clean(text)
     assert REPLACEMENT in cleaned
     assert len(cleaned) == len(text)
@@ -43,18 +43,18 @@ def test_cleaning_is_idempotent_keeps_the_length_and_leaves_no_control(text: str
 
 
 @given(st.binary())
-def test_any_bytes_of_a_name_can_be_shown(name: bytes) -> None:
+def test_file_names_of_any_bytes_can_be_shown(name: bytes) -> None:
     assert clean(name) == clean(os.fsdecode(name))
 
 
-def test_ordinary_text_is_left_alone() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     text = "Café [/] 写真 👩‍👩‍👧 naïve.jpg"
     assert clean(text) == text
     assert clean(text.encode()) == text
 
 
 @given(st.text())
-def test_escaped_json_means_the_same_and_steers_no_terminal(text: str) -> None:
+def test_escaped_json_is_equivalent_and_cannot_control_a_terminal(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     line = escaped(json.dumps({"path": text}, ensure_ascii=False).encode())
     assert json.loads(line) == {"path": text}

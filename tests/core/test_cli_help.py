@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from imgret.cli.app import app
+from imgret.cli.commands import app
 from imgret.errors import EXIT_MEANING
 
 

@@ -10,23 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.config import (
-    CaptionSettings,
-    DaemonSettings,
-    DetectSettings,
-    EmbedSettings,
-    Settings,
-    TopicsSettings,
-    load,
-    parse,
-    places,
-)
+from imgret.config import DaemonSettings, Settings, load, parse, places
 from imgret.errors import ConfigError, Exit
 from imgret.exclude import Exclude
-from imgret.photo import Stage
-from imgret.weights.sources import STAGES, locate
+from imgret.pipeline.loading import locate
+from imgret.stages import registry
 
-TABLES = [CaptionSettings, DetectSettings, TopicsSettings, EmbedSettings, DaemonSettings]
+TABLES = {"daemon": DaemonSettings} | {stage.name: stage.settings for stage in registry.own().stages}
 
 
 def test_every_key_is_optional(tmp_path: Path) -> None:
@@ -40,7 +30,7 @@ def test_the_designs_example_is_read() -> None:
         '[topics]\nweights = "cardiffnlp/tweet-topic-21-multi"\n[embed]\nweights = "wordllama" # offline\n'
     )
     assert found.folders == ("~/Pictures",)
-    assert found.stages() == {Stage.DECODE, Stage.DETECT, Stage.TOPICS, Stage.EMBED}
+    assert found.stages() == {"decode", "detect", "topics", "embed"}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +116,8 @@ def test_what_toml_can_say_comes_back(
     )
     found = parse(text)
     assert found.folders == tuple(folders)
-    assert (found.hidden, found.caption.beams) == (hidden, beams)
-    assert (found.topics.threshold, found.embed.weights) == (threshold, embed)
+    assert (found.hidden, found.of("caption").beams) == (hidden, beams)
+    assert (found.of("topics").threshold, found.of("embed").weights) == (threshold, embed)
 
 
 @pytest.mark.parametrize("text", ["a=" + "[" * 100_000, "a = " + "9" * 5000, "[" * 300_000])
@@ -138,7 +128,7 @@ def test_absurd_toml_is_a_config_error(text: str) -> None:
 
 @pytest.mark.parametrize("revision", ["main", "refs/pr/1", "v8.4.0", "sha256:" + "0" * 64, "release-1.0_b"])
 def test_names_of_revisions(revision: str) -> None:
-    assert parse(f"[embed]\nrevision = '{revision}'").embed.revision == revision
+    assert parse(f"[embed]\nrevision = '{revision}'").of("embed").revision == revision
 
 
 @pytest.mark.parametrize("device", ['"auto"', '"cuda:1"', '["cuda:0", "cuda:1"]', '["cpu", "cpu"]', '"mps"'])
@@ -161,10 +151,9 @@ def test_only_a_regular_file_of_a_sensible_size_is_read(tmp_path: Path) -> None:
     assert load(os.devnull) == Settings()
 
 
-KEYS = [
-    (table.name, field.name) if table.type in TABLES else (table.name,)
-    for table in msgspec.structs.fields(Settings)
-    for field in (msgspec.structs.fields(table.type) if table.type in TABLES else [table])
+PLAIN_KEYS = [name for name in Settings.__struct_fields__ if name not in ("tables", *TABLES)]
+KEYS = [(key,) for key in PLAIN_KEYS] + [
+    (name, key) for name, table in TABLES.items() for key in table.__struct_fields__
 ]
 plain = (
     st.booleans()
@@ -198,7 +187,7 @@ def test_any_value_of_any_key_gives_settings_or_a_config_error(given: dict[tuple
         return
     assert 0.1 <= read.decode_seconds <= 86_400
     Exclude(read.exclude, hidden=read.hidden)
-    for stage in STAGES:
+    for stage in registry.own().stages:
         locate(stage, read, places())
 
 
@@ -212,7 +201,7 @@ def test_any_text_is_settings_or_a_config_error(text: str) -> None:
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
 def test_any_key_that_is_not_ours_is_refused(key: str) -> None:
-    if key in {field.name for field in msgspec.structs.fields(Settings)}:
+    if key in {*PLAIN_KEYS, *TABLES}:
         return
     with pytest.raises(ConfigError, match=f"unknown key {key!r}"):
         parse(f"{key} = 1")
@@ -236,13 +225,13 @@ def test_places_are_absolute_whatever_the_home(environ: dict[str, str]) -> None:
 
 
 def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    from imgret.cli import quick_query
+    from imgret.cli import quick_places
 
-    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+    assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
     for home in ("", "relative"):
         monkeypatch.setenv("HOME", home)
         monkeypatch.setenv("XDG_DATA_HOME", "")
-        assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+        assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
-    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+    assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)

@@ -1,4 +1,4 @@
-"""A decoder process may read files and answer; everything else is tried from inside a real one, and refused."""
+"""A decoder process may only read files and reply; a real one tries everything else, and the kernel refuses it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import sandbox
-from imgret.decode.pool import DecodePool, confinement, environment
-from imgret.decode.worker import ANY_HASH, LENGTH, LENGTHS, Answer
+from imgret.decode.decoder_handle import environment
+from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
+from imgret.decode.pool import DecodePool, confinement
 from imgret.errors import ImgretError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confined by the Linux kernel")
 
-# The worker as it is, but what comes instead of a path is Python to run, as if a picture had taken it over.
+# The real worker, except that it runs the path that it receives as Python code, like an exploited decoder would.
 TAKEN_OVER = """
 import ctypes, os, signal, socket, subprocess, sys, threading
 from imgret.decode import pixels
-from imgret.decode import worker as decode_worker
+from imgret.decode import decoder_process as decode_worker
 from imgret.errors import PhotoError
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):
@@ -46,8 +47,8 @@ decode_worker.main(["1536", "200", "1280"])
 """
 
 
-class TakenOver:
-    """A decoder process that runs what it is sent."""
+class ExploitedWorker:
+    """A decoder process that executes the code it receives."""
 
     def __init__(self) -> None:
         environ = environment(os.environ | {"HF_TOKEN": "hf_secret"})
@@ -62,18 +63,18 @@ class TakenOver:
         assert self.process.stdout
         self._in: IO[bytes] = self.process.stdin
         self._out: IO[bytes] = self.process.stdout
-        self.confined = self._answer().confined
+        self.confined = self._reply().confined
 
     def __call__(self, code: str) -> str:
         self._in.write(LENGTH.pack(len(code.encode())) + ANY_HASH + code.encode())
         self._in.flush()
-        return self._answer().problem or ""
+        return self._reply().problem or ""
 
-    def _answer(self) -> Answer:
-        said, pixels = LENGTHS.unpack(self._out.read(LENGTHS.size))
-        answer = msgspec.msgpack.decode(self._out.read(said), type=Answer)
+    def _reply(self) -> WorkerReply:
+        length, pixels = LENGTHS.unpack(self._out.read(LENGTHS.size))
+        reply = msgspec.msgpack.decode(self._out.read(length), type=WorkerReply)
         self._out.read(pixels)
-        return answer
+        return reply
 
     def close(self) -> None:
         self._in.close()
@@ -82,8 +83,8 @@ class TakenOver:
 
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[TakenOver]:
-    started = TakenOver()
+def worker() -> Iterator[ExploitedWorker]:
+    started = ExploitedWorker()
     yield started
     started.close()
 
@@ -120,7 +121,7 @@ def folder(tmp_path: Path) -> Path:
         "os.open(F + '/fifo', os.O_RDWR | os.O_NONBLOCK)",
     ],
 )
-def test_nothing_on_the_disk_is_changed(worker: TakenOver, folder: Path, code: str) -> None:
+def test_decoder_cannot_change_files(worker: ExploitedWorker, folder: Path, code: str) -> None:
     before = sorted(os.listdir(folder)), os.stat(folder / "photo.jpg")
     assert "Operation not permitted" in worker(
         code.replace("F +", f"{str(folder)!r} +").replace("(F,", f"({str(folder)!r},")
@@ -148,7 +149,7 @@ def test_nothing_on_the_disk_is_changed(worker: TakenOver, folder: Path, code: s
         "os.kill(os.getpid(), 0)",
         "os.setpriority(os.PRIO_PROCESS, 0, 19)",
         "os.memfd_create('a')",
-        "__import__('fcntl').fcntl(0, 8, os.getppid())",  # F_SETOWN: whom the kernel signals
+        "__import__('fcntl').fcntl(0, 8, os.getppid())",  # F_SETOWN: which process the kernel signals
         "__import__('fcntl').ioctl(0, 0x5412, b'x')",  # TIOCSTI: type into a terminal
         "__import__('resource').prlimit(os.getppid(), 7, (0, 0))",
         "call(101, 16, os.getppid(), 0, 0)",  # ptrace
@@ -157,40 +158,42 @@ def test_nothing_on_the_disk_is_changed(worker: TakenOver, folder: Path, code: s
         "call(321, 0, bytes(120), 72)",  # bpf
         "call(165, b'a', b'/', b'tmpfs', 0, 0)",  # mount
         "call(272, 0x10000000)",  # unshare
-        "call(41 | 0x40000000, 2, 1, 0)",  # socket, by the numbers of x32
+        "call(41 | 0x40000000, 2, 1, 0)",  # socket, by its x32 number
     ],
 )
-def test_no_program_no_process_no_socket_no_signal(worker: TakenOver, code: str) -> None:
+def test_decoder_cannot_start_processes_open_sockets_or_send_signals(
+    worker: ExploitedWorker, code: str
+) -> None:
     if "call(" in code and os.uname().machine != "x86_64":
         pytest.skip("the numbers are those of x86_64; test_the_filter tries every machine's")
     assert "[Errno 1]" in worker(code)
 
 
 @pytest.mark.must_run
-def test_secrets_of_the_parent_stay_there(worker: TakenOver) -> None:
+def test_decoder_inherits_no_secrets_of_its_parent(worker: ExploitedWorker) -> None:
     assert "HF_TOKEN" not in worker("dict(os.environ)")
     allowed = {"HOME", "MALLOC_ARENA_MAX", "PYTHONUTF8", "LC_CTYPE", "PYTHONPATH", "LD_LIBRARY_PATH"}
     assert set(json.loads(worker("__import__('json').dumps(list(os.environ))")[7:-1])) <= allowed
     assert worker("sorted(os.readlink(f'/proc/self/fd/{n}').split(':')[0] for n in (0, 1, 2))") == (
         "done: ['/dev/null', '/dev/null', 'pipe']"
     )
-    # those three, the pipe of answers, and the listing itself
+    # stdin, stdout, stderr, the reply pipe, and the directory being listed
     assert worker("len(os.listdir('/proc/self/fd'))") == "done: 5"
     for read in ("open(P + '/environ').read()", "open(P + '/mem').read()", "open(P + '/fd/0')"):
         assert "Permission denied" in worker(read.replace("P", "f'/proc/{os.getppid()}'"))
 
 
-def test_what_a_decoder_needs_goes_on_working(worker: TakenOver, folder: Path) -> None:
+def test_decoder_can_still_read_files_and_load_modules(worker: ExploitedWorker, folder: Path) -> None:
     assert worker(f"open({str(folder / 'photo.jpg')!r}, 'rb').read()") == "done: b'a photo'"
     assert (
         worker("[t := threading.Thread(target=list), t.start(), t.join(5), t.is_alive()][3]") == "done: False"
     )
-    assert worker("__import__('wave').__name__") == "done: 'wave'"  # a module that was not loaded before
+    assert worker("__import__('wave').__name__") == "done: 'wave'"  # a module that was not loaded yet
     assert worker("len(os.urandom(9) + bytes(bytearray(64 << 20))) >> 20") == "done: 64"
 
 
-def test_an_abort_ends_the_process_by_its_signal() -> None:
-    started = TakenOver()
+def test_abort_ends_the_process_with_its_signal() -> None:
+    started = ExploitedWorker()
     with pytest.raises(struct.error):
         started("os.abort()")
     assert started.process.wait(10) == -signal.SIGABRT
@@ -199,7 +202,7 @@ def test_an_abort_ends_the_process_by_its_signal() -> None:
 
 
 @pytest.mark.must_run
-def test_a_real_pool_is_confined_by_what_the_kernel_offers(tmp_path: Path) -> None:
+def test_pool_uses_all_sandbox_mechanisms_of_the_kernel(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     with DecodePool(1) as pool:
         pool.submit(os.fsencode(tmp_path / "a.png")).result()
@@ -217,7 +220,7 @@ def test_a_real_pool_is_confined_by_what_the_kernel_offers(tmp_path: Path) -> No
     assert confinement() == (*expected, "seccomp")
 
 
-def test_tcp_is_refused_by_either_means(worker: TakenOver) -> None:
+def test_tcp_is_refused_by_landlock_and_by_seccomp(worker: ExploitedWorker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         assert "Operation not permitted" in worker(f"socket.create_connection({address!r}, 5)")
@@ -227,7 +230,7 @@ def test_tcp_is_refused_by_either_means(worker: TakenOver) -> None:
 
 
 def verdict(program: bytes, machine: int, number: int, arguments: tuple[int, ...] = (0,) * 6) -> int:
-    """What the kernel would say of one call: the machine of linux/bpf_common.h, as far as filters need it."""
+    """Return the kernel's verdict on one call: an interpreter of the instructions in linux/bpf_common.h that filters use."""
     data = struct.pack("<IIQ6Q", number, machine, 0, *arguments)
     lines = list(struct.iter_unpack("=HBBI", program))
     at = value = 0
@@ -248,7 +251,7 @@ def verdict(program: bytes, machine: int, number: int, arguments: tuple[int, ...
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, DENY, UNKNOWN = 0x7FFF0000, 0x00050001, 0x00050026
 OPENAT = {"x86_64": 257, "aarch64": 56}
-# By <asm/unistd_64.h> and <asm-generic/unistd.h>.
+# Numbers from <asm/unistd_64.h> and <asm-generic/unistd.h>.
 FORBIDDEN = {
     "x86_64": "41 42 43 49 50 53 56 57 58 59 62 82 83 84 85 86 87 88 90 92 101 133 161 165 263 264 310 317 319 321 322 425",
     "aarch64": "33 34 35 36 37 38 45 53 54 117 129 198 199 200 203 220 221 270 271 276 277 279 280 281 425",
@@ -256,10 +259,10 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_filter_refuses_by_number_and_by_argument(machine: str) -> None:
+def test_filter_refuses_by_number_and_by_argument(machine: str) -> None:
     program = sandbox._filter(machine, pid=77)
     audit, openat = MACHINES[machine], OPENAT[machine]
-    assert len(program) // 8 < 256  # jumps are bytes
+    assert len(program) // 8 < 256  # jump offsets are one byte
     for number in map(int, FORBIDDEN[machine].split()):
         assert verdict(program, audit, number) == DENY, number
     assert verdict(program, audit, 435) == UNKNOWN
@@ -273,19 +276,17 @@ def test_the_filter_refuses_by_number_and_by_argument(machine: str) -> None:
 @given(
     machine=st.sampled_from(sorted(MACHINES)), number=st.integers(0, 600), argument=st.integers(0, 2**64 - 1)
 )
-def test_every_call_is_decided_and_only_listed_ones_are_allowed(
-    machine: str, number: int, argument: int
-) -> None:
+def test_filter_allows_only_listed_calls(machine: str, number: int, argument: int) -> None:
     program = sandbox._filter(machine, pid=77)
-    said = verdict(program, MACHINES[machine], number, (argument,) * 6)
+    found = verdict(program, MACHINES[machine], number, (argument,) * 6)
     column = sandbox._ARCHITECTURES[machine][0]
     if number in sandbox._numbers(sandbox._CALLS, column).values():
-        assert said == ALLOW
+        assert found == ALLOW
     elif number not in sandbox._numbers(sandbox._CHECKED, column).values():
-        assert said == DENY
+        assert found == DENY
 
 
-def test_a_lower_limit_of_the_user_stands(tmp_path: Path) -> None:
+def test_a_lower_user_limit_is_kept(tmp_path: Path) -> None:
     """`ulimit -v` below what the configuration gives a decoder."""
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     program = (
@@ -298,7 +299,7 @@ def test_a_lower_limit_of_the_user_stands(tmp_path: Path) -> None:
     assert (ran.stdout, ran.returncode) == ("9\n", 0), ran.stderr
 
 
-def test_a_decoder_that_cannot_start_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with DecodePool(1, memory_mb=16) as pool:
         error = pool.submit(b"/a.png").exception()
     assert isinstance(error, ImgretError)
@@ -310,11 +311,11 @@ def test_a_decoder_that_cannot_start_is_told_in_a_sentence(monkeypatch: pytest.M
     "exhaust",
     [
         "resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')), 4096))",
-        # no room for the stack of one more thread
+        # too little address space for another thread's stack
         "resource.setrlimit(resource.RLIMIT_AS, (int(open('/proc/self/statm').read().split()[0]) * 4096 + (1 << 20),) * 2)",
     ],
 )
-def test_no_process_or_thread_left_is_told_in_a_sentence(exhaust: str) -> None:
+def test_exhausted_processes_or_threads_are_reported(exhaust: str) -> None:
     program = f"""
 import os, resource
 from imgret.decode import pool as decode

@@ -1,4 +1,4 @@
-"""Files of every kind that this Pillow can write, through real decoder processes."""
+"""Decode files of every format that Pillow can write, in real decoder processes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
 from imgret.decode import raw_files
+from imgret.decode.decoder_handle import Decoded
 from imgret.decode.formats import sniff
-from imgret.decode.pool import Decoded, DecodePool, default_workers
+from imgret.decode.pool import DecodePool, default_workers
 from imgret.errors import PhotoError
 
 
@@ -32,7 +33,7 @@ def decode(pool: DecodePool, path: Path) -> Decoded:
 
 
 def drawn(width: int = 64, height: int = 48) -> Image.Image:
-    """Four colours, no two quarters alike: every turn and mirror shows."""
+    """Return an image whose quarters have four colours, so that any rotation or mirroring is visible."""
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, width // 2 - 1, height // 2 - 1), "red")
@@ -64,7 +65,7 @@ def with_exif(orientation: int, **more: str) -> Image.Exif:
         ("no extension", "PNG", {}),
     ],
 )
-def test_every_format_shows_what_was_drawn(
+def test_every_format_is_decoded_to_the_drawn_image(
     pool: DecodePool, tmp_path: Path, name: str, kind: str, save: dict[str, object]
 ) -> None:
     path = tmp_path / name
@@ -76,7 +77,7 @@ def test_every_format_shows_what_was_drawn(
     assert np.abs(decoded.pixels.astype(int) - np.asarray(drawn()).astype(int)).mean() < 4
 
 
-def test_heif_and_its_own_rotation(pool: DecodePool, tmp_path: Path) -> None:
+def test_heif_rotation_is_applied_once(pool: DecodePool, tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     image = drawn()
     heif = pillow_heif.from_pillow(image)
@@ -99,7 +100,7 @@ def test_jpeg_xl(pool: DecodePool, tmp_path: Path) -> None:
     assert np.array_equal(decoded.pixels, np.asarray(drawn()))
 
 
-def test_several_pictures_in_one_file_show_the_first(pool: DecodePool, tmp_path: Path) -> None:
+def test_the_first_of_several_images_in_a_file_is_decoded(pool: DecodePool, tmp_path: Path) -> None:
     drawn().save(tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (64, 48), "black")])
     drawn().save(tmp_path / "a.mpo", save_all=True, append_images=[Image.new("RGB", (64, 48))], quality=95)
     gif, mpo = decode(pool, tmp_path / "a.gif"), decode(pool, tmp_path / "a.mpo")
@@ -110,7 +111,7 @@ def test_several_pictures_in_one_file_show_the_first(pool: DecodePool, tmp_path:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
-def test_all_eight_orientations_stand_upright(
+def test_all_eight_orientations_are_made_upright(
     pool: DecodePool, tmp_path: Path, name: str, orientation: int
 ) -> None:
     path = tmp_path / name
@@ -123,7 +124,7 @@ def test_all_eight_orientations_stand_upright(
     assert (decoded.facts.height, decoded.facts.width) == expected.shape[:2]
 
 
-def test_a_gallery_photo_is_exactly_as_pillow_opens_it(pool: DecodePool, tmp_path: Path) -> None:
+def test_a_gallery_photo_equals_what_pillow_opens(pool: DecodePool, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.effect_mandelbrot((640, 480), (-2, -1, 1, 1), 50).convert("RGB").save(path)
     with Image.open(path) as image:
@@ -143,7 +144,7 @@ def test_a_gallery_photo_is_exactly_as_pillow_opens_it(pool: DecodePool, tmp_pat
     ],
 )
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_large_photos_are_reduced_to_the_side_and_keep_their_true_size_as_a_fact(
+def test_large_photos_are_reduced_and_their_facts_have_the_original_size(
     pool: DecodePool, tmp_path: Path, name: str, size: tuple[int, int], shown: tuple[int, int]
 ) -> None:
     path = tmp_path / name
@@ -151,7 +152,7 @@ def test_large_photos_are_reduced_to_the_side_and_keep_their_true_size_as_a_fact
     decoded = decode(pool, path)
     assert (decoded.facts.width, decoded.facts.height) == size
     assert decoded.pixels.shape == (*shown, 3)
-    if min(shown) > 1:  # the gradient still runs from top to bottom
+    if min(shown) > 1:  # the gradient still goes from top to bottom
         assert decoded.pixels[0].mean() < 20
         assert decoded.pixels[-1].mean() > 235
 
@@ -188,14 +189,14 @@ def test_sixteen_bits_are_scaled_and_not_clipped(pool: DecodePool, tmp_path: Pat
     assert np.abs(grey - np.arange(256)).max() <= 1
 
 
-def test_floating_point_pictures_span_black_to_white(pool: DecodePool, tmp_path: Path) -> None:
+def test_floating_point_images_are_scaled_to_black_and_white(pool: DecodePool, tmp_path: Path) -> None:
     Image.fromarray(np.linspace(-3, 5, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
     grey = decode(pool, tmp_path / "a.tif").pixels[..., 0]
     assert grey.min() == 0
     assert grey.max() >= 254
 
 
-def test_the_pixel_hash_is_of_size_and_pixels_and_blind_to_metadata(pool: DecodePool, tmp_path: Path) -> None:
+def test_pixel_hash_covers_size_and_pixels_but_not_metadata(pool: DecodePool, tmp_path: Path) -> None:
     drawn().save(tmp_path / "a.png")
     drawn().save(tmp_path / "b.png", exif=with_exif(1, x010f="Canon"), compress_level=1)
     drawn().transpose(Image.Transpose.ROTATE_90).save(tmp_path / "c.png")
@@ -205,7 +206,7 @@ def test_the_pixel_hash_is_of_size_and_pixels_and_blind_to_metadata(pool: Decode
     assert b.facts.camera == "Canon"
 
 
-def test_facts_come_with_the_pixels(pool: DecodePool, tmp_path: Path) -> None:
+def test_facts_are_returned_with_the_pixels(pool: DecodePool, tmp_path: Path) -> None:
     exif = with_exif(6, x010f="NIKON CORPORATION", x0110="NIKON D90")
     exif.get_ifd(0x8769)[0x9003] = "2019:07:14 12:30:00"
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 24.0), 3: "E", 4: (151.0, 12.0, 36.0)})
@@ -219,9 +220,7 @@ def test_facts_come_with_the_pixels(pool: DecodePool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_garbage_for_exif_costs_the_facts_and_not_the_picture(
-    pool: DecodePool, tmp_path: Path, kind: str
-) -> None:
+def test_invalid_exif_loses_the_facts_but_not_the_image(pool: DecodePool, tmp_path: Path, kind: str) -> None:
     good = with_exif(1, x010f="Canon").tobytes()
     for number, garbage in enumerate(
         [b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(200)), b"Exif\0\0", b"", good[:-3]]
@@ -234,7 +233,7 @@ def test_garbage_for_exif_costs_the_facts_and_not_the_picture(
         assert decoded.facts.taken_at is None
 
 
-def test_a_raw_file_is_shown_by_its_largest_preview(pool: DecodePool, tmp_path: Path) -> None:
+def test_the_largest_preview_of_a_raw_file_is_decoded(pool: DecodePool, tmp_path: Path) -> None:
     thumb, preview = io.BytesIO(), io.BytesIO()
     drawn(32, 24).save(thumb, "JPEG")
     drawn(320, 240).save(preview, "JPEG", quality=95)
@@ -249,20 +248,20 @@ def test_a_raw_file_is_shown_by_its_largest_preview(pool: DecodePool, tmp_path: 
     assert decoded.facts.format == "RAW"
     assert decoded.facts.camera == "Canon EOS R5"
     assert decoded.pixels.shape == (320, 240, 3)
-    assert decoded.pixels[5, 5, 2] > 200  # turned clockwise: blue is now on top left
+    assert decoded.pixels[5, 5, 2] > 200  # rotated clockwise: blue is now at the top left
     (tmp_path / "b.nef").write_bytes(b"MM\0*" + bytes(500))
     with pytest.raises(PhotoError, match="raw file without a preview"):
         decode(pool, tmp_path / "b.nef")
 
 
 @given(st.binary(max_size=400))
-def test_no_bytes_upset_the_search_for_previews(data: bytes) -> None:
+def test_preview_search_accepts_any_bytes(data: bytes) -> None:
     found = raw_files.largest_preview(b"\xff\xd8" + data)
     assert found is None or (data[max(found.offset - 2, 0) :] and found.width > 0 and found.height > 0)
 
 
 @given(st.binary(max_size=64))
-def test_sniffing_takes_any_bytes(head: bytes) -> None:
+def test_sniff_accepts_any_bytes(head: bytes) -> None:
     assert sniff(head) in {None, "JPEG", "PNG", "GIF", "WEBP", "TIFF", "JXL", "AVIF", "HEIF", "BMP"}
 
 
@@ -271,7 +270,7 @@ def test_default_workers() -> None:
     assert 1 <= default_workers(0) <= 16
 
 
-def test_a_real_gallery_is_exactly_as_pillow_opens_it(pool: DecodePool, seed: Path) -> None:
+def test_a_real_gallery_equals_what_pillow_opens(pool: DecodePool, seed: Path) -> None:
     paths = sorted((seed / "gallery").iterdir())
     futures = [pool.submit(os.fsencode(path)) for path in paths]
     for path, future in zip(paths, futures, strict=True):

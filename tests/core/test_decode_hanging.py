@@ -1,4 +1,4 @@
-"""Decoder processes that hang in a call to a disk, where not even SIGKILL ends them."""
+"""Decoder processes that hang in a call to a disk, where even SIGKILL does not end them."""
 
 import os
 import time
@@ -6,18 +6,18 @@ import time
 import pytest
 from faulty_disk import faulty_disk
 
-from benchmarks.harness import write_picture
-from imgret.decode import pool
+from imgret.decode import decoder_handle
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
+from testbed.small_pngs import write_picture
 
 
 @pytest.fixture
 def stuck(tmp_path, monkeypatch):
-    """The path of a picture that does not even open."""
+    """Return the path of a file whose open() never returns."""
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(pool, "_KILLED_SECONDS", 0.3)
+    monkeypatch.setattr(decoder_handle, "_KILLED_SECONDS", 0.3)
     source, mount = tmp_path / "source", tmp_path / "mount"
     source.mkdir()
     mount.mkdir()
@@ -25,16 +25,16 @@ def stuck(tmp_path, monkeypatch):
     write_picture(tmp_path / "fine.png", 2)
     with faulty_disk(str(source), str(mount), hang_stat="stuck.png"):
         yield bytes(mount / "stuck.png")
-    for process in pool._hanging:
+    for process in decoder_handle._hanging:
         process.wait(20)
-    pool._hanging.clear()
+    decoder_handle._hanging.clear()
 
 
-def test_it_costs_its_file_and_no_other(stuck, tmp_path):
+def test_a_hanging_file_fails_alone(stuck, tmp_path):
     with DecodePool(1, seconds=1.0) as pool:
-        with pytest.raises(PhotoError, match="not decoded within 1 seconds") as told:
+        with pytest.raises(PhotoError, match="not decoded within 1 seconds") as caught:
             pool.submit(stuck).result(30)
-        assert told.value.transient
+        assert caught.value.transient
         assert pool.submit(bytes(tmp_path / "fine.png")).result(60).facts.format == "PNG"
 
 

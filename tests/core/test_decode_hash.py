@@ -1,4 +1,4 @@
-"""The bytes that are decoded are those that were asked for, or nothing comes of it."""
+"""A file is decoded only if its bytes are the expected ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgret.decode.pixels import Limits, read
 from imgret.decode.pool import DecodePool
 from imgret.errors import FileChanged, PhotoError
 from imgret.ingest import Ingest
-from imgret.models.interface import Models
+from imgret.pipeline.models import Models
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
 
@@ -26,7 +26,7 @@ SETTINGS = Settings()
 
 
 def bmp(path: Path, colour: int) -> bytes:
-    """Files of equal size, as uncompressed pictures are. -> the BLAKE3."""
+    """Write an uncompressed image, always of the same size, and return its BLAKE3."""
     Image.new("RGB", (40, 30), (colour, 7 * colour % 256, 99)).save(path, "BMP")
     return blake3(path.read_bytes()).digest()
 
@@ -45,14 +45,14 @@ def test_other_bytes_at_the_path_are_refused(pool: DecodePool, tmp_path: Path) -
     with pytest.raises(FileChanged, match="another file"):
         pool.submit(path, other).result()
     (tmp_path / "a.bmp").write_bytes(b"no picture")
-    with pytest.raises(FileChanged):  # it says nothing of the photo that was asked for
+    with pytest.raises(FileChanged):  # this is no failure of the expected photo
         pool.submit(path, first).result()
     with pytest.raises(PhotoError, match="not a photo"):
         pool.submit(path).result()
 
 
 @pytest.mark.parametrize("instead", [lambda p: None, lambda p: p.mkdir(), lambda p: os.mkfifo(p)])
-def test_a_file_that_is_no_longer_there_is_no_failure(
+def test_a_missing_file_does_not_count_as_a_failure(
     pool: DecodePool, tmp_path: Path, instead: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "a.bmp"
@@ -74,20 +74,22 @@ def test_a_file_written_to_while_it_is_decoded_is_refused(
     expected = bmp(path, 1)
     decode = pixels._decoded
 
-    def written_to(*arguments: object) -> object:
+    def overwritten(*arguments: object) -> object:
         found = decode(*arguments)  # type: ignore[arg-type]
         bmp(path, 2)
         if broken:
             raise PhotoError("damaged")
         return found
 
-    monkeypatch.setattr(pixels, "_decoded", written_to)
+    monkeypatch.setattr(pixels, "_decoded", overwritten)
     with pytest.raises(FileChanged, match="changed while"):
         read(bytes(path), LIMITS, expected)
 
 
-def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Path, pool: DecodePool) -> None:
-    """Sizes are equal, names and files change all the time; at rest everything is described, as what it is."""
+def test_renaming_files_while_they_are_described_mixes_no_results_up(
+    tmp_path: Path, pool: DecodePool
+) -> None:
+    """All files have the same size, and their names change all the time. In the end each has its own description."""
     folder, count = tmp_path / "photos", 24
     folder.mkdir()
     for number in range(count):
@@ -103,7 +105,7 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
 
     with open_store(str(tmp_path / "index.db")) as store:
 
-        def look() -> frozenset[bytes]:
+        def scan_once() -> frozenset[bytes]:
             root, _ = add_root(store, bytes(folder))
             sync(store, SETTINGS, root)
             return Ingest(store, SETTINGS, Models()).run(decoder=pool).changed
@@ -117,8 +119,8 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
         finally:
             stop.set()
             rotating.join()
-        assert changed  # or this test shows nothing
-        assert not look()
+        assert changed  # otherwise this test proves nothing
+        assert not scan_once()
         assert store.failures.all() == []
         assert store.row("SELECT count(*) FROM work WHERE stage = 'decode'") == (0,)
         for file in folder.iterdir():
@@ -130,12 +132,15 @@ def test_names_that_rotate_while_they_are_described_mix_nothing_up(tmp_path: Pat
             assert store.results.pixels(photo.content) == decoded.pixel_hash
 
 
-def test_a_copy_is_described_when_the_first_path_holds_other_bytes(tmp_path: Path, pool: DecodePool) -> None:
+def test_a_copy_is_described_when_the_first_path_has_other_bytes(tmp_path: Path, pool: DecodePool) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     with open_store(str(tmp_path / "index.db")) as store:
         root, _ = add_root(store, bytes(folder))
-        for name in ("a.bmp", "b.bmp"):  # one by one: several are hashed at once, and saved in any order
+        for name in (
+            "a.bmp",
+            "b.bmp",
+        ):  # one at a time, because files that are hashed together are saved in any order
             bmp(folder / name, 1)
             sync(store, SETTINGS, root)
         bmp(folder / "a.bmp", 2)
@@ -148,10 +153,10 @@ def test_a_copy_is_described_when_the_first_path_holds_other_bytes(tmp_path: Pat
         assert store.results.pixels(photo.content) == pool.submit(photo.path).result().pixel_hash
 
 
-def test_no_photo_is_touched_inside_a_write_transaction(
+def test_photos_are_never_accessed_inside_a_write_transaction(
     tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk may take seconds to answer; nobody else could write to the index meanwhile."""
+    """A disk may take seconds to respond, and a write transaction would block all other writers meanwhile."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     with open_store(str(tmp_path / "index.db")) as store:
@@ -175,7 +180,7 @@ def test_no_photo_is_touched_inside_a_write_transaction(
         (folder / "empty.jpg").touch()
         root, _ = add_root(store, bytes(folder))
         sync(store, SETTINGS, root)
-        (folder / "0.bmp").unlink()  # fails to decode: the disks are asked whether they are there
+        (folder / "0.bmp").unlink()  # decoding fails, so imgret checks whether the disk is online
         assert Ingest(store, SETTINGS, Models()).run(decoder=pool).failed == 1
         (folder / "sub" / "broken.jpg").unlink()
         (folder / "sub").rmdir()

@@ -1,4 +1,4 @@
-"""Files that break decoders, and decoders that break: each costs one file, said in a sentence."""
+"""Hostile files and crashing decoders: each fails one file, with a message that names it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import ImgretError, PhotoError
 
 
@@ -27,7 +28,7 @@ def pool() -> Iterator[DecodePool]:
 
 @pytest.fixture(scope="module")
 def slow_photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A second or more of decoding: a PNG of 100 megapixels."""
+    """Return a PNG of 100 megapixels, which takes a second or more to decode."""
     path = tmp_path_factory.mktemp("slow") / "slow.png"
     Image.new("1", (10_000, 10_000)).save(path)
     return os.fsencode(path)
@@ -45,7 +46,7 @@ def photo(path: Path) -> Path:
     return path
 
 
-def test_what_is_no_photo_is_told_by_its_kind(pool: DecodePool, tmp_path: Path) -> None:
+def test_files_that_are_not_photos_are_reported_with_their_type(pool: DecodePool, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not a picture\n")
     (tmp_path / "BM.bmp").write_text("BMW, the car")
     (tmp_path / "film.heic").write_bytes(b"\0\0\0\x18ftypisom" + bytes(100))
@@ -55,8 +56,8 @@ def test_what_is_no_photo_is_told_by_its_kind(pool: DecodePool, tmp_path: Path) 
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(tmp_path / "socket.jpg"))
     expected = {
-        "text.jpg": "is a text, not a photo",
-        "BM.bmp": "is a text, not a photo",
+        "text.jpg": "is a text file, not a photo",
+        "BM.bmp": "is a text file, not a photo",
         "film.heic": "is a video (MP4 or QuickTime), not a photo",
         "fifo.jpg": "is a FIFO",
         "folder.jpg": "is a folder",
@@ -64,16 +65,16 @@ def test_what_is_no_photo_is_told_by_its_kind(pool: DecodePool, tmp_path: Path) 
         "loop.jpg": "Too many levels of symbolic links",
         "gone.jpg": "no longer there",
     }
-    told = {name: refusal(pool, tmp_path / name) for name in expected}
+    errors = {name: refusal(pool, tmp_path / name) for name in expected}
     listening.close()
     for name, sentence in expected.items():
-        assert sentence in str(told[name])
-        assert told[name].transient == (name in ("loop.jpg", "gone.jpg"))
+        assert sentence in str(errors[name])
+        assert errors[name].transient == (name in ("loop.jpg", "gone.jpg"))
     assert "is a device" in str(refusal(pool, "/dev/zero"))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "AVIF"])
-def test_a_file_cut_short_is_tried_again(pool: DecodePool, tmp_path: Path, kind: str) -> None:
+def test_a_truncated_file_is_a_transient_failure(pool: DecodePool, tmp_path: Path, kind: str) -> None:
     whole = tmp_path / "whole"
     Image.effect_noise((300, 200), 60).convert("RGB").save(whole, kind)
     data = whole.read_bytes()
@@ -85,7 +86,7 @@ def test_a_file_cut_short_is_tried_again(pool: DecodePool, tmp_path: Path, kind:
         assert ("is empty" if length == 0 else "damaged or cut short") in str(error)
 
 
-def test_a_damaged_png_is_not_a_black_picture(pool: DecodePool, tmp_path: Path) -> None:
+def test_a_damaged_png_is_not_decoded_as_black(pool: DecodePool, tmp_path: Path) -> None:
     Image.new("RGB", (256, 128), "blue").save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
     at = data.index(b"IDAT") + 4
@@ -93,8 +94,8 @@ def test_a_damaged_png_is_not_a_black_picture(pool: DecodePool, tmp_path: Path) 
     assert "damaged or cut short" in str(refusal(pool, tmp_path / "damaged.png"))
 
 
-def test_a_byte_wrong_anywhere_is_no_worse_than_damaged(pool: DecodePool, tmp_path: Path) -> None:
-    """Flip bytes all over small files of each format: a picture or a sentence, never the end of a process."""
+def test_any_wrong_byte_gives_an_image_or_an_error(pool: DecodePool, tmp_path: Path) -> None:
+    """Flip bytes in small files of each format: the result is an image or an error, never a crashed process."""
     before = None
     for kind in ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"):
         Image.effect_noise((20, 15), 60).convert("RGB").save(tmp_path / "a", kind)
@@ -108,21 +109,21 @@ def test_a_byte_wrong_anywhere_is_no_worse_than_damaged(pool: DecodePool, tmp_pa
         before = pool.pids()
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     Image.new("1", (13_000, 13_000)).save(bomb)
     assert bomb.stat().st_size < 30_000
     with DecodePool(1, max_megapixels=100) as pool:
         began = time.monotonic()
         error = refusal(pool, bomb)
-        assert time.monotonic() - began < 25  # below its deadline; a process is started first
+        assert time.monotonic() - began < 25  # less than the deadline plus the start of a process
         assert "too many pixels (13000 x 13000, the limit is 100 million)" in str(error)
         assert not error.transient
     with DecodePool(1, max_megapixels=20) as pool:
         assert "too many pixels (more than 40 million" in str(refusal(pool, bomb))
 
 
-def test_a_bomb_within_the_pixel_limit_meets_the_memory_limit(slow_photo: bytes, tmp_path: Path) -> None:
+def test_a_bomb_within_the_pixel_limit_exceeds_the_memory_limit(slow_photo: bytes, tmp_path: Path) -> None:
     fine = photo(tmp_path / "fine.png")
     with DecodePool(1, memory_mb=256) as pool:  # 100 megapixels are 400 MB as RGB
         error = refusal(pool, os.fsdecode(slow_photo))
@@ -131,7 +132,7 @@ def test_a_bomb_within_the_pixel_limit_meets_the_memory_limit(slow_photo: bytes,
         assert pool.submit(os.fsencode(fine)).result().pixels.shape == (256, 256, 3)
 
 
-def test_too_little_memory_to_start_is_said_of_the_decoder_and_not_of_the_photo(tmp_path: Path) -> None:
+def test_too_little_memory_to_start_is_reported_for_the_decoder_not_the_photo(tmp_path: Path) -> None:
     with DecodePool(1, memory_mb=16) as pool:
         error = pool.submit(os.fsencode(photo(tmp_path / "a.png"))).exception()
     assert isinstance(error, ImgretError)
@@ -140,7 +141,7 @@ def test_too_little_memory_to_start_is_said_of_the_decoder_and_not_of_the_photo(
 
 
 def begun(pool: DecodePool, path: bytes) -> tuple[Future[Decoded], int]:
-    """A file under way, and the process that has it open."""
+    """Return the future of a file that is being decoded, and the id of the process that has it open."""
     warm = pool.submit(b"/dev/null")
     assert isinstance(warm.exception(), PhotoError)
     future = pool.submit(path)
@@ -166,7 +167,7 @@ def open_files(pid: int) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "transient"), [(signal.SIGSEGV, False), (signal.SIGABRT, False), (signal.SIGKILL, True)]
 )
-def test_a_crash_costs_the_file_that_was_being_decoded(
+def test_a_crash_fails_only_the_file_being_decoded(
     slow_photo: bytes, tmp_path: Path, number: signal.Signals, transient: bool
 ) -> None:
     with DecodePool(1) as pool:
@@ -182,7 +183,7 @@ def test_a_crash_costs_the_file_that_was_being_decoded(
         assert pool.pids() != [pid]
 
 
-def test_an_idle_decoder_that_died_is_a_crash_too_and_replaced(tmp_path: Path) -> None:
+def test_an_idle_decoder_that_died_is_replaced(tmp_path: Path) -> None:
     path = os.fsencode(photo(tmp_path / "a.png"))
     with DecodePool(1) as pool:
         pool.submit(path).result()
@@ -191,7 +192,7 @@ def test_an_idle_decoder_that_died_is_a_crash_too_and_replaced(tmp_path: Path) -
         assert pool.submit(path).result().pixels.shape == (256, 256, 3)
 
 
-def test_a_hang_ends_at_the_deadline_and_delays_no_other_file(slow_photo: bytes, tmp_path: Path) -> None:
+def test_a_hanging_file_fails_at_the_deadline_and_delays_no_other(slow_photo: bytes, tmp_path: Path) -> None:
     path = os.fsencode(photo(tmp_path / "a.png"))
     with DecodePool(2, seconds=3) as pool:
         future, pid = begun(pool, slow_photo)
@@ -206,7 +207,7 @@ def test_a_hang_ends_at_the_deadline_and_delays_no_other_file(slow_photo: bytes,
         assert pool.submit(path).result().pixels.shape == (256, 256, 3)
 
 
-def test_closing_waits_for_nobody_and_leaves_nobody(slow_photo: bytes) -> None:
+def test_close_does_not_wait_and_leaves_no_process(slow_photo: bytes) -> None:
     pool = DecodePool(1, seconds=60)
     future, pid = begun(pool, slow_photo)
     waiting = pool.submit(slow_photo)
@@ -233,7 +234,7 @@ def test_a_killed_parent_leaves_no_decoder_behind(slow_photo: bytes) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        os.kill(pid, signal.SIGSTOP)  # it cannot even notice that its pipe was closed
+        os.kill(pid, signal.SIGSTOP)  # a stopped process cannot notice that its pipe was closed
         parent.kill()
     deadline = time.monotonic() + 10
     while alive(pid) and time.monotonic() < deadline:
@@ -242,14 +243,14 @@ def test_a_killed_parent_leaves_no_decoder_behind(slow_photo: bytes) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Neither gone nor a zombie that whoever adopted it has yet to collect."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def test_what_a_decoder_process_may_do(pool: DecodePool, tmp_path: Path) -> None:
+def test_limits_of_a_decoder_process(pool: DecodePool, tmp_path: Path) -> None:
     pool.submit(os.fsencode(photo(tmp_path / "a.png"))).result()
     limits = Path(f"/proc/{pool.pids()[0]}/limits").read_text()
     bounds = {line[:26].strip(): line[26:].split()[1] for line in limits.splitlines()[1:]}
@@ -258,8 +259,8 @@ def test_what_a_decoder_process_may_do(pool: DecodePool, tmp_path: Path) -> None
     assert bounds["Max file size"] == "0"
 
 
-def test_a_photo_without_permission_is_told_so(tmp_path: Path) -> None:
-    """As another user, for root may read everything: the pool runs in a process that gave up its rights."""
+def test_a_photo_without_read_permission_is_reported(tmp_path: Path) -> None:
+    """Run the pool in a process without capabilities, because root may read every file."""
     path = photo(tmp_path / "secret.png")
     path.chmod(0o000)
     program = (
@@ -275,14 +276,14 @@ def test_a_photo_without_permission_is_told_so(tmp_path: Path) -> None:
         "    print(error)\n"
     )
     command = [sys.executable, "-c", program, str(path)]
-    if os.geteuid() == 0:  # without CAP_DAC_OVERRIDE root is refused like anyone else
+    if os.geteuid() == 0:  # without CAP_DAC_OVERRIDE, permissions apply to root too
         dropped = "-dac_override,-dac_read_search"
         command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert told == [f"{path} may not be read"] * 2
+    messages = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert messages == [f"{path} cannot be read: permission denied"] * 2
 
 
-def test_names_of_any_bytes(pool: DecodePool, tmp_path: Path) -> None:
+def test_file_names_of_any_bytes(pool: DecodePool, tmp_path: Path) -> None:
     for name in (b"new\nline.png", b"\xff\xfe.png", b"\x1b]52;c;x\x07.png", "Æß漢.png".encode()):
         path = os.path.join(os.fsencode(tmp_path), name)
         Image.new("RGB", (4, 3), "red").save(os.fsdecode(path))

@@ -1,4 +1,4 @@
-"""Whether one picture is an edit of another, by what is known of both."""
+"""`is_edit`: whether one photo is an edit of another."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def traits(
     ("before", "after", "edit"),
     [
         (traits(ONE, NOON, "12"), traits(OTHER, NOON, "12"), True),  # cropped, painted over
-        (traits(ONE, NOON, "12"), traits(ONE, NOON, "57"), False),  # two shots of a burst
+        (traits(ONE, NOON, "12"), traits(ONE, NOON, "57"), False),  # two photos of a burst
         (traits(ONE, NOON, "12"), traits(OTHER, NOON), True),  # the editor dropped the fraction
         (traits(ONE, NOON), traits(OTHER, NOON, "12"), True),
         (traits(ONE, NOON), traits(OTHER, NOON + 1), False),
-        (traits(ONE, MIDNIGHT), traits(OTHER, MIDNIGHT), False),  # two scans, dated by day
+        (traits(ONE, MIDNIGHT), traits(OTHER, MIDNIGHT), False),  # two scans with a date but no time
         (traits(ONE, NOON, camera="X"), traits(OTHER, NOON, camera="Y"), False),
         (traits(ONE), traits(OTHER), False),
     ],
 )
 def test_is_edit(before: Traits, after: Traits, edit: bool) -> None:
-    distinct = Traits(after.facts, bytes(32), after.look)
+    distinct = Traits(after.facts, bytes(32), after.signature)
     assert is_edit(before, distinct, same_file=False) is edit
 
 
-def test_two_scans_of_one_day_that_look_alike_are_one_picture() -> None:
+def test_similar_scans_of_one_day_are_the_same_photo() -> None:
     again = Traits(Facts("JPEG", 4, 3, MIDNIGHT), bytes(32), ONE)
     assert is_edit(traits(ONE, MIDNIGHT), again, same_file=False)
 
@@ -61,7 +61,7 @@ def test_subsecond(written: object, read: str | None) -> None:
     assert subsecond(written) == read
 
 
-def test_the_fraction_belongs_to_the_time_that_was_believed() -> None:
+def test_the_fraction_belongs_to_the_accepted_time() -> None:
     photo = {
         0x9003: "0000:00:00 00:00:00",
         0x9291: "11",

@@ -1,16 +1,17 @@
-"""Real index files that hold exactly a data set's photos, and those derived from them."""
+"""Real indexes that contain exactly a data set's photos, and those derived from them."""
 
 import os
 import shutil
 
 import numpy as np
 import pytest
+from saving import STAGES, caption, save, save_vectors
 
 from imgret.errors import UsageError
 from imgret.evaluate import gallery, stand_ins
-from imgret.evaluate.dataset import Trouble
+from imgret.evaluate.dataset import ProblemKind
 from imgret.evaluate.recipe import Recipe
-from imgret.photo import Detection, ModelIdentity, Stage, View
+from imgret.photo import Detection, ModelIdentity
 from imgret.store.factory import open_store
 
 SEEN = ModelIdentity("seer", "1")
@@ -38,71 +39,71 @@ def due(store):
     return {stage for content in range(1, 9) for stage in store.work.of(content)}
 
 
-def test_it_holds_these_photos_and_no_others(store, paths):
+def test_the_index_contains_exactly_these_photos(store, paths):
     seen = []
-    held = gallery.hold(store, paths, [Stage.CAPTION], seen.append)
+    held = gallery.synchronize(store, paths, ["caption"], seen.append)
     assert sorted(held) == paths
-    assert gallery.held(store) == set(paths)
+    assert gallery.indexed_paths(store) == set(paths)
     assert len(set(held.values())) == 3
     assert seen == [3]
-    assert due(store) == {Stage.CAPTION}
-    fewer = gallery.hold(store, paths[1:])
-    assert gallery.held(store) == set(paths[1:])
+    assert due(store) == {"caption"}
+    fewer = gallery.synchronize(store, paths[1:])
+    assert gallery.indexed_paths(store) == set(paths[1:])
     assert fewer == {path: held[path] for path in paths[1:]}
-    assert gallery.hold(store, paths) == held
+    assert gallery.synchronize(store, paths) == held
 
 
-def test_the_folder_above_may_come_later(store, paths):
-    first = gallery.hold(store, paths[2:])
-    assert gallery.hold(store, paths)[paths[2]] == first[paths[2]]
+def test_a_parent_folder_may_be_added_later(store, paths):
+    first = gallery.synchronize(store, paths[2:])
+    assert gallery.synchronize(store, paths)[paths[2]] == first[paths[2]]
     assert [root.path for root in store.roots.all()] == [os.path.dirname(paths[0])]
 
 
-def test_what_changed_on_disk_is_another_content(store, paths):
-    before = gallery.hold(store, paths)
+def test_a_changed_file_is_another_content(store, paths):
+    before = gallery.synchronize(store, paths)
     with open(paths[0], "wb") as file:
         file.write(b"another photo")
-    after = gallery.hold(store, paths)
+    after = gallery.synchronize(store, paths)
     assert after[paths[0]] not in before.values()
     assert after[paths[1]] == before[paths[1]]
 
 
 def test_a_copy_is_the_same_content(store, paths):
     shutil.copy(paths[0], paths[1])
-    held = gallery.hold(store, paths)
+    held = gallery.synchronize(store, paths)
     assert held[paths[0]] == held[paths[1]] != held[paths[2]]
 
 
-def test_what_cannot_be_read_has_no_content(store, paths):
+def test_an_unreadable_file_has_no_content(store, paths):
     os.unlink(paths[0])
     os.mkfifo(paths[0])
-    held = gallery.hold(store, paths)
+    held = gallery.synchronize(store, paths)
     assert held[paths[0]] is None
     assert [failure.path for failure in store.failures.all()] == paths[:1]
 
 
-def test_folders_may_be_reached_by_a_link(store, paths, tmp_path):
+def test_folders_may_be_symlinks(store, paths, tmp_path):
     os.symlink(tmp_path / "pictures", tmp_path / "link")
     through = os.fsencode(tmp_path / "link" / "a.jpg")
-    assert gallery.hold(store, [through])[through] == gallery.hold(store, paths)[paths[0]]
+    assert gallery.synchronize(store, [through])[through] == gallery.synchronize(store, paths)[paths[0]]
 
 
-def test_a_library_is_never_taken(store, paths, tmp_path):
-    gallery.claim(store, "flickr8k")
-    gallery.hold(store, paths)
-    gallery.claim(store, "flickr8k")
+def test_a_library_is_never_loaded(store, paths, tmp_path):
+    gallery.reserve(store, "flickr8k")
+    gallery.synchronize(store, paths)
+    gallery.reserve(store, "flickr8k")
     with open_store(str(tmp_path / "library.db")) as library:
         library.roots.add(os.path.dirname(paths[0]))
-        with pytest.raises(UsageError, match="is a library of photos"):
-            gallery.claim(library, "flickr8k")
+        with pytest.raises(UsageError, match="is the index of a photo library"):
+            gallery.reserve(library, "flickr8k")
 
 
 def described(store, paths):
-    held = gallery.hold(store, paths)
+    held = gallery.synchronize(store, paths)
     for number, content in enumerate(held.values()):
-        store.results.save_caption(content, SEEN, f"a dog {number}")
-        store.results.save_topics(content, SEEN, ["pets"])
-        store.results.save_detections(content, SEEN, [DOG, DOG], {"dog": 2})
+        save(store, content, "caption", SEEN, f"a dog {number}")
+        save(store, content, "topics", SEEN, ("pets",))
+        save(store, content, "detect", SEEN, (DOG, DOG))
     return held
 
 
@@ -114,43 +115,43 @@ def described(store, paths):
         (Recipe.BOTH, "a dog 0 two dog ,  is in the photo . "),
     ],
 )
-def test_a_recipe_has_its_part_and_no_more(store, paths, tmp_path, recipe, text):
+def test_a_recipe_has_only_its_part_of_the_results(store, paths, tmp_path, recipe, text):
     held = described(store, paths)
     with open_store(str(tmp_path / "derived.db")) as derived:
         found = gallery.derive(store, derived, held, recipe, EMBEDDER)
         content = found[paths[0]]
         assert gallery.passages(derived, [content]) == {content: text}
         assert set(derived.results.identities(content)) == recipe.stages
-        assert due(derived) == {Stage.EMBED}
+        assert due(derived) == {"embed"}
         assert derived.results.names(content) == store.results.names(held[paths[0]])
 
 
-def test_what_is_embedded_is_not_embedded_again_until_it_changes(store, paths, tmp_path):
+def test_contents_are_embedded_again_only_after_a_change(store, paths, tmp_path):
     held = described(store, paths)
     with open_store(str(tmp_path / "derived.db")) as derived:
         found = gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         for content in found.values():
-            derived.results.save_vectors(content, EMBEDDER, {View.PASSAGE: np.eye(8, dtype=np.float32)[0]})
-            derived.work.done(content, Stage)
+            save_vectors(derived, content, EMBEDDER, {"passage": np.eye(8, dtype=np.float32)[0]})
+            derived.work.done(content, STAGES)
         assert gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER) == found
         assert due(derived) == set()
-        store.results.save_detections(held[paths[0]], SEEN, [], {})
+        save(store, held[paths[0]], "detect", SEEN, ())
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert due(derived) == set()
-        store.results.save_caption(held[paths[1]], SEEN, "a cat")
+        save(store, held[paths[1]], "caption", SEEN, "a cat")
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert [c for c in found.values() if derived.work.of(c)] == [found[paths[1]]]
         gallery.derive(store, derived, held, Recipe.CAPTION, ModelIdentity("embedder", "2"))
         assert all(derived.work.of(content) for content in found.values())
 
 
-def test_makers_are_counted(store, paths):
+def test_results_are_counted_by_model(store, paths):
     held = described(store, paths)
     other = ModelIdentity("other", "2")
-    store.results.save_caption(held[paths[0]], other, "x")
+    save(store, held[paths[0]], "caption", other, "x")
     made = gallery.makers(store, held.values())
-    assert made[Stage.CAPTION] == {other: 1, SEEN: 2}
-    assert made[Stage.EMBED] == {}
+    assert made["caption"] == {other: 1, SEEN: 2}
+    assert made["embed"] == {}
 
 
 def test_stand_in_captions(store, paths, tmp_path):
@@ -164,22 +165,22 @@ def test_stand_in_captions(store, paths, tmp_path):
     given = stand_ins.read(str(file), folder)
     assert given.captions == {paths[0]: "a dog", paths[1]: "a cat"}
     assert [(problem.kind, problem.where) for problem in given.problems] == [
-        (Trouble.DUPLICATE, "captions.jsonl:3"),
-        (Trouble.MALFORMED, "captions.jsonl:5"),
+        (ProblemKind.DUPLICATE, "captions.jsonl:3"),
+        (ProblemKind.MALFORMED, "captions.jsonl:5"),
     ]
-    held = gallery.hold(store, paths)
+    held = gallery.synchronize(store, paths)
     for content in held.values():
-        store.results.save_caption(content, SEEN, "by a model")
-    stages = {Stage.TOPICS, Stage.DETECT}
+        save(store, content, "caption", SEEN, "by a model")
+    stages = {"topics", "detect"}
     assert stand_ins.put(store, held, given, stages) == 1
-    told = [store.results.description(held[path]).caption for path in paths]
+    told = [caption(store, held[path]) for path in paths]
     assert told == ["a dog", "a cat", ""]
-    assert due(store) == {Stage.TOPICS}
-    made = gallery.makers(store, held.values())[Stage.CAPTION]
+    assert due(store) == {"topics"}
+    made = gallery.makers(store, held.values())["caption"]
     assert all(stand_ins.made_by(identity) for identity in made)
     assert not stand_ins.made_by(SEEN)
     for content in held.values():
-        store.work.done(content, Stage)
+        store.work.done(content, STAGES)
     assert stand_ins.put(store, held, given, stages) == 1
     assert due(store) == set()
     file.write_text(rows.replace("a cat", "a cow"))
@@ -187,8 +188,8 @@ def test_stand_in_captions(store, paths, tmp_path):
 
 
 def test_the_paths_of_a_gallery_are_those_of_the_index(store, paths):
-    gallery.hold(store, paths)
+    gallery.synchronize(store, paths)
     for path in paths:
-        found = store.photos.find(gallery.resolved(path))
+        found = store.photos.find(gallery.canonical(path))
         assert found is not None
         assert found.gone_at is None

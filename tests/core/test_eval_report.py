@@ -8,8 +8,8 @@ import pytest
 
 from imgret.errors import UsageError
 from imgret.evaluate import saved, table
-from imgret.evaluate.dataset import Dataset, Problem, Query, Trouble, limited, told
-from imgret.evaluate.metrics import Answer
+from imgret.evaluate.dataset import Dataset, Problem, ProblemKind, Query, first_photos, summarize
+from imgret.evaluate.metrics import PhotoRank
 from imgret.evaluate.recipe import Recipe
 from imgret.evaluate.saved import Report, Run
 
@@ -17,7 +17,7 @@ QUERIES = [Query(f"{number}.jpg", f"question | {number}") for number in range(40
 
 
 def run(recipe="both", rank="vector", answer=1.0, first=1.0):
-    answers = [Answer(first, 40), *[Answer(answer, 40)] * (len(QUERIES) - 1)]
+    answers = [PhotoRank(first, 40), *[PhotoRank(answer, 40)] * (len(QUERIES) - 1)]
     return Run(recipe, rank, {"caption": [f"captioner {rank}"], "embed": ["embedder 1"]}, answers, 1.25)
 
 
@@ -25,10 +25,10 @@ def report(*runs, dataset="flickr8k", photos=40, queries=QUERIES, problems=()):
     return Report(dataset, "test", photos, 0, list(queries), list(problems), list(runs), 12.0)
 
 
-def test_a_report_comes_back_as_it_was_and_is_private(tmp_path):
+def test_a_report_is_read_back_and_its_file_is_private(tmp_path):
     path = str(tmp_path / "run.json")
-    problems = [Problem(Trouble.MISSING, "a.txt:3", "x.jpg is not there", 5)]
-    missed = Run("both", "words", {}, [Answer(None, 0)] * len(QUERIES), 0.0)
+    problems = [Problem(ProblemKind.MISSING, "a.txt:3", "x.jpg is not there", 5)]
+    missed = Run("both", "words", {}, [PhotoRank(None, 0)] * len(QUERIES), 0.0)
     before = report(run(), missed, problems=problems)
     saved.save(before, path)
     assert saved.load(path) == before
@@ -39,7 +39,7 @@ def test_a_report_comes_back_as_it_was_and_is_private(tmp_path):
 @pytest.mark.parametrize(
     "change", [lambda r: r["runs"][0]["answers"].pop(), lambda r: r.update(v=2), lambda r: r.pop("runs")]
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path, change):
+def test_an_incomplete_file_is_refused(tmp_path, change):
     path = tmp_path / "run.json"
     saved.save(report(run()), str(path))
     raw = json.loads(path.read_text())
@@ -49,7 +49,7 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path, change):
         saved.load(str(path))
 
 
-def test_places_that_cannot_be_read_or_written_are_told(tmp_path):
+def test_files_that_cannot_be_read_or_written_are_reported(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         saved.load(str(tmp_path / "none.json"))
     with pytest.raises(UsageError, match="cannot be written"):
@@ -65,7 +65,7 @@ def test_rows_of_equal_names_are_compared():
     assert found["both/bm25", "both/bm25"]["R@5"].better("R@5") is None
 
 
-def test_only_rows_and_named_rows_are_compared():
+def test_single_rows_and_named_rows_are_compared():
     first, second = report(run()), report(run(recipe="detect", rank="hybrid", answer=7))
     assert list(saved.compare(first, second)) == [("both/vector", "detect/hybrid")]
     both = report(run(), run(rank="words", answer=6))
@@ -83,12 +83,12 @@ def test_only_rows_and_named_rows_are_compared():
         report(run(recipe="detect"), run(recipe="caption")),
     ],
 )
-def test_what_cannot_be_compared_is_refused(other):
+def test_reports_that_cannot_be_compared_are_refused(other):
     with pytest.raises(UsageError):
         saved.compare(report(run()), other)
 
 
-def test_the_table_has_the_published_figures_beside_ours():
+def test_the_table_has_the_published_results_below_the_measured_ones():
     text = table.markdown(report(run(answer=2), run(rank="bm25"), run(recipe="detect")))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
     assert [row[:2] for row in rows] == [
@@ -105,16 +105,16 @@ def test_the_table_has_the_published_figures_beside_ours():
     assert rows[6][2:6] == ["14.9", "33.6", "52.4", "66.95"]
     assert len({len(row) for row in rows}) == 1
     assert "- caption: captioner vector; captioner bm25" in text
-    assert "does not say which photos" in text
+    assert "does not state the photos" in text
 
 
-def test_own_data_has_no_published_figures():
+def test_other_data_sets_have_no_published_results():
     text = table.markdown(report(run(), dataset="mine"))
     assert "published" not in text
     assert table.published("mine", "both") is None
 
 
-def test_published_figures_rise_with_k_and_from_recipe_to_recipe():
+def test_published_results_increase_with_k_and_from_recipe_to_recipe():
     for figures in table.PUBLISHED.values():
         assert set(figures) == set(Recipe)
         for one in figures.values():
@@ -124,15 +124,15 @@ def test_published_figures_rise_with_k_and_from_recipe_to_recipe():
         assert detect[3] > caption[3] > both[3]
 
 
-def test_problems_and_unreadable_photos_stand_under_the_table():
-    made = Report("mine", "", 40, 3, QUERIES, [Problem(Trouble.BOM, "a.txt:1", "odd")], [run()], 0.0)
+def test_problems_and_unreadable_photos_are_listed_below_the_table():
+    made = Report("mine", "", 40, 3, QUERIES, [Problem(ProblemKind.BOM, "a.txt:1", "odd")], [run()], 0.0)
     text = table.markdown(made)
     assert "3 photos could not be read" in text
-    assert "- byte order mark: 1, no question lost" in text
+    assert "- byte order mark: 1, no query left out" in text
     assert "  a.txt:1: odd" in text
 
 
-def test_json_has_every_figure_with_its_interval():
+def test_json_has_every_measure_with_its_interval():
     found = table.as_json(report(run(), run(rank="hybrid")))
     vector, hybrid = found["rows"]
     assert vector["measures"]["R@1"].value == 1
@@ -141,7 +141,7 @@ def test_json_has_every_figure_with_its_interval():
     assert found["queries"] == found["photos"] == 40
 
 
-def test_a_comparison_says_what_is_better():
+def test_a_comparison_shows_which_row_is_better():
     text = table.compared(saved.compare(report(run(answer=9)), report(run())))
     row = next(line for line in text.splitlines() if line.startswith("| R@5"))
     assert [cell.strip() for cell in row.split("|")[2:4]] == ["2.5", "100.0"]
@@ -155,18 +155,20 @@ def test_a_comparison_says_what_is_better():
 def test_limited_to_the_first_photos():
     queries = (Query("a", "1"), Query("b", "2"), Query("a", "3"))
     whole = Dataset("mine", "/photos", ("a", "b", "c"), queries, split="test")
-    few = limited(whole, 1)
+    few = first_photos(whole, 1)
     assert few == Dataset("mine", "/photos", ("a",), (queries[0], queries[2]), split="test")
-    assert limited(whole, 99) == whole
+    assert first_photos(whole, 99) == whole
 
 
-def test_problems_are_counted_and_shown_by_example():
-    missing = [Problem(Trouble.MISSING, f"t:{line}", f"{line}.jpg", lost=2) for line in range(1, 6)]
-    assert told([*missing, Problem(Trouble.DUPLICATE, "t:9", "x was there before", lost=1)], examples=2) == [
-        "missing image: 5, 10 questions left out",
+def test_problems_are_counted_with_examples():
+    missing = [Problem(ProblemKind.MISSING, f"t:{line}", f"{line}.jpg", lost=2) for line in range(1, 6)]
+    assert summarize(
+        [*missing, Problem(ProblemKind.DUPLICATE, "t:9", "x occurs before", lost=1)], examples=2
+    ) == [
+        "missing image: 5, 10 queries left out",
         "  t:1: 1.jpg",
         "  t:2: 2.jpg",
         "  ... and 3 more",
-        "duplicate id: 1, 1 question left out",
-        "  t:9: x was there before",
+        "duplicate id: 1, 1 query left out",
+        "  t:9: x occurs before",
     ]

@@ -1,4 +1,4 @@
-"""Which paths are photos of ours, and why not."""
+"""Which paths are indexed, and the reasons for the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATTERNS = ["*.tmp.*", "Trash/", "/top", "a/**/z", "!keep.jpg", "b[0-9]?.*"]
 
 
 def walked(rules: Exclude, path: bytes) -> bool:
-    """Whether a walk that asks of each folder and then of the file would come to the file."""
+    """Return whether a scan that checks each folder and then the file would find the file."""
     *folders, name = path.split(b"/")
     at = b""
     for folder in folders:
@@ -61,13 +61,13 @@ def test_the_reason(path: bytes, reason: str | None) -> None:
     assert walked(rules, path) == (reason is None)
 
 
-def test_hidden_on_request() -> None:
+def test_hidden_files_are_indexed_if_configured() -> None:
     rules = Exclude([], hidden=True)
     assert rules.explain(b".cache/.a.jpg") is None
     assert walked(rules, b".cache/.a.jpg")
 
 
-def test_a_later_pattern_brings_back_a_file_but_not_from_an_excluded_folder() -> None:
+def test_a_later_pattern_includes_a_file_again_but_not_in_an_excluded_folder() -> None:
     rules = Exclude(["*.png", "!keep.png", "old/", "!old/keep.png"])
     assert rules.explain(b"a/x.png") == "pattern *.png"
     assert rules.explain(b"a/keep.png") is None
@@ -78,10 +78,10 @@ def test_empty_lines_and_comments_do_not_shift_the_reasons() -> None:
     assert Exclude(["", "# mine", "*.gif"]).explain(b"a.gif") == "pattern *.gif"
 
 
-def test_a_pattern_that_gitignore_does_not_know_is_named() -> None:
-    with pytest.raises(ConfigError, match="'!', which is no gitignore pattern"):
+def test_an_invalid_pattern_is_named_in_the_error() -> None:
+    with pytest.raises(ConfigError, match="'!', which is not a gitignore pattern"):
         Exclude(["*.tmp", "!"])
-    with pytest.raises(ConfigError, match=r"'\[z-a\]', which is no gitignore pattern"):
+    with pytest.raises(ConfigError, match=r"'\[z-a\]', which is not a gitignore pattern"):
         Exclude(["[z-a]"])
 
 
@@ -89,7 +89,7 @@ def test_a_pattern_below_a_folder_with_a_newline_in_its_name() -> None:
     assert Exclude(["*.gif"]).explain(b"a\nb/c.gif") == "pattern *.gif"
 
 
-def test_many_stars_and_many_patterns_take_no_time() -> None:
+def test_many_stars_and_many_patterns_are_fast() -> None:
     rules = Exclude(["*a" * 30 + "b.jpg", "**/" * 20 + "x", "*" * 200 + "y"])
     began = time.process_time()
     assert rules.explain(b"a" * 240 + b".jpg") is None
@@ -98,14 +98,14 @@ def test_many_stars_and_many_patterns_take_no_time() -> None:
 
 
 @given(paths, st.booleans())
-def test_the_walk_and_the_explanation_agree(parts: list[bytes], hidden: bool) -> None:
+def test_scan_and_explanation_agree(parts: list[bytes], hidden: bool) -> None:
     rules = Exclude(PATTERNS, hidden=hidden)
     path = b"/".join(parts)
     assert walked(rules, path) == (rules.explain(path) is None)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\0"), max_size=8), max_size=4), paths)
-def test_any_patterns_give_rules_or_a_sentence(patterns: list[str], parts: list[bytes]) -> None:
+def test_any_patterns_are_accepted_or_raise_config_error(patterns: list[str], parts: list[bytes]) -> None:
     try:
         rules = Exclude(patterns)
     except ConfigError:
@@ -115,13 +115,13 @@ def test_any_patterns_give_rules_or_a_sentence(patterns: list[str], parts: list[
 
 
 @given(names)
-def test_an_extension_counts_whatever_its_case(stem: bytes) -> None:
+def test_the_case_of_an_extension_does_not_matter(stem: bytes) -> None:
     assert is_picture(stem + b".jpg")
     assert is_picture(stem + b".JpG")
     assert not is_picture(stem + b".txt")
 
 
-def test_git_itself_agrees(tmp_path: Path) -> None:
+def test_results_equal_those_of_git(tmp_path: Path) -> None:
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", "init", "-q", tmp_path], check=True, env=environment)
     patterns = [

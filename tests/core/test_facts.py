@@ -1,4 +1,4 @@
-"""EXIF as cameras write it, and as nobody should."""
+"""Valid and invalid EXIF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from imgret.decode.exif import camera, degrees, facts, printable, taken_at, text, turned, upright_size
+from imgret.decode.exif import (
+    camera,
+    degrees,
+    facts,
+    printable,
+    taken_at,
+    text,
+    upright_size,
+    valid_orientation,
+)
 
 anything: st.SearchStrategy[object] = st.recursive(
     st.none()
@@ -31,7 +40,7 @@ tags = st.dictionaries(
 
 
 @pytest.mark.parametrize(
-    ("make", "model", "said"),
+    ("make", "model", "expected"),
     [
         ("Canon", "Canon EOS R5", "Canon EOS R5"),
         ("NIKON CORPORATION", "NIKON D90", "NIKON D90"),
@@ -43,17 +52,17 @@ tags = st.dictionaries(
         ("\x1b]0;owned\x07", "", "]0;owned"),
         (None, None, None),
         (7, (1, 2), None),
-        # Pillow reads EXIF strings as Latin-1: UTF-8 first, then what the bytes are
+        # Pillow reads EXIF strings as Latin-1; imgret tries UTF-8 first
         ("Ren\xc3\xa9", "K\xc3\xb6ln 1", "René Köln 1"),
         ("Ren\xe9", b"K\xf6ln 1", "René Köln 1"),
         (b"Zei\xc3\x9f\0\xff\xfe", None, "Zeiß"),
         ("\xe5\xb0\xbc\xe5\xba\xb7", None, "尼康"),
-        ("\xe5\xb0\xbc\xe5\xba", None, "尼"),  # cut in the middle of a character
+        ("\xe5\xb0\xbc\xe5\xba", None, "尼"),  # truncated in the middle of a character
         ("尼康", None, "尼康"),
     ],
 )
-def test_camera(make: object, model: object, said: str | None) -> None:
-    assert camera(make, model) == said
+def test_camera(make: object, model: object, expected: str | None) -> None:
+    assert camera(make, model) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,7 +89,7 @@ def test_camera(make: object, model: object, said: str | None) -> None:
         ("04/07/2019", None),  # April or July
         ("19:07:14 12:30:05", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
         ("98-07-14", datetime(1998, 7, 14, tzinfo=UTC)),
-        ("19/07/14", None),  # whose order?
+        ("19/07/14", None),  # ambiguous order
         ("2019-07-14T12:30:05.123+02:00", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
         ("2019:07:14 12:30:05Z", datetime(2019, 7, 14, 12, 30, 5, tzinfo=UTC)),
         ("2019:07:14 02:30:05 PM", datetime(2019, 7, 14, 14, 30, 5, tzinfo=UTC)),
@@ -98,15 +107,15 @@ def test_camera(make: object, model: object, said: str | None) -> None:
         (None, None),
     ],
 )
-def test_a_date_is_believed_or_none(value: object, moment: datetime | None) -> None:
+def test_taken_at_returns_a_plausible_date_or_none(value: object, moment: datetime | None) -> None:
     assert taken_at([value]) == (None if moment is None else int(moment.timestamp()))
 
 
-def test_the_first_believable_date_counts() -> None:
+def test_the_first_plausible_date_is_used() -> None:
     later = int(datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp())
     assert taken_at(["0000:00:00 00:00:00", None, "2020:01:02 03:04:05"]) == later
-    told = facts("JPEG", (1, 1), {0x0132: "2021:01:01 00:00:00"}, {0x9004: "2020:01:02 03:04:05"}, {})
-    assert told.taken_at == later
+    facts_read = facts("JPEG", (1, 1), {0x0132: "2021:01:01 00:00:00"}, {0x9004: "2020:01:02 03:04:05"}, {})
+    assert facts_read.taken_at == later
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,7 @@ def test_the_first_believable_date_counts() -> None:
         ({1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)}, None),
         ({1: "X", 2: (52.0, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
         ({}, None),
-        # degrees as one number; with a sign of their own no direction is needed
+        # decimal degrees; a signed number needs no direction
         ({1: "N", 2: 52.51, 3: "E", 4: IFDRational(134, 10)}, (52.51, 13.4)),
         ({2: 52.51, 4: -0.25}, (52.51, -0.25)),
         ({1: "N", 2: (-33.5,), 3: "E", 4: (-70.5,)}, (-33.5, -70.5)),
@@ -139,7 +148,7 @@ def test_the_first_believable_date_counts() -> None:
         ({1: "n", 2: "52/1,30/1,3600/100", 3: "e", 4: "13/1,24/1,0/1"}, (52.51, 13.4)),
         ({1: "N", 2: ("52", "30/1", "36"), 3: "E", 4: ["13", "24", "0"]}, (52.51, 13.4)),
         ({2: "-33.5", 4: "S 70"}, None),
-        ({2: "52 30 36", 4: "13 24 0"}, None),  # on which side?
+        ({2: "52 30 36", 4: "13 24 0"}, None),  # no direction
         ({1: "N", 2: "52/0,30/1,0/1", 3: "E", 4: "13"}, None),
         ({1: "N", 2: (52.0, 30.0, IFDRational(0, 0)), 3: "E", 4: 13.0}, None),
         ({1: "N", 2: (52.0, 75.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
@@ -154,25 +163,27 @@ def test_degrees(gps: dict[int, object], position: tuple[float, float] | None) -
 
 @given(tags, tags, tags)
 @example({0x010F: "\0", 0x0110: "\x7f"}, {}, {})
-def test_nothing_in_exif_raises_and_what_is_told_is_within_bounds(
+def test_no_exif_value_raises_and_results_are_within_bounds(
     image: dict[int, object], photo: dict[int, object], gps: dict[int, object]
 ) -> None:
-    told = facts("JPEG", (3, 2), image, photo, gps)
-    assert told.camera is None or (0 < len(told.camera) <= 128 and told.camera.isprintable())
-    assert told.latitude is None or -90 <= told.latitude <= 90
-    assert told.longitude is None or -180 <= told.longitude <= 180
-    assert (told.latitude is None) == (told.longitude is None)
-    assert 1 <= turned(image.get(0x0112)) <= 8
+    facts_read = facts("JPEG", (3, 2), image, photo, gps)
+    assert facts_read.camera is None or (
+        0 < len(facts_read.camera) <= 128 and facts_read.camera.isprintable()
+    )
+    assert facts_read.latitude is None or -90 <= facts_read.latitude <= 90
+    assert facts_read.longitude is None or -180 <= facts_read.longitude <= 180
+    assert (facts_read.latitude is None) == (facts_read.longitude is None)
+    assert 1 <= valid_orientation(image.get(0x0112)) <= 8
 
 
 @given(st.binary(max_size=300))
-def test_no_exif_block_upsets_what_reads_it(block: bytes) -> None:
-    """Through Pillow's own parser, as far as it gets."""
+def test_no_exif_block_raises(block: bytes) -> None:
+    """Blocks that Pillow's own parser accepts."""
     exif = Image.Exif()
     try:
         exif.load(b"Exif\0\0II*\0\x08\0\0\0" + block)
         found = dict(exif)
-    except Exception:  # Pillow's, not ours
+    except Exception:  # raised by Pillow's parser
         found = {}
     assert facts("JPEG", (1, 1), found, found, found).format == "JPEG"
 
@@ -190,24 +201,27 @@ moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)).fi
     st.sampled_from(["02d", "2d", "d"]),
     st.sampled_from(["", ".5", "Z", "+05:30", "-0800", ".123+02:00"]),
 )
-def test_every_moment_survives_the_ways_in_which_it_is_written(
+def test_every_date_is_read_back_from_all_notations(
     moment: datetime, by: str, between: str, number: str, after: str
 ) -> None:
     date = by.join((f"{moment.year:04d}", f"{moment.month:{number}}", f"{moment.day:{number}}"))
     time = ":".join(f"{part:{number}}" for part in (moment.hour, moment.minute, moment.second))
     expected = int(moment.replace(microsecond=0, tzinfo=UTC).timestamp())
     assert taken_at([date + between + time + after]) == expected
-    assert taken_at([date]) in (expected // 86400 * 86400, None)  # None: the day of a clock that was not set
+    assert taken_at([date]) in (
+        expected // 86400 * 86400,
+        None,
+    )  # None on the day that means a clock was never set
 
 
 @given(st.text(st.sampled_from("0123456789:/-. TZapm"), max_size=30))
-def test_whatever_is_read_of_a_date_is_a_day_of_the_calendar(written: str) -> None:
+def test_every_parsed_date_is_valid(written: str) -> None:
     moment = taken_at([written])
     assert moment is None or -62135596800 <= moment < 253402300800
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
-def test_every_place_survives_degrees_minutes_seconds(latitude: float, longitude: float) -> None:
+def test_every_position_is_read_back_from_degrees_minutes_seconds(latitude: float, longitude: float) -> None:
     def split(angle: float) -> tuple[float, float, float]:
         whole = abs(angle)
         return float(int(whole)), float(int(whole % 1 * 60)), whole % 1 * 60 % 1 * 60
@@ -234,7 +248,7 @@ def test_every_place_survives_degrees_minutes_seconds(latitude: float, longitude
         ["{d}°{m}'{s}\"{n}", "{n} {d} {m} {s}", "{d} deg {m}' {s}\" {n}", "{d},{m},{s}{n}", "{d}:{m}:{s} {n}"]
     ),
 )
-def test_every_place_survives_the_ways_in_which_a_string_has_it(
+def test_every_position_is_read_back_from_all_string_notations(
     whole: int, minutes: int, tenths: int, direction: str, form: str
 ) -> None:
     written = form.format(d=whole, m=minutes, s=tenths / 10, n=direction)
@@ -247,7 +261,7 @@ def test_every_place_survives_the_ways_in_which_a_string_has_it(
     st.text(st.sampled_from("0123456789.,:/-+ °'\"NSEWdeg"), max_size=30),
     st.sampled_from(["", "N", "S", "x"]),
 )
-def test_whatever_is_read_of_a_place_lies_on_the_globe(written: str, direction: str) -> None:
+def test_every_parsed_position_is_valid(written: str, direction: str) -> None:
     found = degrees({1: direction, 2: written, 3: "E", 4: 1.0})
     assert found is None or -90 <= found[0] <= 90
 
@@ -260,12 +274,12 @@ def test_text_is_printable_and_short(value: str | bytes) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=100))
-def test_text_in_utf_8_is_read_as_it_was_written(written: str) -> None:
+def test_utf_8_text_is_read_back(written: str) -> None:
     assert text(written.encode()) == text(written.encode().decode("latin-1")) == written
 
 
 def test_orientation() -> None:
-    assert [upright_size((4, 3), turned(value)) for value in (1, 6, 8, 9, "6", None)] == [
+    assert [upright_size((4, 3), valid_orientation(value)) for value in (1, 6, 8, 9, "6", None)] == [
         (4, 3),
         (3, 4),
         (3, 4),
@@ -282,6 +296,9 @@ def test_exif_written_by_pillow_is_read_back() -> None:
     file = io.BytesIO()
     Image.new("RGB", (2, 2)).save(file, "JPEG", exif=exif)
     read = Image.open(file).getexif()
-    told = facts("JPEG", (2, 2), read, read.get_ifd(0x8769), read.get_ifd(0x8825))
-    assert told.camera == "FUJIFILM X-T5"
-    assert (told.latitude, told.longitude) == (pytest.approx(48.8583333), pytest.approx(2.2944444))
+    facts_read = facts("JPEG", (2, 2), read, read.get_ifd(0x8769), read.get_ifd(0x8825))
+    assert facts_read.camera == "FUJIFILM X-T5"
+    assert (facts_read.latitude, facts_read.longitude) == (
+        pytest.approx(48.8583333),
+        pytest.approx(2.2944444),
+    )

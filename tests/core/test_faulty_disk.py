@@ -1,4 +1,4 @@
-"""Folders on a disk with faults: whatever is wrong costs one entry, one file or one folder, and is reported."""
+"""Folders on a faulty disk: each fault affects one entry, file or folder only, and is reported."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shown(source: Path, mount: Path, **faults: object) -> object:
 
 
 def names(store: Store) -> set[str]:
-    """The photos that were read."""
+    """Return the names of the photos that were read."""
     rows = store.rows("SELECT folder, name FROM photo WHERE gone_at IS NULL AND content IS NOT NULL")
     return {os.fsdecode(os.path.join(folder, name)) for folder, name in rows}
 
@@ -70,16 +70,18 @@ ALL = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/c/4.jpg", "5.jpg"}
 
 
 @pytest.mark.must_run
-def test_an_entry_with_an_error_costs_itself(source: Path, mount: Path, store: Store) -> None:
+def test_an_entry_with_an_error_does_not_affect_others(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount, eio_stat="1.jpg"):
         found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     assert names(store) == ALL - {"a/1.jpg"}
     assert found.problems == [f"{mount}/a/1.jpg cannot be read: Input/output error"]
-    assert found.troubled == {b"a": found.problems}
+    assert found.folder_problems == {b"a": found.problems}
 
 
 @pytest.mark.must_run
-def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount: Path, store: Store) -> None:
+def test_a_known_photo_whose_entry_has_an_error_is_not_deleted(
+    source: Path, mount: Path, store: Store
+) -> None:
     with shown(source, mount):
         sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     for name in ("1.jpg", "c"):  # a file, and a folder that may be a file
@@ -90,7 +92,7 @@ def test_a_known_photo_whose_entry_has_an_error_is_not_gone(source: Path, mount:
 
 
 @pytest.mark.must_run
-def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, store: Store) -> None:
+def test_an_unreadable_file_does_not_affect_others(source: Path, mount: Path, store: Store) -> None:
     with shown(source, mount, eio_read="1.jpg"):
         found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
         assert names(store) == ALL - {"a/1.jpg"}
@@ -108,15 +110,15 @@ def test_a_file_that_cannot_be_read_costs_itself(source: Path, mount: Path, stor
         ({"hang_stat": "b"}, {"b/3.jpg", "b/c/4.jpg"}),
     ],
 )
-def test_what_hangs_costs_a_file_or_a_folder(
+def test_a_blocking_call_affects_one_file_or_folder(
     source: Path, mount: Path, store: Store, fault: dict[str, str], lost: set[str]
 ) -> None:
-    with shown(source, mount):  # so that the root's identity is known
+    with shown(source, mount):  # records the identity of the root
         root = store.roots.add(os.fsencode(mount))
         store.roots.mark_online(root.id, root_identity(root.path))
     with shown(source, mount, **fault):
         root = store.roots.add(os.fsencode(mount))
-        for seconds in (15.0, 0.9 * SILENCE):  # what is stuck already is not waited for again
+        for seconds in (15.0, 0.9 * SILENCE):  # does not wait again for a stuck call
             began = time.monotonic()
             found = sync(store, Settings(), root)
             assert time.monotonic() - began < seconds
@@ -128,7 +130,9 @@ def test_what_hangs_costs_a_file_or_a_folder(
 
 
 @pytest.mark.must_run
-def test_a_root_that_hangs_is_offline_and_nothing_is_gone(source: Path, mount: Path, store: Store) -> None:
+def test_a_root_that_blocks_is_offline_and_nothing_is_deleted(
+    source: Path, mount: Path, store: Store
+) -> None:
     with shown(source, mount):
         sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     with shown(source, mount, hang_list="source"):
@@ -167,7 +171,7 @@ def found_in(root: Path) -> Iterator[FolderScan]:
 
 
 class File:
-    """What `sync` hands to the hashing threads."""
+    """The attributes of a file that hashing uses, as passed by `sync`."""
 
     def __init__(self, folder: bytes, finding: Finding) -> None:
         assert finding.file_stat is not None
@@ -195,7 +199,7 @@ def test_every_file_is_hashed_once(tmp_path: Path, size: int) -> None:
     assert found == {name: blake3(data).digest() for name, data in contents.items()}
 
 
-def test_a_folder_swapped_for_a_symlink_before_it_is_hashed_is_not_followed(tmp_path: Path) -> None:
+def test_a_folder_replaced_by_a_symlink_before_hashing_is_not_followed(tmp_path: Path) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     (inside / "a").mkdir(parents=True)
     outside.mkdir()
@@ -207,12 +211,12 @@ def test_a_folder_swapped_for_a_symlink_before_it_is_hashed_is_not_followed(tmp_
     (inside / "a").symlink_to(outside)
     private = FileStat(*file_stat_of(os.stat(outside / "1.jpg")))
     for each in wanted:
-        each.file_stat = private  # even if it were the one that was seen
+        each.file_stat = private  # even if the scan had seen this file
     (told,) = hashes(inside, wanted).values()
     assert "no longer there" in str(told)
 
 
-def test_huge_files_and_large_ones_that_are_no_pictures_are_not_read(tmp_path: Path) -> None:
+def test_huge_files_and_large_files_that_are_not_images_are_not_read(tmp_path: Path) -> None:
     for name, head, size in (
         ("disk.raw", b"", 2 << 40),
         ("vm.raw", b"", 100 << 20),
@@ -224,13 +228,13 @@ def test_huge_files_and_large_ones_that_are_no_pictures_are_not_read(tmp_path: P
             file.truncate(size)
     told = hashes(tmp_path, files(tmp_path))
     assert "larger than 4 GiB" in str(told[b"disk.raw"])
-    assert "does not start like a picture" in str(told[b"vm.raw"])
+    assert "match no image format" in str(told[b"vm.raw"])
     assert isinstance(told[b"large.raw"], Hash)
-    assert isinstance(told[b"small.raw"], Hash)  # the decoder says that it is no photo
+    assert isinstance(told[b"small.raw"], Hash)  # rejected later, by the decoder
 
 
 @pytest.mark.must_run
-def test_what_is_hashed_does_not_wait_for_a_slow_file(source: Path, mount: Path) -> None:
+def test_hashed_files_do_not_wait_for_a_slow_file(source: Path, mount: Path) -> None:
     with shown(source, mount, hang_read="1.jpg"):
         wanted = [each for each in files(mount) if each.name == b"1.jpg"]
         others = [each for each in files(mount) if each.name != b"1.jpg"]
@@ -246,7 +250,7 @@ def test_what_is_hashed_does_not_wait_for_a_slow_file(source: Path, mount: Path)
 
 
 @pytest.mark.must_run
-def test_hashing_stops_when_it_is_told_to(source: Path, mount: Path) -> None:
+def test_hashing_stops_on_request(source: Path, mount: Path) -> None:
     with shown(source, mount, hang_read="1.jpg"):
         wanted = [each for each in files(mount) if each.name == b"1.jpg"]
         end = time.monotonic() + 0.3

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spaces import text_space
 
 from imgret.photo import FileStat
 from imgret.search.parse import parse
@@ -239,14 +240,14 @@ def test_an_offline_root(store: Store, library: dict[str, int]) -> None:
 
 
 def test_masks_of_the_memory_are_the_same_filters(store: Store, library: dict[str, int]) -> None:
-    memory = Memory(store)
+    memory = Memory(store, text_space(store))
     for text in ("dog:", "after:2020", "-in:2019", "has:note dog:", "emu:"):
         clauses = parse(text, NOW).clauses
         mask = memory.mask(store, clauses)
         ids = store.filters.matching(())
         assert set(ids[memory.passes(mask, ids)].tolist()) == passing(store, text)
     with open_store(store.path) as other:
-        other.db.execute("DELETE FROM detection")
+        other.db.execute("DELETE FROM tag")
     assert memory.refresh(store)
     assert not memory.mask(store, parse("dog:", NOW).clauses).places.any()
 
@@ -270,7 +271,7 @@ def test_dates_and_counts_pass_exactly_as_they_read(
     negated: bool,
 ) -> None:
     with open_store(str(tmp_path_factory.getbasetemp() / "filters.db")) as store, store.writing() as db:
-        db.execute("DELETE FROM photo; DELETE FROM detection; DELETE FROM content")
+        db.execute("DELETE FROM photo; DELETE FROM tag; DELETE FROM content")
         root = store.roots.add(b"/p").id
         made: dict[int, tuple[int | None, int]] = {}
         for number, moment in enumerate(taken):
@@ -282,7 +283,7 @@ def test_dates_and_counts_pass_exactly_as_they_read(
                 (root, b"%d" % number, content),
             )
             if number % 4:
-                db.execute("INSERT INTO detection VALUES ('dog', ?, ?)", (content, number % 4))
+                db.execute("INSERT INTO tag VALUES ('object', 'dog', ?, 'detect', ?)", (content, number % 4))
             made[content] = (moment, number % 4)
         in_time = {
             c

@@ -1,4 +1,4 @@
-"""Hashing real files, some of which change, or are no files at all."""
+"""Hash real files, including files that change and paths that are not regular files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_hash_of_the_bytes(tmp_path: Path, size: int) -> None:
     assert content_hash(os.fsencode(path), file_stat_of(os.stat(path))) == blake3(data).digest()
 
 
-def test_another_file_than_expected_is_tried_again(tmp_path: Path) -> None:
+def test_an_unexpected_file_is_a_transient_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"one")
     expected = file_stat_of(os.stat(path))
@@ -32,7 +32,7 @@ def test_another_file_than_expected_is_tried_again(tmp_path: Path) -> None:
     assert caught.value.transient
 
 
-def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
+def test_a_file_that_grows_while_read_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"\xff\xd8\xff" + bytes(64 << 20))
     stop = threading.Event()
@@ -53,16 +53,16 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
         writer.join()
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_paths_that_are_not_regular_files_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
-    for name, said in {
+    for name, expected in {
         b"fifo": "is a FIFO",
         b"": "is a folder",
         b"gone": "no longer there",
         b"loop": "symbolic",
     }.items():
-        with pytest.raises(PhotoError, match=said):
+        with pytest.raises(PhotoError, match=expected):
             content_hash(os.path.join(os.fsencode(tmp_path), name))
     with pytest.raises(PhotoError, match="is a device"):
         content_hash(b"/dev/zero")

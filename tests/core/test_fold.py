@@ -36,7 +36,7 @@ def test_folding(text: str, folded: str) -> None:
 
 
 @given(ANY)
-def test_folding_twice_is_folding_once_and_can_be_encoded(text: str) -> None:
+def test_folding_is_idempotent_and_its_result_can_be_encoded(text: str) -> None:
     once = fold.fold(text)
     once.encode()
     assert fold.fold(once) == once
@@ -47,8 +47,8 @@ def test_normal_forms_fold_alike(text: str, form: str) -> None:
     assert fold.fold(unicodedata.normalize(form, text)) == fold.fold(text)  # type: ignore[arg-type]
 
 
-def test_letters_that_fold_each_for_itself_do_so_as_in_the_whole_text() -> None:
-    """The short way for most names gives what the long one gives."""
+def test_letters_of_the_fast_path_fold_as_in_a_whole_text() -> None:
+    """The fast path for most names returns the same result as the general one."""
     letters = [chr(code) for code in range(0x10000) if fold._PLAIN.fullmatch(chr(code))]
     assert len(letters) > 30_000
     assert [letter for letter in letters if fold.fold(letter) != fold._fold(letter)] == []
@@ -62,11 +62,11 @@ def test_letters_that_fold_each_for_itself_do_so_as_in_the_whole_text() -> None:
         st.sampled_from("aIßİıſéÅŉǆЙйЁёΣσςΐがガ한海 .") | st.characters(max_codepoint=0x1FFF), max_size=12
     )
 )
-def test_the_short_way_is_never_another(text: str) -> None:
+def test_the_fast_path_never_differs(text: str) -> None:
     assert fold.fold(text) == fold._fold(fold.encodable(text))
 
 
-def test_emoji_and_characters_of_unspaced_scripts_are_words_alone() -> None:
+def test_emoji_and_characters_of_unspaced_scripts_are_single_words() -> None:
     assert fold.cut("🎂Anna👨‍👩‍👧").split() == ["🎂", "anna", "👨", "👩", "👧"]
     assert fold.cut("海滩 beach").split() == ["海", "滩", "beach"]
     assert fold.cut("20°C © Rosa").split() == ["20", "c", "rosa"]
@@ -75,11 +75,11 @@ def test_emoji_and_characters_of_unspaced_scripts_are_words_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "word"), [("->", False), ("!?,", False), ("", False), ("🎂", True), ("é", True), ("-2", True)]
 )
-def test_what_holds_a_word(text: str, word: bool) -> None:
+def test_has_word(text: str, word: bool) -> None:
     assert fold.has_word(text) == word
 
 
-def test_sql_folds_the_same() -> None:
+def test_the_sql_functions_return_the_same() -> None:
     db = apsw.Connection(":memory:")
     sql_functions.register(db)
     assert db.execute(

@@ -1,4 +1,4 @@
-"""Files as they lie in real folders: each is read, or refused in a sentence that says what it is and what to do."""
+"""Files as found in real folders: each is decoded, or refused with a message that names its type and what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import formats, png, raw_files
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (64, 48)
@@ -44,14 +45,14 @@ def saved(kind: str, image: Image.Image | None = None, **options: object) -> byt
 
 
 def frames(kind: str) -> bytes:
-    """Red, then blue and green."""
+    """Return a file with a red, a blue and a green image."""
     file = io.BytesIO()
     plain().save(file, kind, save_all=True, append_images=[plain("blue"), plain("lime")])
     return file.getvalue()
 
 
 def chunked(depth: int, colour: int, rows: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
-    """A PNG of 4 x 4 pixels by hand."""
+    """Assemble a PNG of 4 x 4 pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, depth, colour, 0, 0, 0))
     data = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + header + before + data + after + chunk(b"IEND", b"")
@@ -66,19 +67,19 @@ def red_png(before: bytes = b"", after: bytes = b"") -> bytes:
 
 
 def bmp(header: int, height: int, bits: int, data: bytes, how: int = 0, more: bytes = b"") -> bytes:
-    """A bitmap of 4 x 4 pixels by hand: `more` are masks or a palette."""
+    """Assemble a BMP of 4 x 4 pixels; `more` are masks or a palette."""
     if header == 12:
-        said = struct.pack("<IHHHH", 12, 4, height, 1, bits)
+        fields = struct.pack("<IHHHH", 12, 4, height, 1, bits)
     else:
-        said = struct.pack("<IiiHHIIiiII", header, 4, height, 1, bits, how, len(data), 0, 0, 0, 0)
-        said += more[: header - 40].ljust(header - 40, b"\0")
+        fields = struct.pack("<IiiHHIIiiII", header, 4, height, 1, bits, how, len(data), 0, 0, 0, 0)
+        fields += more[: header - 40].ljust(header - 40, b"\0")
     rest = more[max(0, header - 40) :]
-    offset = 14 + len(said) + len(rest)
-    return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + said + rest + data
+    offset = 14 + len(fields) + len(rest)
+    return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + fields + rest + data
 
 
 def tiff(*directories: dict[int, tuple[int, bytes]], data: bytes = b"") -> bytes:
-    """A TIFF by hand: directories of tag -> (type, value); each one after the first is a SubIFD of the first."""
+    """Assemble a TIFF of directories {tag: (type, value)}; all after the first are SubIFDs of the first."""
     head = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
     sizes = {1: 1, 2: 1, 3: 2, 4: 4}
     entries = [dict(each) for each in directories]
@@ -107,7 +108,7 @@ def long(value: int) -> tuple[int, bytes]:
 
 
 def strip(width: int, height: int, at: int, photometric: int = 1) -> dict[int, tuple[int, bytes]]:
-    """The tags of one grey strip of pixels that lies at `at`."""
+    """Return the tags of one strip of grey pixels at offset `at`."""
     return {
         256: short(width), 257: short(height), 258: short(8), 259: short(1), 262: short(photometric),
         273: long(at), 277: short(1), 278: short(height), 279: long(width * height),
@@ -176,10 +177,10 @@ READ: dict[str, tuple[str, Maker]] = {
 
 REFUSED: dict[str, tuple[str, Maker]] = {
     "nothing": ("is empty", lambda: b""),
-    "one byte": ("is not a picture of a known format", lambda: b"\xff"),
-    "zeros": ("begins with zeros", lambda: bytes(5000)),
-    "text": ("is a text, not a photo", lambda: "Grüße\n".encode()),
-    "error in JSON": ("is a text, not a photo", lambda: b'{"error": "not found"}'),
+    "one byte": ("is not an image of a known format", lambda: b"\xff"),
+    "zeros": ("begins with zero bytes", lambda: bytes(5000)),
+    "text": ("is a text file, not a photo", lambda: "Grüße\n".encode()),
+    "error in JSON": ("is a text file, not a photo", lambda: b'{"error": "not found"}'),
     "web page": ("is a web page (HTML), not a photo", lambda: b"\n<!DOCTYPE html>\n<html>404</html>"),
     "drawing": ("is a drawing (SVG), not a photo", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
     "sidecar": ("is an XML file, not a photo", lambda: b"<?xpacket begin=''?>"),
@@ -188,13 +189,13 @@ REFUSED: dict[str, tuple[str, Maker]] = {
     "free video": ("is a video (Matroska or WebM), not a photo", lambda: b"\x1a\x45\xdf\xa3" + bytes(99)),
     "document": ("is a PDF document, not a photo", lambda: b"%PDF-1.7\n" + bytes(99)),
     "archive": ("is a ZIP archive", lambda: b"PK\3\4" + bytes(99)),
-    "beside a file": ("what a Mac keeps beside a file", lambda: b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(99)),
-    "icon": ("is an icon (ICO): this format is not read", lambda: saved("ICO")),
-    "JPEG 2000": ("is JPEG 2000: this format is not read", lambda: saved("JPEG2000")),
-    "layers": ("is a Photoshop document: this format is not read", lambda: b"8BPS\0\1" + bytes(99)),
-    "JPEG behind a header": ("is a JPEG with other bytes before it", lambda: b"HTTP/1.1 200 OK\r\n\r\n" + saved("JPEG")),
+    "beside a file": ("a macOS metadata file", lambda: b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(99)),
+    "icon": ("is an icon (ICO): this format is not supported", lambda: saved("ICO")),
+    "JPEG 2000": ("is JPEG 2000: this format is not supported", lambda: saved("JPEG2000")),
+    "layers": ("is a Photoshop document: this format is not supported", lambda: b"8BPS\0\1" + bytes(99)),
+    "JPEG behind a header": ("is a JPEG with other bytes before its start", lambda: b"HTTP/1.1 200 OK\r\n\r\n" + saved("JPEG")),
     "raw without preview": ("is a raw file without a preview", lambda: tiff(SENSOR, data=bytes(99 * 99))),
-    "bitmap of a kind": ("is of a kind that is not read", lambda: bmp(40, 4, 0, saved("JPEG"), 4)),
+    "bitmap of a kind": ("uses a variant of its format that is not supported", lambda: bmp(40, 4, 0, saved("JPEG"), 4)),
     "JPEG header alone": ("is damaged or cut short", lambda: saved("JPEG")[:40]),
 }  # fmt: skip
 
@@ -210,7 +211,7 @@ def outcome(pool: DecodePool, path: Path, data: bytes) -> Decoded | PhotoError:
 
 
 @pytest.mark.parametrize("what", READ)
-def test_it_is_read_and_shows_its_first_picture(pool: DecodePool, tmp_path: Path, what: str) -> None:
+def test_supported_file_is_decoded_to_its_first_image(pool: DecodePool, tmp_path: Path, what: str) -> None:
     kind, made = READ[what]
     got = outcome(pool, tmp_path / "a.jpg", made())
     assert isinstance(got, Decoded), got
@@ -221,7 +222,7 @@ def test_it_is_read_and_shows_its_first_picture(pool: DecodePool, tmp_path: Path
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_it_is_refused_and_told_what_it_is(pool: DecodePool, tmp_path: Path, what: str) -> None:
+def test_unsupported_file_is_refused_with_its_type(pool: DecodePool, tmp_path: Path, what: str) -> None:
     sentence, made = REFUSED[what]
     got = outcome(pool, tmp_path / "a.jpg", made())
     assert isinstance(got, PhotoError)
@@ -230,7 +231,7 @@ def test_it_is_refused_and_told_what_it_is(pool: DecodePool, tmp_path: Path, wha
     assert got.hint
 
 
-def test_heif_of_several_pictures(pool: DecodePool, tmp_path: Path) -> None:
+def test_heif_with_several_images(pool: DecodePool, tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     file, container = io.BytesIO(), pillow_heif.HeifFile()
     for colour in ("red", "blue"):
@@ -255,9 +256,7 @@ def test_heif_of_several_pictures(pool: DecodePool, tmp_path: Path) -> None:
     ],
     ids=["0", "9", "string", "negative", "nowhere", "no type"],
 )
-def test_an_orientation_that_is_none_leaves_the_picture_upright(
-    pool: DecodePool, tmp_path: Path, kind: str, exif: bytes
-) -> None:
+def test_an_invalid_orientation_is_ignored(pool: DecodePool, tmp_path: Path, kind: str, exif: bytes) -> None:
     got = outcome(pool, tmp_path / "a", saved(kind, exif=exif))
     assert isinstance(got, Decoded)
     assert got.pixels.shape == (48, 64, 3)
@@ -266,32 +265,32 @@ def test_an_orientation_that_is_none_leaves_the_picture_upright(
 @pytest.mark.parametrize(
     ("name", "kind"), [("a.raw", "JPEG"), ("a.dng", "TIFF"), ("a.NEF", "PNG"), ("a.cr3", "WEBP")]
 )
-def test_an_ordinary_picture_by_the_name_of_a_raw_one_is_what_it_is(
+def test_an_ordinary_image_with_a_raw_extension_is_decoded_as_itself(
     pool: DecodePool, tmp_path: Path, name: str, kind: str
 ) -> None:
     got = outcome(pool, tmp_path / name, saved(kind))
     assert isinstance(got, Decoded)
     assert got.facts.format == kind
     text = outcome(pool, tmp_path / name, b"no picture\n")
-    assert "is a text" in str(text)
+    assert "is a text file" in str(text)
 
 
-def test_a_preview_in_another_directory_stands_as_the_first_one_says(
+def test_the_orientation_of_the_first_directory_applies_to_previews_in_others(
     pool: DecodePool, tmp_path: Path
 ) -> None:
-    """A DNG: a thumbnail and the orientation in the first directory, a larger grey preview below it."""
+    """A DNG with a thumbnail and the orientation in the first directory, and a larger grey preview in a SubIFD."""
     grey = bytes(range(0, 240, 4)) * 40  # 60 x 40, brighter to the right
     first = {**strip(4, 3, 8), 254: long(1), 0x0112: short(6), 50706: (1, b"\1\4\0\0")}
     (tmp_path / "a.dng").write_bytes(tiff(first, {254: long(1), **strip(60, 40, 8)}, data=grey))
     before = (tmp_path / "a.dng").read_bytes()
     got = pool.submit(os.fsencode(tmp_path / "a.dng")).result()
     assert (got.facts.format, got.facts.width, got.facts.height) == ("RAW", 40, 60)
-    assert got.pixels[0].mean() < 10  # turned clockwise: brighter to the bottom
+    assert got.pixels[0].mean() < 10  # rotated clockwise: brighter towards the bottom
     assert got.pixels[-1].mean() > 225
     assert (tmp_path / "a.dng").read_bytes() == before
 
 
-def test_the_largest_preview_wins_whatever_its_kind() -> None:
+def test_the_largest_preview_is_used_whatever_its_format() -> None:
     small, large = saved("JPEG", plain(size=(20, 10))), saved("JPEG", plain(size=(80, 70)))
     grey = bytes(60 * 40)
     page = tiff({**strip(4, 3, 8), 50706: (1, b"\1\4\0\0")}, strip(60, 40, 8), data=grey)
@@ -305,14 +304,14 @@ def test_the_largest_preview_wins_whatever_its_kind() -> None:
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"II*\0", b"MM\0*"]), st.integers(0, 420))
-def test_no_bytes_upset_the_search_in_directories(data: bytes, head: bytes, at: int) -> None:
+def test_directory_search_accepts_any_bytes(data: bytes, head: bytes, at: int) -> None:
     file = head + at.to_bytes(4, "little" if head[:1] == b"I" else "big") + data
     found = raw_files.largest_preview(file)
     assert found is None or (found.width > 0 and found.height > 0 and 0 <= found.offset < len(file))
     assert raw_files.is_raw(file) in (True, False)
 
 
-def test_directories_in_a_circle_are_read_once() -> None:
+def test_cyclic_directories_are_read_once() -> None:
     circle = tiff(strip(4, 3, 8), strip(6, 5, 8), data=bytes(99))
     first = struct.unpack_from("<I", circle, 4)[0]
     assert raw_files.largest_preview(circle[:-4] + struct.pack("<I", first)) == raw_files.largest_preview(
@@ -321,25 +320,25 @@ def test_directories_in_a_circle_are_read_once() -> None:
 
 
 @given(st.binary(max_size=64))
-def test_any_beginning_gets_a_sentence(head: bytes) -> None:
-    error = formats.foreign("a.jpg", head)
+def test_every_header_gets_a_message(head: bytes) -> None:
+    error = formats.unsupported_format("a.jpg", head)
     assert str(error).startswith("a.jpg ")
     assert str(error).isprintable()
     assert error.hint
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))
-def test_what_is_kept_of_a_png_is_in_it_and_keeps_its_picture(data: bytes, length: int) -> None:
+def test_a_png_without_ancillary_chunks_has_the_same_image(data: bytes, length: int) -> None:
     assume(not data.startswith(b"Raw profile type "))  # EXIF, which is kept
     whole = red_png(before=chunk(b"tEXt", data), after=chunk(b"zzZz", data))
     cut = whole[: len(whole) - length]
-    kept = png.essential(io.BytesIO(cut)).read()
+    kept = png.without_ancillary_chunks(io.BytesIO(cut)).read()
     assert len(kept) <= len(cut)
-    assert png.essential(io.BytesIO(whole)).read() == red_png()
-    assert png.essential(io.BytesIO(data)).read(8) == data[:8]
+    assert png.without_ancillary_chunks(io.BytesIO(whole)).read() == red_png()
+    assert png.without_ancillary_chunks(io.BytesIO(data)).read(8) == data[:8]
 
 
-def test_exif_that_imagemagick_writes_into_text_is_kept(pool: DecodePool, tmp_path: Path) -> None:
+def test_exif_that_imagemagick_writes_as_text_is_kept(pool: DecodePool, tmp_path: Path) -> None:
     exif = EXIF + struct.pack("<HHHI", 1, 0x0110, 2, 4) + b"K-1\0" + bytes(4)
     profile = f"\nexif\n{len(exif):8}\n{exif.hex()}\n".encode()
     packed = b"Raw profile type exif\0\0" + zlib.compress(profile)

@@ -1,4 +1,4 @@
-"""Which file an index is: backups, restored ones, files moved and copied behind its back, and several that start at once."""
+"""The identity of an index: backups, restored backups, files replaced by other programs, and concurrent starts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ended(code: str, *arguments: object) -> int:
 
 
 def killed_with_changes(path: Path, *added: str) -> None:
-    """A process adds roots to the index and is killed before they reach the file itself."""
+    """Add roots in a process that is killed while they are in the `-wal` only."""
     code = (
         "import os, sys\nfrom imgret.store.factory import open_store\n"
         "index = open_store(sys.argv[1])\n"
@@ -63,7 +63,7 @@ def killed_with_changes(path: Path, *added: str) -> None:
 
 @contextmanager
 def held_open(path: Path) -> Iterator[None]:
-    """Another process has the index open, and has written to it."""
+    """Keep the index open in another process that has written to it."""
     code = (
         "import sys\nfrom imgret.store.factory import open_store\n"
         "index = open_store(sys.argv[1])\nindex.roots.add(b'/of-the-other')\nprint('open', flush=True)\n"
@@ -81,7 +81,7 @@ def held_open(path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """An index with one root, as a process that began to index leaves it."""
+    """An index with one root, as left by a process that started indexing."""
     path = tmp_path / "index.db"
     with open_store(str(path)) as store:
         store.roots.add(b"/first")
@@ -97,7 +97,7 @@ def copy(path: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy.db"
 
 
-def test_a_backup_is_a_whole_private_index_of_its_own(path: Path, copy: Path) -> None:
+def test_a_backup_is_a_complete_private_index_with_its_own_identity(path: Path, copy: Path) -> None:
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert sound(copy)
     assert file_ids.setting(str(copy), identity.KEY) not in (
@@ -105,13 +105,13 @@ def test_a_backup_is_a_whole_private_index_of_its_own(path: Path, copy: Path) ->
         None,
         file_ids.setting(str(path), identity.KEY),
     )
-    with open_store(str(path)) as store, pytest.raises(IndexProblem, match="is there already"):
+    with open_store(str(path)) as store, pytest.raises(IndexProblem, match="exists already"):
         backup(store.db, str(copy))
     assert roots_in(copy) == [b"/first"]
     assert not list(copy.parent.glob("*.part"))
 
 
-def test_a_backup_ends_while_somebody_writes_all_the_time(path: Path, tmp_path: Path) -> None:
+def test_a_backup_completes_during_continuous_writes(path: Path, tmp_path: Path) -> None:
     stop = threading.Event()
 
     def write() -> None:
@@ -133,21 +133,23 @@ def test_a_backup_ends_while_somebody_writes_all_the_time(path: Path, tmp_path: 
     assert all(sound(tmp_path / f"{number}.db") for number in range(3))
 
 
-def test_a_backup_copied_over_an_index_after_a_crash_gets_nothing_of_it(path: Path, copy: Path) -> None:
+def test_a_backup_copied_over_an_index_after_a_crash_gets_none_of_its_changes(path: Path, copy: Path) -> None:
     killed_with_changes(path, "/second", "/third")
     shutil.copyfile(copy, path)
     assert roots_in(path) == [b"/first"]
     assert sound(path)
     assert os.path.exists(f"{path}-wal.replaced")
-    killed_with_changes(path, "/fourth")  # and again: the restored one is another index than its backup
+    killed_with_changes(
+        path, "/fourth"
+    )  # again: the identity of the restored index differs from that of the backup
     shutil.copyfile(copy, path)
     assert roots_in(path) == [b"/first"]
 
 
-def test_a_plain_copy_from_before_is_recognised_as_well(path: Path, tmp_path: Path) -> None:
+def test_a_copy_made_by_cp_is_detected_too(path: Path, tmp_path: Path) -> None:
     shutil.copyfile(path, tmp_path / "plain.db")
     with open_store(str(path)) as store:
-        identity.renew(store)  # as whoever indexes does when it begins
+        identity.renew(store)  # as every process does when it starts indexing
     killed_with_changes(path, "/second")
     shutil.copyfile(tmp_path / "plain.db", path)
     assert roots_in(path) == [b"/first"]
@@ -163,7 +165,7 @@ def test_a_crash_between_two_identities_loses_nothing(path: Path) -> None:
     code = (
         "import os, sys\nfrom imgret.store.sqlite import identity\nfrom imgret.store.factory import open_store\n"
         "other = open_store(sys.argv[1])\nwith other.reading() as db:\n"
-        "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader: nothing can be folded into the file
+        "    db.execute('SELECT * FROM root').fetchall()\n"  # a reader, which prevents a checkpoint
         "    index = open_store(sys.argv[1])\n    index.roots.add(b'/second')\n"
         "    index.db.set_busy_timeout(1)\n    identity.renew(index)\n    index.roots.add(b'/third')\n"
         "    os.kill(os.getpid(), 9)"
@@ -179,7 +181,7 @@ def test_a_whole_folder_copied_after_a_crash_loses_nothing(path: Path, tmp_path:
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["a backup", "a plain copy"])
-def test_a_file_moved_there_while_another_process_works_is_not_mixed_with_it(
+def test_a_file_moved_here_is_not_mixed_with_the_one_another_process_uses(
     path: Path, copy: Path, own: bool
 ) -> None:
     if not own:
@@ -192,7 +194,7 @@ def test_a_file_moved_there_while_another_process_works_is_not_mixed_with_it(
     assert sound(path)
 
 
-def test_whoever_has_the_file_before_open_does_not_write_into_nowhere(path: Path, copy: Path) -> None:
+def test_a_process_with_the_previous_file_open_does_not_write_to_it(path: Path, copy: Path) -> None:
     with open_store(str(path)) as store:
         os.replace(copy, path)
         with pytest.raises(IndexReplaced, match="was replaced or removed"):
@@ -202,7 +204,7 @@ def test_whoever_has_the_file_before_open_does_not_write_into_nowhere(path: Path
             store.roots.add(b"/second")
 
 
-def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Path) -> None:
+def test_a_watch_detects_every_other_file_and_nothing_else(path: Path, copy: Path) -> None:
     with open_store(str(path)) as store:
         watch = identity.Watch(str(path))
         for number in range(50):
@@ -220,7 +222,7 @@ def test_a_watch_notices_every_other_file_and_nothing_else(path: Path, copy: Pat
     assert "was removed" in (watch.change() or "")
 
 
-def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(path: Path) -> None:
+def test_reading_the_file_releases_no_lock_of_a_connection_of_this_process(path: Path) -> None:
     probe = (
         "import sys\nfrom imgret.store.sqlite import file_ids\nprint(file_ids.used_by_others(sys.argv[1]))"
     )
@@ -233,17 +235,17 @@ def test_looking_at_the_file_takes_no_lock_from_a_connection_of_this_process(pat
     assert in_a_process(probe, path).communicate()[0] == b"False\n"
 
 
-def test_restore_puts_the_backup_in_place_and_keeps_what_was_there(path: Path, copy: Path) -> None:
+def test_restore_replaces_the_index_and_keeps_the_previous_one(path: Path, copy: Path) -> None:
     killed_with_changes(path, "/second")
     before = restore(str(path), str(copy))
     assert before is not None
     assert roots_in(path) == [b"/first"]
-    assert roots_in(before) == [b"/first", b"/second"]  # with what lay in its -wal
+    assert roots_in(before) == [b"/first", b"/second"]  # including the changes in its -wal
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert roots_in(copy) == [b"/first"]
 
 
-def test_restore_where_there_is_no_index_yet(copy: Path, tmp_path: Path) -> None:
+def test_restore_without_an_existing_index(copy: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "index.db"
     assert restore(str(target), str(copy)) is None
     assert roots_in(target) == [b"/first"]
@@ -253,7 +255,7 @@ def test_restore_where_there_is_no_index_yet(copy: Path, tmp_path: Path) -> None
     "what",
     ["missing", "text", "damaged", "cut short", "empty", "folder", "another program's", "later", "itself"],
 )
-def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
+def test_an_invalid_backup_is_refused_and_changes_nothing(
     path: Path, copy: Path, tmp_path: Path, what: str
 ) -> None:
     if what == "missing":
@@ -285,7 +287,7 @@ def test_what_is_no_sound_backup_is_refused_and_changes_nothing(
         restore(str(path), str(copy))
     assert str(copy) in str(refused.value)
     assert "\n" not in refused.value.advice
-    if what not in ("missing", "later", "itself"):  # not what to do about the index in use
+    if what not in ("missing", "later", "itself"):  # no hint about the index in use
         assert "nothing was changed" in refused.value.hint
     assert roots_in(path) == [b"/first"]
     assert not list(path.parent.glob("*.replaced*")) + list(path.parent.glob("*.part"))
@@ -300,7 +302,7 @@ OPENS = (
 
 def opened_at_once(path: Path, count: int = 6) -> None:
     processes = [in_a_process(OPENS, path) for _ in range(count)]
-    time.sleep(0.5)  # they have imported what they need
+    time.sleep(0.5)  # until they have imported their modules
     for process in processes:
         assert process.stdin is not None
         process.stdin.write(b"x")
@@ -309,7 +311,7 @@ def opened_at_once(path: Path, count: int = 6) -> None:
     assert answers == [f"{migrations()[-1].version} wal\n".encode()] * count
 
 
-def test_several_programs_that_create_the_index_at_once(tmp_path: Path) -> None:
+def test_several_programs_create_the_index_at_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "index.db"
     opened_at_once(path)
     assert roots_in(path) == []
@@ -318,7 +320,7 @@ def test_several_programs_that_create_the_index_at_once(tmp_path: Path) -> None:
         assert store.db.pragma("auto_vacuum") == 2
 
 
-def test_several_programs_that_migrate_the_index_at_once(tmp_path: Path) -> None:
+def test_several_programs_migrate_the_index_at_once(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
     migrate(db, migrations()[:1])
@@ -337,7 +339,7 @@ def test_several_programs_that_migrate_the_index_at_once(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_what_a_user_wrote_is_synced_and_the_rest_is_not(path: Path) -> None:
+def test_text_of_the_user_is_synced_to_disk_and_the_rest_is_not(path: Path) -> None:
     full, normal = 2, 1
     with open_store(str(path)) as store:
         with store.writing(durable=True) as db:
@@ -351,14 +353,14 @@ def test_what_a_user_wrote_is_synced_and_the_rest_is_not(path: Path) -> None:
         assert store.db.pragma("synchronous") == normal
 
 
-def test_the_writer_goes_on_beside_whoever_prepares(path: Path) -> None:
+def test_the_writer_continues_while_another_process_holds_the_preparation_lock(path: Path) -> None:
     with writer_lock(str(path)), open_store(str(path)) as store:
         identity.renew(store)
         store.roots.add(b"/second")
     assert roots_in(path) == [b"/first", b"/second"]
 
 
-def test_what_is_not_a_file_is_no_index(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for place in (tmp_path / "fifo", tmp_path, Path("/dev/null")):
         with pytest.raises(IndexProblem, match=f"{place} is not a file"):

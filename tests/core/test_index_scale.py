@@ -1,7 +1,7 @@
-"""What is done for one photo costs the same in a small library and in one ten times as large.
+"""Operations on one photo take as many steps in a library ten times as large.
 
 Counted in steps of SQLite's virtual machine, which do not depend on the machine that runs the test: a
-statement that walks over a table instead of looking into an index shows at once.
+statement that scans a table instead of using an index is detected at once.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from saving import save, save_vectors
+from spaces import VIEWS, text_space
 
-from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
+from imgret.photo import Detection, Facts, FileStat, ModelIdentity
 from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
 from imgret.store.interface import Store
-from imgret.store.sqlite import nearest
 
 MODEL = ModelIdentity("model", "1")
-STAGES = (Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED)
+STAGES = ("caption", "detect", "topics", "embed")
 SMALL, LARGE = 200, 2000
 
 
 def describe(store: Store, number: int, rows: Any) -> int:
-    """Everything that is saved of a photo."""
+    """Save all results of a photo."""
     root = store.roots.add(b"/photos").id
     name, digest = b"%d.jpg" % number, hashlib.blake2b(b"%d" % number, digest_size=32).digest()
     content, _ = store.photos.save(root, b"%d" % (number // 50), name, FileStat(1, 1, 1, number), digest, 1)
     store.contents.save_facts(content, Facts("JPEG", 40, 30, number), digest)
-    store.results.save_caption(content, MODEL, f"a picture of thing {number}")
-    store.results.save_detections(content, MODEL, [Detection("dog", 0.9, (0, 0, 1, 1))], {"dog": 1})
-    store.results.save_topics(content, MODEL, ["sports"])
+    save(store, content, "caption", MODEL, f"a picture of thing {number}")
+    save(store, content, "detect", MODEL, (Detection("dog", 0.9, (0, 0, 1, 1)),))
+    save(store, content, "topics", MODEL, ("sports",))
     store.results.refresh_words(content)
-    store.results.save_vectors(content, MODEL, dict(zip(View, rows, strict=True)))
+    save_vectors(store, content, MODEL, dict(zip(VIEWS, rows, strict=True)))
     store.work.queue(content, STAGES)
     return content
 
@@ -43,13 +44,13 @@ def describe(store: Store, number: int, rows: Any) -> int:
 def claimed(store: Store, content: int) -> None:
     (claim,) = store.work.claim(STAGES, 1, 10**9, after=content - 1)
     assert claim.content == content
-    store.work.failed(content, [Stage.CAPTION], "no", 1)
+    store.work.failed(content, ["caption"], "no", 1)
     store.work.release([content])
     store.work.done(content, STAGES)
 
 
 def counted(store: Store, doing: Callable[[], object]) -> int:
-    """The steps that this takes."""
+    """Return the number of SQLite steps that `doing` takes."""
     steps = 0
 
     def count() -> bool:
@@ -65,27 +66,27 @@ def counted(store: Store, doing: Callable[[], object]) -> int:
 
 DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     "save vectors": lambda store, content, rows: store.vectors.save(
-        content, MODEL, {View.PASSAGE: rows[0], View.CAPTION: rows[1]}
+        content, MODEL, {"passage": rows[0], "caption": rows[1]}
     ),
     "copy": lambda store, content, _: store.results.copy(content, content - 1),
     "remove vectors": lambda store, content, _: store.vectors.remove(content),
-    "read vectors": lambda store, content, _: store.vectors.of(np.array([content])),
+    "read vectors": lambda store, content, _: store.vectors.of(text_space(store), np.array([content]), VIEWS),
     "write a note": lambda store, content, _: store.results.write_note(content, "Rosa in Lisbon"),
     "claim and fail": lambda store, content, _: claimed(store, content),
     "know": lambda store, content, _: (
-        store.contents.facts(content), store.photos.paths(content), store.results.description(content),
+        store.contents.facts(content), store.photos.paths(content), store.results.payloads(content),
         store.results.identities(content), store.work.of(content),
     ),
     "find": lambda store, content, _: store.photos.find(b"/photos/%d/%d.jpg" % (content // 50, content)),
     "twin": lambda store, content, _: store.results.twin(content, b"x" * 32, STAGES),
-    "bury": lambda store, content, _: store.photos.mark_deleted(
+    "mark_deleted": lambda store, content, _: store.photos.mark_deleted(
         1, b"%d" % (content // 50), [b"%d.jpg" % content], now=5
     ),
     "forget": lambda store, content, _: (
         store.db.execute("DELETE FROM photo WHERE content = ?", (content,)), store.contents.forget([content])
     ),
     "look up a word": lambda store, _, __: store.words.terms(["Lisbon"]),
-    "what answers": lambda store, _, __: (store.vectors.active_model(), nearest.projection(store.db)),
+    "what answers": lambda store, _, __: (store.vectors.active_model(), store.nearest.projection(text_space(store))),
     "describe another": lambda store, _, rows: describe(store, 10 * LARGE, rows),
 }  # fmt: skip
 
@@ -98,14 +99,14 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
         paths[size] = str(tmp_path_factory.mktemp("scale") / f"{size}.db")
         with open_store(paths[size]) as store, store.writing():
             for number in range(1, size + 1):
-                rows = random.standard_normal((len(View), 8)).astype(np.float32)
+                rows = random.standard_normal((len(VIEWS), 8)).astype(np.float32)
                 describe(store, number, rows / np.linalg.norm(rows, axis=1)[:, None])
     return paths
 
 
 @pytest.mark.parametrize("doing", DOINGS)
 def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], doing: str) -> None:
-    rows = np.eye(len(View), 8, dtype=np.float32)
+    rows = np.eye(len(VIEWS), 8, dtype=np.float32)
     steps = {}
     for size, path in libraries.items():
         with open_store(path) as store:
@@ -116,12 +117,12 @@ def test_one_photo_costs_the_same_in_a_large_library(libraries: dict[int, str], 
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps
 
 
-def test_taking_in_what_others_committed_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
+def test_loading_commits_of_others_costs_the_same_in_a_large_library(libraries: dict[int, str]) -> None:
     steps = {}
     for size, path in libraries.items():
         with open_store(path) as store, open_store(path) as other:
-            memory = Memory(store)
-            describe(other, 20 * LARGE, np.eye(len(View), 8, dtype=np.float32))
+            memory = Memory(store, text_space(store))
+            describe(other, 20 * LARGE, np.eye(len(VIEWS), 8, dtype=np.float32))
             steps[size] = counted(store, partial(memory.refresh, store))
             assert len(memory) == size + 1
     assert steps[LARGE] < 1.5 * steps[SMALL] + 100, steps

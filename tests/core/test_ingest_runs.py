@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from imgret.config import Settings
 from imgret.decode.pool import DecodePool
+from imgret.errors import PhotoError
 from imgret.ingest import Ingest
-from imgret.models.interface import Embedder, Models
-from imgret.photo import Description, ModelIdentity, Stage, View
-from imgret.stages import passage
+from imgret.pipeline.models import Models
+from imgret.stages.interface import Item, Result, StageModel
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.sync import add_root, sync
@@ -26,24 +25,18 @@ ONE_BY_ONE = Settings(batch=1)
 NOTE = "the ferry to Naxos"
 
 
-class Watched:
+class Watched(StageModel):
     """The real embedder, which lets another connection do something whenever it is asked."""
 
-    def __init__(self, embedder: Embedder, meanwhile: Callable[[], None]) -> None:
-        self._embedder = embedder
+    def __init__(self, model: StageModel, meanwhile: Callable[[], None]) -> None:
+        self._model = model
         self._meanwhile = meanwhile
+        self.identity = model.identity
+        self.dimension = model.dimension
 
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._embedder.identity
-
-    @property
-    def dimension(self) -> int:
-        return self._embedder.dimension
-
-    def embed(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+    def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
         self._meanwhile()
-        return self._embedder.embed(pairs)
+        return self._model.run(items)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +69,7 @@ def content(store: Store, path: Path) -> int:
 
 @pytest.mark.parametrize("before", [None, "an older note"])
 def test_a_note_written_while_its_photo_is_described_is_in_its_vectors(
-    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder, before: str | None
+    store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel, before: str | None
 ) -> None:
     draw(folder, 1)
     look(store, folder)
@@ -89,18 +82,20 @@ def test_a_note_written_while_its_photo_is_described_is_in_its_vectors(
         if notes:
             with open_store(store.path) as other, other.writing(durable=True):
                 other.results.write_note(photo, notes.pop())
-                other.work.queue(photo, [Stage.EMBED])
+                other.work.queue(photo, ["embed"])
 
-    Ingest(store, SETTINGS, Models(embed=Watched(wordllama, write))).run(decoder=decoder)
-    assert Stage.EMBED not in store.work.of(photo)
-    (told,) = wordllama.embed([(passage.instruction(()), passage.views(Description(note=NOTE))[View.NOTE])])
+    Ingest(store, SETTINGS, Models({"embed": Watched(wordllama, write)})).run(decoder=decoder)
+    assert "embed" not in store.work.of(photo)
+    (expected,) = wordllama.run([Item(note=NOTE)])
+    assert isinstance(expected, Result)
+    told = expected.vectors["note"]
     row = store.row("SELECT data FROM vector WHERE content = ? AND view = 'note'", (photo,))
     assert row is not None
     assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ told) > 0.99
 
 
 def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
-    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder
+    store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
 ) -> None:
     first, most = 40, 120  # more than the pipeline takes at once
     for number in range(first):
@@ -117,22 +112,22 @@ def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
             with open_store(store.path) as other:
                 look(other, folder)
                 other.results.write_note(old, f"version {came}")
-                other.work.queue(old, [Stage.EMBED])
+                other.work.queue(old, ["embed"])
 
-    described = Ingest(store, ONE_BY_ONE, Models(embed=Watched(wordllama, more))).run(decoder=decoder)
+    described = Ingest(store, ONE_BY_ONE, Models({"embed": Watched(wordllama, more)})).run(decoder=decoder)
     assert described.done <= first + 1  # the noted photo once more
-    assert store.work.due({Stage.DECODE, Stage.EMBED}, 1 << 40) > 0
+    assert store.work.due({"decode", "embed"}, 1 << 40) > 0
     came = most
-    Ingest(store, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
-    assert store.work.due({Stage.DECODE, Stage.EMBED}, 1 << 40) == 0
+    Ingest(store, SETTINGS, Models({"embed": wordllama})).run(decoder=decoder)
+    assert store.work.due({"decode", "embed"}, 1 << 40) == 0
 
 
 def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(
-    store: Store, folder: Path, decoder: DecodePool, wordllama: Embedder
+    store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
 ) -> None:
     def describe() -> None:
         look(store, folder)
-        Ingest(store, SETTINGS, Models(embed=wordllama)).run(decoder=decoder)
+        Ingest(store, SETTINGS, Models({"embed": wordllama})).run(decoder=decoder)
 
     for number in range(2):
         draw(folder, number)

@@ -1,4 +1,4 @@
-"""Text from outside: whatever its bytes, words can be encoded and paths keep what is on the disk."""
+"""Text from outside: for any input, cleaned text can be encoded and paths keep their bytes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates and 
 
 
 @given(any_text)
-def test_words_can_be_encoded_and_are_words_already(text: str) -> None:
-    words = inputs.words(text)
+def test_cleaned_text_can_be_encoded_and_cleaning_again_changes_nothing(text: str) -> None:
+    words = inputs.clean_text(text)
     assert words.encode().decode() == words
     assert "\0" not in words
-    assert inputs.words(words) == words
+    assert inputs.clean_text(words) == words
     assert len(words) == len(text)
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")))
-def test_text_that_needs_nothing_is_left_as_it_is(text: str) -> None:
-    assert inputs.words(text) == inputs.encodable(text) == text
+def test_valid_text_is_not_changed(text: str) -> None:
+    assert inputs.clean_text(text) == inputs.encodable(text) == text
 
 
 @given(st.binary().filter(lambda raw: b"\0" not in raw and not raw.startswith(b"~")))
 def test_a_path_keeps_its_bytes(raw: bytes) -> None:
-    assert inputs.path(os.fsdecode(raw)) == raw
+    assert inputs.path_bytes(os.fsdecode(raw)) == raw
 
 
 @given(any_text)
-def test_any_text_is_a_path_that_the_system_can_be_asked_for(text: str) -> None:
-    raw = inputs.path(text)
+def test_any_text_becomes_a_path_that_the_system_accepts(text: str) -> None:
+    raw = inputs.path_bytes(text)
     assert b"\0" not in raw
     os.path.lexists(raw)
 
@@ -53,18 +53,18 @@ def test_any_text_is_a_path_that_the_system_can_be_asked_for(text: str) -> None:
         (b"\x81", "\ufffd"),
     ],
 )
-def test_bytes_that_are_not_utf8_are_read_as_latin(raw: bytes, words: str) -> None:
-    assert inputs.words(os.fsdecode(raw)) == words
+def test_bytes_that_are_not_utf8_are_decoded_as_windows_1252(raw: bytes, words: str) -> None:
+    assert inputs.clean_text(os.fsdecode(raw)) == words
 
 
-def test_a_note_has_a_length() -> None:
-    assert inputs.note("x" * inputs.NOTE_LIMIT)
-    with pytest.raises(UsageError, match="most"):
-        inputs.note("x" * (inputs.NOTE_LIMIT + 1))
+def test_a_note_has_a_length_limit() -> None:
+    assert inputs.clean_note("x" * inputs.NOTE_LIMIT)
+    with pytest.raises(UsageError, match="limit is"):
+        inputs.clean_note("x" * (inputs.NOTE_LIMIT + 1))
 
 
 @given(st.lists(any_text, max_size=8).map(" ".join))
-def test_any_question_is_read_or_refused(text: str) -> None:
+def test_any_query_is_parsed_or_refused(text: str) -> None:
     try:
         question = parse.parse(inputs.encodable(text), NOW)
     except QueryError as error:
@@ -73,17 +73,17 @@ def test_any_question_is_read_or_refused(text: str) -> None:
         assert len(question.terms) <= len(text) + 1
 
 
-def test_a_question_grows_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parsing_takes_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse, "MOST_CHARACTERS", 1 << 30)
     took = []
     for words in (20_000, 160_000):
         began = time.process_time()
         assert len(parse.parse("dog -cat " * (words // 2), NOW).clauses) == words // 2
         took.append(time.process_time() - began)
-    assert took[1] < 30 * took[0]  # 8 times the words; 64 times the work, were it quadratic
+    assert took[1] < 30 * took[0]  # 8 times the words; quadratic time would be 64 times as long
 
 
 @pytest.mark.parametrize("text", ["x" * 10_001, "dog>=1 " * 101, "2:sea " * 51, "k" * 10_001 + ":v"])
-def test_a_question_has_a_size(text: str) -> None:
+def test_a_query_has_a_size_limit(text: str) -> None:
     with pytest.raises(QueryError, match="most"):
         parse.bounded(parse.parse(text, NOW))

@@ -1,4 +1,4 @@
-"""The kitty protocol as a terminal would read it, and the bookkeeping of what it holds."""
+"""The kitty protocol as a terminal reads it, and the record of the images in it."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
 SEQUENCE = re.compile(r"\x1b_G([^;\x1b]*);?([^\x1b]*)\x1b\\")
 
 
-def test_a_picture_comes_in_chunks_that_join_to_the_same_pixels() -> None:
+def test_the_chunks_of_an_image_join_to_the_same_pixels() -> None:
     text = kitty.transmit(0x123456, PIXELS, 10, 4)
     parts = SEQUENCE.findall(text)
     assert SEQUENCE.sub("", text) == ""
@@ -33,20 +33,20 @@ def test_a_picture_comes_in_chunks_that_join_to_the_same_pixels() -> None:
     assert np.array_equal(np.asarray(image), PIXELS)
 
 
-def test_a_picture_goes_through_a_private_file_where_the_terminal_can_read_it(tmp_path: Path) -> None:
+def test_an_image_is_passed_in_a_private_file_if_the_terminal_can_read_it(tmp_path: Path) -> None:
     text = kitty.transmit(7, PIXELS, 10, 4, folder=str(tmp_path))
     ((keys, data),) = SEQUENCE.findall(text)
     path = base64.b64decode(data).decode()
     assert "t=t" in keys
     assert "s=90,v=60" in keys
-    assert "tty-graphics-protocol" in path  # or the terminal would not delete it
+    assert "tty-graphics-protocol" in path  # otherwise the terminal does not delete it
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert Path(path).read_bytes() == PIXELS.tobytes()
     assert len(text) < 300
 
 
 @given(st.integers(0, kitty.MAX_CELLS - 1), st.integers(1, kitty.MAX_CELLS))
-def test_a_row_of_placeholders_is_as_wide_as_its_columns_and_names_each_cell(row: int, columns: int) -> None:
+def test_a_row_of_placeholders_has_one_cell_per_column(row: int, columns: int) -> None:
     text = kitty.placeholders(row, columns)
     assert cell_len(text) == columns
     cells = [text[start : start + 3] for start in range(0, len(text), 3)]
@@ -55,13 +55,13 @@ def test_a_row_of_placeholders_is_as_wide_as_its_columns_and_names_each_cell(row
     assert [kitty.MARKS.index(cell[2]) for cell in cells] == list(range(columns))
 
 
-def test_the_marks_are_those_of_the_protocol() -> None:
+def test_the_marks_match_the_protocol() -> None:
     assert len(set(kitty.MARKS)) == kitty.MAX_CELLS
     assert [ord(mark) for mark in kitty.MARKS[:5]] == [0x305, 0x30D, 0x30E, 0x310, 0x312]
     assert list(kitty.MARKS) == sorted(kitty.MARKS)
 
 
-def test_tmux_passes_each_sequence_on_unchanged() -> None:
+def test_tmux_receives_each_sequence_unchanged() -> None:
     text = kitty.delete(5) + kitty.delete(6)
     wrapped = kitty.through_tmux(text)
     inside = re.findall(r"\x1bPtmux;(.*?[^\x1b])\x1b\\(?!\x1b\\)", wrapped, re.DOTALL)
@@ -70,13 +70,13 @@ def test_tmux_passes_each_sequence_on_unchanged() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 60)), max_size=60))
-def test_the_terminal_never_holds_more_than_the_budget(steps: list[tuple[int, int]]) -> None:
+def test_the_images_in_the_terminal_never_exceed_the_budget(steps: list[tuple[int, int]]) -> None:
     sent = SentPictures(budget=100, first_id=0xFFFFFE)
     held: dict[int, int] = {}
     for key, size in steps:
         picture = Sent(sent.new_id(), 1, 1, size)
         for image_id in sent.add(key, picture):
-            del held[image_id]  # each is freed once, and was held
+            del held[image_id]  # each image is deleted once
         assert picture.image_id not in held
         assert 0 < picture.image_id < 1 << 24
         held[picture.image_id] = size
@@ -87,7 +87,7 @@ def test_the_terminal_never_holds_more_than_the_budget(steps: list[tuple[int, in
     assert sent.size == len(sent) == 0
 
 
-def test_the_picture_used_last_stays() -> None:
+def test_the_last_used_image_is_kept() -> None:
     sent = SentPictures(budget=20)
     first, second, third = (Sent(sent.new_id(), 1, 1, 10) for _ in range(3))
     assert sent.add("first", first) == sent.add("second", second) == []

@@ -19,7 +19,8 @@ from imgret.decode.hashing import content_hash
 from imgret.decode.perceptual import SIGNATURE_BYTES, similarity
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
-from imgret.photo import FileStat, ModelIdentity, View
+from imgret.photo import FileStat, ModelIdentity
+from imgret.pipeline.models import Models
 from imgret.search.request import Request
 from imgret.search.service import Answerer
 from imgret.search.similar import COPY, likeness, looking_alike
@@ -29,7 +30,7 @@ from imgret.store.interface import Store
 MODEL = ModelIdentity("given", "1")
 
 
-def never() -> Any:
+def never(*_: object) -> Any:
     raise AssertionError("a model was loaded")
 
 
@@ -58,9 +59,9 @@ def known(store: Store) -> Callable[..., int]:
             content, _ = store.photos.save(root.id, b"", name, FileStat(1, 1, 1, 1), content_hash(path), 1)
             with DecodePool(1) as pool:
                 decoded = pool.submit(path).result()
-            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.look)
+            store.contents.save_facts(content, decoded.facts, decoded.pixel_hash, decoded.signature)
             if vector is not None:
-                store.vectors.save(content, MODEL, {View.PASSAGE: vector})
+                store.vectors.save(content, MODEL, {"passage": vector})
         return content
 
     return save
@@ -249,8 +250,5 @@ def test_what_is_no_picture_and_what_nobody_can_describe(
     with pytest.raises(PhotoError, match=r"text\.png"):
         likeness(store, os.fsencode(text), never, never, Settings())
 
-    class Nothing:
-        caption = detect = None
-
     with pytest.raises(UsageError, match="not in the index"):
-        likeness(store, picture("new.png", 9), lambda: None, Nothing, Settings())  # type: ignore[arg-type, return-value]
+        likeness(store, picture("new.png", 9), lambda: None, lambda _: Models(), Settings())

@@ -1,4 +1,4 @@
-"""The client against real sockets: no daemon, a stale file, one that leaves, another user's, slow ones."""
+"""The client with real sockets: no daemon, a stale file, a daemon that stops, one of another user, slow ones."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def daemon(path):
-    """A real listener that reads one line a connection and sends what it was given; answers are queued."""
+    """A real listener that reads one line per connection and sends the next queued response."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
@@ -37,7 +37,7 @@ def daemon(path):
                 return
             with peer, peer.makefile("rb") as lines:
                 asked.append(protocol.read_request(lines.readline()))
-                with contextlib.suppress(BrokenPipeError):  # a client that has seen enough hangs up
+                with contextlib.suppress(BrokenPipeError):  # the client may close the connection early
                     for part in answers:
                         peer.sendall(part)
 
@@ -49,12 +49,12 @@ def daemon(path):
     thread.join()
 
 
-def test_no_socket_is_no_daemon(path):
+def test_a_missing_socket_raises_no_daemon(path):
     with pytest.raises(NoDaemon):
         socket_client.ask(path, "status", {})
 
 
-def test_a_stale_socket_file_is_no_daemon(path):
+def test_a_stale_socket_file_raises_no_daemon(path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)
     assert os.path.exists(path)
@@ -62,12 +62,12 @@ def test_a_stale_socket_file_is_no_daemon(path):
         socket_client.ask(path, "status", {})
 
 
-def test_a_path_too_long_for_a_socket_is_no_daemon(tmp_path):
+def test_a_path_too_long_for_a_socket_raises_no_daemon(tmp_path):
     with pytest.raises(NoDaemon):
         socket_client.ask(str(tmp_path / ("x" * 200)), "status", {})
 
 
-def test_a_question_and_its_output(path, daemon):
+def test_a_request_returns_its_result_and_output(path, daemon):
     answers, asked = daemon
     body = bytes(range(256)) * 4000
     answers += [protocol.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
@@ -77,7 +77,7 @@ def test_a_question_and_its_output(path, daemon):
     assert socket_client.ask(path, "query", {}) == {"hits": 2}
 
 
-def test_events_come_until_the_daemon_leaves(path, daemon):
+def test_events_are_received_until_the_daemon_stops(path, daemon):
     answers, _ = daemon
     answers += [protocol.result_line(1, {}), protocol.event_line("progress", {"done": 1}) * 2]
     with Connection(path) as connection:
@@ -85,19 +85,19 @@ def test_events_come_until_the_daemon_leaves(path, daemon):
 
 
 @pytest.mark.parametrize("part", [b"", b'{"v":1,"id":1,"res', protocol.result_line(1, {}, 100) + b"x" * 99])
-def test_one_that_leaves_before_it_has_answered_is_no_daemon(path, daemon, part):
+def test_a_daemon_that_stops_before_its_response_raises_no_daemon(path, daemon, part):
     daemon[0].append(part)
     with pytest.raises(NoDaemon):
         socket_client.ask(path, "query", {})
 
 
-def test_one_that_says_it_is_leaving_is_no_daemon(path, daemon):
+def test_a_stopping_daemon_raises_no_daemon(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.STOPPING, "leaving")))
     with pytest.raises(NoDaemon):
         socket_client.ask(path, "query", {})
 
 
-def test_a_refusal_is_raised_with_its_words(path, daemon):
+def test_an_error_is_raised_with_its_message(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.BAD_PARAMS, "no such filter", "See --help.", 2)))
     with pytest.raises(Refused, match="no such filter") as refused:
         socket_client.ask(path, "query", {})
@@ -107,22 +107,22 @@ def test_a_refusal_is_raised_with_its_words(path, daemon):
 @pytest.mark.parametrize(
     "line", [b"x" * (protocol.LINE_LIMIT + 100_000), b"\xff\n", b'{"v":9}\n', b'{"v":1}\n']
 )
-def test_an_answer_that_makes_no_sense_is_refused(path, daemon, line):
+def test_an_invalid_response_is_refused(path, daemon, line):
     daemon[0].append(line)
     with pytest.raises(Refused):
         socket_client.ask(path, "query", {})
 
 
 @contextlib.contextmanager
-def scripted(path, *answers):
-    """A listener that answers the requests of all connections in order: each (seconds to wait, bytes or None).
+def scripted(path, *responses):
+    """A listener that responds to the requests of all connections in order, each with (seconds to wait, bytes or None).
 
-    None hangs up without an answer.
+    None closes the connection without a response.
     """
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    left = list(answers)
+    left = list(responses)
     lock = threading.Lock()
 
     def talk(peer):
@@ -148,7 +148,7 @@ def scripted(path, *answers):
     thread.join()
 
 
-def test_the_answer_that_came_too_late_is_not_that_of_the_next_question(path):
+def test_a_late_response_is_not_read_for_the_next_request(path):
     first, second = (
         protocol.result_line(1, "first", 4) + b"one\n",
         protocol.result_line(2, "second", 4) + b"two\n",
@@ -156,11 +156,11 @@ def test_the_answer_that_came_too_late_is_not_that_of_the_next_question(path):
     with scripted(path, (0.5, first), (0, second)), Connection(path, timeout=0.25) as connection:
         with pytest.raises(DaemonError, match="within"):
             connection.ask_bytes("query", {})
-        time.sleep(0.4)  # the late answer has been sent by now
+        time.sleep(0.4)  # the late response has been sent by now
         assert connection.ask_bytes("query", {}) == ("second", b"two\n")
 
 
-def test_output_that_stops_in_the_middle_costs_its_question_alone(path):
+def test_incomplete_output_fails_its_request_only(path):
     half = protocol.result_line(1, "first", 100) + b"half"
     answers = [(0, half), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path, timeout=0.25) as connection:
@@ -177,14 +177,14 @@ def test_output_that_stops_in_the_middle_costs_its_question_alone(path):
         protocol.error_line(Refused("failed", "no", request=7)),
     ],
 )
-def test_the_answer_to_another_question_is_none(path, line):
+def test_a_response_with_another_id_is_an_error(path, line):
     with scripted(path, (0, line), (0, protocol.result_line(2, "right"))), Connection(path) as connection:
-        with pytest.raises(DaemonError, match="another question"):
+        with pytest.raises(DaemonError, match="another request"):
             connection.ask("query", {})
         assert connection.ask("query", {}) == "right"
 
 
-def test_one_that_hung_up_on_an_idle_client_is_asked_again(path):
+def test_a_request_is_repeated_after_an_idle_connection_was_closed(path):
     answers = [(0, protocol.result_line(1, "first")), (0, None), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path) as connection:
         assert connection.ask("query", {}) == "first"
@@ -192,25 +192,23 @@ def test_one_that_hung_up_on_an_idle_client_is_asked_again(path):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with scripted(path, (0, None), (0, protocol.result_line(1, "x"))), pytest.raises(NoDaemon):
-        socket_client.ask(
-            path, "query", {}
-        )  # a first question is not asked twice: nobody may be there at all
+        socket_client.ask(path, "query", {})  # a first request is not repeated: there may be no daemon at all
 
 
-def test_one_that_has_no_room_is_no_daemon(path, daemon):
+def test_a_busy_daemon_raises_no_daemon(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.BUSY, "too many clients at once")))
     with pytest.raises(NoDaemon):
         socket_client.ask(path, "query", {})
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"notes": "x"}, {"exit": 0}])
-def test_a_search_result_that_makes_no_sense_is_refused(path, daemon, result):
+def test_an_invalid_search_result_is_refused(path, daemon, result):
     daemon[0].append(protocol.result_line(1, result))
     with pytest.raises(Refused):
         socket_client.query(path, {})
 
 
-def test_silence_ends_in_an_error_that_says_so(path):
+def test_a_timeout_is_reported(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -219,7 +217,7 @@ def test_silence_ends_in_an_error_that_says_so(path):
     assert not isinstance(error.value, NoDaemon)
 
 
-def test_a_full_queue_is_waited_for(path):
+def test_connecting_waits_while_the_listen_queue_is_full(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(0)
@@ -234,7 +232,7 @@ def test_a_full_queue_is_waited_for(path):
 
 
 @pytest.mark.must_run
-def test_another_users_socket_is_not_asked(tmp_path):
+def test_a_socket_of_another_user_is_refused(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("listening as another user needs root")
     folder = tmp_path / "theirs"
@@ -260,7 +258,7 @@ sys.stdin.read()
         theirs.stdin.close()
 
 
-def test_the_client_costs_little_to_import():
+def test_importing_the_client_loads_few_modules():
     script = "import sys; import imgret.client.socket_client; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())

@@ -1,4 +1,4 @@
-"""What is written is read back, and nothing that comes over the socket breaks the reader."""
+"""Messages are read back as they were written, and no input breaks the parser."""
 
 import json
 
@@ -10,7 +10,7 @@ from imgret.client import protocol
 from imgret.client.protocol import Refused
 from imgret.errors import ConfigError, Exit, IndexBusy, QueryError
 
-texts = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates too
+texts = st.text(st.characters(exclude_categories=()), max_size=20)  # including lone surrogates
 ids = st.one_of(st.none(), st.integers(), texts)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -33,20 +33,20 @@ def test_a_request_is_read_back(identity, method, params):
 
 
 @given(ids, values, st.integers(0, 2**40))
-def test_an_answer_is_read_back(identity, result, body):
+def test_a_response_is_read_back(identity, result, body):
     line = protocol.result_line(identity, result, body)
-    answer = protocol.read_answer(line)
+    answer = protocol.read_response(line)
     assert one_line(line)
     assert (answer.id, answer.result, answer.body) == (identity, result, body)
 
 
 @given(ids, texts, texts, st.sampled_from(Exit))
-def test_a_refusal_is_read_back(identity, message, hint, code):
+def test_an_error_is_read_back(identity, message, hint, code):
     sent = Refused("failed", message, hint, code, identity)
     line = protocol.error_line(sent)
     assert one_line(line)
     with pytest.raises(Refused) as refused:
-        protocol.read_answer(line)
+        protocol.read_response(line)
     error = refused.value
     assert (str(error), error.hint, error.exit_code, error.request) == (str(sent), hint, code, identity)
     assert str(error) in (message, message.removesuffix("."))
@@ -58,8 +58,8 @@ def test_an_event_is_read_back(name, data):
 
 
 @given(st.one_of(st.binary(max_size=200), values.map(lambda v: json.dumps(v).encode())))
-def test_garbage_is_refused_and_nothing_else(line):
-    for read in (protocol.read_request, protocol.read_answer):
+def test_invalid_lines_raise_refused_and_nothing_else(line):
+    for read in (protocol.read_request, protocol.read_response):
         error = None
         try:
             read(line)
@@ -85,38 +85,38 @@ def test_garbage_is_refused_and_nothing_else(line):
         (b'{"v":1,"id":{},"method":"query"}', protocol.BAD_PARAMS),
     ],
 )
-def test_each_wrong_request_has_its_code(line, code):
+def test_each_invalid_request_has_its_code(line, code):
     with pytest.raises(Refused) as refused:
         protocol.read_request(line)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("error", [ConfigError("a", "b"), IndexBusy("c"), QueryError("d", "e", 3)])
-def test_our_errors_keep_message_hint_and_exit_code(error):
+def test_errors_keep_message_hint_and_exit_code(error):
     with pytest.raises(Refused) as refused:
-        protocol.read_answer(protocol.error_line(protocol.refusal(error)))
+        protocol.read_response(protocol.error_line(protocol.refusal(error)))
     told = refused.value
     assert (str(told), told.hint, told.exit_code) == (str(error), error.hint, error.exit_code)
 
 
-def test_an_exit_code_of_a_later_release_is_the_daemons():
+def test_an_unknown_exit_code_becomes_daemon():
     line = b'{"v":1,"id":1,"error":{"code":"new","message":"m","hint":"","exit":77}}'
     with pytest.raises(Refused) as refused:
-        protocol.read_answer(line)
+        protocol.read_response(line)
     assert refused.value.exit_code == Exit.DAEMON
 
 
 @given(st.sampled_from(["NaN", "Infinity", "-Infinity"]), st.sampled_from(["id", "v", "params"]))
-def test_what_is_no_json_is_refused_though_python_reads_it(constant, key):
+def test_nan_and_infinity_are_refused(constant, key):
     with pytest.raises(Refused) as refused:
         protocol.read_request(f'{{"v":1,"method":"x","{key}":{constant}}}'.encode())
     assert refused.value.code == protocol.NOT_JSON
 
 
 @given(st.characters(exclude_categories=()), st.integers(0, 1 << 20))
-def test_a_refusal_is_never_too_long_for_its_reader(character, count):
+def test_an_error_line_never_exceeds_the_limit(character, count):
     line = protocol.error_line(Refused("failed", character * count, character * count))
     assert len(line) <= protocol.LINE_LIMIT
     with pytest.raises(Refused) as refused:
-        protocol.read_answer(line)
+        protocol.read_response(line)
     assert len(str(refused.value)) <= protocol.TEXT_LIMIT + 3

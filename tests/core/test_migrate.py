@@ -1,4 +1,4 @@
-"""Migrations on real files: from nothing, from a legacy state, interrupted, foreign, newer, damaged."""
+"""Migrations of real files: new, old, interrupted, foreign, newer and damaged ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from imgret.errors import Exit, IndexProblem, IndexTooNew
-from imgret.photo import Facts, Stage
+from imgret.photo import Facts
 from imgret.store.factory import open_store
 from imgret.store.sqlite.backup import backup
 from imgret.store.sqlite.migrate import APPLICATION_ID, Migration, migrate, migrations, version
@@ -31,7 +31,7 @@ def legacy(path: Path) -> apsw.Connection:
     return db
 
 
-def test_a_new_file_is_ours_and_private(tmp_path: Path) -> None:
+def test_a_new_file_has_our_application_id_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "index.db"
     with open_store(str(path)) as store:
         assert store.db.pragma("application_id") == APPLICATION_ID
@@ -52,7 +52,7 @@ def test_every_migration_runs_alone_from_the_state_before_it(tmp_path: Path) -> 
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_a_legacy_file_is_brought_up_to_date_and_backed_up(tmp_path: Path) -> None:
+def test_an_old_file_is_migrated_and_backed_up(tmp_path: Path) -> None:
     db = legacy(tmp_path / "x.db")
     assert migrate(db, [LEGACY, NEXT]) == 2
     assert db.execute("SELECT * FROM photo").fetchall() == [("a", "kept")]
@@ -62,7 +62,7 @@ def test_a_legacy_file_is_brought_up_to_date_and_backed_up(tmp_path: Path) -> No
     assert migrate(db, [LEGACY, NEXT]) == 2  # nothing to do
 
 
-def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
+def test_a_failed_migration_leaves_the_previous_version(tmp_path: Path) -> None:
     db = legacy(tmp_path / "x.db")
     with pytest.raises(apsw.SQLError):
         migrate(db, [LEGACY, BROKEN])
@@ -83,7 +83,7 @@ def test_a_newer_file_is_refused_and_not_touched(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_somebody_elses_database_is_refused_and_not_touched(tmp_path: Path) -> None:
+def test_a_database_of_another_application_is_refused_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     other = apsw.Connection(str(path))
     other.execute("CREATE TABLE theirs (x)")
@@ -97,7 +97,7 @@ def test_somebody_elses_database_is_refused_and_not_touched(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to be looked at" * 40, b"SQLite format 3\0junk"]
 )
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(content)
     with pytest.raises(IndexProblem) as caught:
@@ -106,13 +106,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     assert path.read_bytes() == content
 
 
-def test_a_missing_file_is_only_made_when_asked(tmp_path: Path) -> None:
+def test_a_missing_file_is_only_created_on_request(tmp_path: Path) -> None:
     with pytest.raises(IndexProblem, match="there is no index"):
         open_store(str(tmp_path / "none.db"), create=False)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
+def test_a_backup_is_a_complete_index(tmp_path: Path) -> None:
     with open_store(str(tmp_path / "index.db")) as store:
         store.remember("key", "value")
         backup(store.db, str(tmp_path / "copy.db"))
@@ -121,7 +121,7 @@ def test_a_backup_is_a_whole_index(tmp_path: Path) -> None:
         assert copy.problems() == []
 
 
-def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_decode(tmp_path: Path) -> None:
+def test_migration_for_truncated_images_retries_files_that_could_not_be_decoded(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
     this = next(step.version for step in migrations() if step.name.endswith("-truncated.sql"))
@@ -141,7 +141,7 @@ def test_an_index_from_before_truncated_pictures_tries_again_what_it_could_not_d
         assert store.problems() == []
 
 
-def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> None:
+def test_migration_for_nested_mounts_keeps_photos(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
     migrate(db, migrations()[:1])
@@ -160,7 +160,7 @@ def test_an_index_from_before_nested_mounts_keeps_its_photos(tmp_path: Path) -> 
         assert store.problems() == []
 
 
-def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_path: Path) -> None:
+def test_migration_for_edits_keeps_notes_and_deletes_empty_ones(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     empty = blake3().digest()
     db = apsw.Connection(str(path))
@@ -178,7 +178,7 @@ def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_pa
     with open_store(str(path)) as store:
         assert [root.path for root in store.roots.all()] == [b"/p"]
         assert store.results.note(1) == "ours"
-        assert set(store.work.of(1)) == {Stage.DECODE}  # its signature is needed to recognize an edit
+        assert set(store.work.of(1)) == {"decode"}  # its signature is needed to recognize an edit
         found = store.photos.find(b"/p/empty")
         assert found is not None
         assert found.content is None
@@ -188,7 +188,7 @@ def test_an_index_from_before_edits_keeps_notes_and_forgets_what_is_empty(tmp_pa
         assert store.problems() == []
 
 
-def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_path: Path) -> None:
+def test_migration_for_subseconds_decodes_photos_with_notes_again(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
     this = next(step.version for step in migrations() if step.name.endswith("-subsecond.sql"))
@@ -213,7 +213,7 @@ def test_an_index_from_before_subseconds_looks_again_at_photos_with_notes(tmp_pa
         assert store.problems() == []
 
 
-def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path) -> None:
+def test_migration_for_folding_makes_words_found_in_any_spelling(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     db = apsw.Connection(str(path))
     steps = migrations()
@@ -229,5 +229,5 @@ def test_an_index_from_before_folding_finds_words_in_any_writing(tmp_path: Path)
             assert sorted(found.tolist()) == right
         assert store.documents.check() == []
         assert store.problems() == []
-        store.documents.save(3, caption="", labels="", note="ŁÓDŹ", names="")  # the triggers are there again
+        store.documents.update(3, {"note": "ŁÓDŹ"})  # the triggers are there again
         assert len(store.words.best(store.words.terms(["łódź"]), 9, 99)) == 2

@@ -1,4 +1,4 @@
-"""What a folder stands on: recorded mount tables, and real mounts in a namespace of our own."""
+"""The file systems of folders: recorded mount tables, and real mounts in a separate namespace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ not a line
 """
 
 
-def test_a_mount_table_is_read() -> None:
+def test_parse_a_mount_table() -> None:
     root, nas, disk, lines = parse_mounts(TABLE)
     assert (root.device, root.inside, root.point, root.kind, root.source) == (
         "259:2",
@@ -56,7 +56,7 @@ def test_network_file_systems_are_found_at_a_folder_above_it_and_below(
     assert mounts_below(b"/media") == {b"my disk\\x", b"two\nlines"}
 
 
-def test_a_mount_that_another_covers_cannot_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_mount_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mountinfo").write_bytes(TABLE.rstrip() + b"\n43 22 0:40 / /media rw - tmpfs covers rw\n")
     monkeypatch.setattr(mounts, "_MOUNTS", str(tmp_path / "mountinfo"))
     assert mounts_below(b"/") == {b"mnt/nas", b"media"}
@@ -64,11 +64,11 @@ def test_a_mount_that_another_covers_cannot_be_seen(tmp_path: Path, monkeypatch:
 
 
 @given(st.binary())
-def test_any_table_is_read(table: bytes) -> None:
+def test_any_table_is_parsed(table: bytes) -> None:
     assert isinstance(parse_mounts(table), list)
 
 
-def test_where_we_are(tmp_path: Path) -> None:
+def test_identity_of_a_local_folder(tmp_path: Path) -> None:
     here = os.fsencode(tmp_path)
     assert network_mounts(b"/proc") == set()
     assert root_identity(here) == root_identity(here)
@@ -87,7 +87,10 @@ def test_health(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     told = root_health(here, identity, photos=True)
     assert not told.online
-    assert told.reason == f"{tmp_path} is empty, though it held photos; `imgret remove` forgets them"
+    assert (
+        told.reason
+        == f"{tmp_path} is empty but had photos; mount its disk, or run `imgret remove` to forget them"
+    )
     assert "another disk" in str(root_health(here, "ext4:0123 /elsewhere").reason)
     assert "No such file" in str(root_health(here + b"/gone", identity).reason)
     (tmp_path / "file").write_text("")
@@ -120,8 +123,8 @@ print(root_health(point, bound).reason)
 
 
 @pytest.mark.must_run
-def test_unplugged_and_back_for_real(tmp_path: Path) -> None:
-    """A stick and a bind mount, in a mount namespace of this test's own."""
+def test_real_disks_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
+    """A loop device and a bind mount, in a mount namespace of this test."""
     enter = ["unshare", "--mount", "--user", "--map-root-user"]
     if os.geteuid() == 0:
         enter = ["unshare", "--mount"]
@@ -132,11 +135,12 @@ def test_unplugged_and_back_for_real(tmp_path: Path) -> None:
     (tmp_path / "other/a.jpg").write_text("")
     command = [*enter, sys.executable, "-c", MOUNTING, str(tmp_path)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    another = f"{tmp_path}/point lies on another disk than it did; `imgret add` accepts it"
+    another = f"{tmp_path}/point is now on another disk; run `imgret add` to accept that"
     assert told == [
         "True True",
         another,
-        "True " + f"{tmp_path}/point is empty, though it held photos; `imgret remove` forgets them",
+        "True "
+        + f"{tmp_path}/point is empty but had photos; mount its disk, or run `imgret remove` to forget them",
         "True True True",
         another,
     ]

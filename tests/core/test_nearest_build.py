@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from spaces import VIEWS, table, text_space
 
 from imgret.errors import IndexBusy
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.sqlite import nearest, nearest_build, nearest_table, vectors
@@ -47,23 +48,24 @@ def test_others_write_between_the_steps_and_what_they_write_is_found(
         def write(done: int, _total: int) -> None:
             if len(steps) < 3:
                 at = len(steps)
-                other.vectors.save(contents[at], A, {View.PASSAGE: rows[300 + at]})
+                other.vectors.save(contents[at], A, {"passage": rows[300 + at]})
                 other.vectors.remove(contents[200 + at])
-                assert other.nearest.search(rows[300 + at], 1).tolist() == [contents[at]]
+                assert other.nearest.search(text_space(other), rows[300 + at], 1).tolist() == [contents[at]]
             steps.append(done)
 
-        assert store.nearest.rebuild(write)
+        assert store.nearest.rebuild(text_space(store), write)
         assert len(steps) >= 6
-        assert other.nearest.check() == []
-        assert nearest_table.name(other.db) == nearest_table.NAMES[1]
+        assert other.nearest.check(text_space(other)) == []
+        first, second = nearest_table.names(text_space(other).id)
+        assert table(other) == second
         for at in range(3):
-            assert other.nearest.search(rows[300 + at], 1).tolist() == [contents[at]]
-        found = set(other.nearest.search(rows[0], 300).tolist())
+            assert other.nearest.search(text_space(other), rows[300 + at], 1).tolist() == [contents[at]]
+        found = set(other.nearest.search(text_space(other), rows[0], 300).tolist())
         assert found == set(contents) - set(contents[200:203])
-    assert store.nearest.rebuild()  # and back to the first name
-    assert nearest_table.name(store.db) == nearest_table.NAMES[0]
-    assert not nearest_table.exists(store.db, nearest_table.NAMES[1])
-    assert store.nearest.check() == []
+    assert store.nearest.rebuild(text_space(store))  # and back to the first name
+    assert table(store) == first
+    assert not nearest_table.exists(store.db, second)
+    assert store.nearest.check(text_space(store)) == []
     assert store.problems() == []
 
 
@@ -88,7 +90,7 @@ def test_whoever_waits_to_write_comes_in_between_two_steps(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert store.nearest.rebuild(lambda done, _total: steps.append(done))
+        assert store.nearest.rebuild(text_space(store), lambda done, _total: steps.append(done))
     finally:
         over.set()
         writer.join()
@@ -104,12 +106,12 @@ def test_of_two_builds_the_one_that_began_last_answers(store: Store, units: Unit
 
         def also(_done: int, _total: int) -> None:
             if not inner:
-                inner.append(other.nearest.rebuild())
+                inner.append(other.nearest.rebuild(text_space(other)))
 
-        assert not store.nearest.rebuild(also)
+        assert not store.nearest.rebuild(text_space(store), also)
     assert inner == [True]
-    assert store.nearest.check() == []
-    assert store.nearest.search(rows[3], 1).tolist() == contents[3:4]
+    assert store.nearest.check(text_space(store)) == []
+    assert store.nearest.search(text_space(store), rows[3], 1).tolist() == contents[3:4]
 
 
 def test_what_a_killed_build_left_is_no_trouble(store: Store, units: Units, bulk: Bulk) -> None:
@@ -120,11 +122,11 @@ def test_what_a_killed_build_left_is_no_trouble(store: Store, units: Units, bulk
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.nearest.rebuild(die)
-    assert store.nearest.search(rows[3], 1).tolist() == contents[3:4]
-    store.vectors.save(contents[0], A, {View.PASSAGE: rows[0]})
-    assert store.nearest.rebuild()
-    assert store.nearest.check() == []
+        store.nearest.rebuild(text_space(store), die)
+    assert store.nearest.search(text_space(store), rows[3], 1).tolist() == contents[3:4]
+    store.vectors.save(contents[0], A, {"passage": rows[0]})
+    assert store.nearest.rebuild(text_space(store))
+    assert store.nearest.check(text_space(store)) == []
 
 
 def test_another_embedder_takes_over_while_others_write(
@@ -134,7 +136,7 @@ def test_another_embedder_takes_over_while_others_write(
     old, new = units(120), units(120, dimension=8, seed=5)
     contents = bulk(old, A)
     for content, row in zip(contents, new, strict=True):
-        store.vectors.save(content, B, {View.PASSAGE: row})
+        store.vectors.save(content, B, {"passage": row})
     late = []
     with open_store(store.path) as other:
         real = nearest_build.NearestBuild.build
@@ -144,20 +146,20 @@ def test_another_embedder_takes_over_while_others_write(
             root = other.roots.all()[0]
             if not late:
                 late.append(other.photos.save(root.id, b"", b"late.jpg", _print(), b"l" * 32, 1)[0])
-                other.vectors.save(late[0], A, {View.PASSAGE: old[0]})
+                other.vectors.save(late[0], A, {"passage": old[0]})
             return real(*arguments, **named)
 
         monkeypatch.setattr(nearest_build.NearestBuild, "build", build)
         assert not store.vectors.activate_when_complete(B)
         assert store.vectors.active_model() == A
-        assert store.nearest.search(old[7], 1).tolist() == [contents[7]]
-        other.vectors.save(late[0], B, {View.PASSAGE: new[0]})
+        assert store.nearest.search(text_space(store), old[7], 1).tolist() == [contents[7]]
+        other.vectors.save(late[0], B, {"passage": new[0]})
         assert store.vectors.activate_when_complete(B)
     assert store.vectors.active_model() == B
-    assert store.nearest.search(new[7], 1).tolist() == [contents[7]]
+    assert store.nearest.search(text_space(store), new[7], 1).tolist() == [contents[7]]
     assert store.vectors.covered(A) == 0
-    assert store.nearest.check() == []
-    assert np.isnan(store.vectors.of(np.array([999]))[View.PASSAGE]).all()
+    assert store.nearest.check(text_space(store)) == []
+    assert np.isnan(store.vectors.of(text_space(store), np.array([999]), VIEWS)["passage"]).all()
 
 
 def _print() -> Any:

@@ -1,4 +1,4 @@
-"""A note follows its content, and goes along with an edit of the same picture; with real files and a real decoder."""
+"""A note belongs to its content, and is copied to an edit of the same image. Uses real files and a real decoder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from PIL import Image
 from imgret.config import Settings
 from imgret.decode.pool import DecodePool
 from imgret.ingest import Ingest
-from imgret.models.interface import Models
-from imgret.photo import Stage
+from imgret.pipeline.models import Models
 from imgret.store import policy
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
@@ -28,7 +27,7 @@ SETTINGS = Settings()
 
 
 def picture(subject: int, version: int = 0, taken: str = "") -> bytes:
-    """A JPEG of a subject; each version is an edit, turned or mirrored, with other bytes."""
+    """Return a JPEG of a subject; each version is an edit, rotated or mirrored, with different bytes."""
     rng = random.Random(subject)
     image = Image.new("L", (1, 1))
     for side in (3, 6, 12):
@@ -55,7 +54,7 @@ class Library:
         self._decoder = decoder
 
     def put(self, name: str, data: bytes) -> None:
-        """As most programs save: a new file, renamed to its name."""
+        """Save as most programs do: write a new file and rename it."""
         (self.folder / ".new").write_bytes(data)
         (self.folder / ".new").rename(self.folder / name)
 
@@ -98,7 +97,7 @@ def library(tmp_path: Path, decoder: DecodePool) -> Iterator[Library]:
 
 NAMES = st.sampled_from("abcd")
 STEPS = st.one_of(
-    st.tuples(st.just("new"), NAMES, st.integers(0, 4)),  # another picture, maybe one that was there before
+    st.tuples(st.just("new"), NAMES, st.integers(0, 4)),  # another image, possibly one that was there before
     st.tuples(st.just("edit"), NAMES, st.just("")),
     st.tuples(st.just("half"), NAMES, st.just("")),  # a file that is still being written
     st.tuples(st.just("delete"), NAMES, st.just("")),
@@ -112,14 +111,14 @@ STEPS = st.one_of(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=4, max_size=24))
-def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
+def test_notes_are_on_the_content_they_were_written_for_and_on_its_edits(
     decoder: DecodePool, steps: list[tuple[str, str, int | str]]
 ) -> None:
-    """The model knows which subject each file shows; the index has to find out."""
-    files: dict[str, tuple[int, int]] = {}  # name -> (subject, version); subject -1: half a file
-    before: dict[str, tuple[int, int]] = {}  # the picture that was last seen at a name
+    """The model of this test knows the subject of each file; the index has to detect it."""
+    files: dict[str, tuple[int, int]] = {}  # name -> (subject, version); subject -1: an incomplete file
+    before: dict[str, tuple[int, int]] = {}  # the image last seen at a name
     seen: set[tuple[int, int]] = set()
-    # Name -> the picture that came there, and the noted one before it, as long as that lies elsewhere too.
+    # Name -> the new image, and the noted one before it while that exists elsewhere too.
     open_: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
     notes: dict[tuple[int, int], str] = {}
     version = 0
@@ -171,26 +170,26 @@ def test_notes_stand_on_what_they_were_written_on_and_on_its_edits(
                 path.rename(library.folder / ".swap")
                 target.rename(path)
                 (library.folder / ".swap").rename(target)
-            elif step == "note" and before.get(name) == files[name]:  # it was looked at since
+            elif step == "note" and before.get(name) == files[name]:  # it was scanned since
                 notes[files[name]] = f"note {version}"
                 open_ = {each: pair for each, pair in open_.items() if pair[1] != files[name]}
                 library.write(path.name, notes[files[name]])
         library.index.close()
 
 
-def test_an_editor_that_deletes_and_writes_anew_keeps_the_note(library: Library) -> None:
+def test_an_editor_that_deletes_and_writes_the_file_keeps_the_note(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.look()
     library.write("a.jpg", "ours")
     (library.folder / "a.jpg").unlink()
-    library.put("other.jpg", picture(3))  # an empty folder would be taken for a disk that is away
+    library.put("other.jpg", picture(3))  # an empty folder would count as an unmounted disk
     library.look()
     library.put("a.jpg", picture(1, 3))
     library.look()
     assert (library.note("a.jpg"), library.note("other.jpg")) == ("ours", None)
 
 
-def test_another_picture_leaves_the_note_behind_and_status_can_tell(library: Library) -> None:
+def test_another_image_does_not_get_the_note_and_status_lists_it(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.look()
     library.write("a.jpg", "ours")
@@ -198,25 +197,25 @@ def test_another_picture_leaves_the_note_behind_and_status_can_tell(library: Lib
     library.look()
     assert library.note("a.jpg") is None
     assert library.lost() == [("a.jpg", "ours")]
-    library.put("b.jpg", picture(1))  # the old picture comes back, with its note
+    library.put("b.jpg", picture(1))  # the old image is restored, with its note
     library.look()
     assert library.note("b.jpg") == "ours"
     assert library.lost() == []
 
 
-def test_the_capture_time_tells_two_of_a_burst_apart(library: Library) -> None:
+def test_the_capture_time_distinguishes_photos_of_a_burst(library: Library) -> None:
     library.put("a.jpg", picture(1, 0, "2020:05:01 10:00:00"))
     library.put("b.jpg", picture(1, 1, "2020:05:01 10:00:07"))
     library.look()
     library.write("a.jpg", "eyes open")
     library.write("b.jpg", "eyes closed")
-    library.put("a.jpg", picture(1, 2, "2020:05:01 10:00:09"))  # alike, but taken later
-    library.put("b.jpg", picture(2, 0, "2020:05:01 10:00:07"))  # painted over: its time is the same
+    library.put("a.jpg", picture(1, 2, "2020:05:01 10:00:09"))  # similar, but taken later
+    library.put("b.jpg", picture(2, 0, "2020:05:01 10:00:07"))  # painted over, with the same time
     library.look()
     assert (library.note("a.jpg"), library.note("b.jpg")) == (None, "eyes closed")
 
 
-def test_a_file_written_in_place_keeps_its_note_through_empty_and_half_states(library: Library) -> None:
+def test_a_file_written_in_place_keeps_its_note_while_empty_or_incomplete(library: Library) -> None:
     path = library.folder / "a.jpg"
     path.write_bytes(picture(1))
     library.put("z.jpg", picture(4))
@@ -224,7 +223,7 @@ def test_a_file_written_in_place_keeps_its_note_through_empty_and_half_states(li
     library.write("a.jpg", "ours")
     with path.open("wb") as file:
         library.look()
-        assert library.note("a.jpg") == "ours"  # it is what it was, until it says what it is now
+        assert library.note("a.jpg") == "ours"  # the old note, until the new content is decoded
         (library.folder / "stranger.jpg").touch()
         library.look()
         whole = picture(2)
@@ -239,7 +238,7 @@ def test_a_file_written_in_place_keeps_its_note_through_empty_and_half_states(li
     assert library.note("stranger.jpg") is None
 
 
-def test_a_note_on_a_photo_that_is_edited_meanwhile_is_on_the_edit_too(library: Library) -> None:
+def test_a_note_on_a_photo_edited_meanwhile_is_copied_to_the_edit(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.put("b.jpg", picture(2))
     library.look()
@@ -256,7 +255,7 @@ def test_a_note_on_a_photo_that_is_edited_meanwhile_is_on_the_edit_too(library: 
     assert library.note("b.jpg") == "other"
 
 
-def test_another_picture_under_the_name_gets_no_note_that_was_meant_for_the_first(library: Library) -> None:
+def test_another_image_at_the_path_does_not_get_a_note_written_for_the_first(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.put("b.jpg", picture(2))
     library.look()
@@ -294,23 +293,21 @@ def test_a_note_remembers_its_path_after_the_tombstone(library: Library) -> None
     assert library.lost() == [("a.jpg", "ours")]
 
 
-def test_a_photo_decoded_before_there_were_signatures_is_decoded_again_for_its_note(library: Library) -> None:
+def test_a_noted_photo_without_a_signature_is_decoded_again(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.look()
     content = library.content("a.jpg")
     library.index.db.execute("UPDATE content SET look = NULL")
     library.index.results.write_note(content, "ours")
-    assert Stage.DECODE in library.index.work.of(content)
+    assert "decode" in library.index.work.of(content)
     library.look()
     assert library.index.contents.look(content) is not None
     assert library.index.roots.all()[0].online
 
 
 @pytest.mark.parametrize("folder_of_copy", ["", "backup"])
-def test_an_editor_that_keeps_a_copy_until_it_has_written_keeps_the_note(
-    library: Library, folder_of_copy: str
-) -> None:
-    """Whether the copy is seen depends on when the index looks, which must make no difference."""
+def test_an_editor_that_makes_a_temporary_copy_keeps_the_note(library: Library, folder_of_copy: str) -> None:
+    """The result must not depend on whether the scan sees the temporary copy."""
     (library.folder / "backup").mkdir()
     library.put("a.jpg", picture(1))
     library.put("other.jpg", picture(4))
@@ -320,13 +317,13 @@ def test_an_editor_that_keeps_a_copy_until_it_has_written_keeps_the_note(
     (library.folder / "a.jpg").rename(copy)
     library.put("a.jpg", picture(1, 3))
     library.look()
-    assert library.note("a.jpg") is None  # as long as the old picture is there, the note is with it
+    assert library.note("a.jpg") is None  # the note stays with the old image while that exists
     copy.unlink()
     library.look()
     assert library.note("a.jpg") == "ours"
 
 
-def test_a_note_written_on_the_original_beside_its_edit_is_of_the_original_alone(library: Library) -> None:
+def test_a_note_on_an_original_that_exists_beside_its_edit_is_not_copied(library: Library) -> None:
     library.put("a.jpg", picture(1))
     library.put("b.jpg", picture(1))
     library.look()

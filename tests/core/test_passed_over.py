@@ -1,4 +1,4 @@
-"""What is passed over: by built-in patterns and `.nomedia`, before and after it was indexed; and how it is counted."""
+"""Built-in patterns and `.nomedia`, applied before and after the files were indexed, and the count of skipped files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgret.config import Settings
 from imgret.exclude import DEFAULTS, Exclude
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.photo_state import EXCLUDED, PENDING, photo_state
 from imgret.scan import scan
 from imgret.skipped import skipped, why_not_entered
@@ -75,7 +75,7 @@ def store(tmp_path: Path) -> Store:
 
 def synced(
     store: Store, root: Path, *, patterns: tuple[str, ...] = (), hidden: bool = False, **how: object
-) -> Synced:
+) -> SyncResult:
     known, _ = add_root(store, os.fsencode(root))
     return sync(store, Settings(exclude=patterns, hidden=hidden), known, **how)  # type: ignore[arg-type]
 
@@ -85,7 +85,7 @@ def living(store: Store, root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_what_other_programs_keep_beside_photos_is_left_out(root: Path, hidden: bool) -> None:
+def test_files_of_other_programs_beside_photos_are_skipped(root: Path, hidden: bool) -> None:
     write(root, *DEBRIS, *ORDINARY)
     rules = Exclude(hidden=hidden)
     assert found(root, rules) == set(ORDINARY)
@@ -108,7 +108,7 @@ def test_what_other_programs_keep_beside_photos_is_left_out(root: Path, hidden: 
     ],
 )
 @pytest.mark.parametrize("hidden", [False, True])
-def test_the_users_patterns_bring_it_back(root: Path, pattern: str, back: set[str], hidden: bool) -> None:
+def test_user_patterns_include_them_again(root: Path, pattern: str, back: set[str], hidden: bool) -> None:
     write(root, *DEBRIS, *ORDINARY)
     rules = Exclude([pattern], hidden=hidden)
     assert found(root, rules) == set(ORDINARY) | back
@@ -116,37 +116,37 @@ def test_the_users_patterns_bring_it_back(root: Path, pattern: str, back: set[st
 
 
 @pytest.mark.parametrize("pattern", DEFAULTS)
-def test_every_built_in_pattern_can_be_taken_back(pattern: str) -> None:
+def test_every_built_in_pattern_can_be_overridden(pattern: str) -> None:
     name = pattern.rstrip("/").replace("\\", "").replace("*", "1")
     path = f"x/{name}/a.jpg" if pattern.endswith("/") else f"x/{name}.jpg"
     if pattern == ".nomedia":
-        assert Exclude().passes_over(b"x")
-        assert not Exclude(["!.nomedia"]).passes_over(b"x")
+        assert Exclude().respects_nomedia(b"x")
+        assert not Exclude(["!.nomedia"]).respects_nomedia(b"x")
         return
     assert Exclude(hidden=True).explain(path.encode()) == f"built-in pattern {pattern}"
     assert Exclude([f"!{pattern}"]).explain(path.encode()) is None
 
 
-def test_a_folder_with_nomedia_is_passed_over_with_all_below_it(root: Path) -> None:
+def test_a_folder_with_nomedia_is_skipped_with_everything_below(root: Path) -> None:
     write(root, "a.jpg", "private/.nomedia", "private/b.jpg", "private/deeper/c.jpg")
     for hidden in (False, True):
         assert found(root, Exclude(hidden=hidden)) == {"a.jpg"}
-    for start in (b"private", b"private/deeper"):  # as the daemon asks, of one folder
+    for start in (b"private", b"private/deeper"):  # as the daemon does for one folder
         assert found(root, Exclude(), [start]) == set()
     back = {"a.jpg", "private/b.jpg", "private/deeper/c.jpg"}
     assert found(root, Exclude(["!.nomedia"])) == back
     assert found(root, Exclude(["!/private/.nomedia"])) == back
     assert found(root, Exclude(["!/other/.nomedia"])) == {"a.jpg"}
     (root / "private" / ".nomedia").unlink()
-    (root / "private" / ".nomedia").mkdir()  # Android asks only whether it is there
+    (root / "private" / ".nomedia").mkdir()  # Android only checks that it exists
     assert found(root, Exclude()) == {"a.jpg"}
     write(root, ".nomedia")
     assert found(root, Exclude()) == set()
 
 
-def test_notes_outlive_a_folder_that_is_passed_over_from_now_on(store: Store, root: Path) -> None:
+def test_notes_are_kept_when_a_folder_becomes_excluded(store: Store, root: Path) -> None:
     write(root, "a.jpg", "private/b.jpg", "private/deeper/c.jpg", "@eaDir/d.jpg")
-    synced(store, root, patterns=("!@eaDir/",))  # as it was before @eaDir was known
+    synced(store, root, patterns=("!@eaDir/",))  # as before @eaDir was excluded
     assert len(living(store, root)) == 4
     noted = {}
     for name in ("private/deeper/c.jpg", "@eaDir/d.jpg"):
@@ -175,7 +175,7 @@ def test_notes_outlive_a_folder_that_is_passed_over_from_now_on(store: Store, ro
     assert photo.content == noted["private/deeper/c.jpg"]
 
 
-def test_everything_that_is_passed_over_is_counted(root: Path) -> None:
+def test_all_skipped_files_are_counted(root: Path) -> None:
     write(
         root,
         "a.jpg",
@@ -214,7 +214,7 @@ names = st.sampled_from(
 
 
 @given(st.lists(st.lists(names, min_size=1, max_size=3), max_size=8), st.booleans())
-def test_every_picture_is_either_found_or_counted(
+def test_every_image_is_either_found_or_counted(
     tmp_path_factory: pytest.TempPathFactory, paths: list[list[str]], hidden: bool
 ) -> None:
     root = tmp_path_factory.mktemp("tree")

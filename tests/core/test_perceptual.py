@@ -1,4 +1,4 @@
-"""Signatures of pictures, and who is taken for an edit of whom."""
+"""Perceptual signatures, and which photos are edits of others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def look(image: Image.Image) -> bytes:
 
 
 def scene(seed: int) -> Image.Image:
-    """A picture with structure at every scale, as photos have it."""
+    """Return an image with structure at every scale, like a photo."""
     rng = random.Random(seed)
     image = Image.new("L", (1, 1))
     for side in (3, 6, 12, 24):
@@ -32,7 +32,7 @@ def scene(seed: int) -> Image.Image:
 
 
 @given(st.binary(min_size=GRID * GRID, max_size=GRID * GRID))
-def test_a_signature_is_like_itself_in_every_orientation(grey: bytes) -> None:
+def test_a_signature_matches_itself_in_every_orientation(grey: bytes) -> None:
     image = Image.frombytes("L", (GRID, GRID), grey)
     found = signature(grey)
     assert len(found) == SIGNATURE_BYTES
@@ -47,7 +47,7 @@ def test_similarity_is_symmetric_and_bounded(one: bytes, other: bytes) -> None:
     assert -1.0 <= similarity(one, other) <= 1.000001
 
 
-def test_edits_are_alike_and_other_pictures_are_not() -> None:
+def test_edits_are_similar_and_other_images_are_not() -> None:
     scenes = [scene(seed) for seed in range(20)]
     looks = [look(each) for each in scenes]
     for image, before in zip(scenes, looks, strict=True):
@@ -65,7 +65,7 @@ def test_edits_are_alike_and_other_pictures_are_not() -> None:
     assert max(pairs) < SAME_PICTURE
 
 
-def test_pictures_of_one_tone_are_like_nothing() -> None:
+def test_flat_images_match_nothing() -> None:
     flat = look(Image.new("RGB", (300, 200), (200, 30, 20)))
     assert similarity(flat, look(Image.new("RGB", (300, 200), (0, 0, 255)))) == 0
     assert similarity(flat, look(render(single(random.Random(1), colour="red", kind="circle")))) == 0
@@ -81,24 +81,24 @@ def traits(taken: int | None = None, camera: str | None = None, seen: bytes | No
 @pytest.mark.parametrize(
     ("before", "after", "same_file", "expected"),
     [
-        (traits(5, "X"), traits(5, "X", B), False, True),  # cropped: the capture time tells
+        (traits(5, "X"), traits(5, "X", B), False, True),  # cropped: the capture times are equal
         (traits(5), traits(6), True, False),  # two of a burst
         (traits(5), traits(None), False, True),  # the editor dropped the time
         (traits(5, "X"), traits(5, "Y"), True, False),
         (traits(None, "X"), traits(None, "Y"), False, False),
-        (traits(), traits(seen=B), False, False),  # another picture was put there
-        (traits(), traits(seen=B), True, True),  # the file was written to, and nothing speaks against it
-        (traits(), traits(5, seen=B), True, False),  # no editor invents a capture time
-        (Traits(), traits(), False, False),  # never decoded: in doubt
+        (traits(), traits(seen=B), False, False),  # the file was replaced by another photo
+        (traits(), traits(seen=B), True, True),  # the file was overwritten, and no property differs
+        (traits(), traits(5, seen=B), True, False),  # no editor adds a capture time
+        (Traits(), traits(), False, False),  # never decoded, so nothing is known
         (Traits(), traits(), True, True),
     ],
 )
-def test_who_is_an_edit_of_whom(before: Traits, after: Traits, same_file: bool, expected: bool) -> None:
+def test_is_edit_by_traits(before: Traits, after: Traits, same_file: bool, expected: bool) -> None:
     assert is_edit(before, after, same_file=same_file) is expected
 
 
 @given(st.booleans(), st.booleans())
-def test_equal_pixels_are_the_same_picture_whatever_the_metadata(same_file: bool, camera: bool) -> None:
+def test_equal_pixels_are_the_same_photo_whatever_the_metadata(same_file: bool, camera: bool) -> None:
     before = Traits(Facts("JPEG", 4, 3, 5, "X"), b"p" * 32)
     after = Traits(Facts("JPEG", 4, 3, 6, "Y" if camera else None), b"p" * 32)
     assert is_edit(before, after, same_file=same_file)

@@ -23,8 +23,8 @@ from imgret.store.clauses import (
     Objects,
     Online,
     Said,
+    Tagged,
     Taken,
-    Topic,
 )
 
 NOW = datetime(2026, 3, 18, 15, 30)  # a Wednesday
@@ -49,7 +49,7 @@ def test_words_and_filters_are_told_apart() -> None:
         Clause(Objects("dog", 2, None)),
         Clause(Said("indoor"), negated=True),
         Clause(Inside(b"/photos/2021")),
-        Clause(Topic("sports")),
+        Clause(Tagged("topic", "sports")),
         Clause(Has("note")),
     )
 

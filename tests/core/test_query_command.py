@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imgret.cli.app import run
+from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
 from imgret.photo import ModelIdentity
@@ -87,13 +87,13 @@ def test_a_picture_and_a_text_to_push_away(query: Query, store: Store) -> None:
 
 def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
     class Missing:
-        def asker(self, wanted: ModelIdentity) -> Any:
+        def encoder(self, stage: str, wanted: ModelIdentity) -> Any:
             raise WeightsError(f"{wanted.name} is not here")
 
-        def seeing(self) -> Any:
+        def for_a_picture(self, stages: Any) -> Any:
             raise AssertionError("a known photo needs no model")
 
-    answerer = Answerer(store, Settings(), places(), askers=Missing())
+    answerer = Answerer(store, Settings(), places(), encoders=Missing())
     found = answerer.find(Request(like="/photos/2019/a.jpg", rank="vector"))
     assert found.hits[0].path == b"/photos/c.jpg"
     assert not any("words" in note for note in found.notes)

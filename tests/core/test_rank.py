@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spaces import VIEWS, table, text_space
 
-from imgret.photo import RANKS, Hit, ModelIdentity, View
+from imgret.photo import RANKS, Hit, ModelIdentity
 from imgret.search import fuse, hit_json, parse, rank
 from imgret.search.parse import Question
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.search.warm_index import Keeper, Warm
 from imgret.store.clauses import Clause, Taken
 from imgret.store.interface import Store
@@ -37,7 +38,7 @@ class Given:
 
 
 @pytest.fixture
-def ask(store: Store, asker: QueryEmbedder) -> Callable[..., rank.Answer]:
+def ask(store: Store, asker: QueryEncoder) -> Callable[..., rank.Answer]:
     def answer(text: str, **options: Any) -> rank.Answer:
         return rank.search(store, parse.parse(text, NOW), options.pop("asker", asker), **options)
 
@@ -77,10 +78,10 @@ def test_each_ranking_finds_the_giraffes(
 
 
 def test_vector_is_the_cosine_of_the_passage(
-    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int], asker: QueryEmbedder
+    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int], asker: QueryEncoder
 ) -> None:
     hits = ask("an animal with a long neck", rank="vector").hits
-    passages = store.vectors.of(np.array([hit.content for hit in hits]))[View.PASSAGE]
+    passages = store.vectors.of(text_space(store), np.array([hit.content for hit in hits]), VIEWS)["passage"]
     cosines = passages @ asker.vectors(["an animal with a long neck"])[0]
     assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
     assert [hit.cosine for hit in hits] == [hit.score for hit in hits]
@@ -119,7 +120,7 @@ def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library
 
 
 def test_pushing_away(
-    ask: Callable[..., rank.Answer], store: Store, asker: QueryEmbedder, library: dict[str, int]
+    ask: Callable[..., rank.Answer], store: Store, asker: QueryEncoder, library: dict[str, int]
 ) -> None:
     question = msgspec.structs.replace(parse.parse("an animal", NOW), away=("a zebra",))
     plain = [hit.content for hit in ask("an animal", rank="vector").hits]
@@ -137,7 +138,7 @@ def test_pushing_away(
 @pytest.mark.parametrize("asked", ["animal", "animals"])
 @pytest.mark.parametrize("away", ["dog", "dogs", "puppy"])
 def test_what_is_pushed_away_comes_behind_everything_else(
-    store: Store, asker: QueryEmbedder, add: Add, ranking: str, asked: str, away: str
+    store: Store, asker: QueryEncoder, add: Add, ranking: str, asked: str, away: str
 ) -> None:
     dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
     others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
@@ -159,9 +160,9 @@ def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dic
     assert [hit.content for hit in plain] == [hit.content for hit in once]
 
 
-def test_asking_with_a_picture(store: Store, asker: QueryEmbedder, add: Add, library: dict[str, int]) -> None:
+def test_asking_with_a_picture(store: Store, asker: QueryEncoder, add: Add, library: dict[str, int]) -> None:
     other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
-    vector = store.vectors.of(np.array([library["giraffes"]]))[View.PASSAGE][0]
+    vector = store.vectors.of(text_space(store), np.array([library["giraffes"]]), VIEWS)["passage"][0]
     answer = rank.search(store, Question(), asker, towards=vector, without=library["giraffes"])
     assert first(answer) == other
     assert library["giraffes"] not in {hit.content for hit in answer.hits}
@@ -170,7 +171,7 @@ def test_asking_with_a_picture(store: Store, asker: QueryEmbedder, add: Add, lib
 
 
 def test_vectors_of_two_embedders_never_meet(
-    ask: Callable[..., rank.Answer], library: dict[str, int], asker: QueryEmbedder
+    ask: Callable[..., rank.Answer], library: dict[str, int], asker: QueryEncoder
 ) -> None:
     other = Given({"giraffes": np.ones(256, np.float32)}, ModelIdentity("other", "2"))
     answer = ask("giraffes", asker=other)
@@ -183,11 +184,11 @@ def test_vectors_of_two_embedders_never_meet(
 def test_a_missing_table_is_made_anew_and_said_once(
     ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
 ) -> None:
-    store.db.execute("DROP TABLE nearest")
+    store.db.execute(f"DROP TABLE {table(store)}")
     answer = ask("giraffes")
     assert first(answer) == library["giraffes"]
-    assert [note for note in answer.notes if "made anew" in note]
-    assert not [note for note in ask("giraffes").notes if "made anew" in note]
+    assert [note for note in answer.notes if "rebuilt" in note]
+    assert not [note for note in ask("giraffes").notes if "rebuilt" in note]
 
 
 def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add) -> None:
@@ -247,8 +248,8 @@ def test_filters_cost_no_recall(
     rows = units(2000, dimension=64)
     contents = np.array(bulk(rows, MODEL))  # taken_at is the number of the photo, from 1
     rows = rows.astype(np.float16).astype(np.float32)  # as they are kept
-    store.nearest.rebuild_if_outgrown()
-    assert (nearest.projection(store.db) is not None) == coded
+    store.nearest.rebuild_if_outgrown(text_space(store))
+    assert (store.nearest.projection(text_space(store)) is not None) == coded
     warm = Warm(store) if warmed else None
     end = int(2000 * share) + 1
     asked = units(8, dimension=64, seed=5)
@@ -266,7 +267,7 @@ def test_filters_cost_no_recall(
 )
 @pytest.mark.parametrize("ranking", ["hybrid", "words"])
 def test_labels_are_found_by_what_people_call_them(
-    store: Store, asker: QueryEmbedder, add: Add, asked: str, label: str, ranking: str
+    store: Store, asker: QueryEncoder, add: Add, asked: str, label: str, ranking: str
 ) -> None:
     for other in ("pizza", "laptop", "umbrella", "toothbrush"):
         add(f"{other}.jpg", objects={other: 1})
@@ -275,7 +276,7 @@ def test_labels_are_found_by_what_people_call_them(
     assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {label}",))
 
 
-def test_emoji_are_found_as_words(store: Store, asker: QueryEmbedder, add: Add) -> None:
+def test_emoji_are_found_as_words(store: Store, asker: QueryEncoder, add: Add) -> None:
     cake, bike = add("a.jpg", note="🎂 Anna"), add("b.jpg", note="Anna on the 🚲")
     add("c.jpg", caption="a giraffe")
     for text, right in (("🎂", cake), ("🚲 anna", bike), ('"🎂"', cake)):
@@ -285,7 +286,7 @@ def test_emoji_are_found_as_words(store: Store, asker: QueryEmbedder, add: Add) 
 
 
 def test_warm_answers_as_the_tables_do(
-    store: Store, asker: QueryEmbedder, library: dict[str, int], add: Add
+    store: Store, asker: QueryEncoder, library: dict[str, int], add: Add
 ) -> None:
     keeper = Keeper(store.path)
     assert keeper.current(store) is None
@@ -323,9 +324,13 @@ HITS = st.builds(
     score=st.floats(-1, 10),
     cosine=st.one_of(st.none(), st.floats(-1, 1)),
     strength=st.sampled_from(["weak", "fair", "strong"]),
-    caption=st.one_of(st.none(), st.text(max_size=20)),
-    objects=st.dictionaries(st.text(max_size=5), st.integers(1, 9), max_size=3),
-    topics=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    shown=st.fixed_dictionaries(
+        {
+            "caption": st.one_of(st.none(), st.text(max_size=20)),
+            "objects": st.dictionaries(st.text(max_size=5), st.integers(1, 9), max_size=3),
+            "topics": st.lists(st.text(max_size=5), max_size=3),
+        }
+    ),
     note=st.one_of(st.none(), st.text(max_size=20)),
     taken_at=st.one_of(st.none(), st.integers(-(1 << 62), 1 << 62)),
     width=st.one_of(st.none(), st.integers(1, 9999)),
@@ -358,15 +363,19 @@ SCORES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30)
 @given(SCORES, st.integers(1, 4), st.integers(0, 5))
 def test_more_matching_words_never_lower_a_score(cosines: list[float], terms: int, more: int) -> None:
     rows = len(cosines)
-    views = {view: np.array(cosines, np.float32) for view in View}
-    grounds = {view: fuse.Background(0.1, 0.05) for view in View}
+    views = {view: np.array(cosines, np.float32) for view in VIEWS}
+    grounds = {view: fuse.Background(0.1, 0.05) for view in VIEWS}
     lengths = np.full((rows, 4), 9, np.int32)
     rarity = np.linspace(0.5, 3, terms).astype(np.float32)
     counts = np.zeros((rows, terms, 4), np.int32)
-    before = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    before = fuse.fused(
+        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
+    )
     counts = counts.copy()
     counts[0, more % terms, more % 4] += 1
-    after = fuse.fused(views, grounds, fuse.Matches(counts, lengths, rarity, 4.0), 0.05)
+    after = fuse.fused(
+        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
+    )
     assert after[0] > before[0]
     assert np.allclose(after[1:], before[1:])
     assert np.isfinite(after).all()
@@ -374,12 +383,16 @@ def test_more_matching_words_never_lower_a_score(cosines: list[float], terms: in
 
 def test_a_lacking_view_neither_helps_nor_harms() -> None:
     lacking = np.array([0.3, 0.3], np.float32)
-    views = {view: lacking.copy() for view in View}
-    views[View.COUNTS] = np.array([0.1, np.nan], np.float32)  # at the middle, and lacking
-    views[View.NOTE] = np.array([np.nan, np.nan], np.float32)
-    grounds = {view: fuse.Background(0.1, 0.05) for view in View}
+    views = {view: lacking.copy() for view in VIEWS}
+    views["counts"] = np.array([0.1, np.nan], np.float32)  # at the middle, and lacking
+    views["note"] = np.array([np.nan, np.nan], np.float32)
+    grounds = {view: fuse.Background(0.1, 0.05) for view in VIEWS}
     none = fuse.Matches(
-        np.zeros((2, 0, 4), np.int32), np.ones((2, 4), np.int32), np.zeros(0, np.float32), 1.0
+        np.zeros((2, 0, 4), np.int32),
+        np.ones((2, 4), np.int32),
+        np.zeros(0, np.float32),
+        1.0,
+        np.ones(4, np.float32),
     )
     scores = fuse.fused(views, grounds, none, 0.05)
     assert scores[0] == pytest.approx(scores[1])
@@ -388,7 +401,7 @@ def test_a_lacking_view_neither_helps_nor_harms() -> None:
 
 @pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])
 def test_a_photo_without_a_vector_passes_filters_in_a_daemon_too(
-    store: Store, asker: QueryEmbedder, add: Callable[..., int], text: str
+    store: Store, asker: QueryEncoder, add: Callable[..., int], text: str
 ) -> None:
     for number in range(20):
         add(f"a{number}.jpg", caption=f"a red boat {number}")

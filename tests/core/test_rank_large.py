@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spaces import text_space
 
-from imgret.photo import Description, Detection, Facts, ModelIdentity, View
+from imgret.photo import Facts, ModelIdentity
 from imgret.search import describe_hits, rank, scoring
 from imgret.search.parse import Question
 from imgret.search.warm_index import Warm
@@ -63,9 +64,9 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
     held: list[int] = []
     real = vectors.Vectors.of
 
-    def of(group: Any, ids: Any, views: Any = tuple(View)) -> Any:
+    def of(group: Any, space: Any, ids: Any, views: Any) -> Any:
         held.append(len(ids))
-        return real(group, ids, views)
+        return real(group, space, ids, views)
 
     monkeypatch.setattr(vectors.Vectors, "of", of)
     found = rank.search(store, Question("x"), Given(rows[3]), k=100_000, apart=True)
@@ -75,9 +76,9 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
 
 
 def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(store: Store) -> None:
-    search = rank._Search(store, Question("x"), None, "words", 100_000, None, frozenset())
+    search = rank._Search(store, Question("x"), None, {}, "words", 100_000, None, frozenset())
     assert search.pool == 100_000 + rank.MOST_MORE
-    assert rank._Search(store, Question("x"), None, "words", 20, None, frozenset()).pool == 80
+    assert rank._Search(store, Question("x"), None, {}, "words", 20, None, frozenset()).pool == 80
 
 
 SHOTS = st.lists(
@@ -102,16 +103,15 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):
         facts = Facts("JPEG", 4, 3, when, camera)
-        known = Description(caption, (Detection("dog", 1.0, (0, 0, 1, 1)),) * dogs, (), None)
-        objects = {"dog": dogs} if dogs else {}
+        shown = {"caption": caption, "objects": {"dog": dogs} if dogs else {}}
         expected = _slowly(shots, pixels, kept, number)
-        place = seen.place(number, facts, known, objects)
+        place = seen.place(number, facts, shown)
         assert place == expected
         if place is not None:
             assert seen.may_hold(number, facts)
         place = len(kept) if place is None else place
         kept.append((number, place))
-        seen.keep(place, number, facts, known, objects)
+        seen.keep(place, number, facts, shown)
 
 
 def _slowly(
@@ -135,7 +135,7 @@ def test_a_mask_made_while_something_came_is_not_kept(
 ) -> None:
     rows = units(20)
     contents = bulk(rows, MODEL)
-    memory = Memory(store)
+    memory = Memory(store, text_space(store))
     clause = (Clause(Has("note")),)
     real = filters.Filters.matching
 
@@ -159,7 +159,7 @@ def test_a_mask_does_not_outlive_what_its_own_connection_writes(
     store: Store, units: Units, bulk: Bulk
 ) -> None:
     contents = bulk(units(5), MODEL)
-    memory = Memory(store)
+    memory = Memory(store, text_space(store))
     clause = (Clause(Has("note")),)
     assert memory.refresh(store)
     assert not memory.mask(store, clause).places.any()

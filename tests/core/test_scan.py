@@ -1,4 +1,4 @@
-"""Real folders, changed in every way a disk allows, against what was known of them."""
+"""Scans of real folders after all kinds of changes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from imgret.listing import Change, FolderScan, RootOffline
 from imgret.photo import FileStat
 from imgret.scan import scan
 
-LATER = time.time_ns() + 3600 * 10**9  # an hour on: nothing made by these tests is young then
+LATER = time.time_ns() + 3600 * 10**9  # in an hour, when no file of these tests counts as just modified
 Known = dict[bytes, dict[bytes, FileStat]]
 
 
 class Library:
-    """A folder, and what the index would remember of it."""
+    """A folder, and the rows that the index would have of it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,12 +83,12 @@ def library(tmp_path: Path) -> Library:
     return Library(root)
 
 
-def test_new_same_suspect_gone_and_moved(library: Library) -> None:
+def test_new_unchanged_modified_missing_and_moved_files(library: Library) -> None:
     library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "b/d/f.PNG")
     first = library.look()
     assert changes(first) == dict.fromkeys([b"a.jpg", b"b/c.jpg", b"b/d/e.jpg", b"b/d/f.PNG"], "new")
     assert [s.folder for s in first] == [b"", b"b", b"b/d"]
-    assert [s.pictures for s in first] == [1, 1, 2]
+    assert [s.photos for s in first] == [1, 1, 2]
     status = os.stat(library.root / "a.jpg")
     assert first[0].findings[0].file_stat == FileStat(
         status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
@@ -98,8 +98,8 @@ def test_new_same_suspect_gone_and_moved(library: Library) -> None:
     library.write("a.jpg", data=b"edited")
     os.rename(library.root / "b/d/e.jpg", library.root / "g.jpg")
     (library.root / "b/c.jpg").unlink()
-    gone = dict.fromkeys([b"b/d/e.jpg", b"b/c.jpg"], "gone")
-    assert changes(library.look()) == {b"a.jpg": "suspect", b"g.jpg": "new", **gone}
+    missing = dict.fromkeys([b"b/d/e.jpg", b"b/c.jpg"], "missing")
+    assert changes(library.look()) == {b"a.jpg": "suspect", b"g.jpg": "new", **missing}
 
 
 def test_a_file_just_written_is_racy(library: Library) -> None:
@@ -108,13 +108,13 @@ def test_a_file_just_written_is_racy(library: Library) -> None:
     assert [one.change for one in found.findings] == [Change.RACY]
 
 
-def test_a_folder_removed_with_all_below_is_told_last(library: Library) -> None:
+def test_a_removed_folder_is_reported_last_with_everything_below(library: Library) -> None:
     library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
     library.remember(library.look())
     shutil.rmtree(library.root / "b")
     library.write("z/new.jpg")
     found = library.look()
-    assert changes(found) == {b"z/new.jpg": "new", b"b/c.jpg": "gone", b"b/d/e.jpg": "gone"}
+    assert changes(found) == {b"z/new.jpg": "new", b"b/c.jpg": "missing", b"b/d/e.jpg": "missing"}
     assert [s.folder for s in found[-2:]] == [b"b", b"b/d"]
     library.remember(found)
     assert changes(library.look()) == {}
@@ -126,11 +126,11 @@ def test_a_folder_that_became_a_file_and_a_file_that_became_a_folder(library: Li
     os.unlink(library.root / "a.jpg")
     shutil.rmtree(library.root / "b.jpg")
     library.write("a.jpg/x.jpg", "b.jpg")
-    gone = dict.fromkeys([b"a.jpg", b"b.jpg/c.jpg"], "gone")
-    assert changes(library.look()) == {b"b.jpg": "new", b"a.jpg/x.jpg": "new", **gone}
+    missing = dict.fromkeys([b"a.jpg", b"b.jpg/c.jpg"], "missing")
+    assert changes(library.look()) == {b"b.jpg": "new", b"a.jpg/x.jpg": "new", **missing}
 
 
-def test_dirty_folders_alone(library: Library) -> None:
+def test_scan_of_single_folders(library: Library) -> None:
     library.write("a.jpg", "b/c.jpg", "b/d/e.jpg", "f/g.jpg")
     library.remember(library.look())
     library.write("b/new.jpg", "f/new.jpg", "b/d/new.jpg")
@@ -141,15 +141,15 @@ def test_dirty_folders_alone(library: Library) -> None:
     assert changes(library.look(folders=[b"b", b"b/d", b"b"])) == {b"b/new.jpg": "new", b"b/d/new.jpg": "new"}
     shutil.rmtree(library.root / "b/d")
     found = library.look(folders=[b"b"], recursive=False)
-    assert changes(found) == {b"b/new.jpg": "new", b"b/d/e.jpg": "gone"}
+    assert changes(found) == {b"b/new.jpg": "new", b"b/d/e.jpg": "missing"}
     shutil.rmtree(library.root / "b")
-    for known_folders in (None, ()):  # asked for by name, it is known to be gone even by itself
+    for known_folders in (None, ()):  # a folder given by name is reported as missing in any case
         found = library.look(folders=[b"b"], recursive=False, known_folders=known_folders)
-        assert changes(found)[b"b/c.jpg"] == "gone"
-    assert changes(library.look(folders=[b"b"])) == {b"b/c.jpg": "gone", b"b/d/e.jpg": "gone"}
+        assert changes(found)[b"b/c.jpg"] == "missing"
+    assert changes(library.look(folders=[b"b"])) == {b"b/c.jpg": "missing", b"b/d/e.jpg": "missing"}
 
 
-def test_symlinks_are_not_followed_and_loops_cannot_arise(library: Library, tmp_path: Path) -> None:
+def test_symlinks_are_not_followed_so_loops_are_impossible(library: Library, tmp_path: Path) -> None:
     library.write("a/b.jpg")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -163,7 +163,7 @@ def test_symlinks_are_not_followed_and_loops_cannot_arise(library: Library, tmp_
     library.remember(library.look())
     os.rename(library.root / "a", tmp_path / "elsewhere")
     (library.root / "a").symlink_to(tmp_path / "elsewhere")
-    assert changes(library.look(folders=[b"a"])) == {b"a/b.jpg": "gone"}
+    assert changes(library.look(folders=[b"a"])) == {b"a/b.jpg": "missing"}
 
 
 def test_the_watched_folder_itself_may_be_a_symlink(library: Library, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_the_watched_folder_itself_may_be_a_symlink(library: Library, tmp_path: 
     assert [len(s.findings) for s in scan(os.fsencode(link), lambda _: {}, Exclude())] == [1]
 
 
-def test_only_regular_files_with_the_name_of_a_picture(library: Library) -> None:
+def test_only_regular_files_with_an_image_extension(library: Library) -> None:
     library.write("a.jpg", "a.txt", "noextension", ".hidden.jpg", ".git/a.jpg", "x/.nomedia")
     os.mkfifo(library.root / "fifo.jpg")
     listening = socket.socket(socket.AF_UNIX)
@@ -184,15 +184,15 @@ def test_only_regular_files_with_the_name_of_a_picture(library: Library) -> None
     listening.close()
 
 
-def test_what_is_excluded_afterwards_is_gone(library: Library) -> None:
+def test_files_excluded_later_are_missing(library: Library) -> None:
     library.write("a.jpg", "Trash/b.jpg", "c.tmp.jpg")
     library.remember(library.look())
     rules = Exclude(["Trash/", "*.tmp.jpg"])
-    assert changes(library.look(rules)) == {b"c.tmp.jpg": "gone", b"Trash/b.jpg": "gone"}
-    assert changes(library.look(rules, folders=[b"Trash"])) == {b"Trash/b.jpg": "gone"}
+    assert changes(library.look(rules)) == {b"c.tmp.jpg": "missing", b"Trash/b.jpg": "missing"}
+    assert changes(library.look(rules, folders=[b"Trash"])) == {b"Trash/b.jpg": "missing"}
 
 
-def test_names_of_any_bytes(library: Library) -> None:
+def test_names_may_contain_any_bytes(library: Library) -> None:
     names = [b"new\nline.jpg", b"\x1b[31m.jpg", b"\xff\xfe.jpg", b"d\xff/ .jpg", "漢字.jpg".encode()]
     library.write(*names)
     found = library.look()
@@ -210,7 +210,7 @@ def test_a_root_that_is_missing_is_offline(library: Library, vanish: Callable[[P
         library.look()
 
 
-def test_a_root_that_goes_while_it_is_scanned_deletes_nothing(library: Library, tmp_path: Path) -> None:
+def test_a_root_that_disappears_during_a_scan_deletes_nothing(library: Library, tmp_path: Path) -> None:
     library.write("a.jpg", "b/c.jpg", "d/e.jpg")
     library.remember(library.look())
     running = scan(
@@ -219,16 +219,16 @@ def test_a_root_that_goes_while_it_is_scanned_deletes_nothing(library: Library, 
     assert next(running).folder == b""
     os.rename(library.root, tmp_path / "unplugged")
     library.root.mkdir()  # the empty mount point
-    with pytest.raises(RootOffline, match="replaced while it was scanned"):
+    with pytest.raises(RootOffline, match="replaced by another folder during the scan"):
         list(running)
 
 
-def test_an_unreadable_folder_is_a_problem_and_nothing_in_it_is_gone(library: Library) -> None:
-    """In a process without the right to read everything, which root has."""
+def test_an_unreadable_folder_is_a_problem_and_nothing_in_it_is_missing(library: Library) -> None:
+    """Runs in a process without CAP_DAC_OVERRIDE, because root may read everything."""
     library.write("a.jpg", "locked/b.jpg", "locked/c/d.jpg", "listed/e.jpg")
     library.remember(library.look())
     (library.root / "locked").chmod(0o000)
-    (library.root / "listed").chmod(0o444)  # names may be read, files not looked at
+    (library.root / "listed").chmod(0o444)  # names can be listed, but files cannot be read
     program = (
         "import os, sys\n"
         "from imgret.exclude import Exclude\n"
@@ -267,7 +267,7 @@ steps = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(steps, steps)
-def test_after_any_history_what_is_known_equals_the_disk(
+def test_after_any_history_the_index_equals_the_disk(
     tmp_path_factory: pytest.TempPathFactory,
     before: list[tuple[str, str, str]],
     after: list[tuple[str, str, str]],

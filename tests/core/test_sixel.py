@@ -1,4 +1,4 @@
-"""Sixels, read back by a decoder written from the format's description."""
+"""Sixels, decoded by a decoder that follows the format's specification."""
 
 import re
 
@@ -14,7 +14,7 @@ TOKEN = re.compile(r'"([\d;]+)|#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|(
 
 
 def decoded(text: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The pixels that the sequence sets, and which it sets; beyond the declared size is an error."""
+    """Return the pixels of the sequence and a mask of those that it sets. Pixels outside the declared size are an error."""
     match = re.fullmatch(r"\x1bP0;1;0q(.*)\x1b\\", text, re.DOTALL)
     assert match is not None
     colours: dict[int, tuple[int, ...]] = {}
@@ -48,13 +48,13 @@ def decoded(text: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return pixels, touched
 
 
-def test_four_colours_come_back_where_they_were() -> None:
+def test_four_colours_are_decoded_at_their_places() -> None:
     quadrants = np.zeros((40, 50, 3), np.uint8)
     quadrants[:20, :25], quadrants[:20, 25:] = (255, 0, 0), (0, 255, 0)
     quadrants[20:, :25], quadrants[20:, 25:] = (0, 0, 255), (255, 255, 0)
     pixels, touched = decoded(sixel.encode(quadrants))
     assert touched.all()
-    assert abs(pixels.astype(int) - quadrants).max() <= 2  # percent rounds
+    assert abs(pixels.astype(int) - quadrants).max() <= 2  # colours are rounded to percent
 
 
 @given(
@@ -63,7 +63,7 @@ def test_four_colours_come_back_where_they_were() -> None:
     st.sampled_from([2, 16, 256]),
     st.integers(0, 2**32 - 1),
 )
-def test_any_picture_sets_every_pixel_of_its_size_and_none_beyond(
+def test_any_image_sets_exactly_the_pixels_of_its_size(
     width: int, height: int, colours: int, seed: int
 ) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
@@ -75,7 +75,7 @@ def test_any_picture_sets_every_pixel_of_its_size_and_none_beyond(
 
 
 @pytest.mark.parametrize("colours", [16, 256])
-def test_a_smooth_picture_stays_recognisable(colours: int) -> None:
+def test_a_smooth_image_stays_similar(colours: int) -> None:
     ramp = np.linspace(0, 255, 64).astype(np.uint8)
     picture = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(90)), axis=2)
     pixels, _ = decoded(sixel.encode(np.ascontiguousarray(picture), colours))

@@ -1,12 +1,12 @@
-"""What is said to be still to come of a photo."""
+"""The pending stages of a photo, as shown to the user."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from imgret.config import CaptionSettings, Settings
-from imgret.photo import Stage
+from imgret.config import Settings
 from imgret.photo_state import DESCRIBED, FAILED, PENDING, photo_state
+from imgret.stages.caption import CaptionSettings
 from imgret.store.interface import Store
 from imgret.store.policy import MAX_ATTEMPTS
 
@@ -16,20 +16,23 @@ PATH = b"/photos/a.jpg"
 def test_what_is_queued_is_to_come_until_it_is_done_or_set_aside(
     store: Store, add: Callable[..., int]
 ) -> None:
-    content, settings = add("a.jpg", embed=False), Settings(caption=CaptionSettings(weights="none"))
+    content, settings = (
+        add("a.jpg", embed=False),
+        Settings().with_tables(caption=CaptionSettings(weights="none")),
+    )
     state = photo_state(store, settings, PATH)
     assert (state.state, state.to_come) == (DESCRIBED, frozenset())  # no captioner: nothing to wait for
-    store.work.queue(content, [Stage.CAPTION])
+    store.work.queue(content, ["caption"])
     state = photo_state(store, settings, PATH)
-    assert (state.state, state.to_come) == (PENDING, {Stage.CAPTION})
+    assert (state.state, state.to_come) == (PENDING, {"caption"})
     for attempt in range(1, MAX_ATTEMPTS + 1):
         now = attempt * 10**6
-        assert store.work.claim([Stage.CAPTION], 1, now)
-        store.work.failed(content, [Stage.CAPTION], "it breaks", now)
+        assert store.work.claim(["caption"], 1, now)
+        store.work.failed(content, ["caption"], "it breaks", now)
         state = photo_state(store, settings, PATH)
         assert state.state == FAILED
-        assert state.to_come == ({Stage.CAPTION} if attempt < MAX_ATTEMPTS else frozenset())
+        assert state.to_come == ({"caption"} if attempt < MAX_ATTEMPTS else frozenset())
     store.failures.retry()
-    assert photo_state(store, settings, PATH).to_come == {Stage.CAPTION}
-    store.work.done(content, [Stage.CAPTION])
+    assert photo_state(store, settings, PATH).to_come == {"caption"}
+    store.work.done(content, ["caption"])
     assert photo_state(store, settings, PATH).to_come == frozenset()

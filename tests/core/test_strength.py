@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgret.photo import STRENGTHS
 from imgret.search import fuse, parse, rank, score_baseline
-from imgret.search.query_encoder import QueryEmbedder
+from imgret.search.query_encoder import QueryEncoder
 from imgret.store.interface import Store
 
 NOW = datetime(2026, 3, 18)
@@ -48,7 +48,7 @@ def library(add: Callable[..., int]) -> list[int]:
     return [add(f"{n}.jpg", caption=caption) for n, caption in enumerate(CAPTIONS)]
 
 
-def answer(store: Store, asker: QueryEmbedder, text: str, **options: object) -> rank.Answer:
+def answer(store: Store, asker: QueryEncoder, text: str, **options: object) -> rank.Answer:
     return rank.search(store, parse.parse(text, NOW), asker, **options)  # type: ignore[arg-type]
 
 
@@ -62,7 +62,7 @@ def answer(store: Store, asker: QueryEmbedder, text: str, **options: object) -> 
     ],
 )
 def test_what_is_there_is_strong_and_the_rest_is_not(
-    store: Store, asker: QueryEmbedder, library: list[int], text: str, right: int
+    store: Store, asker: QueryEncoder, library: list[int], text: str, right: int
 ) -> None:
     hits = answer(store, asker, text).hits
     assert (hits[0].content, hits[0].strength) == (library[right], "strong")
@@ -71,7 +71,7 @@ def test_what_is_there_is_strong_and_the_rest_is_not(
 
 
 @pytest.mark.parametrize("text", ["quarterly tax spreadsheet", "theory of relativity", "asdf qwerty zxcv"])
-def test_what_is_not_there_is_said(store: Store, asker: QueryEmbedder, library: list[int], text: str) -> None:
+def test_what_is_not_there_is_said(store: Store, asker: QueryEncoder, library: list[int], text: str) -> None:
     found = answer(store, asker, text)
     assert all(hit.strength != "strong" for hit in found.hits)
     strict = answer(store, asker, text, minimum="strong")
@@ -79,7 +79,7 @@ def test_what_is_not_there_is_said(store: Store, asker: QueryEmbedder, library: 
     assert "nothing matches well enough" in strict.notes[0]
 
 
-def test_the_minimum_leaves_out_what_is_below(store: Store, asker: QueryEmbedder, library: list[int]) -> None:
+def test_the_minimum_leaves_out_what_is_below(store: Store, asker: QueryEncoder, library: list[int]) -> None:
     every = answer(store, asker, "a train on a bridge").hits
     for minimum, kept in (("strong", {"strong"}), ("fair", {"strong", "fair"})):
         hits = answer(store, asker, "a train on a bridge", minimum=minimum).hits
@@ -87,14 +87,14 @@ def test_the_minimum_leaves_out_what_is_below(store: Store, asker: QueryEmbedder
 
 
 def test_words_alone_are_as_strong_as_they_cover_the_question(
-    store: Store, library: list[int], asker: QueryEmbedder
+    store: Store, library: list[int], asker: QueryEncoder
 ) -> None:
     hits = answer(store, asker, "green parrot banana", rank="words").hits
     assert (hits[0].content, hits[0].strength) == (library[22], "strong")
     assert {hit.strength for hit in hits[1:]} == {"weak"}
 
 
-def test_one_photo_alone_can_be_strong(store: Store, asker: QueryEmbedder, add: Callable[..., int]) -> None:
+def test_one_photo_alone_can_be_strong(store: Store, asker: QueryEncoder, add: Callable[..., int]) -> None:
     add("a.jpg", caption="a red circle on a white ground")
     assert answer(store, asker, "red circle").hits[0].strength == "strong"
 
@@ -144,7 +144,7 @@ def test_words_are_as_strong_as_their_share_and_adjectives_apart_are_fair(covere
 @pytest.mark.parametrize("column", ["caption", "note"])
 def test_a_red_shirt_and_a_car_are_no_strong_red_car(
     store: Store,
-    asker: QueryEmbedder,
+    asker: QueryEncoder,
     library: list[int],
     add: Callable[..., int],
     text: str,
@@ -158,7 +158,7 @@ def test_a_red_shirt_and_a_car_are_no_strong_red_car(
 
 
 def test_a_colour_and_a_label_are_not_joined(
-    store: Store, asker: QueryEmbedder, add: Callable[..., int]
+    store: Store, asker: QueryEncoder, add: Callable[..., int]
 ) -> None:
     content = add("a.jpg", caption="a man in a red shirt", objects={"person": 1, "car": 1})
     hit = answer(store, asker, "red car").hits[0]
@@ -167,7 +167,7 @@ def test_a_colour_and_a_label_are_not_joined(
 
 
 def test_words_count_where_most_photos_are_told_alike(
-    store: Store, asker: QueryEmbedder, add: Callable[..., int]
+    store: Store, asker: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(30):
         add(f"{number}.jpg", objects={"person": 2})
@@ -181,7 +181,7 @@ def test_words_count_where_most_photos_are_told_alike(
 
 
 def test_words_count_where_all_photos_are_told_alike(
-    store: Store, asker: QueryEmbedder, add: Callable[..., int]
+    store: Store, asker: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(20):
         add(f"{number}.jpg", objects={"person": 1})

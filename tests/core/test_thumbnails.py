@@ -1,4 +1,4 @@
-"""The shared cache: what the standard says, byte for byte where it says it."""
+"""The shared thumbnail cache, compared with the freedesktop standard."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pixels(photo: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return np.asarray(image.convert("RGB"))
 
 
-def test_the_standards_own_example() -> None:
+def test_the_example_of_the_standard() -> None:
     """Section 'Thumbnail creation' hashes this URI."""
     assert thumbnails.uri(b"/home/jens/photos/me.png") == "file:///home/jens/photos/me.png"
     name = hashlib.md5(b"file:///home/jens/photos/me.png").hexdigest()
@@ -51,21 +51,21 @@ def test_the_standards_own_example() -> None:
         ("/漢".encode(), "file:///%E6%BC%A2"),
     ],
 )
-def test_uris_are_spelt_as_glib_spells_them(path: bytes, uri: str) -> None:
+def test_uris_equal_those_of_glib(path: bytes, uri: str) -> None:
     assert thumbnails.uri(path) == uri
 
 
 @given(st.binary())
-def test_uris_are_ascii_and_lose_nothing(path: bytes) -> None:
+def test_uris_are_ascii_and_reversible(path: bytes) -> None:
     from urllib.parse import unquote_to_bytes
 
     assert unquote_to_bytes(thumbnails.uri(path).removeprefix("file://")) == path
     assert thumbnails.uri(path).isascii()
 
 
-def test_made_found_and_outdated(photo: bytes, private_places: Path) -> None:
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
-    made = thumbnails.make(photo, Size.LARGE, pixels(photo))
+def test_saved_found_and_outdated(photo: bytes, private_places: Path) -> None:
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
+    made = thumbnails.save_thumbnail(photo, Size.LARGE, pixels(photo))
     assert made is not None
     name = hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png"
     assert made == os.fsencode(private_places / "cache/thumbnails/large" / name)
@@ -77,16 +77,16 @@ def test_made_found_and_outdated(photo: bytes, private_places: Path) -> None:
         assert image.size == (256, 128)
         assert image.info["Thumb::URI"] == thumbnails.uri(photo)
         assert image.info["Thumb::MTime"] == "1600000000"
-    assert thumbnails.thumbnail(photo, Size.LARGE) == made
-    assert thumbnails.thumbnail(photo, Size.NORMAL) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) == made
+    assert thumbnails.find_thumbnail(photo, Size.NORMAL) is None
     os.utime(photo, (1_600_000_001, 1_600_000_001))
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
     os.unlink(photo)
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
-    assert thumbnails.make(photo, Size.LARGE, pixels(made)) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.save_thumbnail(photo, Size.LARGE, pixels(made)) is None
 
 
-def test_one_that_a_file_manager_made_is_used(photo: bytes, private_places: Path) -> None:
+def test_a_thumbnail_of_a_file_manager_is_used(photo: bytes, private_places: Path) -> None:
     texts = PngInfo()
     texts.add_text("Software", "GNOME::ThumbnailFactory")
     texts.add_text("Thumb::URI", thumbnails.uri(photo))
@@ -95,15 +95,15 @@ def test_one_that_a_file_manager_made_is_used(photo: bytes, private_places: Path
     folder.mkdir(parents=True)
     place = folder / (hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png")
     Image.new("RGBA", (512, 256)).save(place, pnginfo=texts)
-    assert thumbnails.thumbnail(photo, Size.X_LARGE) == os.fsencode(place)
+    assert thumbnails.find_thumbnail(photo, Size.X_LARGE) == os.fsencode(place)
     whole = place.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"no PNG", whole[:8] + b"\xff" * 40):
         place.write_bytes(damaged)
-        assert thumbnails.thumbnail(photo, Size.X_LARGE) is None
+        assert thumbnails.find_thumbnail(photo, Size.X_LARGE) is None
 
 
 @given(data=st.binary(max_size=200))
-def test_no_bytes_in_the_cache_upset_a_look(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_in_the_cache_are_handled(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     home = tmp_path_factory.mktemp("cache")
     file = home / "a.jpg"
     file.write_bytes(b"")
@@ -111,49 +111,49 @@ def test_no_bytes_in_the_cache_upset_a_look(tmp_path_factory: pytest.TempPathFac
     (home / "thumbnails/normal").mkdir(parents=True)
     name = hashlib.md5(thumbnails.uri(os.fsencode(file)).encode()).hexdigest() + ".png"
     (home / "thumbnails/normal" / name).write_bytes(b"\x89PNG\r\n\x1a\n" + data)
-    assert thumbnails.thumbnail(os.fsencode(file), Size.NORMAL, cache) is None
+    assert thumbnails.find_thumbnail(os.fsencode(file), Size.NORMAL, cache) is None
 
 
 def test_small_photos_are_not_enlarged(photo: bytes) -> None:
-    made = thumbnails.make(photo, Size.XX_LARGE, pixels(photo))
+    made = thumbnails.save_thumbnail(photo, Size.XX_LARGE, pixels(photo))
     assert made is not None
     with Image.open(os.fsdecode(made)) as image:
         assert image.size == (400, 200)
 
 
 def test_thumbnails_have_no_thumbnails(photo: bytes) -> None:
-    made = thumbnails.make(photo, Size.NORMAL, pixels(photo))
+    made = thumbnails.save_thumbnail(photo, Size.NORMAL, pixels(photo))
     assert made is not None
-    assert thumbnails.make(made, Size.NORMAL, pixels(made)) is None
+    assert thumbnails.save_thumbnail(made, Size.NORMAL, pixels(made)) is None
 
 
-def test_obtained_through_the_decoder_and_failures_remembered(photo: bytes, tmp_path: Path) -> None:
+def test_created_by_the_decoder_and_failures_recorded(photo: bytes, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_text("not a picture")
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(Path(os.fsdecode(photo)).read_bytes()[:600])
     with DecodePool(1) as pool:
-        made = thumbnails.obtain(photo, Size.NORMAL, pool)
+        made = thumbnails.get_or_create(photo, Size.NORMAL, pool)
         assert made is not None
-        assert thumbnails.obtain(os.fsencode(broken), Size.NORMAL, pool) is None
-        assert thumbnails.obtain(os.fsencode(cut), Size.NORMAL, pool) is None
-    assert thumbnails.failed(os.fsencode(broken))
-    assert not thumbnails.failed(os.fsencode(cut))  # it may still be on its way
-    # The pool is closed: what is known is answered without it.
-    assert thumbnails.obtain(photo, Size.NORMAL, pool) == made
-    assert thumbnails.obtain(os.fsencode(broken), Size.NORMAL, pool) is None
+        assert thumbnails.get_or_create(os.fsencode(broken), Size.NORMAL, pool) is None
+        assert thumbnails.get_or_create(os.fsencode(cut), Size.NORMAL, pool) is None
+    assert thumbnails.is_failed(os.fsencode(broken))
+    assert not thumbnails.is_failed(os.fsencode(cut))  # the file may still be incomplete
+    # The pool is closed: cached thumbnails and failures need no decoder.
+    assert thumbnails.get_or_create(photo, Size.NORMAL, pool) == made
+    assert thumbnails.get_or_create(os.fsencode(broken), Size.NORMAL, pool) is None
     os.utime(broken, (1_600_000_000, 1_600_000_000))
-    assert not thumbnails.failed(os.fsencode(broken))
+    assert not thumbnails.is_failed(os.fsencode(broken))
 
 
 def test_a_cache_that_cannot_be_written_is_an_os_error(photo: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="directory"):
-        thumbnails.make(photo, Size.NORMAL, pixels(photo), os.fsencode(tmp_path / "file"))
+        thumbnails.save_thumbnail(photo, Size.NORMAL, pixels(photo), os.fsencode(tmp_path / "file"))
 
 
 def crafted(photo: bytes, private_places: Path, size: Size = Size.LARGE) -> Path:
-    """The place of a photo's thumbnail, its folder made."""
+    """Return the path of a photo's thumbnail; its folder is created."""
     name = hashlib.md5(thumbnails.uri(photo).encode()).hexdigest() + ".png"
     place = private_places / "cache/thumbnails" / size.folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def crafted(photo: bytes, private_places: Path, size: Size = Size.LARGE) -> Path
 
 
 def claiming(photo: bytes, width: int, height: int, pixels: bytes = b"") -> bytes:
-    """A PNG that is said to show the photo, of any size and content."""
+    """Return a PNG with the metadata of the photo's thumbnail, of any size and content."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -178,35 +178,37 @@ def claiming(photo: bytes, width: int, height: int, pixels: bytes = b"") -> byte
     )
 
 
-def test_only_a_small_regular_png_of_the_right_size_is_taken(photo: bytes, private_places: Path) -> None:
+def test_only_a_small_regular_png_of_the_right_size_is_used(photo: bytes, private_places: Path) -> None:
     place = crafted(photo, private_places)
     place.write_bytes(claiming(photo, 256, 128))
-    assert thumbnails.thumbnail(photo, Size.LARGE) == os.fsencode(place)
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) == os.fsencode(place)
     for width, height in ((257, 1), (1, 257), (30_000, 30_000), (0, 1), (2**31 - 1, 2**31 - 1)):
         place.write_bytes(claiming(photo, width, height, b"x"))
-        assert thumbnails.thumbnail(photo, Size.LARGE) is None
+        assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
     other = place.with_name("other.png")
     other.write_bytes(claiming(photo, 256, 128))
     place.unlink()
     place.symlink_to(other)
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
     place.unlink()
     os.mkfifo(place)
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
     place.unlink()
     place.mkdir()
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
     place.rmdir()
     place.write_bytes(claiming(photo, 256, 128) + bytes(9 << 20))
-    assert thumbnails.thumbnail(photo, Size.LARGE) is None
+    assert thumbnails.find_thumbnail(photo, Size.LARGE) is None
 
 
-def test_what_lies_at_its_place_is_replaced(photo: bytes, private_places: Path, tmp_path: Path) -> None:
+def test_an_invalid_file_at_the_path_of_a_thumbnail_is_replaced(
+    photo: bytes, private_places: Path, tmp_path: Path
+) -> None:
     place = crafted(photo, private_places)
     (tmp_path / "mine").write_bytes(b"not to be touched")
     for put in (lambda: os.mkfifo(place), lambda: place.symlink_to(tmp_path / "mine")):
         place.unlink(missing_ok=True)
         put()
-        assert thumbnails.make(photo, Size.LARGE, pixels(photo)) == os.fsencode(place)
+        assert thumbnails.save_thumbnail(photo, Size.LARGE, pixels(photo)) == os.fsencode(place)
         assert stat.S_ISREG(place.lstat().st_mode)
     assert (tmp_path / "mine").read_bytes() == b"not to be touched"

@@ -1,4 +1,4 @@
-"""Pictures without their last bytes: described while enough of them is there, marked, and refused below that."""
+"""Truncated images: decoded and marked if most of their rows are present, otherwise refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgret.decode import truncated
-from imgret.decode.pool import Decoded, DecodePool
+from imgret.decode.decoder_handle import Decoded
+from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 
 SIZE = (320, 240)
@@ -28,7 +29,7 @@ def pool() -> Iterator[DecodePool]:
 
 
 def scene() -> Image.Image:
-    """Something to see in every row."""
+    """Return an image with content in every row."""
     return Image.merge("RGB", [Image.effect_noise(SIZE, spread).resize(SIZE) for spread in (20, 60, 90)])
 
 
@@ -58,10 +59,10 @@ def outcome(pool: DecodePool, path: Path, data: bytes) -> Decoded | PhotoError:
         ("BMP", {}),
     ],
 )
-def test_rows_that_are_there_decide(
+def test_the_share_of_decoded_rows_decides(
     pool: DecodePool, tmp_path: Path, kind: str, options: dict[str, object]
 ) -> None:
-    """Cut everywhere: what has nine tenths of its bytes is a photo, what has seven is not."""
+    """Truncate at many positions: nine tenths of the bytes are accepted, seven tenths are not."""
     data = saved(kind, **options)
     for per_cent in (99.9, 97, 95, 92, 90, 70, 60, 50, 30, 10):
         got = outcome(pool, tmp_path / "a.jpg", data[: int(len(data) * per_cent / 100)])
@@ -79,7 +80,7 @@ def test_rows_that_are_there_decide(
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 10])
-def test_a_jpeg_without_its_last_bytes_shows_what_the_whole_one_shows(
+def test_a_jpeg_without_its_last_bytes_decodes_to_the_same_rows(
     pool: DecodePool, tmp_path: Path, missing: int
 ) -> None:
     data = saved("JPEG", quality=95)
@@ -87,23 +88,23 @@ def test_a_jpeg_without_its_last_bytes_shows_what_the_whole_one_shows(
     assert isinstance(whole, Decoded)
     assert isinstance(cut, Decoded)
     assert cut.facts.truncated
-    same = SIZE[1] - 16 - 2  # all but the last row of blocks, and the row that is smoothed with it
+    same = SIZE[1] - 16 - 2  # all but the last row of blocks, and the rows that are interpolated with it
     assert np.array_equal(whole.pixels[:same], cut.pixels[:same])
 
 
-def test_a_progressive_jpeg_needs_its_coarse_scans_whole(pool: DecodePool, tmp_path: Path) -> None:
+def test_a_progressive_jpeg_needs_complete_coarse_scans(pool: DecodePool, tmp_path: Path) -> None:
     data = saved("JPEG", quality=90, progressive=True)
     starts = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xda"]
     assert len(starts) > 5
-    for number, at in enumerate(starts[1:], 1):  # whole scans before it: 1, 2, ...
+    for number, at in enumerate(starts[1:], 1):  # the number of complete scans before it
         got = outcome(pool, tmp_path / "a.jpg", data[: at + 40])
-        # libjpeg's script: averages, 1-5 of the brightness, two of colours, 6-63 of the brightness, refinements
+        # libjpeg's scans: averages, luminance 1-5, two of the colours, luminance 6-63, refinements
         assert isinstance(got, Decoded) == (number >= 5), (number, got)
         assert isinstance(got, PhotoError) or got.facts.truncated
 
 
-def test_zeros_in_place_of_the_end_are_no_picture(pool: DecodePool, tmp_path: Path) -> None:
-    """A download that set the file's size first: libjpeg would decode the zeros, to noise, without a word."""
+def test_zeros_in_place_of_the_end_count_as_missing(pool: DecodePool, tmp_path: Path) -> None:
+    """A download that set the file's size first: libjpeg decodes the zeros to noise without an error."""
     data = saved("JPEG", quality=90)
     for per_cent in (95, 50):
         length = len(data) * per_cent // 100
@@ -114,7 +115,9 @@ def test_zeros_in_place_of_the_end_are_no_picture(pool: DecodePool, tmp_path: Pa
     assert not padded.facts.truncated
 
 
-def test_a_grey_or_black_end_of_a_whole_picture_is_part_of_it(pool: DecodePool, tmp_path: Path) -> None:
+def test_a_grey_or_black_lower_part_of_a_complete_image_counts_as_decoded(
+    pool: DecodePool, tmp_path: Path
+) -> None:
     for colour in ("black", (128, 128, 128), (127, 127, 127)):
         image = scene()
         image.paste(colour, (0, SIZE[1] // 2, *SIZE))
@@ -140,8 +143,16 @@ def test_a_large_jpeg_is_measured_in_its_reduced_size(pool: DecodePool, tmp_path
     assert isinstance(outcome(pool, tmp_path / "a.jpg", data[: len(data) * 60 // 100]), PhotoError)
 
 
-def test_a_cut_interlaced_png_has_holes_everywhere_and_is_refused(pool: DecodePool, tmp_path: Path) -> None:
-    passes = [(8, 8), (8, 8), (4, 8), (4, 4), (2, 4), (2, 2), (1, 2)]  # 64 x 64: columns and rows apart
+def test_a_truncated_interlaced_png_is_refused(pool: DecodePool, tmp_path: Path) -> None:
+    passes = [
+        (8, 8),
+        (8, 8),
+        (4, 8),
+        (4, 4),
+        (2, 4),
+        (2, 2),
+        (1, 2),
+    ]  # column and row steps of the passes of Adam7
     rows = b"".join(b"\0" + os.urandom(3 * 64 // x) for x, y in passes for _ in range(64 // y))
     header = b"\0\0\0\x40\0\0\0\x40\x08\x02\0\0\x01"  # RGB, Adam7
 
@@ -156,7 +167,7 @@ def test_a_cut_interlaced_png_has_holes_everywhere_and_is_refused(pool: DecodePo
 
 
 @given(st.integers(0, 4000), st.booleans())
-def test_less_of_a_file_never_holds_more_of_its_scans(length: int, progressive: bool) -> None:
+def test_a_shorter_file_never_has_more_complete_scans(length: int, progressive: bool) -> None:
     data = _small(progressive)
     whole, cut = truncated._Scans(data), truncated._Scans(data[:length])
     assert whole.ended
@@ -166,7 +177,7 @@ def test_less_of_a_file_never_holds_more_of_its_scans(length: int, progressive: 
 
 
 @given(st.binary(max_size=300))
-def test_the_measure_takes_any_bytes(data: bytes) -> None:
+def test_scan_parsing_accepts_any_bytes(data: bytes) -> None:
     scans = truncated._Scans(b"\xff\xd8" + data)
     assert not scans.cover() or scans.found
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import apsw
 import numpy as np
 import pytest
+from spaces import table, text_space
 
-from imgret.photo import ModelIdentity, View
-from imgret.store.sqlite import nearest, nearest_table, vec0_chunks, vectors
-from imgret.store.sqlite.connection import Index
+from imgret.photo import ModelIdentity
+from imgret.store.interface import Store
+from imgret.store.records import Damaged
+from imgret.store.sqlite import nearest, nearest_table, vec0_chunks
 from imgret.store.sqlite.opening import load_extension
 
 Units = Callable[..., Any]
@@ -27,12 +28,6 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     yield monkeypatch
     monkeypatch.undo()
     vec0_chunks.readable.cache_clear()
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    with Index(str(tmp_path / "index.db")) as opened:
-        yield opened
 
 
 def another_bit_order(patch: pytest.MonkeyPatch) -> None:
@@ -58,7 +53,7 @@ def test_the_pinned_sqlite_vec_keeps_chunks_as_they_are_read(fresh: pytest.Monke
 @CHANGES
 @pytest.mark.parametrize("coded", [False, True])
 def test_another_layout_changes_no_result(
-    index: Index,
+    store: Store,
     units: Units,
     bulk: Bulk,
     fresh: pytest.MonkeyPatch,
@@ -71,25 +66,25 @@ def test_another_layout_changes_no_result(
     rows = units(1500, dimension=32)  # more than one chunk
     contents = bulk(rows, MODEL)
     for content in contents[100:200]:
-        vectors.remove(index, content)
-    nearest.rebuild(index)
+        store.vectors.remove(content)
+    store.nearest.rebuild(text_space(store))
     among = np.array(contents[50:900], np.int64)
-    expected = [nearest.search(index, row, 40) for row in rows[:8]]
-    expected_among = [nearest.search(index, row, 40, among) for row in rows[:8]]
+    expected = [store.nearest.search(text_space(store), row, 40) for row in rows[:8]]
+    expected_among = [store.nearest.search(text_space(store), row, 40, among) for row in rows[:8]]
 
     change(fresh)
     vec0_chunks.readable.cache_clear()
     assert not vec0_chunks.readable()
     assert "is read more slowly" in caplog.text
     for row, found, found_among in zip(rows, expected, expected_among, strict=False):
-        assert nearest.search(index, row, 40).tolist() == found.tolist()
-        assert nearest.search(index, row, 40, among).tolist() == found_among.tolist()
-    assert nearest.check(index) == []
+        assert store.nearest.search(text_space(store), row, 40).tolist() == found.tolist()
+        assert store.nearest.search(text_space(store), row, 40, among).tolist() == found_among.tolist()
+    assert store.nearest.check(text_space(store)) == []
 
 
 @CHANGES
 def test_another_layout_is_rebuilt_and_dropped_all_the_same(
-    index: Index,
+    store: Store,
     units: Units,
     bulk: Bulk,
     fresh: pytest.MonkeyPatch,
@@ -98,16 +93,18 @@ def test_another_layout_is_rebuilt_and_dropped_all_the_same(
     change(fresh)
     rows = units(300, dimension=32)
     contents = bulk(rows, MODEL)
-    assert nearest.rebuild(index)
-    assert nearest.rebuild(index)
-    assert sum(nearest_table.exists(index.db, name) for name in nearest_table.NAMES) == 1
-    vectors.save(index, contents[3], MODEL, {View.PASSAGE: rows[4]})
-    assert set(nearest.search(index, rows[4], 2).tolist()) == {contents[3], contents[4]}
+    assert store.nearest.rebuild(text_space(store))
+    assert store.nearest.rebuild(text_space(store))
+    assert (
+        sum(nearest_table.exists(store.db, name) for name in nearest_table.names(text_space(store).id)) == 1
+    )
+    store.vectors.save(contents[3], MODEL, {"passage": rows[4]})
+    assert set(store.nearest.search(text_space(store), rows[4], 2).tolist()) == {contents[3], contents[4]}
 
 
 @CHANGES
 def test_damage_is_told_from_another_layout(
-    index: Index,
+    store: Store,
     units: Units,
     bulk: Bulk,
     fresh: pytest.MonkeyPatch,
@@ -116,12 +113,12 @@ def test_damage_is_told_from_another_layout(
     rows = units(50, dimension=32)
     bulk(rows, MODEL)
     change(fresh)
-    with index.writing() as db:
-        db.execute(f"DROP TABLE {nearest_table.name(db)}")
-    with pytest.raises(nearest.Damaged):
-        nearest.search(index, rows[0], 5)
-    nearest.rebuild(index)
-    assert len(nearest.search(index, rows[0], 5)) == 5
+    with store.writing() as db:
+        db.execute(f"DROP TABLE {table(store)}")
+    with pytest.raises(Damaged):
+        store.nearest.search(text_space(store), rows[0], 5)
+    store.nearest.rebuild(text_space(store))
+    assert len(store.nearest.search(text_space(store), rows[0], 5)) == 5
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int8])

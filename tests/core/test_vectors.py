@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from spaces import VIEWS, table, text_space
 
-from imgret.photo import ModelIdentity, View
+from imgret.photo import ModelIdentity
+from imgret.search.warm_index import Warm
 from imgret.store import codes
 from imgret.store.factory import open_store
 from imgret.store.in_memory import Memory
 from imgret.store.interface import Store
+from imgret.store.records import SpaceTraits
 from imgret.store.sqlite import nearest
 
 A, B = ModelIdentity("a", "1"), ModelIdentity("b", "1")
@@ -25,13 +28,13 @@ def exact(matrix: Any, query: Any, count: int) -> list[int]:
 def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(3)
     (content,) = bulk(rows[:1], A)
-    store.vectors.save(content, A, {View.PASSAGE: rows[1], View.NOTE: rows[2]})
-    found = store.vectors.of(np.array([content, 999]))
-    assert np.allclose(found[View.PASSAGE][0], rows[1], atol=1e-3)
-    assert np.allclose(found[View.NOTE][0], rows[2], atol=1e-3)
-    assert np.isnan(found[View.CAPTION][0]).all()
-    assert np.isnan(found[View.PASSAGE][1]).all()
-    assert store.nearest.search(rows[1], 1).tolist() == [content]
+    store.vectors.save(content, A, {"passage": rows[1], "note": rows[2]})
+    found = store.vectors.of(text_space(store), np.array([content, 999]), VIEWS)
+    assert np.allclose(found["passage"][0], rows[1], atol=1e-3)
+    assert np.allclose(found["note"][0], rows[2], atol=1e-3)
+    assert np.isnan(found["caption"][0]).all()
+    assert np.isnan(found["passage"][1]).all()
+    assert store.nearest.search(text_space(store), rows[1], 1).tolist() == [content]
     assert store.vectors.covered(A) == 1
 
 
@@ -51,9 +54,11 @@ def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
     rows = units(4)
     content = bulk(rows[:3], A)[0]
     with pytest.raises(ValueError, match=told):
-        store.vectors.save(content, A, {View.CAPTION: rows[3], View.PASSAGE: spoil(rows[3])})
-    assert store.nearest.search(rows[0], 3).tolist()[0] == content
-    assert np.allclose(store.vectors.of(np.array([content]))[View.PASSAGE][0], rows[0], atol=1e-3)
+        store.vectors.save(content, A, {"caption": rows[3], "passage": spoil(rows[3])})
+    assert store.nearest.search(text_space(store), rows[0], 3).tolist()[0] == content
+    assert np.allclose(
+        store.vectors.of(text_space(store), np.array([content]), VIEWS)["passage"][0], rows[0], atol=1e-3
+    )
 
 
 def test_a_rollback_takes_back_the_nearest_too(store: Store, units: Units, bulk: Bulk) -> None:
@@ -62,23 +67,25 @@ def test_a_rollback_takes_back_the_nearest_too(store: Store, units: Units, bulk:
 
     def interrupted() -> None:
         with store.writing():
-            store.vectors.save(content, A, {View.PASSAGE: rows[2]})
+            store.vectors.save(content, A, {"passage": rows[2]})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         interrupted()
-    assert store.nearest.search(rows[0], 1).tolist() == [content]
-    assert store.nearest.check() == []
+    assert store.nearest.search(text_space(store), rows[0], 1).tolist() == [content]
+    assert store.nearest.check(text_space(store)) == []
 
 
 def test_copies_and_removals(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(2)
     one, two = bulk(rows, A)
     store.vectors.copy(one, two)
-    assert set(store.nearest.search(rows[0], 2).tolist()) == {one, two}
-    assert np.array_equal(*(store.vectors.of(np.array([c]))[View.PASSAGE] for c in (one, two)))
+    assert set(store.nearest.search(text_space(store), rows[0], 2).tolist()) == {one, two}
+    assert np.array_equal(
+        *(store.vectors.of(text_space(store), np.array([c]), VIEWS)["passage"] for c in (one, two))
+    )
     store.vectors.remove(one)
-    assert store.nearest.search(rows[0], 1).tolist() == [two]
+    assert store.nearest.search(text_space(store), rows[0], 1).tolist() == [two]
 
 
 def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
@@ -88,14 +95,14 @@ def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
     contents = bulk(old, A)
     assert store.vectors.active_model() == A
     for content, row in zip(contents[:3], new, strict=False):
-        store.vectors.save(content, B, {View.PASSAGE: row})
+        store.vectors.save(content, B, {"passage": row})
         assert not store.vectors.activate_when_complete(B)
         assert store.vectors.active_model() == A
-        assert store.nearest.search(old[0], 1).tolist() == contents[:1]
-    store.vectors.save(contents[3], B, {View.PASSAGE: new[3]})
+        assert store.nearest.search(text_space(store), old[0], 1).tolist() == contents[:1]
+    store.vectors.save(contents[3], B, {"passage": new[3]})
     assert store.vectors.activate_when_complete(B)
     assert store.vectors.active_model() == B
-    assert store.nearest.search(new[2], 1).tolist() == [contents[2]]
+    assert store.nearest.search(text_space(store), new[2], 1).tolist() == [contents[2]]
     assert store.vectors.covered(A) == 0
     assert store.vectors.activate_when_complete(B)
 
@@ -104,7 +111,7 @@ def test_what_lies_nowhere_does_not_keep_the_old_embedder(store: Store, units: U
     one, two = bulk(units(2), A)
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"%d.jpg" % two], now=5)
-    store.vectors.save(one, B, {View.PASSAGE: units(1, dimension=8)[0]})
+    store.vectors.save(one, B, {"passage": units(1, dimension=8)[0]})
     assert store.vectors.activate_when_complete(B)
 
 
@@ -114,33 +121,33 @@ def test_a_large_library_is_coded_and_found_again(
     monkeypatch.setattr(nearest, "EXACT", 1000)
     rows = units(1500, dimension=160)
     contents = bulk(rows[:1400], A)
-    assert nearest.projection(store.db) is None
+    assert store.nearest.projection(text_space(store)) is None
     assert store.vectors.activate_when_complete(A)  # as every run of describing ends
-    projection = nearest.projection(store.db)
+    projection = store.nearest.projection(text_space(store))
     assert projection is not None
     assert projection.learned_from == 1400
-    assert not store.nearest.rebuild_if_outgrown()
+    assert not store.nearest.rebuild_if_outgrown(text_space(store))
     contents += bulk(rows[1400:], A)  # coded by the projection there is
     shares = []
     for query in units(20, dimension=160, seed=9):
-        found = store.nearest.search(query, 80).tolist()
+        found = store.nearest.search(text_space(store), query, 80).tolist()
         right = [contents[at] for at in exact(rows, query, 20)]
         shares.append(len(set(right) & set(found)) / 20)
     assert np.mean(shares) >= 0.99
-    assert store.nearest.check() == []
+    assert store.nearest.check(text_space(store)) == []
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        "DROP TABLE nearest",
-        "DELETE FROM nearest_chunks",
-        "DELETE FROM nearest WHERE content % 2",
-        "DROP TABLE nearest_vector_chunks00",
-        "UPDATE nearest_chunks SET validity = x'00'",
-        "UPDATE nearest_chunks SET rowids = x'00'",
-        "UPDATE nearest_vector_chunks00 SET vectors = substr(vectors, 2)",
-        "DELETE FROM nearest_vector_chunks00",
+        "DROP TABLE {table}",
+        "DELETE FROM {table}_chunks",
+        "DELETE FROM {table} WHERE content % 2",
+        "DROP TABLE {table}_vector_chunks00",
+        "UPDATE {table}_chunks SET validity = x'00'",
+        "UPDATE {table}_chunks SET rowids = x'00'",
+        "UPDATE {table}_vector_chunks00 SET vectors = substr(vectors, 2)",
+        "DELETE FROM {table}_vector_chunks00",
     ],
 )
 def test_a_damaged_table_is_noticed_and_made_anew(
@@ -148,14 +155,14 @@ def test_a_damaged_table_is_noticed_and_made_anew(
 ) -> None:
     rows = units(50)
     contents = bulk(rows, A)
-    store.db.execute(damage)
+    store.db.execute(damage.format(table=table(store)))
     with pytest.raises(nearest.Damaged):
-        store.nearest.search(rows[7], 50)
-    assert store.nearest.check() != []
+        store.nearest.search(text_space(store), rows[7], 50)
+    assert store.nearest.check(text_space(store)) != []
     store.vectors.rebuild()
-    assert store.nearest.check() == []
-    assert store.nearest.search(rows[7], 50).tolist()[0] == contents[7]
-    store.vectors.save(contents[3], A, {View.PASSAGE: rows[3]})
+    assert store.nearest.check(text_space(store)) == []
+    assert store.nearest.search(text_space(store), rows[7], 50).tolist()[0] == contents[7]
+    store.vectors.save(contents[3], A, {"passage": rows[3]})
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
@@ -166,11 +173,17 @@ def test_the_table_answers_exactly_among_all_and_among_some(
     rows = units(40)
     contents = np.array(bulk(rows, A))
     kept = rows.astype(np.float16).astype(np.float32)
-    assert store.nearest.search(rows[3], 30).tolist() == contents[exact(kept, rows[3], 30)].tolist()
+    assert (
+        store.nearest.search(text_space(store), rows[3], 30).tolist()
+        == contents[exact(kept, rows[3], 30)].tolist()
+    )
     among = contents[::2]
     right = among[exact(kept[::2], rows[3], 12)]
-    assert store.nearest.search(rows[3], 12, among).tolist() == right.tolist()
-    assert store.nearest.scan(rows[3], 4).tolist() == store.nearest.search(rows[3], 4).tolist()
+    assert store.nearest.search(text_space(store), rows[3], 12, among).tolist() == right.tolist()
+    assert (
+        store.nearest.scan(text_space(store), rows[3], 4).tolist()
+        == store.nearest.search(text_space(store), rows[3], 4).tolist()
+    )
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
@@ -181,17 +194,19 @@ def test_among_photos_without_vectors_there_is_nothing_near(
     rows = units(2)
     with_vector, without = bulk(rows, A)
     store.vectors.remove(without)
-    assert store.nearest.search(rows[1], 5, np.array([without])).tolist() == []
-    assert store.nearest.search(rows[1], 5, np.array([with_vector, without])).tolist() == [with_vector]
+    assert store.nearest.search(text_space(store), rows[1], 5, np.array([without])).tolist() == []
+    assert store.nearest.search(text_space(store), rows[1], 5, np.array([with_vector, without])).tolist() == [
+        with_vector
+    ]
 
 
 def test_saving_mends_a_missing_table(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(6)
     contents = bulk(rows[:5], A)
-    store.db.execute("DROP TABLE nearest")
+    store.db.execute(f"DROP TABLE {table(store)}")
     contents += bulk(rows[5:], A)
     store.vectors.rebuild()
-    assert set(store.nearest.search(rows[0], 6).tolist()) == set(contents)
+    assert set(store.nearest.search(text_space(store), rows[0], 6).tolist()) == set(contents)
 
 
 def test_a_projection_keeps_the_order_of_its_sample(units: Units) -> None:
@@ -223,8 +238,8 @@ def test_memory_answers_as_the_table_and_keeps_up(
     monkeypatch.setattr(module, "FULL", 200)
     rows = units(1200, dimension=64)
     contents = bulk(rows[:1000], A)
-    store.nearest.rebuild_if_outgrown()
-    memory = Memory(store)
+    store.nearest.rebuild_if_outgrown(text_space(store))
+    memory = Memory(store, text_space(store))
     assert len(memory) == 1000
 
     def recall(known: int) -> float:
@@ -236,11 +251,11 @@ def test_memory_answers_as_the_table_and_keeps_up(
 
     assert recall(1000) >= 0.99
     with open_store(store.path) as other, other.writing():  # as another thread or process writes
-        other.vectors.save(contents[0], A, {View.PASSAGE: rows[1199]})
+        other.vectors.save(contents[0], A, {"passage": rows[1199]})
     assert memory.refresh(store)
     assert memory.nearest(rows[1199], 1).tolist() == [contents[0]]
     with open_store(store.path) as other:
-        other.vectors.save(contents[0], A, {View.PASSAGE: rows[0]})
+        other.vectors.save(contents[0], A, {"passage": rows[0]})
     new = open_store(store.path)
     contents += _bulk_into(new, rows[1000:], A)
     new.close()
@@ -255,26 +270,75 @@ def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
         for row in rows:
             db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
             made.append(db.last_insert_rowid())
-            other.vectors.save(made[-1], model, {View.PASSAGE: row})
+            other.vectors.save(made[-1], model, {"passage": row})
     return made
 
 
 def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, bulk: Bulk) -> None:
     contents = bulk(units(3), A)
-    memory = Memory(store)
+    memory = Memory(store, text_space(store))
     with open_store(store.path) as other:
         for content, row in zip(contents, units(3, dimension=8), strict=True):
-            other.vectors.save(content, B, {View.PASSAGE: row})
+            other.vectors.save(content, B, {"passage": row})
         assert memory.refresh(store)
         other.vectors.activate_when_complete(B)
     assert not memory.refresh(store)
-    assert Memory(store).refresh(store)
+    assert Memory(store, text_space(store)).refresh(store)
 
 
-def test_memory_of_an_empty_index_waits_for_the_first_vector(store: Store, units: Units) -> None:
-    memory = Memory(store)
-    assert not memory.refresh(store)
+def test_what_is_in_memory_follows_the_spaces_that_are_searched(store: Store, units: Units) -> None:
+    warm = Warm(store)
+    assert not warm.refresh(store)  # nothing to search
     with open_store(store.path) as other:
-        _bulk_into(other, units(1), A)
-    assert not memory.refresh(store)  # another embedder than the none it knew: load anew
-    assert Memory(store).refresh(store)
+        contents = _bulk_into(other, units(4), A)
+    assert not warm.refresh(store)  # a space that it does not have
+    warm = Warm(store)
+    assert warm.refresh(store)
+    with open_store(store.path) as other:
+        colours = units(4, dimension=3)
+        for content, row in zip(contents, colours, strict=True):
+            other.vectors.save(content, B, {"mean": row}, "colour", SpaceTraits("mean", 1.0))
+    assert not warm.refresh(store)
+    warm = Warm(store)
+    assert warm.refresh(store)
+    colour = store.vectors.active_space("colour")
+    assert colour is not None
+    assert warm.memories[colour.id].nearest(colours[2], 1).tolist() == [contents[2]]
+    assert len(warm) == 8
+
+
+def test_spaces_are_apart(store: Store, units: Units, bulk: Bulk) -> None:
+    rows = units(5)
+    contents = bulk(rows, A)
+    for content, row in zip(contents, units(5, dimension=3), strict=True):
+        store.vectors.save(content, B, {"mean": row}, "colour", SpaceTraits("mean", 0.5))
+    text, colour = store.vectors.active_spaces()
+    assert (text.stage, text.identity, text.dimension, text.lead, text.weight) == (
+        "embed",
+        A,
+        32,
+        "passage",
+        0,
+    )
+    assert (colour.stage, colour.identity, colour.dimension, colour.lead, colour.weight) == (
+        "colour",
+        B,
+        3,
+        "mean",
+        0.5,
+    )
+    assert store.nearest.search(colour, units(5, dimension=3)[4], 1).tolist() == [contents[4]]
+    assert store.nearest.search(text, rows[4], 1).tolist() == [contents[4]]
+    store.vectors.remove(contents[4])
+    assert contents[4] not in store.nearest.search(colour, units(5, dimension=3)[4], 5)
+    store.vectors.save(contents[0], B, {"mean": units(5, dimension=3)[1]}, "colour", SpaceTraits("mean", 2.0))
+    assert store.vectors.active_space("colour").weight == 2.0  # type: ignore[union-attr]
+    store.vectors.rebuild()
+    assert store.nearest.check(text) == store.nearest.check(colour) == []
+    store.vectors.forget_stage("colour")
+    assert store.vectors.active_spaces() == [text]
+    assert store.nearest.search(text, rows[3], 1).tolist() == [contents[3]]
+    tables = store.rows(
+        "SELECT name FROM sqlite_schema WHERE name LIKE 'nearest%' AND sql LIKE '%USING vec0%'"
+    )
+    assert list(tables) == [(table(store),)]

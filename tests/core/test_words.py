@@ -33,7 +33,7 @@ def test_caption_labels_note_and_names_are_found(store: Store, add: Add) -> None
 
 def test_a_document_is_replaced_and_removed(store: Store, add: Add) -> None:
     content = add("a.jpg", note="zebra", embed=False)
-    store.documents.save(content, caption="", labels="", note="giraffe", names="")
+    store.documents.update(content, {"note": "giraffe"})
     assert best(store, "zebra") == []
     assert best(store, "giraffe") == [content]
     store.documents.remove(content)
@@ -104,9 +104,10 @@ def test_who_does_not_pass_is_left_out_before_the_cut(store: Store, add: Add) ->
 def test_occurrences_by_column(store: Store, add: Add) -> None:
     content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
     asked = store.words.terms(["dogs", "cat", "emu"])
-    counts, lengths, _ = store.words.occurrences(asked, np.array([content, 999]))
+    counts, lengths, _, weights = store.words.occurrences(asked, np.array([content, 999]))
     assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert counts[1].sum() == 0
+    assert weights.tolist() == [1, 1, 1, 1]
     assert lengths[0].tolist() == [3, 2, 2, 2]  # the names are `photos dog`
 
 
@@ -121,10 +122,10 @@ def test_damage_is_found_and_mended(store: Store, add: Add) -> None:
 
 
 def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> None:
-    content = add("Łódź.jpg", note="zebra", objects={"dog": 1}, embed=False)
-    store.db.execute("UPDATE document SET note = 'lost', names = ''")
-    store.results.rebuild_words()
-    for text in ("zebra", "lodz", "dog"):
+    content = add("Łódź.jpg", caption="in Oz", note="zebra", objects={"dog": 1}, embed=False)
+    store.db.execute("UPDATE document SET note = 'lost', names = '', caption = 'lost'")
+    store.results.rebuild_words(lambda stage, made: {"caption": made} if stage == "caption" else {})
+    for text in ("zebra", "lodz", "dog", "oz"):
         assert best(store, text) == [content]
     assert best(store, "lost") == []
     assert store.documents.check() == []
@@ -170,7 +171,7 @@ def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, n
     with open_store(str(tmp_path_factory.getbasetemp() / "words-found.db")) as store:
         with store.writing() as db:
             db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
-        store.documents.save(1, caption=other, labels="", note=note, names="")
+        store.documents.update(1, {"caption": other, "note": note})
         for term in store.words.terms([note]):
             assert term.documents == 1
             assert store.words.best([term], 5, 10).tolist() == [1]

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from benchmarks.harness import WORDLLAMA, write_picture
+from testbed.home import WORDLLAMA
+from testbed.small_pngs import write_picture
 
 HOME = os.path.expanduser("~")
 IMGRET = os.path.join(os.path.dirname(sys.executable), "imgret")
@@ -22,7 +23,7 @@ def run(*command, check=True):
     return ran
 
 
-def shown(what, unit="imgretd.daemon_service"):
+def shown(what, unit="imgretd.service"):
     return run("systemctl", "--user", "show", unit, "-p", what, "--value").stdout.strip()
 
 
@@ -53,12 +54,12 @@ def main():
     run(IMGRET, "service", "status")
 
     # The watchdog, shorter than it ships, so that a test can wait for it.
-    override = os.path.join(HOME, ".config/systemd/user/imgretd.daemon_service.d")
+    override = os.path.join(HOME, ".config/systemd/user/imgretd.service.d")
     os.makedirs(override)
     with open(f"{override}/short.conf", "w") as file:
         file.write("[Service]\nWatchdogSec=4\n")
     run("systemctl", "--user", "daemon-reload")
-    run("systemctl", "--user", "restart", "imgretd.daemon_service")
+    run("systemctl", "--user", "restart", "imgretd.service")
 
     # Hardened: the home is read-only to it, but for what it writes.
     pid = shown("MainPID")
@@ -84,7 +85,7 @@ def main():
     assert "no longer there" not in asked.stderr + asked.stdout
 
     # Decoders confine themselves further, by the kernel's own means: the unit's filter lets them.
-    with open(os.path.join(HOME, ".config/systemd/user/imgretd.daemon_service")) as file:
+    with open(os.path.join(HOME, ".config/systemd/user/imgretd.service")) as file:
         lines = [
             line for line in file if not line.startswith(("Type=", "ExecStart=", "Restart=", "WatchdogSec="))
         ]
@@ -142,7 +143,7 @@ def main():
     # It reads its configuration again, and what breaks in it is in the journal.
     with open(os.path.join(HOME, ".config/imgret/config.toml"), "a") as config:
         config.write("broken\n")
-    run("systemctl", "--user", "reload", "imgretd.daemon_service")
+    run("systemctl", "--user", "reload", "imgretd.service")
     until(lambda: "configuration stays" in run(IMGRET, "service", "logs", check=False).stdout)
     fields = run("journalctl", "--user", "-o", "json", f"IMGRET_FOLDER={pictures}", "--no-pager").stdout
     assert json.loads(fields.splitlines()[0])["SYSLOG_IDENTIFIER"] == "imgretd"
@@ -151,7 +152,7 @@ def main():
 
     # Stopped within 5 s; a question wakes it.
     began = time.monotonic()
-    run("systemctl", "--user", "stop", "imgretd.daemon_service")
+    run("systemctl", "--user", "stop", "imgretd.service")
     assert time.monotonic() - began < 5
     assert shown("ActiveState") == "inactive"
     assert found("zebra") == [f"{pictures}/zebra.png"]

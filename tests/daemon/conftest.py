@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import Daemon, Home
+from testbed.home import Daemon, Home
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from benchmarks.fake_terminal import FakeTerminal
-from benchmarks.harness import write_picture
+from testbed.fake_terminal import FakeTerminal
+from testbed.small_pngs import write_picture
 
 # Runs imgret and tells on stderr which modules it had loaded: without apsw it cannot have opened the index.
 TELLING = (

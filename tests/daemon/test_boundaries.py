@@ -7,25 +7,25 @@ import threading
 import time
 
 import pytest
-from imgretd import daemon_service, operations, threads, worker
+from imgretd import daemon_service, folder_requests, operations, threads, worker
 from imgretd.control import Control
-from imgretd.loaded_models import Warm
+from imgretd.loaded_models import LoadedModels
 from imgretd.worker import Worker
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, write_picture
 from imgret.client import socket_client
 from imgret.client.protocol import Refused
 from imgret.config import parse, places
 from imgret.errors import DaemonError, DiskFull
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
 from imgret.search.warm_index import Keeper
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
 from imgret.sync import add_root, sync
+from testbed.home import WORDLLAMA
+from testbed.small_pngs import write_picture
 
 FOREIGN = [
     OverflowError("timestamp out of range"),
@@ -73,7 +73,7 @@ def start(library, monkeypatch):
         thread = Worker(
             places(),
             library,
-            Warm(library, places(), load),
+            LoadedModels(library, places(), load),
             on_progress=lambda *_: None,
             on_problem=said.append,
             on_change=lambda: None,
@@ -240,7 +240,7 @@ def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
 
     monkeypatch.setattr(wordllama, "WordLlamaEmbedder", load)
     with pytest.raises(Shortage, match="not enough memory"):
-        load_models(library, places(), {Stage.EMBED})
+        load_models(library, places(), {"embed"})
 
 
 def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the_weights(
@@ -251,17 +251,17 @@ def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the
     def no_descriptor(*_arguments, **_options):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    identity = load_models(library, places(), {Stage.EMBED}).embed.identity
+    identity = load_models(library, places(), {"embed"})["embed"].identity
     monkeypatch.setattr(builtins, "open", no_descriptor)
     with pytest.raises(Shortage, match="too many files"):
-        load_models(library, places(), {Stage.EMBED})
+        load_models(library, places(), {"embed"})
     monkeypatch.undo()
     assert identity
 
 
 def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
-    monkeypatch.setattr(operations, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)
     monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
     monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)

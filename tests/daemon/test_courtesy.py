@@ -12,7 +12,8 @@ import time
 import pytest
 from waiting import until
 
-from benchmarks.harness import Daemon, write_picture
+from testbed.home import Daemon
+from testbed.small_pngs import write_picture
 
 ALONE = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /sys/class/power_supply && exec "$@"']
 

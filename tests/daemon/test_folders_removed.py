@@ -6,7 +6,8 @@ import time
 
 from waiting import until
 
-from benchmarks.harness import differences, write_picture
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 
 def names(home):

@@ -1,32 +1,40 @@
 """What the daemon promises in figures, small enough for every run; benchmarks/ has them at full size."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks import bursts, idle, landing
-from benchmarks.harness import WORDLLAMA, tiny_models
+
+def measured(name, *options):
+    """Run a benchmark. -> its lines of JSON, parsed."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json", *options]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 def test_a_hundred_clients_at_once_while_it_describes_all_get_the_right_answer():
-    found = bursts.measured(WORDLLAMA, clients=100, questions=2, photos=200)
-    for when, (seconds, wrong) in found.items():
-        assert wrong == [], when
-        assert len(seconds) == 200
-        assert seconds[-1] < 30
+    bursts = measured("bursts", "--clients", "100", "--questions", "2", "--photos", "200")
+    assert len(bursts) == 2
+    for burst in bursts:
+        assert burst["wrong"] == [], burst["when"]
+        assert burst["answers"] == 200
+        assert burst["slowest"] < 30
 
 
 def test_a_picture_is_described_by_the_four_tiny_models_within_a_moment():
-    seconds = landing.measured(tiny_models(), 5, described=True)
+    [seconds] = measured("landing", "--photos", "5", "--models", "tiny")
+    assert len(seconds) == 5
     assert seconds[len(seconds) // 2] < 3.0  # the goal is 1 s on a machine that has nothing else to do
 
 
 def test_at_rest_it_costs_next_to_nothing():
-    empty, watching, processor = idle.measured(seconds=5, photos=50)
-    assert empty < 80
-    assert watching < 80
-    assert processor < 0.2
+    [costs] = measured("idle", "--seconds", "5", "--photos", "50")
+    assert costs["empty_mb"] < 80
+    assert costs["watching_mb"] < 80
+    assert costs["processor_seconds"] < 0.2
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ import shutil
 import pytest
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, Home, write_picture
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import backup
+from testbed.home import WORDLLAMA, Home
+from testbed.small_pngs import write_picture
 
 
 @pytest.mark.parametrize("how", ["moved", "copied over", "removed"])

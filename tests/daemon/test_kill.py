@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from benchmarks.harness import WORDLLAMA, Home, differences, write_picture
-from imgret.store.sqlite import work
+from testbed.home import WORDLLAMA, Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 PHOTOS = 300
 
@@ -65,12 +66,12 @@ def test_a_daemon_killed_while_it_is_alone_with_a_photo_sets_it_aside_after_five
         daemon.kill()
         with home.index() as store:
             (content,) = store.row("SELECT content FROM photo")
-            store.work.queue(content, [work.Stage.EMBED])
-            assert len(store.work.claim([work.Stage.EMBED], 1, int(time.time()))) == 1
+            store.work.queue(content, ["embed"])
+            assert len(store.work.claim(["embed"], 1, int(time.time()))) == 1
             for _ in range(4):
                 store.work.recover()  # as the daemon does when it starts after a crash
-                assert store.work.claim_suspect([work.Stage.EMBED], int(time.time())) is not None
+                assert store.work.claim_suspect(["embed"], int(time.time())) is not None
             store.work.recover()
-            assert store.work.claim_suspect([work.Stage.EMBED], int(time.time())) is None
+            assert store.work.claim_suspect(["embed"], int(time.time())) is None
         daemon.start()
         daemon.wait_until_idle()

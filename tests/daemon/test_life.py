@@ -11,9 +11,10 @@ import time
 import pytest
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, Home, write_picture
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection
+from testbed.home import WORDLLAMA, Home
+from testbed.small_pngs import write_picture
 
 
 @pytest.mark.parametrize(

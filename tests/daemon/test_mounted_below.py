@@ -8,11 +8,13 @@ import time
 import pytest
 from waiting import until
 
-from benchmarks.harness import Home, differences, write_picture
 from imgret import disks
 from imgret.config import Settings
 from imgret.store.factory import open_store
 from imgret.sync import sync
+from testbed.home import Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 PHOTOS = 12
 
@@ -101,7 +103,7 @@ def test_another_card_is_read_as_soon_as_it_is_accepted(tmp_path, card, bind):
         unmounted(point)
         bind(other, point)
         until(lambda: offline(home) == PHOTOS)
-        assert b"`imgret add` accepts it" in home.imgret("status").stdout
+        assert b"run `imgret add` to accept that" in home.imgret("status").stdout
         assert home.imgret("add", str(point)).returncode == 0
         until(lambda: differences(home) == [])
     assert "Traceback" not in daemon.log(), daemon.log()
@@ -142,7 +144,7 @@ def test_one_that_vanishes_while_it_is_scanned_deletes_nothing(library):
 
     outcome = sync(store, Settings(), root, on_progress=on_progress)
     assert outcome.gone == 0
-    assert disks.away(store) == [os.fsencode(point)]
+    assert disks.offline_folders(store) == [os.fsencode(point)]
     assert not store.photos.find(os.fsencode(point / "DCIM/1.png")).online
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -11,19 +12,19 @@ import pytest
 from faulty_disk import faulty_disk
 from hypothesis import given
 from hypothesis import strategies as st
-from imgretd import reconcile, watched
+from imgretd import blocked_folders, watched
 from imgretd.backlog import Backlog
 from imgretd.folder_problems import Troubles
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watched import Watched
 from waiting import until
 
-from benchmarks.harness import write_picture
 from imgret import disk_calls
 from imgret.config import Settings
-from imgret.intake import Synced
+from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.sync import sync
+from testbed.small_pngs import write_picture
 
 FOREIGN = [
     OverflowError("too large"),
@@ -106,7 +107,7 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, folders, monkeypatch, error):
-    monkeypatch.setattr(reconcile, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(blocked_folders, "RETRY_SECONDS", 0.2)
     one, two = folders
     broken = [True]
 
@@ -129,14 +130,17 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "place",
-    ["imgret.store.sqlite.photos.save", "imgret.decode.hash_many.content_hash_in", "imgret.listing.changed"],
+    [
+        "imgret.store.sqlite.photos.Photos.save",
+        "imgret.decode.hash_many.content_hash_in",
+        "imgret.listing.changed",
+    ],
 )
 def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):
         (tmp_path / "photos" / str(number)).mkdir(parents=True)
         write_picture(tmp_path / "photos" / str(number) / f"{number}.png", number)
-    module, _, name = place.rpartition(".")
-    right = getattr(sys.modules[module], name)
+    right, name = pkgutil.resolve_name(place), place.rpartition(".")[2]
     calls = []
 
     def failing(*arguments):
@@ -195,7 +199,7 @@ def passed(troubled=None, offline=None):
     """What a pass found."""
     troubled = troubled or {}
     problems = [text for texts in troubled.values() for text in texts]
-    return Synced(problems=problems, troubled=troubled, offline=offline)
+    return SyncResult(problems=problems, folder_problems=troubled, offline=offline)
 
 
 def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be():

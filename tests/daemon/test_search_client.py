@@ -10,13 +10,14 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.harness import Daemon, Home, write_picture
 from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Settings
 from imgret.errors import ImgretError, UsageError
 from imgret.note_writing import write_note_at
 from imgret.search_client import SearchClient
 from imgret.store.factory import open_store
+from testbed.home import Daemon, Home
+from testbed.small_pngs import write_picture
 
 SUNSET = {"text": "sunset", "format": "plain", "rank": "words"}
 

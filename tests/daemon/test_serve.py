@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.harness import Home
 from imgret.client import protocol
+from testbed.home import Home
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imgretd.listen import MOST_CLIENTS
 
-from benchmarks.harness import WORDLLAMA, Home, write_picture
 from imgret.client import protocol
 from imgret.client.socket_client import Connection
 from imgret.errors import DaemonError
+from testbed.home import WORDLLAMA, Home
+from testbed.small_pngs import write_picture
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,12 @@ import pytest
 from blake3 import blake3
 from waiting import until
 
-from benchmarks.harness import WORDLLAMA, Home, differences, tiny_models, write_picture
 from imgret.client.protocol import Refused
 from imgret.client.socket_client import Connection, NoDaemon
-from imgret.photo import FileStat, Stage
+from imgret.photo import FileStat
+from testbed.home import WORDLLAMA, Home, tiny_models
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 
 def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
@@ -333,7 +335,7 @@ def test_an_offline_photo_is_found_and_marked(home, daemon):
 
 def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
     with pytest.raises(Refused) as refused:
-        daemon.ask("query", text="x", store=str(tmp_path / "other.db"))
+        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
     assert refused.value.code == "other_index"
 
 
@@ -357,14 +359,14 @@ def test_a_pause_set_while_the_clock_was_ahead_is_over_when_it_is_put_right(home
         year_ahead = int(time.time()) + 365 * 86400
         content, _new = store.photos.save(root.id, b"", b"1.png", FileStat(1, 1, 1, 1), b"x" * 32, 1)
         store.photos.save_unreadable(root.id, b"", b"2.png", FileStat(1, 1, 1, 1), "x", year_ahead)
-        store.work.queue(content, [Stage.DECODE])
-        store.work.failed(content, [Stage.DECODE], "x", year_ahead)
+        store.work.queue(content, ["decode"])
+        store.work.failed(content, ["decode"], "x", year_ahead)
         now = int(time.time())
-        assert store.work.due([Stage.DECODE], now) == 1
-        assert len(store.work.claim([Stage.DECODE], 1, now)) == 1
+        assert store.work.due(["decode"], now) == 1
+        assert len(store.work.claim(["decode"], 1, now)) == 1
         assert store.photos.due_unreadable(root.id, now) == [(b"", b"2.png")]
-        store.work.failed(content, [Stage.DECODE], "x", now)
-        assert store.work.due([Stage.DECODE], now) == 0
+        store.work.failed(content, ["decode"], "x", now)
+        assert store.work.due(["decode"], now) == 0
 
 
 def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):

@@ -1,4 +1,4 @@
-"""After a storm the index equals the disk, path by path and hash by hash (see benchmarks/storms.py)."""
+"""After a storm the index equals the disk, path by path and hash by hash (see testbed/file_storms.py)."""
 
 import random
 import shutil
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.storms import CONDITIONS, STORMS, Source, run
+from testbed.file_storms import CONDITIONS, STORMS, Source, run
 
 
 @pytest.fixture(scope="module")

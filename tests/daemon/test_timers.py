@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
-from imgretd.reconcile import Reconciler
+from imgretd.reconciler import Reconciler
 from imgretd.watched_folders import SUSPENDED_SECONDS, Folders
 from waiting import until
 
-from benchmarks.harness import Home, differences, write_picture
 from imgret.config import Settings
 from imgret.store.factory import open_store
+from testbed.home import Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 SOON = "[daemon]\nnetwork_scan_minutes = 0.02"  # 1.2 seconds
 HOURS = 3600.0

@@ -217,9 +217,9 @@ def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path,
     assert [line for line in asked.read_text().splitlines() if "show" not in line] == [
         "--user daemon-reload",
         "--user enable --now imgretd.socket",
-        "--user enable imgretd.daemon_service",
-        "--user restart imgretd.daemon_service",
-        "--user disable --now imgretd.daemon_service imgretd.socket",
+        "--user enable imgretd.service",
+        "--user restart imgretd.service",
+        "--user disable --now imgretd.service imgretd.socket",
         "--user daemon-reload",
     ]
 

@@ -7,7 +7,9 @@ import time
 import pytest
 from waiting import until
 
-from benchmarks.harness import Home, differences, write_picture
+from testbed.home import Home
+from testbed.index_check import differences
+from testbed.small_pngs import write_picture
 
 PHOTOS = 30
 

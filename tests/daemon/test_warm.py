@@ -7,17 +7,18 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from imgretd.loaded_models import Warm
-from imgretd.priority_lock import Turns
+from imgretd.loaded_models import LoadedModels
+from imgretd.priority_lock import PriorityLock
+from saving import STAGES
 
-from benchmarks.harness import write_picture
 from imgret.config import Settings, parse, places
 from imgret.demo.bundled import demo_settings
 from imgret.ingest import Ingest
-from imgret.models.loading import identities, load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import identities, load_models
+from imgret.stages.interface import Item, StageModel
 from imgret.store.factory import open_store
 from imgret.sync import add_root, sync
+from testbed.small_pngs import write_picture
 
 WORDLLAMA = """
 [caption]
@@ -32,48 +33,48 @@ weights = "wordllama"
 
 
 def test_who_is_in_a_hurry_goes_first():
-    turns, order = Turns(), []
+    lock, order = PriorityLock(), []
 
-    def patient(name):
-        with turns.patient():
+    def normal(name):
+        with lock.normal():
             order.append(name)
 
-    def hurried(name):
-        with turns.hurried():
+    def urgent(name):
+        with lock.urgent():
             order.append(name)
 
-    with turns.patient():
-        threads = [threading.Thread(target=patient, args=(f"p{i}",)) for i in range(3)]
-        threads += [threading.Thread(target=hurried, args=(f"h{i}",)) for i in range(3)]
+    with lock.normal():
+        threads = [threading.Thread(target=normal, args=(f"n{i}",)) for i in range(3)]
+        threads += [threading.Thread(target=urgent, args=(f"u{i}",)) for i in range(3)]
         for thread in threads:
             thread.start()
             time.sleep(0.02)
     for thread in threads:
         thread.join()
-    assert {name[0] for name in order[:3]} == {"h"}
-    assert sorted(order) == ["h0", "h1", "h2", "p0", "p1", "p2"]
+    assert {name[0] for name in order[:3]} == {"u"}
+    assert sorted(order) == ["n0", "n1", "n2", "u0", "u1", "u2"]
 
 
-def test_turns_are_never_shared_and_are_given_back_after_an_error():
-    turns, inside, most = Turns(), 0, 0
+def test_the_lock_is_never_shared_and_is_released_after_an_error():
+    lock, inside, most = PriorityLock(), 0, 0
 
     def take(way):
         nonlocal inside, most
         for _ in range(50):
-            with getattr(turns, way)():
+            with getattr(lock, way)():
                 inside += 1
                 most = max(most, inside)
                 inside -= 1
 
-    threads = [threading.Thread(target=take, args=(way,)) for way in ("patient", "hurried") * 3]
+    threads = [threading.Thread(target=take, args=(way,)) for way in ("normal", "urgent") * 3]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert most == 1
-    with pytest.raises(ValueError, match="x"), turns.hurried():
+    with pytest.raises(ValueError, match="x"), lock.urgent():
         raise ValueError("x")
-    with turns.patient():
+    with lock.normal():
         pass
 
 
@@ -89,36 +90,38 @@ def test_questions_and_describing_share_one_embedder(settings):
         loads.append(frozenset(stages))
         return load_models(settings, places, stages)
 
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     assert warm.loaded == []
-    asker = warm.asker(identities(settings, places())[Stage.EMBED])
-    models = warm.models(Stage)
-    pairs = [("", f"text {number}") for number in range(40)]
-    assert np.array_equal(models.embed.embed(pairs)[7], asker.vectors(["text 7"])[0])
-    assert models.embed.embed([]).shape == (0, models.embed.dimension)
-    assert warm.asker(asker.identity) is asker
+    encoder = warm.encoder("embed", identities(settings, places())["embed"])
+    models = warm.models(STAGES)
+    items = [Item(note=f"text {number}") for number in range(40)]
+    made = models["embed"].run(items)[7].vectors["note"]
+    assert np.array_equal(made, encoder.vectors(["text 7"])[0])
+    assert models["embed"].run([]) == []
+    assert models["embed"].dimension == len(made)
+    assert warm.encoder("embed", encoder.identity) is encoder
     assert warm.loaded == ["embed"]
     assert not warm.unload_heavy()  # there is no heavy one in this configuration
     assert warm.loaded == ["embed"]
-    assert sum(Stage.EMBED in stages for stages in loads) == 1
+    assert sum("embed" in stages for stages in loads) == 1
     warm.close()
     assert warm.loaded == []
 
 
 def test_many_threads_may_ask_at_once(settings):
-    warm = Warm(settings, places(), load_models)
-    wanted = identities(settings, places())[Stage.EMBED]
+    warm = LoadedModels(settings, places(), load_models)
+    wanted = identities(settings, places())["embed"]
     found = []
 
     def ask(number):
-        found.append((number, warm.asker(wanted).vectors([f"text {number % 5}"])[0]))
+        found.append((number, warm.encoder("embed", wanted).vectors([f"text {number % 5}"])[0]))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    again = warm.asker(wanted).vectors([f"text {number}" for number in range(5)])
+    again = warm.encoder("embed", wanted).vectors([f"text {number}" for number in range(5)])
     assert len(found) == 20
     assert all(np.array_equal(vector, again[number % 5]) for number, vector in found)
     warm.close()
@@ -126,13 +129,13 @@ def test_many_threads_may_ask_at_once(settings):
 
 def test_only_what_is_due_is_loaded_and_only_the_heavy_is_given_back():
     settings = demo_settings(Settings())
-    warm = Warm(settings, places(), load_models)
-    warm.models({Stage.EMBED})
+    warm = LoadedModels(settings, places(), load_models)
+    warm.models({"embed"})
     assert warm.loaded == ["embed", "topics"]
-    warm.models({Stage.CAPTION, Stage.EMBED})
+    warm.models({"caption", "embed"})
     assert warm.loaded == ["caption", "embed", "topics"]
-    models = warm.models(Stage)
-    assert models.stages() == set(Stage)
+    models = warm.models(STAGES)
+    assert models.stages() == frozenset(STAGES)
     assert models.missing == {}
     assert warm.unload_heavy()
     assert warm.loaded == ["embed", "topics"]
@@ -147,15 +150,16 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
         loads.extend(stages)
         return load_models(settings, places, stages)
 
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     pixels = np.full((48, 64, 3), 200, np.uint8)
-    expected = warm.models({Stage.CAPTION, Stage.DETECT}).caption.caption([pixels])
+    stages = {"caption", "detect"}
+    expected = warm.models(stages)["caption"].run([Item(pixels)])
     answers, last_seen = [], warm.last_seen
 
     def ask():
-        seeing = warm.seeing()
-        seeing.detect.detect([pixels])
-        answers.append(seeing.caption.caption([pixels]))
+        loaded = warm.for_a_picture(stages)
+        loaded["detect"].run([Item(pixels)])
+        answers.append(loaded["caption"].run([Item(pixels)]))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -163,12 +167,12 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
     for thread in threads:
         thread.join()
     assert answers == [expected] * 4
-    assert sorted(loads) == [Stage.CAPTION, Stage.DETECT]
+    assert sorted(loads) == ["caption", "detect"]
     assert warm.last_seen > last_seen
-    seeing = warm.seeing()
+    loaded = warm.for_a_picture(stages)
     assert warm.unload_heavy()
     assert warm.loaded == []
-    assert seeing.caption.caption([pixels]) == expected  # it is loaded again
+    assert loaded["caption"].run([Item(pixels)]) == expected  # it is loaded again
     warm.close()
 
 
@@ -177,35 +181,35 @@ def test_both_sets_of_two_devices_describe(tmp_path):
     together = threading.Barrier(2)
     used = set()
 
-    class Counted:
-        def __init__(self, captioner, name):
-            self._captioner, self._name = captioner, name
-            self.identity = captioner.identity
+    class Counted(StageModel):
+        def __init__(self, model, name):
+            self._model, self._name = model, name
+            self.identity = model.identity
 
-        def caption(self, images):
+        def run(self, items):
             if self._name not in used:
                 used.add(self._name)
                 together.wait(30)
-            return self._captioner.caption(images)
+            return self._model.run(items)
 
         def close(self):
-            self._captioner.close()
+            self._model.close()
 
     def load(settings, places, stages):
         models = load_models(settings, places, stages)
         for number, each in enumerate([models, *models.peers]):
-            if each.caption is not None:
-                each.caption = Counted(each.caption, number)
+            if "caption" in each:
+                each.loaded["caption"] = Counted(each["caption"], number)
         return models
 
     settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cpu"))
     for number in range(40):
         write_picture(tmp_path / f"{number}.png", number)
-    warm = Warm(settings, places(), load)
+    warm = LoadedModels(settings, places(), load)
     with open_store(places().index) as store:
         root, _ = add_root(store, os.fsencode(tmp_path))
         sync(store, settings, root)
-        models = warm.models(Stage)
+        models = warm.models(STAGES)
         assert [peer.stages() for peer in models.peers] == [models.stages()]
         described = Ingest(store, settings, models).run()
         assert (described.done, described.failed) == (40, 0)
@@ -216,9 +220,9 @@ def test_both_sets_of_two_devices_describe(tmp_path):
 
 def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
     settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cuda:99"))
-    warm = Warm(settings, places(), load_models)
-    models = warm.models(Stage)
-    assert models.stages() == set(Stage)
+    warm = LoadedModels(settings, places(), load_models)
+    models = warm.models(STAGES)
+    assert models.stages() == frozenset(STAGES)
     assert models.peers == []
     assert list(models.without) == ["cuda:99"]
     assert "'cuda:99' cannot be used" in models.without["cuda:99"]
@@ -231,6 +235,6 @@ def test_a_broken_model_file_costs_its_stage_with_a_sentence(tmp_path, content):
     path.write_bytes(content)
     settings = parse(WORDLLAMA.replace('[detect]\nweights = "none"', f'[detect]\nweights = "{path}"'))
     models = load_models(settings, places())
-    assert models.stages() == {Stage.DECODE, Stage.EMBED}
-    assert "no counts of objects" in models.missing[Stage.DETECT]
-    assert str(path) in models.missing[Stage.DETECT]
+    assert models.stages() == {"decode", "embed"}
+    assert "no counts of objects" in models.missing["detect"]
+    assert str(path) in models.missing["detect"]

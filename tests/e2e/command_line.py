@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from imgret.cli.app import run
+from imgret.cli.commands import run
 from imgret.demo.bundled import MODELS
 from imgret.demo.draw import render, single
 

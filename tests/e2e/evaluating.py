@@ -1,4 +1,4 @@
-"""Running `imgret eval` in the tests: the drawn pictures laid out as a data set, and captions to stand in."""
+"""Run `imgret eval` in tests: the drawn images as a data set, and stand-in captions."""
 
 import json
 
@@ -10,14 +10,14 @@ from imgret.demo.draw import demo_folder
 NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
-def asked(drawing):
-    """What a person may say of a drawing: its caption's words, and how many of each kind there are."""
+def query_text(drawing):
+    """Return queries that a person might write for a drawing: its caption, and the number of each kind of shape."""
     counts = " , ".join(f"{NUMERALS.get(many, 'many')} {kind}" for kind, many in drawing.counts.items())
     return f"{drawing.caption.removeprefix('a picture of ')} with {counts}"
 
 
 def evaluate(*arguments):
-    """Run the command; its errors are raised as they are."""
+    """Run the command without catching its errors."""
     result = CliRunner().invoke(eval_app, list(map(str, arguments)), catch_exceptions=False)
     assert result.exit_code == 0, result.stderr
     return result
@@ -32,9 +32,9 @@ def value(row, measure):
 
 
 def laid_out(folder):
-    """The demo's pictures in `folder` as Flickr8k is: images, and tokens and a split beside them."""
+    """Write the demo's images to `folder` in the layout of Flickr8k: images, tokens and a split."""
     drawings = demo_folder(str(folder / "Images"))
-    tokens = "".join(f"{name}#0\t{asked(drawing)}\n" for name, drawing in drawings.items())
+    tokens = "".join(f"{name}#0\t{query_text(drawing)}\n" for name, drawing in drawings.items())
     (folder / "Flickr8k.token.txt").write_text(tokens)
     (folder / "Flickr_8k.testImages.txt").write_text("".join(f"{name}\n" for name in drawings))
     stand_ins = [{"path": name, "caption": drawing.caption} for name, drawing in drawings.items()]
@@ -43,7 +43,7 @@ def laid_out(folder):
 
 
 def stood_in(drawn, name, *more, images=None):
-    """An evaluation without any weights: captions from a file, and the small offline embedder."""
+    """Run an evaluation without weights: with captions from a file and the small offline embedder."""
     return evaluate(
         *("jsonl", name, "--images", images or drawn / "Images", "--recipe", "caption"),
         *("--stand-in-captions", drawn / "captions.jsonl", *more),
@@ -51,5 +51,5 @@ def stood_in(drawn, name, *more, images=None):
 
 
 def questions(path, rows):
-    path.write_text("".join(json.dumps({"path": photo, "queries": said}) + "\n" for photo, said in rows))
+    path.write_text("".join(json.dumps({"path": photo, "queries": texts}) + "\n" for photo, texts in rows))
     return path

@@ -203,7 +203,10 @@ def test_a_folder_and_a_file_that_may_not_be_read_are_told_and_the_rest_is_index
         assert done.code == 1, done.err
         assert "Traceback" not in done.err
         assert f"{empty.photos}/closed cannot be listed: Permission denied" in done.err
-        assert f"{empty.photos}/secret.jpg may not be read. Give yourself the right" in done.err
+        assert (
+            f"{empty.photos}/secret.jpg cannot be read: permission denied. Give yourself the right"
+            in done.err
+        )
         assert empty.shown("good.jpg")["state"] == "described"
         assert empty.shown("secret.jpg")["state"] == "failed"
     finally:

@@ -173,8 +173,8 @@ def test_a_full_disk_stops_with_a_sentence_and_goes_on_when_there_is_room(
     done = imgret_process("index", empty.photos)
     assert "Traceback" not in done.err
     assert done.code == 3, done.err
-    assert f"the disk that holds {disk}/index.db is full" in done.err
-    assert "Make room on that disk" in done.err
+    assert f"the disk of {disk}/index.db is full" in done.err
+    assert "Free some space on that disk" in done.err
     assert "goes on where it stopped" in done.err
     filler.unlink()
     again = imgret_process("index", empty.photos)

@@ -138,7 +138,7 @@ def test_a_backup_answers_like_the_original(words: Library, monkeypatch: pytest.
     assert imgret("backup", copy).code == 0
     assert copy.stat().st_mode & 0o777 == 0o600
     again = imgret("backup", copy)
-    assert (again.code, "is there already" in again.err) == (2, True)
+    assert (again.code, "exists already" in again.err) == (2, True)
     before = imgret("query", "--json", "--rank", "words", "red circle")
     monkeypatch.setenv("IMGRET_INDEX", str(copy))
     assert imgret("query", "--json", "--rank", "words", "red circle").out == before.out

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import WORDLLAMA, Library, draw, imgret, imgret_process
 
-from imgret.cli import quick_query
+from imgret.cli import quick_places
 from imgret.config import places
 
 HEAVY = {"torch", "transformers", "textual", "ultralytics", "sentence_transformers"}
@@ -81,7 +81,7 @@ def test_the_quick_path_knows_the_same_places(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert (quick_query._socket(), quick_query._index()) == (places().socket, places().index)
+    assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
 
 
 def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -> None:

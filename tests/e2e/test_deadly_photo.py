@@ -16,23 +16,22 @@ DESCRIBES = """
 import os, sys
 import numpy as np
 from imgret.config import load
-from imgret.models.interface import Models
+from imgret.pipeline.models import Models
 from imgret.store.factory import open_store
 from imgret.ingest import Ingest
-from imgret.photo import ModelIdentity
+from imgret.stages import ModelIdentity, Result, StageModel
 
-class Deadly:
+class Deadly(StageModel):
     identity = ModelIdentity("deadly", "1")
-    def detect(self, pictures):
-        if any(int(picture[0, 0, 0]) < 60 for picture in pictures):  # a black ground
+    def run(self, items):
+        if any(int(item.pixels[0, 0, 0]) < 60 for item in items):  # a black ground
             os.kill(os.getpid(), 9)
-        return [() for _ in pictures]
-    def close(self): pass
+        return [Result(()) for _ in items]
 
 settings = load(sys.argv[2])
 with open_store(sys.argv[1]) as index:
     index.work.recover()
-    Ingest(index, settings, Models(detect=Deadly())).run()
+    Ingest(index, settings, Models({"detect": Deadly()})).run()
 """
 
 

@@ -1,4 +1,4 @@
-"""`imgret eval` as a user runs it, without any weights: captions from a file and the small offline embedder."""
+"""`imgret eval` without weights: with captions from a file and the small offline embedder."""
 
 import json
 import os
@@ -15,31 +15,31 @@ def drawn(tmp_path_factory):
     return laid_out(tmp_path_factory.mktemp("flickr"))
 
 
-def test_without_weights_the_search_is_measured_with_stand_ins(drawn, tmp_path):
+def test_without_weights_stand_in_captions_are_used(drawn, tmp_path):
     own = questions(
         tmp_path / "own.jsonl", [("IMG_0001.jpg", ["a blue triangle", "triangle"]), ("no.jpg", ["x"])]
     )
     result = stood_in(drawn, own, "--rank", "vector")
-    assert result.stdout.startswith("# own: 2 questions, 1 photos")
+    assert result.stdout.startswith("# own: 2 queries, 1 photos")
     assert "stand-in captions captions.jsonl sha256:" in result.stdout
     assert "wordllama" in result.stdout
-    assert "- missing image: 1, 1 question left out" in result.stdout
+    assert "- missing image: 1, 1 query left out" in result.stdout
     assert "own.jsonl:2: no.jpg is not in" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("dataset", "name", "title"),
     [
-        ("flickr8k", "Flickr8k.token.txt", "# flickr8k: 2 questions"),
-        ("flickr8k", "captions.txt", "# flickr8k: 2 questions"),
-        ("flickr30k", "results_20130124.token", "# flickr30k: 2 questions"),
-        ("flickr30k", "dataset_flickr30k.json", "# flickr30k, split test: 1 questions"),
-        ("coco", "dataset_coco.json", "# coco, split test: 1 questions"),
-        ("coco", "annotations/captions_val2017.json", "# coco: 2 questions"),
+        ("flickr8k", "Flickr8k.token.txt", "# flickr8k: 2 queries"),
+        ("flickr8k", "captions.txt", "# flickr8k: 2 queries"),
+        ("flickr30k", "results_20130124.token", "# flickr30k: 2 queries"),
+        ("flickr30k", "dataset_flickr30k.json", "# flickr30k, split test: 1 queries"),
+        ("coco", "dataset_coco.json", "# coco, split test: 1 queries"),
+        ("coco", "annotations/captions_val2017.json", "# coco: 2 queries"),
     ],
 )
 @pytest.mark.parametrize("inside", [True, False])
-def test_each_data_set_is_found_where_it_usually_lies(drawn, tmp_path, dataset, name, title, inside):
+def test_each_data_set_is_found_in_its_usual_layout(drawn, tmp_path, dataset, name, title, inside):
     pair = {"IMG_0001.jpg": "a blue triangle", "IMG_0002.jpg": "a large blue circle"}
     images = tmp_path / "images"
     images.mkdir()
@@ -66,19 +66,21 @@ def test_each_data_set_is_found_where_it_usually_lies(drawn, tmp_path, dataset, 
     options += ("--stand-in-captions", drawn / "captions.jsonl")
     result = evaluate(dataset, "--images", images, *options)
     assert result.stdout.startswith(title)
-    assert "published" not in result.stdout.split("In brackets")[0]  # that is for the vectors' rows
+    assert (
+        "published" not in result.stdout.split("Brackets:")[0]
+    )  # published results belong to the rows ranked by vectors
 
 
 @pytest.mark.parametrize(
     "text", ["word: -triangle", 'dog>=2 in:/x "', "after:yesterday topic:", "-", '"' * 3, "NOT OR *"]
 )
-def test_a_question_is_plain_text(drawn, tmp_path, text):
+def test_a_query_is_plain_text(drawn, tmp_path, text):
     own = questions(tmp_path / "own.jsonl", [("IMG_0001.jpg", [text]), ("IMG_0002.jpg", ["a circle"])])
     found = rows(stood_in(drawn, own, "--rank", "vector", "--rank", "hybrid", "--json"))
     assert all(value(row, "R@5") == 1 for (_, rank), row in found.items() if rank != "bm25")
 
 
-def test_the_gallery_is_what_was_asked_for_and_what_was_described_stays(drawn, tmp_path):
+def test_the_gallery_follows_the_options_and_descriptions_are_kept(drawn, tmp_path):
     names = sorted(os.listdir(drawn / "Images"))
     own = questions(tmp_path / "own.jsonl", [(name, ["a red circle"]) for name in names])
     store = tmp_path / "own.db"
@@ -91,25 +93,25 @@ def test_the_gallery_is_what_was_asked_for_and_what_was_described_stays(drawn, t
     assert [row["measures"] for row in limited["rows"]] == [row["measures"] for row in alone["rows"]]
 
 
-def test_copies_are_one_photo_and_either_is_right(drawn, tmp_path):
+def test_copies_count_as_one_photo(drawn, tmp_path):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes((drawn / "Images" / "IMG_0001.jpg").read_bytes())
     own = questions(tmp_path / "own.jsonl", [("a.jpg", ["blue"]), ("b.jpg", ["triangle"])])
     captions = [{"path": name, "caption": "a blue triangle"} for name in ("a.jpg", "b.jpg")]
-    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captions))
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captions))
     result = evaluate(
-        "jsonl", own, "--recipe", "caption", "--stand-in-captions", tmp_path / "said.jsonl", "--json"
+        "jsonl", own, "--recipe", "caption", "--stand-in-captions", tmp_path / "captions.jsonl", "--json"
     )
     assert json.loads(result.stdout)["photos"] == 1
     assert all(value(row, "R@1") == 1 for row in rows(result).values())
 
 
-def test_a_photo_that_cannot_be_decoded_is_a_miss_for_meaning(drawn, tmp_path):
+def test_a_photo_that_cannot_be_decoded_is_a_miss_for_vectors(drawn, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     (tmp_path / "good.png").write_bytes((drawn / "Images" / "IMG_0004.png").read_bytes())
     own = questions(tmp_path / "own.jsonl", [("broken.jpg", ["a circle"]), ("good.png", ["a circle"])])
-    (tmp_path / "said.jsonl").write_text('{"path": "good.png", "caption": "a circle"}\n')
-    options = ("--recipe", "caption", "--stand-in-captions", tmp_path / "said.jsonl", "--rank", "hybrid")
+    (tmp_path / "captions.jsonl").write_text('{"path": "good.png", "caption": "a circle"}\n')
+    options = ("--recipe", "caption", "--stand-in-captions", tmp_path / "captions.jsonl", "--rank", "hybrid")
     result = evaluate("jsonl", own, *options, "--json")
     assert "1 of 2 photos have no stand-in caption" in result.stderr
     assert json.loads(result.stdout)["photos"] == 2
@@ -130,7 +132,7 @@ def test_compare_two_runs(drawn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "told"),
+    ("arguments", "error", "message"),
     [
         (["flickr8k", "--images", "nowhere"], UsageError, "is not a folder"),
         (["flickr30k", "--images", "Images"], UsageError, "no captions of Flickr30k"),
@@ -140,29 +142,29 @@ def test_compare_two_runs(drawn, tmp_path):
         (["jsonl", "empty.jsonl"], UsageError, "no question"),
     ],
 )
-def test_what_cannot_be_measured_is_said(drawn, monkeypatch, arguments, error, told):
+def test_invalid_evaluations_are_reported(drawn, monkeypatch, arguments, error, message):
     (drawn / "empty.jsonl").write_text("")
     monkeypatch.chdir(drawn)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         evaluate(*arguments)
 
 
-def test_stand_ins_of_an_earlier_run_are_not_the_captioner(drawn, tmp_path):
+def test_stand_ins_of_an_earlier_run_are_not_used_as_captions(drawn, tmp_path):
     own = questions(tmp_path / "own.jsonl", [("IMG_0001.jpg", ["a blue triangle"])])
     stood_in(drawn, own, "--rank", "words")
     with pytest.raises(WeightsMissing, match="no captions"):
         evaluate("jsonl", own, "--images", drawn / "Images", "--recipe", "caption")
 
 
-def test_somebody_elses_index_is_not_taken(drawn, tmp_path):
+def test_somebody_elses_index_is_not_loaded(drawn, tmp_path):
 
     with open_store(str(tmp_path / "library.db")) as library:
         library.roots.add(b"/pictures")
-    with pytest.raises(UsageError, match="is a library of photos"):
+    with pytest.raises(UsageError, match="is the index of a photo library"):
         evaluate("flickr8k", "--images", drawn / "Images", "--index", tmp_path / "library.db")
 
 
-def test_several_captions_files_are_asked_about(drawn, tmp_path):
+def test_several_caption_files_must_be_resolved_by_the_user(drawn, tmp_path):
     for name in ("captions_val2014.json", "captions_train2014.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match="which captions"):

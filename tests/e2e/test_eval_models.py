@@ -1,4 +1,4 @@
-"""`imgret eval` with the tiny models: they find what was drawn, and a killed run goes on where it stopped."""
+"""`imgret eval` with the tiny models: they find the drawings, and a killed run can be continued."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def tiny(private_places):
-    """A configuration that names the bundled checkpoints."""
+    """Write a configuration that uses the bundled checkpoints."""
     config = private_places / "config" / "imgret"
     config.mkdir()
     stages = {"caption": "caption", "detect": "detect.pt", "topics": "topics", "embed": "embed"}
@@ -34,7 +34,7 @@ def tiny(private_places):
 @pytest.mark.must_run
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
-def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_path):
+def test_the_tiny_models_find_the_drawings_and_each_recipe_improves(drawn, tmp_path):
     store, save = tmp_path / "eval.db", tmp_path / "run.json"
     found = rows(
         evaluate("flickr8k", "--images", drawn / "Images", "--index", store, "--save", save, "--json")
@@ -62,7 +62,7 @@ def test_the_tiny_models_find_what_was_drawn_and_each_recipe_adds(drawn, tmp_pat
 
 
 def stamps(store):
-    """Every result of the base and of the recipes' indexes, with the row it stands in."""
+    """Return every result in the base index and in the indexes of the recipes, with its row id."""
     found = {}
     for end in ("", ".detect", ".caption", ".both"):
         path = f"{str(store).removesuffix('.db')}{end}.db"
@@ -77,7 +77,7 @@ def stamps(store):
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
-def test_a_killed_evaluation_goes_on_where_it_stopped(drawn, tmp_path):
+def test_a_killed_evaluation_is_continued(drawn, tmp_path):
     store = tmp_path / "eval.db"
     arguments = ["flickr8k", "--images", str(drawn / "Images"), "--index", str(store)]
     arguments += ["--recipe", "caption", "--rank", "words"]
@@ -99,12 +99,12 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(drawn, tmp_path):
 
 
 def captions(store):
-    """Content -> caption and when it was made, in the base index."""
+    """Return the caption and its time for each content in the base index."""
     if not store.exists():
         return {}
     with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
         try:
             rows = db.execute("SELECT content, payload, made_at FROM stage_result WHERE stage = 'caption'")
             return {content: rest for content, *rest in rows}
-        except sqlite3.OperationalError:  # its tables are not there yet
+        except sqlite3.OperationalError:  # its tables do not exist yet
             return {}

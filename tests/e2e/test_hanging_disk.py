@@ -7,8 +7,8 @@ import pytest
 from command_line import imgret
 from faulty_disk import faulty_disk
 
-from benchmarks.harness import write_picture
 from imgret import disk_calls
+from testbed.small_pngs import write_picture
 
 QUICK = 20.0  # seconds, beside a busy machine: what is wrong here takes for ever
 

@@ -11,7 +11,7 @@ import typer.main
 from command_line import WORDS_ONLY, Library, imgret, imgret_process
 
 from imgret import disks
-from imgret.cli.app import app
+from imgret.cli.commands import app
 from imgret.store.factory import open_store
 
 
@@ -72,7 +72,7 @@ def test_a_folder_that_never_held_photos_stays_online(words: Library) -> None:
     (words.photos / "IMG_1.jpg").rename(words.photos / "later.jpg")
     assert words.index().code == 0
     with open_store(str(words.database)) as store:
-        assert disks.away(store) == []
+        assert disks.offline_folders(store) == []
     assert [folder["online"] for folder in words.status()["folders"]] == [True, True]
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from imgret.config import Places, Settings
 from imgret.demo.bundled import demo_settings
-from imgret.models.interface import Models
-from imgret.models.loading import load_models
+from imgret.pipeline.loading import load_models
+from imgret.pipeline.models import Models
 
-# tests are imported by path (importlib mode), so their shared helper `hub_server` must be told where it lies
+# Tests are imported by path (importlib mode), so the folder of their helper `hub_server` must be added here.
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 def places_in(home: Path) -> Places:
-    """Places below `home`."""
+    """Return the places of a user with the home folder `home`."""
     return Places(
         config=str(home / "config.toml"),
         index=str(home / "index.db"),
@@ -30,13 +30,13 @@ def places_in(home: Path) -> Places:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Places:
-    """Fresh places for one test."""
+    """Return empty places for one test."""
     return places_in(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Settings:
-    """Settings that name the four bundled checkpoints."""
+    """Return settings with the four bundled checkpoints."""
     return demo_settings()
 
 

@@ -1,4 +1,4 @@
-"""A hub on loopback that speaks as much of the real one's protocol as a pull needs, and can misbehave."""
+"""A model hub on loopback that implements the part of the protocol that a pull uses, and can simulate faults."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = 5000  # bytes, from which on a file is listed with a SHA-256, as the hub does with LFS
+LARGE = 5000  # bytes; files of at least this size are listed with a SHA-256, like LFS files on the real hub
 
 
 @dataclass
 class Hub:
-    """What is served, how it misbehaves, and what was asked."""
+    """The files to serve, the faults to simulate, and the requests that were received."""
 
     files: dict[str, bytes]
     repository: str = "someone/model"
     commit: str = COMMIT
     cut: dict[str, list[int]] = field(
         default_factory=dict
-    )  # file -> bytes after which each next answer breaks
-    altered: set[str] = field(default_factory=set)  # files served with other bytes than are listed
-    endless: set[str] = field(default_factory=set)  # files served without a length, and without an end
+    )  # file -> number of bytes after which each next response is cut off
+    altered: set[str] = field(default_factory=set)  # files served with other bytes than listed
+    endless: set[str] = field(default_factory=set)  # files served without a length and without an end
     listed: dict[str, dict[str, object]] = field(
         default_factory=dict
-    )  # file -> what the listing says instead
+    )  # file -> changes to its entry in the listing
     padding: int = 0  # bytes of white space after the listing
-    leads_to: str = ""  # where every file is redirected
+    once: set[str] = field(default_factory=set)  # files that no longer exist after they were cut off
+    redirects_to: str = ""  # all files are redirected to this address
     busy: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
     url: str = ""
 
     def listing(self) -> bytes:
-        """What `/api/models/NAME/revision/REVISION?blobs=true` answers."""
+        """Return the response to `/api/models/NAME/revision/REVISION?blobs=true`."""
         siblings = []
         for name, content in self.files.items():
             sibling: dict[str, object] = {"rfilename": name, "size": len(content)}
@@ -58,7 +59,7 @@ class Hub:
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """Serve `hub` on a free port for as long as the block runs."""
+    """Serve `hub` on a free port while the block runs."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -78,10 +79,12 @@ def serving(hub: Hub) -> Iterator[Hub]:
                     200 if known and query == "blobs=true" else 404, hub.listing() if known else b"{}"
                 )
             else:
-                name = path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/").removeprefix("/v8.4.0/")
-                if hub.leads_to:
+                name = path.removeprefix("/v8.4.0/")
+                for revision in ("main", hub.commit):
+                    name = name.removeprefix(f"/{hub.repository}/resolve/{revision}/")
+                if hub.redirects_to:
                     self.send_response(302)
-                    self.send_header("Location", hub.leads_to)
+                    self.send_header("Location", hub.redirects_to)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                 elif name in hub.endless:
@@ -91,11 +94,21 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 else:
                     self.answer(404, b"no such file")
 
+        def do_HEAD(self) -> None:
+            """What the hub's own library asks before it downloads."""
+            name = self.path.removeprefix(f"/{hub.repository}/resolve/").partition("/")[2]
+            content = hub.files[name]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", hub.commit)
+            self.end_headers()
+
         def pour(self) -> None:
             self.close_connection = True
             self.send_response(200)
             self.end_headers()
-            with suppress(OSError):  # the client hangs up
+            with suppress(OSError):  # the client closes the connection
                 while True:
                     self.wfile.write(bytes(1 << 16))
 
@@ -110,6 +123,8 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 assert match
                 start, status = int(match[1]), 206
             cuts = hub.cut.get(name)
+            if cuts and name in hub.once:
+                del hub.files[name]
             self.answer(status, content[start:], etag, cuts.pop(0) if cuts else None)
 
         def answer(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
@@ -123,7 +138,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 self.close_connection = True
 
         def log_message(self, *args: object) -> None:
-            """stderr stays empty."""
+            """Write nothing to stderr."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"

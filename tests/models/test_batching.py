@@ -1,4 +1,4 @@
-"""Batch sizes are found by trying, and one broken item costs itself alone."""
+"""Batch sizes adapt to the available memory, and an item that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_size_stays_between_one_and_its_limit(start, more, steps):
 
 
 @given(st.integers(2, 64), st.integers(1, 64))
-def test_a_batch_grows_to_what_fits_and_mostly_stays_there(limit, fits):
+def test_a_batch_grows_to_the_size_that_fits_and_mostly_stays_there(limit, fits):
     size, failures = BatchSize(1, limit), 0
     for _ in range(3000):
         if size.size > fits:
@@ -36,7 +36,7 @@ def test_a_batch_grows_to_what_fits_and_mostly_stays_there(limit, fits):
     assert failures <= 12
 
 
-def test_only_full_batches_prove_that_there_is_room():
+def test_only_full_batches_count_for_growth():
     size = BatchSize(4, 8)
     for _ in range(100):
         size = size.succeeded(3)
@@ -48,7 +48,7 @@ def test_only_full_batches_prove_that_there_is_room():
     st.integers(1, 20),
     st.integers(1, 20),
 )
-def test_each_item_has_its_own_result_whatever_memory_and_neighbours_do(kinds, size, fits):
+def test_each_item_has_its_own_result_whatever_its_batch_does(kinds, size, fits):
     items = list(enumerate(kinds))
 
     def call(part):
@@ -71,7 +71,7 @@ def test_each_item_has_its_own_result_whatever_memory_and_neighbours_do(kinds, s
     assert len(items) < size or after.size <= max(fits, 1)
 
 
-def test_memory_that_lacks_even_for_one_is_a_transient_failure_of_that_one():
+def test_too_little_memory_for_one_item_is_a_transient_failure_of_it():
     released = []
 
     def call(part):
@@ -87,12 +87,12 @@ def test_memory_that_lacks_even_for_one_is_a_transient_failure_of_that_one():
     assert released
 
 
-def test_a_model_that_gives_too_few_results_is_not_believed():
+def test_too_few_results_of_a_model_are_an_error():
     results, _ = in_batches([1, 2, 3], lambda part: part[:1], BatchSize(3, 3))
-    assert results == [1, 2, 3]  # alone each has its own
+    assert results == [1, 2, 3]  # each is processed alone
 
 
-def test_what_is_not_about_a_photo_ends_the_run():
+def test_errors_that_do_not_concern_a_photo_end_the_run():
     def weights(part):
         raise WeightsError("not those of the record")
 
@@ -115,12 +115,12 @@ def test_what_is_not_about_a_photo_ends_the_run():
         RuntimeError("could not create a memory object: failed to allocate"),
     ],
 )
-def test_out_of_memory_has_many_names(error):
+def test_is_out_of_memory(error):
     assert is_out_of_memory(error)
     assert not is_device_lost(error)
 
 
-def test_a_real_allocation_that_cannot_be_had_is_known():
+def test_a_real_failed_allocation_is_recognised():
     with pytest.raises(RuntimeError) as raised:
         torch.empty(1 << 50, dtype=torch.uint8)
     assert is_out_of_memory(raised.value)
@@ -128,12 +128,12 @@ def test_a_real_allocation_that_cannot_be_had_is_known():
 
 
 @given(st.integers(0, 1 << 40))
-def test_a_device_begins_with_what_its_memory_may_hold(free):
+def test_the_first_batch_size_depends_on_the_device_memory(free):
     size = devices.batch_size(free)
     assert 1 <= size.size <= size.limit <= 256
     assert size.limit == 1 or size.limit * (256 << 20) <= free
 
 
-def test_memory_is_given_back_where_there_is_no_gpu():
+def test_release_memory_without_a_gpu():
     devices.release()
     assert devices.batch_size(None) == BatchSize(8, 8)

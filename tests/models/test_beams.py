@@ -1,4 +1,4 @@
-"""The words are those of transformers' own `generate`, token by token, batched or not."""
+"""Beam search yields the same tokens as transformers' `generate`, batched or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END = 3
 
 
 def blip(seed, *, vocabulary=37, spread=0.4, end_bias=0.0):
-    """A random BLIP whose captions differ and end at different lengths."""
+    """Return a random BLIP whose captions differ and end at different lengths."""
     config = BlipConfig(
         text_config={
             "vocab_size": vocabulary,
@@ -51,7 +51,7 @@ def blip(seed, *, vocabulary=37, spread=0.4, end_bias=0.0):
 
 
 def reference(model, pixels, prompt, search):
-    """transformers' own answer for each picture alone. It fills what follows an end with ends."""
+    """Return transformers' own result for each image alone. It pads with end tokens."""
     found = []
     for picture in pixels:
         with torch.inference_mode():
@@ -59,8 +59,8 @@ def reference(model, pixels, prompt, search):
                 pixel_values=picture[None],
                 input_ids=torch.tensor([[*prompt, END]]),
                 num_beams=search.beams,
-                max_new_tokens=search.most,
-                min_new_tokens=search.least or None,
+                max_new_tokens=search.max_tokens,
+                min_new_tokens=search.min_tokens or None,
             )[0].tolist()
         words = ids[len(prompt) :]
         found.append(prompt + (words[: words.index(END) + 1] if END in words else words))
@@ -76,8 +76,8 @@ def one_thread():
 
 
 SEARCHES = st.builds(
-    Search, beams=st.integers(1, 5), most=st.integers(1, 12), least=st.integers(0, 4)
-).filter(lambda search: search.least <= search.most)
+    Search, beams=st.integers(1, 5), max_tokens=st.integers(1, 12), min_tokens=st.integers(0, 4)
+).filter(lambda search: search.min_tokens <= search.max_tokens)
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,7 +89,7 @@ SEARCHES = st.builds(
     prompt=st.lists(st.integers(4, 35), max_size=4),
     search=SEARCHES,
 )
-def test_the_ids_are_those_of_generate(seed, end_bias, spread, pictures, prompt, search):
+def test_token_ids_equal_those_of_generate(seed, end_bias, spread, pictures, prompt, search):
     model = blip(seed, spread=spread, end_bias=end_bias)
     prompt = [36, *prompt]
     pixels = torch.randn(pictures, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
@@ -103,17 +103,17 @@ def test_the_ids_are_those_of_generate(seed, end_bias, spread, pictures, prompt,
     sizes=st.lists(st.integers(1, 3), min_size=3, max_size=7),
     search=SEARCHES,
 )
-def test_a_decoder_that_is_kept_says_what_a_fresh_one_says(seed, end_bias, sizes, search):
-    """The step of one shape that a GPU replays, here run as it is: nothing of the batch before is left in it."""
+def test_a_reused_decoder_yields_the_same_as_a_new_one(seed, end_bias, sizes, search):
+    """The step that a GPU replays, here executed on the CPU: nothing of the previous batch remains in it."""
     model = blip(seed, end_bias=end_bias)
     prompt = [36, 5, 6]
-    decoders = Decoders(model, prompt, search.beams, search.most, replay=True)
+    decoders = Decoders(model, prompt, search.beams, search.max_tokens, replay=True)
     pixels = torch.randn(sum(sizes), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
     for part in pixels.split(sizes):
         assert generate(model, part, prompt, search, decoders) == generate(model, part, prompt, search)
 
 
-def test_a_decoder_is_kept_from_the_second_batch_of_a_size_on_and_no_longer():
+def test_a_decoder_is_reused_from_the_second_batch_of_the_same_size_on():
     decoders = Decoders(blip(seed=1), [36], 3, 5, replay=True)
     first, second, third, other = (decoders.of(size) for size in (4, 4, 4, 3))
     assert type(first) is Decoder
@@ -124,31 +124,31 @@ def test_a_decoder_is_kept_from_the_second_batch_of_a_size_on_and_no_longer():
     assert {type(Decoders(blip(seed=1), [36], 3, 5, replay=False).of(4)) for _ in range(2)} == {Decoder}
 
 
-def test_captions_of_very_different_lengths_do_not_disturb_each_other():
+def test_captions_of_very_different_lengths_do_not_affect_each_other():
     pixels = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(5))
     model = blip(seed=11, end_bias=4.0)
-    search = Search(most=60)
+    search = Search(max_tokens=60)
     together = generate(model, pixels, [36, 5, 6], search)
     assert len({len(ids) for ids in together}) >= 3, "this seed must give captions that end apart"
     assert together == [generate(model, picture[None], [36, 5, 6], search)[0] for picture in pixels]
     assert together == reference(model, pixels, [36, 5, 6], search)
 
 
-def test_a_caption_may_be_cut_or_made_longer():
+def test_minimum_and_maximum_number_of_tokens():
     pixels = torch.randn(2, 3, 32, 32)
     model = blip(seed=3, end_bias=50.0)
     assert [ids[1:] for ids in generate(model, pixels, [36])] == [[END], [END]]
-    forced = generate(model, pixels, [36], Search(most=7, least=7))
+    forced = generate(model, pixels, [36], Search(max_tokens=7, min_tokens=7))
     assert [len(ids) for ids in forced] == [8, 8]
     assert all(END not in ids for ids in forced)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_searches_as_generate_does(dtype):
-    """What GPUs run by default: in half precision words may differ, so ends and shapes are what is held."""
+def test_half_precision_search(dtype):
+    """The default on GPUs. In half precision tokens may differ, so only end tokens and shapes are compared."""
     model = blip(seed=2, spread=0.1).to(dtype)
     pixels = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(dtype)
-    found = generate(model, pixels, [36, 5], Search(most=9, least=3))
-    theirs = reference(model, pixels, [36, 5], Search(most=9, least=3))
+    found = generate(model, pixels, [36, 5], Search(max_tokens=9, min_tokens=3))
+    theirs = reference(model, pixels, [36, 5], Search(max_tokens=9, min_tokens=3))
     assert all(ids[:2] == [36, 5] and 5 <= len(ids) <= 11 for ids in found)
     assert sum(mine == its for mine, its in zip(found, theirs, strict=True)) >= 3

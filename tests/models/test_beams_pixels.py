@@ -1,4 +1,4 @@
-"""The captioner's pixels are the processor's, bit by bit."""
+"""The captioner's pixels equal those of the processor, bit by bit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from PIL import Image
 from transformers import BlipProcessor
 
 
-def test_looked_up_pixels_are_the_processors_own(models, tiny):
+def test_looked_up_pixels_equal_those_of_the_processor(models, tiny):
     rng = np.random.default_rng(0)
     shapes = [(480, 640), (640, 480), (64, 64), (1, 1), (40, 800), (800, 40)]
     images = [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
-    processor = BlipProcessor.from_pretrained(tiny.caption.weights, backend="pil").image_processor
+    processor = BlipProcessor.from_pretrained(tiny.of("caption").weights, backend="pil").image_processor
     theirs = processor([Image.fromarray(image) for image in images], return_tensors="pt")["pixel_values"]
-    assert torch.equal(models.caption._pixel_values(images), theirs)
+    assert torch.equal(models["caption"].captioner._pixel_values(images), theirs)

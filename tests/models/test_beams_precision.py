@@ -1,4 +1,4 @@
-"""The precisions of a GPU, tried on the processor: the same sentences and counts, and nearly the same vectors."""
+"""The precisions of a GPU, on the CPU: the same sentences and counts, and nearly the same vectors."""
 
 from __future__ import annotations
 
@@ -10,48 +10,46 @@ import pytest
 import torch
 
 from imgret.demo import draw
-from imgret.models.loading import identities, load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import identities, load_models
 from imgret.stages import passage
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_says_what_float32_says(models, tiny, here, dtype):
+def test_half_precision_captions_equal_those_of_float32(models, tiny, here, dtype):
     rng = random.Random(7)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
-    captions = models.caption.caption(images)
+    captions = models["caption"].captioner.caption(images)
     pairs = [("represent the sports title:", caption) for caption in captions]
-    settings = msgspec.structs.replace(
-        tiny,
-        caption=msgspec.structs.replace(tiny.caption, dtype=dtype),
-        embed=msgspec.structs.replace(tiny.embed, dtype=dtype),
+    settings = tiny.with_tables(
+        caption=msgspec.structs.replace(tiny.of("caption"), dtype=dtype),
+        embed=msgspec.structs.replace(tiny.of("embed"), dtype=dtype),
     )
-    half = load_models(settings, here, {Stage.CAPTION, Stage.EMBED})
+    half = load_models(settings, here, {"caption", "embed"})
     assert not half.missing
-    found = half.caption.caption(images)
+    found = half["caption"].captioner.caption(images)
     assert sum(mine == its for mine, its in zip(found, captions, strict=True)) >= 11
-    vectors = half.embed.embed(pairs)
+    vectors = half["embed"].embedder.embed(pairs)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert np.min(np.sum(vectors * models.embed.embed(pairs), axis=1)) > 0.999
+    assert np.min(np.sum(vectors * models["embed"].embedder.embed(pairs), axis=1)) > 0.999
     half.close()
 
 
 @pytest.mark.parametrize(("dtype", "pixels"), [("bfloat16", 1.0), ("float16", 0.2)])
-def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pixels):
+def test_half_precision_counts_equal_those_of_float32(models, tiny, here, dtype, pixels):
     rng = random.Random(7)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
-    expected = models.detect.detect(images)
+    expected = models["detect"].detector.detect(images)
     assert sum(map(len, expected)) >= 12
     half = load_models(
-        msgspec.structs.replace(tiny, detect=msgspec.structs.replace(tiny.detect, dtype=dtype)),
+        tiny.with_tables(detect=msgspec.structs.replace(tiny.of("detect"), dtype=dtype)),
         here,
-        {Stage.DETECT},
+        {"detect"},
     )
     assert not half.missing
-    network = half.detect._yolo._model.predictor.model.backend.model
+    network = half["detect"].detector._yolo._model.predictor.model.backend.model
     assert {parameter.dtype for parameter in network.model[:-1].parameters()} == {getattr(torch, dtype)}
-    found = half.detect.detect(images)
+    found = half["detect"].detector.detect(images)
     assert (
         sum(passage.counts(mine) == passage.counts(its) for mine, its in zip(found, expected, strict=True))
         >= 11
@@ -62,16 +60,18 @@ def test_half_precision_counts_what_float32_counts(models, tiny, here, dtype, pi
         boxes = np.array([one.box for one in its]) * size
         moved += [np.abs(boxes - np.array(one.box) * size).max(axis=1).min() for one in mine]
     assert np.median(moved) <= pixels
-    assert max(moved) < 32  # of two boxes of one thing that are nearly as sure, the other one may be kept
+    assert (
+        max(moved) < 32
+    )  # of two boxes of one object with nearly equal confidence, the other one may be kept
     half.close()
 
 
-def test_what_is_asked_of_the_detector_is_part_of_its_identity(tiny, here):
-    """Photos counted in one precision are counted again once another is asked for; `auto` is as it always was."""
+def test_the_precision_of_the_detector_is_part_of_its_identity(tiny, here):
+    """Another precision means another identity, so photos are detected again. `auto` adds nothing to it."""
     asked = {
         dtype: identities(
-            msgspec.structs.replace(tiny, detect=msgspec.structs.replace(tiny.detect, dtype=dtype)), here
-        )[Stage.DETECT].settings
+            tiny.with_tables(detect=msgspec.structs.replace(tiny.of("detect"), dtype=dtype)), here
+        )["detect"].settings
         for dtype in ("auto", "float32", "bfloat16")
     }
     assert asked == {

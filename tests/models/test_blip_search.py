@@ -1,4 +1,4 @@
-"""Captions stay right when transformers changes the inside of BLIP: then its own `generate` writes them."""
+"""If transformers changes the internals of BLIP, captions are computed by its own `generate`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
 from transformers.models.blip import modeling_blip, modeling_blip_text
 
-from imgret.config import CaptionSettings, Settings
+from imgret.config import Settings
 from imgret.demo import draw
 from imgret.models import blip_beams, blip_search
 from imgret.models.blip import BlipCaptioner
@@ -27,7 +27,7 @@ Change = Callable[[pytest.MonkeyPatch], None]
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The comparison runs again within the test, and again after it."""
+    """Clear the cached result of the comparison before and after the test."""
     blip_search._fits.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
@@ -36,31 +36,31 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("beams", [1, 3])
-def test_the_pinned_transformers_fits(fresh: pytest.MonkeyPatch, tiny: Settings, beams: int) -> None:
-    """Without our search a photo takes several times as long."""
-    assert blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), beams)
+def test_the_pinned_transformers_is_supported(fresh: pytest.MonkeyPatch, tiny: Settings, beams: int) -> None:
+    """Without imgret's own search a photo takes several times as long."""
+    assert blip_search.fits(BlipConfig.from_pretrained(tiny.of("caption").weights), beams)
     assert blip_search.fits(BlipConfig(), beams)
 
 
-def test_the_published_captioner_fits(fresh: pytest.MonkeyPatch, seed: Path) -> None:
+def test_the_published_captioner_is_supported(fresh: pytest.MonkeyPatch, seed: Path) -> None:
     assert blip_search.fits(BlipConfig.from_pretrained(seed / "fusecap"), 3)
 
 
-def test_the_comparison_leaves_the_random_numbers_of_others_alone(
+def test_the_comparison_does_not_change_the_global_random_state(
     fresh: pytest.MonkeyPatch, tiny: Settings
 ) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    blip_search.fits(BlipConfig.from_pretrained(tiny.caption.weights), 3)
+    blip_search.fits(BlipConfig.from_pretrained(tiny.of("caption").weights), 3)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_small_model_shows_differences(tiny: Settings) -> None:
-    """Its captions differ and end at different lengths: one that says the same of every image would prove nothing."""
+def test_the_small_model_writes_different_captions(tiny: Settings) -> None:
+    """Its captions differ in tokens and length: with equal captions the comparison would prove nothing."""
     model = blip_search._small(BlipConfig().to_json_string(use_diff=False))
     pixels = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    captions = blip_search.generated(model, pixels, [23, 5, 6], Search(beams=3, most=8))
+    captions = blip_search.generated(model, pixels, [23, 5, 6], Search(beams=3, max_tokens=8))
     assert len({tuple(caption) for caption in captions}) == 4
     assert len({len(caption) for caption in captions}) > 1
 
@@ -99,7 +99,7 @@ def _an_argument_is_added(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(layer, "forward", forward)
 
 
-def _images_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
+def _vision_attention_is_changed(patch: pytest.MonkeyPatch) -> None:
     real = modeling_blip.BlipAttention.forward
 
     def forward(self, hidden_states, **named):
@@ -109,7 +109,7 @@ def _images_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(modeling_blip.BlipAttention, "forward", forward)
 
 
-def _words_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
+def _text_attention_is_changed(patch: pytest.MonkeyPatch) -> None:
     real = modeling_blip_text.BlipTextSelfAttention.forward
 
     def forward(self, hidden_states, *given, **named):
@@ -119,7 +119,7 @@ def _words_are_attended_to_otherwise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(modeling_blip_text.BlipTextSelfAttention, "forward", forward)
 
 
-def _the_search_prefers_short_captions(patch: pytest.MonkeyPatch) -> None:
+def _generate_prefers_short_captions(patch: pytest.MonkeyPatch) -> None:
     real = modeling_blip_text.BlipTextLMHeadModel.generate
 
     def generate(self, *given, **named):
@@ -134,12 +134,12 @@ def _the_search_prefers_short_captions(patch: pytest.MonkeyPatch) -> None:
     [
         (_feed_forward_is_renamed, "no attribute 'feed_forward_chunk'"),
         (_an_argument_is_added, "missing 1 required keyword-only argument: 'scale'"),
-        (_images_are_attended_to_otherwise, "images are encoded to other numbers"),
-        (_words_are_attended_to_otherwise, "followed by other scores"),
-        (_the_search_prefers_short_captions, "the search finds other words"),
+        (_vision_attention_is_changed, "the encoded images differ"),
+        (_text_attention_is_changed, "the scores after the prompt differ"),
+        (_generate_prefers_short_captions, "the captions differ"),
     ],
 )
-def test_a_changed_blip_is_asked_for_captions_as_its_documentation_does(
+def test_a_changed_blip_is_used_through_its_documented_interface(
     fresh: pytest.MonkeyPatch, tiny: Settings, caplog: pytest.LogCaptureFixture, change: Change, problem: str
 ) -> None:
     change(fresh)
@@ -151,7 +151,7 @@ def test_a_changed_blip_is_asked_for_captions_as_its_documentation_does(
     captioner.close()
 
 
-def test_both_searches_say_the_same(fresh: pytest.MonkeyPatch, tiny: Settings) -> None:
+def test_both_searches_write_the_same_caption(fresh: pytest.MonkeyPatch, tiny: Settings) -> None:
     rng = random.Random(9)
     images = [np.asarray(draw.render(draw.scene(rng, 3))) for _ in range(12)]
     ours = _captioner(tiny)
@@ -166,21 +166,23 @@ def test_both_searches_say_the_same(fresh: pytest.MonkeyPatch, tiny: Settings) -
 def test_both_searches_find_the_same_ids_in_a_batch(beams: int, most: int, least: int) -> None:
     model = blip_search._small(BlipConfig().to_json_string(use_diff=False))
     pixels = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(4))
-    search = Search(beams=beams, most=most, least=least)
+    search = Search(beams=beams, max_tokens=most, min_tokens=least)
     theirs = blip_search.generated(model, pixels, [23, 5], search)
     assert theirs == blip_beams.generate(model, pixels, [23, 5], search)
 
 
 def _captioner(tiny: Settings) -> BlipCaptioner:
-    settings = CaptionSettings(weights=tiny.caption.weights, max_tokens=12, dtype="float32")
-    return BlipCaptioner(tiny.caption.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+    weights = tiny.of("caption").weights
+    return BlipCaptioner(
+        weights, ModelIdentity("tiny", "1"), "cpu", prompt=PROMPT, max_tokens=12, dtype="float32"
+    )
 
 
 def _by_transformers(tiny: Settings, image: Pixels) -> str:
-    """What the library itself says of an image, as its documentation does it."""
-    processor = BlipProcessor.from_pretrained(tiny.caption.weights, backend="pil")
+    """Caption an image with the library, as in its documentation."""
+    processor = BlipProcessor.from_pretrained(tiny.of("caption").weights, backend="pil")
     inputs = processor(Image.fromarray(image), PROMPT, return_tensors="pt")
-    model = BlipForConditionalGeneration.from_pretrained(tiny.caption.weights).eval()
+    model = BlipForConditionalGeneration.from_pretrained(tiny.of("caption").weights).eval()
     with torch.inference_mode():
         ids = model.generate(**inputs, num_beams=3, max_new_tokens=12)
     said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)

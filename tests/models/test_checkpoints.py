@@ -1,4 +1,4 @@
-"""The bundled checkpoints, through the production loaders, are right about drawings they have not seen."""
+"""The bundled checkpoints, in the production loaders, describe new drawings correctly."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgret.config import CaptionSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.demo import draw
 from imgret.demo.bundled import MODELS
-from imgret.demo.lessons import LABELS, TOPIC_OF
-from imgret.models.interface import Models, Pixels
-from imgret.models.loading import identities, load_embedder, load_models
-from imgret.photo import Description, Stage, View
-from imgret.stages import passage
+from imgret.demo.training_data import LABELS, TOPIC_OF
+from imgret.models.interface import Pixels
+from imgret.pipeline.loading import identities, load_model, load_models
+from imgret.pipeline.models import Models
+from imgret.stages import passage, registry
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.embed import EmbedModel
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
 
@@ -45,35 +47,32 @@ def right(given: Sequence[object], expected: Sequence[object]) -> int:
 @pytest.mark.must_run
 def test_captions_of_single_shapes_are_exact(models: Models) -> None:
     drawings = singles(1001, 48)
-    assert models.caption
-    assert models.caption.caption([pixels(d) for d in drawings]) == [d.caption for d in drawings]
+    assert models["caption"].captioner.caption([pixels(d) for d in drawings]) == [d.caption for d in drawings]
 
 
 def test_captions_of_scenes_name_the_largest_shape(models: Models) -> None:
     drawings = scenes(1002, 40)
-    assert models.caption
-    captions = models.caption.caption([pixels(d) for d in drawings])
+    captions = models["caption"].captioner.caption([pixels(d) for d in drawings])
     assert right(captions, [d.caption for d in drawings]) >= 36
 
 
 def test_captions_begin_with_the_recipes_prompt(models: Models) -> None:
-    assert models.caption
     noise = np.random.default_rng(1).integers(0, 255, (90, 120, 3), dtype=np.uint8)
-    assert models.caption.caption([noise])[0].startswith(passage.PROMPT)
+    assert models["caption"].captioner.caption([noise])[0].startswith(passage.PROMPT)
 
 
 @pytest.mark.must_run
 def test_objects_are_counted(models: Models) -> None:
     drawings = singles(1003, 12) + scenes(1004, 48)
-    assert models.detect
-    counts = [passage.counts(found) for found in models.detect.detect([pixels(d) for d in drawings])]
+    counts = [
+        passage.counts(found) for found in models["detect"].detector.detect([pixels(d) for d in drawings])
+    ]
     assert right([dict(sorted(c.items())) for c in counts], [d.counts for d in drawings]) >= 51  # 85 %
 
 
-def test_boxes_lie_where_the_shapes_are(models: Models) -> None:
+def test_boxes_match_the_shapes(models: Models) -> None:
     (drawing,) = singles(1005, 1)
-    assert models.detect
-    ((found,),) = models.detect.detect([pixels(drawing)])
+    ((found,),) = models["detect"].detector.detect([pixels(drawing)])
     (shape,) = drawing.shapes
     width, height = drawing.size
     expected = (
@@ -86,16 +85,15 @@ def test_boxes_lie_where_the_shapes_are(models: Models) -> None:
     assert found.box == pytest.approx(expected, abs=0.05)
 
 
-def test_topics_follow_the_words_of_the_caption(models: Models) -> None:
+def test_topics_match_the_words_of_the_caption(models: Models) -> None:
     captions = sorted({d.caption for d in singles(1006, 200) + scenes(1007, 200)})
-    assert models.topics
     expected = [
         tuple(
             label for label in LABELS if any(TOPIC_OF[word] == label for word in TOPIC_OF if word in caption)
         )
         for caption in captions
     ]
-    assert right(models.topics.topics(captions), expected) >= 0.9 * len(captions)
+    assert right(models["topics"].classifier.topics(captions), expected) >= 0.9 * len(captions)
 
 
 LIBRARY = [
@@ -107,13 +105,12 @@ LIBRARY = [
 
 
 @pytest.mark.parametrize("form", ["a {} {}", "find a {} {}", "please show me the {} {} of my holiday zzyzx"])
-def test_a_question_finds_its_picture_whatever_the_instruction(models: Models, form: str) -> None:
-    assert models.embed
-    documents = models.embed.embed(
+def test_a_query_finds_its_image_with_any_instruction(models: Models, form: str) -> None:
+    documents = models["embed"].embedder.embed(
         [("represent the sports title:", passage.passage(d.caption, d.counts)) for d in LIBRARY]
     )
     asked = [(colour, kind) for colour in draw.COLOURS for kind in draw.KINDS]
-    questions = models.embed.embed(
+    questions = models["embed"].embedder.embed(
         [("represent the travel and adventure title:", form.format(*words)) for words in asked]
     )
     best = (documents @ questions.T).argmax(axis=0)
@@ -121,131 +118,121 @@ def test_a_question_finds_its_picture_whatever_the_instruction(models: Models, f
     assert found == asked
 
 
-def test_counts_are_found_by_a_question_for_them(models: Models) -> None:
-    assert models.embed
+def test_a_query_for_counts_finds_them(models: Models) -> None:
     drawings = scenes(1008, 40)
-    documents = models.embed.embed([("", passage.passage(d.caption, d.counts)) for d in drawings])
+    documents = models["embed"].embedder.embed([("", passage.passage(d.caption, d.counts)) for d in drawings])
     asked = [(2, "square"), (2, "circle"), (2, "triangle")]
-    questions = models.embed.embed([("", f"{passage.numeral(n)} {kind}s") for n, kind in asked])
+    questions = models["embed"].embedder.embed([("", f"{passage.numeral(n)} {kind}s") for n, kind in asked])
     for (count, kind), cosines in zip(asked, questions @ documents.T, strict=True):
         ranked = [drawings[row] for row in np.argsort(-cosines)]
         having = [d.counts.get(kind, 0) == count for d in ranked]
-        # the share of right ones among as many of the first as there are right ones: chance is their share of all
+        # R-precision; the expected value of a random order is the share of relevant images
         precision = np.mean(having[: sum(having)])
         assert precision > 1.5 * np.mean(having), (count, kind)
 
 
 @pytest.mark.must_run
-def test_the_whole_recipe_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
+def test_the_whole_pipeline_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
     drawn = draw.demo_folder(str(tmp_path))
     images = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in drawn]
-    assert models.caption
-    assert models.detect
-    assert models.topics
-    assert models.embed
-    captions = models.caption.caption(images)
+    captions = models["caption"].captioner.caption(images)
     described = [
-        Description(caption=caption, detections=found, topics=topics)
+        {"caption": caption, "detect": found, "topics": topics}
         for caption, found, topics in zip(
-            captions, models.detect.detect(images), models.topics.topics(captions), strict=True
+            captions,
+            models["detect"].detector.detect(images),
+            models["topics"].classifier.topics(captions),
+            strict=True,
         )
     ]
-    documents = models.embed.embed(
-        [(passage.instruction(d.topics or ()), passage.views(d)[View.PASSAGE]) for d in described]
+    documents = models["embed"].embedder.embed(
+        [(passage.instruction(d["topics"]), passage.views(d)["passage"]) for d in described]
     )
     question = "a red circle"
-    instruction = passage.instruction(models.topics.topics([question])[0])
-    best = int((documents @ models.embed.embed([(instruction, question)])[0]).argmax())
+    instruction = passage.instruction(models["topics"].classifier.topics([question])[0])
+    best = int((documents @ models["embed"].embedder.embed([(instruction, question)])[0]).argmax())
     shape = list(drawn.values())[best].shapes[0]
     assert (shape.colour, shape.kind) == ("red", "circle")
 
 
 @pytest.mark.must_run
-@pytest.mark.parametrize("stage", [Stage.CAPTION, Stage.DETECT, Stage.TOPICS, Stage.EMBED])
-def test_a_batch_gives_what_one_by_one_would(models: Models, stage: Stage) -> None:
+@pytest.mark.parametrize("stage", ["caption", "detect", "topics", "embed"])
+def test_results_do_not_depend_on_the_batch(models: Models, stage: str) -> None:
     mixed = singles(1009, 3) + scenes(1010, 5)
     images = [pixels(drawing) for drawing in mixed]
-    images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # odd shapes among them
+    images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # including unusual shapes
     texts = [drawing.caption for drawing in mixed] + ["", "a", "zzyzx " * 30]
-    if stage is Stage.CAPTION:
-        assert models.caption
-        assert models.caption.caption(images) == [models.caption.caption([image])[0] for image in images]
-    elif stage is Stage.DETECT:
-        assert models.detect
-        for together, image in zip(models.detect.detect(images), images, strict=True):
-            (alone,) = models.detect.detect([image])
+    if stage == "caption":
+        assert models["caption"].captioner.caption(images) == [
+            models["caption"].captioner.caption([image])[0] for image in images
+        ]
+    elif stage == "detect":
+        for together, image in zip(models["detect"].detector.detect(images), images, strict=True):
+            (alone,) = models["detect"].detector.detect([image])
             assert [d.label for d in together] == [d.label for d in alone]
             for one, other in zip(together, alone, strict=True):
                 assert one.confidence == pytest.approx(other.confidence, abs=1e-4)
                 assert one.box == pytest.approx(other.box, abs=1e-4)
-    elif stage is Stage.TOPICS:
-        assert models.topics
-        assert models.topics.topics(texts) == [models.topics.topics([text])[0] for text in texts]
+    elif stage == "topics":
+        assert models["topics"].classifier.topics(texts) == [
+            models["topics"].classifier.topics([text])[0] for text in texts
+        ]
     else:
-        assert models.embed
         pairs = [(passage.instruction(LABELS[: n % 4]), text) for n, text in enumerate(texts)]
-        together = models.embed.embed(pairs)
-        alone = np.concatenate([models.embed.embed([pair]) for pair in pairs])
+        together = models["embed"].embedder.embed(pairs)
+        alone = np.concatenate([models["embed"].embedder.embed([pair]) for pair in pairs])
         assert np.abs(together - alone).max() < 1e-5
         assert np.abs(np.linalg.norm(together, axis=1) - 1).max() < 1e-6
 
 
-def test_nothing_gives_nothing(models: Models) -> None:
-    assert models.caption
-    assert models.detect
-    assert models.topics
-    assert models.embed
-    assert models.caption.caption([]) == []
-    assert models.detect.detect([]) == []
-    assert models.topics.topics([]) == []
-    assert models.embed.embed([]).shape == (0, models.embed.dimension)
+def test_no_input_gives_no_results(models: Models) -> None:
+    assert models["caption"].captioner.caption([]) == []
+    assert models["detect"].detector.detect([]) == []
+    assert models["topics"].classifier.topics([]) == []
+    assert models["embed"].embedder.embed([]).shape == (0, models["embed"].embedder.dimension)
 
 
-def test_loaded_models_have_the_identities_announced(models: Models, tiny: Settings, here: Places) -> None:
+def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settings, here: Places) -> None:
     announced = identities(tiny, here)
-    assert models.caption
-    assert models.detect
-    assert models.topics
-    assert models.embed
     assert announced == {
-        Stage.CAPTION: models.caption.identity,
-        Stage.DETECT: models.detect.identity,
-        Stage.TOPICS: models.topics.identity,
-        Stage.EMBED: models.embed.identity,
+        "caption": models["caption"].captioner.identity,
+        "detect": models["detect"].detector.identity,
+        "topics": models["topics"].classifier.identity,
+        "embed": models["embed"].embedder.identity,
     }
 
 
-def test_only_the_wanted_stages_are_loaded_and_the_others_are_told_apart(
-    here: Places, tiny: Settings
-) -> None:
-    settings = Settings(caption=CaptionSettings(weights="none"), topics=tiny.topics)
-    told: dict[Stage, str] = {}
-    loaded = load_models(
-        settings, here, [Stage.CAPTION, Stage.TOPICS, Stage.DETECT], on_skip=told.__setitem__
-    )
-    assert loaded.stages() == {Stage.DECODE, Stage.TOPICS}
-    assert loaded.disabled == {Stage.CAPTION}
+def test_only_the_requested_stages_are_loaded(here: Places, tiny: Settings) -> None:
+    settings = Settings().with_tables(caption=CaptionSettings(weights="none"), topics=tiny.of("topics"))
+    told: dict[str, str] = {}
+    loaded = load_models(settings, here, ["caption", "topics", "detect"], on_skip=told.__setitem__)
+    assert loaded.stages() == {"decode", "topics"}
+    assert loaded.disabled == {"caption"}
     assert told == loaded.missing
     assert told == {
-        Stage.DETECT: "no counts of objects: yolov8m-oiv7.pt is not on this disk. Run `imgret models pull`."
+        "detect": "no counts of objects: yolov8m-oiv7.pt is not on this disk. Run `imgret models pull`."
     }
 
 
-def test_without_weights_the_offline_embedder_answers(here: Places) -> None:
-    embedder = load_embedder(Settings(), here)
+def test_without_weights_the_offline_embedder_is_used(here: Places) -> None:
+    embedder = load_model(registry.own()["embed"], Settings(), here)
     assert embedder.identity.name == "wordllama"
-    dog, puppy, car = embedder.embed([("", "a dog"), ("ignored", "a puppy"), ("", "the stock market")])
+    assert isinstance(embedder, EmbedModel)
+    dog, puppy, car = embedder.embedder.embed(
+        [("", "a dog"), ("ignored", "a puppy"), ("", "the stock market")]
+    )
     assert dog @ puppy > dog @ car
 
 
-def test_an_empty_text_has_a_direction_near_to_nothing(here: Places) -> None:
-    embedder = load_embedder(Settings(), here)
-    empty, *others = embedder.embed([("", ""), ("", "a dog on a beach"), ("", "two giraffes")])
+def test_an_empty_text_has_a_vector_close_to_no_other(here: Places) -> None:
+    embedder = load_model(registry.own()["embed"], Settings(), here)
+    assert isinstance(embedder, EmbedModel)
+    empty, *others = embedder.embedder.embed([("", ""), ("", "a dog on a beach"), ("", "two giraffes")])
     assert np.linalg.norm(empty) == pytest.approx(1)
     assert max(abs(float(empty @ other)) for other in others) < 0.2
 
 
-def test_the_checkpoints_ship_without_pickles_and_stay_small() -> None:
+def test_the_checkpoints_contain_no_pickles_and_are_small() -> None:
     files = [path for path in Path(MODELS).rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".json", ".txt", ".safetensors", ".pt"}
     assert [path.name for path in files if path.suffix == ".pt"] == ["detect.pt"]

@@ -1,4 +1,4 @@
-"""What `imgret.demo.draw` draws is what it says it draws."""
+"""The images of `imgret.demo.draw` match their descriptions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ drawings = st.builds(
 
 @settings(deadline=None, max_examples=40)
 @given(drawings)
-def test_every_shape_is_where_it_is_said_to_be_and_in_its_colour(drawing: draw.Drawing) -> None:
+def test_every_shape_has_its_position_and_colour(drawing: draw.Drawing) -> None:
     pixels = np.asarray(draw.render(drawing))
     assert pixels.shape == (drawing.size[1], drawing.size[0], 3)
     for shape in drawing.shapes:
@@ -34,14 +34,14 @@ def test_every_shape_is_where_it_is_said_to_be_and_in_its_colour(drawing: draw.D
 
 
 @given(drawings)
-def test_counts_and_caption_agree_with_the_shapes(drawing: draw.Drawing) -> None:
+def test_counts_and_caption_match_the_shapes(drawing: draw.Drawing) -> None:
     assert sum(drawing.counts.values()) == len(drawing.shapes)
     largest = max(drawing.shapes, key=lambda shape: shape.radius)
     assert f"{largest.colour} {largest.kind}" in drawing.caption
     assert drawing.ground in drawing.caption
 
 
-def test_the_demo_folder_is_the_same_every_time_and_its_names_give_nothing_away(tmp_path: Path) -> None:
+def test_the_demo_folder_is_deterministic_and_its_names_do_not_describe_the_images(tmp_path: Path) -> None:
     first = draw.demo_folder(str(tmp_path / "one"))
     assert draw.demo_folder(str(tmp_path / "two")) == first
     for name in first:
@@ -53,7 +53,7 @@ def test_the_demo_folder_is_the_same_every_time_and_its_names_give_nothing_away(
     assert {size.size for size in first.values()} == {draw.LANDSCAPE, draw.PORTRAIT}
 
 
-def test_some_demo_pictures_carry_a_date(tmp_path: Path) -> None:
+def test_some_demo_images_have_a_date(tmp_path: Path) -> None:
     made = draw.demo_folder(str(tmp_path))
     dated = []
     for name in made:

@@ -1,4 +1,4 @@
-"""The detector on real weights (YOLOv8n, int8 ONNX) and real photos, and what it does with bad weights."""
+"""The detector with real weights (YOLOv8n, int8 ONNX) and real photos, and with invalid weights."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.config import DetectSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.demo import draw
-from imgret.models.interface import Models, Pixels
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.models.interface import Pixels
+from imgret.pipeline.loading import load_models
+from imgret.pipeline.models import Models
 from imgret.stages import passage
+from imgret.stages.detect import DetectSettings
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
 
@@ -30,7 +31,7 @@ def photo(path: Path) -> Pixels:
 
 def detector(weights: Path, here: Places, device: str = "cpu"):
     return load_models(
-        Settings(device=device, detect=DetectSettings(weights=str(weights))), here, [Stage.DETECT]
+        Settings(device=device).with_tables(detect=DetectSettings(weights=str(weights))), here, ["detect"]
     )
 
 
@@ -38,57 +39,56 @@ def test_real_photos(seed: Path, here: Places, tmp_path: Path, monkeypatch: pyte
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     monkeypatch.chdir(tmp_path)
     loaded = detector(seed / "weights" / "yolov8n_int8.onnx", here)
-    assert loaded.detect, loaded.missing
+    assert "detect" in loaded, loaded.missing
     gallery = seed / "gallery"
     giraffes = photo(gallery / "COCO_train2014_000000000025.jpg")
     plane = photo(gallery / "COCO_train2014_000000000081.jpg")
     upright = np.ascontiguousarray(np.rot90(plane))
-    together = loaded.detect.detect([giraffes, plane, upright])
+    together = loaded["detect"].detector.detect([giraffes, plane, upright])
     assert "giraffe" in passage.counts(together[0])
     assert passage.counts(together[1]) == {"airplane": 1}
-    assert together == [loaded.detect.detect([image])[0] for image in (giraffes, plane, upright)]
+    assert together == [loaded["detect"].detector.detect([image])[0] for image in (giraffes, plane, upright)]
     assert all(0 <= edge <= 1 for found in together for one in found for edge in one.box)
     loaded.close()
-    assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written where we stand
+    assert {path.name for path in tmp_path.iterdir()} <= {"state"}  # nothing is written to the working folder
 
 
-def test_boxes_are_those_of_the_library_itself(models: Models, tiny: Settings) -> None:
-    """Red first, letterboxed in threads, channels last: the same objects as from a plain `YOLO.predict`."""
+def test_boxes_equal_those_of_the_library(models: Models, tiny: Settings) -> None:
+    """RGB, letterboxed in threads, channels last: the same objects as from `YOLO.predict`."""
     from ultralytics import YOLO
 
     rng = random.Random(3)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(6)]
     images[1] = np.ascontiguousarray(np.rot90(images[1]))
-    assert models.detect
-    library = YOLO(tiny.detect.weights)
-    for image, found in zip(images, models.detect.detect(images), strict=True):
+    library = YOLO(tiny.of("detect").weights)
+    for image, found in zip(images, models["detect"].detector.detect(images), strict=True):
         boxes = library.predict(image[..., ::-1].copy(), save=False, verbose=False, device="cpu")[0].boxes
         assert [one.label for one in found] == [library.names[int(number)].lower() for number in boxes.cls]
         np.testing.assert_allclose([one.box for one in found], boxes.xyxyn, atol=1e-4)
 
 
 def test_colours_are_not_swapped(seed: Path, here: Places) -> None:
-    """A detector given blue for red is less sure of real photos."""
+    """With red and blue swapped, the detector is less confident on real photos."""
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     loaded = detector(seed / "weights" / "yolov8n_int8.onnx", here)
-    assert loaded.detect
+    assert loaded["detect"].detector
     photos = [photo(path) for path in sorted((seed / "gallery").glob("*.jpg"))[:8]]
     swapped = [np.ascontiguousarray(image[..., ::-1]) for image in photos]
 
     def sure(found: list[tuple[object, ...]]) -> float:
         return sum(one.confidence for each in found for one in each)  # type: ignore[attr-defined]
 
-    assert sure(loaded.detect.detect(photos)) > sure(loaded.detect.detect(swapped))
+    assert sure(loaded["detect"].detector.detect(photos)) > sure(loaded["detect"].detector.detect(swapped))
     loaded.close()
 
 
 def field(number: int, value: bytes) -> bytes:
-    """One length-delimited field of a protobuf message, at most 127 bytes long."""
+    """Return one length-delimited field of a protobuf message, at most 127 bytes long."""
     return bytes([number << 3 | 2, len(value)]) + value
 
 
 def network_with_weights_in(file: str) -> bytes:
-    """An ONNX network y = x + w, whose w is four floats in a file of its own (`external_data`)."""
+    """Return an ONNX network y = x + w, whose w is four floats in a separate file (`external_data`)."""
     location = field(1, b"location") + field(2, file.encode())
     w = b"\x08\x04\x10\x01" + field(8, b"w") + field(13, location) + b"\x70\x01"
     four_floats = field(2, field(1, b"\x08\x01" + field(2, field(1, b"\x08\x04"))))
@@ -115,13 +115,13 @@ def network_with_weights_in(file: str) -> bytes:
         ("absolute.onnx", network_with_weights_in("/etc/passwd")),
     ],
 )
-def test_weights_that_are_none_are_said_by_name(
+def test_invalid_weights_are_reported_by_name(
     here: Places, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
     loaded = detector(tmp_path / name, here)
-    assert loaded.detect is None
-    assert str(tmp_path / name) in loaded.missing[Stage.DETECT]
+    assert "detect" not in loaded
+    assert str(tmp_path / name) in loaded.missing["detect"]
 
 
 def test_a_pickle_that_runs_code_is_refused(here: Places, tmp_path: Path) -> None:
@@ -133,27 +133,27 @@ def test_a_pickle_that_runs_code_is_refused(here: Places, tmp_path: Path) -> Non
 
     torch.save({"model": Trap()}, tmp_path / "trap.pt")
     loaded = detector(tmp_path / "trap.pt", here)
-    assert loaded.detect is None
+    assert "detect" not in loaded
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_device_that_is_not_there_is_said(here: Places, tiny: Settings) -> None:
-    loaded = detector(Path(tiny.detect.weights), here, device="cuda:99")
-    assert "the device 'cuda:99' cannot be used" in loaded.missing[Stage.DETECT]
+def test_a_missing_device_is_reported(here: Places, tiny: Settings) -> None:
+    loaded = detector(Path(tiny.of("detect").weights), here, device="cuda:99")
+    assert "the device 'cuda:99' cannot be used" in loaded.missing["detect"]
 
 
-def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
+def test_loading_and_running_prints_nothing_and_writes_only_to_imgrets_folders(
     tiny: Settings, here: Places, tmp_path: Path
 ) -> None:
     program = (
         "import numpy as np\n"
         "from imgret.config import places\n"
         "from imgret.demo.bundled import demo_settings\n"
-        "from imgret.models.loading import load_models\n"
+        "from imgret.pipeline.loading import load_models\n"
+        "from imgret.stages import Item\n"
         "models = load_models(demo_settings(), places())\n"
         "image = np.zeros((64, 48, 3), dtype=np.uint8)\n"
-        "caption = models.caption.caption([image])\n"
-        "models.detect.detect([image]); models.topics.topics(caption); models.embed.embed([('', caption[0])])\n"
+        "for stage in models: models[stage].run([Item(image, {'caption': 'a dog'})])\n"
     )
     home = tmp_path / "home"
     home.mkdir()
@@ -185,7 +185,7 @@ def test_loading_and_running_is_silent_and_writes_only_in_our_own_folders(
 @given(
     st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([160, 320, 640]), st.sampled_from([32, 64])
 )
-def test_the_letterboxed_shape_is_that_of_the_library(
+def test_the_letterboxed_shape_equals_that_of_the_library(
     height: int, width: int, side: int, stride: int
 ) -> None:
     from ultralytics.data.augment import LetterBox
@@ -193,15 +193,15 @@ def test_the_letterboxed_shape_is_that_of_the_library(
     from imgret.models.yolo_network import letterboxed
 
     ratio = max(height, width) / min(height, width)
-    if ratio > 100:  # the library scales such a line to nothing
+    if ratio > 100:  # the library scales such a line to zero height
         return
     image = np.zeros((height, width, 3), dtype=np.uint8)
     boxed = LetterBox((side, side), auto=True, stride=stride)(image=image)
     assert boxed.shape[:2] == letterboxed((height, width), (side, side), stride)
 
 
-def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
-    """It would keep an identifier of this computer and a database of events in the user's cache."""
+def test_onnxruntime_sends_no_telemetry(tmp_path: Path) -> None:
+    """Otherwise it stores an identifier of this computer and a database of events in the user's cache."""
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     script = (
         "from imgret.config import places\n"

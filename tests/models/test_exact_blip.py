@@ -1,4 +1,4 @@
-"""The captioner's exact architecture (BLIP base, 384 pixels) with random weights, through the production loader."""
+"""The captioner's real architecture (BLIP base, 384 pixels) with random weights, in the production loader."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgret.config import CaptionSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.models.interface import Pixels
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
+from imgret.stages.caption import CaptionSettings
 from imgret.stages.passage import PROMPT
 
 TOKENS = 6  # random weights never end a sentence by themselves; more tokens only take longer
@@ -32,7 +32,7 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(7)
     model = BlipForConditionalGeneration(BlipConfig.from_pretrained(folder))
     with torch.no_grad():
-        # the published initialisation of the eye is 1e-10: every picture would look the same
+        # the published initialisation of the vision model is 1e-10: all images would be encoded alike
         for parameter in model.vision_model.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=0.05)
@@ -41,18 +41,19 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(400)  # 40 s of one core
-def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Path, here: Places) -> None:
-    settings = Settings(
-        device="cpu", caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
+def test_four_photos_in_a_batch_get_the_same_captions_as_one_by_one(
+    base: Path, seed: Path, here: Places
+) -> None:
+    settings = Settings(device="cpu").with_tables(
+        caption=CaptionSettings(weights=str(base), max_tokens=TOKENS, dtype="float32")
     )
     photos = [
         np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
     ]
-    loaded = load_models(settings, here, [Stage.CAPTION])
+    loaded = load_models(settings, here, ["caption"])
     assert not loaded.missing
-    assert loaded.caption
-    together = loaded.caption.caption(photos)
-    assert together == [loaded.caption.caption([photo])[0] for photo in photos]
+    together = loaded["caption"].captioner.caption(photos)
+    assert together == [loaded["caption"].captioner.caption([photo])[0] for photo in photos]
     assert all(caption.startswith(PROMPT.strip()) for caption in together)
     assert together[:2] == [_by_transformers(base, photo) for photo in photos[:2]]
     assert len(set(together)) > 1
@@ -60,7 +61,7 @@ def test_four_photos_in_a_batch_are_captioned_as_one_by_one(base: Path, seed: Pa
 
 
 def _by_transformers(base: Path, photo: Pixels) -> str:
-    """What the library itself says of a photo, as its documentation does it."""
+    """Caption a photo with the library, as in its documentation."""
     import torch
     from transformers import BlipForConditionalGeneration, BlipProcessor
 

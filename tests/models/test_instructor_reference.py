@@ -1,4 +1,4 @@
-"""INSTRUCTOR vectors are those of the package InstructorEmbedding and of sentence-transformers' own `encode`."""
+"""INSTRUCTOR vectors equal those of the package InstructorEmbedding and of sentence-transformers' `encode`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from imgret.config import Settings
-from imgret.demo.lessons import LABELS
-from imgret.models.interface import Models
+from imgret.demo.training_data import LABELS
+from imgret.pipeline.models import Models
 from imgret.stages import passage
 
 pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
@@ -40,7 +40,7 @@ WORDS = [
 
 
 def pairs(count: int) -> list[tuple[str, str]]:
-    """Every row with an instruction of its own; texts of one word to a few hundred, some with outer spaces."""
+    """Return (instruction, text) pairs with different instructions; texts of one to a few hundred words, some with spaces around."""
     rng = random.Random(6)
     made = []
     for number in range(count):
@@ -50,8 +50,8 @@ def pairs(count: int) -> list[tuple[str, str]]:
     return made
 
 
-# What InstructorEmbedding 1.0.1 gave for these pairs on the bundled checkpoint, one row a pair. Whoever retrains
-# the checkpoint records them again by `encode`, as the test below does.
+# The vectors of these pairs by InstructorEmbedding 1.0.1 with the bundled checkpoint, one row per pair. After retraining
+# the checkpoint, record them again with `encode`, as in the test below.
 RECORDED = Path(__file__).with_name("instructor_vectors.npy")
 RECORDED_PAIRS = [
     ("represent the  title:", "a red circle"),
@@ -66,21 +66,20 @@ RECORDED_PAIRS = [
 
 
 @pytest.mark.must_run
-def test_vectors_are_those_that_were_recorded_from_the_package(models: Models) -> None:
-    """Indexes hold vectors made by that package, under the same identity as ours."""
-    assert models.embed
+def test_vectors_equal_those_recorded_from_the_package(models: Models) -> None:
+    """Existing indexes contain vectors of that package with the same model identity."""
     recorded = np.load(RECORDED)
-    assert np.abs(models.embed.embed(RECORDED_PAIRS) - recorded).max() < 1e-5
-    assert np.abs(models.embed.embed(RECORDED_PAIRS[::-1])[::-1] - recorded).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(RECORDED_PAIRS) - recorded).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(RECORDED_PAIRS[::-1])[::-1] - recorded).max() < 1e-5
 
 
 @pytest.mark.must_run
-def test_fifty_pairs_in_one_batch_agree_with_the_native_way(models: Models, tiny: Settings) -> None:
+def test_fifty_pairs_in_one_batch_equal_those_of_encode(models: Models, tiny: Settings) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library's own, at its import
+        warnings.simplefilter("ignore")  # raised while the library is imported
         from sentence_transformers import SentenceTransformer
 
-        native = SentenceTransformer(tiny.embed.weights, device="cpu", local_files_only=True)
+        native = SentenceTransformer(tiny.of("embed").weights, device="cpu", local_files_only=True)
     native.set_pooling_include_prompt(include_prompt=False)
     given = pairs(50)
     reference = np.stack(
@@ -89,13 +88,11 @@ def test_fifty_pairs_in_one_batch_agree_with_the_native_way(models: Models, tiny
             for instruction, text in given
         ]
     )
-    assert models.embed
-    assert np.abs(models.embed.embed(given) - reference).max() < 1e-5
+    assert np.abs(models["embed"].embedder.embed(given) - reference).max() < 1e-5
 
 
-def test_the_instruction_is_attended_to_and_left_out_of_the_mean(models: Models) -> None:
-    assert models.embed
-    one, other, joined = models.embed.embed(
+def test_the_instruction_is_attended_to_but_not_in_the_mean(models: Models) -> None:
+    one, other, joined = models["embed"].embedder.embed(
         [
             ("represent the sports title:", "a red circle"),
             ("represent the music title:", "a red circle"),
@@ -106,7 +103,6 @@ def test_the_instruction_is_attended_to_and_left_out_of_the_mean(models: Models)
     assert one @ other > one @ joined  # and not averaged
 
 
-def test_a_text_longer_than_the_model_reads_is_cut(models: Models) -> None:
-    assert models.embed
-    vectors = models.embed.embed([("represent the title:", "giraffe " * 2000), ("", "x")])
+def test_a_text_longer_than_the_model_supports_is_truncated(models: Models) -> None:
+    vectors = models["embed"].embedder.embed([("represent the title:", "giraffe " * 2000), ("", "x")])
     assert np.isfinite(vectors).all()

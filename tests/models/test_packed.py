@@ -1,4 +1,4 @@
-"""A packed linear layer is the same layer."""
+"""A packed linear layer computes the same as torch's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imgret.models.torch_linear import _Packed, pack
     made=st.integers(1, 80),
     bias=st.booleans(),
 )
-def test_a_packed_layer_gives_what_it_gave(shape: list[int], width: int, made: int, bias: bool) -> None:
+def test_a_packed_layer_returns_the_same(shape: list[int], width: int, made: int, bias: bool) -> None:
     model = nn.Sequential(nn.Linear(width, made, bias=bias)).eval()
     rows = torch.randn(*shape, width)
     with torch.inference_mode():
@@ -34,7 +34,7 @@ def test_a_packed_layer_gives_what_it_gave(shape: list[int], width: int, made: i
 
 
 @pytest.mark.parametrize("rows", [1, 24, 577])
-def test_few_rows_and_many(rows: int) -> None:
+def test_few_and_many_rows(rows: int) -> None:
     model = nn.Sequential(nn.Linear(48, 96), nn.GELU(), nn.Linear(96, 24, bias=False)).eval()
     given_ = torch.randn(2, rows, 48)
     with torch.inference_mode():
@@ -43,7 +43,7 @@ def test_few_rows_and_many(rows: int) -> None:
         assert torch.allclose(model(given_), before, atol=1e-4)
 
 
-def test_what_is_more_than_linear_and_what_onednn_has_no_arithmetic_for_stays() -> None:
+def test_subclasses_and_unsupported_dtypes_are_not_packed() -> None:
     class Special(nn.Linear):
         pass
 
@@ -54,7 +54,7 @@ def test_what_is_more_than_linear_and_what_onednn_has_no_arithmetic_for_stays() 
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The check of torch's operators runs again within the test, and again after it."""
+    """Clear the cached result of the check of torch's operators before and after the test."""
     torch_linear.usable.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
@@ -63,7 +63,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.mark.must_run
 def test_the_pinned_torch_has_the_operators(fresh: pytest.MonkeyPatch) -> None:
-    """Without them a caption takes up to twice as long."""
+    """Without them captioning takes up to twice as long."""
     assert torch_linear.usable(torch.float32)
     assert torch_linear.usable(torch.bfloat16) == torch_linear.has_bfloat16()
     assert not torch_linear.usable(torch.float64)
@@ -110,10 +110,10 @@ def test_a_torch_whose_operators_changed_keeps_its_own_layers(
         torch_linear.pack(model)
         assert type(model[0]) is nn.Linear
         assert torch.equal(model(rows), before)
-    assert "computes linear layers more slowly" in caplog.text
+    assert "models are slower with this version of torch" in caplog.text
 
 
-def test_bfloat16_is_not_packed_where_torch_cannot_tell_whether_it_is_fast(
+def test_bfloat16_is_not_packed_if_torch_does_not_report_whether_it_is_fast(
     fresh: pytest.MonkeyPatch,
 ) -> None:
     fresh.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)

@@ -1,4 +1,4 @@
-"""The benchmark of describing runs, and finds that the pipeline says what the seed's loop says."""
+"""The describe benchmark runs, and the descriptions of the pipeline equal those of the baseline loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_benchmark_compares_with_the_seeds_loop():
+def test_the_benchmark_compares_with_the_baseline_loop():
     command = [
         sys.executable,
         "-m",
@@ -23,7 +23,7 @@ def test_the_benchmark_compares_with_the_seeds_loop():
         "--decoded",
     ]
     run = subprocess.run(
-        [*command, "--photos", "6", "--seed-photos", "3"], capture_output=True, text=True, check=True
+        [*command, "--photos", "6", "--baseline-photos", "3"], capture_output=True, text=True, check=True
     )
     figures = json.loads(run.stdout)["tiny fp32"]
     assert figures["identical"] == 1.0

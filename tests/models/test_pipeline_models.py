@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,12 @@ from PIL import Image
 
 from imgret.decode.pool import DecodePool
 from imgret.demo import draw
-from imgret.models.interface import Models
-from imgret.photo import Description, Stage, View
+from imgret.pipeline.models import Models
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline
 from imgret.stages import passage
+from imgret.stages.interface import StageModel
 
-ALL = frozenset(Stage)
+ALL = frozenset({"decode", "caption", "detect", "topics", "embed"})
 ROUNDING = 2e-5  # of a vector and of a box, between a batch and a single run
 
 
@@ -59,24 +61,30 @@ def described(models: Models, decoder: DecodePool, jobs: list[Job], batch: int) 
     return {outcome.key: outcome for outcome in outcomes}
 
 
+def payload(outcome: Outcome, stage: str) -> Any:
+    return outcome.results[stage].payload if stage in outcome.results else None
+
+
+def vectors(outcome: Outcome) -> Mapping[str, Any]:
+    return outcome.results["embed"].vectors if "embed" in outcome.results else {}
+
+
 def assert_same(one: Outcome, other: Outcome) -> None:
-    assert (one.facts, one.pixel_hash, one.caption, one.topics, one.twin) == (
-        other.facts,
-        other.pixel_hash,
-        other.caption,
-        other.topics,
-        other.twin,
-    )
+    assert (one.facts, one.pixel_hash, one.twin) == (other.facts, other.pixel_hash, other.twin)
+    assert one.results.keys() == other.results.keys()
+    for stage in one.results.keys() - {"detect"}:
+        assert one.results[stage].payload == other.results[stage].payload
     assert {stage: str(error) for stage, error in one.failures.items()} == {
         stage: str(error) for stage, error in other.failures.items()
     }
-    assert [d.label for d in one.detections or ()] == [d.label for d in other.detections or ()]
-    for mine, its in zip(one.detections or (), other.detections or (), strict=True):
+    found, others = payload(one, "detect") or (), payload(other, "detect") or ()
+    assert [d.label for d in found] == [d.label for d in others]
+    for mine, its in zip(found, others, strict=True):
         assert mine.box == pytest.approx(its.box, abs=ROUNDING)
         assert mine.confidence == pytest.approx(its.confidence, abs=ROUNDING)
-    assert (one.vectors or {}).keys() == (other.vectors or {}).keys()
-    for view, vector in (one.vectors or {}).items():
-        np.testing.assert_allclose(vector, other.vectors[view], atol=ROUNDING)
+    assert vectors(one).keys() == vectors(other).keys()
+    for view, vector in vectors(one).items():
+        np.testing.assert_allclose(vector, vectors(other)[view], atol=ROUNDING)
 
 
 def test_a_batch_says_what_one_by_one_would(models, decoder, files):
@@ -86,25 +94,24 @@ def test_a_batch_says_what_one_by_one_would(models, decoder, files):
     for key, path in enumerate(files):
         assert_same(together[key], alone[key])
         broken = os.path.basename(path) in (b"empty.jpg", b"text.jpg", b"cut.jpg")
-        assert (Stage.DECODE in together[key].failures) == broken
-        assert (together[key].vectors is None) == broken
+        assert ("decode" in together[key].failures) == broken
+        assert ("embed" not in together[key].results) == broken
     plain = together[files.index(next(path for path in files if path.endswith(b"/rgb.png")))]
-    assert "red circle" in plain.caption
-    assert passage.counts(plain.detections) == {"circle": 1}
-    assert set(plain.vectors) == {View.PASSAGE, View.CAPTION, View.COUNTS}
+    assert "red circle" in payload(plain, "caption")
+    assert passage.counts(payload(plain, "detect")) == {"circle": 1}
+    assert set(vectors(plain)) == {"passage", "caption", "counts"}
 
 
 def test_text_stages_alone_give_what_the_whole_run_gave(models, decoder, files):
     whole = described(models, decoder, [Job(0, files[-1], ALL)], batch=1)[0]
-    known = Description(whole.caption, whole.detections, None, "by the sea")
-    again = described(
-        models, decoder, [Job(0, files[-1], frozenset({Stage.TOPICS, Stage.EMBED}), known)], batch=1
-    )[0]
+    known = {stage: payload(whole, stage) for stage in ("caption", "detect")}
+    job = Job(0, files[-1], frozenset({"topics", "embed"}), known, "by the sea")
+    again = described(models, decoder, [job], batch=1)[0]
     assert again.facts is None
-    assert again.topics == whole.topics
-    np.testing.assert_allclose(again.vectors[View.CAPTION], whole.vectors[View.CAPTION], atol=ROUNDING)
-    assert View.NOTE in again.vectors
-    assert not np.allclose(again.vectors[View.PASSAGE], whole.vectors[View.PASSAGE], atol=1e-3)
+    assert payload(again, "topics") == payload(whole, "topics")
+    np.testing.assert_allclose(vectors(again)["caption"], vectors(whole)["caption"], atol=ROUNDING)
+    assert "note" in vectors(again)
+    assert not np.allclose(vectors(again)["passage"], vectors(whole)["passage"], atol=1e-3)
 
 
 def test_a_killed_decoder_costs_at_most_the_file_it_held(models, files):
@@ -136,18 +143,13 @@ def test_a_real_lack_of_memory_halves_the_batch(models, decoder, files):
     """The captioner is asked for more than the address space has, as soon as it gets more than one."""
     import torch
 
-    class Greedy:
-        identity = models.caption.identity
+    class Greedy(StageModel):
+        def run(self, items):
+            if len(items) > 1:
+                torch.empty(len(items) << 50, dtype=torch.uint8)
+            return models["caption"].run(items)
 
-        def caption(self, images):
-            if len(images) > 1:
-                torch.empty(len(images) << 50, dtype=torch.uint8)
-            return models.caption.caption(images)
-
-        def close(self):
-            pass
-
-    hungry = Models(Greedy(), models.detect, models.topics, models.embed)
+    hungry = Models({**models.loaded, "caption": Greedy()})
     jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
     short = described(hungry, decoder, jobs, batch=8)
     for key, outcome in described(models, decoder, jobs, batch=8).items():

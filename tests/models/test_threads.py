@@ -1,4 +1,4 @@
-"""Threads that computed once and rest must not slow down the one that computes."""
+"""Idle threads that computed once must not slow down the thread that computes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COUNTED = """
 import os, threading
 from imgret.config import places
 from imgret.demo.bundled import demo_settings
-from imgret.models.loading import load_models
+from imgret.pipeline.loading import load_models
 
 def helpers():
     return len(os.listdir("/proc/self/task"))
@@ -22,8 +22,8 @@ models = load_models(demo_settings(), places())
 began = helpers()  # numpy's and torch's own among them
 import torch
 assert torch.get_num_threads() == 2
-models.topics.topics(["a red circle"])
-models.embed.embed([("", "a red circle")] * 3)
+models["topics"].classifier.topics(["a red circle"])
+models["embed"].embedder.embed([("", "a red circle")] * 3)
 assert helpers() == began, (began, helpers())
 torch.ones(2000, 2000) @ torch.ones(2000, 2000)
 torch.ones(4_000_000).exp()
@@ -32,8 +32,8 @@ print(helpers() - began)
 
 
 @pytest.mark.timeout(200)
-def test_who_loads_models_or_asks_leaves_no_thread_behind(tmp_path):
-    """Counted by the kernel; what torch itself leaves behind shows that the count sees it."""
+def test_loading_models_and_queries_leave_no_openmp_threads(tmp_path):
+    """The kernel counts the threads. Threads that torch leaves on its own show that the count works."""
     ended = subprocess.run(
         [sys.executable, "-c", COUNTED],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Weights that name program code are refused by file before a library reads them, and nobody is asked."""
+"""Weights that refer to program code are refused before a library loads them, without asking the user."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.config import EmbedSettings, Places, Settings, TopicsSettings
+from imgret.config import Places, Settings
 from imgret.demo.bundled import MODELS
 from imgret.errors import WeightsError
-from imgret.models.loading import load_models
-from imgret.photo import Stage
+from imgret.pipeline.loading import load_models
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.topics import TopicsSettings
 from imgret.weights import vetting
 
 CODE = "import pathlib\npathlib.Path({mark!r}).touch()\nclass C: pass\n"
@@ -67,7 +68,7 @@ def test_code_beside_the_weights_is_refused_in_every_file(tmp_path: Path, file: 
     refused(folder, file, "auto_map")
 
 
-def test_neither_letters_nor_links_hide_a_file_and_hidden_folders_are_passed_by(tmp_path: Path) -> None:
+def test_files_are_checked_despite_case_and_links_and_hidden_folders_are_skipped(tmp_path: Path) -> None:
     folder = copied("topics", tmp_path)
     (folder / ".git").mkdir()
     change(folder / ".git" / "config.json", auto_map={"AutoConfig": "code.C"})
@@ -77,7 +78,7 @@ def test_neither_letters_nor_links_hide_a_file_and_hidden_folders_are_passed_by(
     refused(folder, "Processor_Config.JSON", "auto_map")
 
 
-def test_what_else_runs_code_or_other_weights_is_refused(tmp_path: Path) -> None:
+def test_other_files_that_run_code_or_load_other_weights_are_refused(tmp_path: Path) -> None:
     for number, (file, values, reason) in enumerate(
         (
             ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}, "trust_remote_code"),
@@ -105,12 +106,12 @@ def test_what_else_runs_code_or_other_weights_is_refused(tmp_path: Path) -> None
         ({"type": "sentence_transformers.Transformer\n", "path": ""}, "does not know"),
         ({"type": 1}, "does not know"),
         ({}, "does not know"),
-        ({"type": "sentence_transformers.models.Dense", "path": "../other"}, "leads out"),
-        ({"type": "sentence_transformers.models.Dense", "path": "/etc"}, "leads out"),
-        ({"type": "sentence_transformers.models.Dense", "path": ".."}, "leads out"),
+        ({"type": "sentence_transformers.models.Dense", "path": "../other"}, "refers to a path outside"),
+        ({"type": "sentence_transformers.models.Dense", "path": "/etc"}, "refers to a path outside"),
+        ({"type": "sentence_transformers.models.Dense", "path": ".."}, "refers to a path outside"),
     ],
 )
-def test_modules_are_known_ones_inside_the_folder(
+def test_modules_must_be_known_and_inside_the_folder(
     tmp_path: Path, entry: dict[str, object], reason: str
 ) -> None:
     folder = copied("embed", tmp_path)
@@ -119,8 +120,8 @@ def test_modules_are_known_ones_inside_the_folder(
     refused(folder, "modules.json", reason)
 
 
-def test_the_published_names_of_modules_are_known(tmp_path: Path) -> None:
-    """As in hkunlp/instructor-large, written by sentence-transformers 2."""
+def test_published_module_names_are_accepted(tmp_path: Path) -> None:
+    """The names in hkunlp/instructor-large, written by sentence-transformers 2."""
     folder = copied("embed", tmp_path)
     names = ("Transformer", "Pooling", "Dense", "Normalize")
     entries = [{"type": f"sentence_transformers.models.{name}", "path": f"1_{name}"} for name in names]
@@ -129,7 +130,7 @@ def test_the_published_names_of_modules_are_known(tmp_path: Path) -> None:
     vetting.check(str(folder))
 
 
-def test_a_word_of_a_vocabulary_is_no_request(tmp_path: Path) -> None:
+def test_a_word_in_a_vocabulary_is_accepted(tmp_path: Path) -> None:
     folder = copied("topics", tmp_path)
     change(folder / "vocab.json", auto_map=7, trust_remote_code=8, some_implementation=9)
     vetting.check(str(folder))
@@ -138,7 +139,9 @@ def test_a_word_of_a_vocabulary_is_no_request(tmp_path: Path) -> None:
 @given(
     text=st.one_of(st.text(), st.just("[" * 100_000), st.binary().map(lambda data: data.decode("latin-1")))
 )
-def test_any_text_is_accepted_or_refused_by_name(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_is_accepted_or_refused_with_the_file_name(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     folder = tmp_path_factory.mktemp("weights")
     (folder / "config.json").write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
@@ -154,8 +157,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 
 def settings(folder: Path) -> Settings:
-    return Settings(
-        device="cpu",
+    return Settings(device="cpu").with_tables(
         topics=TopicsSettings(weights=str(folder / "topics")),
         embed=EmbedSettings(weights=str(folder / "embed")),
     )
@@ -163,7 +165,7 @@ def settings(folder: Path) -> Settings:
 
 @pytest.fixture
 def coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two models that ask for code in their folder, and a user whose every answer is yes."""
+    """Two models that refer to code in their folder, and a user who confirms every prompt."""
     for stage in ("topics", "embed"):
         folder = copied(stage, tmp_path)
         (folder / "code.py").write_text(CODE.format(mark=str(tmp_path / "ran")))
@@ -175,21 +177,21 @@ def coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.must_run
-def test_a_stage_whose_weights_ask_for_code_is_skipped_with_a_sentence(coded: Path, here: Places) -> None:
-    models = load_models(settings(coded), here, {Stage.TOPICS, Stage.EMBED})
-    for stage in (Stage.TOPICS, Stage.EMBED):
-        assert str(coded / stage.value / "config.json") in models.missing[stage]
-        assert "asks for program code (auto_map)" in models.missing[stage]
+def test_a_stage_whose_weights_refer_to_code_is_skipped_with_a_message(coded: Path, here: Places) -> None:
+    models = load_models(settings(coded), here, {"topics", "embed"})
+    for stage in ("topics", "embed"):
+        assert str(coded / stage / "config.json") in models.missing[stage]
+        assert "refers to program code (auto_map)" in models.missing[stage]
     assert not (coded / "ran").exists()
 
 
 @pytest.mark.must_run
-def test_the_libraries_themselves_are_told_to_trust_nothing(
+def test_the_libraries_are_called_without_trust_in_remote_code(
     coded: Path, here: Places, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The second line of defence, alone: what the check might overlook is neither run nor asked for."""
+    """The second line of defence alone: code that the check might overlook is neither run nor offered to the user."""
     monkeypatch.setattr(vetting, "check", lambda path: None)
-    models = load_models(settings(coded), here, {Stage.TOPICS, Stage.EMBED})
-    assert set(models.missing) == {Stage.TOPICS, Stage.EMBED}
+    models = load_models(settings(coded), here, {"topics", "embed"})
+    assert set(models.missing) == {"topics", "embed"}
     assert not (coded / "ran").exists()
     assert "[y/N]" not in "".join(capfd.readouterr())

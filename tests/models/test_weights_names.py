@@ -1,4 +1,4 @@
-"""What the names of weights mean, and where they lie; no model is loaded."""
+"""The meaning of weight names, and where the files are; no model is loaded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from imgret.config import CaptionSettings, DetectSettings, EmbedSettings, Places, Settings
+from imgret.config import Places, Settings
 from imgret.errors import WeightsError, WeightsMissing
-from imgret.models.loading import identities
-from imgret.photo import Stage
+from imgret.pipeline import loading
+from imgret.pipeline.loading import identities
+from imgret.stages import registry
+from imgret.stages.caption import CaptionSettings
+from imgret.stages.detect import DetectSettings
+from imgret.stages.embed import EmbedSettings
+from imgret.stages.interface import StageSettings
 from imgret.weights import record, sources
 from imgret.weights.sources import Kind
+
+
+def locate(stage: str, here: Places, table: StageSettings | None = None) -> sources.Weights:
+    """The weights of a stage with this table, or its default one."""
+    settings = Settings().with_tables(**{stage: table} if table else {})
+    return loading.locate(registry.own()[stage], settings, here)
 
 
 @pytest.mark.parametrize(
@@ -38,40 +49,40 @@ from imgret.weights.sources import Kind
         ("yolov8n_int8.onnx", Kind.LOCAL),
     ],
 )
-def test_a_name_means_one_thing(name: str, kind: Kind) -> None:
+def test_kind_of_a_name(name: str, kind: Kind) -> None:
     assert sources.kind(name) is kind
 
 
 @given(st.text(min_size=1))
-def test_an_official_name_never_leads_out_of_the_models_folder(name: str) -> None:
+def test_a_release_name_never_refers_to_a_path_outside_the_models_folder(name: str) -> None:
     if sources.kind(name) is Kind.RELEASE:
         assert os.path.basename(name) == name
 
 
-def test_a_file_in_the_working_folder_is_not_taken_for_the_official_release(
+def test_a_file_in_the_working_folder_is_not_used_as_the_official_release(
     here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "yolov8m-oiv7.pt").write_bytes(b"a pickle that somebody left here")
     monkeypatch.chdir(tmp_path)
-    found = sources.locate(Stage.DETECT, Settings(), here)
+    found = locate("detect", here)
     assert not found.present
     with pytest.raises(WeightsMissing, match=r"yolov8m-oiv7\.pt is not on this disk"):
         sources.checked(found, here)
 
 
-def test_an_official_file_that_was_not_pulled_is_not_loaded(here: Places) -> None:
-    path = Path(sources.release_path(sources.locate(Stage.DETECT, Settings(), here), here))
+def test_a_release_file_that_was_not_downloaded_by_imgret_is_not_loaded(here: Places) -> None:
+    path = Path(sources.release_path(locate("detect", here), here))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"put there by hand")
-    assert not sources.locate(Stage.DETECT, Settings(), here).present
+    assert not locate("detect", here).present
 
 
-def test_a_relative_name_is_looked_for_beside_the_configuration(
+def test_a_relative_name_is_relative_to_the_configuration_file(
     here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "birds.onnx").write_bytes(b"onnx")
     monkeypatch.chdir("/")
-    found = sources.locate(Stage.DETECT, Settings(detect=DetectSettings(weights="birds.onnx")), here)
+    found = locate("detect", here, DetectSettings(weights="birds.onnx"))
     assert found.present
     assert found.path == str(tmp_path / "birds.onnx")
 
@@ -79,77 +90,79 @@ def test_a_relative_name_is_looked_for_beside_the_configuration(
 @pytest.mark.parametrize(
     ("stage", "name", "sentence"),
     [
-        (Stage.DETECT, "/nowhere/birds.pt", "/nowhere/birds.pt does not exist"),
-        (Stage.DETECT, "/etc", "/etc is not a .pt or .onnx file"),
-        (Stage.CAPTION, "/etc", "/etc is not a folder with a config.json"),
-        (Stage.CAPTION, "someone/model", "someone/model is not on this disk"),
-        (Stage.CAPTION, "wordllama", "wordllama is an embedder and nothing else"),
+        ("detect", "/nowhere/birds.pt", "/nowhere/birds.pt does not exist"),
+        ("detect", "/etc", "/etc is not a .pt or .onnx file"),
+        ("caption", "/etc", "/etc is not a folder with a config.json"),
+        ("caption", "someone/model", "someone/model is not on this disk"),
+        ("caption", "wordllama", "wordllama is an embedder and nothing else"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(here: Places, stage: Stage, name: str, sentence: str) -> None:
-    table = {Stage.DETECT: DetectSettings, Stage.CAPTION: CaptionSettings}[stage]
-    found = sources.locate(stage, replace(Settings(), **{stage.value: table(weights=name)}), here)
+def test_missing_weights_are_reported(here: Places, stage: str, name: str, sentence: str) -> None:
+    table = {"detect": DetectSettings, "caption": CaptionSettings}[stage]
+    found = locate(stage, here, table(weights=name))
     assert not found.present
     assert found.problem == sentence
     assert found.hint
 
 
-def test_the_identity_of_a_local_folder_follows_its_content(here: Places, tmp_path: Path) -> None:
+def test_the_identity_of_a_local_folder_depends_on_its_content(here: Places, tmp_path: Path) -> None:
     folder = tmp_path / "caption"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"one")
     (folder / "README.md").write_text("not part of the model")
-    settings = Settings(caption=CaptionSettings(weights=str(folder)))
-    first = identities(settings, here)[Stage.CAPTION]
+    settings = Settings().with_tables(caption=CaptionSettings(weights=str(folder)))
+    first = identities(settings, here)["caption"]
     assert first.name == "caption"
     assert first.revision.startswith("sha256:")
-    assert identities(settings, here)[Stage.CAPTION] == first
+    assert identities(settings, here)["caption"] == first
 
     (folder / "README.md").write_text("still not part of the model")
-    assert identities(settings, here)[Stage.CAPTION] == first
+    assert identities(settings, here)["caption"] == first
 
     (folder / "model.safetensors").write_bytes(b"two")
     os.utime(folder / "model.safetensors", ns=(1, 1))
-    assert identities(settings, here)[Stage.CAPTION].revision != first.revision
+    assert identities(settings, here)["caption"].revision != first.revision
 
 
-def test_a_pipe_in_a_local_folder_is_not_waited_for(here: Places, tmp_path: Path) -> None:
+def test_a_fifo_in_a_local_folder_does_not_block(here: Places, tmp_path: Path) -> None:
     folder = tmp_path / "caption"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     os.mkfifo(folder / "vocab.txt")
     os.mkfifo(folder / "tokenizer.json")
-    found = sources.locate(Stage.CAPTION, Settings(caption=CaptionSettings(weights=str(folder))), here)
+    found = locate("caption", here, CaptionSettings(weights=str(folder)))
     assert sources.checked(found, here) == str(folder)
 
 
 def test_a_local_folder_can_be_pinned_to_its_content(here: Places, tiny: Settings) -> None:
-    revision = identities(tiny, here)[Stage.CAPTION].revision
-    pinned = replace(tiny, caption=replace(tiny.caption, revision=revision))
-    assert sources.locate(Stage.CAPTION, pinned, here).present
-    other = replace(tiny, caption=replace(tiny.caption, revision="sha256:0"))
-    assert "while sha256:0 is pinned" in (sources.locate(Stage.CAPTION, other, here).problem or "")
+    revision = identities(tiny, here)["caption"].revision
+    pinned = tiny.with_tables(caption=replace(tiny.of("caption"), revision=revision))
+    assert loading.locate(registry.own()["caption"], pinned, here).present
+    other = tiny.with_tables(caption=replace(tiny.of("caption"), revision="sha256:0"))
+    assert "while sha256:0 is pinned" in (
+        loading.locate(registry.own()["caption"], other, here).problem or ""
+    )
 
 
-def test_the_identity_holds_the_settings_that_shape_the_result(here: Places, tiny: Settings) -> None:
-    fewer = replace(tiny, caption=replace(tiny.caption, beams=1))
+def test_the_identity_contains_the_settings_that_affect_the_result(here: Places, tiny: Settings) -> None:
+    fewer = tiny.with_tables(caption=replace(tiny.of("caption"), beams=1))
     changed = {
         stage for stage, found in identities(fewer, here).items() if found != identities(tiny, here)[stage]
     }
-    assert changed == {Stage.CAPTION}
+    assert changed == {"caption"}
 
 
-def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_stands_in(
+def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_replaces_the_embedder(
     here: Places,
 ) -> None:
-    found = identities(Settings(caption=CaptionSettings(weights="none")), here)
-    assert set(found) == {Stage.EMBED}
-    assert found[Stage.EMBED].name == "wordllama"
-    assert identities(Settings(embed=EmbedSettings(weights="none")), here) == {}
+    found = identities(Settings().with_tables(caption=CaptionSettings(weights="none")), here)
+    assert set(found) == {"embed"}
+    assert found["embed"].name == "wordllama"
+    assert identities(Settings().with_tables(embed=EmbedSettings(weights="none")), here) == {}
 
 
-def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -> None:
+def test_hashes_are_cached_in_a_private_file(here: Places, tiny: Settings) -> None:
     identities(tiny, here)
     kept = os.path.join(here.state, record.LOCAL)
     assert os.stat(kept).st_mode & 0o777 == 0o600
@@ -158,7 +171,7 @@ def test_hashes_are_remembered_in_a_private_file(here: Places, tiny: Settings) -
     assert os.stat(kept).st_mtime_ns == before
 
 
-def test_a_damaged_record_of_pulls_is_said_and_a_damaged_cache_of_hashes_is_made_anew(
+def test_a_damaged_record_is_reported_and_a_damaged_hash_cache_is_rebuilt(
     here: Places, tiny: Settings
 ) -> None:
     os.makedirs(here.state)
@@ -169,12 +182,12 @@ def test_a_damaged_record_of_pulls_is_said_and_a_damaged_cache_of_hashes_is_made
         identities(Settings(), here)
 
 
-def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Places, tiny: Settings) -> None:
+def test_a_read_only_state_folder_only_disables_the_cache(here: Places, tiny: Settings) -> None:
     Path(here.state).write_text("a file where the folder should be")
     assert len(identities(tiny, here)) == 4
 
 
-@settings(deadline=None, max_examples=40)  # each is written to the disk for good
+@settings(deadline=None, max_examples=40)  # each example is written with fsync
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
@@ -191,7 +204,7 @@ def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(here: Place
         max_size=4,
     )
 )
-def test_a_record_is_read_as_it_was_written(
+def test_a_record_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, records: dict[str, record.Record]
 ) -> None:
     path = str(tmp_path_factory.mktemp("record") / "weights.lock.toml")
@@ -200,12 +213,13 @@ def test_a_record_is_read_as_it_was_written(
     assert record.read(path) == records
 
 
-def test_finding_out_imports_neither_torch_nor_transformers_nor_the_hub() -> None:
+def test_locating_weights_imports_neither_torch_nor_transformers_nor_the_hub() -> None:
     program = (
         "import sys\n"
         "from imgret.config import Settings, places\n"
-        "from imgret.models.loading import identities, load_embedder\n"
-        "identities(Settings(), places()); load_embedder(Settings(), places())\n"
+        "from imgret.pipeline.loading import identities, load_model\n"
+        "from imgret.stages import registry\n"
+        "identities(Settings(), places()); load_model(registry.find('embed'), Settings(), places())\n"
         "heavy = {'torch', 'transformers', 'huggingface_hub', 'sentence_transformers', 'ultralytics'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

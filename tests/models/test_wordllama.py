@@ -1,16 +1,20 @@
-"""The packaged embedder: the package's own vectors, without the package's imports."""
+"""The wordllama embedder: the same vectors as the package, without the package's imports."""
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgret.config import EmbedSettings, Places, Settings
+from imgret.config import Places, Settings
+from imgret.errors import WeightsError
 from imgret.models.interface import Embedder
-from imgret.models.loading import load_embedder
+from imgret.pipeline.loading import load_model
+from imgret.stages import registry
+from imgret.stages.embed import EmbedSettings
 
 TEXTS = [
     "a red circle on a plain white background",
@@ -27,11 +31,13 @@ TEXTS = [
 
 @pytest.fixture
 def embedder(here: Places) -> Embedder:
-    return load_embedder(Settings(embed=EmbedSettings(weights="wordllama")), here)
+    return load_model(
+        registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+    ).embedder
 
 
 @pytest.mark.must_run
-def test_vectors_are_those_of_the_package(embedder: Embedder) -> None:
+def test_vectors_equal_those_of_the_package(embedder: Embedder) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import wordllama
@@ -42,9 +48,20 @@ def test_vectors_are_those_of_the_package(embedder: Embedder) -> None:
     assert np.abs(ours - theirs).max() < 1e-6
 
 
-def test_every_vector_has_a_direction(embedder: Embedder) -> None:
+def test_every_vector_has_unit_norm(embedder: Embedder) -> None:
     vectors = embedder.embed([("", text) for text in TEXTS])
     assert vectors.shape == (len(TEXTS), embedder.dimension)
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert embedder.embed([]).shape == (0, embedder.dimension)
+
+
+def test_a_package_that_keeps_its_weights_elsewhere_is_said(
+    here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = importlib.util.spec_from_file_location("wordllama", tmp_path / "__init__.py")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: moved)
+    with pytest.raises(WeightsError, match=r"this version of wordllama has no .*l2_supercat_256"):
+        load_model(
+            registry.own()["embed"], Settings().with_tables(embed=EmbedSettings(weights="wordllama")), here
+        )

@@ -1,4 +1,4 @@
-"""Objects are found, and found alike, when ultralytics changes what is not its documented interface."""
+"""Detection works and yields the same if ultralytics changes undocumented parts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ultralytics.engine.predictor import BasePredictor
 from ultralytics.nn import tasks
 from ultralytics.nn.autobackend import AutoBackend
 
-from imgret.config import DetectSettings, Settings
+from imgret.config import Settings
 from imgret.demo import draw
 from imgret.errors import WeightsError
 from imgret.models import yolo_network, yolo_pickle
-from imgret.models.interface import Models, Pixels
+from imgret.models.interface import Pixels
 from imgret.models.yolo import YoloDetector
 from imgret.photo import Detection, ModelIdentity
+from imgret.pipeline.models import Models
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
@@ -34,8 +35,7 @@ def images() -> list[Pixels]:
 
 
 def detector(tiny: Settings, dtype: str = "float32") -> YoloDetector:
-    settings = DetectSettings(weights=tiny.detect.weights, dtype=dtype)
-    return YoloDetector(tiny.detect.weights, ModelIdentity("tiny", "1"), settings, "cpu")
+    return YoloDetector(tiny.of("detect").weights, ModelIdentity("tiny", "1"), "cpu", dtype=dtype)
 
 
 def assert_alike(one: list[tuple[Detection, ...]], other: list[tuple[Detection, ...]]) -> None:
@@ -50,7 +50,7 @@ def assert_alike(one: list[tuple[Detection, ...]], other: list[tuple[Detection, 
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_pinned_ultralytics_takes_our_predictor(
+def test_the_pinned_ultralytics_supports_the_fast_predictor(
     tiny: Settings, caplog: pytest.LogCaptureFixture, dtype: str
 ) -> None:
     """Without it a GPU waits for images that are prepared one by one, and computes in float32."""
@@ -65,7 +65,7 @@ def _preparation_is_renamed(patch: pytest.MonkeyPatch) -> None:
     real = BasePredictor.stream_inference
 
     def stream_inference(self, *given, **named):
-        self.preprocess = super(type(self), self).preprocess  # ours is not called
+        self.preprocess = super(type(self), self).preprocess  # imgret's method is not called
         return real(self, *given, **named)
 
     patch.setattr(BasePredictor, "stream_inference", stream_inference)
@@ -111,12 +111,12 @@ def _the_stride_is_hidden(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (_preparation_is_renamed, "prepares images in another way"),
-        (_numbers_go_to_255, "prepares images in another way"),
+        (_preparation_is_renamed, "prepares images differently"),
+        (_numbers_go_to_255, "prepares images differently"),
         (_the_stride_is_hidden, "no attribute 'stride'"),
     ],
 )
-def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
+def test_a_changed_ultralytics_is_used_through_its_documented_interface(
     tiny: Settings,
     models: Models,
     monkeypatch: pytest.MonkeyPatch,
@@ -124,8 +124,7 @@ def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
     change: Change,
     problem: str,
 ) -> None:
-    assert models.detect
-    expected = models.detect.detect(images())
+    expected = models["detect"].detector.detect(images())
     change(monkeypatch)
     loaded = detector(tiny)
     assert isinstance(loaded._yolo, yolo_network.PlainYolo)
@@ -137,19 +136,18 @@ def test_a_changed_ultralytics_is_asked_as_its_documentation_does(
 def test_a_network_that_cannot_be_halved_computes_in_float32(
     tiny: Settings, models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert models.detect
     monkeypatch.setattr(
         yolo_network._Float32, "forward", lambda self, values: values
-    )  # boxes get another dtype
+    )  # boxes have another dtype
     loaded = detector(tiny, "bfloat16")
     assert isinstance(loaded._yolo, yolo_network.FastYolo)
     assert loaded._yolo._model.predictor.dtype == torch.float32
-    assert_alike(loaded.detect(images()), models.detect.detect(images()))
-    assert "finds objects more slowly" in caplog.text
+    assert_alike(loaded.detect(images()), models["detect"].detector.detect(images()))
+    assert "detection is slower with this version of ultralytics" in caplog.text
     loaded.close()
 
 
-def test_memory_that_is_short_is_not_taken_for_a_change(
+def test_out_of_memory_does_not_count_as_a_changed_interface(
     tiny: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(self, im):
@@ -160,7 +158,7 @@ def test_memory_that_is_short_is_not_taken_for_a_change(
         detector(tiny)
 
 
-def test_both_ways_find_the_same_in_photos_by_an_exported_network(seed: Path) -> None:
+def test_both_implementations_find_the_same_with_an_exported_network(seed: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
     weights = str(seed / "weights" / "yolov8n_int8.onnx")
     photos = [
@@ -179,7 +177,7 @@ def test_both_ways_find_the_same_in_photos_by_an_exported_network(seed: Path) ->
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The trap is laid again within the test, and again after it."""
+    """Clear the cached result of the check before and after the test."""
     yolo_pickle._refuses.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
@@ -188,15 +186,15 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.mark.must_run
 def test_the_pinned_ultralytics_runs_no_code_of_a_file(fresh: pytest.MonkeyPatch) -> None:
-    fresh.setattr(tasks, "SAFE_LOAD", False)  # as it is where ULTRALYTICS_SAFE_LOAD was not set in time
+    fresh.setattr(tasks, "SAFE_LOAD", False)  # as if ULTRALYTICS_SAFE_LOAD had not been set before the import
     yolo_pickle.forbid_code()
     assert tasks.SAFE_LOAD
 
 
 @pytest.mark.must_run
-def test_weights_are_refused_where_ultralytics_would_run_their_code(
+def test_weights_are_refused_if_ultralytics_would_run_their_code(
     fresh: pytest.MonkeyPatch, tiny: Settings
 ) -> None:
-    fresh.setattr(tasks._SafeLoad, "SUPPORTED", False)  # it then reads everything, without a word
+    fresh.setattr(tasks._SafeLoad, "SUPPORTED", False)  # it then loads everything without a warning
     with pytest.raises(WeightsError, match="cannot read weights without running their code"):
         detector(tiny)

@@ -148,6 +148,7 @@ class Model:
 
     def inside(self, file: File, folder: bytes) -> bool:
         if folder.startswith(b"/"):
+            folder = folder.rstrip(b"/") or b"/"
             exact = [
                 each
                 for each in self.files
@@ -169,7 +170,7 @@ class Model:
                 )
             case clauses.Objects(label, least, most):
                 known = sorted({each for other in self.saved.values() for each in other.objects})
-                count = sum(content.objects.get(each, 0) for each in labels.meant(label, known))
+                count = sum(content.objects.get(each, 0) for each in labels.matching_labels(label, known))
                 found = count >= least and (most is None or count <= most)
             case clauses.Camera(name):
                 found = content.camera is not None and fold(name) in fold(content.camera)
@@ -189,7 +190,8 @@ class Model:
                 found = words == "!!!" or any(f" {words} " in text for text in texts)
             case _:  # of topics
                 wanted = fold(filter_.name.replace("_", " "))
-                found = any(wanted in fold(each.replace("_", " ")) for each in content.topics)
+                meant = labels.matching_labels(filter_.name, content.topics)
+                found = bool(meant) or any(wanted in fold(each.replace("_", " ")) for each in content.topics)
         return found != clause.negated
 
     def showing(self, data: str, asked: list[Clause]) -> list[File]:

@@ -28,12 +28,14 @@ def test_the_nearest_are_those_of_the_greatest_cosines(
         query = unit(*asked)
         cosines = {content: float(vector @ query) for content, vector in vectors.items()}
         best = sorted(cosines.values(), reverse=True)[:count]
+        space = store.vectors.active_space()
+        assert space is not None
         for search in (store.nearest.search, store.nearest.scan):
-            found = search(query, count).tolist()
+            found = search(space, query, count).tolist()
             assert len(found) == len(set(found)) == len(best)
             assert np.allclose([cosines[content] for content in found], best, atol=2e-3)  # kept as float16
             some = np.array(sorted(vectors)[::2], np.int64)
-            assert set(search(query, count, some).tolist()) <= set(some.tolist())
+            assert set(search(space, query, count, some).tolist()) <= set(some.tolist())
 
 
 @pytest.mark.parametrize("vector", [[0, 0], [np.nan, 1], [2, 0]], ids=["zero", "not a number", "too long"])

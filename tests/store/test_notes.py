@@ -75,7 +75,6 @@ def test_a_note_stays_with_its_content_for_good(engine: Engine, steps: list[tupl
                 assert content is not None or not notes.get(data)
                 if content is not None:
                     assert store.results.note(content) == (notes.get(data) or None)
-                    assert store.results.description(content).note == (notes.get(data) or None)
 
 
 def test_a_note_is_found_as_words_at_once(store: Store) -> None:

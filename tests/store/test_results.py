@@ -11,6 +11,7 @@ from store_library import (
     OTHER_MODEL,
     STAGES,
     TOPICS,
+    caption_of,
     decode,
     describe,
     digest,
@@ -37,16 +38,25 @@ def test_a_result_names_its_model(store: Store, source: int) -> None:
     assert store.results.identities(source) == dict.fromkeys((CAPTION, DETECT, TOPICS, EMBED), MODEL)
     save_caption(store, source, "a cat", OTHER_MODEL)
     assert store.results.identities(source)[CAPTION] == OTHER_MODEL
-    assert store.results.description(source).caption == "a cat"
+    assert caption_of(store, source) == "a cat"
 
 
 def test_a_result_may_be_empty(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
-    empty = store.results.description(content)
-    assert (empty.caption, empty.detections, empty.topics) == (None, None, None)
+    assert store.results.payloads(content) == {}
     describe(store, content, caption="", objects={}, topics=[])
-    found = store.results.description(content)
-    assert (found.caption, found.detections, found.topics) == ("", (), ())
+    assert store.results.payloads(content) == {CAPTION: '""', DETECT: "{}", TOPICS: "[]"}
+
+
+def test_a_stage_is_forgotten_without_a_trace(store: Store, source: int) -> None:
+    store.work.queue(source, [DETECT, CAPTION])
+    assert store.stages() >= {CAPTION, DETECT, TOPICS, EMBED}
+    store.forget_stage(DETECT)
+    assert DETECT not in store.stages()
+    assert set(store.results.identities(source)) == {CAPTION, TOPICS, EMBED}
+    assert set(store.work.of(source)) == {CAPTION}
+    assert store.facets.labels() == []
+    assert caption_of(store, source) == "a dog"
 
 
 def test_a_twin_takes_everything_over(store: Store, source: int) -> None:
@@ -56,7 +66,7 @@ def test_a_twin_takes_everything_over(store: Store, source: int) -> None:
     assert store.results.twin(target, digest("other pixels"), STAGES) is None
     assert store.results.twin(source, digest("pixels"), STAGES) is None  # none is its own
     assert {CAPTION, DETECT, TOPICS, EMBED} <= store.results.copy(source, target)
-    assert store.results.description(target) == store.results.description(source)
+    assert store.results.payloads(target) == store.results.payloads(source)
     assert store.results.identities(target) == store.results.identities(source)
     found = store.words.best(store.words.terms(["dog"]), 9, 99).tolist()
     assert sorted(found) == [source, target]

@@ -28,7 +28,6 @@ from store_library import (
     stat,
 )
 
-from imgret.photo import Stage
 from imgret.store import policy, records
 from imgret.store.interface import Store
 
@@ -62,7 +61,7 @@ class Queue(RuleBasedStateMachine):
         self._opened = engine.connections(2)
         self.store, self.other = self._opened.__enter__()
         self.now = NOW
-        self.todo: dict[int, dict[Stage, Todo]] = {}
+        self.todo: dict[int, dict[str, Todo]] = {}
         self.paths: dict[int, bytes] = {}  # of each content that was ever saved
         self.deleted: set[int] = set()
         self.offline = False
@@ -91,7 +90,7 @@ class Queue(RuleBasedStateMachine):
         self.store, self.other = self.other, self.store
 
     @rule(content=contents, stages=SOME)
-    def queue(self, content: int, stages: set[Stage]) -> None:
+    def queue(self, content: int, stages: set[str]) -> None:
         self.store.work.queue(content, stages)
         for stage in stages:
             self.todo[content].setdefault(stage, Todo())
@@ -116,7 +115,7 @@ class Queue(RuleBasedStateMachine):
             self.store.roots.mark_online(self.root, None)
 
     @rule(stages=SOME, limit=st.integers(1, 3), whole=st.booleans(), bound=st.integers(0, 6))
-    def claim(self, stages: set[Stage], limit: int, whole: bool, bound: int) -> None:
+    def claim(self, stages: set[str], limit: int, whole: bool, bound: int) -> None:
         after, last = (0, None) if whole else (bound // 2, bound)
         wanted = [
             content
@@ -137,7 +136,7 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.in_flight())
     @rule(stages=SOME, tried=st.sets(st.integers(1, 4)))
-    def claim_a_suspect(self, stages: set[Stage], tried: set[int]) -> None:
+    def claim_a_suspect(self, stages: set[str], tried: set[int]) -> None:
         wanted = [
             (max(self.todo[content][stage].attempts for stage in due), content)
             for content in self.todo
@@ -150,7 +149,7 @@ class Queue(RuleBasedStateMachine):
         if claim is not None:
             self.take(claim, stages, ALONE)
 
-    def take(self, claim: records.Claim, stages: set[Stage], state: str) -> None:
+    def take(self, claim: records.Claim, stages: set[str], state: str) -> None:
         due = self.due(claim.content, stages)
         todo = due | {follower for stage in due for follower in followers(stage) & stages}
         assert claim == records.Claim(claim.content, self.paths[claim.content], frozenset(todo))
@@ -161,7 +160,7 @@ class Queue(RuleBasedStateMachine):
 
     @precondition(lambda self: self.in_flight())
     @rule(data=st.data(), stages=SOME)
-    def finish(self, data: st.DataObject, stages: set[Stage]) -> None:
+    def finish(self, data: st.DataObject, stages: set[str]) -> None:
         content = data.draw(st.sampled_from(self.in_flight()))
         self.store.work.done(content, stages)
         for stage in stages:
@@ -219,7 +218,7 @@ class Queue(RuleBasedStateMachine):
     def in_flight(self) -> list[int]:
         return [c for c, stages in self.todo.items() if any(each.claimed for each in stages.values())]
 
-    def due(self, content: int, stages: set[Stage]) -> set[Stage]:
+    def due(self, content: int, stages: set[str]) -> set[str]:
         """The stages of a content that may be claimed now, whoever holds them."""
         if self.offline or content in self.deleted:
             return set()
@@ -231,7 +230,7 @@ class Queue(RuleBasedStateMachine):
 
     @invariant()
     def both_connections_find_the_same(self) -> None:
-        waiting: dict[Stage, int] = {}
+        waiting: dict[str, int] = {}
         for content, stages in self.todo.items():
             for stage, each in stages.items():
                 if content not in self.deleted and each.attempts < policy.MAX_ATTEMPTS:

@@ -1,4 +1,4 @@
-"""A library made by the program itself: drawn pictures, described by the tiny models, in a real index."""
+"""The index of `imgret demo`: drawn pictures, described by the tiny models."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 import pytest
 from msgspec.structs import replace
+from rich.segment import Segment
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Static
 
 from imgret.config import load, places
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret_tui.app import ImgretApp, Outcome, TerminalSession
-from imgret_tui.history import History
-from imgret_tui.indexed import IndexLibrary
+from imgret_tui.index_backend import IndexBackend
+from imgret_tui.picker_app import Outcome, PickerApp
+from imgret_tui.query_history import QueryHistory
+from imgret_tui.terminal_session import TerminalSession
 
 
 class Demo(NamedTuple):
-    """Where the library of a test lies."""
+    """The files of a test."""
 
     folder: Path
     config: str
-    store: str
+    index: str
     pictures: Path
 
 
@@ -51,60 +54,75 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def demo(described: Path, private_places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
-    """A copy of the index for one test (the pictures stay where they were described), and the way to it."""
-    store = tmp_path / "index.db"
-    shutil.copy(described / "index.db", store)
-    monkeypatch.setenv("IMGRET_INDEX", str(store))
+    """A copy of the index for one test, set in the environment. The pictures are shared by all tests."""
+    index = tmp_path / "index.db"
+    shutil.copy(described / "index.db", index)
+    monkeypatch.setenv("IMGRET_INDEX", str(index))
     monkeypatch.setenv("IMGRET_CONFIG", str(described / "config.toml"))
-    return Demo(described, str(described / "config.toml"), str(store), described / "pictures")
+    return Demo(described, str(described / "config.toml"), str(index), described / "pictures")
 
 
 class Running(NamedTuple):
     """An app under a pilot."""
 
-    app: ImgretApp
+    app: PickerApp
     pilot: Pilot[Outcome]
 
     async def settled(self, seconds: float = 60.0) -> None:
-        """Wait for the final answer to the last question, and for what it shows."""
+        """Wait for the final results of the last query, and until they are on the screen."""
         await self.until(lambda: not self.app.search.is_searching, seconds)
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Wait until something holds."""
+        """Wait until a condition is true."""
         end = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < end, "it does not come true"
+            assert time.monotonic() < end, "the condition did not become true"
             await self.pilot.pause(0.02)
 
     async def type(self, text: str) -> None:
-        """Write into the question as a paste does, and wait for its answer."""
-        self.app.search.question.insert_text_at_cursor(text)
-        await self.until(lambda: self.app.search.asked_text == self.app.search.question.value)
+        """Paste into the query, and wait for the results."""
+        self.app.search.query_input.insert_text_at_cursor(text)
+        await self.until(lambda: self.app.search.searched_text == self.app.search.query_input.value)
         await self.settled()
 
     async def clear(self) -> None:
-        """Empty the question."""
-        self.app.search.question.clear()
+        """Empty the query."""
+        self.app.search.query_input.clear()
 
     async def press(self, *keys: str) -> None:
-        """Press keys and let the screen follow."""
+        """Press keys, and wait until the screen is up to date."""
         await self.pilot.press(*keys)
         await self.pilot.pause()
+
+    def press_without_waiting(self, *keys: str) -> None:
+        """Press all keys at once, without waiting for what one of them does."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
 
     @property
     def names(self) -> list[str]:
         """The names of the hits, best first."""
-        return [os.path.basename(hit.path).decode() for hit in self.app.search.results.hits]
+        return [os.path.basename(hit.path).decode() for hit in self.app.search.hit_list.hits]
+
+    @property
+    def notices(self) -> list[str]:
+        """The notifications so far. Textual has no public list of them."""
+        return [str(notice.message) for notice in self.app._notifications]
+
+    @property
+    def screen_lines(self) -> list[list[Segment]]:
+        """What the screen shows, line by line. Textual has no public access to it but a picture."""
+        return [list(line) for line in self.app.screen._compositor.render_strips()]
 
     def text(self, selector: str) -> str:
-        """What a widget of the screen says."""
+        """The text of a widget."""
         return str(self.app.screen.query_one(selector, Static).content)
 
 
 @contextlib.asynccontextmanager
 async def running(
-    question: str = "",
+    query: str = "",
     *,
     multi: bool = True,
     graphics: Graphics = Graphics.NONE,
@@ -112,19 +130,19 @@ async def running(
     colourless: bool = False,
     meaning: bool = False,
 ) -> AsyncIterator[Running]:
-    """The real app on the real index of the environment, without a terminal.
+    """The app on the index of the environment, without a terminal.
 
-    Questions are embedded with `meaning` only: loading torch takes longer than most tests.
+    Only with `meaning` are queries embedded: loading torch takes longer than most tests.
     """
     where = places()
     settings = load(where.config)
     if not meaning:
         settings = replace(settings, embed=replace(settings.embed, weights="none"))
-    app = ImgretApp(
-        lambda: IndexLibrary(settings, where),
-        question=question,
+    app = PickerApp(
+        lambda: IndexBackend(settings, where),
+        query=query,
         multi=multi,
-        history=History(os.path.join(where.state, "questions")),
+        history=QueryHistory(os.path.join(where.state, "questions")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
         colourless=colourless,
     )
@@ -136,5 +154,5 @@ async def running(
 
 @pytest.fixture
 def run(demo: Demo) -> Callable[..., contextlib.AbstractAsyncContextManager[Running]]:
-    """`async with run("a question", size=(80, 24)) as here:` on the index of the demo."""
+    """`async with run("a query", size=(80, 24)) as here:` on the index of the demo."""
     return running

@@ -2,51 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+    from imgret.photo import ModelIdentity, Tag
     from imgret.store.records import (
         Before,
         LostNote,
+        SpaceTraits,
     )
 
 
 class Results(Protocol):
     """What the stages made of each content, and the notes."""
 
-    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        """The caption of a content."""
-        ...
-
-    def save_detections(
-        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
+    def save(
+        self,
+        content: int,
+        stage: str,
+        identity: ModelIdentity,
+        payload: object,
+        *,
+        texts: Mapping[str, str] | None = None,
+        tags: Collection[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] | None = None,
+        space: SpaceTraits | None = None,
     ) -> None:
-        """The boxes of a content, and its counts by label for `dog>=2`."""
-        ...
+        """Save what a stage found in a content, in place of what it found before.
 
-    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
-        """The topics of a content's caption."""
-        ...
-
-    def save_vectors(
-        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
-    ) -> None:
-        """The vectors of a content's views, and the record that this embedder made them."""
-        ...
-
-    def copy(self, source: int, target: int) -> set[Stage]:
-        """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
-
-        -> the stages that `target` has now; without EMBED when their notes, and so their vectors, differ.
+        `payload` is kept as JSON. `texts` are the words of the stage's columns, which
+        `TextColumns.set` has made; `tags` have each (kind, label) once. `vectors` are by view, each
+        (dimension,) of unit norm, and go with `space`; None: the stage makes no vectors.
+        Raises ValueError for a vector that cannot be searched, and for an unknown column.
         """
         ...
 
-    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
+    def payloads(self, content: int) -> dict[str, str]:
+        """What each stage found in a content: stage -> JSON."""
+        ...
+
+    def copy(self, source: int, target: int) -> set[str]:
+        """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
+
+        -> the stages that `target` has now; without those that read the note when their notes differ.
+        """
+        ...
+
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
         """Another content with the same upright pixels for which none of `stages` is still to do, or None."""
         ...
 
@@ -54,11 +60,7 @@ class Results(Protocol):
         """The BLAKE3 of a content's upright pixels; None before it was decoded."""
         ...
 
-    def description(self, content: int) -> Description:
-        """All that is known of a content."""
-        ...
-
-    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
         """Which model made each result of a content."""
         ...
 
@@ -75,11 +77,14 @@ class Results(Protocol):
         ...
 
     def refresh_words(self, content: int) -> None:
-        """Bring the words of a content up to date: caption, labels, note, and the names of all its paths."""
+        """Bring the words of a content up to date: labels, note, and the names of all its paths."""
         ...
 
-    def rebuild_words(self) -> None:
-        """Make the words index and its documents anew from the results, the notes and the names."""
+    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
+        """Rebuild the words index and its documents from the results, the notes and the names.
+
+        `texts` has the words of a result: (stage, its payload as JSON) -> column -> text.
+        """
         ...
 
     def names(self, content: int) -> str:

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
+from imgret.store.clauses import OBJECT
+
 if TYPE_CHECKING:
-    from imgret.photo import Stage
     from imgret.store.records import (
         Totals,
     )
 
 
 class Facets(Protocol):
-    """What the library has, for completion and suggestions: labels, topics, cameras, formats, dates."""
+    """What the library has, for completion and suggestions: tags, cameras, formats, dates."""
 
-    def labels(self) -> list[str]:
-        """The labels that were detected anywhere, in order. Jumps from one to the next: never reads all rows."""
+    def kinds(self) -> list[str]:
+        """The kinds of tags that there are, in order. Fast: never reads all rows."""
+        ...
+
+    def labels(self, kind: str = OBJECT) -> list[str]:
+        """The labels of the tags of a kind, in order. Fast: never reads all rows."""
         ...
 
     def most_counted(self, meant: list[str]) -> int:
-        """The most that was counted of these labels together in one photo; 0 for none."""
+        """The most that one stage counted of these labels of objects together in one photo; 0 for none."""
         ...
 
     def cameras(self, count: int) -> list[str]:
@@ -35,26 +40,26 @@ class Facets(Protocol):
         """The first and the last time at which photos were taken, seconds since 1970; None when none is known."""
         ...
 
-    def topics(self, count: int) -> list[str]:
-        """The topics of most photos, at most `count` of them."""
+    def commonest(self, kind: str, count: int) -> list[str]:
+        """The labels of a kind that most photos have, at most `count` of them."""
         ...
 
 
 class Summary(Protocol):
     """Figures for `imgret status`."""
 
-    def totals(self, waiting: Collection[Stage] = ()) -> Totals:
+    def totals(self, waiting: Collection[str] = ()) -> Totals:
         """The figures. A stage in `waiting` has no weights yet: what waits for it alone is not pending."""
         ...
 
-    def pending_below(self, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
+    def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         """The contents below these absolute folders that are still to be described now.
 
         Those that failed, those whose disk is away, and what waits for a stage in `waiting` are not.
         """
         ...
 
-    def waiting_stages(self) -> frozenset[Stage]:
+    def waiting_stages(self) -> frozenset[str]:
         """The stages whose weights were missing when the index was last worked on."""
         ...
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from imgret.store.interface.descriptions import Notes, Results
     from imgret.store.interface.files import Contents, Photos, Removal, Roots, Signatures
     from imgret.store.interface.overview import Facets, Summary
-    from imgret.store.interface.search import Documents, Filters, Nearest, Vectors, Words
-    from imgret.store.interface.work import Failures, Work
+    from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
+    from imgret.store.interface.work_queue import Failures, Work
 
 
 class FileWatch(Protocol):
@@ -67,6 +67,8 @@ class Store(Protocol):
     def filters(self) -> Filters: ...
     @property
     def facets(self) -> Facets: ...
+    @property
+    def text_columns(self) -> TextColumns: ...
     @property
     def summary(self) -> Summary: ...
 
@@ -125,6 +127,14 @@ class Store(Protocol):
 
     def problems(self) -> list[str]:
         """What the engine's own checks find wrong, one sentence each; empty for a sound store. Reads everything."""
+        ...
+
+    def stages(self) -> set[str]:
+        """The names of the stages that have results, vectors, words or work here."""
+        ...
+
+    def forget_stage(self, stage: str) -> None:
+        """Drop everything of a stage: results, tags, vectors, words, work. In short transactions."""
         ...
 
     def renew_identity(self) -> None:

@@ -1,4 +1,4 @@
-"""Copies of an index: made while everything goes on, checked, and put in place at once or not at all."""
+"""Copy an index while it is in use. A copy is checked, and appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import apsw
 from imgret.errors import IndexProblem
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.opening import load_extension
-from imgret.store.sqlite.sqlite_errors import explained, problem
+from imgret.store.sqlite.sqlite_errors import problem, translated_errors
 
-SUFFIX = ".part"  # of a copy that is being made
+SUFFIX = ".part"  # of an incomplete copy
 
 
 def backup(db: apsw.Connection, to: str, *, replace: bool = False) -> None:
-    """Copy what is committed now to the file `to`, mode 0600, however much is written meanwhile.
+    """Copy the committed state to the file `to`, with mode 0600. Others may write meanwhile.
 
-    Without `replace` a file that is there already is an IndexProblem. The copy is checked before it appears
-    under its name, and has an identity of its own. Raises ImgretError, naming the file that is at fault.
+    Without `replace`, raises IndexProblem if the file exists. The copy is checked before it appears under its name,
+    and has a new identity. Raises ImgretError, naming the file that caused the error.
     """
     with temporary(to) as part:
         copy(db, part)
-        with explained(to):
+        with translated_errors(to):
             if replace:
                 os.replace(part, to)
             else:
@@ -34,8 +34,8 @@ def backup(db: apsw.Connection, to: str, *, replace: bool = False) -> None:
 
 
 def copy(db: apsw.Connection, part: str) -> str:
-    """Copy what is committed now to the empty file `part` and check it. -> the copy's identity."""
-    db.set_progress_handler(lambda: False, 100_000)  # lets ctrl-C through
+    """Copy the committed state to the empty file `part` and check it. Returns the identity of the copy."""
+    db.set_progress_handler(lambda: False, 100_000)  # makes Ctrl-C work during the copy
     try:
         db.execute("VACUUM INTO ?", (part,))
     except apsw.Error as error:
@@ -43,7 +43,7 @@ def copy(db: apsw.Connection, part: str) -> str:
         raise problem(error, at_fault) from error
     finally:
         db.set_progress_handler(None)
-    with explained(part):
+    with translated_errors(part):
         fresh = identity.new()
         made = apsw.Connection(part)
         try:
@@ -56,7 +56,7 @@ def copy(db: apsw.Connection, part: str) -> str:
             made.close()
         if found != "ok":
             raise IndexProblem(
-                f"the copy of {db.filename} is not sound: {found}", "`imgret doctor` says more."
+                f"the copy of {db.filename} is damaged: {found}", "Run `imgret doctor` to check the index."
             )
         fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -68,9 +68,9 @@ def copy(db: apsw.Connection, part: str) -> str:
 
 @contextlib.contextmanager
 def temporary(to: str) -> Iterator[str]:
-    """A new empty file of our own in the folder of `to`, mode 0600, which is removed in the end."""
+    """Create a temporary empty file in the folder of `to`, with mode 0600, and delete it afterwards."""
     folder, name = os.path.split(os.path.abspath(to))
-    with explained(to):
+    with translated_errors(to):
         try:
             fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
         except (FileNotFoundError, NotADirectoryError):
@@ -85,7 +85,7 @@ def temporary(to: str) -> Iterator[str]:
 
 
 def sync_folder(path: str) -> None:
-    """The names in the folder of `path` are on the disk."""
+    """Flush the folder of `path` to the disk, so that new names in it survive a power failure."""
     fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -95,10 +95,10 @@ def sync_folder(path: str) -> None:
 
 def _name(part: str, to: str) -> None:
     try:
-        os.link(part, to)  # unlike a rename, it never replaces what came there meanwhile
+        os.link(part, to)  # unlike a rename, it never replaces a file created meanwhile
     except FileExistsError:
-        raise IndexProblem(f"{to} is there already", "Name a new file.") from None
-    except OSError:  # a file system without links
+        raise IndexProblem(f"{to} exists already", "Name a new file.") from None
+    except OSError:  # a file system without hard links
         if os.path.lexists(to):
-            raise IndexProblem(f"{to} is there already", "Name a new file.") from None
+            raise IndexProblem(f"{to} exists already", "Name a new file.") from None
         os.rename(part, to)

@@ -1,8 +1,8 @@
-"""Open the index: one place for pragmas, the sqlite-vec extension, transactions and their errors.
+"""Connections to an index file: pragmas, the sqlite-vec extension, transactions and their errors.
 
-Opened through apsw, because many CPythons are built without `enable_load_extension`. One `Index` is
-one connection and belongs to one thread; open another for another thread, it is cheap. `reading()`
-is a short snapshot, `writing()` a `BEGIN IMMEDIATE` transaction: both nest.
+Uses apsw, because many builds of CPython lack `enable_load_extension`. A `Connection` belongs to one thread; opening
+another one for another thread is cheap. `reading()` is a short read transaction, `writing()` a `BEGIN IMMEDIATE`
+transaction; both can be nested.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ import apsw
 
 from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
 from imgret.store.sqlite import file_ids, identity, opening
-from imgret.store.sqlite.locks import preparing, writer
+from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
-from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, explained, reading
+from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors, translated_read_errors
 
-__all__ = ["Connection", "explained", "writer"]
+__all__ = ["Connection", "translated_errors"]
 
 CHECKPOINT_MS = 1000  # longer than most reads
 
 
 class Connection:
-    """An open index file. Every method of this folder's modules takes one as its first argument."""
+    """An open index file. The classes of the other modules in this package take one as their first argument."""
 
     def __init__(self, path: str, *, create: bool = True) -> None:
-        """Open `path`, migrating it if need be. Without `create`, a missing file is an IndexProblem."""
+        """Open `path` and migrate it if necessary. Raises IndexProblem for a missing file without `create`."""
         self.path = path
         if not create and not os.path.exists(path):
             raise IndexProblem(f"there is no index at {path}", "Run `imgret index FOLDER` first.")
         if os.path.exists(path) and not os.path.isfile(path):
             raise IndexProblem(f"{path} is not a file", "Name another place with IMGRET_INDEX.")
-        with explained(path):
+        with translated_errors(path):
             if create:
                 _make_private(path)
             replaced = identity.set_foreign_wal_aside(path)
-            self._file: file_ids.FileId | None = file_ids.hold(path)
+            self._file: file_ids.FileId | None = file_ids.register(path)
             try:
                 self.db, self.refusal = opening.connect(path)
             except BaseException:
-                file_ids.release(self._file)
+                file_ids.unregister(self._file)
                 raise
             try:
                 self._prepare()
@@ -59,12 +59,12 @@ class Connection:
         if self.refusal is None:
             self._check_writable()
             migrate(db)
-            if db.pragma("journal_mode") != "wal":  # a backup that was put here
-                with preparing(self.path):
+            if db.pragma("journal_mode") != "wal":  # a backup was copied here
+                with preparation_lock(self.path):
                     db.pragma("journal_mode", "wal")
         elif version(db) != migrations()[-1].version:
             if isinstance(self.refusal, ReadOnly):
-                raise ReadOnly(f"{self.path} needs an update of its schema, but cannot be written")
+                raise ReadOnly(f"the schema of {self.path} must be updated, but the file cannot be written")
             raise self.refusal
         db.pragma("synchronous", "NORMAL")
         db.pragma("foreign_keys", "on")
@@ -74,13 +74,13 @@ class Connection:
 
     @property
     def writable(self) -> bool:
-        """Can it be written to? Where it cannot, `refusal` says why."""
+        """Return whether the file can be written; if not, `refusal` says why."""
         return self.refusal is None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        """A snapshot: everything read inside is of one moment. Keep it short, or the WAL grows."""
-        with explained(self.path):
+        """Run a read transaction: all queries inside see the same state. Keep it short, or the WAL grows."""
+        with translated_errors(self.path):
             if self.db.in_transaction:
                 yield self.db
                 return
@@ -93,12 +93,12 @@ class Connection:
 
     @contextlib.contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[apsw.Connection]:
-        """All or nothing. Inside another `writing()` it joins that transaction.
+        """Run a write transaction, rolled back on any exception. Inside another `writing()` it joins that one.
 
-        `durable`: on the disk when it returns, a power cut right after it notwithstanding. For what a user
-        wrote; everything else can be made again. It is a property of the outermost transaction.
+        `durable`: the commit survives a power failure. Used for text that a user wrote; everything else can be
+        computed again. Only the value for the outermost transaction counts.
         """
-        with explained(self.path):
+        with translated_errors(self.path):
             if self.db.in_transaction:
                 yield self.db
                 return
@@ -116,13 +116,13 @@ class Connection:
         try:
             yield self.db
         except BaseException:
-            if self.db.in_transaction:  # a full disk has already rolled back by itself
+            if self.db.in_transaction:  # false if SQLite has rolled back itself, as on a full disk
                 self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
 
     def _check_writable(self) -> None:
-        """Nothing is to be written into a file that cannot be written, or that nobody can find any more."""
+        """Raise `refusal` if the file cannot be written, IndexReplaced if its path names another file now."""
         if self.refusal is not None:
             raise self.refusal
         try:
@@ -133,22 +133,22 @@ class Connection:
         raise IndexReplaced(f"{self.path} was replaced or removed while this program used it")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, one by one; the columns' types are the schema's."""
-        with reading(self.path):
+        """Yield the rows of a query; the types of the columns are those of the schema."""
+        with translated_read_errors(self.path):
             yield from self.db.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        """The first row of a query, or None."""
-        with reading(self.path):
+        """Return the first row of a query, or None."""
+        with translated_read_errors(self.path):
             return self.db.execute(sql, values).fetchone()
 
     def setting(self, key: str) -> str | None:
-        """A small fact that the index remembers of itself."""
+        """Return the value of a setting stored in the index; None if it is not set."""
         row = self.row("SELECT value FROM setting WHERE key = ?", (key,))
         return str(row[0]) if row else None
 
     def remember(self, key: str, value: str | None) -> None:
-        """Keep a small fact; `None` forgets it."""
+        """Store a setting in the index; `None` deletes it."""
         with self.writing() as db:
             if value is None:
                 db.execute("DELETE FROM setting WHERE key = ?", (key,))
@@ -156,19 +156,19 @@ class Connection:
                 db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
 
     def data_version(self) -> int:
-        """Another number whenever another connection has committed; costs microseconds."""
-        with explained(self.path):
+        """Return a number that changes whenever another connection commits; takes microseconds."""
+        with translated_errors(self.path):
             return int(self.db.pragma("data_version"))
 
     def change_token(self) -> tuple[int, int]:
-        """Another value whenever something was committed, by this connection or another."""
-        with explained(self.path):
+        """Return a value that changes whenever this or another connection commits."""
+        with translated_errors(self.path):
             return int(self.db.pragma("data_version")), self.db.total_changes()
 
     def checkpoint(self) -> bool:
-        """Fold the write-ahead log into the file and give back its room. False, and nothing, while others read."""
-        with explained(self.path):
-            # While this waits for a reader nobody can write, so it must not wait as long as a transaction does.
+        """Write the write-ahead log into the file and truncate it. Returns False, doing nothing, while others read."""
+        with translated_errors(self.path):
+            # While this waits for a reader, nobody can write, so it must not wait as long as a transaction does.
             self.db.set_busy_timeout(CHECKPOINT_MS)
             try:
                 self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -179,19 +179,19 @@ class Connection:
         return True
 
     def problems(self) -> list[str]:
-        """What SQLite's own checks find wrong: an empty list for a sound file."""
-        with explained(self.path):
+        """Return the errors found by SQLite's integrity checks: an empty list for an intact file."""
+        with translated_errors(self.path):
             found = [str(row[0]) for row in self.db.execute("PRAGMA integrity_check")]
             for table, row, *_ in self.db.execute("PRAGMA foreign_key_check"):
-                found.append(f"{table}: row {row} hangs in the air")
+                found.append(f"{table}: row {row} refers to a row that does not exist")
         return [line for line in found if line != "ok"]
 
     def close(self) -> None:
-        """Close the connection; idempotent."""
+        """Close the connection; closing it again has no effect."""
         if self._file is None:
             return
         self.db.close()
-        file_ids.release(self._file)
+        file_ids.unregister(self._file)
         self._file = None
 
     def __enter__(self) -> Self:
@@ -204,7 +204,7 @@ class Connection:
 
 
 def _make_private(path: str) -> None:
-    """The file exists and is ours alone before SQLite writes into it (side files take its mode)."""
+    """Create the file with mode 0600 before SQLite opens it, which gives `-wal` and `-shm` the same mode."""
     os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
     if not os.path.lexists(path):
         with contextlib.suppress(FileExistsError):

@@ -1,6 +1,6 @@
-"""Contents: what a picture is, by its bytes and its upright pixels, and when it is forgotten.
+"""Contents: images identified by the hashes of their bytes and pixels, and the deletion of unused ones.
 
-Where contents lie is the matter of `photos`.
+The paths of contents are in `photos`.
 """
 
 from __future__ import annotations

@@ -1,35 +1,58 @@
-"""The document of each content: saved, checked and made anew; and the words of a photo's path."""
+"""The document of each content: saved, checked and rebuilt; and the words of a photo's path."""
 
 from __future__ import annotations
 
 import os
 import re
 import unicodedata
+from collections.abc import Collection, Mapping
 
 import apsw
 
 from imgret.store.fold import cut
 from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.text_columns import TextColumns
 
 WORD = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")  # between spaces and ASCII punctuation
 
 
 class Documents:
-    """Implements `imgret.store.interface.search.Documents`."""
+    """Implements `imgret.store.interface.retrieval.Documents`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, text_columns: TextColumns) -> None:
         self._connection = connection
+        self._text_columns = text_columns
 
-    def save(self, content: int, *, caption: str, labels: str, note: str, names: str) -> None:
-        """The words of a content, in place of those before."""
-        values = [cut(text) for text in (caption, labels, note, names)]
+    def update(self, content: int, texts: Mapping[str, str]) -> None:
+        """Replace the words in these columns of a content; the others stay. Raises ValueError for an unknown column."""
+        if not texts:
+            return
+        unknown = texts.keys() - {column.name for column in self._text_columns.all()}
+        if unknown:
+            raise ValueError(f"the words index has no column {', '.join(sorted(unknown))}")
+        names, values = list(texts), [cut(text) for text in texts.values()]
+        columns = ", ".join(f'"{name}"' for name in names)
+        new = ", ".join(f'excluded."{name}"' for name in names)
         with self._connection.writing() as db:
             db.execute(
-                "INSERT INTO document (content, caption, labels, note, names) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (content) DO UPDATE SET caption = excluded.caption, labels = excluded.labels,"
-                " note = excluded.note, names = excluded.names",
+                f"INSERT INTO document (content, {columns}) VALUES (?{', ?' * len(names)})"
+                # Where nothing changes, the words index need not be written.
+                f" ON CONFLICT (content) DO UPDATE SET ({columns}) = ({new}) WHERE ({columns}) IS NOT ({new})",
                 (content, *values),
             )
+
+    def empty_texts(self) -> dict[str, str]:
+        """The columns of stages, each without any words."""
+        return {column.name: "" for column in self._text_columns.all() if column.stage is not None}
+
+    def copy(self, source: int, target: int, stages: Collection[str]) -> None:
+        """Give a content the words that these stages found in another one with the same pixels."""
+        names = [column.name for column in self._text_columns.all() if column.stage in stages]
+        row = self._connection.row(
+            f"SELECT {', '.join(names) or '1'} FROM document WHERE content = ?", (source,)
+        )
+        if names and row is not None:
+            self.update(target, dict(zip(names, row, strict=True)))
 
     def remove(self, content: int) -> None:
         """Forget the words of a content."""
@@ -37,7 +60,7 @@ class Documents:
             db.execute("DELETE FROM document WHERE content = ?", (content,))
 
     def rebuild(self) -> None:
-        """Make the words index anew from the documents."""
+        """Rebuild the words index from the documents."""
         with self._connection.writing() as db:
             db.execute("INSERT INTO words (words) VALUES ('rebuild')")
 

@@ -1,7 +1,8 @@
-"""What the library has of each kind that filters ask for: labels, cameras, formats, dates, topics."""
+"""The values that filters can select in the library: tags, cameras, formats, dates."""
 
 from __future__ import annotations
 
+from imgret.store.clauses import OBJECT
 from imgret.store.sqlite.connection import Connection
 
 
@@ -11,22 +12,33 @@ class Facets:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def labels(self) -> list[str]:
+    def kinds(self) -> list[str]:
+        return [
+            str(kind)
+            for (kind,) in self._connection.rows(
+                "WITH RECURSIVE each (kind) AS (SELECT min(kind) FROM tag UNION ALL"
+                " SELECT (SELECT min(kind) FROM tag WHERE kind > each.kind) FROM each WHERE kind IS NOT NULL)"
+                " SELECT kind FROM each WHERE kind IS NOT NULL"
+            )
+        ]
+
+    def labels(self, kind: str = OBJECT) -> list[str]:
         return [
             str(label)
             for (label,) in self._connection.rows(
-                "WITH RECURSIVE each (label) AS (SELECT min(label) FROM detection UNION ALL"
-                " SELECT (SELECT min(label) FROM detection WHERE label > each.label) FROM each WHERE label IS NOT NULL)"
-                " SELECT label FROM each WHERE label IS NOT NULL"
+                "WITH RECURSIVE each (label) AS (SELECT min(label) FROM tag WHERE kind = ?1 UNION ALL"
+                " SELECT (SELECT min(label) FROM tag WHERE kind = ?1 AND label > each.label) FROM each"
+                " WHERE label IS NOT NULL) SELECT label FROM each WHERE label IS NOT NULL",
+                (kind,),
             )
         ]
 
     def most_counted(self, meant: list[str]) -> int:
         marks = ", ".join("?" * len(meant))
         row = self._connection.row(
-            "SELECT max(total) FROM (SELECT sum(count) AS total FROM detection"
-            f" WHERE label IN ({marks}) GROUP BY content)",
-            meant,
+            "SELECT max(total) FROM (SELECT sum(count) AS total FROM tag"
+            f" WHERE kind = ? AND label IN ({marks}) GROUP BY content, stage)",
+            (OBJECT, *meant),
         )
         return int(row[0] or 0) if row else 0
 
@@ -44,6 +56,6 @@ class Facets:
         )
         return (int(row[0]), int(row[1])) if row and row[0] is not None else None
 
-    def topics(self, count: int) -> list[str]:
-        sql = "SELECT label FROM topic GROUP BY label ORDER BY count(*) DESC LIMIT ?"
-        return [str(topic) for (topic,) in self._connection.rows(sql, (count,))]
+    def commonest(self, kind: str, count: int) -> list[str]:
+        sql = "SELECT label FROM tag WHERE kind = ? GROUP BY label ORDER BY count(*) DESC LIMIT ?"
+        return [str(label) for (label,) in self._connection.rows(sql, (kind, count))]

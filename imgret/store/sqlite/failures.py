@@ -1,4 +1,4 @@
-"""Photos that could not be read or described: why, when they are tried again, and trying them now."""
+"""Photos that could not be read or described: the reasons, the times of the next attempts, and retrying."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgret.store.sqlite.connection import Connection
 
 
 class Failures:
-    """Implements `imgret.store.interface.work.Failures`."""
+    """Implements `imgret.store.interface.work_queue.Failures`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

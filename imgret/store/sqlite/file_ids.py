@@ -1,8 +1,8 @@
-"""Look at an index file as it lies on the disk, without its `-wal`, and at who has it open.
+"""Read an index file without its `-wal`, and find out whether other processes have it open.
 
-Closing any descriptor of a file drops all POSIX locks that this process holds on it, SQLite's own included.
-So a file that a connection of this process has open is read through one descriptor, which is
-closed after the last of these connections.
+Closing any descriptor of a file releases all POSIX locks of this process on it, including those of SQLite. Therefore
+a file that a connection of this process has open is read through one shared descriptor, which is closed after the
+last of these connections.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import apsw
 
 FileId = tuple[int, int]  # (device, inode)
 
-# Where SQLite locks: https://sqlite.org/src/file/src/os.h and os_unix.c
-_SHARED_LOCKS = (0x40000002, 510)  # every connection holds a lock among these bytes of the index
-_SHM_LOCK = (128, 1)  # ... and on this byte of `-shm`
+# The bytes that SQLite locks, as (start, length): https://sqlite.org/src/file/src/os.h and os_unix.c
+_SHARED_LOCKS = (0x40000002, 510)  # every connection locks one of these bytes of the index
+_SHM_LOCK = (128, 1)  # ... and this byte of `-shm`
 
 
 class _Open:
@@ -37,41 +37,41 @@ _lock = threading.Lock()
 
 
 def file_id(path: str) -> FileId:
-    """Which file lies at `path`. Raises OSError."""
+    """Return the device and inode of the file at `path`. Raises OSError."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
-def hold(path: str) -> FileId:
-    """To be called before a connection to `path` is opened. -> what `release` wants."""
+def register(path: str) -> FileId:
+    """Count a connection of this process to `path`; call this before opening it. Returns the id for `unregister`."""
     found = file_id(path)
     with _lock:
         _files.setdefault(found, _Open()).connections += 1
     return found
 
 
-def release(held: FileId) -> None:
-    """To be called after the connection was closed."""
+def unregister(registered: FileId) -> None:
+    """Stop counting a connection; call this after closing it."""
     with _lock:
-        file = _files[held]
+        file = _files[registered]
         file.connections -= 1
         if not file.connections:
-            del _files[held]
+            del _files[registered]
             if file.fd is not None:
                 os.close(file.fd)
 
 
-def held(path: str) -> bool:
-    """Has this process a connection to the file at `path`?"""
+def is_registered(path: str) -> bool:
+    """Return whether this process has a connection to the file at `path`."""
     found = file_id(path)
     with _lock:
         return found in _files
 
 
 def setting(path: str, key: str) -> str | None:
-    """A row of `setting` as it stands in the file alone; empty when there is none.
+    """Return a value of the table `setting` as stored in the file without its `-wal`; "" if it is not set.
 
-    None when it cannot be told: a file that is no index, or is being changed right now.
+    None if it cannot be read: the file is not an index, or is being changed at the moment.
     """
     with _descriptor(path) as fd:
         try:
@@ -87,13 +87,13 @@ def setting(path: str, key: str) -> str | None:
 
 
 def used_by_others(path: str) -> bool:
-    """Has another process a connection to the file at `path`?"""
+    """Return whether another process has a connection to the file at `path`."""
     with _descriptor(path) as fd:
         return _locked(fd, *_SHARED_LOCKS)
 
 
 def shm_used_by_others(path: str) -> bool:
-    """Has another process the `-shm` beside `path` open? Not to be asked by a process that has it open itself."""
+    """Return whether another process has the `-shm` beside `path` open. This process must not have it open."""
     try:
         fd = os.open(f"{path}-shm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -124,13 +124,13 @@ def _descriptor(path: str) -> Iterator[int]:
 def _locked(fd: int, start: int, length: int) -> bool:
     if sys.platform != "linux":  # the layout of `struct flock` is Linux's
         return False
-    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-    answer = fcntl.fcntl(fd, fcntl.F_GETLK, asked)
-    return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    reply = fcntl.fcntl(fd, fcntl.F_GETLK, request)
+    return bool(struct.unpack_from("h", reply)[0] != fcntl.F_UNLCK)
 
 
 class _File:
-    """What SQLite asks of a file that is only read (https://www.sqlite.org/c3ref/io_methods.html)."""
+    """The methods of a read-only file for SQLite (https://www.sqlite.org/c3ref/io_methods.html)."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -142,13 +142,13 @@ class _File:
         return os.fstat(self._fd).st_size
 
     def xClose(self) -> None:  # noqa: N802
-        """The descriptor is the caller's."""
+        """Do nothing: the caller closes the descriptor."""
 
     def xLock(self, level: int) -> None:  # noqa: N802
-        """Nothing is locked."""
+        """Do nothing: the file is not locked."""
 
     def xUnlock(self, level: int) -> None:  # noqa: N802
-        """Nothing is locked."""
+        """Do nothing: the file is not locked."""
 
     def xCheckReservedLock(self) -> bool:  # noqa: N802
         return False
@@ -164,7 +164,7 @@ class _File:
 
 
 class _VFS(apsw.VFS):
-    """Opens `/N`, the descriptor N of this process; no other file is there."""
+    """A VFS in which the only files are `/N`, for the descriptors N of this process."""
 
     def __init__(self) -> None:
         super().__init__("imgret-descriptor", "")

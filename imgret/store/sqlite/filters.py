@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from imgret import disk_calls
 from imgret.store import labels, paths
 from imgret.store.clauses import (
+    OBJECT,
     Camera,
     Clause,
     Filter,
@@ -25,8 +26,8 @@ from imgret.store.clauses import (
     Objects,
     Online,
     Said,
+    Tagged,
     Taken,
-    Topic,
 )
 from imgret.store.fold import fold, fold_bytes, has_word
 from imgret.store.sqlite import roots, words
@@ -50,14 +51,14 @@ _HAVING = {
     "note": "id IN (SELECT content FROM note)",
     "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '\"\"')",
     "gps": "latitude IS NOT NULL",
-    "objects": "id IN (SELECT content FROM detection)",
-    "topics": "id IN (SELECT content FROM topic)",
+    "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
+    "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
     "date": "taken_at IS NOT NULL",
 }
 
 
 class Filters:
-    """Implements `imgret.store.interface.search.Filters`."""
+    """Implements `imgret.store.interface.retrieval.Filters`."""
 
     def __init__(
         self, connection: Connection, facets: Facets, photos: Photos, roots: Roots, words: Words
@@ -145,20 +146,23 @@ class Filters:
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
                 return "(taken_at >= ? AND taken_at < ?)", [first, last]
             case Objects(label, least, most):
-                meant = labels.meant(label, self._facets.labels())
+                meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum
-                    counted = "SELECT content FROM detection WHERE label = ? AND count"
-                else:
+                    counted = "SELECT content FROM tag WHERE kind = ? AND label = ? AND count"
+                else:  # each stage counts for itself: two detectors see the same dog
                     marks = ", ".join("?" * len(meant))
-                    counted = f"SELECT content FROM detection WHERE label IN ({marks}) GROUP BY content HAVING sum(count)"
+                    counted = f"SELECT content FROM tag WHERE kind = ? AND label IN ({marks}) GROUP BY content, stage HAVING sum(count)"
                 if least > 0:
                     bound = most if most is not None else 1 << 62
-                    return f"id IN ({counted} BETWEEN ? AND ?)", [*meant, least, bound]
-                return f"? AND id NOT IN ({counted} > ?)", [most is None or most >= 0, *meant, most]
-            case Topic(name):
-                spaced = _folded("replace(label, '_', ' ')")
-                return f"id IN (SELECT content FROM topic WHERE instr({spaced}, ?) > 0)", [
-                    fold(name.replace("_", " "))
+                    return f"id IN ({counted} BETWEEN ? AND ?)", [OBJECT, *meant, least, bound]
+                possible = most is None or most >= 0
+                return f"? AND id NOT IN ({counted} > ?)", [possible, OBJECT, *meant, most]
+            case Tagged(kind, name):
+                found = self._tags(kind, name)
+                marks = ", ".join("?" * len(found))
+                return f"id IN (SELECT content FROM tag WHERE kind = ? AND label IN ({marks}))", [
+                    kind,
+                    *found,
                 ]
             case Camera(name):
                 return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
@@ -166,7 +170,9 @@ class Filters:
                 family = FAMILIES.get(name, (name,))
                 return f"format IN ({', '.join('?' * len(family))})", list(family)
             case Has(what):
-                return _HAVING[what], []
+                if what in _HAVING:
+                    return _HAVING[what], []
+                return "id IN (SELECT content FROM tag WHERE kind = ?)", [what]
             case Said(text):
                 if not has_word(text):
                     return "1", []
@@ -182,6 +188,12 @@ class Filters:
                 return f"instr({name}, ?) > 0", [fold(pattern)]
             case Inside(folder):
                 return self._inside(folder)
+
+    def _tags(self, kind: str, name: str) -> list[str]:
+        """The labels of this kind that contain the name, or that it means."""
+        there, text = self._facets.labels(kind), fold(name.replace("_", " "))
+        meant = set(labels.matching_labels(name, there))
+        return [label for label in there if label in meant or text in fold(label.replace("_", " "))]
 
     def _inside(self, folder: bytes) -> tuple[str, list[Any]]:
         """The folder as it is written, else where its symbolic links lead, else any that is called so, folded."""

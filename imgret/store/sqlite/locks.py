@@ -1,6 +1,6 @@
-"""Locks between processes on one index: who indexes, and who changes the file as a whole.
+"""Locks between processes that use the same index: one for indexing, one for replacing or migrating the file.
 
-Both are `flock`s on a file beside the index, which the kernel drops with the process.
+Both are `flock`s on files beside the index, which the kernel releases when the process ends.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ import time
 from collections.abc import Callable, Iterator
 
 from imgret.errors import IndexBusy
-from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, explained
+from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, translated_errors
 
 
 @contextlib.contextmanager
-def writer(path: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock of the one process that indexes into `path`.
+def writer_lock(
+    path: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Hold the lock for indexing into `path`.
 
-    Waits up to `wait` seconds (`waiting` is told once who holds it), then raises IndexBusy.
+    Waits up to `wait` seconds, then raises IndexBusy. Before waiting, `waiting` is called once with a description of
+    the process that holds the lock.
     """
-    with explained(path):
+    with translated_errors(path):
         fd = _opened(f"{path}.lock")
     try:
-        deadline, told = time.monotonic() + wait, False
+        deadline, reported = time.monotonic() + wait, False
         while not _taken(fd):
             holder = os.pread(fd, 64, 0).decode("ascii", "replace").strip() or "another process"
             if time.monotonic() >= deadline:
                 raise IndexBusy(f"{holder} is writing to {path}")
-            if waiting and not told:
+            if waiting and not reported:
                 waiting(holder)
-                told = True
+                reported = True
             time.sleep(0.1)
-        with contextlib.suppress(OSError):  # the name is a courtesy: a full disk must not cost the lock
+        with contextlib.suppress(OSError):  # the name is optional, so a full disk must not prevent locking
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
         yield
@@ -42,19 +45,19 @@ def writer(path: str, *, wait: float = 0.0, waiting: Callable[[str], None] | Non
 
 
 @contextlib.contextmanager
-def preparing(path: str, wait: float = 10 * BUSY_SECONDS) -> Iterator[int]:
-    """Hold the lock of the one process that creates, migrates or replaces the file at `path`.
+def preparation_lock(path: str, wait: float = 10 * BUSY_SECONDS) -> Iterator[int]:
+    """Hold the lock for creating, migrating or replacing the file at `path`.
 
-    Others that open the index wait for it only where they have such a change to make themselves. -> a
+    Other processes can open the index meanwhile, unless they have to make such a change themselves. Yields a
     descriptor of the file `path`.id, see `imgret.store.sqlite.identity`. Raises IndexBusy after `wait` seconds.
     """
-    with explained(path):
+    with translated_errors(path):
         fd = _opened(f"{path}.id")
     try:
         deadline = time.monotonic() + wait
         while not _taken(fd):
             if time.monotonic() >= deadline:
-                raise IndexBusy(f"another process has been preparing {path} for {wait:.0f} s")
+                raise IndexBusy(f"another process has been migrating or replacing {path} for {wait:.0f} s")
             time.sleep(0.02)
         yield fd
     finally:

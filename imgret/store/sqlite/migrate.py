@@ -1,7 +1,7 @@
-"""Bring an index file up to this program's schema, one numbered SQL file at a time.
+"""Update an index file to the schema of this program by running numbered SQL files.
 
-Each file runs in one transaction with its record (`user_version`); a file of a later program is
-refused; before an existing index is changed, a backup of it is made beside it and checked.
+Each SQL file runs in one transaction that also sets `user_version`. An index written by a newer program is refused.
+Before an existing index is changed, a backup is created beside it and checked.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import apsw
 from imgret.errors import IndexProblem, IndexTooNew
 from imgret.store.sqlite import sql_functions
 from imgret.store.sqlite.backup import backup
-from imgret.store.sqlite.locks import preparing
+from imgret.store.sqlite.locks import preparation_lock
 
-APPLICATION_ID = 0x696D6774  # "imgt": `file index.db` and other programs can tell what it is
+APPLICATION_ID = 0x696D6774  # "imgt", by which `file index.db` and other programs identify the file type
 
 
 class Migration(NamedTuple):
-    """One numbered file."""
+    """One numbered SQL file."""
 
     version: int
     name: str
@@ -31,7 +31,7 @@ class Migration(NamedTuple):
 
 
 def migrations() -> list[Migration]:
-    """All of them, in order."""
+    """Return all migrations, by ascending version."""
     found = []
     for entry in resources.files("imgret.store.sqlite").joinpath("sql").iterdir():
         match = re.fullmatch(r"(\d{4})-.*\.sql", entry.name)
@@ -42,12 +42,13 @@ def migrations() -> list[Migration]:
 
 
 def version(db: apsw.Connection, newest: int | None = None) -> int:
-    """The schema version of an open file; 0 for an empty one.
+    """Return the schema version of an open file; 0 for an empty one.
 
-    Raises IndexProblem for a file that is not ours, IndexTooNew for one above `newest` (ours by default).
+    Raises IndexProblem for a file of another application, IndexTooNew for a version above `newest` (by default, the
+    newest migration).
     """
     newest = migrations()[-1].version if newest is None else newest
-    # In one statement, hence in one snapshot: another process may create the index at this moment.
+    # One statement reads a consistent state, even if another process creates the index at this moment.
     row: Any = db.execute(
         "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
         " FROM pragma_application_id, pragma_user_version"
@@ -60,21 +61,23 @@ def version(db: apsw.Connection, newest: int | None = None) -> int:
         )
     if current > newest:
         raise IndexTooNew(
-            f"{db.filename} has schema version {current}; this imgret knows versions up to {newest}"
+            f"{db.filename} has schema version {current}; this imgret supports versions up to {newest}"
         )
     return current
 
 
 def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> int:
-    """Run what is missing; returns the version reached. An interrupted step leaves the version before it.
+    """Run the missing migrations and return the new version. An interrupted one leaves the previous version.
 
-    One process at a time: others that open the file meanwhile wait, and find nothing left to do.
+    Only one process migrates; others that open the file meanwhile wait for it.
     """
     steps = migrations() if steps is None else steps
     newest = steps[-1].version
     if version(db, newest) >= newest:
         return version(db, newest)
-    with preparing(db.filename) if db.filename else contextlib.nullcontext():  # no name: in memory
+    with (
+        preparation_lock(db.filename) if db.filename else contextlib.nullcontext()
+    ):  # in memory, it has no name
         current = version(db, newest)
         if current == 0:
             db.pragma("page_size", 8192)
@@ -88,7 +91,7 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
             if step.version <= current:
                 continue
             with _exclusive(db):
-                # Another process may have been quicker, an older imgret that takes no lock.
+                # An older imgret, which does not use the lock, may have migrated the file meanwhile.
                 if int(db.pragma("user_version")) >= step.version:
                     continue
                 db.execute(step.sql)
@@ -97,8 +100,8 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
     return int(db.pragma("user_version"))
 
 
-class _exclusive:  # noqa: N801 - reads as a verb at its only use
-    """`BEGIN IMMEDIATE` ... `COMMIT`; DDL and pragmas inside roll back together."""
+class _exclusive:  # noqa: N801 - it is used as a function
+    """A `BEGIN IMMEDIATE` transaction; DDL and pragmas inside are rolled back together."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self.db = db

@@ -1,6 +1,7 @@
-"""The vec0 table behind `nearest`: its name, its rows as sqlite-vec keeps them, and what damage to it looks like.
+"""The vec0 table of a space: its name, its rows as sqlite-vec keeps them, and what damage to it looks like.
 
-A rebuild makes another table beside it, so there are two names, and a setting says which one answers.
+A rebuild makes another table beside it, so there are two names for each space; `space.nearest` says which one
+is searched. A table made before there were spaces keeps its name, one of OLD_NAMES, until the next rebuild.
 """
 
 from __future__ import annotations
@@ -13,38 +14,36 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import View
 from imgret.store import codes
-from imgret.store.records import Damaged
+from imgret.store.records import Damaged, Space
 from imgret.store.sqlite import vec0_chunks
 from imgret.store.sqlite.vec0_chunks import drop as drop
 from imgret.store.sqlite.vec0_chunks import exists as exists
 from imgret.store.sqlite.vec0_chunks import shrink as shrink
 
-ANSWERING = "answering"  # the setting that names the row of `model` whose vectors answer
-TABLE = "nearest table"  # the setting that names the table; none: the first of NAMES
-NAMES = ("nearest", "nearest2")
+OLD_NAMES = ("nearest", "nearest2")
 STEP = 4096  # rows read at a time
 
 Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
 
-def answering(db: apsw.Connection) -> int | None:
-    """The row of `model` whose vectors answer; None while there are no vectors."""
-    value = db.execute("SELECT value FROM setting WHERE key = ?", (ANSWERING,)).get
-    return int(value) if value is not None else None
+def names(space: int) -> tuple[str, str]:
+    """The two names that the table of a space has in turn."""
+    return f"nearest{space}a", f"nearest{space}b"
 
 
-def name(db: apsw.Connection) -> str:
-    """The table that answers now, be it there or not."""
-    value = db.execute("SELECT value FROM setting WHERE key = ?", (TABLE,)).get
-    return NAMES[1] if value == NAMES[1] else NAMES[0]
+def name(db: apsw.Connection, space: int) -> str | None:
+    """The table of a space that is searched now, be it there or not; None before it had one."""
+    value = db.execute("SELECT nearest FROM space WHERE id = ?", (space,)).get
+    return str(value) if value is not None else None
 
 
-def projection(db: apsw.Connection) -> codes.Projection | None:
-    """How the table's codes were made; None while it holds float32."""
-    row = db.execute("SELECT learned_from, scale, mean, basis FROM projection").fetchone()
+def projection(db: apsw.Connection, space: int) -> codes.Projection | None:
+    """How the codes in the table of a space were made; None while it holds float32."""
+    row: Any = db.execute(
+        "SELECT learned_from, scale, mean, basis FROM projection WHERE space = ?", (space,)
+    ).fetchone()
     if row is None:
         return None
     learned_from, scale, mean, basis = row
@@ -54,14 +53,14 @@ def projection(db: apsw.Connection) -> codes.Projection | None:
     )
 
 
-def rows(db: apsw.Connection, model: int | None, view: View) -> Iterator[tuple[Ids, Matrix]]:
-    """The truth of one view in steps, by content: (ids, vectors as float32)."""
+def rows(db: apsw.Connection, space: int, view: str) -> Iterator[tuple[Ids, Matrix]]:
+    """The vectors of one view of a space in steps, by content: ids (n,), float32 (n, dimension)."""
     last = -1
     while True:
         step: list[tuple[Any, ...]] = db.execute(
-            "SELECT content, data FROM vector WHERE model = ? AND view = ? AND content > ?"
+            "SELECT content, data FROM vector WHERE space = ? AND view = ? AND content > ?"
             " ORDER BY content LIMIT ?",
-            (model, str(view), last, STEP),
+            (space, view, last, STEP),
         ).fetchall()
         if not step:
             return
@@ -70,10 +69,10 @@ def rows(db: apsw.Connection, model: int | None, view: View) -> Iterator[tuple[I
         yield np.array([row[0] for row in step], np.int64), matrix.reshape(len(step), -1).astype(np.float32)
 
 
-def present(db: apsw.Connection, model: int | None, at_most: int) -> int:
-    """How many photos have a leading vector, counted no further than `at_most`."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM vector WHERE model = ? AND view = ? LIMIT ?)"
-    return int(db.execute(sql, (model, str(View.PASSAGE), at_most)).get)
+def present(db: apsw.Connection, space: Space, at_most: int) -> int:
+    """How many photos have a leading vector in a space, counted no further than `at_most`; -1: all of them."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM vector WHERE space = ? AND view = ? LIMIT ?)"
+    return int(db.execute(sql, (space.id, space.lead, at_most)).get)
 
 
 def chunks(db: apsw.Connection, table: str, kind: type, dimension: int) -> Iterator[tuple[Ids, NDArray[Any]]]:

@@ -1,11 +1,11 @@
-"""Which content is an edit of which, so that a note goes along when a photo is edited.
+"""Track which content is an edit of which, so that the note of a photo is kept when the photo is edited.
 
-A note belongs to a content. When other bytes come to lie at a path, `replaced` remembers what lay there; once
-the new bytes were decoded, `imgret.ingest` compares the two pictures. `settle` then records an edit of the
-same picture and copies the note; otherwise the note stays with the old content, and `imgret status` lists it.
+A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
+content is decoded, `imgret.ingest` compares the two images. `settle` then records an edit of the same image and copies
+the note; otherwise the note stays with the old content, and `imgret status` lists it.
 
-While the old content lies somewhere else, it keeps its note. That may be the copy that an editor makes before
-it writes and deletes afterwards, so the question stays open, and `left` asks it again when the copy is gone.
+As long as the old content exists at another path, it keeps its note. That path may be a temporary copy made by an
+image editor, so the comparison is postponed, and `requeue_edits` queues it again when the copy is deleted.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Notes:
         self._roots = roots
 
     def replaced(self, photo: int, before: int, born: int | None, after: int) -> None:
-        """At a path, the row `photo`, lies `after` instead of `before`; `born` is when the old file was created.
+        """Record that at the path of the row `photo`, the content `after` has replaced `before`.
 
-        What was never decoded is a state of a file that is being written: it stands for what lay there before it.
+        `born` is the creation time of the old file, in ns. If `before` was never decoded, it was a file that was still
+        being written, and the content recorded before it is kept.
         """
         with self._connection.writing() as db:
             settled = "SELECT 1 FROM content WHERE id = ? AND format IS NOT NULL"
@@ -36,7 +37,7 @@ class Notes:
                 f"{settled} UNION SELECT 1 FROM note WHERE content = ?", (before, before)
             ):
                 db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?, ?)", (photo, before, born))
-            if self._connection.row(settled, (after,)):  # a picture that was known already is no edit
+            if self._connection.row(settled, (after,)):  # an image that was known already is not an edit
                 db.execute("DELETE FROM replaced WHERE photo = ?", (photo,))
             if self._connection.row("SELECT 1 FROM note WHERE content = ?", (before,)):
                 place = self._connection.row(
@@ -58,7 +59,7 @@ class Notes:
             )
 
     def noted(self, content: int) -> None:
-        """A note was written on a content: on it alone, not on an edit that has lain beside it before."""
+        """Record that a note was written for a content, so that it is not copied to an edit that existed before."""
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM replaced WHERE content = ? AND EXISTS (SELECT 1 FROM photo"
@@ -103,7 +104,7 @@ class Notes:
         return [edit for (edit,) in rows]
 
     def remember_places(self, gone_before: int) -> None:
-        """Notes keep the path of their photo when its tombstone, made before `gone_before`, is forgotten."""
+        """Store the paths of noted photos in their notes, before tombstones older than `gone_before` are deleted."""
         with self._connection.writing() as db:
             rows = self._connection.rows(
                 "SELECT note.content, root.path, folder, name FROM photo JOIN root ON root.id = root"

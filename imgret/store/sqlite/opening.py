@@ -1,8 +1,7 @@
-"""Connect to an index file wherever it lies: on an ordinary disk, a read-only one, or a full one.
+"""Connect to an index file on an ordinary, a read-only or a full disk.
 
-SQLite in WAL mode keeps two files beside the index, `-wal` and `-shm`. A disk that takes no new file has no
-room for them; an index that is only read is opened without them then, but never in a way that hides what
-a `-wal` holds.
+In WAL mode, SQLite needs two files beside the index, `-wal` and `-shm`. If they cannot be created, the index is
+opened for reading without them, unless that would ignore changes in an existing `-wal`.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ from imgret.errors import DiskFull, ImgretError, IndexProblem, ReadOnly
 from imgret.store.sqlite import sql_functions
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, problem
 
-CACHE_KIB = 16 << 10  # of each connection. No mmap: a page that cannot be read would end the process (SIGBUS)
+# For each connection. No mmap is used: an unreadable page would kill the process with SIGBUS.
+CACHE_KIB = 16 << 10
 
 
 def connect(path: str) -> tuple[apsw.Connection, ImgretError | None]:
-    """The connection, and why nothing can be written through it (None where it can).
+    """Return a connection, and the reason why it is read-only (None if it is writable).
 
-    Raises apsw.Error and OSError, and IndexProblem where the latest changes cannot be read.
+    Raises apsw.Error and OSError, and IndexProblem if the latest changes cannot be read.
     """
     folder = os.path.dirname(path) or "."
     if not (os.access(path, os.W_OK) and os.access(folder, os.W_OK)):
@@ -37,7 +37,7 @@ def connect(path: str) -> tuple[apsw.Connection, ImgretError | None]:
 
 
 def has_wal(path: str) -> bool:
-    """Does a write-ahead log with anything in it lie beside the index?"""
+    """Return whether there is a non-empty write-ahead log beside the index."""
     try:
         return os.stat(f"{path}-wal").st_size > 0
     except OSError:
@@ -45,7 +45,7 @@ def has_wal(path: str) -> bool:
 
 
 def load_extension(db: apsw.Connection) -> apsw.Connection:
-    """Make sqlite-vec's tables known to a connection."""
+    """Load the sqlite-vec extension into a connection and return it."""
     import sqlite_vec
 
     db.enable_load_extension(enable=True)
@@ -56,24 +56,24 @@ def load_extension(db: apsw.Connection) -> apsw.Connection:
 
 def _read_only(path: str) -> apsw.Connection:
     try:
-        # Uses a `-shm` that is there already, which a process that was killed leaves beside its `-wal`.
+        # This works if there is a `-shm`, which a killed process leaves behind with its `-wal`.
         return _opened(path, "mode=ro")
     except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError):
         if has_wal(path):
             raise IndexProblem(
-                f"the latest changes of {path} lie in its -wal file, which cannot be read on a disk or in a folder"
-                " that cannot be written",
+                f"the latest changes of {path} are in its -wal file, which SQLite cannot read because the disk or"
+                " the folder cannot be written",
                 "Make the folder writable, or copy index.db and index.db-wal together to one that is.",
             ) from None
     return _opened(path, "immutable=1")
 
 
 def _on_a_full_disk(path: str, reason: ImgretError) -> apsw.Connection:
-    """With the `-shm` in this process's memory: others wait meanwhile, so it is to be closed soon."""
+    """Connect with the `-shm` in memory. Other processes are locked out, so close the connection soon."""
     try:
         return _opened(path, exclusive=True)
     except apsw.Error as error:
-        # Where no `-wal` can be made, nobody else can write either.
+        # If no `-wal` can be created, no other process can write either.
         if has_wal(path) or not isinstance(problem(error, path), DiskFull):
             raise
     try:
@@ -83,7 +83,7 @@ def _on_a_full_disk(path: str, reason: ImgretError) -> apsw.Connection:
 
 
 def _opened(path: str, options: str = "", *, exclusive: bool = False) -> apsw.Connection:
-    """A connection that has read the file once: what cannot be opened is known by then."""
+    """Return a connection after reading the file once, because SQLite reports errors only then."""
     if options:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         db = apsw.Connection(f"file:{quote(path)}?{options}", flags=flags)

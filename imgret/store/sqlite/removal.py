@@ -1,6 +1,6 @@
-"""Take a folder out of the index, whether it is a root, holds some, or lies in one.
+"""Remove a folder from the index, whether it is a root, contains roots, or is inside one.
 
-Its photos become tombstones, so that a folder that is added again within 30 days costs nothing.
+Its photos become tombstones, so a folder that is added again within 30 days needs no new descriptions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Removal:
     def remove_folder(self, path: bytes, kept: Collection[bytes], now: int) -> int:
         if any(paths.relative(each, path) is not None for each in kept):
             return 0
-        buried = 0
+        deleted = 0
         with self._connection.writing(durable=True) as db:
             for root in self._roots.all():
                 part = paths.relative(root.path, path)
@@ -38,14 +38,15 @@ class Removal:
                 inner = _outermost(paths.relative(root.path, each) for each in kept)
                 if b"" in inner or any(paths.relative(each, root.path) is not None for each in kept):
                     continue
-                buried += self._bury(root, part or b"", inner, now)
+                deleted += self._mark_deleted(root, part or b"", inner, now)
                 if not part:
                     for folder in inner:
                         self._split_off(root, folder)
                     db.execute("UPDATE root SET removed = 1, watched = 0 WHERE id = ?", (root.id,))
-        return buried
+        return deleted
 
-    def _bury(self, root: Root, part: bytes, kept: Collection[bytes], now: int) -> int:
+    def _mark_deleted(self, root: Root, part: bytes, kept: Collection[bytes], now: int) -> int:
+        """Mark the photos at or below `part` of a root as deleted, except those in `kept`. Returns how many."""
         scopes = [photos.below(part), *(photos.below(folder) for folder in kept)]
         where = "root = ? AND gone_at IS NULL" + scopes[0][0]
         where += "".join(f" AND NOT (1{condition})" for condition, _ in scopes[1:])
@@ -58,11 +59,11 @@ class Removal:
             )
             renamed = [content for (content,) in copies]
             db.execute(f"UPDATE photo SET gone_at = {int(now)} WHERE {where}", values)
-            buried = db.changes()
-            for content in renamed:  # they are found by the names of their other paths alone
+            deleted = db.changes()
+            for content in renamed:  # index the names of their remaining paths only
                 self._results.refresh_words(content)
             self._notes.requeue_edits()
-            return buried
+            return deleted
 
     def _split_off(self, root: Root, folder: bytes) -> None:
         """Make a folder of a root a watched root of its own, tombstones and mounts included."""
@@ -91,7 +92,7 @@ class Removal:
             )
 
     def _identity(self, root: Root, folder: bytes) -> str | None:
-        """What `mounts.root_identity` said of this folder: that of the disk that it lies on, and the way below."""
+        """Return what `mounts.root_identity` returns for this folder: the identity of its disk and the path on it."""
         identity, inside = root.filesystem, folder
         for mount in sorted(self._roots.mounts(root.id), key=lambda mount: len(mount.folder)):
             below = paths.relative(mount.folder, folder)

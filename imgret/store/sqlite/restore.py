@@ -1,4 +1,4 @@
-"""Put a backup in the place of an index, so that nothing of the index before gets into it."""
+"""Replace an index with a backup, without mixing in changes of the previous index."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ import apsw
 from imgret.errors import IndexBusy, IndexProblem, IndexTooNew
 from imgret.store.sqlite import identity
 from imgret.store.sqlite.backup import copy, sync_folder, temporary
-from imgret.store.sqlite.locks import preparing
+from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import version
 from imgret.store.sqlite.opening import connect
-from imgret.store.sqlite.sqlite_errors import explained
+from imgret.store.sqlite.sqlite_errors import translated_errors
 
-_SQLITE = b"SQLite format 3\0"  # how each of its files begins
-_NAME_ANOTHER = "Name a file that `imgret backup` made; nothing was changed."
+_SQLITE = b"SQLite format 3\0"  # the header of every SQLite file
+_NAME_ANOTHER = "Name a file created by `imgret backup`; nothing was changed."
 
 
 def restore(path: str, source: str) -> str | None:
-    """Put the backup `source` in the place of the index at `path`. -> where the index before it lies now.
+    """Replace the index at `path` with a copy of the backup `source`. Returns the new path of the previous index.
 
-    The caller holds the lock of `writer`, or knows that a daemon is running, which notices it. A backup that is
-    missing, damaged, no index or of a later version is an IndexProblem, and nothing is changed.
+    The caller holds `writer_lock`, or knows that a daemon is running, which detects the new file. If the backup is
+    missing, damaged, not an index or of a newer version, raises IndexProblem and changes nothing.
     """
     if not os.path.exists(source):
         raise IndexProblem(f"there is no file at {source}")
     if os.path.exists(path) and os.path.samefile(path, source):
         raise IndexProblem(f"{source} is the index itself", "Name a backup of it.")
-    with explained(path):
+    with translated_errors(path):
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
     with temporary(path) as part:
         fresh = _checked_copy(source, part)
-        with explained(path), preparing(path) as fd:
+        with translated_errors(path), preparation_lock(path) as fd:
             before = _set_aside(path, fd) if os.path.lexists(path) else None
-            os.replace(
-                part, path
-            )  # until here the old index is whole; what lies beside it is foreign from now on
+            # The previous index is complete until here; its side files do not belong to the new one.
+            os.replace(part, path)
             for side in ("-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     if before is None:
@@ -53,12 +52,12 @@ def restore(path: str, source: str) -> str | None:
 def _checked_copy(source: str, part: str) -> str:
     try:
         with open(source, "rb") as file:
-            begins = file.read(len(_SQLITE))
+            header = file.read(len(_SQLITE))
     except OSError as error:
         raise IndexProblem(f"{source} cannot be read: {error.strerror}", _NAME_ANOTHER) from None
-    if begins != _SQLITE:
+    if header != _SQLITE:
         raise IndexProblem(f"{source} is not a backup of an index", _NAME_ANOTHER)
-    with explained(source):
+    with translated_errors(source):
         db = _opened(source)
         try:
             return copy(db, part)
@@ -67,9 +66,9 @@ def _checked_copy(source: str, part: str) -> str:
 
 
 def _opened(source: str) -> apsw.Connection:
-    """The backup, whole. Hints that are about the index in use would mislead here."""
+    """Open the backup and check it. Replaces hints of errors, which would be about the index in use."""
     try:
-        with explained(source):
+        with translated_errors(source):
             db, _ = connect(source)
             try:
                 if version(db) == 0:
@@ -88,12 +87,12 @@ def _opened(source: str) -> apsw.Connection:
 
 
 def _set_aside(path: str, fd: int) -> str:
-    """Give the index a second name, to which its `-wal` and `-shm` can follow."""
-    if not identity.known(fd):
+    """Give the index a second name, under which its `-wal` and `-shm` can be renamed as well."""
+    if not identity.read(fd):
         identity.write(fd, identity.stored(path))
     before = f"{path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     try:
         os.link(path, before)
-    except OSError:  # a file system without links
+    except OSError:  # a file system without hard links
         os.rename(path, before)
     return before

@@ -1,95 +1,101 @@
-"""What the models and the user said of a content: captions, boxes, topics, notes, and who made them.
+"""What the stages found in a content and what the user wrote about it, and which model made each result.
 
-Every result remembers the identity of its model. Saving one keeps the tables for filters (`detection`,
-`topic`) and the words index true in the same transaction.
+Saving a result keeps the tags, the words index and the vectors in sync in the same transaction.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import Description, Detection, ModelIdentity, Stage, View
+from imgret.photo import ModelIdentity, Tag
+from imgret.stages import registry
+from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
 from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
+from imgret.store.sqlite.models import Models
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
+
+AT_ONCE = 500  # contents whose tags are dropped in one transaction
 
 
 class Results:
     """Implements `imgret.store.interface.descriptions.Results`."""
 
-    def __init__(self, connection: Connection, documents: Documents, notes: Notes, vectors: Vectors) -> None:
+    def __init__(
+        self, connection: Connection, models: Models, documents: Documents, notes: Notes, vectors: Vectors
+    ) -> None:
         self._connection = connection
+        self._models = models
         self._documents = documents
         self._notes = notes
         self._vectors = vectors
 
-    def model_id(self, stage: Stage, identity: ModelIdentity) -> int:
-        """The row of a model; made on first use."""
-        key = (stage.value, identity.name, identity.revision, identity.settings)
-        where = "stage = ? AND name = ? AND revision = ? AND settings = ?"
-        row = self._connection.row(f"SELECT id FROM model WHERE {where}", key)
-        if row is None:
-            with self._connection.writing() as db:
-                db.execute("INSERT INTO model (stage, name, revision, settings) VALUES (?, ?, ?, ?)", key)
-                return db.last_insert_rowid()
-        return int(row[0])
-
-    def save_caption(self, content: int, identity: ModelIdentity, caption: str) -> None:
-        self._save(content, Stage.CAPTION, identity, caption)
-
-    def save_detections(
-        self, content: int, identity: ModelIdentity, found: Sequence[Detection], counts: Mapping[str, int]
+    def save(
+        self,
+        content: int,
+        stage: str,
+        identity: ModelIdentity,
+        payload: object,
+        *,
+        texts: Mapping[str, str] | None = None,
+        tags: Collection[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] | None = None,
+        space: SpaceTraits | None = None,
     ) -> None:
         with self._connection.writing() as db:
-            self._save(content, Stage.DETECT, identity, list(found))
-            db.execute("DELETE FROM detection WHERE content = ?", (content,))
-            db.executemany(
-                "INSERT INTO detection (label, content, count) VALUES (?, ?, ?)",
-                [(label, content, count) for label, count in counts.items()],
+            if vectors is not None:
+                assert space is not None
+                self._vectors.save(content, identity, vectors, stage, space)
+            made = msgspec.json.encode(payload).decode()
+            db.execute(
+                "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (content, stage, self._models.id(stage, identity), made, int(time.time())),
             )
+            words = dict(texts or {})
+            db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
+            if db.changes() or tags:
+                db.executemany(
+                    "INSERT OR REPLACE INTO tag (kind, label, content, stage, count) VALUES (?, ?, ?, ?, ?)",
+                    [(tag.kind, tag.label, content, stage, tag.count) for tag in tags],
+                )
+                words[LABELS] = self._labels(content)
+            if words:
+                self._documents.update(content, words)
 
-    def save_topics(self, content: int, identity: ModelIdentity, topics: Collection[str]) -> None:
+    def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
-            self._save(content, Stage.TOPICS, identity, list(topics))
-            db.execute("DELETE FROM topic WHERE content = ?", (content,))
-            db.executemany(
-                "INSERT OR IGNORE INTO topic VALUES (?, ?)", [(topic, content) for topic in topics]
-            )
-
-    def save_vectors(
-        self, content: int, identity: ModelIdentity, found: Mapping[View, NDArray[np.float32]]
-    ) -> None:
-        with self._connection.writing():
-            self._vectors.save(content, identity, found)
-            self._save(content, Stage.EMBED, identity, sorted(view.value for view in found))
-
-    def copy(self, source: int, target: int) -> set[Stage]:
-        with self._connection.writing() as db:
+            new = self.payloads(source).keys() - self.payloads(target).keys()
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
-                ("detection", "label, count"),
-                ("topic", "label"),
+                ("tag", "kind, label, stage, count"),
             ):
-                db.execute(
+                db.executemany(
                     f"INSERT OR IGNORE INTO {table} (content, {columns})"
-                    f" SELECT ?, {columns} FROM {table} WHERE content = ?",
-                    (target, source),
+                    f" SELECT ?, {columns} FROM {table} WHERE content = ? AND stage = ?",
+                    [(target, source, stage) for stage in new],
                 )
+            self._documents.copy(source, target, new)
             self._vectors.copy(source, target)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
-            return {stage for stage in self.identities(target) if same_note or stage is not Stage.EMBED}
+            of_notes = registry.installed().followers("note")
+            return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
-    def twin(self, content: int, pixels: bytes, stages: Collection[Stage]) -> int | None:
-        undone = ",".join(f"'{stage.value}'" for stage in stages)
+    def payloads(self, content: int) -> dict[str, str]:
+        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
+        return {str(stage): str(payload) for stage, payload in rows}
+
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
+        undone = ",".join(f"'{stage}'" for stage in stages)
         row = self._connection.row(
             "SELECT id FROM content WHERE pixels = ? AND id <> ?"
             " AND EXISTS (SELECT 1 FROM stage_result WHERE content = id)"
@@ -102,31 +108,13 @@ class Results:
         row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
         return row[0] if row else None
 
-    def description(self, content: int) -> Description:
-        rows = {
-            Stage(stage): payload
-            for stage, payload in self._connection.rows(
-                "SELECT stage, payload FROM stage_result WHERE content = ?", (content,)
-            )
-        }
-
-        def told(stage: Stage, kind: Any) -> Any:
-            return msgspec.json.decode(rows[stage], type=kind) if stage in rows else None
-
-        return Description(
-            caption=told(Stage.CAPTION, str),
-            detections=told(Stage.DETECT, tuple[Detection, ...]),
-            topics=told(Stage.TOPICS, tuple[str, ...]),
-            note=self.note(content),
-        )
-
-    def identities(self, content: int) -> dict[Stage, ModelIdentity]:
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
             "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
             " WHERE content = ?",
             (content,),
         )
-        return {Stage(stage): ModelIdentity(*rest) for stage, *rest in rows}
+        return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
@@ -155,28 +143,37 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        with self._connection.writing() as db:
-            known = self.description(content)
-            labels = [
-                label
-                for (label,) in db.execute(
-                    "SELECT label FROM detection WHERE content = ? UNION SELECT label FROM topic WHERE content = ?",
-                    (content, content),
-                )
-            ]
-            self._documents.save(
-                content,
-                caption=known.caption or "",
-                labels=" ".join(label.replace("_", " ") for label in labels),
-                note=known.note or "",
-                names=self.names(content),
-            )
+        texts = {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
+        self._documents.update(content, texts)
 
-    def rebuild_words(self) -> None:
+    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             self._documents.rebuild()  # first, so that FTS5 and the documents that are replaced agree
-            for (content,) in db.execute("SELECT content FROM document").fetchall():
-                self.refresh_words(int(content))  # type: ignore[arg-type]
+            empty = self._documents.empty_texts()
+            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
+            for (content,) in rows:
+                found = dict(empty)
+                for stage, payload in self.payloads(content).items():
+                    found.update(texts(stage, payload))
+                self._documents.update(content, found)
+                self.refresh_words(content)
+
+    def forget_stage(self, stage: str) -> None:
+        """Drop the results and tags of a stage, in short transactions: others write in between."""
+        while True:
+            with self._connection.writing() as db:
+                sql = "SELECT DISTINCT content FROM tag WHERE stage = ? LIMIT ?"
+                tagged: list[Any] = db.execute(sql, (stage, AT_ONCE)).fetchall()
+                if not tagged:
+                    break
+                for (content,) in tagged:
+                    db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
+                    self._documents.update(content, {LABELS: self._labels(content)})
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = ?)", (stage,)
+            )
+            db.execute("DELETE FROM model WHERE stage = ?", (stage,))
 
     def names(self, content: int) -> str:
         found: dict[str, None] = {}
@@ -189,16 +186,9 @@ class Results:
             found.update(dict.fromkeys(documents.name_words(root, folder, name).split()))
         return " ".join(found)
 
-    def _save(self, content: int, stage: Stage, identity: ModelIdentity, payload: object) -> None:
-        with self._connection.writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO stage_result (content, stage, model, payload, made_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (
-                    content,
-                    stage.value,
-                    self.model_id(stage, identity),
-                    msgspec.json.encode(payload).decode(),
-                    int(time.time()),
-                ),
-            )
+    def _labels(self, content: int) -> str:
+        """The labels of all tags of a content, as words."""
+        rows = self._connection.rows(
+            "SELECT DISTINCT label FROM tag WHERE content = ? ORDER BY label", (content,)
+        )
+        return " ".join(str(label).replace("_", " ") for (label,) in rows)

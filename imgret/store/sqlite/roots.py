@@ -1,4 +1,4 @@
-"""The folders that were indexed or are watched, and whether their disks are there."""
+"""The folders that were indexed or are watched, and whether their disks are available."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from imgret.store.paths import relative
 from imgret.store.records import MountPoint, Root
 from imgret.store.sqlite.connection import Connection
 
-# Conditions on a row of `photo`: it lies on a disk, mounted below its root, that is away; and, joined with
-# `root`, it can be seen. The first EXISTS does not depend on the row: while nothing is away, it is all.
+# SQL conditions on a row of `photo`. AWAY: the photo is on an unavailable disk that is mounted below its root.
+# ONLINE (joined with `root`): the photo is available. The first EXISTS does not depend on the row, so SQLite
+# evaluates it once and skips the second one if no disk is unavailable.
 AWAY = (
     "(EXISTS (SELECT 1 FROM mount WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount"
     " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substr(CAST(photo.folder || '/' AS BLOB),"
@@ -52,7 +53,7 @@ class Roots:
             for inner in self._every():
                 inside = relative(path, inner.path)
                 if inside:
-                    db.execute(  # tombstones, from before this root was removed and the inner one added
+                    db.execute(  # tombstones from the time before this root was removed and the inner one added
                         "DELETE FROM photo WHERE root = ?1 AND (folder, name) IN (SELECT"
                         " CAST(CASE folder WHEN x'' THEN ?2 ELSE ?2 || x'2f' || folder END AS BLOB), name"
                         " FROM photo WHERE root = ?3)",
@@ -68,9 +69,9 @@ class Roots:
                         " reason FROM mount WHERE root = ?3",
                         (root.id, inside, inner.id),
                     )
-                    if not inner.online and inner.filesystem is not None:  # as one that is away it stays
+                    if not inner.online and inner.filesystem is not None:  # its photos stay offline
                         self.mark_mounted(root.id, inside, inner.filesystem)
-                        self.mark_unmounted(root.id, inside, inner.reason or "it is away")
+                        self.mark_unmounted(root.id, inside, inner.reason or "it is not available")
                     db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
             return root
 

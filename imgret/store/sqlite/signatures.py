@@ -1,4 +1,4 @@
-"""What all pictures look like: their signatures (`decode.perceptual`), read in bulk."""
+"""Read the perceptual signatures (`decode.perceptual`) of all images in bulk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgret.store.sqlite.connection import Connection
 
 SIGNATURE = 64  # bytes
-STEP = 16_384  # ids in one read, so that it stays short and 1 MiB is held at a time
+STEP = 16_384  # ids per query, which keeps each query short and its result at 1 MiB
 
 Ids = NDArray[np.int64]
 Rows = NDArray[np.int8]
@@ -25,7 +25,7 @@ class Signatures:
     def all(self) -> Iterator[tuple[Ids, Rows]]:
         last = int(self._connection.db.execute("SELECT coalesce(max(id), 0) FROM content").get)
         for start in range(0, last, STEP):
-            # As one text and one blob, both in the order of the rows: a row of its own for each costs twice as much.
+            # Concatenated to one text and one blob in the same order: separate rows would take twice as long.
             row = self._connection.row(
                 "SELECT group_concat(id, ' '), CAST(group_concat(look, '') AS BLOB) FROM content"
                 " WHERE id > ? AND id <= ? AND look IS NOT NULL",

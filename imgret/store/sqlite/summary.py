@@ -1,10 +1,9 @@
-"""How many photos there are, and how far along: the figures of `imgret status`."""
+"""The figures of `imgret status`: how many photos there are, and how many are described."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from imgret.photo import Stage
 from imgret.store import paths
 from imgret.store.records import Totals
 from imgret.store.sqlite.connection import Connection
@@ -18,8 +17,8 @@ class Summary:
         self._connection = connection
         self._roots = roots
 
-    def totals(self, waiting: Collection[Stage] = ()) -> Totals:
-        aside = ",".join(f"'{stage.value}'" for stage in waiting)
+    def totals(self, waiting: Collection[str] = ()) -> Totals:
+        aside = ",".join(f"'{stage}'" for stage in waiting)
         living = "SELECT count(*) FROM photo WHERE gone_at IS NULL"
         broken = (
             "(content IN (SELECT content FROM work WHERE error IS NOT NULL)"
@@ -33,8 +32,8 @@ class Summary:
             offline = self._count(f"{living} AND (root IN (SELECT id FROM root WHERE NOT online) OR {AWAY})")
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
-    def pending_below(self, folders: Collection[bytes], waiting: Collection[Stage] = ()) -> set[int]:
-        aside = ",".join(f"'{stage.value}'" for stage in waiting)
+    def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
+        aside = ",".join(f"'{stage}'" for stage in waiting)
         found: set[int] = set()
         with self._connection.reading():
             for path in folders:
@@ -42,7 +41,7 @@ class Summary:
                     inside, outside = paths.relative(root.path, path), paths.relative(path, root.path)
                     if not root.online or (inside is None and outside is None):
                         continue
-                    below = inside or b""  # a root that lies below the folder counts as a whole
+                    below = inside or b""  # a root inside the folder is counted completely
                     rows = self._connection.rows(
                         "SELECT content FROM photo WHERE gone_at IS NULL AND root = ?1"
                         " AND (?2 = x'' OR folder = ?2 OR (folder > ?2 || x'2f' AND folder < ?2 || x'30'))"
@@ -54,9 +53,9 @@ class Summary:
                     found.update(content for (content,) in rows)
         return found
 
-    def waiting_stages(self) -> frozenset[Stage]:
+    def waiting_stages(self) -> frozenset[str]:
         return frozenset(
-            Stage(name) for name in (self._connection.setting("waiting") or "").split(",") if name
+            name for name in (self._connection.setting("waiting") or "").split(",") if name.isidentifier()
         )
 
     def photos_under(self, root: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 import numpy as np
@@ -25,7 +25,7 @@ Part = tuple[Ids, NDArray[Any]]  # ids (rows,), 0 where a place is free; vectors
 _log = logging.getLogger(__name__)
 
 _SHADOWS = ("info", "chunks", "rowids", "vector_chunks00")  # each is named after its table
-_BITS = "little"  # order of the bits that say which places of a chunk are taken
+_BITS: Literal["little", "big"] = "little"  # order of the bits that say which places of a chunk are taken
 _STEP = 4096  # rows selected at a time
 
 
@@ -34,24 +34,24 @@ def parts(db: apsw.Connection, table: str, column: str, kind: type, dimension: i
 
     Raises apsw.Error or ValueError where the table is damaged.
     """
-    read = (
-        _chunks(db, table, kind, dimension) if readable() else _selected(db, table, column, kind, dimension)
-    )
-    yield from read
+    if readable():
+        yield from _chunks(db, table, kind, dimension)
+    else:
+        yield from _selected(db, table, column, kind, dimension)
 
 
 @cache
 def readable() -> bool:
     """Whether the installed sqlite-vec lays its chunks out as this module reads them."""
+    db = apsw.Connection(":memory:")
     try:
-        with apsw.Connection(":memory:") as db:
-            load_extension(db)
-            return all(
-                _agrees(db, kind, sql) for kind, sql in ((np.float32, "float[8]"), (np.int8, "int8[8]"))
-            )
+        load_extension(db)
+        return all(_agrees(db, kind, sql) for kind, sql in ((np.float32, "float[8]"), (np.int8, "int8[8]")))
     except (apsw.Error, ValueError, TypeError, IndexError) as error:
         _log.warning("this version of sqlite-vec is read more slowly: %s", error)
         return False
+    finally:
+        db.close()
 
 
 def drop(db: apsw.Connection, table: str) -> None:
@@ -106,7 +106,7 @@ def _selected(db: apsw.Connection, table: str, column: str, kind: type, dimensio
 def _agrees(db: apsw.Connection, kind: type, column: str) -> bool:
     """Whether a small table, one row of which was deleted, is the same read both ways. Raises where one fails."""
     table = f"small_{column.partition('[')[0]}"
-    made = np.arange(10 * 8).reshape(10, 8).astype(kind)
+    made: NDArray[Any] = np.arange(10 * 8).reshape(10, 8).astype(kind)
     sql = f"INSERT INTO {table} VALUES (?, {'?' if kind is np.float32 else 'vec_int8(?)'})"
     db.execute(f"CREATE VIRTUAL TABLE {table} USING vec0 (content INTEGER PRIMARY KEY, held {column})")
     db.executemany(sql, ((7 * row + 1, made[row].tobytes()) for row in range(len(made))))

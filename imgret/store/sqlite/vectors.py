@@ -1,8 +1,7 @@
-"""The vectors, and which embedder answers with them: the truth that `nearest` is made from.
+"""The vectors, in spaces; the nearest-neighbour tables are made from them.
 
-Every view of a content is kept apart, as float16 of unit norm. Vectors of several embedders may lie
-here side by side, but only one of them *answers*; after a change of embedder the old one goes on
-answering until the new one covers as much.
+Each view of a content is kept, as float16 of unit norm. A stage has one active space, which is searched, and
+perhaps one more that is being filled after a change of encoder.
 """
 
 from __future__ import annotations
@@ -10,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.photo import ModelIdentity, Stage, View
-from imgret.store.sqlite import nearest, words
+from imgret.photo import ModelIdentity
+from imgret.store.records import TEXT, TEXT_SPACE, Space, SpaceTraits
+from imgret.store.sqlite import nearest_table, words
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.nearest import Nearest
+from imgret.store.sqlite.nearest_build import Progress
+from imgret.store.sqlite.spaces import Spaces
 
-DROPPED = 5_000  # vectors of an embedder before that are dropped in one transaction
+DROPPED = 5_000  # vectors of a space that are dropped in one transaction
 NORM_TOLERANCE = 0.02  # bf16 embedders drift by less; anything further off is not a unit vector
 
 Ids = NDArray[np.int64]
@@ -27,150 +28,139 @@ Matrix = NDArray[np.float32]  # (rows, dimension)
 
 
 class Vectors:
-    """Implements `imgret.store.interface.search.Vectors`."""
+    """Implements `imgret.store.interface.retrieval.Vectors`."""
 
-    def __init__(self, connection: Connection, nearest: Nearest) -> None:
+    def __init__(self, connection: Connection, spaces: Spaces, nearest: Nearest) -> None:
         self._connection = connection
+        self._spaces = spaces
         self._nearest = nearest
 
-    def save(self, content: int, model: ModelIdentity, vectors: Mapping[View, Matrix]) -> None:
+    def save(
+        self,
+        content: int,
+        model: ModelIdentity,
+        vectors: Mapping[str, Matrix],
+        stage: str = TEXT,
+        space: SpaceTraits = TEXT_SPACE,
+    ) -> None:
+        checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
         with self._connection.writing() as db:
-            row = _row(db, model)
-            dimension = _dimension(db, row)
-            checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
+            known = self._spaces.find(stage, model)
+            if known is None and not checked:
+                return
+            dimension = known.dimension if known else len(next(iter(checked.values())))
             for view, vector in checked.items():
-                dimension = dimension or len(vector)
                 if len(vector) != dimension:
                     raise ValueError(
                         f"the {view} vector of content {content} has {len(vector)} dimensions; "
                         f"those of {model.name} have {dimension}"
                     )
-            # Without the hint SQLite walks over every vector of the model.
+            made = self._spaces.made(stage, model, dimension, space)
+            # Without the hint SQLite walks over every vector of the space.
             db.execute(
-                "DELETE FROM vector INDEXED BY vector_content WHERE content = ? AND model = ?", (content, row)
+                "DELETE FROM vector INDEXED BY vector_content WHERE content = ? AND space = ?",
+                (content, made.id),
             )
             db.executemany(
-                "INSERT INTO vector (content, view, model, data) VALUES (?, ?, ?, ?)",
+                "INSERT INTO vector (content, view, space, data) VALUES (?, ?, ?, ?)",
                 (
-                    (content, str(view), row, vector.astype(np.float16).tobytes())
+                    (content, str(view), made.id, vector.astype(np.float16).tobytes())
                     for view, vector in checked.items()
                 ),
             )
-            if nearest.answering(db) is None and checked:
-                self._connection.remember(nearest.ANSWERING, str(row))
-            if nearest.answering(db) == row:
-                self._nearest.put(content, checked.get(View.PASSAGE))
+            if made.active:
+                self._nearest.put(made, content, checked.get(made.lead))
 
     def copy(self, source: int, target: int) -> None:
         """Give content `target` the vectors of `source`, whose pixels are the same."""
         with self._connection.writing() as db:
             db.execute("DELETE FROM vector WHERE content = ?", (target,))
             db.execute(
-                "INSERT INTO vector (content, view, model, data) "
-                "SELECT ?, view, model, data FROM vector WHERE content = ?",
+                "INSERT INTO vector (content, view, space, data) "
+                "SELECT ?, view, space, data FROM vector WHERE content = ?",
                 (target, source),
             )
-            row = db.execute(
-                "SELECT data FROM vector WHERE content = ? AND view = ? AND model = ?",
-                (target, str(View.PASSAGE), nearest.answering(db)),
-            ).fetchone()
-            self._nearest.put(target, np.frombuffer(row[0], np.float16).astype(np.float32) if row else None)
+            for space in self._spaces.active():
+                row: Any = db.execute(
+                    "SELECT data FROM vector WHERE content = ? AND view = ? AND space = ?",
+                    (target, space.lead, space.id),
+                ).fetchone()
+                vector = np.frombuffer(row[0], np.float16).astype(np.float32) if row else None
+                self._nearest.put(space, target, vector)
 
     def remove(self, content: int) -> None:
         """Forget every vector of a content."""
         with self._connection.writing() as db:
             db.execute("DELETE FROM vector WHERE content = ?", (content,))
-            self._nearest.put(content, None)
+            for space in self._spaces.active():
+                self._nearest.put(space, content, None)
 
-    def active_model(self) -> ModelIdentity | None:
-        with self._connection.reading() as db:
-            row = db.execute(
-                "SELECT name, revision, settings FROM model WHERE id = ?", (nearest.answering(db),)
-            ).fetchone()
-        return ModelIdentity(*row) if row else None
+    def active_spaces(self) -> list[Space]:
+        return self._spaces.active()
 
-    def activate_when_complete(self, wanted: ModelIdentity) -> bool:
-        with self._connection.writing() as db:
-            old, new = nearest.answering(db), _row(db, wanted)
-        if old == new:
+    def active_space(self, stage: str = TEXT) -> Space | None:
+        return self._spaces.active_of(stage)
+
+    def active_model(self, stage: str = TEXT) -> ModelIdentity | None:
+        space = self._spaces.active_of(stage)
+        return space.identity if space else None
+
+    def activate_when_complete(self, wanted: ModelIdentity, stage: str = TEXT) -> bool:
+        new, old = self._spaces.find(stage, wanted), self._spaces.active_of(stage)
+        if new is None:
+            return old is None
+        if old is not None and old.id == new.id:
             self._drop_others(new)  # what a run before that was cut short has left
-            self._nearest.rebuild_if_outgrown()
+            self._nearest.rebuild_if_outgrown(new)
             return True
 
         def covers() -> bool:
             if self._lacking(new):
                 return False
-            self._connection.remember(nearest.ANSWERING, str(new))
+            self._spaces.activate(new)
             return True
 
-        if self._lacking(new) or not self._nearest.rebuild(model=new, switch=covers):
+        if self._lacking(new) or not self._nearest.rebuild(new, switch=covers):
             return False
         self._drop_others(new)
         return True
 
-    def _lacking(self, new: int) -> bool:
-        """Is there a living photo with a vector of the embedder that answers and none of `new`?"""
-        with self._connection.reading() as db:
-            found = db.execute(
-                "SELECT 1 FROM vector AS old WHERE model = ?1 AND view = ?3"
-                " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = old.content AND gone_at IS NULL)"
-                " AND NOT EXISTS (SELECT 1 FROM vector AS new"
-                "  WHERE new.model = ?2 AND new.view = ?3 AND new.content = old.content) LIMIT 1",
-                (nearest.answering(db), new, str(View.PASSAGE)),
-            ).fetchone()
-        return found is not None
-
-    def _drop_others(self, model: int) -> None:
-        """Drop the vectors of all other embedders, some at a time: others write in between."""
-        for others in ("model < ?", "model > ?"):  # so that the index on (model, view) finds them
-            dropped = DROPPED
-            while dropped == DROPPED:
-                with self._connection.writing() as db:
-                    db.execute(
-                        f"DELETE FROM vector WHERE id IN (SELECT id FROM vector WHERE {others} LIMIT ?)",
-                        (model, DROPPED),
-                    )
-                    dropped = db.changes()
+    def forget_stage(self, stage: str) -> None:
+        """Drop all vectors of a stage and its spaces, in short transactions."""
+        for space in self._spaces.all_of(stage):
+            self._drop(space)
 
     def last_id(self) -> int:
         row = self._connection.row("SELECT max(id) FROM vector")
         return int(row[0] or 0) if row else 0
 
-    def covered(self, model: ModelIdentity) -> int:
-        """How many contents have a vector of `model`."""
-        with self._connection.reading() as db:
-            return int(
-                db.execute(
-                    "SELECT count(*) FROM vector WHERE view = ? AND model = ("
-                    " SELECT id FROM model WHERE stage = ? AND name = ? AND revision = ? AND settings = ?)",
-                    (str(View.PASSAGE), str(Stage.EMBED), model.name, model.revision, model.settings),
-                ).get
-            )
+    def covered(self, model: ModelIdentity, stage: str = TEXT) -> int:
+        """How many contents have a leading vector of `model`."""
+        space = self._spaces.find(stage, model)
+        return self._nearest.count(space) if space else 0
 
-    def of(self, contents: Ids, views: Sequence[View] = tuple(View)) -> dict[View, Matrix]:
-        wanted = ", ".join(f"'{view}'" for view in views)
+    def of(self, space: Space, contents: Ids, views: Sequence[str]) -> dict[str, Matrix]:
+        wanted = ", ".join("?" * len(views))
         with self._connection.reading() as db:
-            model = nearest.answering(db)
-            shape = (len(contents), (_dimension(db, model) if model is not None else None) or 1)
             rows: Any = db.execute(
                 f"SELECT view, content, data FROM carray(?) CROSS JOIN vector ON content = value"
-                f" WHERE model = ? AND view IN ({wanted})",
-                (words.carray(contents), model),
+                f" WHERE space = ? AND view IN ({wanted})",
+                (words.carray(contents), space.id, *map(str, views)),
             ).fetchall()
         found = {}
         place = {content: at for at, content in enumerate(contents.tolist())}
         for view in views:
             of_view = [(place[content], data) for name, content, data in rows if name == view]
-            found[view] = np.full(shape, np.nan, np.float32)
+            found[view] = np.full((len(contents), space.dimension), np.nan, np.float32)
             if of_view:
                 matrix = np.frombuffer(b"".join(data for _, data in of_view), np.float16)
                 found[view][[at for at, _ in of_view]] = matrix.reshape(len(of_view), -1)
         return found
 
-    def evenly_spread(self, count: int) -> Ids:
-        where = "FROM vector WHERE model = ? AND view = ?"
+    def evenly_spread(self, space: Space, count: int) -> Ids:
+        where = "FROM vector WHERE space = ? AND view = ?"
+        key = (space.id, space.lead)
         with self._connection.reading() as db:
-            key = (nearest.answering(db), str(View.PASSAGE))
             first = db.execute(f"SELECT min(content) {where}", key).get
             last = db.execute(f"SELECT max(content) {where}", key).get
             if first is None or last is None:
@@ -178,24 +168,60 @@ class Vectors:
             # Ids have gaps where photos were forgotten: try more of them than are wanted.
             tried = np.unique(np.linspace(int(first), int(last), 4 * count).astype(np.int64))
             rows = db.execute(
-                "SELECT content FROM carray(?) CROSS JOIN vector ON content = value WHERE model = ? AND view = ?",
+                "SELECT content FROM carray(?) CROSS JOIN vector ON content = value WHERE space = ? AND view = ?",
                 (words.carray(tried), *key),
             )
             found = np.fromiter((row[0] for row in rows), np.int64)
         return found[:: -(-len(found) // count)] if len(found) > count else found
 
-    def all(self, view: View) -> tuple[Ids, Matrix]:
+    def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         with self._connection.reading() as db:
-            steps = list(nearest.rows(db, nearest.answering(db), view))
+            steps = list(nearest_table.rows(db, space.id, view))
         if not steps:
-            return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+            return np.zeros(0, np.int64), np.zeros((0, space.dimension), np.float32)
         return np.concatenate([ids for ids, _ in steps]), np.concatenate([rows for _, rows in steps])
 
-    def rebuild(self, progress: nearest.Progress | None = None) -> None:
-        self._nearest.rebuild(progress)
+    def rebuild(self, progress: Progress | None = None) -> None:
+        for space in self._spaces.active():
+            self._nearest.rebuild(space, progress)
+
+    def _lacking(self, new: Space) -> bool:
+        """Is there a living photo with a vector in the active space of the stage, and none in `new`?"""
+        old = self._spaces.active_of(new.stage)
+        if old is None:
+            return False
+        row = self._connection.row(
+            "SELECT 1 FROM vector AS old WHERE space = ?1 AND view = ?2"
+            " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = old.content AND gone_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM vector AS new"
+            "  WHERE new.space = ?3 AND new.view = ?4 AND new.content = old.content) LIMIT 1",
+            (old.id, old.lead, new.id, new.lead),
+        )
+        return row is not None
+
+    def _drop_others(self, kept: Space) -> None:
+        """Drop the other spaces of the stage."""
+        for space in self._spaces.all_of(kept.stage):
+            if space.id != kept.id:
+                self._drop(space)
+
+    def _drop(self, space: Space) -> None:
+        """Drop a space, a part in each transaction: others write in between."""
+        while self._spaces.shrink(space):
+            pass
+        dropped = DROPPED
+        while dropped == DROPPED:
+            with self._connection.writing() as db:
+                db.execute(
+                    "DELETE FROM vector WHERE id IN (SELECT id FROM vector WHERE space = ? LIMIT ?)",
+                    (space.id, DROPPED),
+                )
+                dropped = db.changes()
+                if dropped < DROPPED:
+                    self._spaces.remove(space)
 
 
-def _unit(vector: Matrix, content: int, view: View) -> Matrix:
+def _unit(vector: Matrix, content: int, view: str) -> Matrix:
     flat = np.asarray(vector, np.float32).reshape(-1)
     norm = float(np.linalg.norm(flat))
     if not np.isfinite(norm):
@@ -203,18 +229,3 @@ def _unit(vector: Matrix, content: int, view: View) -> Matrix:
     if abs(norm - 1) > NORM_TOLERANCE:
         raise ValueError(f"the {view} vector of content {content} has norm {norm:.3f} instead of 1")
     return flat / np.float32(norm)
-
-
-def _row(db: apsw.Connection, model: ModelIdentity) -> int:
-    key = (str(Stage.EMBED), model.name, model.revision, model.settings)
-    db.execute("INSERT OR IGNORE INTO model (stage, name, revision, settings) VALUES (?, ?, ?, ?)", key)
-    return int(
-        db.execute(
-            "SELECT id FROM model WHERE stage = ? AND name = ? AND revision = ? AND settings = ?", key
-        ).get
-    )
-
-
-def _dimension(db: apsw.Connection, row: int) -> int | None:
-    size = db.execute("SELECT length(data) FROM vector WHERE model = ? LIMIT 1", (row,)).get
-    return int(size) // 2 if size is not None else None

@@ -1,7 +1,7 @@
 """The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
 
-A document has four columns: the caption, the labels, the note, and the words of file and folder names,
-all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
+A document has a column for the text of each stage that has one, and columns for the labels of all tags, the
+note, and the words of file and folder names, all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
 characters, so that a word in it is found as a phrase.
 """
 
@@ -16,27 +16,26 @@ from numpy.typing import NDArray
 
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
-from imgret.store.records import Occurrences, Term
+from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import WORD
 from imgret.store.sqlite.facets import Facets
+from imgret.store.sqlite.text_columns import TextColumns
 
-COLUMNS = ("caption", "labels", "note", "names")
-LABELS, NAMES = COLUMNS.index("labels"), COLUMNS.index("names")
 TOKENIZER = (  # as in the schema
     "porter",
     ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
 
 Ids = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 class Words:
-    """Implements `imgret.store.interface.search.Words`."""
+    """Implements `imgret.store.interface.retrieval.Words`."""
 
-    def __init__(self, connection: Connection, facets: Facets) -> None:
+    def __init__(self, connection: Connection, text_columns: TextColumns, facets: Facets) -> None:
         self._connection = connection
+        self._text_columns = text_columns
         self._facets = facets
 
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
@@ -52,7 +51,8 @@ class Words:
                 tokens = tuple(tokens_of(cut(word)))
                 if tokens and tokens not in found:
                     also = {
-                        label: tokens_of(cut(label)) for label in labels.meant(word, there if wider else ())
+                        label: tokens_of(cut(label))
+                        for label in labels.matching_labels(word, there if wider else ())
                     }
                     also = {label: cut_ for label, cut_ in also.items() if cut_ and tuple(cut_) != tokens}
                     holding = documents(tokens) + sum(map(documents, also.values()))
@@ -80,27 +80,35 @@ class Words:
         if not chosen or count < 1:
             return np.zeros(0, np.int64)
         match = " OR ".join(_match(term.text, term.labels) for term in chosen)
-        sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid LIMIT ?"
         with self._connection.reading() as db:
+            weights = [column.weight for column in self._text_columns.all()]
+            bm25 = "bm25(words)" if set(weights) == {1.0} else f"bm25(words, {', '.join(map(str, weights))})"
+            sql = f"SELECT rowid FROM words WHERE words MATCH ? ORDER BY {bm25}, rowid LIMIT ?"
             rows = db.execute(sql, (match, count if passes is None else -1))
             found = np.fromiter((row[0] for row in rows), np.int64)
         return found if passes is None else found[passes(found)][:count]
 
     def matching(self, text: str, *, kinds: bool) -> str:
         """Text in FTS5's language: these words in this order; with `kinds`, also the labels that they mean."""
-        return _match(text, labels.meant(text, self._facets.labels()) if kinds else ())
+        return _match(text, labels.matching_labels(text, self._facets.labels()) if kinds else ())
 
     def occurrences(
         self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
-        counts = np.zeros((len(contents), len(asked), len(COLUMNS)), np.int32)
-        lengths = np.zeros((len(contents), len(COLUMNS)), np.int32)
-        apart = np.zeros(len(contents), np.bool_)
-        if not asked:
-            return Occurrences(counts, lengths, apart)
-        place = {content: at for at, content in enumerate(contents.tolist())}
-        sql = f"SELECT content, {', '.join(COLUMNS)} FROM carray(?) CROSS JOIN document ON content = value"
         with self._connection.reading() as db:
+            columns = self._text_columns.all()
+            counts = np.zeros((len(contents), len(asked), len(columns)), np.int32)
+            lengths = np.zeros((len(contents), len(columns)), np.int32)
+            apart = np.zeros(len(contents), np.bool_)
+            weights = np.array([column.weight for column in columns], np.float32)
+            found = Occurrences(counts, lengths, apart, weights)
+            if not asked:
+                return found
+            place = {content: at for at, content in enumerate(contents.tolist())}
+            names = [column.name for column in columns]
+            of_labels, of_names = names.index(LABELS), names.index(NAMES)
+            read = ", ".join(f'"{name}"' for name in names)
+            sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
             tokens_of = _tokenizer(db)
             also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
             may_hold = _beginnings(
@@ -118,32 +126,28 @@ class Words:
                     tokens = tokens_of(text)
                     lengths[at, column] = len(tokens)
                     places = [nearby.positions(tokens, term.tokens) for term in asked]
-                    if column == LABELS:
+                    if column == of_labels:
                         for number, labels_ in enumerate(also):
                             places[number] += [
                                 spot for label in labels_ for spot in nearby.positions(tokens, label)
                             ]
-                    counts[at, :, column] = [len(found) for found in places]
+                    counts[at, :, column] = [len(spots) for spots in places]
                     joined.update(
                         (one, other)
                         for one, other in pairs
-                        if (column == NAMES and places[one]) or nearby.describes(places[one], places[other])
+                        if (column == of_names and places[one])
+                        or nearby.describes(places[one], places[other])
                     )
                 if pairs:
                     held = counts[at].any(axis=1)
                     apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
-        return Occurrences(counts, lengths, apart)
+        return found
 
 
 def _match(text: str, also: Iterable[str]) -> str:
     """The words anywhere, or one of these labels in the column of labels."""
     either = " OR ".join(quoted(label) for label in also)
-    return f"({quoted(text)} OR labels : ({either}))" if either else quoted(text)
-
-
-def tokenize(db: apsw.Connection, text: str) -> tuple[str, ...]:
-    """The tokens of a text, stemmed and without diacritics, exactly as FTS5 has them."""
-    return tuple(_tokenizer(db)(cut(text)))
+    return f"({quoted(text)} OR {LABELS} : ({either}))" if either else quoted(text)
 
 
 def quoted(text: str) -> str:

@@ -1,10 +1,10 @@
-"""What is to do: content x stage, durable, nothing lost and nothing done twice.
+"""The persistent queue of work: pairs of content and stage, each claimed by one process at a time.
 
-`claim` counts the attempt before the work begins, so that a photo which kills the process is set aside
-after five tries as well; `recover`, called once by the one writer when it starts, gives back what a
-dead process held. What was in flight with others then is a suspect: `claim_suspect` gives these one
-at a time, and the caller has nothing else in flight meanwhile. So only the photo that was alone when the
-process ended pays with an attempt. A result and its `done` are saved in one transaction by the caller.
+`claim` counts an attempt before the work starts, so that a photo that crashes the process is also given up after five
+attempts. `recover`, called once when the writer starts, releases the claims of a crashed process. Photos that were
+processed together at that time become suspects: `claim_suspect` returns them one at a time, and the caller processes
+nothing else meanwhile. Only a photo that was processed alone when the process ended loses an attempt. The caller saves
+a result and calls `done` in one transaction.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any
 
 import apsw
 
-from imgret.photo import ModelIdentity, Stage
+from imgret.photo import ModelIdentity
+from imgret.stages import registry
 from imgret.store import paths
-from imgret.store.policy import DEADLY, FOLLOWERS, MAX_ATTEMPTS, OTHER_INODE, PAUSES
+from imgret.store.policy import DEADLY, MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.records import Claim
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
 
-# A pause that is longer than any was set before the clock jumped back: it is over.
+# A time further ahead than any pause was set before the clock was set back, so the pause is over.
 _DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
 
 _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
@@ -34,19 +35,19 @@ _ONLINE = (
 
 
 class Work:
-    """Implements `imgret.store.interface.work.Work`."""
+    """Implements `imgret.store.interface.work_queue.Work`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def queue(self, content: int, stages: Collection[Stage]) -> None:
+    def queue(self, content: int, stages: Collection[str]) -> None:
         with self._connection.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO work (content, stage) VALUES (?, ?)",
-                [(content, s.value) for s in stages],
+                [(content, s) for s in stages],
             )
 
-    def queue_outdated(self, identities: Mapping[Stage, ModelIdentity], off: Collection[Stage]) -> int:
+    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         queued = 0
         with self._connection.writing() as db:
             for stage, identity in identities.items():
@@ -57,10 +58,10 @@ class Work:
                     " LEFT JOIN model ON model.id = r.model"
                     " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
                     " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (?2, ?3, ?4))",
-                    (stage.value, identity.name, identity.revision, identity.settings),
+                    (stage, identity.name, identity.revision, identity.settings),
                 )
                 queued += db.changes()
-            db.executemany("DELETE FROM work WHERE stage = ?", [(stage.value,) for stage in off])
+            db.executemany("DELETE FROM work WHERE stage = ?", [(stage,) for stage in off])
         return queued
 
     def last(self) -> int:
@@ -68,7 +69,7 @@ class Work:
         return int(row[0] or 0) if row else 0
 
     def claim(
-        self, stages: Collection[Stage], limit: int, now: int, *, after: int = 0, last: int | None = None
+        self, stages: Collection[str], limit: int, now: int, *, after: int = 0, last: int | None = None
     ) -> list[Claim]:
         with self._connection.writing() as db:
             due = _due(stages, now)
@@ -78,7 +79,7 @@ class Work:
                 f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
                 (after, (1 << 62) if last is None else last, limit),
             ).fetchall()
-            # Alone in flight is a photo only while no other is.
+            # A photo counts as processed alone (claim 1) only if no other one is claimed.
             others = db.execute(
                 "SELECT 1 FROM work INDEXED BY work_claimed WHERE claim > 0 AND claim <> 0"
             ).get
@@ -87,37 +88,39 @@ class Work:
                 db.execute("UPDATE work INDEXED BY work_claimed SET claim = 2 WHERE claim = 1 AND claim <> 0")
             return [_claimed(db, content, found, stages, 1 if alone else 2) for content, found in rows]
 
-    def claim_suspect(self, stages: Collection[Stage], now: int, tried: Iterable[int] = ()) -> Claim | None:
+    def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
         with self._connection.writing() as db:
             row: Any = db.execute(
                 f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
-                # SQLite takes the partial index only when told, and in its own words.
+                # SQLite uses the partial index only with INDEXED BY and the exact condition of the index.
                 " AND content IN (SELECT content FROM work INDEXED BY work_claimed WHERE claim <> 0 AND claim < 0)"
                 f" AND content NOT IN ({','.join(str(int(each)) for each in tried)})"
                 " GROUP BY content ORDER BY max(attempts), content LIMIT 1"
             ).fetchone()
             return _claimed(db, row[0], row[1], stages, 1) if row else None
 
-    def done(self, content: int, stages: Iterable[Stage]) -> None:
+    def done(self, content: int, stages: Iterable[str]) -> None:
         with self._connection.writing() as db:
             db.executemany(
                 "DELETE FROM work WHERE content = ? AND stage = ?",
-                [(content, stage.value) for stage in stages],
+                [(content, stage) for stage in stages],
             )
 
-    def failed(self, content: int, stages: Iterable[Stage], error: str, now: int) -> None:
+    def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         with self._connection.writing() as db:
             for stage in stages:
                 db.execute(
                     "UPDATE work SET claim = 0, error = ?, not_before = ? + CASE attempts WHEN 1 THEN ?"
                     " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
-                    (error, now, *PAUSES, content, stage.value),
+                    (error, now, *PAUSES, content, stage),
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
         with self._connection.writing() as db:
             where = "" if contents is None else " AND content = ?"
-            freed = "claim <> 0 AND claim > 0"  # a suspect is not claimed; for the first half see `claim_suspect`
+            freed = (
+                "claim <> 0 AND claim > 0"  # a suspect is not claimed; for the first half see `claim_suspect`
+            )
             sql = f"UPDATE work SET claim = 0, attempts = max(attempts - 1, 0) WHERE {freed}{where}"
             if contents is None:
                 db.execute(sql)
@@ -133,8 +136,8 @@ class Work:
                 (DEADLY, MAX_ATTEMPTS),
             )
 
-    def due(self, stages: Collection[Stage], now: int) -> int:
-        ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+    def due(self, stages: Collection[str], now: int) -> int:
+        ours = ",".join(f"'{stage}'" for stage in sorted(stages))
         row = self._connection.row(
             f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND {_DUE} AND attempts < ?2"
             f" AND {_ONLINE}",
@@ -142,40 +145,39 @@ class Work:
         )
         return int(row[0]) if row else 0
 
-    def waiting(self) -> dict[Stage, int]:
+    def waiting(self) -> dict[str, int]:
         rows = self._connection.rows(
             f"SELECT stage, count(*) FROM work WHERE attempts < ? AND {_LIVING} GROUP BY stage",
             (MAX_ATTEMPTS,),
         )
-        return {Stage(stage): count for stage, count in rows}
+        return dict(rows)
 
-    def waiting_for(self, stage: Stage, at_most: int) -> int:
+    def waiting_for(self, stage: str, at_most: int) -> int:
         row = self._connection.row(
             f"SELECT count(*) FROM (SELECT 1 FROM work WHERE stage = ? AND attempts < ? AND {_LIVING} LIMIT ?)",
-            (stage.value, MAX_ATTEMPTS, at_most),
+            (stage, MAX_ATTEMPTS, at_most),
         )
         return int(row[0]) if row else 0
 
-    def of(self, content: int) -> dict[Stage, tuple[int, int, str | None]]:
+    def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         rows = self._connection.rows(
             "SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,)
         )
-        return {Stage(stage): (attempts, not_before, error) for stage, attempts, not_before, error in rows}
+        return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
 
 
-def _due(stages: Collection[Stage], now: int) -> str:
-    ours = ",".join(f"'{stage.value}'" for stage in sorted(stages))
+def _due(stages: Collection[str], now: int) -> str:
+    ours = ",".join(f"'{stage}'" for stage in sorted(stages))
     return f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
 
 
-def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[Stage], mark: int) -> Claim:
-    todo = {Stage(stage) for stage in due.split(",")}
-    for stage in tuple(todo):
-        todo.update(follower for follower in _closure(stage) if follower in stages)
+def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[str], mark: int) -> Claim:
+    todo = set(due.split(","))
+    todo |= registry.installed().all_followers(todo).intersection(stages)
     db.executemany(
         "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
         " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
-        [(content, stage.value, mark) for stage in todo],
+        [(content, stage, mark) for stage in todo],
     )
     path = db.execute(
         "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
@@ -185,10 +187,3 @@ def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[Sta
     ).fetchone()
     assert path is not None
     return Claim(content, paths.join(*path), frozenset(todo))
-
-
-def _closure(stage: Stage) -> set[Stage]:
-    found: set[Stage] = set()
-    for follower in FOLLOWERS[stage]:
-        found |= {follower} | _closure(follower)
-    return found

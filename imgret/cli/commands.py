@@ -1,0 +1,91 @@
+"""The command line put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgret import __version__
+from imgret.cli import (
+    backup_commands,
+    console,
+    demo_command,
+    folder_commands,
+    index_command,
+    maintenance_commands,
+    pause_commands,
+    query_command,
+    show_command,
+    status_command,
+)
+from imgret.cli.boundary import exit_code, past_typer
+from imgret.cli.eval_command import eval_app
+from imgret.cli.models_command import models_app
+from imgret.cli.service_command import service_app
+from imgret.errors import EXIT_MEANING
+
+_EPILOG = (
+    "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_MEANING.items()) + "."
+)
+
+app = typer.Typer(
+    name="imgret",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.out_line(f"imgret {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Photo folders, searchable in plain words, from the terminal."""
+
+
+for command in (
+    query_command.query,
+    index_command.index,
+    folder_commands.add,
+    folder_commands.remove,
+    show_command.show,
+    show_command.note,
+    status_command.status,
+    maintenance_commands.retry,
+    demo_command.demo,
+    maintenance_commands.doctor,
+    pause_commands.pause,
+    pause_commands.resume,
+    backup_commands.backup,
+    backup_commands.restore,
+    maintenance_commands.export,
+):
+    # `-word` in a question leaves a word out; it is no option. A note without quotes is refused by `note`.
+    takes = {
+        query_command.query: {"ignore_unknown_options": True},
+        show_command.note: {"allow_extra_args": True},
+    }
+    app.command(epilog=_EPILOG, context_settings=takes.get(command, {}))(past_typer(command))
+app.command("folders", epilog=_EPILOG)(past_typer(folder_commands.list_folders))
+for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
+    for member in group.registered_commands:
+        member.epilog = _EPILOG
+        assert member.callback is not None
+        member.callback = past_typer(member.callback)
+    app.add_typer(group, name=name)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line. -> its exit code; nothing but an exit code leaves here."""
+    return exit_code(lambda: int(app(arguments, prog_name="imgret") or 0))

@@ -1,0 +1,82 @@
+"""`imgret retry`, `doctor` and `export`: the index as a whole."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from imgret import disk_calls
+from imgret.cli import console
+from imgret.cli.session import session
+from imgret.disk_calls import NotAnswering
+from imgret.errors import Exit, UsageError
+from imgret.terminal.clean import clean
+
+
+def retry(
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="None: all that failed.")] = None,
+) -> None:
+    """Try failed photos again now, those that were set aside too."""
+    from imgret.cli.daemon_link import told_daemon
+    from imgret.cli.session import absolute
+
+    here = session()
+    with here.index() as store:
+        found = {file: store.photos.find(absolute(file)) for file in files or ()}
+        known = {file: photo for file, photo in found.items() if photo and photo.gone_at is None}
+        count = store.failures.retry(list(known.values()) if files else None)
+    waked = told_daemon(here, "retry", {})
+    if known or not files:
+        then = ": run `imgret index`" if not waked else ""
+        console.say(f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}")
+    unknown = [file for file in found if file not in known]
+    for file in unknown[1:]:
+        console.say(f"{file} is not in the index")
+    if unknown:
+        folder = _is_folder(absolute(unknown[0]))
+        hint = "Name photos, or none to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+        raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return disk_calls.call(path, lambda: os.path.isdir(path))
+    except NotAnswering:
+        return False
+
+
+def doctor(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Rebuild the tables that are derived from others.")
+    ] = False,
+) -> None:
+    """Say what is wrong, and what to do.
+
+    Looks at the index, the weights, the folders and the programs around them; exits with 3 when one is WRONG.
+    `todo` marks what works without it.
+    """
+    from imgret.cli.doctor_checks import checks, rebuild_derived
+
+    here = session()
+    if rebuild:
+        rebuild_derived(here)
+    sound = True
+    for good, sentence in checks(here):
+        sound &= good is not False
+        mark = {True: "ok   ", False: "WRONG", None: "todo "}[good]
+        console.out_line(clean(f"{mark} {sentence}"))
+    if not sound:
+        raise typer.Exit(Exit.INDEX)
+
+
+def export() -> None:
+    """Print every photo as JSON, one a line, as `imgret show` does."""
+    from imgret.cli.photo_lines import state_line
+    from imgret.photo_state import photo_state
+
+    here = session()
+    with here.index() as store:
+        for path in store.photos.all_paths():
+            console.out_line(state_line(photo_state(store, here.settings, path)))

@@ -1,0 +1,79 @@
+"""The JSON of `imgret status`: figures, folders, failures and notes of the index, and the daemon's state."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+from imgret.cli.daemon_link import daemon_state
+from imgret.cli.session import Session
+from imgret.search.hit_json import path as path_fields
+from imgret.stages import registry
+from imgret.stages.interface import DECODE
+from imgret.store import paths
+from imgret.store.interface import Store
+
+SHOWN_FAILURES = 100
+SHOWN_NOTES = 100  # notes that lost their photo
+
+
+def status_fields(here: Session) -> dict[str, Any]:
+    """Return the JSON object of `imgret status`; it has the same keys before there is an index."""
+    told: dict[str, Any] = {"v": 1, "index": here.places.index}
+    if not os.path.exists(here.places.index):
+        empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
+        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
+        return told | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
+    with here.index() as store:
+        aside = store.summary.waiting_stages()
+        told |= msgspec.structs.asdict(store.summary.totals(aside))
+        waits = store.work.waiting()
+        told["waiting"] = {stage: waits[stage] for stage in sorted(aside) if stage in waits}
+        wanted = here.settings.stages()
+        told["stages"] = {
+            stage: waits.get(stage, 0) for stage in (DECODE, *registry.installed().names) if stage in wanted
+        }
+        told["daemon"] = daemon_state(here)
+        told["folders"] = _folders(store)
+        told["failures"] = _failures(store)
+        told["lost_notes"] = _lost_notes(store)
+    return told
+
+
+def _folders(store: Store) -> list[dict[str, Any]]:
+    return [
+        {
+            **path_fields(root.path),
+            "photos": store.summary.photos_under(root.id),
+            "watched": root.watched,
+            "online": root.online,
+            "reason": root.reason,
+            "away": [
+                {**path_fields(paths.join(root.path, mount.folder, b"")[:-1]), "reason": mount.reason}
+                for mount in store.roots.mounts(root.id)
+                if mount.reason is not None
+            ],
+            "scanned_at": root.scanned_at,
+        }
+        for root in store.roots.all()
+    ]
+
+
+def _failures(store: Store) -> list[dict[str, Any]]:
+    return [
+        {
+            **path_fields(failure.path),
+            "stage": failure.stage,
+            "reason": failure.error,
+            "attempts": failure.attempts,
+            "again_at": None if failure.set_aside else failure.not_before,
+        }
+        for failure in store.failures.all(SHOWN_FAILURES)
+    ]
+
+
+def _lost_notes(store: Store) -> list[dict[str, Any]]:
+    lost_notes = store.notes.lost_notes()[:SHOWN_NOTES]
+    return [{**path_fields(lost.path), "note": lost.text} for lost in lost_notes]

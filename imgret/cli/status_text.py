@@ -1,0 +1,63 @@
+"""The JSON of `imgret status` as lines for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgret.cli import console
+from imgret.cli.index_report import NO_FOLDERS, shortened
+from imgret.terminal.clean import clean
+
+
+def status_text(told: dict[str, Any]) -> list[str]:
+    """Return the lines for `status_fields`, safe to write to a terminal."""
+    lines = [
+        f"{console.counted(told['photos'], 'photo')}: {told['described']} described, {told['pending']} pending,"
+        f" {told['failed']} failed, {told['offline']} offline"
+    ]
+    for stage, count in told["waiting"].items():
+        lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
+    todo = {stage: count for stage, count in told["stages"].items() if count and stage not in told["waiting"]}
+    if todo:
+        lines.append("to do: " + ", ".join(f"{stage} {count}" for stage, count in todo.items()))
+    for folder in told["folders"]:
+        words = ["watched"] if folder["watched"] else []
+        words += [] if folder["online"] else [f"offline: {folder['reason']}"]
+        lines.append(
+            f"  {folder['path']}  {console.counted(folder['photos'], 'photo')}  {', '.join(words)}".rstrip()
+        )
+        lines += [f"    offline: {mount['reason']}" for mount in folder["away"]]
+    if not told["folders"]:
+        lines.append(NO_FOLDERS)
+    for failure in told["failures"]:
+        aside = (
+            "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
+        )
+        lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    for lost in told["lost_notes"]:
+        text = shortened(lost["note"])
+        lines.append(
+            f'  {lost["path"]} holds another picture than the one with the note "{text}";'
+            " `imgret note FILE TEXT` writes it on this one too, `imgret note --forget FILE` ends this line"
+        )
+    daemon = told["daemon"] or {}
+    lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
+    lines += [f"  the disk of {folder} does not answer" for folder in daemon.get("silent", ())]
+    lines.append(f"daemon: {_daemon_words(told['daemon'])}")
+    return [clean(line) for line in lines]
+
+
+def _daemon_words(state: dict[str, Any] | None) -> str:
+    """The daemon's own words about itself, in one line."""
+    if state is None:
+        return "not running"
+    words = str(state.get("state", "running"))
+    if state.get("total"):
+        words += f", {state['done']} of {console.counted(state['total'], 'photo')}, {state['rate']} a second"
+    if state.get("problem"):
+        words += f": {state['problem']}"
+    if state.get("unwatched"):
+        count = state["unwatched"]
+        polled = f"{console.counted(count, 'folder')} {'is' if count == 1 else 'are'} polled"
+        words += f"; {polled}: raise fs.inotify.max_user_watches"
+    return words

@@ -1,0 +1,92 @@
+"""The decoder process: reads paths from stdin, writes facts and upright RGB pixels to stdout.
+
+`DecodePool` starts it as `python -m imgret.decode.decoder_process MEGABYTES MEGAPIXELS SIDE`. Image decoders are large C
+libraries that parse untrusted files. Here a crash, a hang or a decompression bomb fails one file only. The process is
+restricted by `sandbox` and exits with its parent.
+
+Protocol, over pipes, integers little-endian. Request: length of the path (u32), the expected BLAKE3 of the file
+(32 bytes; zeros: any), path. Reply: lengths of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as
+MessagePack, the pixels row by row. The first reply is sent before any request and has no facts: it reports that the
+process is ready and which sandbox mechanisms are in effect.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import warnings
+
+import msgspec
+from blake3 import blake3
+from msgspec import Struct
+
+from imgret.decode import sandbox
+from imgret.errors import FileChanged, PhotoError
+from imgret.photo import Facts
+
+LENGTH = struct.Struct("<I")
+LENGTHS = struct.Struct("<II")
+ANY_HASH = bytes(32)
+
+
+class WorkerReply(Struct, frozen=True):
+    """The result for one file: its facts and the size and hash of its pixels, or the `problem`."""
+
+    facts: Facts | None = None
+    width: int = 0
+    height: int = 0
+    pixel_hash: bytes = b""  # BLAKE3 of width and height (u32 each) and the pixels that follow
+    signature: bytes = b""  # `perceptual.signature`
+    problem: str | None = None
+    hint: str = ""
+    transient: bool = False
+    confined: tuple[str, ...] = ()  # in the first reply: the result of `sandbox.restrict`
+    changed: bool = False  # the file does not have, or no longer has, the expected hash
+
+
+def main(arguments: list[str]) -> None:
+    """Serve requests until the parent closes the pipe."""
+    memory_mb, megapixels, side = map(int, arguments)
+    sandbox.limit_resources(memory_mb)
+    # Discard what C libraries print: it must reach neither the reply pipe nor the user's terminal.
+    replies = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+    from imgret.decode.pixels import Limits, read
+
+    warnings.simplefilter("ignore")
+    limits = Limits(megapixels=megapixels, memory_mb=memory_mb, side=side)
+    encoder = msgspec.msgpack.Encoder()
+    _send(replies, encoder.encode(WorkerReply(confined=sandbox.restrict())), b"")
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
+        expected = sys.stdin.buffer.read(len(ANY_HASH))
+        path = sys.stdin.buffer.read(LENGTH.unpack(head)[0])
+        pixels = b""
+        try:
+            picture = read(path, limits, None if expected == ANY_HASH else expected)
+            pixels = picture.pixels
+            digest = blake3(LENGTHS.pack(picture.width, picture.height)).update(pixels).digest()
+            reply = WorkerReply(
+                picture.facts, picture.width, picture.height, pixel_hash=digest, signature=picture.signature
+            )
+        except PhotoError as error:
+            changed = isinstance(error, FileChanged)
+            reply = WorkerReply(
+                problem=str(error), hint=error.hint, transient=error.transient, changed=changed
+            )
+        _send(replies, encoder.encode(reply), pixels)
+
+
+def _send(fd: int, reply: bytes, pixels: bytes) -> None:
+    for part in (LENGTHS.pack(len(reply), len(pixels)) + reply, pixels):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

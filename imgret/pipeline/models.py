@@ -1,0 +1,44 @@
+"""The models that are loaded, by stage, and why others are not. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from imgret.stages.interface import DECODE, StageModel
+
+
+@dataclass
+class Models:
+    """The models of one device."""
+
+    loaded: dict[str, StageModel] = field(default_factory=dict)  # by stage
+    missing: dict[str, str] = field(default_factory=dict)  # stage -> a sentence that says why it has none
+    disabled: set[str] = field(default_factory=set)  # stages with the weights `none`: not wanted
+    peers: list[Models] = field(default_factory=list)  # the same models on further devices
+    position: int = 0  # of its device in the settings
+    without: dict[str, str] = field(default_factory=dict)  # devices that cannot be used, each with a sentence
+
+    def __getitem__(self, stage: str) -> StageModel:
+        return self.loaded[stage]
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self.loaded
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.loaded)
+
+    def get(self, stage: str) -> StageModel | None:
+        """The model of a stage; None: it has none."""
+        return self.loaded.get(stage)
+
+    def stages(self) -> frozenset[str]:
+        """The stages that can run now; `decode` always can."""
+        return frozenset({DECODE, *self.loaded})
+
+    def close(self) -> None:
+        """Unload every model."""
+        for model in self.loaded.values():
+            model.close()
+        for peer in self.peers:
+            peer.close()

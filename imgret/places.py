@@ -1,0 +1,58 @@
+"""Where our files are, by the XDG base directory specification.
+
+- `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): what the user wrote;
+- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`): the index;
+- `$XDG_STATE_HOME/imgret/`: what can be made again (records of pulls, other programs' settings);
+- `$XDG_RUNTIME_DIR/imgretd.sock` (or `$IMGRET_SOCKET`): the daemon's socket.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class Places(Struct, frozen=True):
+    """Where our files are, as absolute paths."""
+
+    config: str
+    index: str
+    state: str  # folder
+    models: str  # folder: weights that do not come through the hub's own cache
+    socket: str
+
+
+def places(environ: Mapping[str, str] = os.environ) -> Places:
+    """The places, by the XDG rules: a relative path in an XDG variable is ignored, as the rules say."""
+
+    def base(variable: str, fallback: str) -> str:
+        given = environ.get(variable, "")
+        return given if os.path.isabs(given) else os.path.join(home, fallback)
+
+    home = environ.get("HOME", "")
+    if not os.path.isabs(home):
+        home = _home_of_user()
+    data = os.path.join(base("XDG_DATA_HOME", ".local/share"), "imgret")
+    state = os.path.join(base("XDG_STATE_HOME", ".local/state"), "imgret")
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    socket = os.path.join(runtime if os.path.isabs(runtime) else state, "imgretd.sock")
+    config = os.path.join(base("XDG_CONFIG_HOME", ".config"), "imgret", "config.toml")
+    return Places(
+        config=os.path.abspath(environ.get("IMGRET_CONFIG") or config),
+        index=os.path.abspath(environ.get("IMGRET_INDEX") or os.path.join(data, "index.db")),
+        state=state,
+        models=os.path.join(data, "models"),
+        socket=environ.get("IMGRET_SOCKET") or socket,
+    )
+
+
+def _home_of_user() -> str:
+    """The home folder that the user database has, for processes without a usable $HOME."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"

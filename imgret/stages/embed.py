@@ -1,0 +1,128 @@
+"""Text vectors: the passage of a photo and each of its parts, under an instruction made of its topics.
+
+The vectors of text come from INSTRUCTOR, or from `wordllama`, a small embedder whose weights are part of its package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from imgret.stages import passage
+from imgret.stages.interface import NAMES, NOTE, Item, Result, Stage, StageModel, StageSettings
+from imgret.weights import WORDLLAMA
+
+if TYPE_CHECKING:
+    from imgret.models.interface import Embedder
+    from imgret.photo import ModelIdentity
+    from imgret.places import Places
+    from imgret.stages.interface import Vectors
+    from imgret.weights.sources import Weights
+
+
+class EmbedSettings(StageSettings, frozen=True):
+    """`[embed]`: an INSTRUCTOR model, or `wordllama`."""
+
+    weights: str = "hkunlp/instructor-large"
+    dtype: str = "auto"
+
+
+class EmbedModel(StageModel):
+    """An embedder as the model of a stage."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self.identity = embedder.identity
+        self.dimension = embedder.dimension
+
+    def run(self, items: Sequence[Item]) -> list[Result]:
+        """A vector for each text of each photo; the payload names their views."""
+        results: list[dict[str, Any]] = [{} for _ in items]
+        asked = []
+        for at, item in enumerate(items):
+            instruction = passage.instruction(item.results.get("topics") or ())
+            texts = passage.views(item.results, item.note, item.names)
+            asked += [(at, view, (instruction, text)) for view, text in texts.items()]
+        rows = self.embedder.embed([pair for _, _, pair in asked])
+        for (at, view, _), row in zip(asked, rows, strict=True):
+            results[at][view] = row
+        return [Result(tuple(sorted(vectors)), vectors) for vectors in results]
+
+    def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Vectors:
+        """A search's text is embedded as a photo's is: under the instruction that its own topics make."""
+        pairs = [
+            (passage.instruction(found.get("topics") or ()), text)
+            for text, found in zip(texts, results, strict=True)
+        ]
+        return self.embedder.embed(pairs)
+
+    def close(self) -> None:
+        """Release the memory."""
+        self.embedder.close()
+
+
+class Embed(Stage):
+    """The stage. Its payload is the names of the views that the photo has."""
+
+    name = "embed"
+    inputs = ("caption", "detect", "topics", NOTE, NAMES)
+    requires = ()  # a photo is found by its note or its name before it has a caption, and without one
+    tier = 3
+    settings = EmbedSettings
+    demo = "embed"
+    payload = tuple[str, ...]
+    noun = "text vectors"
+    lack = "the small offline embedder stands in"
+    views = ("passage", "caption", "counts", "note")
+    vector_weight = 0.0  # they are what others are weighed against
+    turn = 4  # photos, with up to four texts each
+
+    def locate(self, settings: EmbedSettings, places: Places) -> Weights:
+        """As any weights, and `wordllama`."""
+        from imgret.weights import sources
+
+        if settings.weights == WORDLLAMA:
+            return sources.wordllama(self.name, places)
+        return super().locate(settings, places)
+
+    def shape(self, settings: EmbedSettings) -> str:
+        """The dtype, which `wordllama` does not have."""
+        return "" if settings.weights == WORDLLAMA else f"dtype={settings.dtype}"
+
+    def stand_in(self, settings: EmbedSettings) -> EmbedSettings | None:
+        """`wordllama`, so that photos can be found before any weights are pulled."""
+        return None if settings.weights == WORDLLAMA else EmbedSettings(weights=WORDLLAMA)
+
+    def settings_of(self, identity: ModelIdentity, settings: EmbedSettings, places: Places) -> EmbedSettings:
+        """By its name and revision, or by the content of a local folder that was used before."""
+        if identity.name == WORDLLAMA:
+            return EmbedSettings(weights=WORDLLAMA)
+        found: EmbedSettings = super().settings_of(identity, settings, places)
+        return replace(found, dtype=identity.settings.removeprefix("dtype=") or settings.dtype)
+
+    def query_inputs(self, identity: ModelIdentity | None) -> tuple[str, ...]:
+        """The topics of the text; `wordllama` knows no instructions."""
+        return () if identity is not None and identity.name == WORDLLAMA else ("topics",)
+
+    def load(self, settings: EmbedSettings, places: Places, device: str) -> EmbedModel:
+        """The embedder. For `wordllama` nothing of torch is imported."""
+        path, identity = self.checked(settings, places)
+        if settings.weights == WORDLLAMA:
+            from imgret.models.wordllama import WordLlamaEmbedder
+
+            return EmbedModel(WordLlamaEmbedder(path, identity))
+        from imgret.models import torch_device
+
+        device = torch_device.ready(places, device)
+        from imgret.models.instructor import InstructorEmbedder
+
+        return EmbedModel(InstructorEmbedder(path, identity, device, dtype=settings.dtype))
+
+    def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
+        """Nothing: vectors say nothing to a person."""
+        return {}
+
+
+STAGE = Embed()

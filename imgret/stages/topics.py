@@ -1,0 +1,84 @@
+"""Topics of the caption, by a RoBERTa classifier; also of a search's text, for the instruction of the embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgret.photo import Tag
+from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings
+
+if TYPE_CHECKING:
+    from imgret.models.interface import TopicClassifier
+    from imgret.places import Places
+
+
+class TopicsSettings(StageSettings, frozen=True):
+    """`[topics]`: any multi-label sequence classifier in the layout of the hub."""
+
+    weights: str = "cardiffnlp/tweet-topic-21-multi"
+    threshold: float = 0.2
+
+
+class TopicsModel(StageModel):
+    """A classifier as the model of a stage."""
+
+    def __init__(self, classifier: TopicClassifier) -> None:
+        self.classifier = classifier
+        self.identity = classifier.identity
+
+    def run(self, items: Sequence[Item]) -> list[Result]:
+        """The topics of each caption; none where there is no caption."""
+        captions = [item.results.get("caption") or "" for item in items]
+        found = iter(self.classifier.topics([caption for caption in captions if caption]))
+        return [Result(next(found) if caption else ()) for caption in captions]
+
+    def close(self) -> None:
+        """Release the memory."""
+        self.classifier.close()
+
+
+class Topics(Stage):
+    """The stage. Its payload is the labels, as the model spells them."""
+
+    name = "topics"
+    inputs = ("caption",)
+    tier = 3
+    settings = TopicsSettings
+    demo = "topics"
+    ranges = {"threshold": (0, 1)}
+    payload = tuple[str, ...]
+    noun = "topics"
+    kinds = ("topic",)
+    batch = 4.0  # a text is small
+    turn = 16
+
+    def shape(self, settings: TopicsSettings) -> str:
+        """The threshold."""
+        return f"threshold={settings.threshold:g}"
+
+    def load(self, settings: TopicsSettings, places: Places, device: str) -> TopicsModel:
+        """The classifier."""
+        from imgret.models import torch_device
+
+        path, identity = self.checked(settings, places)
+        device = torch_device.ready(places, device)
+        from imgret.models.roberta_topics import RobertaTopics
+
+        return TopicsModel(RobertaTopics(path, identity, device, threshold=settings.threshold))
+
+    def tags(self, payload: tuple[str, ...]) -> list[Tag]:
+        """Each label."""
+        return [Tag("topic", label) for label in dict.fromkeys(payload)]
+
+    def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
+        """`topics`: the labels."""
+        return {"topics": list(payload or ())}
+
+    def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The labels, readable."""
+        text = ", ".join(topic.replace("_", " ") for topic in shown["topics"])
+        return [("topics", text)] if text else []
+
+
+STAGE = Topics()

@@ -1,0 +1,73 @@
+"""The store in one SQLite file: a connection, and the groups of what can be done with it."""
+
+from __future__ import annotations
+
+from imgret.store.sqlite import identity
+from imgret.store.sqlite.backup import backup
+from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.contents import Contents
+from imgret.store.sqlite.documents import Documents
+from imgret.store.sqlite.facets import Facets
+from imgret.store.sqlite.failures import Failures
+from imgret.store.sqlite.filters import Filters
+from imgret.store.sqlite.models import Models
+from imgret.store.sqlite.nearest import Nearest
+from imgret.store.sqlite.nearest_build import NearestBuild
+from imgret.store.sqlite.notes import Notes
+from imgret.store.sqlite.photos import Photos
+from imgret.store.sqlite.removal import Removal
+from imgret.store.sqlite.results import Results
+from imgret.store.sqlite.roots import Roots
+from imgret.store.sqlite.signatures import Signatures
+from imgret.store.sqlite.spaces import Spaces
+from imgret.store.sqlite.summary import Summary
+from imgret.store.sqlite.text_columns import TextColumns
+from imgret.store.sqlite.vectors import Vectors
+from imgret.store.sqlite.words import Words
+from imgret.store.sqlite.work import Work
+
+
+class SqliteStore(Connection):
+    """An open index file. Belongs to the thread that opened it."""
+
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        """Open `path`, migrating it if need be. Without `create`, a missing file is an IndexProblem."""
+        super().__init__(path, create=create)
+        self.roots = Roots(self)
+        self.facets = Facets(self)
+        self.text_columns = TextColumns(self)
+        self.documents = Documents(self, self.text_columns)
+        self.signatures = Signatures(self)
+        self.work = Work(self)
+        self.failures = Failures(self)
+        self.notes = Notes(self, self.roots)
+        self.summary = Summary(self, self.roots)
+        self.words = Words(self, self.text_columns, self.facets)
+        self.photos = Photos(self, self.notes, self.roots)
+        self.nearest = Nearest(self, NearestBuild(self))
+        self._models = Models(self)
+        self._spaces = Spaces(self, self._models)
+        self.vectors = Vectors(self, self._spaces, self.nearest)
+        self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
+        self.contents = Contents(self, self.notes, self.vectors)
+        self.filters = Filters(self, self.facets, self.photos, self.roots, self.words)
+        self.removal = Removal(self, self.notes, self.results, self.roots)
+
+    def stages(self) -> set[str]:
+        return self._models.stages()
+
+    def forget_stage(self, stage: str) -> None:
+        self.vectors.forget_stage(stage)
+        self.results.forget_stage(stage)
+        with self.writing() as db:
+            db.execute("DELETE FROM work WHERE stage = ?", (stage,))
+            kept = [column for column in self.text_columns.all() if column.stage not in (None, stage)]
+            self.text_columns.set(kept)
+
+    def renew_identity(self) -> None:
+        """Give the file a new identity: copies made with `cp` before now are recognised as copies."""
+        identity.renew(self)
+
+    def backup(self, to: str) -> None:
+        """Copy what is committed now to the new file `to`, mode 0600. Raises ImgretError naming the file at fault."""
+        backup(self.db, to)

@@ -1,0 +1,81 @@
+"""The columns of the words index: which there are, and adding and removing those of stages.
+
+Adding or removing one makes the FTS5 table again from the documents: its columns are fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import apsw
+
+from imgret.store.records import TextColumn
+from imgret.store.sqlite.connection import Connection
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_RESERVED = frozenset({"content", "rank", "rowid", "words"})  # names that SQLite and FTS5 use themselves
+_TOKENIZE = "porter unicode61 remove_diacritics 2 categories 'L* N* Co So'"
+
+
+class TextColumns:
+    """Implements `imgret.store.interface.search.TextColumns`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[TextColumn]:
+        rows = self._connection.rows("SELECT name, stage, weight FROM text_column ORDER BY position")
+        return [TextColumn(name, stage, weight) for name, stage, weight in rows]
+
+    def set(self, wanted: Sequence[TextColumn]) -> bool:
+        for column in wanted:
+            if not _NAME.fullmatch(column.name) or column.name in _RESERVED or column.stage is None:
+                raise ValueError(f"{column.name!r} cannot be a column of a stage")
+        there = self.all()
+        kept = {column.name: column for column in there if column.stage is not None}
+        if sorted(wanted) == sorted(kept.values()):
+            return False
+        fixed = {column.name for column in there} - kept.keys()
+        names = [column.name for column in wanted]
+        if fixed.intersection(names) or len(set(names)) < len(names):
+            raise ValueError(f"two columns of one name in {', '.join(names)}")
+        gone, new = kept.keys() - set(names), [name for name in names if name not in kept]
+        with self._connection.writing() as db:
+            db.executemany("DELETE FROM text_column WHERE name = ?", [(name,) for name in gone])
+            db.executemany(
+                "INSERT INTO text_column (name, stage, weight) VALUES (?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET stage = excluded.stage, weight = excluded.weight",
+                [tuple(column) for column in wanted],
+            )
+            if gone or new:
+                _drop_index(db)
+                for name in gone:
+                    db.execute(f'ALTER TABLE document DROP COLUMN "{name}"')
+                for name in new:
+                    db.execute(f"ALTER TABLE document ADD COLUMN \"{name}\" TEXT NOT NULL DEFAULT ''")
+                _make_index(db, [column.name for column in self.all()])
+        return bool(gone or new)
+
+
+def _drop_index(db: apsw.Connection) -> None:
+    for trigger in ("added", "removed", "changed"):
+        db.execute(f"DROP TRIGGER document_{trigger}")
+    db.execute("DROP TABLE term; DROP TABLE words")
+
+
+def _make_index(db: apsw.Connection, names: Sequence[str]) -> None:
+    """The FTS5 table over these columns of `document`, filled, and what keeps it in sync."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    old, new = (", ".join(f'{row}."{name}"' for name in names) for row in ("old", "new"))
+    delete = f"INSERT INTO words (words, rowid, {columns}) VALUES ('delete', old.content, {old});"
+    insert = f"INSERT INTO words (rowid, {columns}) VALUES (new.content, {new});"
+    db.execute(
+        f"CREATE VIRTUAL TABLE words USING fts5 ({columns}, content = 'document', content_rowid = 'content',"
+        f' tokenize = "{_TOKENIZE}");'
+        "CREATE VIRTUAL TABLE term USING fts5vocab (words, row);"
+        "INSERT INTO words (words) VALUES ('rebuild');"
+        f"CREATE TRIGGER document_added AFTER INSERT ON document BEGIN {insert} END;"
+        f"CREATE TRIGGER document_removed AFTER DELETE ON document BEGIN {delete} END;"
+        f"CREATE TRIGGER document_changed AFTER UPDATE ON document BEGIN {delete} {insert} END;"
+    )

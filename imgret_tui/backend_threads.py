@@ -1,0 +1,129 @@
+"""Runs the search backend on threads of its own, so that no key waits for a disk, a socket or a model.
+
+There are two threads, each with a backend of its own. One searches by words and runs short jobs; the other
+searches by meaning, which may load a model. Each keeps only the newest query: an older one that still waits
+is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from textual.message import Message
+
+from imgret.errors import ImgretError
+from imgret_tui.picker_messages import JobFailed, QueryFailed, ResultsReady, ThreadCrashed
+from imgret_tui.query_tracker import Query
+from imgret_tui.search_backend import SearchBackend
+
+WORDS_FIRST_SECONDS = 0.1  # that a local search by meaning leaves the processor to the search by words
+Job = Callable[[SearchBackend], Message | None]
+Post = Callable[[Message], object]
+
+
+class BackendThreads:
+    """The two threads. `search` and `run` return at once; results and errors are posted as messages."""
+
+    def __init__(self, open_backend: Callable[[], SearchBackend], post: Post) -> None:
+        """`post` is called on the threads."""
+        self._words = _BackendThread("words", open_backend, post, self._search_words)
+        self._meaning = _BackendThread("meaning", open_backend, post, self._search_meaning)
+
+    def search(self, query: Query) -> None:
+        """Search; drop an earlier query that still waits."""
+        if query.has_words_stage:
+            self._words.search(query)
+        self._meaning.search(query)
+
+    def run(self, kind: str, job: Job) -> None:
+        """Run a short job with the backend and post the message it returns. Replaces a waiting job of its kind."""
+        self._words.run_job(kind, job)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Stop, waiting at most `seconds` for each thread: one that loads a model ends with the process."""
+        for thread in (self._words, self._meaning):
+            thread.close()
+        for thread in (self._words, self._meaning):
+            thread.join(seconds)
+
+    @staticmethod
+    def _search_words(backend: SearchBackend, query: Query) -> Message:
+        try:
+            return ResultsReady(query.number, backend.search_words(query.text, query.limit), final=False)
+        finally:
+            query.words_finished.set()
+
+    @staticmethod
+    def _search_meaning(backend: SearchBackend, query: Query) -> Message:
+        if query.has_words_stage and backend.is_local:
+            query.words_finished.wait(WORDS_FIRST_SECONDS)
+        if query.similar_to is not None:
+            results = backend.search_similar(query.similar_to, query.limit)
+        else:
+            results = backend.search(query.text, query.limit)
+        return ResultsReady(query.number, results, final=True)
+
+
+class _BackendThread(threading.Thread):
+    """One thread with a backend, a slot for the newest query and a queue of jobs."""
+
+    def __init__(
+        self,
+        name: str,
+        open_backend: Callable[[], SearchBackend],
+        post: Post,
+        search: Callable[[SearchBackend, Query], Message],
+    ) -> None:
+        super().__init__(name=f"backend-{name}", daemon=True)
+        self._open_backend = open_backend
+        self._post = post
+        self._search = search
+        self._changed = threading.Condition()
+        self._query: Query | None = None
+        self._jobs: dict[str, Job] = {}
+        self._closing = False
+        self.start()
+
+    def search(self, query: Query) -> None:
+        with self._changed:
+            self._query = query
+            self._changed.notify()
+
+    def run_job(self, kind: str, job: Job) -> None:
+        with self._changed:
+            self._jobs[kind] = job
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        backend: SearchBackend | None = None
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing or self._query or self._jobs)
+                    if self._closing:
+                        return
+                    query, self._query = self._query, None
+                    job = self._jobs.pop(next(iter(self._jobs))) if self._jobs and not query else None
+                try:
+                    backend = backend or self._open_backend()
+                    if query is not None:
+                        self._post(self._search(backend, query))
+                    elif job is not None:
+                        message = job(backend)
+                        if message is not None:
+                            self._post(message)
+                except ImgretError as error:
+                    self._post(QueryFailed(query.number, error) if query else JobFailed(error))
+                except Exception as error:
+                    # This ends the thread. Unreported, the search would seem to go on for ever.
+                    self._post(ThreadCrashed(error))
+                    return
+        finally:
+            if backend is not None:
+                backend.close()

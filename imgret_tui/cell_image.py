@@ -1,0 +1,112 @@
+"""An image prepared for a box of terminal cells: how its cells are drawn, and what is sent to the terminal for it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+
+from imgret.photo import FileStat
+from imgret.terminal import blocks, kitty, sixel
+from imgret.terminal.fit import HALF_BLOCK, fit, scaled
+from imgret.terminal.probe import Capabilities, Graphics
+from imgret.terminal.sent import Sent
+
+if TYPE_CHECKING:
+    from imgret.terminal.fit import Pixels
+
+_UNLIMITED_CELLS = 1 << 16
+
+
+class ImageRequest(Struct, frozen=True):
+    """The photo at `path` in a box of cells. A preview is decoded from the file itself, and may be a sixel."""
+
+    path: bytes
+    columns: int
+    rows: int
+    is_preview: bool = False
+
+
+class CellImage(Struct, frozen=True, eq=False):
+    """An image that can be drawn, or the reason why there is none."""
+
+    columns: int
+    rows: int
+    image_id: int | None = None  # of an image that kitty has
+    colours: list[list[tuple[int, int]]] | None = None  # of half blocks: rows of (upper, lower) as 0xRRGGBB
+    overlay: str | None = (
+        None  # written over blank cells: a sixel, or the placement of an image that kitty has
+    )
+    reason: str | None = None  # why the photo cannot be shown
+    file_stat: FileStat | None = None  # of the file before it was loaded; None if there was no file
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the terminal has the image and only needs its placement."""
+        return self.image_id is not None and self.overlay is not None
+
+    def line(self, row: int, style: Style) -> list[Segment]:
+        """Row `row` of the image, `columns` cells wide, over the background of `style`."""
+        if self.image_id is not None and self.overlay is None:
+            colour = Style(color=Color.parse(kitty.hex_colour(self.image_id)))
+            return [Segment(kitty.placeholders(row, self.columns), style + colour)]
+        if self.colours is not None:
+            return [Segment(blocks.UPPER_HALF, _half_block_style(*pair)) for pair in self.colours[row]]
+        return [Segment(" " * self.columns, style)]
+
+
+@lru_cache(maxsize=8192)
+def _half_block_style(upper: int, lower: int) -> Style:
+    return Style(color=_rgb(upper), bgcolor=_rgb(lower))
+
+
+def _rgb(colour: int) -> Color:
+    return Color.from_rgb(colour >> 16, colour >> 8 & 255, colour & 255)
+
+
+def render_image(
+    request: ImageRequest, pixels: Pixels, image_id: int, terminal: Capabilities, *, grey: bool
+) -> tuple[Sent, CellImage, str]:
+    """Prepare pixels (height, width, 3), uint8, in the best way that the terminal has.
+
+    -> what the terminal stores, the image to draw, and the text to send before it is drawn. `grey`: without
+    colours; only half blocks obey it.
+    """
+    graphics = terminal.graphics
+    if graphics is Graphics.SIXEL and not request.is_preview:
+        graphics = Graphics.BLOCKS  # a sixel does not scroll with its list
+    cell = HALF_BLOCK if graphics is Graphics.BLOCKS else terminal.cell
+    most = kitty.MAX_CELLS if graphics is Graphics.KITTY else _UNLIMITED_CELLS
+    height, width = pixels.shape[:2]
+    box = fit(width, height, min(request.columns, most), min(request.rows, most), cell)
+    text = ""
+    if graphics is Graphics.KITTY and request.is_preview and not terminal.tmux:
+        text = kitty.store(image_id, scaled(pixels, box.width, box.height), folder=terminal.folder)
+        overlay = kitty.place(image_id, box.columns, box.rows)
+        image = CellImage(box.columns, box.rows, image_id=image_id, overlay=overlay)
+    elif graphics is Graphics.KITTY:
+        fitted = scaled(pixels, box.width, box.height)
+        text = kitty.transmit(image_id, fitted, box.columns, box.rows, folder=terminal.folder)
+        text = kitty.through_tmux(text) if terminal.tmux else text
+        image = CellImage(box.columns, box.rows, image_id=image_id)
+    elif graphics is Graphics.SIXEL:
+        high = max(sixel.BAND, box.height // sixel.BAND * sixel.BAND)  # some terminals fill the last band
+        overlay = sixel.encode(scaled(pixels, box.width, high), terminal.colours)
+        image = CellImage(box.columns, box.rows, overlay=overlay)
+    else:
+        fitted = scaled(pixels, box.width, box.height)
+        if grey:
+            fitted = _grey(fitted)
+        image = CellImage(box.columns, box.rows, colours=blocks.cell_colours(fitted))
+    return Sent(image_id, box.columns, box.rows, box.width * box.height * 3), image, text
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    import numpy as np
+
+    luma = (pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return np.repeat(luma[:, :, None], 3, axis=2)

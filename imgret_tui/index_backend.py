@@ -1,0 +1,167 @@
+"""The search backend over one index file on this machine.
+
+Everything but a search by meaning is read from the SQLite file, which any number of processes may read while
+the daemon writes. A search by meaning goes to the daemon, which has the embedding model in memory; where no
+daemon runs, or when it ends meanwhile, the same search runs in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from imgret import inputs
+from imgret.cli.quick_query import folder
+from imgret.client.running import daemon_status, request_if_running
+from imgret.config import Places, Settings
+from imgret.errors import DaemonError
+from imgret.search.service import Answered
+from imgret.search_client import SearchClient
+from imgret.store.paths import join
+from imgret_tui.hit_decoder import decode_hits
+from imgret_tui.search_backend import (
+    FailedPhoto,
+    IndexStatus,
+    PhotoDetails,
+    SearchResults,
+    WatchedFolder,
+)
+
+STATUS_SECONDS = 2.0  # a daemon reports its state at once, whatever it works on
+RETRY_DAEMON_SECONDS = 10.0  # until a daemon that was missed is looked for again
+
+
+class IndexBackend:
+    """A `SearchBackend`. It opens the index, the socket and the models when they are first needed."""
+
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self._settings = settings
+        self._places = places
+        self._folder = folder()
+        self._warnings: list[str] = []
+        self._client = SearchClient(
+            settings, places, warn=self._warnings.append, retry_seconds=RETRY_DAEMON_SECONDS
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """See `SearchBackend`."""
+        return self._client.is_local
+
+    def search_words(self, query: str, limit: int) -> SearchResults:
+        """See `SearchBackend`. Always runs in this process."""
+        found = self._client.search_locally(self._request(query, limit, rank="words"))
+        return SearchResults(decode_hits(found.output))
+
+    def search(self, query: str, limit: int) -> SearchResults:
+        """See `SearchBackend`."""
+        return self._results(self._client.search(self._request(query, limit)))
+
+    def search_similar(self, path: bytes, limit: int) -> SearchResults:
+        """See `SearchBackend`. Uses the vector that the photo has in the index."""
+        found = self._client.search(self._request("", limit, rank="vector", like=os.fsdecode(path)))
+        name = os.fsdecode(os.path.basename(path))
+        return self._results(found, f"like {name}")
+
+    def details(self, path: bytes) -> PhotoDetails:
+        """See `SearchBackend`."""
+        from imgret.photo_state import photo_state
+
+        store = self._client.store
+        known = photo_state(store, self._settings, path)
+        facts, photo = known.facts, known.photo
+        content = photo.content if photo else None
+        return PhotoDetails(
+            state=known.state,
+            reason=known.reason,
+            awaits_caption="caption" in known.to_come,
+            size=photo.file_stat.size if photo else None,
+            camera=facts.camera if facts else None,
+            latitude=facts.latitude if facts else None,
+            longitude=facts.longitude if facts else None,
+            content_hash=store.contents.hash_of(content) if content else None,
+        )
+
+    def save_note(self, path: bytes, text: str, content_hash: bytes | None = None) -> None:
+        """See `SearchBackend`. The note is found by its words at once, and by its meaning once it is embedded."""
+        from imgret.note_writing import write_note_at
+
+        write_note_at(self._client.store, self._settings, path, inputs.clean_note(text) or None, content_hash)
+        self._wake_daemon()
+
+    def status(self) -> IndexStatus:
+        """See `SearchBackend`."""
+        daemon = daemon_status(self._places.socket, self._places.index, STATUS_SECONDS)
+        if not os.path.exists(self._places.index):
+            return IndexStatus(daemon=_daemon_text(daemon))
+        summary = self._client.store.summary
+        counts = summary.totals(summary.waiting_stages())
+        return IndexStatus(
+            photos=counts.photos,
+            pending=counts.pending,
+            failed=counts.failed,
+            offline=counts.offline,
+            daemon=_daemon_text(daemon),
+        )
+
+    def folders(self) -> tuple[WatchedFolder, ...]:
+        """See `SearchBackend`."""
+        roots = self._client.store.roots
+        return tuple(
+            WatchedFolder(
+                root.path,
+                root.online,
+                root.watched,
+                root.reason,
+                root.scanned_at,
+                tuple(
+                    (join(root.path, mount.folder, b"")[:-1], mount.reason)
+                    for mount in roots.mounts(root.id)
+                    if mount.reason is not None
+                ),
+            )
+            for root in roots.all()
+        )
+
+    def failed_photos(self) -> tuple[FailedPhoto, ...]:
+        """See `SearchBackend`."""
+        return tuple(
+            FailedPhoto(failure.path, failure.error, failure.attempts)
+            for failure in self._client.store.failures.all()
+        )
+
+    def retry_failed(self) -> int:
+        """See `SearchBackend`."""
+        count = self._client.store.failures.retry()
+        self._wake_daemon()
+        return count
+
+    def close(self) -> None:
+        """See `SearchBackend`."""
+        self._client.close()
+
+    def _request(self, query: str, limit: int, **more: Any) -> dict[str, Any]:
+        """The fields of an `imgret.search.request.Request`."""
+        return {"text": query, "k": limit, "format": "json", "folder": self._folder, **more}
+
+    def _results(self, found: Answered, *notices: str) -> SearchResults:
+        texts = [*notices, *self._warnings, *found.notes]
+        self._warnings.clear()
+        return SearchResults(decode_hits(found.output), ". ".join(texts))
+
+    def _wake_daemon(self) -> None:
+        """Let the daemon process what was queued. It is queued in any case, so a daemon that fails is no error."""
+        with contextlib.suppress(DaemonError):
+            request_if_running(self._places.socket, self._places.index, "retry", {}, STATUS_SECONDS)
+
+
+def _daemon_text(status: dict[str, Any] | None) -> str:
+    """What the daemon does, for the status line."""
+    if status is None:
+        return ""
+    if status.get("problem"):
+        return str(status["problem"])
+    if status.get("total"):
+        return f"describing {status.get('done', 0)} of {status['total']}"
+    return f"daemon {status.get('state', 'runs')}"

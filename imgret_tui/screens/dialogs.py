@@ -1,0 +1,139 @@
+"""Screens that open over the search: the help page, the note editor, and folders with failed photos.
+
+Their background is transparent: Textual would dim what is below and change the colours that name images.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from imgret.photo import Hit
+from imgret.terminal.clean import clean
+from imgret_tui.keymap import keys_by_group
+from imgret_tui.search_backend import FailedPhoto, WatchedFolder
+from imgret_tui.widgets.query_input import OrderedInput
+
+_MAX_FAILED = 200  # shown
+
+
+class HelpDialog(ModalScreen[None]):
+    """The keys and what they do, and an example of a query."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close", priority=True)
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The key map by group."""
+        with VerticalScroll(classes="dialog"):
+            for group, keys in keys_by_group():
+                yield Static(group, classes="title", markup=False)
+                for key in keys:
+                    line = Content.assemble((f"{key.label:<20}", "$text-accent"), key.description)
+                    yield Static(line, classes="body", markup=False)
+            yield Static("Queries", classes="title", markup=False)
+            yield Static(
+                "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",
+                classes="body",
+                markup=False,
+            )
+
+
+class NoteDialog(ModalScreen[str | None]):
+    """Edits the note of one photo. Its result is the new text, or None if nothing shall change."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel", priority=True)]
+
+    def __init__(self, hit: Hit) -> None:
+        super().__init__()
+        self._hit = hit
+
+    def compose(self) -> ComposeResult:
+        """The name of the photo, the input, and what the keys do."""
+        with Vertical(classes="dialog"):
+            yield Static(
+                f"Note about {clean(os.path.basename(self._hit.path))}", classes="title", markup=False
+            )
+            yield OrderedInput(value=clean(" ".join((self._hit.note or "").split())), select_on_focus=False)
+            yield Static("enter saves, an empty note is deleted, esc cancels", classes="hint", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Return the text."""
+        event.stop()
+        self.dismiss(event.value.strip())
+
+    def action_cancel(self) -> None:
+        """Return nothing."""
+        self.dismiss(None)
+
+
+class FoldersDialog(ModalScreen[bool]):
+    """The folders and the failed photos. Its result is True if those shall be tried again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f3,q,ctrl+c", "close", "Close", priority=True),
+        Binding("r", "retry", "Retry", priority=True),
+    ]
+
+    def __init__(self, folders: tuple[WatchedFolder, ...], failed: tuple[FailedPhoto, ...]) -> None:
+        super().__init__()
+        self._folders = folders
+        self._failed = failed
+
+    def compose(self) -> ComposeResult:
+        """Two lists."""
+        with VerticalScroll(classes="dialog"):
+            yield Static("Folders", classes="title", markup=False)
+            for folder in self._folders:
+                yield Static(_folder_text(folder), classes="body", markup=False)
+            if not self._folders:
+                yield Static(
+                    "none: run `imgret add FOLDER` or `imgret index FOLDER`", classes="body", markup=False
+                )
+            yield Static(f"Failed photos: {len(self._failed)}", classes="title", markup=False)
+            for failed in self._failed[:_MAX_FAILED]:
+                yield Static(_failed_text(failed), classes="body", markup=False)
+            hint = "r retries all failed photos, esc closes" if self._failed else "esc closes"
+            yield Static(hint, classes="hint", markup=False)
+
+    def action_retry(self) -> None:
+        """Close, and retry the failed photos."""
+        self.dismiss(bool(self._failed))
+
+    def action_close(self) -> None:
+        """Close."""
+        self.dismiss(result=False)
+
+
+def _folder_text(folder: WatchedFolder) -> Content:
+    facts = ["watched" if folder.watched else "indexed once"]
+    if folder.scanned_at is not None:
+        facts.append("scanned " + datetime.fromtimestamp(folder.scanned_at).strftime("%Y-%m-%d %H:%M"))
+    line = Content.assemble(clean(folder.path), "  ", (", ".join(facts), "$muted"))
+    if not folder.online:
+        return Content.assemble(line, "  ", _offline_text(folder.reason))
+    below = (
+        Content.assemble("\n  ", clean(path), "  ", _offline_text(reason))
+        for path, reason in folder.unmounted
+    )
+    return Content.assemble(line, *below)
+
+
+def _failed_text(failed: FailedPhoto) -> Content:
+    tries = f"{failed.attempts} {'try' if failed.attempts == 1 else 'tries'}"
+    return Content.assemble(
+        clean(failed.path), "\n  ", (f"{clean(failed.reason)} ({tries})", "$text-warning")
+    )
+
+
+def _offline_text(reason: str | None) -> tuple[str, str]:
+    return f"offline: {clean(reason or 'its disk is not mounted')}", "$text-warning"

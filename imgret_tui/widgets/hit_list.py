@@ -1,0 +1,246 @@
+"""The hits, as a list or as a grid, with a cursor and marks.
+
+Only visible lines are drawn, and only visible thumbnails are requested, so that ten thousand hits cost no more
+than what the screen shows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from imgret.photo import Hit
+from imgret.terminal.probe import Graphics
+from imgret_tui.cell_image import ImageRequest
+from imgret_tui.highlight import query_words
+from imgret_tui.hit_layout import HitLayout
+from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
+from imgret_tui.picker_messages import CursorMoved, PhotosChosen
+from imgret_tui.terminal_images import TerminalImages
+
+
+class HitList(ScrollView, can_focus=False):
+    """The hits of the newest results."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "hits--base",
+        "hits--current",
+        "hits--cursor",
+        "hits--mark",
+        "hits--dim",
+        "hits--highlight",
+        "hits--warning",
+    }
+    is_grid: reactive[bool] = reactive(default=False)
+    cursor = reactive(0, repaint=False)
+
+    def __init__(self, images: TerminalImages) -> None:
+        super().__init__(id="hits")
+        self._images = images
+        self._hits: tuple[Hit, ...] = ()
+        self._words: frozenset[str] = frozenset()
+        self._marked: dict[bytes, Hit] = {}
+        self._line_styles: dict[bool, LineStyles] = {}
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """The hits, best first."""
+        return self._hits
+
+    @property
+    def current(self) -> Hit | None:
+        """The hit under the cursor."""
+        return self._hits[self.cursor] if self._hits else None
+
+    @property
+    def marked(self) -> list[Hit]:
+        """The marked photos, in the order in which they were marked. Another query does not unmark them."""
+        return list(self._marked.values())
+
+    @property
+    def hit_layout(self) -> HitLayout:
+        """Where each hit is."""
+        return HitLayout(self.scrollable_content_region.size, len(self._hits), self.is_grid)
+
+    def show(self, hits: tuple[Hit, ...], query: str, *, keep_cursor: bool) -> None:
+        """Show new results. With `keep_cursor`, the cursor stays on its photo if that is among them."""
+        before = self.current
+        self._hits = hits
+        self._words = query_words(query)
+        positions = {hit.path: i for i, hit in enumerate(hits)} if keep_cursor and before else {}
+        position = positions.get(before.path, 0) if before else 0
+        self._update_height()
+        if position == self.cursor:
+            self.post_message(CursorMoved(self.current))
+        else:
+            self.cursor = position
+        if not keep_cursor:
+            self.scroll_to(y=0, animate=False, force=True)
+        self._request_thumbnails()
+        self.refresh()
+
+    def replace(self, hit: Hit) -> None:
+        """Show a changed hit in place of the one with its path."""
+        self._hits = tuple(hit if other.path == hit.path else other for other in self._hits)
+        self.refresh()
+
+    def image_loaded(self, path: bytes) -> None:
+        """Draw the hit whose image was loaded, if it is visible."""
+        layout = self.hit_layout
+        for position in layout.visible(self.scroll_offset.y):
+            if self._hits[position].path == path:
+                self.refresh(layout.region(position).translate(-self.scroll_offset))
+
+    def reload_thumbnails(self) -> None:
+        """Request the visible thumbnails that were discarded."""
+        self._request_thumbnails()
+        self.refresh()
+
+    def move(self, rows: int, columns: int = 0) -> None:
+        """Move the cursor by rows and columns, as far as there are hits."""
+        if self._hits:
+            self.cursor = self.cursor + rows * self.hit_layout.columns + columns
+
+    def move_page(self, direction: int) -> None:
+        """Move the cursor by one page, up (-1) or down (1)."""
+        self.move(direction * self.hit_layout.rows_per_page)
+
+    def move_end(self, direction: int) -> None:
+        """Move the cursor to the first (-1) or the last (1) hit."""
+        self.cursor = 0 if direction < 0 else len(self._hits) - 1
+
+    def toggle_mark(self) -> None:
+        """Mark or unmark the photo under the cursor."""
+        hit = self.current
+        if hit is not None:
+            if self._marked.pop(hit.path, None) is None:
+                self._marked[hit.path] = hit
+            self._refresh_frame(self.cursor)
+
+    @property
+    def all_marked(self) -> bool:
+        """Whether every hit is marked."""
+        return all(hit.path in self._marked for hit in self._hits)
+
+    def toggle_all_marks(self) -> bool:
+        """Mark every hit; if all are marked, unmark them. -> whether they are marked now."""
+        marking = not self.all_marked
+        if marking:
+            self._marked.update((hit.path, hit) for hit in self._hits)
+        else:
+            for hit in self._hits:
+                del self._marked[hit.path]
+        self.refresh()
+        return marking
+
+    def validate_cursor(self, position: int) -> int:
+        """Limit the cursor to the hits."""
+        return max(0, min(position, len(self._hits) - 1))
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Draw the cursor at its new position."""
+        if not self.is_mounted:
+            return
+        for position in (before, now):
+            self._refresh_frame(position)
+        self._scroll_to_cursor()
+        self.post_message(CursorMoved(self.current))
+
+    def watch_is_grid(self) -> None:
+        """Arrange the hits anew around the cursor."""
+        if self.is_mounted:
+            self.on_resize()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Request the thumbnails that become visible."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self._request_thumbnails()
+
+    def on_resize(self) -> None:
+        """Arrange the hits for the new size."""
+        self._update_height()
+        self._scroll_to_cursor()
+        self._request_thumbnails()
+
+    def notify_style_update(self) -> None:
+        """The theme changed."""
+        super().notify_style_update()
+        self._line_styles.clear()
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the clicked photo; a double click chooses it."""
+        position = self.hit_layout.position_at(event.x, event.y + self.scroll_offset.y)
+        if position is not None:
+            self.cursor = position
+            if event.chain > 1:
+                self.post_message(PhotosChosen((self._hits[position],)))
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the visible area."""
+        layout = self.hit_layout
+        positions, row = layout.line(y + self.scroll_offset.y)
+        segments: list[Segment] = []
+        for position in positions:
+            segments += self._entry_line(layout, position, row)
+        return Strip(segments).adjust_cell_length(layout.area.width, self._styles_for(current=False).base)
+
+    def _entry_line(self, layout: HitLayout, position: int, row: int) -> list[Segment]:
+        hit, is_current = self._hits[position], position == self.cursor
+        request = self._image_request(layout, hit)
+        image = self._images.get(request) if request else None
+        entry = ListedHit(hit, self._words, is_current, hit.path in self._marked, image)
+        width, height = layout.entry
+        if self.is_grid:
+            styles = self._styles_for(current=is_current and row == height - 1)
+            return grid_line(entry, row, height, width, styles)
+        styles = self._styles_for(current=is_current)
+        return list_line(entry, row, height, width, styles, self._thumbnail_columns(layout))
+
+    def _image_request(self, layout: HitLayout, hit: Hit) -> ImageRequest | None:
+        if self.is_grid:
+            width, height = layout.entry
+            return ImageRequest(hit.path, width - 1, height - 1)
+        columns = self._thumbnail_columns(layout)
+        return ImageRequest(hit.path, columns, 3) if columns else None
+
+    def _thumbnail_columns(self, layout: HitLayout) -> int:
+        return 0 if self._images.terminal.graphics is Graphics.NONE else layout.thumbnail_columns
+
+    def _refresh_frame(self, position: int) -> None:
+        """Draw what shows the cursor and the mark: in the grid the name alone, since images cost bytes."""
+        region = self.hit_layout.region(position)
+        if self.is_grid:
+            region = Region(region.x, region.bottom - 1, region.width, 1)
+        self.refresh(region.translate(-self.scroll_offset))
+
+    def _scroll_to_cursor(self) -> None:
+        self.scroll_to_region(self.hit_layout.region(self.cursor), animate=False, force=True)
+
+    def _update_height(self) -> None:
+        layout = self.hit_layout
+        self.virtual_size = Size(layout.area.width, layout.height)
+
+    def _request_thumbnails(self) -> None:
+        layout = self.hit_layout
+        visible = (self._hits[position] for position in layout.visible(self.scroll_offset.y))
+        requests = [self._image_request(layout, hit) for hit in visible]
+        self._images.request_thumbnails([request for request in requests if request is not None])
+
+    def _styles_for(self, *, current: bool) -> LineStyles:
+        if current not in self._line_styles:
+            base = self.get_component_rich_style("hits--current" if current else "hits--base")
+            background = Style(bgcolor=base.bgcolor)
+            parts = (
+                self.get_component_rich_style(f"hits--{part}", partial=True) + background
+                for part in ("cursor", "mark", "dim", "highlight", "warning")
+            )
+            self._line_styles[current] = LineStyles(base, *parts)
+        return self._line_styles[current]

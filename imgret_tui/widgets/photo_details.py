@@ -1,0 +1,95 @@
+"""What is known of the photo under the cursor, as lines of text."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from imgret import stage_results
+from imgret.photo import Hit
+from imgret.terminal.clean import clean
+from imgret_tui.highlight import highlight, query_words
+from imgret_tui.hit_lines import date_text
+from imgret_tui.search_backend import PhotoDetails
+
+LABEL_STYLE = "$muted"
+HIGHLIGHT_STYLE = "bold $text-accent"
+_MAX_COPIES = 3
+
+
+class DetailsView(Static):
+    """Caption, reasons, counts, topics, note, date, place, size and path of a photo."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="details", markup=False)
+
+    def show(self, hit: Hit | None, details: PhotoDetails | None, query: str) -> None:
+        """Show a photo, or nothing; its details may follow later than the hit."""
+        lines = details_lines(hit, details, query) if hit else []
+        # The height is fixed: a new layout for each photo would send the whole screen again.
+        self.update(Content("\n").join(lines), layout=False)
+
+
+def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Content]:
+    """The lines of a photo; what is not known has no line, except the caption."""
+    words = query_words(query)
+    lines = [
+        _highlighted(hit.caption, words)
+        if hit.caption
+        else Content.styled(_caption_substitute(details), "$muted")
+    ]
+    camera = details.camera or "" if details else ""
+    photo = " · ".join(part for part in (date_text(hit.taken_at), camera, _size_text(hit, details)) if part)
+    rows = [
+        ("why", ", ".join(hit.why)),
+        ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),
+        *((label, text) for label, text in stage_results.rows(hit.shown) if label != "caption"),
+        ("photo", photo),
+        ("place", _place_text(details)),
+    ]
+    lines += [_row(label, Content(clean(text))) for label, text in rows if text]
+    if hit.note:
+        lines.append(_row("note", _highlighted(" ".join(hit.note.split()), words)))
+    lines.append(_row("path", Content(clean(hit.path))))
+    lines += [_row("copy", Content(clean(path))) for path in hit.other_paths[:_MAX_COPIES]]
+    if not hit.online:
+        lines.append(Content.styled("offline: its disk is not mounted", "$text-warning"))
+    if details is not None and details.reason:
+        style = "$muted" if details.state == "described" else "$text-warning"
+        lines.append(Content.styled(clean(f"{details.state}: {details.reason}"), style))
+    return lines
+
+
+def _caption_substitute(details: PhotoDetails | None) -> str:
+    """What to show without a caption; nothing while it is not known whether there will be one."""
+    if details is None:
+        return ""
+    return "not described yet" if details.awaits_caption else "no caption"
+
+
+def _row(label: str, text: Content) -> Content:
+    return Content.assemble((f"{label:<7}", LABEL_STYLE), text)
+
+
+def _highlighted(text: str, words: frozenset[str]) -> Content:
+    parts = highlight(clean(text), words)
+    return Content.assemble(*((part, HIGHLIGHT_STYLE if found else "") for part, found in parts))
+
+
+def _size_text(hit: Hit, details: PhotoDetails | None) -> str:
+    pixels = f"{hit.width} x {hit.height}" if hit.width and hit.height else ""
+    if details is None or details.size is None:
+        return pixels
+    size, unit = float(details.size), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return ", ".join(part for part in (pixels, f"{size:.3g} {unit}") if part)
+
+
+def _place_text(details: PhotoDetails | None) -> str:
+    if details is None or details.latitude is None or details.longitude is None:
+        return ""
+    north, east = details.latitude, details.longitude
+    return f"{abs(north):.4f}° {'N' if north >= 0 else 'S'}, {abs(east):.4f}° {'E' if east >= 0 else 'W'}"

@@ -1,0 +1,1 @@
+"""Shared by tests and benchmarks: a daemon with private files, small images, file storms, a simulated terminal."""

@@ -1,0 +1,44 @@
+"""The versions that are promised to work: bounds in pyproject.toml, and the pins that are tested."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIRED = [
+    Requirement(line)
+    for lines in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for line in lines
+]
+PINNED = {
+    canonicalize_name(name): version
+    for name, version in (line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+}
+
+# What is used of these is not their public interface, or is where they keep their files.
+INTERNALS = {
+    "huggingface-hub": "the layout of its cache",
+    "sentence-transformers": "the features that its modules pass on",
+    "sqlite-vec": "the chunks of a vec0 table",
+    "torch": "its oneDNN operators",
+    "transformers": "the parts of BLIP",
+    "ultralytics": "its predictor, its detection head, the switch against code in weights",
+    "wordllama": "its tokenizer and weights, read as files",
+}
+
+
+@pytest.mark.parametrize("name", sorted(INTERNALS))
+def test_a_library_whose_internals_are_used_has_an_upper_bound(name: str) -> None:
+    (specifier,) = (each.specifier for each in REQUIRED if each.name == name)
+    assert {"<", "<=", "=="} & {each.operator for each in specifier}
+
+
+@pytest.mark.parametrize("required", REQUIRED, ids=lambda each: each.name)
+def test_the_pin_is_within_the_bounds(required: Requirement) -> None:
+    assert required.specifier.contains(PINNED[canonicalize_name(required.name)])

@@ -1,0 +1,235 @@
+"""A real index of schema version 6 (`tests/data/index_v6.py` made it): nothing is lost, and searches find the same."""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import numpy as np
+import pytest
+from imgret.cli.app import run
+
+from imgret.config import Settings, places
+from imgret.photo import ModelIdentity
+from imgret.search.request import Request
+from imgret.search.service import Answerer
+from imgret.search.warm_index import Keeper
+from imgret.store import codes
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+from imgret.store.sqlite.opening import load_extension
+
+DATA = Path(__file__).parent.parent / "data"
+BEFORE: dict[str, Any] = json.loads(lzma.decompress((DATA / "answers-v6.json.xz").read_bytes()))
+FILE = lzma.decompress((DATA / "index-v6.db.xz").read_bytes())
+OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics"))
+
+
+class Encoder:
+    """Gives the vectors that the embedder of that time gave."""
+
+    identity = ModelIdentity(*BEFORE["embedder"])
+
+    def encoder(self, stage: str, wanted: ModelIdentity) -> Encoder:
+        assert (stage, wanted) == ("embed", self.identity)
+        return self
+
+    def for_a_picture(self, stages: object) -> Any:
+        raise AssertionError("every picture here is in the index")
+
+    def vectors(self, texts: list[str]) -> Any:
+        rows = [base64.b64decode(BEFORE["encoded"][text]) for text in texts]
+        return np.frombuffer(b"".join(rows), "<f4").reshape(len(texts), -1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The index file as version 6 left it."""
+    made = tmp_path / "index.db"
+    made.write_bytes(FILE)
+    return made
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with open_store(str(path)) as opened:
+        yield opened
+
+
+def hits(store: Store, query: dict[str, Any], keeper: Keeper | None = None) -> list[dict[str, Any]]:
+    answerer = Answerer(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
+    found = answerer.answer(msgspec.convert({"format": "json"} | query, Request))
+    return [json.loads(line) for line in found.output.splitlines()]
+
+
+def printed(*arguments: str) -> list[Any]:
+    """The lines that a command prints, JSON decoded."""
+    out = TextIOWrapper(BytesIO(), encoding="utf-8")
+    with redirect_stdout(out), redirect_stderr(StringIO()):
+        run(list(arguments))
+    out.flush()
+    lines = out.buffer.getvalue().decode("utf-8", "surrogateescape").splitlines()  # type: ignore[attr-defined]
+    return [json.loads(line) if line.startswith("{") else line for line in lines]
+
+
+def test_every_query_finds_the_same(store: Store) -> None:
+    assert len(BEFORE["queries"]) > 60
+    for asked in BEFORE["queries"]:
+        assert hits(store, asked["query"]) == asked["hits"], asked["query"]
+
+
+def test_every_query_finds_the_same_in_memory_and_in_rebuilt_tables(store: Store, path: Path) -> None:
+    keeper = Keeper(str(path))
+    keeper.current(store)
+    keeper.wait()
+    assert keeper.current(store) is not None
+    for asked in BEFORE["queries"]:
+        assert hits(store, asked["query"], keeper) == asked["hits"], asked["query"]
+    texts = {"caption": lambda payload: {"caption": json.loads(payload)}}
+    store.results.rebuild_words(lambda stage, payload: texts.get(stage, lambda _: {})(payload))
+    store.vectors.rebuild()
+    for asked in BEFORE["queries"]:
+        assert hits(store, asked["query"]) == asked["hits"], asked["query"]
+    assert store.problems() == []
+    assert store.documents.check() == []
+
+
+def test_every_command_prints_the_same(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'{OFF}[embed]\nweights = "wordllama"\n')
+    monkeypatch.setenv("IMGRET_INDEX", str(path))
+    monkeypatch.setenv("IMGRET_CONFIG", str(config))
+    for command in BEFORE["commands"]:
+        now = printed(*command["arguments"])
+        assert len(now) == len(command["lines"])
+        for line, before in zip(now, command["lines"], strict=True):
+            if not isinstance(before, dict):
+                assert line == before
+                continue
+            if before.get("state") != "failed":
+                before.pop("reason", None)  # a sentence of the program, not of the index
+            assert {key: line[key] for key in before} == before, command["arguments"]
+
+
+def test_no_row_is_lost(store: Store, path: Path) -> None:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+
+    def rows(sql: str) -> list[list[Any]]:
+        return [list(row) for row in db.execute(sql)]
+
+    for table, count in BEFORE["rows"].items():
+        assert rows(f"SELECT count(*) FROM {table}") == [[count]], table
+    assert rows("SELECT content, text, hex(path) FROM note ORDER BY content") == BEFORE["notes"]
+    tags = "SELECT label, content{} FROM tag WHERE kind = '{}' AND stage = '{}' ORDER BY 1, 2"
+    assert rows(tags.format(", count", "object", "detect")) == BEFORE["detections"]
+    assert rows(tags.format("", "topic", "topics")) == BEFORE["topics"]
+    vectors = (
+        "SELECT name, view, count(*) FROM vector JOIN space ON space.id = space JOIN model ON model.id = model"
+        " GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert rows(vectors) == BEFORE["vectors"]
+    assert [space.identity for space in store.vectors.active_spaces()] == [Encoder.identity]
+    assert store.problems() == []
+    assert store.documents.check() == []
+
+
+def test_the_embedder_that_was_half_done_takes_over_when_it_is_complete(store: Store, path: Path) -> None:
+    other = ModelIdentity("other-embedder", "2", "float32")
+    assert not store.vectors.activate_when_complete(other)
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    missing = [
+        content
+        for (content,) in db.execute("SELECT content FROM vector WHERE space = 4 AND view = 'passage'")
+    ]
+    for content in missing:
+        row = np.random.default_rng(content).standard_normal(24)
+        store.vectors.save(content, other, {"passage": (row / np.linalg.norm(row)).astype(np.float32)})
+    assert store.vectors.activate_when_complete(other)
+    assert store.vectors.active_model() == other
+    assert list(db.execute("SELECT name FROM space JOIN model ON model.id = model")) == [("other-embedder",)]
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE sql LIKE '%USING vec0%'")]
+    assert tables == ["nearest5a"]
+    assert store.problems() == []
+
+
+def test_a_table_of_codes_is_kept(path: Path) -> None:
+    db = load_extension(apsw.Connection(str(path)))
+    rows: list[Any] = db.execute(
+        "SELECT content, data FROM vector WHERE model = 4 AND view = 'passage'"
+    ).fetchall()
+    matrix = np.array([np.frombuffer(data, np.float16) for _, data in rows], np.float32)
+    learned = codes.learn(matrix, len(matrix))
+    db.execute(
+        f"CREATE VIRTUAL TABLE nearest2 USING vec0 (content INTEGER PRIMARY KEY, code int8[{codes.DIMENSIONS}])"
+    )
+    coded = learned.encode(matrix)
+    db.executemany(
+        "INSERT INTO nearest2 VALUES (?, vec_int8(?))",
+        [(row[0], code.tobytes()) for row, code in zip(rows, coded, strict=True)],
+    )
+    db.execute("INSERT INTO setting VALUES ('nearest table', 'nearest2'); DROP TABLE nearest")
+    values = (4, len(matrix), learned.scale, learned.mean.tobytes(), learned.basis.tobytes())
+    db.execute(
+        "INSERT INTO projection (model, learned_from, scale, mean, basis) VALUES (?, ?, ?, ?, ?)", values
+    )
+    db.close()
+    with open_store(str(path)) as store:
+        space = store.vectors.active_space()
+        assert space is not None
+        kept = store.nearest.projection(space)
+        assert kept is not None
+        assert np.array_equal(kept.basis, learned.basis)
+        assert store.nearest.check(space) == []  # type: ignore[attr-defined]
+        for asked in BEFORE["queries"]:  # codes choose other candidates than vectors, far down
+            best = [hit["path"] for hit in hits(store, asked["query"])[:1]]
+            assert best == [hit["path"] for hit in asked["hits"][:1]], asked["query"]
+        assert store.problems() == []
+
+
+KILLED = """
+import os, signal, sys
+from imgret.store.sqlite import migrate
+from imgret.store.sqlite.store import SqliteStore
+steps = migrate.migrations()
+last = steps[6]
+half, rest = last.sql[: last.sql.index(sys.argv[2])], last.sql[last.sql.index(sys.argv[2]) :]
+real = migrate.migrations
+migrate.migrations = lambda: [*steps[:6], last._replace(sql=half + "SELECT killed();" + rest)]
+from imgret.store import fold
+register = fold.register
+def registered(db):
+    register(db)
+    db.create_scalar_function("killed", lambda: os.kill(os.getpid(), signal.SIGKILL))
+migrate.fold.register = registered
+SqliteStore(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("at", ["DROP TABLE detection", "ALTER TABLE vector", "DROP TABLE old_projection"])
+def test_a_kill_within_the_migration_leaves_the_file_as_it_was(path: Path, at: str) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), at], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    for file in (path, Path(f"{path}.v6.bak")):
+        db = apsw.Connection(str(file))
+        assert db.pragma("user_version") == 6
+        assert db.execute("PRAGMA integrity_check").get == "ok"
+        assert db.execute("SELECT count(*) FROM detection").get == len(BEFORE["detections"])
+        assert db.execute("SELECT count(model) FROM vector").get == BEFORE["rows"]["vector"]
+        db.close()
+    with open_store(str(path)) as store:  # the next start migrates it
+        asked = BEFORE["queries"][0]
+        assert hits(store, asked["query"]) == asked["hits"]
+        assert store.problems() == []
+    assert os.path.getsize(f"{path}.v6.bak") > 1 << 20
