@@ -13,8 +13,8 @@ def main() -> None:
     code = run()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Taking a process with models apart takes torch a second or more, of the five in which we leave, and
-    # gives back nothing that the system does not. All is saved and closed by now.
+    # Everything is saved and closed by now. A normal exit of a process with models takes torch a second or more, of
+    # the five seconds in which the daemon has to stop, and frees nothing that the system does not free anyway.
     os._exit(code)
 
 

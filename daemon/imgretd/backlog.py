@@ -1,6 +1,6 @@
-"""What is to be scanned in each watched folder, and which of them a thread takes next. Any thread may call it.
+"""The folders to be scanned, by watched folder, and the choice of the next task for a thread. Thread-safe.
 
-A watched folder is handed to one thread at a time, so folders on different disks do not wait for each other.
+Each watched folder is scanned by one thread at a time, so folders on different disks do not wait for each other.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from imgretd.dirty import DirtyFolders, Ripe, is_in
+from imgretd.dirty import DirtyFolders, DueFolders, is_in
 
-UNREADABLE_SECONDS = 60.0  # how often files that could not be read are looked for
+UNREADABLE_SECONDS = 60.0  # how often unreadable files are retried
 
 
 class Task(NamedTuple):
-    """Work for one thread; it calls `done` when it has finished."""
+    """Work for one thread, which calls `done` afterwards."""
 
     path: bytes  # the watched folder
-    ripe: Ripe
-    unreadable: bool  # it is time to look for files that could not be read
+    due: DueFolders
+    unreadable: bool  # whether to retry files that could not be read
 
 
 class Backlog:
-    """Collects what is dirty, for each watched folder."""
+    """Collects the dirty folders of each watched folder."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -37,38 +37,38 @@ class Backlog:
 
     @property
     def stopping(self) -> bool:
-        """Whether `stop` was called."""
+        """Return whether `stop` was called."""
         return self._stopping
 
     @property
     def scanning(self) -> bytes | None:
-        """A watched folder that is being scanned now."""
+        """Return a watched folder that is being scanned now, or None."""
         with self._changed:
-            return next((path for path, task in self._taken.items() if task.ripe), None)
+            return next((path for path, task in self._taken.items() if task.due), None)
 
     @property
     def idle(self) -> bool:
-        """Is nothing dirty? What is only to be looked at once more later does not count."""
+        """Return whether no folder is dirty. Folders scheduled by `scan_later` do not count."""
         with self._changed:
-            busy = any(task.ripe for task in self._taken.values())
+            busy = any(task.due for task in self._taken.values())
             return not busy and not any(dirty.active for dirty in self._dirty.values())
 
     def __contains__(self, path: bytes) -> bool:
         return path in self._dirty
 
     def is_to_scan(self, folder: bytes) -> bool:
-        """Whether everything below `folder` is still to be scanned, or is being scanned now."""
+        """Return whether the tree of `folder` is still to be scanned, or is being scanned now."""
         with self._changed:
             path = self._of(folder)
             if path is None:
                 return False
             trees = set(self._dirty[path].trees)
             if path in self._taken:
-                trees |= self._taken[path].ripe.trees
+                trees |= self._taken[path].due.trees
             return any(is_in(folder, tree) for tree in trees)
 
     def keep(self, paths: Iterable[bytes]) -> None:
-        """Collect for exactly these watched folders from now on."""
+        """Set the watched folders; dirty folders outside them are dropped."""
         with self._changed:
             before, later = self._dirty, time.monotonic() + UNREADABLE_SECONDS
             self._dirty = {path: before.get(path) or DirtyFolders() for path in paths}
@@ -77,7 +77,7 @@ class Backlog:
             self._changed.notify_all()
 
     def touch(self, folder: bytes) -> None:
-        """Something happened in this folder."""
+        """Mark this folder as dirty."""
         with self._changed:
             path = self._of(folder)
             if path is not None:
@@ -85,51 +85,51 @@ class Backlog:
                 self._changed.notify_all()
 
     def touch_tree(self, folder: bytes) -> None:
-        """Anything below this folder may have changed."""
+        """Mark everything below this folder as dirty."""
         with self._changed:
             path = self._of(folder)
             if path is not None:
                 self._dirty[path].touch_tree(folder, time.monotonic())
                 self._changed.notify_all()
 
-    def look_later(self, folders: Iterable[bytes], seconds: float) -> None:
-        """Scan these folders once more in so many seconds."""
+    def scan_later(self, folders: Iterable[bytes], seconds: float) -> None:
+        """Scan these folders again after so many seconds."""
         with self._changed:
             for folder in folders:
                 path = self._of(folder)
                 if path is not None:
-                    self._dirty[path].look_later(folder, time.monotonic() + seconds)
+                    self._dirty[path].scan_later(folder, time.monotonic() + seconds)
             self._changed.notify_all()
 
     def put_back(self, task: Task, seconds: float) -> None:
-        """It could not be done: hand it out again, not before so many seconds have passed."""
-        for tree in task.ripe.trees:
+        """Return a task that failed; it is handed out again after so many seconds at the earliest."""
+        for tree in task.due.trees:
             self.touch_tree(tree)
-        for folder in task.ripe.folders:
+        for folder in task.due.folders:
             self.touch(folder)
         with self._changed:
             self._not_before[task.path] = time.monotonic() + seconds
 
     def retry(self) -> None:
-        """Look now for files that could not be read and are due again."""
+        """Retry unreadable files now, if their next attempt is due."""
         with self._changed:
             self._next_unreadable = dict.fromkeys(self._next_unreadable, time.monotonic())
             self._changed.notify_all()
 
     def pause(self, *, paused: bool) -> None:
-        """Hand nothing out for now; what gets dirty is remembered."""
+        """Pause or resume handing out tasks; dirty folders are still collected."""
         with self._changed:
             self._paused = paused
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let every thread end."""
+        """Make `take` return None in every thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def take(self) -> Task | None:
-        """Wait for a task; None when it is time to end."""
+        """Wait for a task and return it; None after `stop`."""
         with self._changed:
             while not self._stopping:
                 now = time.monotonic()
@@ -142,7 +142,7 @@ class Backlog:
             return None
 
     def done(self, task: Task) -> None:
-        """The thread has finished with it."""
+        """Mark a task as finished."""
         with self._changed:
             self._taken.pop(task.path, None)
             self._changed.notify_all()
@@ -151,18 +151,18 @@ class Backlog:
         for path in self._free():
             if now < self._not_before.get(path, 0.0):
                 continue
-            ripe = self._dirty[path].take(now)
+            due = self._dirty[path].take(now)
             unreadable = now >= self._next_unreadable[path]
-            if ripe or unreadable:
+            if due or unreadable:
                 if unreadable:
                     self._next_unreadable[path] = now + UNREADABLE_SECONDS
-                # Whoever was served goes behind the others: with few threads everyone gets a turn.
+                # Move this folder to the end, so that few threads serve all folders in turn.
                 self._dirty[path] = self._dirty.pop(path)
-                return Task(path, ripe, unreadable)
+                return Task(path, due, unreadable)
         return None
 
     def _due(self, now: float) -> float | None:
-        """When there may be a task, if nothing else happens."""
+        """Return when the next task is due if nothing else happens, on the monotonic clock."""
         times = [
             max(
                 min(self._dirty[path].due() or now + 3600, self._next_unreadable[path]),
@@ -176,5 +176,5 @@ class Backlog:
         return [path for path in self._dirty if path not in self._taken]
 
     def _of(self, folder: bytes) -> bytes | None:
-        """The watched folder that is or holds `folder`."""
+        """Return the watched folder that is or contains `folder`."""
         return next((path for path in self._dirty if is_in(folder, path)), None)

@@ -1,4 +1,4 @@
-"""Why watched folders cannot be reconciled now; each reason is reported once, and so is that it is over."""
+"""The reasons why watched folders cannot be reconciled now. Each reason, and the end of all, is reported once."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from imgret.errors import ConfigError, ImgretError
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0  # when the index cannot be written
-MOST_RETRY_SECONDS = 300.0  # when a folder fails again and again by an error in this program
+MOST_RETRY_SECONDS = 300.0  # when a folder fails repeatedly because of a bug
 
 
-class Reasons:
-    """Watched folder -> why, b"" for all of them. Any thread may call."""
+class BlockedFolders:
+    """Watched folder -> reason; b"" stands for all folders. Thread-safe."""
 
     def __init__(self, on_problem: Callable[[str], None]) -> None:
-        """`on_problem` is told each reason that is new."""
+        """`on_problem` is called with each new reason."""
         self._on_problem = on_problem
         self._lock = threading.Lock()
         self._reasons: dict[bytes, str] = {}
-        self._failed: dict[bytes, int] = {}  # how often in a row, by an error in this program
+        self._failed: dict[bytes, int] = {}  # number of consecutive failures because of a bug
 
     @property
     def problem(self) -> str | None:
-        """One of the reasons; None when there is none."""
+        """Return one of the reasons, or None."""
         with self._lock:
             return next(iter(self._reasons.values()), None)
 
-    def keep(self, watched: Collection[bytes]) -> None:
-        """Forget the reasons of folders that are not watched any more."""
+    def keep_only(self, watched: Collection[bytes]) -> None:
+        """Forget the reasons of folders that are no longer watched."""
         with self._lock:
             for path in self._reasons.keys() - set(watched) - {b""}:
                 del self._reasons[path]
@@ -42,24 +42,24 @@ class Reasons:
     def failed(self, path: bytes, error: Exception) -> float | None:
         """Report why a pass over the watched folder `path` failed.
 
-        Returns the seconds after which to try again: longer each time for an error that nobody foresaw, so
+        Returns the seconds after which to try again: longer each time for an unexpected error, so
         that it delays this folder only. None: not before the configuration changes.
         """
         if isinstance(error, ConfigError):
-            self.say(path, str(error))
+            self.set_reason(path, str(error))
             return None
         if isinstance(error, ImgretError):
-            self.say(path, f"{error}. {error.hint}".strip())
+            self.set_reason(path, f"{error}. {error.hint}".strip())
             return RETRY_SECONDS
-        log.error("Looking at a folder failed", exc_info=error, extra={"fields": {"FOLDER": path}})
+        log.error("Scanning a folder failed", exc_info=error, extra={"fields": {"FOLDER": path}})
         with self._lock:
             failed = self._failed[path] = self._failed.get(path, 0) + 1
-        why = f"{os.fsdecode(path)} could not be looked at: {type(error).__name__} {error}"
-        self.say(path, f"{why}. It is tried again; please report it.")
+        why = f"{os.fsdecode(path)} could not be scanned: {type(error).__name__} {error}"
+        self.set_reason(path, f"{why}. The daemon tries again; please report this bug.")
         return min(RETRY_SECONDS * 2.0 ** (failed - 1), MOST_RETRY_SECONDS)
 
-    def say(self, path: bytes, reason: str | None) -> None:
-        """This is why `path` cannot be reconciled; None: it can."""
+    def set_reason(self, path: bytes, reason: str | None) -> None:
+        """Set the reason why `path` cannot be reconciled; None if it can."""
         with self._lock:
             before = set(self._reasons.values())
             if reason is None:
@@ -67,8 +67,8 @@ class Reasons:
                 self._failed.pop(path, None)
             else:
                 self._reasons[path] = reason
-            goes_on = bool(before) and not self._reasons
+            unblocked = bool(before) and not self._reasons
         if reason is not None and reason not in before:
             self._on_problem(reason)
-        elif goes_on:
-            log.info("Goes on")
+        elif unblocked:
+            log.info("All folders can be scanned again")

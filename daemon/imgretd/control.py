@@ -1,7 +1,7 @@
-"""One thread for the calls that may block: SQLite, folders, `realpath`. The event loop never makes them itself.
+"""A thread for calls that may block: SQLite, folders, `realpath`. The event loop never makes them itself.
 
-A disk that does not answer, or another process that holds the index, then delays only who waits for that
-call, not `imgret status` and the questions.
+A disk that does not respond, or another process that has locked the index, then delays only the caller, and neither
+`imgret status` nor searches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Control:
-    """Makes calls one after the other, in the order in which they were asked for."""
+    """Runs calls one after the other on its thread, in the order of their submission."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -33,14 +33,14 @@ class Control:
 
     @property
     def busy_seconds(self) -> float:
-        """How long the present call has taken so far; 0 when there is none."""
+        """Return how long the current call has been running; 0 if there is none."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
     async def run(self, call: Callable[[], T], seconds: float | None = None) -> T:
-        """What `call` returns or raises.
+        """Run `call` and return its value or raise its exception.
 
-        Raises DaemonError when it has not ended after `seconds`; it goes on all the same.
+        Raises DaemonError if it has not ended after `seconds`; the call then continues in the background.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -57,14 +57,14 @@ class Control:
             result, error = None, None
             try:
                 result = call()
-            except Exception as raised:  # it is raised again where it is awaited
+            except Exception as raised:  # raised again where the call is awaited
                 error = raised
-            except BaseException as panic:  # asyncio hands on no such error
+            except BaseException as panic:  # asyncio does not pass on such an error
                 error = ImgretError(as_sentence(panic))
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing awaits the result
                 loop.call_soon_threadsafe(settle, result, error)
 
-        if self._thread is None:  # a daemon thread: one that hangs must not keep the process
+        if self._thread is None:  # a daemon thread, so that a blocked call does not keep the process alive
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             with limits_explained():
                 thread.start()

@@ -29,7 +29,7 @@ from imgretd.loaded_models import LoadedModels
 from imgretd.methods import methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.operations import PAUSED, Operations
-from imgretd.re_exec import start_anew
+from imgretd.re_exec import restart
 from imgretd.serve import Server
 from imgretd.threads import Threads
 
@@ -121,7 +121,7 @@ class Service:
                 continue
             self.threads.begun = True
         self.threads.waiting = None
-        self.threads.look()
+        self.threads.update_state()
 
     def _wait_because(self, error: Exception) -> None:
         """Say why the daemon cannot begin yet, once for each reason."""
@@ -129,9 +129,9 @@ class Service:
         if waiting != self.threads.waiting:
             if not isinstance(error, ImgretError) and shortage(error) is None:
                 log.error("The daemon could not begin", exc_info=error)
-            self.threads.state.complain(waiting)
+            self.threads.state.report_problem(waiting)
         self.threads.waiting = waiting
-        self.threads.look()
+        self.threads.update_state()
 
     def _take_hold(self, held: contextlib.ExitStack) -> bool:
         """Be the writer and watch the folders. -> whether a pause was remembered."""
@@ -154,11 +154,11 @@ class Service:
             if self.threads.begun and (ticking is None or ticking.done()):
                 ticking = asyncio.create_task(self._tick_folders())
             if self.threads.begun:
-                self.threads.reconciler.tend()
+                self.threads.reconciler.start_missing_threads()
             if self.threads.begun and (looking is None or looking.done()):
                 looking = asyncio.create_task(self._look_at_index())
             if self.threads.slow() is not None:
-                self.threads.look()
+                self.threads.update_state()
             oldest = min(
                 self.threads.worker.heartbeat,
                 self.threads.reconciler.heartbeat,
@@ -177,7 +177,7 @@ class Service:
                 self._timers_failed = as_sentence(error)
                 log.error("The timers failed: %s", self._timers_failed, exc_info=error)
         if self.threads.state.slow:
-            self.threads.look()
+            self.threads.update_state()
 
     async def _look_at_index(self) -> None:
         """Start anew when the index was replaced or removed: what is open here is not the index any more."""
@@ -185,12 +185,14 @@ class Service:
         try:
             change = await self.threads.index_control.run(self._index_watch.change)
         except Exception as error:  # the next look may go well
-            log.error("The index could not be looked at: %s", as_sentence(error))
+            log.error("The index file could not be checked: %s", as_sentence(error))
             return
         if change is not None:
-            self.threads.state.complain(f"{change}; starting anew with what lies there now")
+            self.threads.state.report_problem(
+                f"{change}; the daemon restarts with the file that is there now"
+            )
             await asyncio.sleep(TICK_SECONDS / 10)  # until those who listen have been told
-            start_anew(self._given)
+            restart(self._given)
 
     async def _leave(self, held: contextlib.ExitStack) -> None:
         """Finish what is in flight, within LEAVE_SECONDS; else drop it: it stays queued."""

@@ -1,4 +1,4 @@
-"""What the daemon is doing, in the words in which it is told: to `imgret status`, subscribers, systemd, the log."""
+"""The state of the daemon, as reported to `imgret status`, subscribers, systemd and the log."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from imgretd.notify import notify
 
 log = logging.getLogger(__name__)
 
-_TOLD_PROBLEMS = 20  # of one pass; `imgret status` lists them all
+_LOGGED_PROBLEMS = 20  # of one pass; `imgret status` lists them all
 
 
 class State:
-    """Set from the loop only; tells who subscribed, and systemd, whenever what is to be told is another."""
+    """The state, set in the event loop only. Changes are sent to subscribers and to systemd."""
 
     def __init__(self, index_path: str, publish: Callable[[str, dict[str, Any]], None]) -> None:
         self._index_path = index_path
@@ -29,21 +29,21 @@ class State:
         self._total = 0
         self._rate = 0.0
         self.problem: str | None = None
-        self.slow: str | None = None  # what does not answer
+        self.slow: str | None = None  # which disk or call does not respond
 
     def progress(self, done: int, total: int, rate: float) -> None:
-        """So many photos of this run are described, at so many a second."""
+        """Set the number of photos described in this run, their total, and the rate in photos per second."""
         self._done, self._total, self._rate = done, total, rate
         self._resting = False
         self._publish(*self.event())
 
-    def complain(self, problem: str) -> None:
-        """Something is wrong; it is said to whoever listens."""
+    def report_problem(self, problem: str) -> None:
+        """Log a problem and send it to subscribers."""
         log.error("%s", problem)
         self.problem = problem
         self._publish("problem", {"message": problem})
 
-    def see(
+    def update(
         self,
         *,
         scanning: bytes | None,
@@ -52,11 +52,11 @@ class State:
         problem: str | None,
         slow: str | None = None,
     ) -> None:
-        """Take in what the threads do now.
+        """Update the state from the activities of the threads, and publish it if it changed.
 
-        At rest is who has nothing to do, and also who may not: whoever follows need not wait for that.
+        The daemon also counts as idle while something keeps it from working, so that clients do not wait for it.
         """
-        before = self._told()
+        before = self._reported()
         if slow is not None and self.slow is None:
             log.warning("%s", slow)
         self.slow = slow
@@ -65,12 +65,12 @@ class State:
         self._resting = idle or (waits_for is not None and scanning is None)
         if self._resting:
             self._done = self._total = 0
-        if self._told() != before:
+        if self._reported() != before:
             self._publish(*self.event())
             notify(f"STATUS={self._sentence()}")
 
-    def told(self) -> dict[str, Any]:
-        """For `imgret status`."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the state for `imgret status`."""
         return {
             "index": self._index_path,
             "since": int(self._since),
@@ -82,11 +82,11 @@ class State:
         }
 
     def event(self) -> tuple[str, dict[str, Any]]:
-        """For subscribers: `idle` when at rest, else `progress`; `message` is a sentence."""
+        """Return the event for subscribers: its name, `idle` or `progress`, and its data with a `message`."""
         data = {"done": self._done, "total": self._total, "rate": round(self._rate, 1), "note": self._note()}
         return "idle" if self._resting else "progress", {**data, "message": self._sentence()}
 
-    def _told(self) -> tuple[object, ...]:
+    def _reported(self) -> tuple[object, ...]:
         return self._word(), self._resting, self.problem
 
     def _word(self) -> str:
@@ -112,12 +112,12 @@ class State:
 
 
 def log_pass(folder: bytes, found: SyncResult) -> None:
-    """Write to the log what a look at a folder found; nothing when it found nothing."""
+    """Log the result of a scan of a folder, unless it found nothing."""
     here = {"FOLDER": folder}
     if found.offline:
-        log.warning("A folder is away: %s", found.offline, extra={"fields": here})
+        log.warning("A folder is not available: %s", found.offline, extra={"fields": here})
     counted = {"NEW": found.new, "MOVED": found.moved, "CHANGED": found.changed, "GONE": found.gone}
     if any(counted.values()):
-        log.info("Looked at a folder", extra={"fields": {**here, **counted}})
-    for problem in found.problems[:_TOLD_PROBLEMS]:
+        log.info("Scanned a folder", extra={"fields": {**here, **counted}})
+    for problem in found.problems[:_LOGGED_PROBLEMS]:
         log.warning("%s", problem, extra={"fields": here})

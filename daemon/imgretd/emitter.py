@@ -1,8 +1,8 @@
-"""The thread that watches one root on Linux: inotify events -> dirty folders, and nothing finer.
+"""The thread that watches one root on Linux and turns inotify events into dirty folders.
 
-watchdog's own emitter loses files in a burst and keeps an overflow of the queue to itself. An event says which
-*folder* to scan; a `TreeChanged` event says that everything below must be scanned: at the start, after an
-overflow, when a filesystem was mounted or unmounted, and when a root came back.
+watchdog's own emitter loses files in a burst of events and does not report an overflow of the queue. Here an event
+names the *folder* to scan; a `TreeChanged` event means that everything below must be scanned: at the start, after an
+overflow, after a file system was mounted or unmounted, and when a missing root is back.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 Skip = Callable[[bytes], bool]
 
-# What the kernel refuses to watch, and a root that is not there, is looked at this often (seconds).
+# How often to check a missing root and folders that the kernel cannot watch.
 POLL_SECONDS = 5.0
-JOIN_SECONDS = 1.0  # that a thread is waited for when it was told to end
+JOIN_SECONDS = 1.0  # how long to wait for a thread to end
 _STEPS = 64  # folders listed between two reads of the queue, which holds 16,384 events by default
 _MOUNTS = "/proc/self/mountinfo"
 
@@ -40,7 +40,7 @@ class TreeChanged(DirModifiedEvent):
 
 
 class DirtyFolderEmitter(EventEmitter):
-    """watchdog's emitter for one root, on inotify: tells dirty folders and nothing finer."""
+    """A watchdog emitter for one root that uses inotify and reports dirty folders."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class DirtyFolderEmitter(EventEmitter):
         **timing: Any,
     ) -> None:
         super().__init__(event_queue, watch, **timing)
-        self._root = os.fsencode(watch.raw_path)  # `path` is the parent when a file lies there
+        self._root = os.fsencode(watch.raw_path)  # `watch.path` is the parent if the path is a file
         self._skip = skip
         self._poll_seconds = poll_seconds
         self._kernel = Inotify()
@@ -62,39 +62,39 @@ class DirtyFolderEmitter(EventEmitter):
         except OSError:
             self._kernel.close()
             raise
-        self._wake_lock = threading.Lock()  # a closed descriptor's number may be another file's by now
-        self._everywhere_asked = False
-        self._everywhere = True  # the whole tree is being looked at
+        self._wake_lock = threading.Lock()  # because the number of a closed descriptor may be reused
+        self._rescan_requested = False
+        self._rescanning = True  # the whole tree is being listed
         self._mounted: list[Mount] = []
         self._next_poll = 0.0
         self._beat = time.monotonic()
 
     @property
     def unwatched(self) -> int:
-        """How many folders the kernel refuses to watch; they are polled."""
+        """Return how many folders the kernel cannot watch; they are polled."""
         return len(self._tree.unwatched)
 
     @property
     def silent(self) -> bool:
-        """Whether its disk has not answered for a while."""
-        return self._tree.looking_at is not None and time.monotonic() - self._beat > SILENCE_SECONDS
+        """Return whether its disk has not responded for SILENCE_SECONDS."""
+        return self._tree.listing is not None and time.monotonic() - self._beat > SILENCE_SECONDS
 
     @property
     def heartbeat(self) -> float:
-        """When the thread gave its last sign of life; now while it waits for the disk."""
-        return self._beat if self.is_alive() and self._tree.looking_at is None else time.monotonic()
+        """Return when the thread was last active (monotonic clock); the current time while it waits for the disk."""
+        return self._beat if self.is_alive() and self._tree.listing is None else time.monotonic()
 
-    def look_everywhere(self) -> None:
-        """Watch the whole tree anew and report it as changed; may be called from any thread."""
-        self._everywhere_asked = True
+    def rescan(self) -> None:
+        """Watch the whole tree again and report it as changed. Thread-safe."""
+        self._rescan_requested = True
         self._wake()
 
     def on_thread_stop(self) -> None:
-        """watchdog's `stop`: leave the poll at once."""
+        """Called by watchdog's `stop`: end the poll at once."""
         self._wake()
 
     def start(self) -> None:
-        """Raises RuntimeError when the system has no thread left."""
+        """Start the thread. Raises RuntimeError if no thread can be started."""
         try:
             super().start()
         except RuntimeError:
@@ -102,11 +102,11 @@ class DirtyFolderEmitter(EventEmitter):
             raise
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end, but not for a disk that does not answer."""
+        """Wait for the thread to end, but at most JOIN_SECONDS if a disk does not respond."""
         super().join(JOIN_SECONDS if timeout is None else timeout)
 
     def run(self) -> None:
-        """The thread: read, look, report; until stopped. Whatever goes wrong, it begins again after a while."""
+        """Read events, list folders and report changes until stopped; after an exception, start again with a delay."""
         failed = 0
         try:
             while self.should_keep_running():
@@ -114,7 +114,7 @@ class DirtyFolderEmitter(EventEmitter):
                     with open(_MOUNTS, "rb") as mounts:
                         self._watch_until_stopped(mounts.fileno())
                 except Exception:
-                    log.exception("Watching %s failed; it is looked at by a timer", os.fsdecode(self._root))
+                    log.exception("Watching %s failed; it is scanned by a timer", os.fsdecode(self._root))
                     self.queue_event(TreeChanged(self._root))
                     failed += 1
                     self._beat = time.monotonic() + self._poll_seconds * failed
@@ -135,54 +135,54 @@ class DirtyFolderEmitter(EventEmitter):
         poll.register(mounts, select.POLLPRI | select.POLLERR)
         self._mounted = self._mounts_here(mounts)
         self._next_poll = time.monotonic() + self._poll_seconds
-        self._everywhere = True
-        self._tree.look_everywhere()
+        self._rescanning = True
+        self._tree.queue_all()
         while self.should_keep_running():
             self._beat = time.monotonic()
             wait = 0.0 if self._tree.behind else max(0.0, self._next_poll - time.monotonic())
             ready = dict(poll.poll(wait * 1000))
             if self._wake_up in ready:
                 os.eventfd_read(self._wake_up)
-            touched, overflow = self._tree.absorb(self._kernel.read())
+            touched, overflow = self._tree.process_events(self._kernel.read())
             touched |= self._polled()
-            if overflow or self._was_asked() or (mounts in ready and self._remounted(mounts)):
-                self._everywhere = True
-                self._tree.look_everywhere()  # from the start: what was looked at may have changed unheard
-            touched |= self._tree.look(_STEPS)
+            if overflow or self._is_rescan_requested() or (mounts in ready and self._remounted(mounts)):
+                self._rescanning = True
+                self._tree.queue_all()  # folders listed before may have changed without an event
+            touched |= self._tree.list_queued(_STEPS)
             self._report(touched)
             self._report_nomedia()
 
     def _report(self, touched: set[bytes]) -> None:
-        """Tell single folders, or once the whole tree has been looked at, that."""
-        if not self._everywhere:
+        """Report single folders, or the whole tree once all of it was listed."""
+        if not self._rescanning:
             for folder in touched:
                 self.queue_event(DirModifiedEvent(folder))
         elif not self._tree.behind:
-            self._everywhere = False
+            self._rescanning = False
             self.queue_event(TreeChanged(self._root))
 
     def _report_nomedia(self) -> None:
-        """A .nomedia that came or went is about all that lies below its folder."""
+        """Report the trees in which a `.nomedia` was created or deleted."""
         while self._tree.nomedia:
             self.queue_event(TreeChanged(self._tree.nomedia.pop()))
 
     def _polled(self) -> set[bytes]:
-        """Now and then: the folders that cannot be watched, and a root that was away and is back."""
+        """Every poll interval, return the unwatched folders, and check folders without access and a missing root."""
         if time.monotonic() < self._next_poll:
             return set()
         self._next_poll = time.monotonic() + self._poll_seconds
         for folder in self._tree.unwatched | self._tree.refused:
-            self._tree.look_again(folder)
+            self._tree.queue_folder(folder)
         if not self._tree.present:
-            self._tree.looking_at = self._root
-            self._everywhere_asked |= os.path.isdir(self._root)
-            self._tree.looking_at = None
+            self._tree.listing = self._root
+            self._rescan_requested |= os.path.isdir(self._root)
+            self._tree.listing = None
         return set(self._tree.unwatched)
 
-    def _was_asked(self) -> bool:
-        if not self._everywhere_asked:
+    def _is_rescan_requested(self) -> bool:
+        if not self._rescan_requested:
             return False
-        self._everywhere_asked = False
+        self._rescan_requested = False
         return True
 
     def _remounted(self, mounts: int) -> bool:
@@ -190,7 +190,7 @@ class DirtyFolderEmitter(EventEmitter):
         return self._mounted != before
 
     def _mounts_here(self, mounts: int) -> list[Mount]:
-        """The mounts that concern this root: on, above and below it."""
+        """Return the mounts at, above and below this root."""
         text = b""
         os.lseek(mounts, 0, os.SEEK_SET)
         while part := os.read(mounts, 1 << 16):

@@ -1,4 +1,4 @@
-"""What cannot be looked at in the watched folders: reported once, and listed until it can be. Not thread-safe."""
+"""The folders and files that cannot be read, each reported once and listed until it can be. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from imgret.intake import SyncResult
 from imgretd.dirty import is_in
 
 
-class Troubles:
-    """Sentences by watched folder, and by the folder in it that they are about."""
+class FolderProblems:
+    """Messages by watched folder, and by the folder in it that they are about."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, dict[bytes, list[str]]] = {}
         self._away: dict[bytes, str] = {}  # watched folders that are offline, and why
 
-    def sentences(self) -> list[str]:
-        """All that stand now."""
+    def messages(self) -> list[str]:
+        """Return all current problems."""
         return [text for each in self._known.values() for texts in each.values() for text in texts]
 
-    def keep(self, watched: Collection[bytes]) -> None:
-        """Forget what is not watched any more."""
+    def keep_only(self, watched: Collection[bytes]) -> None:
+        """Forget the problems of folders that are no longer watched."""
         self._known = {path: each for path, each in self._known.items() if path in watched}
         self._away = {path: reason for path, reason in self._away.items() if path in watched}
 
-    def is_news(self, path: bytes, found: SyncResult, folders: Collection[bytes], *, recursive: bool) -> bool:
-        """Take in a pass over `folders` of the watched folder `path`. -> whether there is something to report.
+    def update(self, path: bytes, found: SyncResult, folders: Collection[bytes], *, recursive: bool) -> bool:
+        """Record the result of a pass over `folders` of the watched folder `path`. Returns whether to report it.
 
-        What an earlier pass has reported is dropped from `found.problems`.
+        Problems that were reported by an earlier pass are removed from `found.problems`.
         """
         known = self._known.setdefault(path, {})
         before = {text for texts in known.values() for text in texts}

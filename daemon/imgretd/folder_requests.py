@@ -24,22 +24,22 @@ class FolderRequests:
         """Resolve the links in these absolute paths. Raises UsageError for a path that is not a folder."""
         return await self._threads.probe.run(lambda: [_folder(path) for path in paths], CONTROL_SECONDS)
 
-    async def look_at(self, paths: list[bytes]) -> int:
-        """Scan these folders now and describe new photos. -> the job number that `looked` takes.
+    async def start_scan(self, paths: list[bytes]) -> int:
+        """Scan these folders now and describe new photos. Returns the job number for `scan_progress`.
 
         Raises DaemonError while the daemon cannot start to work.
         """
         await self._threads.wait_until_begun()
         job = self._threads.jobs.add(paths)
         await self._threads.control.run(lambda: self._also(paths), CONTROL_SECONDS)
-        self._threads.look()
+        self._threads.update_state()
         return job
 
-    def looked(self, job: int) -> dict[str, Any]:
+    def scan_progress(self, job: int) -> dict[str, Any]:
         """Return the progress of a job, and why it may not go on."""
         problem = self._threads.reconciler.problem or self._threads.worker.problem or self._threads.slow()
         return {
-            **self._threads.jobs.told(job),
+            **self._threads.jobs.progress(job),
             "waits_for": "paused" if self._threads.paused else self._threads.worker.waits_for,
             "problem": problem,
             "broken": sorted(self._threads.worker.broken.values()),
@@ -47,7 +47,7 @@ class FolderRequests:
 
     def _also(self, paths: list[bytes]) -> None:
         with open_store(self._places.index) as store:
-            self._threads.folders.also(store, paths)
+            self._threads.folders.scan_once(store, paths)
 
 
 def _folder(path: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What `imgret index` asked for: whether its folders have been looked at, and what was found wrong there."""
+"""The requests of `imgret index`: whether their folders were scanned, and the problems found there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Job:
 
 
 class Jobs:
-    """The folders that were asked for. Any thread may call."""
+    """The requested folders. Thread-safe."""
 
     def __init__(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
@@ -33,7 +33,7 @@ class Jobs:
         self._last = 0
 
     def add(self, paths: list[bytes]) -> int:
-        """Remember what is found in these folders from now on. -> the job's number."""
+        """Record the results for these folders from now on. Returns the number of the job."""
         with self._lock:
             self._last += 1
             self._jobs[self._last] = _Job(paths)
@@ -42,15 +42,15 @@ class Jobs:
             return self._last
 
     def synced(self, folder: bytes, found: SyncResult) -> None:
-        """A look at `folder`, or at a part of it, found this."""
+        """Add the result of a scan of `folder`, or of a part of it, to the jobs that it concerns."""
         with self._lock:
             for job in self._jobs.values():
                 for path in job.paths:
                     if is_in(path, folder):
                         _keep(job, path, folder, found)
 
-    def told(self, number: int) -> dict[str, Any]:
-        """`looking`: are its folders still to be scanned? `problems` and `offline`: what was wrong there."""
+    def progress(self, number: int) -> dict[str, Any]:
+        """Return whether the folders of a job are still to be scanned (`looking`), its `problems` and `offline`."""
         with self._lock:
             job = self._jobs.get(number, _Job([]))
             problems, offline = list(job.problems), dict(job.offline)
@@ -64,7 +64,7 @@ def _keep(job: _Job, path: bytes, folder: bytes, found: SyncResult) -> None:
         job.offline[name] = found.offline
     else:
         job.offline.pop(name, None)
-    # A pass over a folder above finds what is wrong elsewhere too; a problem names the path that it is about.
+    # A scan of a parent folder also finds problems elsewhere, so select those that name the path of the job.
     ours = [problem for problem in found.problems if path == folder or name in problem]
     fresh = [problem for problem in ours if problem not in job.problems]
     job.problems += fresh[: MOST_PROBLEMS - len(job.problems)]

@@ -1,6 +1,6 @@
-"""The kernel's inotify, raw: one descriptor, large reads, bytes paths, and errors that are told.
+"""A thin wrapper of inotify: one descriptor, large reads, paths as bytes, errors as OSError.
 
-Only what the watcher needs is here. See inotify(7) for the constants and the layout of an event.
+It has only what the watcher needs. See inotify(7) for the constants and the layout of an event.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ DONT_FOLLOW = 0x02000000
 EXCL_UNLINK = 0x04000000
 ISDIR = 0x40000000
 
-# No MODIFY: a copy of one large file would be thousands of events, and its closing is what matters.
+# No MODIFY: writing one large file would cause thousands of events, and CLOSE_WRITE is enough.
 # ATTRIB: a file or folder that could not be read may be readable now.
 FOLDER_MASK = (
     ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE | DELETE_SELF | MOVE_SELF
     | ONLYDIR | DONT_FOLLOW | EXCL_UNLINK
 )  # fmt: skip
 
-# The kernel hands out as many whole events as fit: one large read empties a burst in few system calls.
+# The kernel returns as many complete events as fit, so large reads take few system calls.
 READ_SIZE = 1 << 20
 
 _HEADER = struct.Struct("iIII")  # watch descriptor, mask, cookie, length of the padded name
@@ -45,11 +45,11 @@ class Event(NamedTuple):
 
     watch: int  # -1 for an overflow
     mask: int
-    name: bytes  # empty when the folder itself is meant
+    name: bytes  # empty if the event is about the folder itself
 
 
 def parse(buffer: bytes) -> Iterator[Event]:
-    """The events in what one read gave. The kernel never splits an event over two reads."""
+    """Yield the events in the result of one read. The kernel never splits an event over two reads."""
     position, end = 0, len(buffer)
     while position < end:
         watch, mask, _cookie, length = _HEADER.unpack_from(buffer, position)
@@ -67,28 +67,28 @@ class Inotify:
         self._fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), b"inotify")
 
     def fileno(self) -> int:
-        """The descriptor, to be polled."""
+        """Return the descriptor, for polling."""
         return self._fd
 
     def watch_folder(self, path: bytes) -> int:
-        """The watch descriptor of the folder at `path`; the same one again for the same inode."""
+        """Watch the folder at `path` and return the watch descriptor, which is the same for the same inode."""
         return self._checked(
             self._libc.inotify_add_watch(self._fd, ctypes.c_char_p(path), ctypes.c_uint32(FOLDER_MASK)), path
         )
 
     def forget(self, watch: int) -> None:
-        """Take a watch away; one that the kernel took away already is no error."""
+        """Remove a watch; it is no error if the kernel has removed it already."""
         self._libc.inotify_rm_watch(self._fd, watch)
 
     def read(self) -> list[Event]:
-        """What has happened since the last read; empty when nothing has."""
+        """Return the events since the last read, without blocking."""
         try:
             return list(parse(os.read(self._fd, READ_SIZE)))
         except BlockingIOError:
             return []
 
     def close(self) -> None:
-        """Give the descriptor and with it every watch back."""
+        """Close the descriptor, which removes all watches."""
         os.close(self._fd)
 
     def _checked(self, result: int, path: bytes) -> int:

@@ -1,7 +1,7 @@
-"""Logging: to the journal with fields where it listens, else plain lines on stderr.
+"""Logging with fields to the systemd journal if stderr is connected to it, else plain lines on stderr.
 
-Give fields with `log.info("...", extra={"fields": {"ROOT": path}})`: the journal keeps each under
-`IMGRET_ROOT` (`journalctl --user IMGRET_ROOT=...`); the plain line ends with them.
+Pass fields as `log.info("...", extra={"fields": {"ROOT": path}})`: the journal stores each under `IMGRET_ROOT`
+(`journalctl --user IMGRET_ROOT=...`); a plain line ends with them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from imgret.terminal.clean import clean
 
 _JOURNAL = "/run/systemd/journal/socket"
-_LONGEST = 32 << 10  # bytes of one value: a datagram must fit into the socket's buffer
+_LONGEST = 32 << 10  # bytes of one value, because a datagram must fit into the socket's buffer
 
 
 def set_up(
     level: int = logging.INFO, *, plain: bool = False, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Send this process's log where it is read: to the journal when stderr is the journal's, unless `plain`."""
+    """Configure logging of this process: to the journal if stderr is connected to it and not `plain`, else stderr."""
     handler: logging.Handler
     if not plain and _stderr_is_journal(environ):
         handler = JournalHandler(_JOURNAL)
@@ -32,7 +32,7 @@ def set_up(
 
 
 def entry(record: logging.LogRecord) -> bytes:
-    """A record in the journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
+    """Encode a record in the journal's native protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL."""
     message = record.getMessage()
     if record.exc_info:
         message += "\n" + logging.Formatter().formatException(record.exc_info)
@@ -47,7 +47,7 @@ def entry(record: logging.LogRecord) -> bytes:
     lines = []
     for name, value in values.items():
         data = value.encode("utf-8", "surrogateescape")[:_LONGEST]
-        # A value with a newline in it carries its length (little-endian, 64 bits) instead of an equals sign.
+        # The form for any value: its length (little-endian, 64 bits) instead of an equals sign.
         lines.append(name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n")
     return b"".join(lines)
 
@@ -61,23 +61,23 @@ class JournalHandler(logging.Handler):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one record. A journal that is being restarted costs that record."""
+        """Send one record; it is lost while the journal restarts."""
         try:
             self._socket.sendto(entry(record), self._path)
         except OSError:
             self.handleError(record)
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
         super().close()
 
 
 class PlainFormatter(logging.Formatter):
-    """One cleaned line, the fields at its end."""
+    """Formats a record as one sanitized line with the fields at its end."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """`12:00:00 INFO Message  root=/photos`."""
+        """Return a line like `12:00:00 INFO Message  root=/photos`."""
         fields = "".join(f"  {name.lower()}={clean(value)}" for name, value in _fields(record).items())
         return clean(super().format(record)) + fields
 
@@ -90,7 +90,7 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _priority(level: int) -> int:
-    """Python's levels as syslog's: 3 error, 4 warning, 6 info, 7 debug."""
+    """Convert a level of Python to one of syslog: 3 error, 4 warning, 6 info, 7 debug."""
     bounds = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
     return next((number for bound, number in bounds if level >= bound), 7)
 

@@ -1,4 +1,4 @@
-"""The socket's file: made, guarded and removed so that one daemon listens there and nobody else's file is lost."""
+"""Create, lock and remove the socket file: one daemon listens there, and no file of another program is deleted."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ MOST_CLIENTS = 256  # with as many more in the kernel's queue, below the usual l
 
 
 def most_clients() -> int:
-    """How many connections are kept: a part of the descriptors that this process may have."""
+    """Return the limit of open connections: a quarter of the descriptors that this process may have."""
     return min(MOST_CLIENTS, max(8, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
 
 
 @contextlib.contextmanager
 def alone(path: str) -> Iterator[None]:
-    """Be the one daemon at this socket's path. The kernel drops the lock with the process."""
+    """Hold the lock of the only daemon at this socket path, which the kernel releases when the process ends.
+
+    Raises DaemonError if another daemon holds it.
+    """
     try:
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -38,9 +41,10 @@ def alone(path: str) -> Iterator[None]:
 
 
 def listen(path: str) -> socket.socket:
-    """A listening socket at `path`, mode 0600. A stale file is replaced, a living daemon's is not.
+    """Return a listening socket at `path` with mode 0600, replacing a stale one.
 
-    Raises DaemonError. The caller is `alone`, so no other daemon starts meanwhile.
+    Raises DaemonError, also if another daemon listens there. The caller holds the lock of `alone`, so no other daemon
+    starts meanwhile.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -49,7 +53,7 @@ def listen(path: str) -> socket.socket:
         raise DaemonError(f"another daemon listens at {path}", "Stop it, or set IMGRET_SOCKET.")
     except FileNotFoundError:
         pass
-    except ConnectionRefusedError:  # so says a socket without a daemon, and so does every other kind of file
+    except ConnectionRefusedError:  # a socket without a daemon, or another kind of file
         try:
             remove_socket(path)
         except BaseException:
@@ -61,7 +65,7 @@ def listen(path: str) -> socket.socket:
     except DaemonError:
         listener.close()
         raise
-    before = os.umask(0o177)  # the file is never there with another mode
+    before = os.umask(0o177)  # so that the file never exists with another mode
     try:
         listener.bind(path)
     except OSError as error:
@@ -74,7 +78,7 @@ def listen(path: str) -> socket.socket:
 
 
 def remove_socket(path: str) -> None:
-    """Remove the socket that a daemon of this user has made; DaemonError for whatever else is there."""
+    """Remove a socket of this user. Raises DaemonError for any other file."""
     status = os.lstat(path)
     if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
         raise DaemonError(

@@ -16,7 +16,7 @@ from imgretd import journal
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the daemon until it is told to leave. -> an exit code of `imgret.errors.Exit`."""
+    """Run the daemon until it is stopped. Returns an exit code of `imgret.errors.Exit`."""
     options = _parser().parse_args(arguments)
     os.umask(0o077)
     journal.set_up(logging.DEBUG if options.verbose else logging.INFO, plain=options.foreground)
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if error.hint:
             print(clean(error.hint), file=sys.stderr)
         return int(error.exit_code)
-    except KeyboardInterrupt:  # before the loop took the signals over
+    except KeyboardInterrupt:  # before the event loop handles signals
         return int(Exit.INTERRUPTED)
     return int(Exit.OK)
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="imgretd",
-        description="Watches the configured folders, describes new photos, answers `imgret` and `imgret-tui`.",
+        description="Watches the configured folders, describes new photos, serves `imgret` and `imgret-tui`.",
         epilog="Signals: SIGTERM and SIGINT end it within 5 s, SIGHUP reads the configuration again.",
     )
     parser.add_argument("--version", action="version", version=f"imgretd {__version__}")

@@ -40,14 +40,14 @@ def methods(
         if not paths or not all(os.path.isabs(path) for path in paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)
         resolved = await folders.resolve([inputs.path_bytes(path) for path in paths])
-        return Reply({"folders": len(resolved), "job": await folders.look_at(resolved)})
+        return Reply({"folders": len(resolved), "job": await folders.start_scan(resolved)})
 
     async def looked(params: dict[str, Any]) -> Reply:
         """`job`: of `index`. Whether its folders are still being looked at, and what was found wrong."""
         job = params.get("job")
         if not isinstance(job, int):
             raise Refused(BAD_PARAMS, "job must be the number that `index` gave", exit_code=2)
-        return Reply(folders.looked(job))
+        return Reply(folders.scan_progress(job))
 
     async def note(params: dict[str, Any]) -> Reply:
         """`path`: absolute; `note`: the words, or null to take them back; `hash`, if given: the BLAKE3 in hex

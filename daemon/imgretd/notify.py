@@ -1,7 +1,7 @@
-"""What systemd and a service tell each other: sd_notify, the watchdog, and sockets handed over.
+"""The protocols between systemd and a service: sd_notify, the watchdog, and socket activation.
 
-By hand, a few lines each; the protocol is stable and documented in sd_notify(3) and sd_listen_fds(3).
-Without systemd every function does nothing.
+They are stable and documented in sd_notify(3) and sd_listen_fds(3), and need only a few lines each. Without systemd,
+the functions do nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
 
 def notify(*assignments: str, environ: MutableMapping[str, str] = os.environ) -> bool:
-    """Tell the manager, e.g. `notify("READY=1", "STATUS=Watching 3 folders")`. Was there one to tell?"""
+    """Send a state to systemd, e.g. `notify("READY=1", "STATUS=Watching 3 folders")`. Returns whether it was sent."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
@@ -23,12 +23,12 @@ def notify(*assignments: str, environ: MutableMapping[str, str] = os.environ) ->
             manager.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
             manager.sendall("\n".join(assignments).encode("utf-8", "replace"))
         except OSError:
-            return False  # the manager is gone; there is nobody to complain to
+            return False  # the manager has ended
     return True
 
 
 def watchdog_seconds(environ: MutableMapping[str, str] = os.environ) -> float | None:
-    """How often the manager wants to hear from us at least; None when it does not."""
+    """Return the interval within which systemd expects a watchdog message; None if it expects none."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
@@ -39,9 +39,9 @@ def watchdog_seconds(environ: MutableMapping[str, str] = os.environ) -> float | 
 
 
 def handed_over(environ: MutableMapping[str, str] = os.environ) -> socket.socket | None:
-    """The listening socket that the manager opened for us; None when we have to open our own.
+    """Return the listening socket opened by systemd; None if there is none.
 
-    The variables are taken out of `environ`, so that no child believes it was meant.
+    The variables are removed from `environ`, so that child processes do not use them.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
@@ -52,7 +52,7 @@ def handed_over(environ: MutableMapping[str, str] = os.environ) -> socket.socket
 
 
 def hand_over(listener: socket.socket, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Leave the listening socket of `handed_over` to the program that this process runs next."""
+    """Pass the listening socket of `handed_over` on to the program that this process executes next."""
     if listener.fileno() != _FIRST_FD:
         os.dup2(listener.fileno(), _FIRST_FD)
     os.set_inheritable(_FIRST_FD, True)  # noqa: FBT003

@@ -58,7 +58,7 @@ class Operations:
         """Pause or resume scanning and describing; the index keeps this over a restart."""
         self._threads.pause(paused=paused)
         await self._answerers.run(lambda each: each.store.remember(PAUSED, "yes" if paused else None))
-        self._threads.look()
+        self._threads.update_state()
 
     async def reload(self) -> None:
         """Read the configuration again. Raises ConfigError; the old one then stays in use, and the state says so."""
@@ -66,7 +66,7 @@ class Operations:
             settings = await self._threads.control.run(lambda: load(self._places.config), CONTROL_SECONDS)
         except ConfigError as error:
             self._threads.refused = f"the configuration was not taken: {as_sentence(error)}"
-            self._threads.look()
+            self._threads.update_state()
             raise
         await self._threads.wait_until_begun()
         warm = self._warm
@@ -78,7 +78,7 @@ class Operations:
         self._answerers.configure(settings, warm)
         self._threads.worker.reload(settings, warm)
         log.info("Read the configuration", extra={"fields": {"CONFIG": self._places.config}})
-        self._threads.look()
+        self._threads.update_state()
 
     def leave(self) -> None:
         """Stop the daemon once the current request is answered."""

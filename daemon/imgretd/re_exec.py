@@ -1,8 +1,8 @@
-"""Start this daemon anew in its own process, when the index that it has open is no longer the one at its path.
+"""Restart the daemon in its own process, when the index that it has open is no longer the file at its path.
 
-Nothing is closed in an orderly way: a connection that is closed writes its changes into the file and
-removes the files beside it, which may be those of the new index by then. A kill does no harm to an index, and
-neither does this. The process keeps its number, so a service manager sees no end.
+Connections are not closed before: closing one writes its changes into the file and removes the `-wal` and `-shm` beside
+it, which may belong to the new index by then. Like a kill, this does not damage an index. The process id stays the same,
+so systemd does not notice.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import NoReturn
 from imgretd.notify import hand_over
 
 
-def start_anew(listener: socket.socket | None) -> NoReturn:
-    """Run the same command in this process; `listener` is the socket that a manager handed over, if one did."""
+def restart(listener: socket.socket | None) -> NoReturn:
+    """Execute the same command in this process; `listener` is the socket opened by systemd, if any."""
     if listener is not None:
         hand_over(listener)
     logging.shutdown()

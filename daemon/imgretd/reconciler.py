@@ -1,4 +1,4 @@
-"""The threads that keep the index in sync: dirty folders -> `imgret.sync`, the code of `imgret index`.
+"""The threads that keep the index in sync: they run `imgret.sync`, the code of `imgret index`, on dirty folders.
 
 Nothing here decides what a change is. One thread for each watched folder, up to a few: a disk that is slow
 or does not answer delays its own folder only. A disk that is full or read-only, an index that is busy, a
@@ -7,7 +7,6 @@ mistake of ours: the folders stay dirty, the reason is reported once, and it goe
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -19,21 +18,19 @@ from imgret.intake import SyncResult
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.backlog import Backlog, Task
-from imgretd.blocked_folders import Reasons
-from imgretd.folder_problems import Troubles
-from imgretd.scheduling import lower_this_thread
-from imgretd.watched import Watched, inside, sync_watched
-
-log = logging.getLogger(__name__)
+from imgretd.blocked_folders import BlockedFolders
+from imgretd.folder_problems import FolderProblems
+from imgretd.scheduling import lower_thread_priority
+from imgretd.watched import WatchedFolder, inside, sync_watched
 
 MOST_THREADS = 8
-RACY_SECONDS = 2.1  # the clock's tick that `scan` allows for, and a little
-OFFLINE_SECONDS = 60.0  # how often a root that is away is looked at, whatever is heard of it
-_PURGE_SECONDS = 24 * 3600.0  # how often tombstones that are 30 days old are looked for
+RACY_SECONDS = 2.1  # slightly more than the 2 s within which `scan` treats a file as racy
+OFFLINE_SECONDS = 60.0  # how often an offline root is checked, with or without events
+_PURGE_SECONDS = 24 * 3600.0  # how often tombstones older than 30 days are deleted
 
 
 class Reconciler:
-    """Collects what is dirty, from any thread, and reconciles it on threads of its own."""
+    """Collects dirty folders from any thread, and reconciles them on its own threads."""
 
     def __init__(
         self,
@@ -43,51 +40,51 @@ class Reconciler:
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
-        """`on_synced` is told what each pass over a folder or a tree found; all are called on these threads."""
+        """`on_synced` is called with each folder and its result. All callbacks run on the reconciler's threads."""
         self._index_path = index_path
         self._settings = settings
         self._on_synced = on_synced
         self._on_change = on_change
         self._backlog = Backlog()
-        self._lock = threading.Lock()  # of all below
-        self._watched: dict[bytes, Watched] = {}
+        self._lock = threading.Lock()  # protects all attributes below
+        self._watched: dict[bytes, WatchedFolder] = {}
         self._threads: list[threading.Thread] = []
         self._started = False
         self._beats: dict[bytes, float] = {}  # of the watched folders that are being reconciled
-        self._reasons = Reasons(on_problem)
-        self._troubles = Troubles()
+        self._blocked = BlockedFolders(on_problem)
+        self._problems = FolderProblems()
         self._next_purge = time.monotonic()
-        self.tree_seconds = 0.0  # that the last scan of a whole tree took
+        self.tree_seconds = 0.0  # duration of the last scan of a whole tree
 
     @property
     def settings(self) -> Settings:
-        """Those by which it scans."""
+        """Return the settings used for scans."""
         return self._settings
 
     @property
     def scanning(self) -> bytes | None:
-        """A watched folder that is being scanned now."""
+        """Return a watched folder that is being scanned now, or None."""
         return self._backlog.scanning
 
     @property
     def idle(self) -> bool:
-        """Is nothing dirty? What is only to be looked at once more later does not count."""
+        """Return whether no folder is dirty. Folders scheduled to be scanned again later do not count."""
         return self._backlog.idle
 
     @property
     def problem(self) -> str | None:
-        """Why folders cannot be reconciled now."""
-        return self._reasons.problem
+        """Return a reason why folders cannot be reconciled now, or None."""
+        return self._blocked.problem
 
     @property
     def troubled(self) -> list[str]:
-        """Sentences: folders and files that cannot be looked at."""
+        """Return messages about folders and files that cannot be read."""
         with self._lock:
-            return self._troubles.sentences()
+            return self._problems.messages()
 
     @property
     def heartbeat(self) -> float:
-        """When the thread that was silent for longest gave a sign of life; now when none is at work.
+        """Return when the busy thread that has been inactive longest was last active; now if none is busy.
 
         Waiting for a disk is bounded (`imgret.disk_calls`), so silence means a mistake of ours.
         """
@@ -95,14 +92,14 @@ class Reconciler:
             return min(self._beats.values(), default=time.monotonic())
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the threads."""
         self._started = True
-        self.tend()
+        self.start_missing_threads()
 
-    def tend(self) -> None:
-        """Start the threads that are needed and not there; call it now and then.
+    def start_missing_threads(self) -> None:
+        """Start missing threads; call it regularly.
 
-        When the system has no thread left, those that run serve every folder.
+        If no further thread can be started, the running ones serve all folders.
         """
         with self._lock:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -117,46 +114,46 @@ class Reconciler:
                     break
                 self._threads.append(thread)
             none = not self._threads
-        self._reasons.say(
-            b"", "the system has no thread left: folders wait to be looked at" if none else None
+        self._blocked.set_reason(
+            b"", "no further thread can be started: folders wait to be scanned" if none else None
         )
 
     def is_to_scan(self, folder: bytes) -> bool:
-        """Is everything below `folder` still to be scanned, or being scanned now?"""
+        """Return whether the tree of `folder` is still to be scanned, or is being scanned now."""
         return self._backlog.is_to_scan(folder)
 
-    def keep(self, watched: dict[bytes, Watched], settings: Settings) -> None:
+    def keep(self, watched: dict[bytes, WatchedFolder], settings: Settings) -> None:
         """Keep these folders in sync from now on, by these settings."""
         with self._lock:
             self._watched = dict(watched)
             self._settings = settings
-            self._troubles.keep(watched)
-        self._reasons.keep(watched)
+            self._problems.keep_only(watched)
+        self._blocked.keep_only(watched)
         self._backlog.keep(watched)
-        self.tend()
+        self.start_missing_threads()
 
     def touch(self, folder: bytes) -> None:
-        """Something happened in this folder."""
+        """Mark this folder as dirty."""
         self._backlog.touch(folder)
 
     def touch_tree(self, folder: bytes) -> None:
-        """Anything below this folder may have changed."""
+        """Mark everything below this folder as dirty."""
         self._backlog.touch_tree(folder)
 
     def pause(self, *, paused: bool) -> None:
-        """Scan nothing for now; what gets dirty is remembered."""
+        """Pause or resume scanning; dirty folders are still collected."""
         self._backlog.pause(paused=paused)
 
     def retry(self) -> None:
-        """Look now for files that could not be read and are due again."""
+        """Retry unreadable files now, if their next attempt is due."""
         self._backlog.retry()
 
     def stop(self) -> None:
-        """End soon: what was found is kept, nothing is deleted on half a look."""
+        """Make the threads end soon. New files found so far are saved; an incomplete scan deletes nothing."""
         self._backlog.stop()
 
     def is_alive(self) -> bool:
-        """Whether a thread still runs."""
+        """Return whether a thread is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def join(self) -> None:
@@ -165,8 +162,8 @@ class Reconciler:
             thread.join()
 
     def _run(self) -> None:
-        """Each thread."""
-        lower_this_thread()
+        """Process tasks; this is the function of each thread."""
+        lower_thread_priority()
         store: Store | None = None
         while (task := self._backlog.take()) is not None:
             self._beat(task.path)
@@ -174,14 +171,14 @@ class Reconciler:
                 store = store or open_store(self._index_path)
                 self._reconcile(store, task)
             except Exception as error:
-                wait = self._reasons.failed(task.path, error)
+                wait = self._blocked.failed(task.path, error)
                 if wait is not None:
                     self._backlog.put_back(task, wait)
                 if store is not None and not isinstance(error, ConfigError):
                     store.close()
                     store = None
             else:
-                self._reasons.say(task.path, None)
+                self._blocked.set_reason(task.path, None)
             finally:
                 with self._lock:
                     self._beats.pop(task.path, None)
@@ -199,17 +196,17 @@ class Reconciler:
             store.contents.purge(int(time.time()))
         if each is None:
             return
-        for tree in sorted(task.ripe.trees):
+        for tree in sorted(task.due.trees):
             self._sync(store, each, {inside(each, tree)}, recursive=True)
-        if task.ripe.folders:
-            folders = {inside(each, folder) for folder in task.ripe.folders}
+        if task.due.folders:
+            folders = {inside(each, folder) for folder in task.due.folders}
             self._sync(store, each, folders, recursive=False)
         if task.unreadable:
             due = store.photos.due_unreadable(each.root.id, int(time.time()))
             if due:
                 self._sync(store, each, {folder for folder, _name in due}, recursive=False)
 
-    def _sync(self, store: Store, each: Watched, folders: set[bytes], *, recursive: bool) -> None:
+    def _sync(self, store: Store, each: WatchedFolder, folders: set[bytes], *, recursive: bool) -> None:
         def stopped() -> bool:
             self._beat(each.path)
             return self._backlog.stopping or each.path not in self._backlog
@@ -226,21 +223,21 @@ class Reconciler:
             on_progress=lambda _seen: self._beat(each.path),
             stopped=stopped,
         )
-        if passed is None:  # removed: the configuration that says so is about to be read
+        if passed is None:  # the folder was removed; the new configuration is about to be read
             return
         root, folders, found = passed
         if recursive:
             self.tree_seconds = time.monotonic() - began
-        self._backlog.look_later(
+        self._backlog.scan_later(
             (os.path.join(root.path, f) if f else root.path for f in found.racy), RACY_SECONDS
         )
         if found.offline:
-            self._backlog.look_later([each.path], OFFLINE_SECONDS)
-        elif not root.online and not recursive:  # it is back
+            self._backlog.scan_later([each.path], OFFLINE_SECONDS)
+        elif not root.online and not recursive:  # the root is online again
             self._backlog.touch_tree(each.path)
         with self._lock:
-            news = self._troubles.is_news(each.path, found, folders, recursive=recursive)
-        if news:
+            is_new = self._problems.update(each.path, found, folders, recursive=recursive)
+        if is_new:
             self._on_synced(each.path, found)
 
     def _beat(self, path: bytes) -> None:

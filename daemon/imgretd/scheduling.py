@@ -1,7 +1,7 @@
-"""Being a good guest: low priority for the threads that work, and reasons to wait.
+"""Low priority for background threads, and conditions under which describing photos should wait.
 
-Linux keeps priorities for each thread, so the threads that answer questions stay as quick as they were.
-Everything here is asked again and again and costs microseconds; what cannot be found out is no reason.
+Linux has priorities for each thread, so the threads that serve requests keep theirs. The checks are made often and take
+microseconds; a condition that cannot be determined is no reason to wait.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "ppc64l
 _WHO_PROCESS = 1
 _CLASS_IDLE = 3 << 13
 _POWER = "/sys/class/power_supply"
-# What a batch needs beside the weights, and what others may want to allocate meanwhile.
+# Needed by a batch in addition to the weights, with a reserve for allocations by other programs.
 LEAST_FREE_GPU_BYTES = 1 << 30
 GPU_SHORT = "another program needs the GPU's memory"
 
 
-def lower_this_thread() -> None:
-    """From now on, and for the threads and processes it starts: nice 10, disk when nobody else wants it."""
+def lower_thread_priority() -> None:
+    """Set nice 10 and idle I/O priority for this thread, and for the threads and processes that it starts."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def lower_this_thread() -> None:
 
 
 def reason_to_wait(settings: Settings) -> str | None:
-    """Why photos had better be described later; None: nothing speaks against it."""
+    """Return why describing photos should wait, or None."""
     if settings.daemon.pause_on_battery and on_battery():
         return "on battery"
     if gpu_is_short(settings.device):
@@ -48,7 +48,7 @@ def reason_to_wait(settings: Settings) -> str | None:
 
 
 def on_battery(power: str = _POWER) -> bool:
-    """Is this machine running on its battery? Not so when a charger is plugged in or there is no battery."""
+    """Return whether this machine runs on battery; False with a charger or without a battery."""
     try:
         supplies = os.listdir(power)
     except OSError:
@@ -59,15 +59,15 @@ def on_battery(power: str = _POWER) -> bool:
         kind = _line(supply, "type")
         if kind in ("Mains", "USB") and _line(supply, "online") == "1":
             return False
-        if kind == "Battery" and _line(supply, "scope") != "Device":  # not that of a mouse
+        if kind == "Battery" and _line(supply, "scope") != "Device":  # "Device": of a mouse, for example
             discharging = discharging or _line(supply, "status") == "Discharging"
     return discharging
 
 
 def gpu_is_short(device: str | tuple[str, ...] = "auto") -> bool:
-    """Has another process taken the memory of a GPU that the settings name?
+    """Return whether other processes use the memory of a GPU that the settings name.
 
-    Asked only when torch and a GPU are in use already.
+    Always False unless torch and a GPU are in use already.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
@@ -77,11 +77,11 @@ def gpu_is_short(device: str | tuple[str, ...] = "auto") -> bool:
 
 
 def _is_short(torch: Any, device: str) -> bool:
-    on = None if device in ("auto", "cuda") else device  # None: the present one
+    on = None if device in ("auto", "cuda") else device  # None: the current device
     try:
         free, _total = torch.cuda.mem_get_info(on)
         ours = torch.cuda.memory_reserved(on) - torch.cuda.memory_allocated(on)  # cached for our next batch
-    except (RuntimeError, ValueError, AssertionError):  # there is no such GPU: loading says so
+    except (RuntimeError, ValueError, AssertionError):  # there is no such GPU, which is reported by loading
         return False
     return bool(free + ours < LEAST_FREE_GPU_BYTES)
 

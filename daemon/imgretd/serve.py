@@ -1,8 +1,8 @@
-"""The Unix socket: lines in, answers out. Promises that no client can harm another or the daemon.
+"""The server on the Unix socket: reads requests as lines and writes responses. No client can block others.
 
-Only this user's processes are answered (SO_PEERCRED; the file's mode says the same). A line has a limit,
-half a line a deadline, an answer that nobody reads another one, and of too many clients those that have been
-waited for longest are hung up on: a client connects again. What a method does is not known here.
+Only processes of the same user are served (SO_PEERCRED, and the mode of the socket file). The length of a line is
+limited; there are time limits for completing a line and for reading a response. If there are too many clients, those
+that have been idle longest are disconnected; a client reconnects by itself. The methods are defined elsewhere.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 HALF_LINE_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
-SHORT_SECONDS = 60.0  # between two lines in the log about a shortage
+SHORT_SECONDS = 60.0  # between two log lines about a shortage of descriptors
 _MOST_UNREAD_EVENTS = 1 << 20  # bytes; a subscriber that is further behind is dropped
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: SO_PEERCRED
 
 
 class Reply(NamedTuple):
-    """What a method gives: a result, and finished output that the client copies."""
+    """The result of a method, and a body of output that the client copies unchanged."""
 
     result: Any
     body: bytes = b""
@@ -43,20 +43,20 @@ Method = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 class _Client:
-    """One connection, and since when (the loop's clock) the daemon waits for it; None: it is being answered."""
+    """One connection. `waits_since` is when it became idle (the loop's clock); None while it is being served."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         self.waits_since: float | None = asyncio.get_running_loop().time()
-        self.buffer = bytearray()  # received and not yet read as lines
-        self.searched = 0  # bytes of it without a newline
+        self.buffer = bytearray()  # received, but not yet processed as lines
+        self.searched = 0  # how many bytes of the buffer are known to have no newline
 
 
 class Server:
-    """Answers on one listening socket. Lives in one asyncio loop."""
+    """Serves one listening socket in one asyncio loop."""
 
     def __init__(self, methods: Mapping[str, Method], now: Callable[[], tuple[str, dict[str, Any]]]) -> None:
-        """`subscribe` is answered here, with the event `now()` first; other methods are those of `methods`."""
+        """`methods` are the methods by name. `subscribe` is built in; it sends the event `now()` first."""
         self._methods = methods
         self._now = now
         self._clients: dict[asyncio.Task[None], _Client] = {}
@@ -68,14 +68,14 @@ class Server:
         self._short_until = -math.inf  # when a shortage may be logged again, by the loop's clock
 
     async def start(self, listener: socket.socket) -> None:
-        """Begin to answer."""
+        """Start serving."""
         asyncio.get_running_loop().set_exception_handler(self._loop_failed)
         self._server = await asyncio.start_unix_server(
             self._accepted, sock=listener, limit=protocol.LINE_LIMIT, backlog=self._most_clients
         )
 
     def publish(self, name: str, data: dict[str, Any]) -> None:
-        """Tell every subscriber. From the loop's thread."""
+        """Send an event to every subscriber. Call it in the loop's thread."""
         line = protocol.event_line(name, data)
         for writer in list(self._subscribers):
             if writer.transport.get_write_buffer_size() > _MOST_UNREAD_EVENTS:
@@ -85,7 +85,7 @@ class Server:
                 writer.write(line)
 
     async def close(self, seconds: float) -> None:
-        """Take no more questions, give those being worked on `seconds` to finish, hang up."""
+        """Accept no more requests, wait up to `seconds` for those in progress, and disconnect the clients."""
         self._leaving = True
         if self._server is not None:
             self._server.close()
@@ -110,7 +110,7 @@ class Server:
             self._clients[task] = client
             await self._converse(reader, client)
         except (OSError, TimeoutError):
-            writer.transport.abort()  # it hung up, or does not read: its own loss
+            writer.transport.abort()  # the client disconnected, or does not read
         except asyncio.CancelledError:
             writer.transport.abort()
             if not self._leaving and task in self._clients:
@@ -121,7 +121,7 @@ class Server:
             await _close(writer)
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What asyncio would log by itself: a full traceback for each connection that it has no descriptor for."""
+        """Log a shortage of descriptors once in a while; asyncio would log a traceback for each connection."""
         error = context.get("exception")
         short = shortage(error) if error is not None else None
         if short is None:
@@ -133,7 +133,7 @@ class Server:
         return None
 
     def _make_room(self) -> bool:
-        """Hang up on who has been waited for longest; who only listens to events stays as long as it can be."""
+        """Disconnect the client that has been idle longest, subscribers last. Returns whether there was one."""
         waiting = [
             (client.writer in self._subscribers, client.waits_since, task)
             for task, client in self._clients.items()
@@ -142,7 +142,7 @@ class Server:
         if not waiting:
             return False
         _, _, task = min(waiting, key=lambda each: each[:2])
-        del self._clients[task]  # at once: many may come before its task runs again
+        del self._clients[task]  # now, because many clients may connect before its task runs again
         task.cancel()
         return True
 
@@ -156,10 +156,10 @@ class Server:
             client.waits_since = asyncio.get_running_loop().time()
             client.writer.write(answer)
             await asyncio.wait_for(client.writer.drain(), UNREAD_SECONDS)
-            await asyncio.sleep(0)  # neither of these need wait: others have their turn now
+            await asyncio.sleep(0)  # lets other clients run if the write and the next read do not block
 
     async def _line(self, reader: asyncio.StreamReader, client: _Client) -> bytes | None:
-        """The next line without its newline; None when there is none, or none that will be waited for."""
+        """Return the next line without its newline; None at the end, or if it is too long or incomplete for too long."""
         buffer, deadline = client.buffer, None
         while (end := buffer.find(b"\n", client.searched)) < 0:
             client.searched = len(buffer)
@@ -169,7 +169,7 @@ class Server:
                 return None
             now = asyncio.get_running_loop().time()
             if buffer and deadline is None:
-                deadline = now + HALF_LINE_SECONDS  # of the whole line, however often a byte of it comes
+                deadline = now + HALF_LINE_SECONDS  # for the whole line, even if single bytes arrive
             try:
                 part = await asyncio.wait_for(
                     reader.read(protocol.LINE_LIMIT), None if deadline is None else deadline - now
@@ -203,9 +203,9 @@ class Server:
             return protocol.error_line(error)
         except ImgretError as error:
             return protocol.error_line(protocol.refusal(error, request.id if request else None))
-        except Exception:  # the process's boundary: a mistake of ours must cost one answer, not the daemon
+        except Exception:  # a bug must affect one response, not the daemon
             log.exception("A request failed")
-            mistake = Refused(protocol.FAILED, "the daemon made a mistake; its log says which")
+            mistake = Refused(protocol.FAILED, "the daemon failed because of a bug; see its log for details")
             mistake.request = request.id if request else None
             return protocol.error_line(mistake)
         finally:
@@ -213,7 +213,7 @@ class Server:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """Send what is left and hang up; one that does not read is not waited for long."""
+    """Send pending data and disconnect, waiting at most CLOSE_SECONDS for a client that does not read."""
     writer.close()
     try:
         await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
@@ -226,12 +226,14 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 def _is_ours(writer: asyncio.StreamWriter) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):
-        return True  # the mode of the file is what protects it there
+        return True  # only the mode of the file protects the socket on such a system
     peer: socket.socket = writer.get_extra_info("socket")
     pid, uid, _gid = _CREDENTIALS.unpack(
         peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
     if uid != os.geteuid():
-        log.warning("Hung up on another user's process", extra={"fields": {"PEER_PID": pid, "PEER_UID": uid}})
+        log.warning(
+            "Refused a connection of another user", extra={"fields": {"PEER_PID": pid, "PEER_UID": uid}}
+        )
         return False
     return True

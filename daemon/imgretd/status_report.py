@@ -17,7 +17,7 @@ def status_report(threads: Threads, warm: LoadedModels) -> dict[str, Any]:
     return {
         "version": __version__,
         "pid": os.getpid(),
-        **threads.state.told(),
+        **threads.state.as_json(),
         "paused": bool(threads.paused),
         "dirty": not threads.reconciler.idle,
         "loaded": warm.loaded,

@@ -1,7 +1,7 @@
-"""The threads that work, and what they tell the event loop: one place knows what the daemon is doing.
+"""The daemon's threads, and the combination of their states.
 
-The reconciler and the worker call back on their own threads; here that becomes calls in the loop, and from
-all of it `look` makes the state that `imgret status` and the subscribers are told.
+The callbacks of the reconciler and the worker run on their own threads; here they become calls in the event loop.
+`update_state` combines the states of the threads for `imgret status` and the subscribers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from imgretd.watched_folders import Folders
 from imgretd.worker import Worker
 
 BEGUN_SECONDS = 10.0  # that a request waits until the daemon has started to work
-SLOW_SECONDS = 5.0  # from which a disk that does not answer is reported
+SLOW_SECONDS = 5.0  # after which a disk that does not respond is reported
 
 
 class Threads:
@@ -39,28 +39,28 @@ class Threads:
         warm: LoadedModels,
         publish: Callable[[str, dict[str, Any]], None],
     ) -> None:
-        """Nothing is started yet. `publish` tells subscribers an event; `loop` is to be set before the start."""
+        """Create the threads without starting them. `publish` sends an event to subscribers. Set `loop` before."""
         self._places = places
         self.loop: asyncio.AbstractEventLoop | None = None
         self.state = State(places.index, publish)
-        self.waiting: str | None = None  # why it could not begin yet
-        self.refused: str | None = None  # what is wrong with the configuration that was not taken
+        self.waiting: str | None = None  # why work could not begin yet
+        self.refused: str | None = None  # the error of a new configuration that is not used
         self.begun = False
-        self.paused: bool | None = None  # None: as it was remembered
+        self.paused: bool | None = None  # None: as stored in the index
         self.reconciler = Reconciler(
             places.index,
             settings,
             self._synced,
-            self.in_loop(self.state.complain),
-            self.in_loop(self.look),
+            self.in_loop(self.state.report_problem),
+            self.in_loop(self.update_state),
         )
         self.worker = Worker(
             places,
             settings,
             warm,
             self.in_loop(self.state.progress),
-            self.in_loop(self.state.complain),
-            self.in_loop(self.look),
+            self.in_loop(self.state.report_problem),
+            self.in_loop(self.update_state),
             self.reconciler.touch,
         )
         self.folders = Folders(self.reconciler)  # its methods are called on the control thread
@@ -78,25 +78,25 @@ class Threads:
             await asyncio.sleep(0.05)
 
     def pause(self, *, paused: bool) -> None:
-        """Work no more for now, or go on."""
+        """Pause or resume the reconciler and the worker."""
         self.paused = paused
         self.reconciler.pause(paused=paused)
         self.worker.pause(paused=paused)
 
     def configure(self, settings: Settings) -> None:
-        """Watch the folders of these settings. On the control thread."""
+        """Watch the folders of these settings. Call it on the control thread."""
         with open_store(self._places.index) as store:
             self.folders.configure(store, settings)
 
     def _synced(self, folder: bytes, found: SyncResult) -> None:
-        """On the reconciler's thread: the worker must know before the reconciler is idle."""
+        """Handle a result on the reconciler's thread, so that the worker wakes up before the reconciler is idle."""
         log_pass(folder, found)
         self.jobs.synced(folder, found)
         self.worker.wake()
 
-    def look(self) -> None:
-        """See what the threads are doing."""
-        self.state.see(
+    def update_state(self) -> None:
+        """Update the state of the daemon from its threads."""
+        self.state.update(
             scanning=self.reconciler.scanning,
             idle=self.begun and self.reconciler.idle and self.worker.idle,
             waits_for=self.worker.waits_for or ("paused" if self.paused else None),
@@ -105,21 +105,21 @@ class Threads:
         )
 
     def slow(self) -> str | None:
-        """What the control thread has waited for too long."""
+        """Return which disk or call has not responded for SLOW_SECONDS, or None."""
         if self.probe.busy_seconds > SLOW_SECONDS:
-            return "a folder that was asked for does not answer: its disk or network share hangs"
+            return "a requested folder does not answer: its disk or network share hangs"
         if self.control.busy_seconds > SLOW_SECONDS:
             at = self.folders.at
             what = os.fsdecode(at) if at else "the index"
             return f"{what} has not answered for {self.control.busy_seconds:.0f} s"
         return None
 
-    def in_loop(self, told: Callable[..., None]) -> Callable[..., None]:
-        """The same for any thread: it is called in the loop."""
+    def in_loop(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Return a function that any thread can call to run `callback` in the event loop."""
 
-        def tell(*arguments: object) -> None:
+        def schedule(*arguments: object) -> None:
             assert self.loop is not None
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                self.loop.call_soon_threadsafe(told, *arguments)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(callback, *arguments)
 
-        return tell
+        return schedule

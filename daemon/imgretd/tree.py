@@ -1,10 +1,10 @@
-"""The watched tree: which folder each watch stands for, kept true by listing, never by believing events.
+"""The watched tree: the folder of each inotify watch, kept in sync by listing folders, not by interpreting events.
 
-An event says only *look at this folder again*. Looking means: compare the subfolders on disk with those
-that are watched, watch what is new (each **before** it is listed, so that nothing falls in between) and
-forget what is gone. Every folder that came, went or had an event is reported as dirty.
+An event only means that a folder has to be listed again. Listing compares the subfolders on disk with the watched ones,
+watches new ones (each **before** it is listed, so that no change is missed) and forgets those that are missing. Every
+folder that is new, missing or had an event is reported as dirty.
 
-The work is done in small steps (`look`), so that the owner can empty the kernel's queue between them.
+The work is done in small steps (`list_queued`), so that the owner can empty the kernel's queue between them.
 """
 
 from __future__ import annotations
@@ -27,52 +27,51 @@ _PATH_MAX = 4096  # bytes, the closing NUL included; limits.h
 
 
 class WatchedTree:
-    """All folders below one root, but for those that `skip` names, and their watches.
+    """All folders below one root and their watches, except folders for which `skip` returns True.
 
-    `unwatched` holds the folders for which the kernel has no watch left: they are to be scanned by a timer.
-    `refused` holds those that may not be watched or listed, by their permissions or by an error of the disk: they
-    are to be looked at by a timer, and are reported when they can be listed again.
-    Not thread-safe: one thread owns it.
+    `unwatched` contains the folders for which the kernel has no watch left; scan them by a timer. `refused` contains
+    the folders that cannot be watched or listed because of their permissions or a disk error; list them by a timer,
+    and they are reported when they can be listed again. Not thread-safe.
     """
 
     def __init__(self, kernel: Inotify, root: bytes, skip: Callable[[bytes], bool]) -> None:
         self.root = root
         self.unwatched: set[bytes] = set()
-        self.nomedia: set[bytes] = set()  # where a .nomedia came or went; the owner empties it
+        self.nomedia: set[bytes] = (
+            set()
+        )  # folders where a .nomedia was created or deleted; emptied by the owner
         self.refused: set[bytes] = set()
-        self.looking_at: bytes | None = (
-            None  # the folder that is being asked for now; other threads may read it
-        )
+        self.listing: bytes | None = None  # the folder that is being asked for now; other threads may read it
         self._kernel = kernel
         self._skip = skip
         self._folder_of: dict[int, bytes] = {}
         self._watch_of: dict[bytes, int] = {}
         self._subfolders: dict[bytes, set[bytes]] = {}  # of each folder that was listed
-        self._to_look_at: dict[bytes, bool] = {}  # folder -> with all that lies below it; in order
+        self._queued: dict[bytes, bool] = {}  # folder -> with all that lies below it; in order
 
     @property
     def present(self) -> bool:
-        """Is the root itself there and known?"""
+        """Return whether the root exists and was listed."""
         return self.root in self._subfolders
 
     @property
     def behind(self) -> bool:
-        """Is there a folder still to look at?"""
-        return bool(self._to_look_at)
+        """Return whether a folder is still to be listed."""
+        return bool(self._queued)
 
     def __len__(self) -> int:
         return len(self._watch_of)
 
-    def look_everywhere(self) -> None:
+    def queue_all(self) -> None:
         """Queue the whole tree: at the start, and when events were lost or a mount changed."""
-        self._to_look_at = {self.root: True}
+        self._queued = {self.root: True}
 
-    def look_again(self, folder: bytes) -> None:
+    def queue_folder(self, folder: bytes) -> None:
         """Queue one folder."""
-        self._to_look_at.setdefault(folder, False)
+        self._queued.setdefault(folder, False)
 
-    def absorb(self, events: Iterable[Event]) -> tuple[set[bytes], bool]:
-        """Take events in: the folders they touch, and whether events were lost (then look everywhere)."""
+    def process_events(self, events: Iterable[Event]) -> tuple[set[bytes], bool]:
+        """Process events. Returns the folders concerned, and whether events were lost (then call `queue_all`)."""
         touched: set[bytes] = set()
         lost = False
         for watch, mask, name in events:
@@ -86,31 +85,31 @@ class WatchedTree:
                 changed = os.path.join(folder, name) if name else folder
                 if not (name and self._skip(changed)):
                     touched.add(changed)
-                    self.look_again(changed)
+                    self.queue_folder(changed)
                 continue
             touched.add(folder)
             if name == NOMEDIA:
                 self.nomedia.add(folder)
             if mask & _GONE:
-                # Where a moved folder went is not told. Forgotten, it is found again by its new parent.
+                # The new path of a moved folder is unknown; it is found when its new parent is listed.
                 touched |= self._forget_below(folder)
-                self.look_again(os.path.dirname(folder) if folder != self.root else folder)
+                self.queue_folder(os.path.dirname(folder) if folder != self.root else folder)
             elif mask & inotify.ISDIR and mask & _RELIST:
-                self.look_again(folder)
+                self.queue_folder(folder)
         return touched, lost
 
-    def look(self, steps: int) -> set[bytes]:
-        """Look at up to `steps` queued folders; gives the folders found new or gone."""
+    def list_queued(self, steps: int) -> set[bytes]:
+        """List up to `steps` queued folders. Returns the folders that are new or missing."""
         dirty: set[bytes] = set()
         for _ in range(steps):
-            if not self._to_look_at:
+            if not self._queued:
                 break
-            folder = next(iter(self._to_look_at))
-            self._look_at(folder, dirty, everything=self._to_look_at.pop(folder))
+            folder = next(iter(self._queued))
+            self._list_folder(folder, dirty, everything=self._queued.pop(folder))
         return dirty
 
-    def _look_at(self, folder: bytes, dirty: set[bytes], *, everything: bool) -> None:
-        self.looking_at = folder
+    def _list_folder(self, folder: bytes, dirty: set[bytes], *, everything: bool) -> None:
+        self.listing = folder
         try:
             with self._reached(folder) as path:
                 self._watch(folder, path, again=everything)
@@ -119,13 +118,13 @@ class WatchedTree:
         except OSError as error:
             dirty.add(folder)
             if error.errno in _ABSENT:
-                # Gone: its parent has an event of its own, or the next poll sees it.
+                # It was deleted: its parent has an event too, or the next poll notices.
                 dirty.update(self._forget_below(folder))
             else:
                 self.refused.add(folder)
             return
         finally:
-            self.looking_at = None
+            self.listing = None
         if folder in self.refused:
             self.refused.discard(folder)
             dirty.add(folder)
@@ -138,11 +137,11 @@ class WatchedTree:
             if everything or not known:
                 if not known:
                     dirty.add(path)
-                self._to_look_at[path] = self._to_look_at.get(path, False) or everything
+                self._queued[path] = self._queued.get(path, False) or everything
 
     @contextlib.contextmanager
     def _reached(self, folder: bytes) -> Iterator[bytes]:
-        """A path by which the kernel finds the folder, however long its own is. Raises OSError."""
+        """Yield a path of the folder that is shorter than PATH_MAX. Raises OSError."""
         if len(folder) < _PATH_MAX:
             yield folder
             return
@@ -151,7 +150,7 @@ class WatchedTree:
             yield b"/proc/self/fd/%d/." % fd
 
     def _watch(self, folder: bytes, path: bytes, *, again: bool) -> None:
-        """Watch the folder that `path` leads to. Raises OSError; that no watch is left is only remembered."""
+        """Watch the folder at `path`, or add it to `unwatched` if no watch is left. Raises other OSErrors."""
         if folder in self._watch_of and not again:
             return
         try:
@@ -165,7 +164,7 @@ class WatchedTree:
         self.unwatched.discard(folder)
         before = self._watch_of.get(folder)
         if before is not None and before != watch:
-            self._unwatch(folder)  # another folder lies here now: a mount, or a swap
+            self._unwatch(folder)  # another folder is at this path now, by a mount or a replacement
         elsewhere = self._folder_of.get(watch)
         if elsewhere is not None and elsewhere != folder:
             self._watch_of.pop(elsewhere, None)  # the same folder under a new name keeps its watch
@@ -180,14 +179,14 @@ class WatchedTree:
             self._kernel.forget(watch)
 
     def _forget_below(self, folder: bytes) -> set[bytes]:
-        """Forget a folder and all below it; gives what was known there."""
+        """Forget a folder and all folders below it, and return them."""
         forgotten: set[bytes] = set()
         stack = [folder]
         while stack:
             path = stack.pop()
             self._unwatch(path)
             self.refused.discard(path)
-            self._to_look_at.pop(path, None)
+            self._queued.pop(path, None)
             below = self._subfolders.pop(path, None)
             if below is not None:
                 forgotten.add(path)
@@ -198,5 +197,5 @@ class WatchedTree:
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=False)
-    except OSError:  # an entry with an error costs itself
+    except OSError:  # an unreadable entry does not affect the others
         return False

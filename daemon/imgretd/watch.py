@@ -1,6 +1,6 @@
-"""Watched roots -> dirty folders. Promises that no change in a watched root stays untold.
+"""Watch roots and report every folder in which something changed.
 
-watchdog is the observer on every platform. On Linux it is given an emitter of our own (`imgretd.emitter`).
+watchdog is the observer on every platform; on Linux it uses the emitter of `imgretd.emitter`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ DirtyFolder = Callable[[bytes], None]
 
 
 class _ToFolders(FileSystemEventHandler):
-    """Any platform's events -> dirty folders."""
+    """Converts the events of any platform to dirty folders."""
 
     def __init__(self, on_folder: DirtyFolder, on_tree: DirtyFolder) -> None:
         self._on_folder = on_folder
         self._on_tree = on_tree
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """One event, on the observer's thread, which must not end: all events go through it."""
+        """Handle one event. Never raises, because the observer's thread must not end."""
         try:
             self._dispatch(event)
         except Exception:
@@ -60,46 +60,46 @@ class _ToFolders(FileSystemEventHandler):
 
 
 class Watcher:
-    """The roots that are watched now; tells dirty folders through two callbacks, on a thread of its own."""
+    """Watches roots, and reports dirty folders by two callbacks on its own thread."""
 
     def __init__(
         self, on_folder: DirtyFolder, on_tree: DirtyFolder, skip: Skip, poll_seconds: float = POLL_SECONDS
     ) -> None:
         self._handler = _ToFolders(on_folder, on_tree)
         self._watches: dict[bytes, ObservedWatch] = {}
-        # roots for which the system has no inotify instance or no thread left, and which of the two
+        # root -> why it cannot be watched, e.g. because no inotify instance or no thread is left
         self.unwatchable: dict[bytes, str] = {}
         self._observer = _observer(skip, poll_seconds)
         self._observer.start()
 
     @property
     def unwatched(self) -> int:
-        """Folders that the kernel refuses to watch, over all roots (`fs.inotify.max_user_watches`)."""
+        """Return how many folders of all roots the kernel cannot watch (`fs.inotify.max_user_watches`)."""
         return sum(e.unwatched for e in self._observer.emitters if isinstance(e, DirtyFolderEmitter))
 
     @property
     def heartbeat(self) -> float:
-        """When the thread that was silent for longest gave a sign of life."""
+        """Return when the thread that has been inactive longest was last active (monotonic clock)."""
         emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
         return min((e.heartbeat for e in emitters), default=time.monotonic())
 
     @property
     def silent(self) -> list[bytes]:
-        """The roots whose disks do not answer."""
+        """Return the roots whose disks do not respond."""
         emitters = [e for e in self._observer.emitters.copy() if isinstance(e, DirtyFolderEmitter)]
         return [os.fsencode(e.watch.raw_path) for e in emitters if e.silent]
 
     def watch(self, roots: Iterable[bytes]) -> None:
         """Watch exactly these roots (absolute paths) from now on; a new one is reported as changed.
 
-        One that cannot be watched stands in `unwatchable`, and is reported as changed by each call.
+        A root that cannot be watched is in `unwatchable`, and each call reports it as changed.
         """
         wanted = set(roots)
         for root in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(root))
         self.unwatchable.clear()
         new = wanted - self._watches.keys()
-        # watchdog asks the disk itself, and would wait for it for ever.
+        # watchdog accesses the disk without a time limit, so check first that it responds.
         answering = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
         for root in new:
             try:
@@ -114,20 +114,20 @@ class Watcher:
             except NotAnswering:
                 self.unwatchable[root] = "its disk does not answer"
             except RuntimeError:
-                self.unwatchable[root] = "the system has no thread left"
+                self.unwatchable[root] = "no further thread can be started"
             if sys.platform != "linux" or root in self.unwatchable:
                 self._handler.dispatch(TreeChanged(root))
 
-    def look_everywhere(self) -> None:
-        """Report every root as changed, and renew its watches."""
+    def rescan(self) -> None:
+        """Report every root as changed, and watch its folders again."""
         for emitter in self._observer.emitters.copy():
             if isinstance(emitter, DirtyFolderEmitter):
-                emitter.look_everywhere()
+                emitter.rescan()
             else:
                 self._handler.dispatch(TreeChanged(emitter.watch.path))
 
     def stop(self) -> None:
-        """Stop watching and wait for the threads, but not for disks that do not answer."""
+        """Stop watching and wait for the threads, but not for disks that do not respond."""
         self._observer.stop()
         self._observer.join(JOIN_SECONDS)
 

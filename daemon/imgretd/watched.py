@@ -1,4 +1,4 @@
-"""A folder to keep in sync, and one pass over some of its folders by the root that holds it in the index."""
+"""A folder to keep in sync with the index, and one sync pass over some of its folders."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from imgret.store.records import Root
 from imgret.sync import sync
 
 
-class Watched(NamedTuple):
-    """A folder to keep in sync: the root in the index that is or holds it, and where it lies in there."""
+class WatchedFolder(NamedTuple):
+    """A folder to keep in sync, the root in the index that is or contains it, and its path relative to that root."""
 
     path: bytes
     root: Root
     inside: bytes
 
 
-def inside(watched: Watched, folder: bytes) -> bytes:
-    """`folder` relative to the root in the index."""
+def inside(watched: WatchedFolder, folder: bytes) -> bytes:
+    """Return `folder` relative to the root in the index."""
     found = paths.relative(watched.root.path, folder)
     assert found is not None
     return found
@@ -32,22 +32,23 @@ def inside(watched: Watched, folder: bytes) -> bytes:
 def sync_watched(
     store: Store,
     settings: Settings,
-    each: Watched,
+    each: WatchedFolder,
     folders: set[bytes],
     *,
     recursive: bool,
     on_progress: Callable[[int], None],
     stopped: Callable[[], bool],
 ) -> tuple[Root, set[bytes], SyncResult] | None:
-    """`imgret.sync.sync` of `folders`, relative to the root of `each`, by the root that holds it now.
+    """Run `imgret.sync.sync` for `folders`, which are relative to the root of `each`.
 
-    -> that root, the folders relative to it, and what was found; None: no root holds it any more.
+    Uses the root that contains the folder now. Returns that root, the folders relative to it, and the result; None if
+    no root contains the folder any more.
     """
     place = store.roots.enclosing(each.path)
     if place is None:
         return None
     root = place[0]
-    if root.id != each.root.id:  # another root took the folder over since it was configured
+    if root.id != each.root.id:  # the folder became part of another root after it was configured
         whole = (os.path.join(each.root.path, folder).rstrip(b"/") for folder in folders)
         folders = {inside for path in whole if (inside := paths.relative(root.path, path)) is not None}
     found = sync(

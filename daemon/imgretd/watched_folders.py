@@ -1,7 +1,7 @@
-"""Which folders are kept true: from the configuration to roots in the index, watches and timers.
+"""The folders to keep in sync: from the configuration to roots in the index, watches and timers.
 
-A folder inside another configured one is covered by it. What lies on a network file system, itself watched or
-mounted below, and what the system cannot watch, is scanned by a timer. Everything is scanned now and then, and after a suspend.
+A folder inside another configured one is covered by that one. Folders on network file systems, and folders that the
+system cannot watch, are scanned by a timer. All folders are scanned every few hours, and after a suspend.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from imgretd.dirty import is_in
 from imgretd.emitter import POLL_SECONDS, Skip
 from imgretd.reconciler import Reconciler
 from imgretd.watch import Watcher
-from imgretd.watched import Watched
+from imgretd.watched import WatchedFolder
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]  # seconds
 
-SUSPENDED_SECONDS = 5.0  # the machine's clock went on for so much longer than ours
+SUSPENDED_SECONDS = 5.0  # a longer suspend since the last tick triggers a scan
 
 
 def slept() -> float:
-    """Seconds that this machine has slept since it was started; 0 where nobody counts them."""
+    """Return how many seconds this machine has been suspended since it was booted; 0 if unknown."""
     if not hasattr(time, "CLOCK_BOOTTIME"):
         return 0.0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Folders:
-    """Hands watched folders to the reconciler, and touches what must be scanned. One thread at a time."""
+    """Passes watched folders to the reconciler, and marks them as dirty by timers. Not thread-safe."""
 
     def __init__(self, reconciler: Reconciler, awake: Clock = time.monotonic, slept: Clock = slept) -> None:
         self._reconciler = reconciler
-        self._watched: dict[bytes, Watched] = {}
-        self._also: dict[bytes, Watched] = {}  # asked for once: scanned, not watched
+        self._watched: dict[bytes, WatchedFolder] = {}
+        self._scanned_once: dict[bytes, WatchedFolder] = {}  # requested once: scanned, but not watched
         self._by_timer: set[bytes] = set()
         self._watcher: Watcher | None = None
         self._rules: tuple[object, ...] = ()
@@ -55,7 +55,7 @@ class Folders:
         self._awake, self._slept = awake, slept
         self._last_full_scan = self._last_timer = awake()
         self._slept_before = slept()
-        self.at: bytes | None = None  # the folder that is being looked at: it may be on a disk that hangs
+        self.at: bytes | None = None  # the folder that is being accessed; its disk may not respond
         self._next_try = awake() + POLL_SECONDS
         self._logged: list[str] = []
 
@@ -64,27 +64,30 @@ class Folders:
 
     @property
     def unwatched(self) -> int:
-        """How many folders the kernel refuses to watch (`fs.inotify.max_user_watches`): they are polled."""
+        """Return how many folders the kernel cannot watch (`fs.inotify.max_user_watches`); they are polled."""
         return self._watcher.unwatched if self._watcher is not None else 0
 
     @property
     def unwatchable(self) -> list[str]:
-        """Sentences: watched folders that cannot be watched, and are scanned every few seconds instead."""
+        """Return messages about folders that cannot be watched and are scanned every few seconds instead."""
         found = self._watcher.unwatchable if self._watcher is not None else {}
         return [f"{os.fsdecode(path)} is scanned by a timer: {reason}" for path, reason in found.items()]
 
     @property
     def silent(self) -> list[bytes]:
-        """The watched folders whose disks do not answer."""
+        """Return the watched folders whose disks do not respond."""
         return sorted({*silent_disks(), *(self._watcher.silent if self._watcher is not None else [])})
 
     @property
     def heartbeat(self) -> float:
-        """When the watching thread that was silent for longest gave a sign of life."""
+        """Return when the watching thread that has been inactive longest was last active (monotonic clock)."""
         return self._watcher.heartbeat if self._watcher is not None else time.monotonic()
 
     def configure(self, store: Store, settings: Settings) -> None:
-        """Keep exactly the configured folders true. All are scanned now: a disk may have been accepted."""
+        """Watch exactly the configured folders, and scan all of them now, because a new disk may be accepted.
+
+        Raises DaemonError if no thread can be started.
+        """
         rules = Exclude(settings.exclude, hidden=settings.hidden)
         wanted = self._resolved([inputs.path_bytes(folder) for folder in settings.folders], store.roots.all())
         watched = {path: _watched(store, path, watch=True) for path in _outermost(wanted)}
@@ -94,12 +97,12 @@ class Folders:
         self._full_scan_seconds = settings.daemon.full_scan_hours * 3600
         self._timer_seconds = settings.daemon.network_scan_minutes * 60
         self._watched = watched
-        self._also = {
+        self._scanned_once = {
             path: each
-            for path, each in self._also.items()
+            for path, each in self._scanned_once.items()
             if path not in watched and store.roots.enclosing(path) is not None
         }
-        self._reconciler.keep({**self._also, **watched}, settings)
+        self._reconciler.keep({**self._scanned_once, **watched}, settings)
         identity = (settings.exclude, settings.hidden)
         if self._watcher is None or identity != self._rules:
             self._rules = identity
@@ -110,26 +113,26 @@ class Folders:
                 )
             except RuntimeError:
                 raise DaemonError(
-                    "the system has no thread left to watch folders with", "It is tried again."
+                    "no further thread can be started to watch folders", "The daemon tries again."
                 ) from None
-        self._watcher.look_everywhere()
+        self._watcher.rescan()
         self._by_timer = {path for path in watched if path in network_mounts(path)}
         self._watcher.watch(watched.keys() - self._by_timer)
         self._log_unwatchable()
         for path in self._by_timer:
             self._reconciler.touch_tree(path)
 
-    def also(self, store: Store, paths: Iterable[bytes]) -> None:
-        """Scan these folders once, now, watched or not."""
+    def scan_once(self, store: Store, paths: Iterable[bytes]) -> None:
+        """Scan these folders once now, whether they are watched or not."""
         for path in paths:
             if not any(is_in(path, known) for known in self._watched):
-                self._also[path] = _watched(store, path, watch=False)
-        self._reconciler.keep({**self._also, **self._watched}, self._reconciler.settings)
+                self._scanned_once[path] = _watched(store, path, watch=False)
+        self._reconciler.keep({**self._scanned_once, **self._watched}, self._reconciler.settings)
         for path in paths:
             self._reconciler.touch_tree(path)
 
     def tick(self) -> None:
-        """Once a second or so: touch what is due by its timer, and everything after a suspend."""
+        """Mark folders as dirty by their timers, and all folders after a suspend. Call it about once a second."""
         if self._watcher is None:
             return
         now, slept = self._awake(), self._slept()
@@ -147,7 +150,7 @@ class Folders:
             or slept - self._slept_before > SUSPENDED_SECONDS
         ):
             self._last_full_scan = now
-            self._watcher.look_everywhere()
+            self._watcher.rescan()
             for path in self._by_timer:
                 self._reconciler.touch_tree(path)
         self._slept_before = slept
@@ -160,15 +163,15 @@ class Folders:
         self._logged = sentences
 
     def stop(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher = None
 
     def _resolved(self, paths: list[bytes], known: Iterable[Root]) -> list[bytes]:
-        """The paths without symlinks; as they are when their disks do not answer.
+        """Resolve the symlinks in paths; a path whose disk does not respond is returned unchanged.
 
-        One that was a folder of the index as it is, is not waited for long.
+        For a path that already is a root in the index, wait only SHORT_WAIT_SECONDS.
         """
         before = {root.path for root in known}
         found = disk_calls.call_each(paths, os.path.realpath, SHORT_WAIT_SECONDS)
@@ -192,15 +195,15 @@ class Folders:
         return skip
 
 
-def _watched(store: Store, path: bytes, *, watch: bool) -> Watched:
+def _watched(store: Store, path: bytes, *, watch: bool) -> WatchedFolder:
     root, inside = add_root(store, path)
     if watch and not inside and not root.watched:
         root = store.roots.add(root.path, watched=True)
-    return Watched(path, root, inside)
+    return WatchedFolder(path, root, inside)
 
 
 def _outermost(paths: Iterable[bytes]) -> list[bytes]:
-    """Those that lie in no other."""
+    """Return the paths that are not inside another one."""
     found: list[bytes] = []
     for path in sorted(set(paths)):
         if not any(is_in(path, other) for other in found):

@@ -22,7 +22,7 @@ from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
-from imgretd.scheduling import GPU_SHORT, lower_this_thread, reason_to_wait
+from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
 from imgretd.workable_stages import Able
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """The thread."""
         with contextlib.suppress(Exception):  # a courtesy
-            lower_this_thread()
+            lower_thread_priority()
         try:
             while not self._stopping:
                 try:

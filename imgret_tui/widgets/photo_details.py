@@ -68,7 +68,7 @@ def _caption_substitute(details: PhotoDetails | None) -> str:
 
 
 def _row(label: str, text: Content) -> Content:
-    return Content.assemble((f"{label:<7}", LABEL_STYLE), text)
+    return Content.assemble((f"{label:<7} ", LABEL_STYLE), text)
 
 
 def _highlighted(text: str, words: frozenset[str]) -> Content:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spaces import text_space
+from text_spaces import text_space
 
 from imgret.photo import FileStat
 from imgret.search.parse import parse

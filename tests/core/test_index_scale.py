@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from saving import save, save_vectors
-from spaces import VIEWS, text_space
+from text_spaces import VIEWS, text_space
 
 from imgret.photo import Detection, Facts, FileStat, ModelIdentity
 from imgret.store.factory import open_store

@@ -19,8 +19,8 @@ import apsw
 import msgspec
 import numpy as np
 import pytest
-from imgret.cli.app import run
 
+from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.photo import ModelIdentity
 from imgret.search.request import Request
@@ -201,7 +201,7 @@ def test_a_table_of_codes_is_kept(path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from imgret.store.sqlite import migrate
-from imgret.store.sqlite.store import SqliteStore
+from imgret.store.factory import open_store
 steps = migrate.migrations()
 last = steps[6]
 half, rest = last.sql[: last.sql.index(sys.argv[2])], last.sql[last.sql.index(sys.argv[2]) :]
@@ -213,7 +213,7 @@ def registered(db):
     register(db)
     db.create_scalar_function("killed", lambda: os.kill(os.getpid(), signal.SIGKILL))
 migrate.fold.register = registered
-SqliteStore(sys.argv[1])
+open_store(sys.argv[1])
 """
 
 

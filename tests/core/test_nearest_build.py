@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from spaces import VIEWS, table, text_space
+from text_spaces import VIEWS, table, text_space
 
 from imgret.errors import IndexBusy
 from imgret.photo import ModelIdentity

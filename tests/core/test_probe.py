@@ -154,7 +154,7 @@ def test_typed_keys_are_separated_from_replies_at_any_position(typed: list[str])
 
 
 @pytest.mark.parametrize(
-    ("answers", "tmux", "graphics"),
+    ("replies", "tmux", "graphics"),
     [
         (read_replies(KITTY), "", Graphics.KITTY),
         (

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spaces import VIEWS, table, text_space
+from text_spaces import VIEWS, table, text_space
 
 from imgret.photo import RANKS, Hit, ModelIdentity
-from imgret.search import fuse, hit_json, parse, rank
+from imgret.search import hit_json, parse, rank
 from imgret.search.parse import Question
 from imgret.search.query_encoder import QueryEncoder
 from imgret.search.warm_index import Keeper, Warm
@@ -355,48 +355,6 @@ def test_a_line_is_one_json_object_whatever_the_path(hit: Hit) -> None:
         back = base64.b64decode(told["path_bytes"])
     assert back == hit.path
     assert told["objects"] == hit.objects
-
-
-SCORES = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30)
-
-
-@given(SCORES, st.integers(1, 4), st.integers(0, 5))
-def test_more_matching_words_never_lower_a_score(cosines: list[float], terms: int, more: int) -> None:
-    rows = len(cosines)
-    views = {view: np.array(cosines, np.float32) for view in VIEWS}
-    grounds = {view: fuse.Background(0.1, 0.05) for view in VIEWS}
-    lengths = np.full((rows, 4), 9, np.int32)
-    rarity = np.linspace(0.5, 3, terms).astype(np.float32)
-    counts = np.zeros((rows, terms, 4), np.int32)
-    before = fuse.fused(
-        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
-    )
-    counts = counts.copy()
-    counts[0, more % terms, more % 4] += 1
-    after = fuse.fused(
-        views, grounds, fuse.Matches(counts, lengths, rarity, 4.0, np.ones(counts.shape[2], np.float32)), 0.05
-    )
-    assert after[0] > before[0]
-    assert np.allclose(after[1:], before[1:])
-    assert np.isfinite(after).all()
-
-
-def test_a_lacking_view_neither_helps_nor_harms() -> None:
-    lacking = np.array([0.3, 0.3], np.float32)
-    views = {view: lacking.copy() for view in VIEWS}
-    views["counts"] = np.array([0.1, np.nan], np.float32)  # at the middle, and lacking
-    views["note"] = np.array([np.nan, np.nan], np.float32)
-    grounds = {view: fuse.Background(0.1, 0.05) for view in VIEWS}
-    none = fuse.Matches(
-        np.zeros((2, 0, 4), np.int32),
-        np.ones((2, 4), np.int32),
-        np.zeros(0, np.float32),
-        1.0,
-        np.ones(4, np.float32),
-    )
-    scores = fuse.fused(views, grounds, none, 0.05)
-    assert scores[0] == pytest.approx(scores[1])
-    assert scores[0] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])

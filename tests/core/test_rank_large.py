@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spaces import text_space
+from text_spaces import text_space
 
 from imgret.photo import Facts, ModelIdentity
 from imgret.search import describe_hits, rank, scoring

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from spaces import text_space
+from text_spaces import text_space
 
 from imgret.errors import QueryError
 from imgret.photo import ModelIdentity, Tag

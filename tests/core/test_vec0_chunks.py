@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import numpy as np
 import pytest
-from spaces import table, text_space
+from text_spaces import table, text_space
 
 from imgret.photo import ModelIdentity
 from imgret.store.interface import Store

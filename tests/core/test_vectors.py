@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from spaces import VIEWS, table, text_space
+from text_spaces import VIEWS, table, text_space
 
 from imgret.photo import ModelIdentity
-from imgret.search.warm_index import Warm
 from imgret.store import codes
-from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
 from imgret.store.sqlite import nearest
@@ -226,85 +223,6 @@ def test_a_projection_keeps_the_order_of_its_sample(units: Units) -> None:
 
 def test_few_dimensions_make_short_codes(units: Units) -> None:
     assert codes.learn(units(100, dimension=16), 100).encode(units(3, dimension=16)).shape == (3, 16)
-
-
-@pytest.mark.parametrize("coded", [False, True])
-def test_memory_answers_as_the_table_and_keeps_up(
-    store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
-) -> None:
-    from imgret.store import in_memory as module
-
-    monkeypatch.setattr(nearest, "EXACT", 500 if coded else 10_000)
-    monkeypatch.setattr(module, "FULL", 200)
-    rows = units(1200, dimension=64)
-    contents = bulk(rows[:1000], A)
-    store.nearest.rebuild_if_outgrown(text_space(store))
-    memory = Memory(store, text_space(store))
-    assert len(memory) == 1000
-
-    def recall(known: int) -> float:
-        shares = []
-        for query in units(10, dimension=64, seed=3):
-            found = memory.nearest(query, 80).tolist()
-            shares.append(len({contents[at] for at in exact(rows[:known], query, 20)} & set(found)) / 20)
-        return float(np.mean(shares))
-
-    assert recall(1000) >= 0.99
-    with open_store(store.path) as other, other.writing():  # as another thread or process writes
-        other.vectors.save(contents[0], A, {"passage": rows[1199]})
-    assert memory.refresh(store)
-    assert memory.nearest(rows[1199], 1).tolist() == [contents[0]]
-    with open_store(store.path) as other:
-        other.vectors.save(contents[0], A, {"passage": rows[0]})
-    new = open_store(store.path)
-    contents += _bulk_into(new, rows[1000:], A)
-    new.close()
-    assert memory.refresh(store)
-    assert len(memory) == 1200
-    assert recall(1200) >= 0.99
-
-
-def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
-    made = []
-    with other.writing() as db:
-        for row in rows:
-            db.execute("INSERT INTO content (hash) VALUES (randomblob(32))")
-            made.append(db.last_insert_rowid())
-            other.vectors.save(made[-1], model, {"passage": row})
-    return made
-
-
-def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, bulk: Bulk) -> None:
-    contents = bulk(units(3), A)
-    memory = Memory(store, text_space(store))
-    with open_store(store.path) as other:
-        for content, row in zip(contents, units(3, dimension=8), strict=True):
-            other.vectors.save(content, B, {"passage": row})
-        assert memory.refresh(store)
-        other.vectors.activate_when_complete(B)
-    assert not memory.refresh(store)
-    assert Memory(store, text_space(store)).refresh(store)
-
-
-def test_what_is_in_memory_follows_the_spaces_that_are_searched(store: Store, units: Units) -> None:
-    warm = Warm(store)
-    assert not warm.refresh(store)  # nothing to search
-    with open_store(store.path) as other:
-        contents = _bulk_into(other, units(4), A)
-    assert not warm.refresh(store)  # a space that it does not have
-    warm = Warm(store)
-    assert warm.refresh(store)
-    with open_store(store.path) as other:
-        colours = units(4, dimension=3)
-        for content, row in zip(contents, colours, strict=True):
-            other.vectors.save(content, B, {"mean": row}, "colour", SpaceTraits("mean", 1.0))
-    assert not warm.refresh(store)
-    warm = Warm(store)
-    assert warm.refresh(store)
-    colour = store.vectors.active_space("colour")
-    assert colour is not None
-    assert warm.memories[colour.id].nearest(colours[2], 1).tolist() == [contents[2]]
-    assert len(warm) == 8
 
 
 def test_spaces_are_apart(store: Store, units: Units, bulk: Bulk) -> None:

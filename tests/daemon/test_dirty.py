@@ -20,8 +20,8 @@ happenings = st.lists(
 )
 
 
-def covers(ripe, folder):
-    return folder in ripe.folders or any(is_in(folder, tree) for tree in ripe.trees)
+def covers(due, folder):
+    return folder in due.folders or any(is_in(folder, tree) for tree in due.trees)
 
 
 @given(happenings, st.integers(1, 5))
@@ -37,11 +37,11 @@ def test_every_touch_is_scanned_after_it_and_in_time(happenings, most):
             dirty.touch_tree(folder, now)
             waiting.setdefault(folder, now)
         elif what == "later":
-            dirty.look_later(folder, now + 1.0)
+            dirty.scan_later(folder, now + 1.0)
         else:
-            ripe = dirty.take(now)
-            assert not any(is_in(f, tree) for f in ripe.folders for tree in ripe.trees)
-            waiting = {f: since for f, since in waiting.items() if not covers(ripe, f)}
+            due = dirty.take(now)
+            assert not any(is_in(f, tree) for f in due.folders for tree in due.trees)
+            waiting = {f: since for f, since in waiting.items() if not covers(due, f)}
             assert all(since > now - 2.0 for since in waiting.values())
     end = dirty.take(now + 10)
     assert all(covers(end, folder) for folder in waiting)
@@ -71,7 +71,7 @@ def test_a_folder_that_is_never_quiet_is_scanned_all_the_same():
 
 def test_looking_again_does_not_hold_up_what_comes_in_between():
     dirty = DirtyFolders(quiet=0.3, longest=5.0)
-    dirty.look_later(b"/r", 2.0)
+    dirty.scan_later(b"/r", 2.0)
     dirty.touch(b"/r", ROOT, 0.5)
     assert dirty.take(0.9).folders == {b"/r"}
     assert dirty.take(2.0).folders == {b"/r"}
@@ -89,7 +89,7 @@ def test_a_root_that_is_not_watched_any_more_is_forgotten():
     dirty = DirtyFolders()
     dirty.touch(b"/r/a", ROOT, 0.0)
     dirty.touch_tree(b"/r", 0.0)
-    dirty.look_later(b"/r", 0.0)
+    dirty.scan_later(b"/r", 0.0)
     dirty.touch(b"/rest", b"/rest", 0.0)
     dirty.forget(ROOT)
     assert dirty.take(1.0).folders == {b"/rest"}

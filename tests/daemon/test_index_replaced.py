@@ -34,7 +34,7 @@ def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
             for side in ("", "-wal", "-shm"):
                 if os.path.exists(path + side):
                     os.unlink(path + side)
-        until(lambda: "starting anew" in daemon.log())
+        until(lambda: "the daemon restarts" in daemon.log())
         write_picture(home.photos / "2.png", 2)
 
         def described() -> bool:

@@ -142,9 +142,9 @@ def test_on_battery_is_told_from_what_the_kernel_says(tmp_path):
 def test_one_thread_is_lowered_and_no_other():
     script = """
 import os, subprocess, threading
-from imgretd.scheduling import lower_this_thread
+from imgretd.scheduling import lower_thread_priority
 def work():
-    lower_this_thread()
+    lower_thread_priority()
     tid = threading.get_native_id()
     print(os.getpriority(os.PRIO_PROCESS, tid), subprocess.run(["ionice", "-p", str(tid)], capture_output=True, text=True).stdout.strip())
 thread = threading.Thread(target=work); thread.start(); thread.join()

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imgretd import blocked_folders, watched
 from imgretd.backlog import Backlog
-from imgretd.folder_problems import Troubles
+from imgretd.folder_problems import FolderProblems
 from imgretd.reconciler import Reconciler
-from imgretd.watched import Watched
+from imgretd.watched import WatchedFolder
 from waiting import until
 
 from imgret import disk_calls
@@ -45,7 +45,7 @@ class Reconciling:
         )
         with open_store(self.path) as store:
             found = [store.roots.add(os.fsencode(folder), watched=True) for folder in folders]
-        self.reconciler.keep({root.path: Watched(root.path, root, b"") for root in found}, settings)
+        self.reconciler.keep({root.path: WatchedFolder(root.path, root, b"") for root in found}, settings)
         for root in found:
             self.reconciler.touch_tree(root.path)
 
@@ -119,7 +119,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
     monkeypatch.setattr(watched, "sync", failing)
     with running(tmp_path / "index.db", folders) as it:
         until(lambda: it.names() == {"2.png"} and it.problems)
-        assert f"{one} could not be looked at: {type(error).__name__}" in it.reconciler.problem
+        assert f"{one} could not be scanned: {type(error).__name__}" in it.reconciler.problem
         it.put(two, 3)
         until(lambda: it.names() == {"2.png", "3.png"})
         broken[0] = False
@@ -177,10 +177,10 @@ limits = resource.getrlimit(resource.RLIMIT_AS)
 usual = threading.stack_size(1 << 34)
 resource.setrlimit(resource.RLIMIT_AS, (1 << 32, limits[1]))
 it.reconciler.start()
-assert it.problems == ["the system has no thread left: folders wait to be looked at"], it.problems
+assert it.problems == ["no further thread can be started: folders wait to be scanned"], it.problems
 assert it.reconciler.problem and not it.reconciler.is_alive()
 threading.stack_size(usual)
-it.reconciler.tend()
+it.reconciler.start_missing_threads()
 until(lambda: it.names() == {{"1.png", "2.png"}} and it.reconciler.problem is None)
 it.reconciler.stop()
 it.reconciler.join()
@@ -203,28 +203,28 @@ def passed(troubled=None, offline=None):
 
 
 def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be():
-    troubles = Troubles()
+    problems = FolderProblems()
     for news in (["x"], []):
         found = passed({b"a/b": ["x"]})
-        assert troubles.is_news(b"/p", found, {b""}, recursive=True)
-        assert (found.problems, troubles.sentences()) == (news, ["x"])
-    troubles.is_news(b"/p", passed(), {b"a"}, recursive=False)
-    troubles.is_news(b"/p", passed(), {b"b"}, recursive=True)
-    troubles.is_news(b"/q", passed(), {b""}, recursive=True)
-    assert troubles.sentences() == ["x"]
-    troubles.is_news(b"/p", passed(), {b"a"}, recursive=True)
-    assert troubles.sentences() == []
+        assert problems.update(b"/p", found, {b""}, recursive=True)
+        assert (found.problems, problems.messages()) == (news, ["x"])
+    problems.update(b"/p", passed(), {b"a"}, recursive=False)
+    problems.update(b"/p", passed(), {b"b"}, recursive=True)
+    problems.update(b"/q", passed(), {b""}, recursive=True)
+    assert problems.messages() == ["x"]
+    problems.update(b"/p", passed(), {b"a"}, recursive=True)
+    assert problems.messages() == []
     found = passed({b"a/b": ["x"]})
-    troubles.is_news(b"/p", found, {b"a/b"}, recursive=False)
+    problems.update(b"/p", found, {b"a/b"}, recursive=False)
     assert found.problems == ["x"]
-    troubles.keep([b"/q"])
-    assert troubles.sentences() == []
+    problems.keep_only([b"/q"])
+    assert problems.messages() == []
 
 
 def test_a_root_that_stays_away_is_reported_once():
-    troubles = Troubles()
+    problems = FolderProblems()
     told = [
-        troubles.is_news(b"/p", passed(offline=reason), {b""}, recursive=True)
+        problems.update(b"/p", passed(offline=reason), {b""}, recursive=True)
         for reason in ("gone", "gone", "empty", None, "empty", "empty")
     ]
     assert told == [True, False, True, True, True, False]
@@ -250,7 +250,7 @@ def test_everything_that_was_touched_is_handed_out_and_no_folder_twice_at_once(t
     tasks = []
     while (task := taken(backlog)) is not None:
         tasks.append(task)
-    with_work = [task for task in tasks if task.ripe]
+    with_work = [task for task in tasks if task.due]
     assert sorted(task.path for task in with_work) == sorted(set(touched))
     assert len({task.path for task in tasks}) == len(tasks)
     for path in set(touched):
@@ -286,7 +286,7 @@ def test_what_is_put_back_is_not_handed_out_at_once():
     assert not backlog.idle
     assert taken(backlog) is None
     backlog.keep([b"/a"])  # the configuration was read again: it may be better now
-    assert taken(backlog).ripe.trees == {b"/a"}
+    assert taken(backlog).due.trees == {b"/a"}
 
 
 def test_threads_that_wait_end_when_they_are_told_to():

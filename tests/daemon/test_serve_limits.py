@@ -250,7 +250,7 @@ def test_any_request_is_answered_and_none_is_a_mistake_of_the_daemon(served, ask
             try:
                 connection.ask(method, params)
             except protocol.Refused as error:
-                assert "made a mistake" not in str(error), (method, params)
+                assert "because of a bug" not in str(error), (method, params)
             except DaemonError as error:
                 raise AssertionError((method, params)) from error
 

@@ -69,10 +69,10 @@ class Mirror:
     def _follow(self) -> None:
         while not self._stop.wait(0.01):
             with self._lock:
-                ripe = self._dirty.take(time.monotonic())
-            for tree in ripe.trees:
+                due = self._dirty.take(time.monotonic())
+            for tree in due.trees:
                 self.known = {f: files for f, files in self.known.items() if not is_in(f, tree)} | disk(tree)
-            for folder in ripe.folders:
+            for folder in due.folders:
                 self.known.pop(folder, None)
                 if files := listing(folder):
                     self.known[folder] = files
@@ -214,8 +214,8 @@ def test_lost_events_make_the_tree_dirty(tmp_path):
 def events_are_lost(root):
     kernel = Inotify()
     tree = WatchedTree(kernel, root, hidden)
-    tree.look_everywhere()
-    tree.look(10)
+    tree.queue_all()
+    tree.list_queued(10)
     with open("/proc/sys/fs/inotify/max_queued_events") as file:
         limit = int(file.read())
     for _ in range(limit // 2 + 100):  # each is CREATE and DELETE: no two alike in a row, so none are merged
@@ -223,7 +223,7 @@ def events_are_lost(root):
         os.rmdir(root + b"/d")
     lost = False
     while events := kernel.read():
-        lost = tree.absorb(events)[1] or lost
+        lost = tree.process_events(events)[1] or lost
     kernel.close()
     return lost
 

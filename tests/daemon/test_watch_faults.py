@@ -137,7 +137,7 @@ watcher.stop()
 @pytest.mark.parametrize(
     "error", [OverflowError("odd"), MemoryError(), UnicodeError("odd"), OSError(5, "odd")]
 )
-@pytest.mark.parametrize("place", ["absorb", "look"])
+@pytest.mark.parametrize("place", ["process_events", "list_queued"])
 def test_a_foreign_exception_in_the_watching_thread_is_survived(root, monkeypatch, place, error):
     broken, right = [False], getattr(WatchedTree, place)
 

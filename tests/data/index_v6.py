@@ -12,7 +12,6 @@ the detected objects. The answers hold the vectors of the questions, so that com
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import lzma
@@ -22,119 +21,13 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
-PHOTOS, TRIP = Path("/srv/photos"), Path("/media/trip")
+from index_v6_answers import answers
+from index_v6_queries import COLOURS, GROUNDS, NOTES, PHOTOS, TOPIC_WORDS, TRIP
+
 NO_CAPTIONS = '[caption]\nweights = "none"\n[topics]\nweights = "none"\n'
 OTHER_DIMENSION = 24
-
-NOTES = {
-    "2019/beach/COCO_train2014_000000000009.jpg": "Oma's lunch box, Łódź 🎂",
-    "2019/beach/COCO_train2014_000000000025.jpg": "the two giraffes from the zoo trip with Rosa",
-    "2019/beach/COCO_train2014_000000000030.jpg": "Tischdekoration für die Straßenfeier",
-    "2020/COCO_train2014_000000037932.jpg": "my old bicycle, stolen in 2021",
-    "2020/COCO_train2014_000000037944.jpg": "东京的猫 sleeping on the sofa",
-    "2020/COCO_train2014_000000037968.jpg": "bus 38 to Hackney",
-    "Freunde & Familie/COCO_train2014_000000038226.jpg": "Anna and Bob\nsecond line: red car",
-}
-
-QUERIES: list[dict[str, Any]] = [
-    {"text": text, "rank": rank}
-    for text in (
-        "two giraffes",
-        "a plane flying in the sky",
-        "a bus in the street",
-        "people at a table with food",
-        "dog",
-        "red car",
-        "cat sleeping on a sofa",
-        "bicycle stolen",
-        "Rosa",
-        "strasse lodz",
-        "nothing like this exists zyxwv",
-    )
-    for rank in ("hybrid", "vector", "words")
-]
-QUERIES += [
-    {"text": text}
-    for text in (
-        "person>=3",
-        "people>=3 outdoors",
-        "dogs",
-        "animal:",
-        "traffic light>=1",
-        "car<=1 street",
-        "cars>=2 -person",
-        "-people",
-        "topic:sports",
-        "topic:food dinner",
-        'topic:"travel & adventure"',
-        "-topic:diaries",
-        "has:note",
-        "has:note giraffe",
-        "has:caption after:2019-06",
-        "has:objects before:2019-03",
-        "has:topics",
-        "has:gps",
-        "-has:gps bus",
-        "after:2019 before:2020",
-        "on:2019-10",
-        "name:000000037",
-        "name:*0000009.jpg",
-        "in:beach",
-        "in:/srv/photos/2020 person",
-        "is:offline",
-        "is:offline person",
-        "format:png",
-        "camera:canon",
-        "-format:jpeg",
-        '"red car"',
-        '"in the street"',
-        "2:beach sunset -1:people",
-        "东京",
-        "🎂",
-        "img 37932",
-        "beach 2019",
-        "Freunde",
-        "unicorn>=2",
-        "elephants!=0",
-        "giraffe:",
-        "person>=1 person<=2 has:date",
-    )
-]
-QUERIES += [
-    {"text": "person", "away": ["a car in the street"]},
-    {"text": "person", "away": ["a car in the street"], "rank": "words"},
-    {"text": "food", "apart": True},
-    {"text": "a dog", "minimum": "fair"},
-    {"text": "a train", "minimum": "strong"},
-    {"text": "animals", "k": 200},
-    {"text": "street", "k": 3},
-    {"text": "giraffe", "filters": [["topic", "animals"], ["has", "objects"]]},
-    {"text": "", "filters": [["after", "2019"]]},
-    {"like": "/srv/photos/2019/beach/COCO_train2014_000000000025.jpg"},
-    {"like": "/srv/photos/2020/COCO_train2014_000000037932.jpg", "text": "in the snow"},
-    {"like": "/srv/photos/copies/copy.jpg", "text": "person>=1"},
-    {"like": "/srv/photos/copies/again.jpg"},
-]
-
-TOPIC_WORDS = {
-    "sports": ("ball", "bat", "glove", "racket", "ski", "surfboard", "skateboard", "frisbee", "kite"),
-    "food_&_dining": ("pizza", "bowl", "cup", "cake", "fork", "dining", "banana", "apple", "broccoli"),
-    "travel_&_adventure": ("plane", "train", "boat", "bus", "suitcase"),
-    "animals": ("giraffe", "dog", "cat", "horse", "elephant", "bear", "zebra", "cow", "sheep", "bird"),
-}
-COLOURS = ("red", "blue", "white", "green", "old", "small")
-GROUNDS = (
-    "in front of a house",
-    "on a beach",
-    "in the street",
-    "on a field",
-    "at a table",
-    "under a cloudy sky",
-)
 
 
 def main() -> None:
@@ -338,107 +231,6 @@ def finish() -> None:
     index = Index(os.environ["IMGRET_INDEX"])
     index.db.pragma("journal_mode", "delete")
     index.close()
-
-
-class Encoders:
-    """The real embedder, whose vectors are kept for the test."""
-
-    def __init__(self) -> None:
-        from imgret.describe.loading import load_embedder
-        from imgret.search.ask import QueryEmbedder
-
-        from imgret.config import EmbedSettings, Settings, places
-
-        settings = Settings(embed=EmbedSettings(weights="wordllama"))
-        self._embedder = QueryEmbedder(load_embedder(settings, places()))
-        self.kept: dict[str, str] = {}
-
-    @property
-    def identity(self) -> Any:
-        return self._embedder.identity
-
-    def asker(self, _wanted: object) -> Encoders:
-        return self
-
-    def vectors(self, texts: list[str]) -> Any:
-        rows = self._embedder.vectors(texts)
-        for text, row in zip(texts, rows, strict=True):
-            self.kept[text] = base64.b64encode(row.astype("<f4").tobytes()).decode()
-        return rows
-
-
-def answers() -> dict[str, Any]:
-    """Every question and command with what it prints."""
-    import msgspec
-    from imgret.answer import Answerer
-    from imgret.index.connection import Index
-    from imgret.request import Request
-
-    from imgret.config import load, places
-
-    here, encoders = places(), Encoders()
-    told: dict[str, Any] = {"queries": [], "commands": []}
-    with Index(here.index) as index:
-        answerer = Answerer(index, load(here.config), here, encoders)  # type: ignore[arg-type]
-        for query in QUERIES:
-            found = answerer.answer(msgspec.convert({"format": "json"} | query, Request))
-            lines = [json.loads(line) for line in found.output.splitlines()]
-            told["queries"].append({"query": query, "exit": int(found.exit), "hits": lines})
-        counts = (
-            "note",
-            "vector",
-            "stage_result",
-            "work",
-            "unreadable",
-            "photo",
-            "content",
-            "replaced",
-            "mount",
-        )
-        told["rows"] = {table: index.row(f"SELECT count(*) FROM {table}")[0] for table in counts}
-        told["vectors"] = list(
-            index.rows(
-                "SELECT name, view, count(*) FROM vector JOIN model ON model.id = model GROUP BY 1, 2 ORDER BY 1, 2"
-            )
-        )
-        told["notes"] = list(index.rows("SELECT content, text, hex(path) FROM note ORDER BY content"))
-        told["detections"] = list(index.rows("SELECT label, content, count FROM detection ORDER BY 1, 2"))
-        told["topics"] = list(index.rows("SELECT label, content FROM topic ORDER BY 1, 2"))
-    for arguments in (["export"], ["status", "--json"], ["folders"], *shown()):
-        told["commands"].append({"arguments": arguments, **printed(arguments)})
-        for line in told["commands"][-1]["lines"]:
-            if isinstance(line, dict):
-                line.pop("index", None)  # the file's own path
-    told["encoded"] = encoders.kept
-    told["embedder"] = identity_fields(encoders.identity)
-    return told
-
-
-def shown() -> list[list[str]]:
-    """`imgret show` of photos in every state."""
-    names = (
-        "edited.jpg", "lost.jpg", "open.jpg", "draft.jpg", "copies/copy.jpg", "copies/twin.jpg",
-        "copies/broken.jpg", "copies/empty.jpg", "copies/cut short.jpg", "gone/noted.jpg",
-        "2020/COCO_train2014_000000037932.jpg",
-    )  # fmt: skip
-    return [["show", "--json", str(PHOTOS / name)] for name in names]
-
-
-def printed(arguments: list[str]) -> dict[str, Any]:
-    """The exit code of a command and its output, JSON lines decoded."""
-    from imgret.cli.app import run
-
-    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = run(arguments)
-    out.flush()
-    lines = out.buffer.getvalue().decode("utf-8", "surrogateescape").splitlines()  # type: ignore[attr-defined]
-    return {"exit": int(code), "lines": [json.loads(x) if x.startswith("{") else x for x in lines]}
-
-
-def identity_fields(identity: Any) -> list[str]:
-    """A model's identity as a list."""
-    return [identity.name, identity.revision, identity.settings]
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ async def running(
     where = places()
     settings = load(where.config)
     if not meaning:
-        settings = replace(settings, embed=replace(settings.embed, weights="none"))
+        settings = settings.with_tables(embed=replace(settings.of("embed"), weights="none"))
     app = PickerApp(
         lambda: IndexBackend(settings, where),
         query=query,

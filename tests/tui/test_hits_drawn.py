@@ -34,9 +34,13 @@ hits = st.builds(
     score=st.floats(-1, 1).map(lambda score: round(score, 4)),
     cosine=st.none() | st.floats(-1, 1).map(lambda cosine: round(cosine, 4)),
     strength=st.sampled_from(["strong", "fair", "weak"]),
-    caption=st.none() | texts,
-    objects=st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
-    topics=st.lists(st.text(max_size=8), max_size=2).map(tuple),
+    shown=st.fixed_dictionaries(
+        {
+            "caption": st.none() | texts,
+            "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
+            "topics": st.lists(st.text(max_size=8), max_size=2),
+        }
+    ),
     note=st.none() | texts,
     taken_at=st.none() | st.integers(-(2**31), 2**33),
     width=st.none() | st.integers(1, 20_000),

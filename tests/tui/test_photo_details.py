@@ -9,9 +9,9 @@ from imgret_tui.widgets.photo_details import details_lines
 
 def test_all_details_of_a_photo() -> None:
     hit = Hit(
-        rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair", caption="a dog",
-        objects={"dog": 2}, topics=("diaries_&_daily_life",), note="grandma's\ndog", taken_at=86400, width=640,
-        height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
+        rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair",
+        shown={"caption": "a dog", "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
+        note="grandma's\ndog", taken_at=86400, width=640, height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
     )  # fmt: skip
     known = PhotoDetails(
         state="failed",
@@ -23,15 +23,15 @@ def test_all_details_of_a_photo() -> None:
     )
     assert [line.plain for line in details_lines(hit, known, "dog")] == [
         "a dog",
-        "why    two dog",
-        "match  fair (0.500)",
-        "counts 2 dog",
-        "topics diaries & daily life",
-        "photo  1970-01-02 · Pixel · 640 x 480, 1.23 MB",
-        "place  33.8568° S, 151.2153° E",
-        "note   grandma's dog",
-        "path   /photos/a\ufffd.jpg",
-        "copy   /photos/copy.jpg",
+        "why     two dog",
+        "match   fair (0.500)",
+        "objects 2 dog",
+        "topics  diaries & daily life",
+        "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",
+        "place   33.8568° S, 151.2153° E",
+        "note    grandma's dog",
+        "path    /photos/a\ufffd.jpg",
+        "copy    /photos/copy.jpg",
         "offline: its disk is not mounted",
         "failed: no topics yet",
     ]
@@ -50,7 +50,8 @@ def test_a_photo_is_not_described_yet_only_if_a_caption_will_follow(
     known: PhotoDetails | None, text: str
 ) -> None:
     hit = Hit(
-        rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair", caption=None, objects={},
-        topics=(), note=None, taken_at=None, width=4, height=3, online=True, why=(),
+        rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair",
+        shown={"caption": None, "objects": {}, "topics": []}, note=None, taken_at=None,
+        width=4, height=3, online=True, why=(),
     )  # fmt: skip
     assert details_lines(hit, known, "")[0].plain == text

@@ -19,7 +19,7 @@ from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
 from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
-from imgret.store.sqlite.models import Models
+from imgret.store.sqlite.model_rows import Models
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
 

@@ -13,7 +13,7 @@ from imgret.photo import ModelIdentity
 from imgret.store.records import Space, SpaceTraits
 from imgret.store.sqlite import nearest_table
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.models import Models
+from imgret.store.sqlite.model_rows import Models
 
 FREED = 8  # chunks of a nearest-neighbour table that are freed in one transaction
 

@@ -10,7 +10,7 @@ from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.failures import Failures
 from imgret.store.sqlite.filters import Filters
-from imgret.store.sqlite.models import Models
+from imgret.store.sqlite.model_rows import Models
 from imgret.store.sqlite.nearest import Nearest
 from imgret.store.sqlite.nearest_build import NearestBuild
 from imgret.store.sqlite.notes import Notes
