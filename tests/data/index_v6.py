@@ -10,6 +10,8 @@ files in /srv/photos and /media/trip, which are removed again. Captions and topi
 the detected objects. The answers hold the vectors of the questions, so that comparing needs no embedder.
 """
 
+# ruff: noqa: I001 - where modules of that time lie is not known any more
+
 from __future__ import annotations
 
 import io
