@@ -7,7 +7,6 @@ mistake of ours: the folders stay dirty, the reason is reported once, and it goe
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -23,8 +22,6 @@ from imgretd.blocked_folders import BlockedFolders
 from imgretd.folder_problems import FolderProblems
 from imgretd.scheduling import lower_thread_priority
 from imgretd.watched import WatchedFolder, inside, sync_watched
-
-log = logging.getLogger(__name__)
 
 MOST_THREADS = 8
 RACY_SECONDS = 2.1  # slightly more than the 2 s within which `scan` treats a file as racy

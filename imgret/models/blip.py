@@ -14,7 +14,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from imgret.models import torch_device
-from imgret.models.interface import Vectors
+from imgret.models.model_protocols import Vectors
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from imgret.errors import WeightsError
-from imgret.models.interface import Vectors
+from imgret.models.model_protocols import Vectors
 from imgret.photo import ModelIdentity
 
 TOKENIZER = os.path.join(

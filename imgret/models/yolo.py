@@ -11,7 +11,7 @@ from typing import Any
 
 from imgret.errors import WeightsError
 from imgret.models import torch_device, yolo_network
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.models.yolo_pickle import forbid_code
 from imgret.photo import Detection, ModelIdentity
 

@@ -23,7 +23,7 @@ from ultralytics.nn.modules.head import Detect
 
 from imgret.models import torch_device
 from imgret.models.batching import is_out_of_memory
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 
 _log = logging.getLogger(__name__)
 

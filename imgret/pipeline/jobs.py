@@ -14,7 +14,7 @@ from imgret.photo import Facts
 from imgret.stages.interface import Item, Result
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Pixels
+    from imgret.models.model_protocols import Pixels
 
 
 class Job(Struct, frozen=True):

@@ -9,7 +9,7 @@ from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel, Sta
 from imgret.stages.passage import PROMPT
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Captioner
+    from imgret.models.model_protocols import Captioner
     from imgret.places import Places
 
 

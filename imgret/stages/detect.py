@@ -10,7 +10,7 @@ from imgret.stages.interface import PIXELS, Item, Meant, Result, Stage, StageMod
 from imgret.stages.passage import counts, numeral
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Detector
+    from imgret.models.model_protocols import Detector
     from imgret.places import Places
     from imgret.weights.sources import Weights
 

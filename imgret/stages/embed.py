@@ -15,7 +15,7 @@ from imgret.stages.interface import NAMES, NOTE, Item, Result, Stage, StageModel
 from imgret.weights import WORDLLAMA
 
 if TYPE_CHECKING:
-    from imgret.models.interface import Embedder
+    from imgret.models.model_protocols import Embedder
     from imgret.photo import ModelIdentity
     from imgret.places import Places
     from imgret.stages.interface import Vectors

@@ -9,7 +9,7 @@ from imgret.photo import Tag
 from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings
 
 if TYPE_CHECKING:
-    from imgret.models.interface import TopicClassifier
+    from imgret.models.model_protocols import TopicClassifier
     from imgret.places import Places
 
 

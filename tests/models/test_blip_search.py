@@ -18,7 +18,7 @@ from imgret.demo import draw
 from imgret.models import blip_beams, blip_search
 from imgret.models.blip import BlipCaptioner
 from imgret.models.blip_beams import Search
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.photo import ModelIdentity
 from imgret.stages.passage import PROMPT
 

@@ -14,7 +14,7 @@ from imgret.config import Places, Settings
 from imgret.demo import draw
 from imgret.demo.bundled import MODELS
 from imgret.demo.training_data import LABELS, TOPIC_OF
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.pipeline.loading import identities, load_model, load_models
 from imgret.pipeline.models import Models
 from imgret.stages import passage, registry

@@ -16,7 +16,7 @@ from PIL import Image
 
 from imgret.config import Places, Settings
 from imgret.demo import draw
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.pipeline.loading import load_models
 from imgret.pipeline.models import Models
 from imgret.stages import passage

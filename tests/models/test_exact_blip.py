@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from imgret.config import Places, Settings
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.pipeline.loading import load_models
 from imgret.stages.caption import CaptionSettings
 from imgret.stages.passage import PROMPT

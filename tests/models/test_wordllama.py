@@ -11,7 +11,7 @@ import pytest
 
 from imgret.config import Places, Settings
 from imgret.errors import WeightsError
-from imgret.models.interface import Embedder
+from imgret.models.model_protocols import Embedder
 from imgret.pipeline.loading import load_model
 from imgret.stages import registry
 from imgret.stages.embed import EmbedSettings

@@ -18,7 +18,7 @@ from imgret.config import Settings
 from imgret.demo import draw
 from imgret.errors import WeightsError
 from imgret.models import yolo_network, yolo_pickle
-from imgret.models.interface import Pixels
+from imgret.models.model_protocols import Pixels
 from imgret.models.yolo import YoloDetector
 from imgret.photo import Detection, ModelIdentity
 from imgret.pipeline.models import Models
