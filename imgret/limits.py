@@ -55,6 +55,20 @@ def must_propagate(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
+def ignored(*errors: type[Exception]) -> Iterator[None]:
+    """As `contextlib.suppress`, except that an error which means that a system limit was reached raises Shortage.
+
+    "No descriptor left" must not be mistaken for "there is no such file".
+    """
+    try:
+        yield
+    except errors as error:
+        short = shortage(error)
+        if short is not None:
+            raise short from error
+
+
+@contextlib.contextmanager
 def limits_explained() -> Iterator[None]:
     """Raise Shortage in place of any exception that means that a system limit was reached."""
     try:

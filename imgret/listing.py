@@ -5,7 +5,6 @@ Folders are opened by descriptor and listed in a thread that is abandoned if the
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from msgspec import Struct
 from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import ImgretError
 from imgret.exclude import NOMEDIA, Exclude
+from imgret.limits import ignored, shortage
 from imgret.photo import FileStat, file_stat_of
 from imgret.safe_open import Descent
 
@@ -113,7 +113,7 @@ def list_folders(
         results.append((stuck, _unlistable(error, root, stuck)))
         waiting += reversed(unlisted)
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
+        raise unreadable_root(root, error) from None
     return results
 
 
@@ -192,7 +192,7 @@ def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> se
                     call.touch(os.path.join(root, above))
                     if not rules.respects_nomedia(above):
                         continue
-                    with contextlib.suppress(OSError):
+                    with ignored(OSError):
                         os.stat(NOMEDIA, dir_fd=descent.folder(above), follow_symlinks=False)
                         found.add(folder)
 
@@ -203,11 +203,20 @@ def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> se
         if error.path == root:
             raise RootOffline(str(error)) from None
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
+        raise unreadable_root(root, error) from None
     return set(found)
 
 
+def unreadable_root(root: bytes, error: OSError) -> ImgretError:
+    """Return the error to raise for a root that cannot be opened: Shortage if no descriptor was left, else RootOffline."""
+    return shortage(error) or RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}")
+
+
 def _unlistable(error: Exception, root: bytes, folder: bytes) -> FolderScan:
+    """Return a scan that reports the folder as unlistable. Raises Shortage: the folder is scanned again then."""
+    short = shortage(error)
+    if short is not None:
+        raise short from error
     if isinstance(error, NotAnswering):
         return FolderScan(folder, problem=NotAnswering(os.fsencode(_shown(root, folder))).advice)
     why = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__} {error}"
@@ -232,7 +241,7 @@ def stat_files(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tupl
                 if is_stuck(root, path):
                     continue
                 call.touch(path)
-                with contextlib.suppress(OSError):
+                with ignored(OSError):
                     status = os.stat(name, dir_fd=descent.folder(folder), follow_symlinks=False)
                     found.append((folder, name, file_stat_of(status)))
 
@@ -243,5 +252,5 @@ def stat_files(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tupl
         if error.path == root:
             raise
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror or error}") from None
+        raise unreadable_root(root, error) from None
     return list(found)

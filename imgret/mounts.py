@@ -9,7 +9,6 @@ immediately as long as the first one is stuck.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from imgret import disk_calls
 from imgret.disk_calls import NotAnswering
+from imgret.limits import ignored, shortage
 
 _MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
 _BY_UUID = "/dev/disk/by-uuid"
@@ -124,10 +124,9 @@ def root_identity(path: bytes) -> str | None:
     behind its loop device, else by its type and source. The path within the volume is included, because an
     unmounted bind mount may reveal another folder of the same volume.
     """
-    try:
+    with ignored(NotAnswering, OSError):
         return disk_calls.call(path, lambda: _identity(path))
-    except (NotAnswering, OSError):
-        return None
+    return None
 
 
 def root_health(path: bytes, identity: str | None = None, *, photos: bool = False) -> RootHealth:
@@ -163,6 +162,8 @@ def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
             empty = all(entry.name == b"lost+found" for entry in entries)
         here = _identity(path) if identity is not None else None
     except OSError as error:
+        if (short := shortage(error)) is not None:
+            raise short from error
         return RootHealth(online=False, reason=f"{name} cannot be read: {error.strerror or error}")
     if here is not None and here != identity:
         return RootHealth(
@@ -178,11 +179,9 @@ def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
 
 def _mounted() -> list[Mount]:
     """Return the mount table; empty if there is none (not Linux)."""
-    try:
-        with open(_MOUNTS, "rb") as file:
-            return parse_mounts(file.read())
-    except OSError:
-        return []
+    with ignored(OSError), open(_MOUNTS, "rb") as file:
+        return parse_mounts(file.read())
+    return []
 
 
 def _mount_of(real: bytes, mounts: Iterable[Mount]) -> Mount | None:
@@ -209,12 +208,12 @@ def _volume(mount: Mount) -> str:
         return f"{mount.kind}:{os.statvfs(mount.point).f_fsid:016x}"
     major, _, minor = mount.device.partition(":")
     if major != "0":  # a block device
-        with contextlib.suppress(OSError, ValueError):
+        with ignored(OSError, ValueError):
             device = os.makedev(int(major), int(minor))
             for entry in os.scandir(_BY_UUID):
                 if os.stat(entry.path).st_rdev == device:
                     return f"uuid:{entry.name}"
-    with contextlib.suppress(OSError), open(f"/sys/dev/block/{mount.device}/loop/backing_file", "rb") as file:
+    with ignored(OSError), open(f"/sys/dev/block/{mount.device}/loop/backing_file", "rb") as file:
         return f"loop:{os.fsdecode(file.read().strip())}"
     return f"{mount.kind}:{os.fsdecode(mount.source)}"
 

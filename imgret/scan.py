@@ -20,7 +20,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from imgret import disk_calls
 from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
-from imgret.listing import Change, Finding, FolderScan, RootOffline, below_nomedia, list_folders
+from imgret.listing import (
+    Change,
+    Finding,
+    FolderScan,
+    RootOffline,
+    below_nomedia,
+    list_folders,
+    unreadable_root,
+)
 from imgret.photo import FileStat
 
 _CHUNK_FOLDERS = 64  # listed by one thread; starting a thread for each folder would be slow
@@ -127,7 +135,7 @@ def _identity(root: bytes) -> tuple[int, int]:
     except NotAnswering as error:
         raise RootOffline(str(error)) from None
     except OSError as error:
-        raise RootOffline(f"{os.fsdecode(root)} cannot be read: {error.strerror}") from None
+        raise unreadable_root(root, error) from None
     if not stat.S_ISDIR(status.st_mode):
         raise RootOffline(f"{os.fsdecode(root)} is not a folder")
     return status.st_dev, status.st_ino

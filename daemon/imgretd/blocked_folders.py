@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from imgret.errors import ConfigError, ImgretError
+from imgret.limits import shortage
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class BlockedFolders:
         if isinstance(error, ConfigError):
             self.set_reason(path, str(error))
             return None
+        error = shortage(error) or error
         if isinstance(error, ImgretError):
             self.set_reason(path, f"{error}. {error.hint}".strip())
             return RETRY_SECONDS
