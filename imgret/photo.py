@@ -29,7 +29,7 @@ class FileStat(NamedTuple):
 
 
 _new_tuple = tuple.__new__
-_INT64_MAX = 2**63 - 1  # SQLite's integers are signed and have 64 bits
+_INT64_MAX = 2**63 - 1  # stores keep signed integers of 64 bits
 
 
 def file_stat_of(status: os.stat_result) -> FileStat:

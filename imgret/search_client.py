@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import Connection, NoDaemon
-from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.search.request import read_request
-from imgret.search.service import Answered, Answerer
-from imgret.store.factory import open_store
-from imgret.store.interface import Store
 
+# The picker imports this module before its first screen, and searches after it.
 if TYPE_CHECKING:
+    from imgret.config import Places, Settings
+    from imgret.search.service import Answered, Answerer
     from imgret.search.warm_index import Keeper
+    from imgret.store.interface import Store
 
 
 class SearchClient:
@@ -55,6 +54,8 @@ class SearchClient:
     @property
     def store(self) -> Store:
         """The index, opened. Raises IndexProblem."""
+        from imgret.store.factory import open_store
+
         if self._store is None:
             self._store = open_store(self._places.index, create=False)
         return self._store
@@ -71,6 +72,8 @@ class SearchClient:
                 if self._daemon is None:
                     self._daemon = Connection(self._places.socket)
                 notes, code, output = self._daemon.query({**params, "index": self._places.index})
+                from imgret.search.service import Answered
+
                 return Answered(output, notes, code)
             except Refused as error:
                 if error.code != OTHER_INDEX:
@@ -84,6 +87,9 @@ class SearchClient:
 
     def search_locally(self, params: dict[str, Any]) -> Answered:
         """Search in this process. Raises as `search`."""
+        from imgret.search.request import read_request
+        from imgret.search.service import Answerer
+
         if self._local is None:
             self._local = Answerer(self.store, self._settings, self._places, keeper=self._keeper())
         return self._local.answer(read_request(params))

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from imgret.errors import DaemonError
 from imgret.photo import Hit
-from imgret.stages import registry
 
 
 class _Path(Struct):
@@ -62,6 +61,8 @@ def _hit(keys: dict[str, Any]) -> Hit:
     shown = msgspec.structs.asdict(msgspec.convert(keys, _OwnKeys))
     others = keys.keys() - _OWN_KEYS - set(_Line.__struct_fields__)
     if others:
+        from imgret.stages import registry
+
         registry.installed()  # read here, not on the thread that draws
         shown |= {key: keys[key] for key in others}
     return Hit(

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgret import inputs
 from imgret.cli.quick_query import folder
 from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
-from imgret.search.service import Answered
 from imgret.search_client import SearchClient
-from imgret.store.paths import join
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     FailedPhoto,
@@ -27,6 +25,9 @@ from imgret_tui.search_backend import (
     SearchResults,
     WatchedFolder,
 )
+
+if TYPE_CHECKING:
+    from imgret.search.service import Answered
 
 STATUS_SECONDS = 2.0  # a daemon reports its state at once, whatever it works on
 RETRY_DAEMON_SECONDS = 10.0  # until a daemon that was missed is looked for again
@@ -107,6 +108,8 @@ class IndexBackend:
 
     def folders(self) -> tuple[WatchedFolder, ...]:
         """See `SearchBackend`."""
+        from imgret.store.paths import join
+
         roots = self._client.store.roots
         return tuple(
             WatchedFolder(

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import apsw
 
 # Letters that no Unicode normal form decomposes into a base letter and a mark, with their common substitutes.
 _LETTERS = str.maketrans(
@@ -95,16 +91,3 @@ def cut(text: str) -> str:
 def has_word(text: str) -> bool:
     """Return whether the text contains a word, not only punctuation."""
     return any(letter.isalnum() or _UNSPACED.match(letter) for letter in fold(text))
-
-
-def register(db: apsw.Connection) -> None:
-    """Register the SQL functions `folded(BLOB)` -> TEXT and `cut(TEXT)` -> TEXT; migrations also use `cut`."""
-
-    def folded(*values: apsw.SQLiteValue) -> str | None:
-        return fold_bytes(values[0]) if isinstance(values[0], bytes) else None
-
-    def cut_(*values: apsw.SQLiteValue) -> str | None:
-        return cut(values[0]) if isinstance(values[0], str) else None
-
-    db.create_scalar_function("folded", folded, 1, deterministic=True)
-    db.create_scalar_function("cut", cut_, 1, deterministic=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from imgret import stage_results
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret_tui.highlight import highlight, query_words
@@ -32,6 +31,8 @@ class DetailsView(Static):
 
 def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Content]:
     """The lines of a photo; what is not known has no line, except the caption."""
+    from imgret import stage_results
+
     words = query_words(query)
     lines = [
         _highlighted(hit.caption, words)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.store import fold
+from imgret.store.sqlite import sql_functions
 
 ANY = st.text(st.characters(), max_size=40)
 
@@ -80,7 +81,7 @@ def test_has_word(text: str, word: bool) -> None:
 
 def test_the_sql_functions_return_the_same() -> None:
     db = apsw.Connection(":memory:")
-    fold.register(db)
+    sql_functions.register(db)
     assert db.execute(
         "SELECT folded(?), cut(?)", ("MÜN\u0308".encode() + b"\xff", "Straße🎂")
     ).fetchone() == (

@@ -207,12 +207,12 @@ last = steps[6]
 half, rest = last.sql[: last.sql.index(sys.argv[2])], last.sql[last.sql.index(sys.argv[2]) :]
 real = migrate.migrations
 migrate.migrations = lambda: [*steps[:6], last._replace(sql=half + "SELECT killed();" + rest)]
-from imgret.store import fold
-register = fold.register
+from imgret.store.sqlite import sql_functions
+register = sql_functions.register
 def registered(db):
     register(db)
     db.create_scalar_function("killed", lambda: os.kill(os.getpid(), signal.SIGKILL))
-migrate.fold.register = registered
+migrate.sql_functions.register = registered
 open_store(sys.argv[1])
 """
 

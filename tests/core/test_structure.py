@@ -29,7 +29,6 @@ LONG = {
     "tests/daemon/test_service.py": 460,
     "tests/models/test_pipeline_faults.py": 360,
     "tests/models/test_weights_pull.py": 360,
-    "tests/store/test_photos.py": 320,
     "tests/tui/test_picker_terminal.py": 350,
 }
 

@@ -111,14 +111,14 @@ def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
 
 
 def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
-    saved = results.Results.save_vectors
+    saved = results.Results.save
 
-    def save(store, content, *rest):
-        if content == 2:
+    def save(group, content, stage, *rest, **more):
+        if content == 2 and stage == "embed":
             raise OverflowError("Python int too large to convert to SQLite INTEGER")
-        saved(store, content, *rest)
+        saved(group, content, stage, *rest, **more)
 
-    monkeypatch.setattr(results.Results, "save_vectors", save)
+    monkeypatch.setattr(results.Results, "save", save)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
@@ -130,14 +130,14 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
 
 
 def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
-    described = results.Results.description
+    stored = results.Results.payloads
 
-    def description(store, content):
+    def payloads(group, content):
         if content == 1:
             raise ValueError("not JSON")
-        return described(store, content)
+        return stored(group, content)
 
-    monkeypatch.setattr(results.Results, "description", description)
+    monkeypatch.setattr(results.Results, "payloads", payloads)
     thread, said = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)

@@ -175,7 +175,7 @@ def test_a_full_disk_stops_with_a_sentence_and_goes_on_when_there_is_room(
     assert done.code == 3, done.err
     assert f"the disk of {disk}/index.db is full" in done.err
     assert "Free some space on that disk" in done.err
-    assert "goes on where it stopped" in done.err
+    assert "run the same command again" in done.err
     filler.unlink()
     again = imgret_process("index", empty.photos)
     assert again.code == 0, again.err

@@ -136,7 +136,7 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
         return maybe
 
     monkeypatch.setattr(parse, "parse", breaking(parse.parse))
-    monkeypatch.setattr(inputs, "note", breaking(inputs.clean_note))
+    monkeypatch.setattr(inputs, "clean_note", breaking(inputs.clean_note))
     asked = tmp_path / "asked"
     asked.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")
     done = imgret("query", "--batch", asked, "--json", "--rank", "words")

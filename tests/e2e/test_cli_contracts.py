@@ -22,7 +22,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures", "lost_notes",
+    "failures", "lost_notes", "stages",
 }  # fmt: skip
 
 

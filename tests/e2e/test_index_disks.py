@@ -102,7 +102,7 @@ def test_a_file_cut_short_under_a_process_is_a_sentence(library: Library) -> Non
         "import os\nfrom imgret.errors import IndexProblem\n"
         "from imgret.store.factory import open_store\nindex = open_store(os.environ['IMGRET_INDEX'])\n"
         "index.checkpoint()\nos.truncate(os.environ['IMGRET_INDEX'], 8192 * 3)\n"
-        "try:\n    [index.results.description(content) for content in range(9)]\n    index.problems()\n"
+        "try:\n    [index.results.payloads(content) for content in range(9)]\n    index.problems()\n"
         "except IndexProblem as error:\n    print(error, error.hint)\n    os._exit(7)"
     )
     done = imgret_process("status", before=cut)

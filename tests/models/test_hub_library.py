@@ -11,13 +11,11 @@ from pathlib import Path
 import hub_server
 import pytest
 
-from imgret.config import CaptionSettings, Places, Settings
-from imgret.photo import Stage
+from imgret.config import Places
 from imgret.weights import sources
 from imgret.weights.pull import pull
 
 TENSORS = bytes(range(256)) * 100
-SETTINGS = Settings(caption=CaptionSettings(weights="someone/model"))
 
 
 @pytest.fixture
@@ -71,8 +69,8 @@ def test_what_was_pulled_lies_in_the_librarys_own_layout(
     from huggingface_hub import scan_cache_dir, try_to_load_from_cache
 
     environ = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub")}
-    pull(sources.locate(Stage.CAPTION, SETTINGS, here, environ), here, environ=environ)
-    found = sources.locate(Stage.CAPTION, SETTINGS, here, environ)
+    pull(sources.locate("caption", "someone/model", None, here, environ), here, environ=environ)
+    found = sources.locate("caption", "someone/model", None, here, environ)
     cache = tmp_path / "hub" / "hub"
     for revision in ("main", hub_server.COMMIT):
         path = try_to_load_from_cache("someone/model", "model.safetensors", cache, revision)
@@ -87,7 +85,7 @@ def test_what_was_pulled_lies_in_the_librarys_own_layout(
 
 def test_what_the_library_downloaded_is_found(hub: hub_server.Hub, here: Places, tmp_path: Path) -> None:
     assert download(hub, tmp_path / "hub")
-    found = sources.locate(Stage.CAPTION, SETTINGS, here, {"HF_HOME": str(tmp_path / "hub")})
+    found = sources.locate("caption", "someone/model", None, here, {"HF_HOME": str(tmp_path / "hub")})
     assert found.present
     assert found.revision == hub_server.COMMIT
 

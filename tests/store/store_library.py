@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+import saving
 
-from imgret.photo import Detection, Facts, FileStat, ModelIdentity, Stage, View
-from imgret.store.clauses import Filter, Topic
+from imgret.photo import Facts, FileStat, ModelIdentity, Tag
+from imgret.stages import registry
+from imgret.store.clauses import Filter, Tagged
 from imgret.store.interface import Store
-from imgret.store.policy import FOLLOWERS
+from imgret.store.records import SpaceTraits
 
-DECODE, CAPTION, DETECT, TOPICS, EMBED = Stage
-STAGES = frozenset(Stage)
+DECODE, CAPTION, DETECT, TOPICS, EMBED = "decode", "caption", "detect", "topics", "embed"
+STAGES = saving.STAGES
 MODEL = ModelIdentity("model", "revision 1", "settings")
 OTHER_MODEL = ModelIdentity("model", "revision 2", "settings")
 NOW = 1_700_000_000  # seconds since 1970
@@ -65,21 +68,28 @@ def decode(store: Store, content: int, pixels: str | None = None, **facts: Any) 
 
 
 def save_caption(store: Store, content: int, caption: str, model: ModelIdentity = MODEL) -> None:
-    store.results.save_caption(content, model, caption)
+    store.results.save(content, CAPTION, model, caption, texts={"caption": caption})
+
+
+def caption_of(store: Store, content: int) -> str | None:
+    payload = store.results.payloads(content).get(CAPTION)
+    return None if payload is None else str(json.loads(payload))
 
 
 def save_objects(store: Store, content: int, counts: Mapping[str, int], model: ModelIdentity = MODEL) -> None:
-    found = [Detection(label, 0.9, (0, 0, 1, 1)) for label, count in counts.items() for _ in range(count)]
-    store.results.save_detections(content, model, found, counts)
+    tags = [Tag("object", label, count) for label, count in counts.items()]
+    store.results.save(content, DETECT, model, dict(counts), tags=tags)
 
 
 def save_topics(store: Store, content: int, topics: Collection[str], model: ModelIdentity = MODEL) -> None:
-    store.results.save_topics(content, model, topics)
+    tags = [Tag("topic", label) for label in topics]
+    store.results.save(content, TOPICS, model, list(topics), tags=tags)
 
 
 def save_vectors(store: Store, content: int, model: ModelIdentity = MODEL, **views: Any) -> None:
-    """Vectors by the name of their view."""
-    store.results.save_vectors(content, model, {View(view): vector for view, vector in views.items()})
+    """Save vectors by the name of their view."""
+    space = SpaceTraits(lead="passage")
+    store.results.save(content, EMBED, model, sorted(views), vectors=views, space=space)
 
 
 def describe(
@@ -108,16 +118,13 @@ def unit(*numbers: float) -> Any:
 
 def topic(name: str) -> Filter:
     """The filter `topic:NAME`."""
-    return Topic(name)
+    return Tagged("topic", name)
 
 
-def followers(stage: Stage) -> set[Stage]:
+def followers(stage: str) -> frozenset[str]:
     """The stages that are to be done again after this one, directly or not."""
-    found: set[Stage] = set()
-    for each in FOLLOWERS[stage]:
-        found |= {each} | followers(each)
-    return found
+    return registry.installed().all_followers([stage])
 
 
 def topics_of_most_photos(store: Store, count: int) -> list[str]:
-    return store.facets.topics(count)
+    return store.facets.commonest("topic", count)

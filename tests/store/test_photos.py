@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from store_engines import Engine
-from store_library import DAY, NOW, describe, digest, put, stat
+from store_library import DAY, NOW, digest, stat
 
 from imgret.photo import FileStat
 from imgret.store import paths, policy, records
@@ -52,6 +59,8 @@ class Known:
 class Paths(RuleBasedStateMachine):
     """Two connections save, move and delete photos; a dictionary says what each of them must find."""
 
+    used: Bundle[tuple[bytes, bytes, bytes]] = Bundle("used")  # paths that were given before
+
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._opened = engine.connections(2)
@@ -61,9 +70,10 @@ class Paths(RuleBasedStateMachine):
         self.contents: dict[str, int] = {}
         self.offline: set[bytes] = set()
 
-    @initialize()
-    def add_roots(self) -> None:
+    @initialize(target=used, given=st.lists(PATHS, min_size=4, max_size=4))
+    def add_roots(self, given: list[tuple[bytes, bytes, bytes]]) -> object:
         self.roots = {path: self.store.roots.add(path).id for path in ROOTS}
+        return multiple(*given)
 
     def teardown(self) -> None:
         self._opened.__exit__(None, None, None)
@@ -73,7 +83,12 @@ class Paths(RuleBasedStateMachine):
         self.now += wait
         self.store, self.other = self.other, self.store
 
-    @rule(path=PATHS, data=DATA, file_stat=STATS)
+    @rule(target=used, path=PATHS, data=DATA)
+    def save_at_another_path(self, path: tuple[bytes, bytes, bytes], data: str) -> object:
+        self.save(path, data, stat())
+        return path
+
+    @rule(path=used, data=DATA, file_stat=STATS)
     def save(self, path: tuple[bytes, bytes, bytes], data: str, file_stat: FileStat) -> None:
         root, folder, name = path
         content, new = self.store.photos.save(
@@ -83,7 +98,7 @@ class Paths(RuleBasedStateMachine):
         assert self.contents.setdefault(data, content) == content
         self.photos[path] = Known(file_stat, data)
 
-    @rule(path=PATHS, file_stat=STATS, error=st.sampled_from(["denied", "an I/O error"]))
+    @rule(path=used, file_stat=STATS, error=st.sampled_from(["denied", "an I/O error"]))
     def fail_to_read(self, path: tuple[bytes, bytes, bytes], file_stat: FileStat, error: str) -> None:
         root, folder, name = path
         before = self.photos.get(path)
@@ -105,8 +120,10 @@ class Paths(RuleBasedStateMachine):
             data = before.data if before and before.gone_at is None else None
             self.photos[path] = Known(file_stat, data, None, Unreadable(error, attempts, self.now + pause))
 
-    @rule(root=st.sampled_from(ROOTS), folder=st.sampled_from(FOLDERS), names=st.sets(st.sampled_from(NAMES)))
-    def delete(self, root: bytes, folder: bytes, names: set[bytes]) -> None:
+    @rule(path=used, names=st.sets(st.sampled_from(NAMES)))
+    def delete(self, path: tuple[bytes, bytes, bytes], names: set[bytes]) -> None:
+        root, folder = path[:2]
+        names = names | {path[2]}
         alive = [
             path
             for name in names
@@ -119,7 +136,7 @@ class Paths(RuleBasedStateMachine):
         for path in alive:
             self.photos[path] = replace(self.photos[path], gone_at=self.now)
 
-    @rule(path=PATHS, data=DATA)
+    @rule(path=used, data=DATA)
     def suspect(self, path: tuple[bytes, bytes, bytes], data: str) -> None:
         if data not in self.contents:
             return
@@ -212,104 +229,5 @@ class Paths(RuleBasedStateMachine):
 
 def test_paths_and_contents_are_as_a_dictionary_has_them(engine: Engine) -> None:
     run_state_machine_as_test(
-        lambda: Paths(engine), settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        lambda: Paths(engine), settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
     )
-
-
-@pytest.fixture
-def root(store: Store) -> records.Root:
-    return store.roots.add(b"/photos")
-
-
-def test_a_path_leads_to_its_photo(store: Store, root: records.Root) -> None:
-    content, new = store.photos.save(root.id, b"2021/x", b"\xff\n.jpg", stat(), digest("a"), 10)
-    assert new
-    photo = store.photos.find(b"/photos/2021/x/\xff\n.jpg")
-    assert photo is not None
-    assert (photo.content, photo.file_stat, photo.online, photo.gone_at) == (content, stat(), True, None)
-    assert store.photos.known(root.id, b"2021/x") == {b"\xff\n.jpg": (1, 1, 1, 1)}
-    assert store.photos.find(b"/elsewhere/x.jpg") is None
-    assert store.photos.find(b"/photos2/x.jpg") is None
-    assert store.photos.find(b"/photos/2021/x") is None
-    assert store.photos.find(b"/photos") is None
-
-
-def test_a_file_stat_may_have_any_64_bits(store: Store, root: records.Root) -> None:
-    for number, extreme in enumerate((2**63 - 1, -(2**63), 0, -1)):
-        name = b"%d.jpg" % number
-        store.photos.save(root.id, b"", name, stat(extreme), digest("a"), NOW)
-        assert store.photos.known(root.id, b"")[name] == stat(extreme)
-    assert store.photos.known_size(2**63 - 1)
-
-
-def test_a_name_may_hold_any_bytes_that_linux_allows(store: Store, root: records.Root) -> None:
-    for byte in set(range(1, 256)) - {ord("/")}:
-        store.photos.save(root.id, b"f%c" % byte, b"n%c.jpg" % byte, stat(byte), digest(str(byte)), NOW)
-    for byte in set(range(1, 256)) - {ord("/")}:
-        assert store.photos.known(root.id, b"f%c" % byte) == {b"n%c.jpg" % byte: stat(byte)}
-        assert store.photos.known_folders(root.id, b"f%c" % byte) == {b"f%c" % byte}
-
-
-def test_all_paths_are_given_while_others_write(store: Store, second: Store, root: records.Root) -> None:
-    with store.writing():
-        for number in range(2500):
-            store.photos.save(root.id, b"", b"%d.jpg" % number, stat(number), digest("same"), NOW)
-    found = []
-    for path in store.photos.all_paths():
-        if len(found) % 500 == 0:
-            second.remember("key", str(len(found)))
-        found.append(path)
-    assert len(found) == len(set(found)) == 2500
-
-
-def test_a_copy_and_a_move_share_the_content(store: Store, root: records.Root) -> None:
-    first = put(store, b"/photos/a.jpg", "bytes")
-    describe(store, first, caption="a dog")
-    store.results.write_note(first, "our dog")
-    assert store.photos.save(root.id, b"new", b"b.jpg", stat(2), digest("bytes"), 11) == (first, False)
-    store.photos.mark_deleted(root.id, b"", [b"a.jpg"], 12)
-    assert [photo.path for photo in store.photos.paths(first)] == [b"/photos/new/b.jpg"]
-    assert store.results.note(first) == "our dog"
-    assert store.results.description(first).caption == "a dog"
-
-
-def test_a_new_photo_at_a_deleted_path_is_a_new_photo(store: Store, root: records.Root) -> None:
-    before = put(store, b"/photos/IMG_0001.jpg", "before")
-    store.results.write_note(before, "last year's")
-    store.photos.mark_deleted(root.id, b"", [b"IMG_0001.jpg"], 11)
-    after = put(store, b"/photos/IMG_0001.jpg", "after")
-    assert after != before
-    assert store.results.note(after) is None
-
-
-def test_an_unreadable_file_is_tried_five_times(store: Store, root: records.Root) -> None:
-    now, tries = 1000, 0
-    for _ in range(20):
-        store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "may not be read", now)
-        tries += 1
-        pauses = [t for t in range(now, now + 2 * DAY, 30) if store.photos.due_unreadable(root.id, t)]
-        if not pauses:
-            break
-        assert pauses[0] > now
-        now = pauses[0]
-    assert tries == policy.MAX_ATTEMPTS
-    assert [failure.error for failure in store.failures.all()] == ["may not be read"]
-    content, _ = store.photos.save(root.id, b"", b"a.jpg", stat(2), digest("a"), now)
-    assert store.failures.all() == []
-    assert store.photos.content_at(root.id, b"", b"a.jpg") == content
-
-
-def test_a_pause_that_was_set_before_the_clock_was_put_back_is_over(store: Store, root: records.Root) -> None:
-    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "denied", NOW)
-    assert store.photos.due_unreadable(root.id, NOW) == []
-    assert store.photos.due_unreadable(root.id, NOW - 365 * DAY) == [(b"", b"a.jpg")]
-
-
-def test_bytes_that_come_back_find_their_description_and_note(store: Store, root: records.Root) -> None:
-    content = put(store, b"/photos/a.jpg", "bytes", now=10)
-    store.results.write_note(content, "back again")
-    store.photos.mark_deleted(root.id, b"", [b"a.jpg"], 11)
-    store.contents.purge(12 + 31 * DAY)
-    again, new = store.photos.save(root.id, b"", b"z.jpg", stat(), digest("bytes"), 13 + 31 * DAY)
-    assert (again, new) == (content, False)
-    assert store.results.note(again) == "back again"

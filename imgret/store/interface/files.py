@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Photos(Protocol):
-    """Paths: which files lie where, and which content lies at each."""
+    """Photos: which files there are, and which content is at each path. A deleted one stays as a tombstone."""
 
     def known(self, root: int, folder: bytes) -> dict[bytes, FileStat]:
-        """Name -> file_stat of the living photos in one folder of a root."""
+        """The photos in one folder of a root, not below it, without tombstones: name -> (size, mtime_ns, ctime_ns, inode)."""
         ...
 
     def any_known(self, root: int, under: bytes = b"") -> bool:
-        """Whether a root holds a living photo, at or below the folder `under`."""
+        """Whether a root has a photo that is no tombstone, in the folder `under` or below it."""
         ...
 
     def known_folders(self, root: int, under: bytes = b"") -> set[bytes]:
-        """The folders of a root, at or below `under`, that hold living photos."""
+        """The folders of a root that have photos, tombstones not counted: `under` and those below it."""
         ...
 
     def save(
@@ -44,54 +44,56 @@ class Photos(Protocol):
         now: int,
         born: int | None = None,
     ) -> tuple[int, bool]:
-        """This content (32-byte BLAKE3) lies at this path. -> (content, is it new to the index).
+        """Save that the bytes with this BLAKE3 (32 bytes) are at this path now. -> (content, whether it is new)
 
-        `born` is when the file was created, in ns. What lay at the path before is remembered, see `edits`.
+        `born` is when the file was created, in ns since 1970. A tombstone at the path is a photo again, and an
+        earlier failure to read it is dropped. The content that was there before is kept, see `Notes.candidates`.
         """
         ...
 
     def content_at(self, root: int, folder: bytes, name: bytes) -> int | None:
-        """The content that lies at a living path; None if the index knows none."""
+        """The content at a path; None for an unknown path, a tombstone, and a file that could never be read."""
         ...
 
     def suspect(self, path: bytes, content: int) -> bool:
-        """Other bytes than those of `content` were met at `path`: the next scan asks its hash again.
+        """Save that other bytes than those of `content` were found at the absolute path: the next scan hashes it again.
 
-        -> whether the content has another living path that can be seen, where that was not so.
+        -> whether the content has another path, on a disk that is there, for which this was not saved.
         """
         ...
 
     def save_unreadable(
         self, root: int, folder: bytes, name: bytes, file_stat: FileStat, error: str, now: int
     ) -> bool:
-        """The file at this path could not be read; what was known of it stays, and it is tried again later.
+        """Save that the file at this path could not be read, and why. Its content, if it had one, stays.
 
-        -> False when the same was known already and its next try is not due: that look does not count.
+        It is tried again after pauses that grow (`policy.PAUSES`), `policy.MAX_ATTEMPTS` times. -> False, and
+        nothing is saved, if the same file failed before and its pause is not over.
         """
         ...
 
     def due_unreadable(self, root: int, now: int) -> list[tuple[bytes, bytes]]:
-        """(folder, name) of the unreadable files of a root that are worth another try."""
+        """(folder, name) of the files of a root that could not be read and whose pause is over."""
         ...
 
     def mark_deleted(self, root: int, folder: bytes, names: Iterable[bytes], now: int) -> int:
-        """These files are gone: they become tombstones. -> how many were alive."""
+        """Make tombstones of these files, deleted at `now`. -> how many were none before; unknown names are ignored."""
         ...
 
     def find(self, path: bytes) -> Photo | None:
-        """The photo at an absolute path, tombstones included; None when the index does not know it."""
+        """The photo or the tombstone at an absolute path; None if the store does not know it."""
         ...
 
     def known_size(self, size: int) -> bool:
-        """Whether any photo, living or gone, has that many bytes: else its content is not worth a hash."""
+        """Whether any photo or tombstone has that many bytes. If none has, no content can be equal."""
         ...
 
     def all_paths(self) -> Iterator[bytes]:
-        """The absolute paths of all living photos, root by root, a thousand at a time: no long read."""
+        """The absolute paths of all photos without tombstones, in any order, read in steps: others may write meanwhile."""
         ...
 
     def paths(self, content: int) -> list[Photo]:
-        """Where a content lies now: those online first, then by path."""
+        """The photos of a content without tombstones: those on disks that are there first, then by path."""
         ...
 
 
@@ -128,11 +130,7 @@ class Contents(Protocol):
         ...
 
     def purge(self, now: int) -> int:
-        """Forget tombstones older than 30 days, and contents without a path or a note. -> contents forgotten."""
-        ...
-
-    def forget(self, contents: Iterable[int]) -> None:
-        """Drop contents and all that hangs on them, derived tables included."""
+        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path or a note. -> how many contents"""
         ...
 
 
@@ -151,15 +149,15 @@ class Roots(Protocol):
         ...
 
     def add(self, path: bytes, *, watched: bool | None = None) -> Root:
-        """The root at `path` (absolute, resolved), made if need be; `watched` is left as it is when None.
+        """Make `path` (absolute, without symbolic links) a root, if it is none. With `watched` None, that is kept.
 
-        Roots do not overlap: those inside the new one are absorbed with their photos. For a path inside a
-        root that is known already, ask `enclosing` first. One that was removed is a root again.
+        Roots do not overlap: those inside the new one are merged into it, with their photos and mounts. Do not
+        call it for a path inside another root, see `enclosing`. A root that was removed comes back with its id.
         """
         ...
 
     def is_active(self, root: int) -> bool:
-        """Whether the root was neither removed nor absorbed by one above it, by whatever process."""
+        """Whether the root is there, neither removed nor merged into one above it, maybe by another process."""
         ...
 
     def enclosing(self, path: bytes) -> tuple[Root, bytes] | None:
@@ -167,15 +165,15 @@ class Roots(Protocol):
         ...
 
     def mark_online(self, root: int, filesystem: str | None) -> None:
-        """The root is there, on this filesystem."""
+        """Save that the root is there, on this filesystem; None keeps the one that was saved before."""
         ...
 
     def accept_any_filesystem(self, path: bytes) -> None:
-        """The owner says that what is at `path` may lie on another filesystem now, say on a new disk."""
+        """Forget the filesystems of the root `path` and of the mounts at `path` and below it, as the user allowed."""
         ...
 
     def mark_offline(self, root: int, reason: str) -> None:
-        """The root is away: its photos stay searchable and are marked so."""
+        """Save that the root is away, and why: its photos stay, and are offline."""
         ...
 
     def mounts(self, root: int) -> list[MountPoint]:
@@ -183,19 +181,19 @@ class Roots(Protocol):
         ...
 
     def mark_mounted(self, root: int, folder: bytes, filesystem: str) -> None:
-        """On this folder of a root this filesystem is mounted now."""
+        """Save that this filesystem is mounted on this folder of a root."""
         ...
 
     def mark_unmounted(self, root: int, folder: bytes, reason: str) -> None:
-        """The disk that was mounted here is away: its photos stay searchable and are marked so."""
+        """Save that the disk that was mounted here is away: photos in the folder and below it are offline. No mount, no effect."""
         ...
 
     def forget_mounts(self, root: int, folder: bytes) -> None:
-        """What was mounted at this folder of a root, or below it, matters no more. Empty: all of the root."""
+        """Drop the mounts at this folder of a root and below it; of the whole root if it is empty."""
         ...
 
     def mark_scanned(self, root: int, now: int) -> None:
-        """A full scan of the root ended at `now`."""
+        """Save when a full scan of the root ended."""
         ...
 
 
@@ -203,7 +201,7 @@ class Removal(Protocol):
     """Taking a folder out of the store."""
 
     def remove_folder(self, path: bytes, kept: Collection[bytes], now: int) -> int:
-        """Bury the photos below the folder `path`, except those in the folders `kept`. -> how many left.
+        """Make tombstones of the photos below `path`, except those in the folders `kept`. -> how many
 
         All paths are absolute and resolved. A folder of `kept` inside a root that goes becomes a root of its own.
         """

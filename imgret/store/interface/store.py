@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from imgret.errors import ImgretError
@@ -24,12 +24,17 @@ class FileWatch(Protocol):
 
 
 class Store(Protocol):
-    """An open store. Belongs to the thread that opened it; another thread opens its own, which is cheap.
+    """One connection to a store. Belongs to the thread that opened it; another thread opens its own, which is cheap.
 
-    Every call raises an ImgretError in the user's words: DiskFull, ReadOnly, IndexBusy, IndexReplaced or IndexProblem.
+    Ids of contents and roots are positive integers of 64 bits; a later content has a larger id. Paths are bytes:
+    a folder is relative to its root and empty for the root itself. Times are whole seconds since 1970. A method
+    that is given an unknown id finds or changes nothing.
+
+    Where a method does not say otherwise, what goes wrong is an ImgretError in the user's words: DiskFull,
+    ReadOnly, IndexBusy, IndexReplaced or IndexProblem.
     """
 
-    path: str  # the place that it was opened by
+    path: str  # the place that `open_store` was given; for messages, and to open another connection
     refusal: ImgretError | None  # why it cannot be written to; None where it can
 
     @property
@@ -72,40 +77,56 @@ class Store(Protocol):
         """Whether it can be written to; where it cannot, `refusal` says why."""
         ...
 
-    def reading(self) -> AbstractContextManager[Any]:
-        """A snapshot: everything read inside is of one moment. Keep it short. Nests."""
+    def reading(self) -> AbstractContextManager[object]:
+        """A snapshot: everything read inside is of one moment. Keep it short. Nests, also inside `writing()`.
+
+        Do not write inside. What the context manager yields belongs to the engine.
+        """
         ...
 
-    def writing(self, *, durable: bool = False) -> AbstractContextManager[Any]:
-        """A transaction: all or nothing. Inside another `writing()` it joins that transaction.
+    def writing(self, *, durable: bool = False) -> AbstractContextManager[object]:
+        """A transaction: an exception that leaves it undoes everything that was changed inside, and passes on.
 
-        `durable`: on the disk when it returns, even if the power fails right after. For what a user wrote;
-        it is a property of the outermost transaction.
+        Others see the changes once it ends. Transactions have the same result as one after the other: what one
+        has read, no other changes before it ends. Waits for others, and raises IndexBusy if that takes too long.
+
+        Inside another `writing()` it joins that transaction: an exception that is caught there undoes nothing.
+        `durable`: the changes survive a power failure right after the end. For what a user wrote; has an effect
+        on the outermost transaction alone. What the context manager yields belongs to the engine.
         """
         ...
 
     def setting(self, key: str) -> str | None:
-        """A small fact that the store remembers of itself."""
+        """The text that was kept under `key`; None if there is none."""
         ...
 
     def remember(self, key: str, value: str | None) -> None:
-        """Keep a small fact; None forgets it."""
+        """Keep a short text without NUL under `key`, in place of the one before; None drops it."""
         ...
 
     def data_version(self) -> int:
-        """Another number whenever another connection has committed; costs microseconds."""
+        """A number that differs from the last one if another connection has committed since; costs microseconds.
+
+        It means nothing to other connections. Commits of this connection do not change it.
+        """
         ...
 
     def change_token(self) -> tuple[int, int]:
-        """Another value whenever something was committed, by this connection or another; costs microseconds."""
+        """A value that differs from all before if anything was committed since, by any connection; costs microseconds.
+
+        It means nothing to other connections. Reading and transactions of others that were undone do not change it.
+        """
         ...
 
     def checkpoint(self) -> bool:
-        """Fold pending changes into the main storage. False, and nothing, while others read."""
+        """Tidy the storage after much was written, so that it takes less space and opens faster.
+
+        -> False, and nothing is done, while others read. An engine that tidies by itself returns True.
+        """
         ...
 
     def problems(self) -> list[str]:
-        """What the engine's own checks find wrong; an empty list for a sound store."""
+        """What the engine's own checks find wrong, one sentence each; empty for a sound store. Reads everything."""
         ...
 
     def stages(self) -> set[str]:
@@ -121,7 +142,11 @@ class Store(Protocol):
         ...
 
     def backup(self, to: str) -> None:
-        """Copy what is committed now to the new file `to`, mode 0600. Raises ImgretError naming the file at fault."""
+        """Copy what is committed now to the new file `to` (absolute), mode 0600; `factory.restore` takes such a file.
+
+        Others may write meanwhile. Raises IndexProblem if `to` exists or has no folder, DiskFull or ReadOnly if it
+        cannot be written; the message names the file at fault.
+        """
         ...
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ class Work(Protocol):
         ...
 
     def done(self, content: int, stages: Iterable[str]) -> None:
-        """These stages are saved. Call it in the transaction that saves them."""
+        """Drop these stages of a content from the queue. Call it in the transaction that saves their results."""
         ...
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
@@ -56,7 +56,7 @@ class Work(Protocol):
         ...
 
     def release(self, contents: Iterable[int] | None = None) -> None:
-        """Give back claims that were not worked on: the attempt does not count. None: all of them."""
+        """Give back claims that were not worked on: the attempt does not count. None: all of them, suspects excepted."""
         ...
 
     def recover(self) -> None:
@@ -67,7 +67,7 @@ class Work(Protocol):
         ...
 
     def due(self, stages: Collection[str], now: int) -> int:
-        """How many contents `claim` would give, all in all."""
+        """How many contents have something due among `stages`, those in flight and suspects included."""
         ...
 
     def waiting(self) -> dict[str, int]:
@@ -87,7 +87,7 @@ class Failures(Protocol):
     """Photos that could not be read or described."""
 
     def all(self, limit: int = 1000) -> list[Failure]:
-        """The photos that could not be described, by path."""
+        """The photos that could not be read or described, by path, each once: with its stage that was tried most often."""
         ...
 
     def unreadable(self, photo: Photo) -> Failure | None:
@@ -95,5 +95,5 @@ class Failures(Protocol):
         ...
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
-        """Try failed photos again now, those set aside too; None: all of them. -> how many."""
+        """Let failed photos be tried again at once, those set aside too; None: all of them. -> how many contents and files"""
         ...

@@ -71,7 +71,10 @@ def temporary(to: str) -> Iterator[str]:
     """Create a temporary empty file in the folder of `to`, with mode 0600, and delete it afterwards."""
     folder, name = os.path.split(os.path.abspath(to))
     with translated_errors(to):
-        fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+        try:
+            fd, part = tempfile.mkstemp(dir=folder, prefix=f"{name}.", suffix=SUFFIX)
+        except (FileNotFoundError, NotADirectoryError):
+            raise IndexProblem(f"there is no folder {folder}", "Make it, or name another file.") from None
         os.close(fd)
     try:
         yield part

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from imgret.errors import IndexProblem, IndexTooNew
-from imgret.store import fold
+from imgret.store.sqlite import sql_functions
 from imgret.store.sqlite.backup import backup
 from imgret.store.sqlite.locks import preparation_lock
 
@@ -86,7 +86,7 @@ def migrate(db: apsw.Connection, steps: Sequence[Migration] | None = None) -> in
             db.pragma("journal_mode", "wal")
         elif current < newest:
             backup(db, f"{db.filename}.v{current}.bak", replace=True)
-        fold.register(db)
+        sql_functions.register(db)
         for step in steps:
             if step.version <= current:
                 continue

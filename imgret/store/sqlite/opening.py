@@ -12,7 +12,7 @@ from urllib.parse import quote
 import apsw
 
 from imgret.errors import DiskFull, ImgretError, IndexProblem, ReadOnly
-from imgret.store import fold
+from imgret.store.sqlite import sql_functions
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, problem
 
 # For each connection. No mmap is used: an unreadable page would kill the process with SIGBUS.
@@ -94,7 +94,7 @@ def _opened(path: str, options: str = "", *, exclusive: bool = False) -> apsw.Co
         if exclusive:
             db.pragma("locking_mode", "EXCLUSIVE")
         db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        fold.register(db)
+        sql_functions.register(db)
         return load_extension(db)
     except BaseException:
         db.close()

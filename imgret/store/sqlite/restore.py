@@ -17,7 +17,7 @@ from imgret.store.sqlite.opening import connect
 from imgret.store.sqlite.sqlite_errors import translated_errors
 
 _SQLITE = b"SQLite format 3\0"  # the header of every SQLite file
-_NAME_ANOTHER = "Name a file created by `imgret backup`; nothing was changed."
+_NAME_ANOTHER = "Name a file that `imgret backup` made; nothing was changed."
 
 
 def restore(path: str, source: str) -> str | None:

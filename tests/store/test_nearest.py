@@ -1,0 +1,46 @@
+"""Nearest neighbours of a small library: exactly what a sort by cosine gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_engines import Engine
+from store_library import put, save_vectors, unit
+
+from imgret.store.interface import Store
+
+NUMBERS = st.lists(st.integers(-9, 9), min_size=3, max_size=3).filter(any)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(NUMBERS, min_size=1, max_size=8), NUMBERS, st.integers(1, 9))
+def test_the_nearest_are_those_of_the_greatest_cosines(
+    engine: Engine, rows: list[list[int]], asked: list[int], count: int
+) -> None:
+    with engine.empty() as store:
+        vectors = {}
+        for number, row in enumerate(rows):
+            content = put(store, b"/photos/%d.jpg" % number)
+            vectors[content] = unit(*row)
+            save_vectors(store, content, passage=vectors[content])
+        query = unit(*asked)
+        cosines = {content: float(vector @ query) for content, vector in vectors.items()}
+        best = sorted(cosines.values(), reverse=True)[:count]
+        space = store.vectors.active_space()
+        assert space is not None
+        for search in (store.nearest.search, store.nearest.scan):
+            found = search(space, query, count).tolist()
+            assert len(found) == len(set(found)) == len(best)
+            assert np.allclose([cosines[content] for content in found], best, atol=2e-3)  # kept as float16
+            some = np.array(sorted(vectors)[::2], np.int64)
+            assert set(search(space, query, count, some).tolist()) <= set(some.tolist())
+
+
+@pytest.mark.parametrize("vector", [[0, 0], [np.nan, 1], [2, 0]], ids=["zero", "not a number", "too long"])
+def test_a_vector_that_cannot_be_searched_is_refused(store: Store, vector: list[float]) -> None:
+    content = put(store, b"/photos/a.jpg")
+    with pytest.raises(ValueError):  # noqa: PT011 - the sentence is for developers
+        save_vectors(store, content, passage=np.array(vector, np.float32))
+    assert store.results.identities(content) == {}

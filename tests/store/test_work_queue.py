@@ -1,0 +1,273 @@
+"""The work queue: nothing is lost, nothing is done twice, and a file that kills the process is set aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from store_engines import Engine
+from store_library import (
+    DAY,
+    EMBED,
+    NOW,
+    STAGES,
+    TOPICS,
+    digest,
+    followers,
+    stat,
+)
+
+from imgret.store import policy, records
+from imgret.store.interface import Store
+
+TEXT = frozenset({TOPICS, EMBED})
+SOME = st.sets(st.sampled_from(sorted(STAGES)), min_size=1)
+WAITS = st.sampled_from([0, 59, 60, 600, 4000, DAY, 2 * DAY])
+FREE, ALONE, TOGETHER, SUSPECT = "free", "alone", "together", "suspect"
+
+
+@dataclass
+class Todo:
+    """What the model knows of one stage of one content."""
+
+    attempts: int = 0
+    not_before: int = 0
+    error: str | None = None
+    state: str = FREE
+
+    @property
+    def claimed(self) -> bool:
+        return self.state in (ALONE, TOGETHER)
+
+
+class Queue(RuleBasedStateMachine):
+    """Two connections queue, claim and finish work; a dictionary says what each of them must find."""
+
+    contents: Bundle[int] = Bundle("contents")
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._opened = engine.connections(2)
+        self.store, self.other = self._opened.__enter__()
+        self.now = NOW
+        self.todo: dict[int, dict[str, Todo]] = {}
+        self.paths: dict[int, bytes] = {}  # of each content that was ever saved
+        self.deleted: set[int] = set()
+        self.offline = False
+
+    @initialize(target=contents)
+    def add_three(self) -> object:
+        self.root = self.store.roots.add(b"/p").id
+        return multiple(*(self.add() for _ in range(3)))
+
+    def teardown(self) -> None:
+        self._opened.__exit__(None, None, None)
+
+    @rule(target=contents)
+    def add(self) -> int:
+        name = b"%d.jpg" % len(self.paths)
+        content, _ = self.store.photos.save(self.root, b"", name, stat(), digest(name.decode()), self.now)
+        assert content > max(self.paths, default=0)
+        self.paths[content] = b"/p/" + name
+        self.todo[content] = {}
+        self.queue(content, set(STAGES))
+        return content
+
+    @rule(wait=WAITS)
+    def wait_and_change_connections(self, wait: int) -> None:
+        self.now += wait
+        self.store, self.other = self.other, self.store
+
+    @rule(content=contents, stages=SOME)
+    def queue(self, content: int, stages: set[str]) -> None:
+        self.store.work.queue(content, stages)
+        for stage in stages:
+            self.todo[content].setdefault(stage, Todo())
+
+    @rule(content=contents)
+    def delete_or_bring_back(self, content: int) -> None:
+        name = self.paths[content].removeprefix(b"/p/")
+        if content in self.deleted:
+            self.deleted.remove(content)
+            found = self.store.photos.save(self.root, b"", name, stat(), digest(name.decode()), self.now)
+            assert found == (content, False)
+        else:
+            self.deleted.add(content)
+            self.store.photos.mark_deleted(self.root, b"", [name], self.now)
+
+    @rule()
+    def unplug_or_plug_in(self) -> None:
+        self.offline = not self.offline
+        if self.offline:
+            self.store.roots.mark_offline(self.root, "unplugged")
+        else:
+            self.store.roots.mark_online(self.root, None)
+
+    @rule(stages=SOME, limit=st.integers(1, 3), whole=st.booleans(), bound=st.integers(0, 6))
+    def claim(self, stages: set[str], limit: int, whole: bool, bound: int) -> None:
+        after, last = (0, None) if whole else (bound // 2, bound)
+        wanted = [
+            content
+            for content in sorted(self.todo)
+            if self.due(content, stages)
+            and all(each.state == FREE for each in self.todo[content].values())
+            and content > after
+            and (last is None or content <= last)
+        ][:limit]
+        alone = len(wanted) == 1 and not self.in_flight()
+        if wanted and not alone:
+            for each in self.rows():
+                each.state = TOGETHER if each.state == ALONE else each.state
+        found = self.store.work.claim(stages, limit, self.now, after=after, last=last)
+        assert [claim.content for claim in found] == wanted
+        for claim in found:
+            self.take(claim, stages, ALONE if alone else TOGETHER)
+
+    @precondition(lambda self: not self.in_flight())
+    @rule(stages=SOME, tried=st.sets(st.integers(1, 4)))
+    def claim_a_suspect(self, stages: set[str], tried: set[int]) -> None:
+        wanted = [
+            (max(self.todo[content][stage].attempts for stage in due), content)
+            for content in self.todo
+            if any(each.state == SUSPECT for each in self.todo[content].values())
+            and content not in tried
+            and (due := self.due(content, stages))
+        ]
+        claim = self.store.work.claim_suspect(stages, self.now, tried)
+        assert (claim.content if claim else None) == (min(wanted)[1] if wanted else None)
+        if claim is not None:
+            self.take(claim, stages, ALONE)
+
+    def take(self, claim: records.Claim, stages: set[str], state: str) -> None:
+        due = self.due(claim.content, stages)
+        todo = due | {follower for stage in due for follower in followers(stage) & stages}
+        assert claim == records.Claim(claim.content, self.paths[claim.content], frozenset(todo))
+        for stage in todo:
+            each = self.todo[claim.content].setdefault(stage, Todo())
+            each.attempts += 1
+            each.state = state
+
+    @precondition(lambda self: self.in_flight())
+    @rule(data=st.data(), stages=SOME)
+    def finish(self, data: st.DataObject, stages: set[str]) -> None:
+        content = data.draw(st.sampled_from(self.in_flight()))
+        self.store.work.done(content, stages)
+        for stage in stages:
+            self.todo[content].pop(stage, None)
+
+    @precondition(lambda self: self.in_flight())
+    @rule(data=st.data(), error=st.sampled_from(["truncated", "no memory"]))
+    def fail(self, data: st.DataObject, error: str) -> None:
+        content = data.draw(st.sampled_from(self.in_flight()))
+        claimed = [stage for stage, each in self.todo[content].items() if each.claimed]
+        self.store.work.failed(content, claimed, error, self.now)
+        for stage in claimed:
+            each = self.todo[content][stage]
+            pause = policy.PAUSES[min(each.attempts, policy.MAX_ATTEMPTS) - 1]
+            self.todo[content][stage] = Todo(each.attempts, self.now + pause, error)
+
+    @rule(content=contents)
+    def release_one(self, content: int) -> None:
+        self.store.work.release([content])
+        self.give_back(self.todo[content].values())
+
+    @rule()
+    def release_all(self) -> None:
+        self.store.work.release()
+        self.give_back(self.rows())
+
+    def give_back(self, rows: object) -> None:
+        for each in rows:  # type: ignore[attr-defined]
+            if each.claimed:
+                each.attempts, each.state = each.attempts - 1, FREE
+
+    @rule()
+    def die(self) -> None:
+        """The process ends, and another one begins."""
+        self.store.work.recover()
+        for each in self.rows():
+            if each.state == TOGETHER:
+                each.attempts -= 1
+            if each.claimed:
+                each.state = SUSPECT
+            if each.attempts >= policy.MAX_ATTEMPTS and each.error is None:
+                each.error, each.state = policy.DEADLY, FREE
+
+    @rule()
+    def retry(self) -> None:
+        failed = [c for c, stages in self.todo.items() if any(each.error for each in stages.values())]
+        assert self.store.failures.retry() == len(failed)
+        for each in self.rows():
+            if each.error is not None:
+                each.attempts, each.not_before, each.error = 0, 0, None
+
+    def rows(self) -> list[Todo]:
+        return [each for stages in self.todo.values() for each in stages.values()]
+
+    def in_flight(self) -> list[int]:
+        return [c for c, stages in self.todo.items() if any(each.claimed for each in stages.values())]
+
+    def due(self, content: int, stages: set[str]) -> set[str]:
+        """The stages of a content that may be claimed now, whoever holds them."""
+        if self.offline or content in self.deleted:
+            return set()
+        return {
+            stage
+            for stage, each in self.todo[content].items()
+            if stage in stages and each.not_before <= self.now and each.attempts < policy.MAX_ATTEMPTS
+        }
+
+    @invariant()
+    def both_connections_find_the_same(self) -> None:
+        waiting: dict[str, int] = {}
+        for content, stages in self.todo.items():
+            for stage, each in stages.items():
+                if content not in self.deleted and each.attempts < policy.MAX_ATTEMPTS:
+                    waiting[stage] = waiting.get(stage, 0) + 1
+        for store in (self.store, self.other):
+            for content, stages in self.todo.items():
+                found = store.work.of(content)
+                assert found == {
+                    stage: (each.attempts, each.not_before, each.error) for stage, each in stages.items()
+                }
+            assert store.work.waiting() == waiting
+            assert store.work.last() == max((c for c, stages in self.todo.items() if stages), default=0)
+            for asked in (STAGES, TEXT):
+                due = [content for content in self.todo if self.due(content, set(asked))]
+                assert store.work.due(asked, self.now) == len(due)
+            for stage in STAGES:
+                assert store.work.waiting_for(stage, 2) == min(2, waiting.get(stage, 0))
+            self.compare_failures(store)
+
+    def compare_failures(self, store: Store) -> None:
+        wanted = []
+        for content, stages in self.todo.items():
+            failed = [
+                (-each.attempts, -each.not_before, stage, each.error)
+                for stage, each in stages.items()
+                if each.error is not None
+            ]
+            if failed and content not in self.deleted:
+                attempts, not_before, stage, error = min(failed)
+                aside = -attempts >= policy.MAX_ATTEMPTS
+                wanted.append(
+                    records.Failure(self.paths[content], stage, error or "", -attempts, -not_before, aside)
+                )
+        assert store.failures.all() == sorted(wanted, key=lambda failure: failure.path)
+
+
+def test_the_queue_is_as_a_dictionary_has_it(engine: Engine) -> None:
+    run_state_machine_as_test(
+        lambda: Queue(engine), settings=settings(max_examples=60, stateful_step_count=25, deadline=None)
+    )
