@@ -87,7 +87,7 @@ class Ingest:
                     on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
             for stage in self._models:
                 if registry.installed()[stage].views:
-                    self._store.vectors.activate_when_complete(self._models[stage].identity)
+                    self._store.vectors.activate_when_complete(self._models[stage].identity, stage)
             return Described(done, failed, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None

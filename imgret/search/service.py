@@ -152,7 +152,7 @@ class Answerer:
         from imgret.search import rank
 
         check(request)
-        question = _question(request, self._store.facets.labels(), self._store.facets.kinds())
+        question = _question(request, self._store.facets.labels(), self._kinds())
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.away
@@ -211,6 +211,11 @@ class Answerer:
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
+
+    def _kinds(self) -> list[str]:
+        """The kinds of tags: those of the library, and those of stages that are switched off, to say so."""
+        off = [registry.find(stage) for stage in self._settings.switched_off()]
+        return [*self._store.facets.kinds(), *(kind for stage in off if stage for kind in stage.kinds)]
 
     def _others(self, notes: list[str]) -> dict[str, Asker]:
         """The encoders of the spaces of other stages, by stage; a note for each that cannot be used."""
