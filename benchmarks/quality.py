@@ -92,13 +92,16 @@ def main() -> None:
 
 
 def recall(
-    store: Store, judged: Sequence[JudgedQuery], asker: QueryEncoder, order: str
+    store: Store, judged: Sequence[JudgedQuery], encoder: QueryEncoder, order: str
 ) -> tuple[float, float]:
     """Return the shares of queries with a relevant photo as the first hit, and among the first five."""
     first = five = 0
     for one in judged:
         question = parse.parse(one.text, datetime(2026, 1, 1))
-        found = [hit.content for hit in rank.search(store, question, asker, rank=order, k=5, apart=True).hits]
+        found = [
+            hit.content
+            for hit in rank.search(store, question, encoder, rank=order, limit=5, all_copies=True).hits
+        ]
         first += bool(one.relevant & set(found[:1]))
         five += bool(one.relevant & set(found))
     return first / len(judged), five / len(judged)

@@ -32,8 +32,8 @@ from benchmarks.search_daemon import for_seconds, served, writing
 from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
 from imgret.photo import ModelIdentity
 from imgret.search import parse, rank
-from imgret.search.parse import Question
-from imgret.search.warm_index import Warm
+from imgret.search.parse import ParsedQuery
+from imgret.search.warm_index import WarmIndex
 from imgret.store.clauses import Clause, Taken
 from imgret.store.sqlite.sqlite_store import SqliteStore
 
@@ -42,7 +42,7 @@ SECONDS = 5.0  # of queries, each when idle and while batches are committed
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter selects
 DAYS = [int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share) // 86_400 * 86_400 for share in SHARES]
 Matrix = NDArray[np.float32]
-Ask = Callable[[Question], list[int]]
+Ask = Callable[[ParsedQuery], list[int]]
 Q = TypeVar("Q")
 
 
@@ -108,13 +108,14 @@ def measure(folder: str, photos: int, queries: int) -> None:
     exact = [set(ids[_top(matrix @ q)].tolist()) for q in vectors]
     before = _memory()
     started = time.perf_counter()
-    warm = Warm(store)
+    warm = WarmIndex(store)
     loaded = time.perf_counter() - started
     print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
-    def ours(kind: str, held: Warm | None) -> Ask:
+    def ours(kind: str, held: WarmIndex | None) -> Ask:
         return lambda question: [
-            h.content for h in rank.search(store, question, given, rank=kind, k=K, apart=True, warm=held).hits
+            h.content
+            for h in rank.search(store, question, given, rank=kind, limit=K, all_copies=True, warm=held).hits
         ]
 
     _row("in memory, vector", plain, ours("vector", warm), exact)
@@ -132,7 +133,7 @@ def measure(folder: str, photos: int, queries: int) -> None:
     for share, bound in zip(SHARES, DAYS, strict=True):
         passing = np.flatnonzero(days < bound)
         right = [set(ids[passing[_top(matrix[passing] @ q)]].tolist()) for q in vectors]
-        filtered = [Question(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
+        filtered = [ParsedQuery(q.words, q.terms, clauses=(Clause(Taken(None, bound)),)) for q in plain]
         _row(f"in memory, vector, {share:.1%} pass", filtered, ours("vector", warm), right)
         _row(f"in process, vector, {share:.1%} pass", filtered[:20], ours("vector", None), right)
     store.close()
@@ -191,7 +192,7 @@ def _float_table(
     photos: int,
     ids: NDArray[np.int64],
     matrix: Matrix,
-    questions: Sequence[Question],
+    questions: Sequence[ParsedQuery],
     given: PrecomputedVectors,
     exact: Sequence[set[int]],
 ) -> None:

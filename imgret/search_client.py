@@ -13,8 +13,8 @@ from imgret.errors import DaemonError
 # The picker imports this module before its first screen, and searches after it.
 if TYPE_CHECKING:
     from imgret.config import Places, Settings
-    from imgret.search.service import Answered, Answerer
-    from imgret.search.warm_index import Keeper
+    from imgret.search.service import SearchOutput, SearchService
+    from imgret.search.warm_index import WarmIndexLoader
     from imgret.store.interface import Store
 
 
@@ -43,7 +43,7 @@ class SearchClient:
         self._no_daemon_until = 0.0  # by time.monotonic
         self._daemon: Connection | None = None
         self._store: Store | None = None
-        self._local: Answerer | None = None
+        self._local: SearchService | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,16 +65,16 @@ class SearchClient:
         """Whether the next search runs in this process, because no daemon was there a moment ago."""
         return time.monotonic() < self._no_daemon_until
 
-    def search(self, params: dict[str, Any]) -> Answered:
+    def search(self, params: dict[str, Any]) -> SearchOutput:
         """Search with the fields of `imgret.search.request.Request`. Raises ImgretError for a request that is not valid."""
         if not self.is_local:
             try:
                 if self._daemon is None:
                     self._daemon = Connection(self._places.socket)
                 notes, code, output = self._daemon.query({**params, "index": self._places.index})
-                from imgret.search.service import Answered
+                from imgret.search.service import SearchOutput
 
-                return Answered(output, notes, code)
+                return SearchOutput(output, notes, code)
             except Refused as error:
                 if error.code != OTHER_INDEX:
                     raise
@@ -85,13 +85,13 @@ class SearchClient:
             self._disconnect()
         return self.search_locally(params)
 
-    def search_locally(self, params: dict[str, Any]) -> Answered:
+    def search_locally(self, params: dict[str, Any]) -> SearchOutput:
         """Search in this process. Raises as `search`."""
         from imgret.search.request import read_request
-        from imgret.search.service import Answerer
+        from imgret.search.service import SearchService
 
         if self._local is None:
-            self._local = Answerer(self.store, self._settings, self._places, keeper=self._keeper())
+            self._local = SearchService(self.store, self._settings, self._places, keeper=self._keeper())
         return self._local.answer(read_request(params))
 
     def close(self) -> None:
@@ -108,12 +108,12 @@ class SearchClient:
             self._daemon.close()
             self._daemon = None
 
-    def _keeper(self) -> Keeper | None:
+    def _keeper(self) -> WarmIndexLoader | None:
         if not self._preload_vectors:
             return None
-        from imgret.search.warm_index import Keeper
+        from imgret.search.warm_index import WarmIndexLoader
 
-        keeper = Keeper(self._places.index)
+        keeper = WarmIndexLoader(self._places.index)
         keeper.current(self.store)
         keeper.wait()
         return keeper

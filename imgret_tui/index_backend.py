@@ -27,7 +27,7 @@ from imgret_tui.search_backend import (
 )
 
 if TYPE_CHECKING:
-    from imgret.search.service import Answered
+    from imgret.search.service import SearchOutput
 
 STATUS_SECONDS = 2.0  # a daemon reports its state at once, whatever it works on
 RETRY_DAEMON_SECONDS = 10.0  # until a daemon that was missed is looked for again
@@ -148,7 +148,7 @@ class IndexBackend:
         """The fields of an `imgret.search.request.Request`."""
         return {"text": query, "k": limit, "format": "json", "folder": self._folder, **more}
 
-    def _results(self, found: Answered, *notices: str) -> SearchResults:
+    def _results(self, found: SearchOutput, *notices: str) -> SearchResults:
         texts = [*notices, *self._warnings, *found.notes]
         self._warnings.clear()
         return SearchResults(decode_hits(found.output), ". ".join(texts))

@@ -21,7 +21,6 @@ from imgret.errors import DaemonError, Exit, ImgretError
 from imgret.limits import as_sentence, shortage
 from imgret.store.factory import open_store, watch_file, writer_lock
 from imgret.store.interface import FileWatch
-from imgretd.answering_threads import Answerers
 from imgretd.control import Control
 from imgretd.folder_requests import FolderRequests
 from imgretd.listen import alone, listen, remove_socket
@@ -30,6 +29,7 @@ from imgretd.methods import methods
 from imgretd.notify import handed_over, notify, watchdog_seconds
 from imgretd.operations import PAUSED, Operations
 from imgretd.re_exec import restart
+from imgretd.search_threads import SearchThreads
 from imgretd.serve import Server
 from imgretd.threads import Threads
 
@@ -59,7 +59,7 @@ class Service:
         self._settings = settings
         warm = LoadedModels(settings, places, load_models)
         self._left = asyncio.Event()
-        self._answerers = Answerers(settings, places, warm)
+        self._answerers = SearchThreads(settings, places, warm)
         self.threads = Threads(places, settings, warm, lambda name, data: self._server.publish(name, data))
         self.operations = Operations(
             places, settings, load_models, warm, self.threads, self._answerers, self.leave

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from imgret.config import Places, Settings
 from imgret.photo import ModelIdentity
-from imgret.search.service import OwnEncoders
+from imgret.search.service import LocalEncoders
 from imgret.stages import registry
 from imgret.stages.interface import DECODE, StageModel
 from imgretd.priority_lock import PriorityLock, SharedModel, UrgentEncoder
@@ -52,7 +52,7 @@ class LoadedModels:
         self._search: Models | None = None
         self._heavy: dict[str, Models] = {}
         self._encoders: dict[str, UrgentEncoder] = {}
-        self._others = OwnEncoders(settings, places)
+        self._others = LocalEncoders(settings, places)
 
     @property
     def loaded(self) -> list[str]:
@@ -146,7 +146,7 @@ class LoadedModels:
         with self._search_guard:
             self._search = None
             self._encoders.clear()
-            self._others = OwnEncoders(self._settings, self._places)
+            self._others = LocalEncoders(self._settings, self._places)
         _release_memory()
 
     def _search_models(self) -> Models:

@@ -11,14 +11,14 @@ from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places
 from imgret.note_writing import write_note_at
 from imgret.search.request import read_request
-from imgretd.answering_threads import Answerers, WarmAnswerer
 from imgretd.folder_requests import FolderRequests
 from imgretd.operations import Operations
+from imgretd.search_threads import DaemonSearchService, SearchThreads
 from imgretd.serve import Method, Reply
 
 
 def methods(
-    operations: Operations, folders: FolderRequests, answerers: Answerers, places: Places
+    operations: Operations, folders: FolderRequests, search_threads: SearchThreads, places: Places
 ) -> Mapping[str, Method]:
     """Name -> method, for `imgretd.serve.Server`."""
 
@@ -28,7 +28,7 @@ def methods(
         if store != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
         request = read_request(params)
-        answered = await answerers.run(lambda answerer: answerer.answer(request))
+        answered = await search_threads.run(lambda service: service.answer(request))
         return Reply({"notes": answered.notes, "exit": int(answered.exit)}, answered.output)
 
     async def status(_params: dict[str, Any]) -> Reply:
@@ -62,10 +62,10 @@ def methods(
 
         words = text and inputs.clean_note(text)
 
-        def write(answerer: WarmAnswerer) -> None:
-            write_note_at(answerer.store, answerer.settings, inputs.path_bytes(path), words, seen)
+        def write(service: DaemonSearchService) -> None:
+            write_note_at(service.store, service.settings, inputs.path_bytes(path), words, seen)
 
-        await answerers.run(write)
+        await search_threads.run(write)
         operations.wake()
         return Reply({})
 

@@ -10,9 +10,9 @@ from imgret.config import Places, Settings, load
 from imgret.errors import ConfigError
 from imgret.limits import as_sentence
 from imgret.stages import registry
-from imgretd.answering_threads import Answerers
 from imgretd.control import CONTROL_SECONDS
 from imgretd.loaded_models import LoadedModels
+from imgretd.search_threads import SearchThreads
 from imgretd.status_report import status_report
 from imgretd.threads import Threads
 
@@ -34,7 +34,7 @@ class Operations:
         load_models: Load,
         warm: LoadedModels,
         threads: Threads,
-        answerers: Answerers,
+        search_threads: SearchThreads,
         leave: Callable[[], None],
     ) -> None:
         self._places = places
@@ -42,7 +42,7 @@ class Operations:
         self._load_models = load_models
         self._warm = warm
         self._threads = threads
-        self._answerers = answerers
+        self._answerers = search_threads
         self._leave = leave
 
     def state(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from imgret.errors import PhotoError
     from imgret.photo import ModelIdentity
-    from imgret.search.rank import Asker
+    from imgret.search.rank import SpaceEncoder
 
     Hold = Callable[[], AbstractContextManager[None]]
 
@@ -100,7 +100,7 @@ class SharedModel(StageModel):
 class UrgentEncoder:
     """What encodes searches: goes before everything else that uses its models."""
 
-    def __init__(self, encoder: Asker, lock: PriorityLock) -> None:
+    def __init__(self, encoder: SpaceEncoder, lock: PriorityLock) -> None:
         self._encoder = encoder
         self._lock = lock
 

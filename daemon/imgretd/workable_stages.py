@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imgret.pipeline.models import Models
 
 
-class Able:
+class WorkableStages:
     """Remembers which weights could not be loaded, until the settings change. Belongs to the describing thread."""
 
     def __init__(self, places: Places, on_problem: Callable[[str], None]) -> None:

@@ -23,7 +23,7 @@ from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
-from imgretd.workable_stages import Able
+from imgretd.workable_stages import WorkableStages
 
 if TYPE_CHECKING:
     from imgret.decode.pool import DecodePool
@@ -68,7 +68,7 @@ class Worker(threading.Thread):
         self._stopping = False
         self._reloaded: tuple[Settings, LoadedModels] | None = None
         self._ingest: Ingest | None = None
-        self._able = Able(places, on_problem)
+        self._able = WorkableStages(places, on_problem)
         self._decoder: DecodePool | None = None
         self._last_worked = self._last_look = time.monotonic()
         self.heartbeat = time.monotonic()

@@ -31,8 +31,8 @@ def demo(
     Draws pictures, describes them with the four tiny models that ship with imgret, and asks questions.
     """
     from imgret.demo.draw import demo_folder
-    from imgret.search.request import Request
-    from imgret.search.service import Answerer
+    from imgret.search.request import SearchRequest
+    from imgret.search.service import SearchService
     from imgret.store.factory import writer_lock
 
     with ExitStack() as stack:
@@ -52,11 +52,11 @@ def demo(
         with writer_lock(here.places.index), here.index(create=True) as store:
             look(here, store, [os.fsencode(pictures)])
             describe(here, store)
-            answerer = Answerer(store, here.settings, here.places)
+            service = SearchService(store, here.settings, here.places)
             for question in QUESTIONS:
                 people = sys.stdout.isatty()
                 console.out_line(f'\nimgret query {"" if people else "--json "}-k 3 "{question}"')
-                answered = answerer.answer(Request(text=question, k=3, format="json"))
+                answered = service.answer(SearchRequest(text=question, limit=3, format="json"))
                 console.say_all(answered.notes)
                 console.out(_readable(answered.output) if people else answered.output)
                 console.flush()

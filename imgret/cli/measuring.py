@@ -48,7 +48,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
     with writer_lock(plan.index), open_store(plan.index) as base:
         held = _described(here, base, dataset, plan)
         with _question_models(here, plan) as models:
-            asker = ranked.asked(models, dataset, plan.ranks)
+            encoder = ranked.asked(models, dataset, plan.ranks)
             prepared = time.monotonic() - began
             runs: list[Run] = []
             for recipe in plan.recipes:
@@ -57,7 +57,7 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
                     found = _embedded(here, base, store, held, recipe, models)
                     prepared += time.monotonic() - began
                     right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
-                    runs += ranked.runs(store, dataset, right, recipe, plan.ranks, asker)
+                    runs += ranked.runs(store, dataset, right, recipe, plan.ranks, encoder)
     unreadable = sum(content is None for content in held.values())
     return Report(
         dataset=dataset.name,

@@ -33,17 +33,23 @@ def query(
             autocompletion=completion.one_of(*RANKS),
         ),
     ] = "hybrid",
-    minimum: Annotated[
+    min_strength: Annotated[
         str | None,
         typer.Option(
-            "--min",
+            "--min-strength",
             help="Leave out hits below: weak, fair, strong. Paths into a pipe: fair, all else: weak.",
             autocompletion=completion.one_of(*STRENGTHS),
         ),
     ] = None,
-    apart: Annotated[bool, typer.Option("--all", help="Show copies and near-duplicates, too.")] = False,
+    all_copies: Annotated[
+        bool, typer.Option("--all-copies", help="Show copies and near-duplicates, too.")
+    ] = False,
+    old_min: Annotated[
+        str | None, typer.Option("--min", hidden=True, autocompletion=completion.one_of(*STRENGTHS))
+    ] = None,
+    old_all: Annotated[bool, typer.Option("--all", hidden=True)] = False,
     like: Annotated[str | None, typer.Option(metavar="IMAGE", help="Ask with a picture.")] = None,
-    away: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
+    negatives: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
     after: Annotated[str | None, typer.Option(help="Taken then or later: 2019, 'last week'.")] = None,
     before: Annotated[str | None, typer.Option(help="Taken before then.")] = None,
     on: Annotated[str | None, typer.Option(help="Taken then: 2019-07, yesterday.")] = None,
@@ -84,7 +90,7 @@ def query(
     text = " ".join(words or ())
     if batch is not None and (text.strip() or preview):
         raise UsageError("--batch reads the questions: leave them and --preview out")
-    if batch is None and not (text.strip() or filters or like or away):
+    if batch is None and not (text.strip() or filters or like or negatives):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
     form = "json" if as_json or preview else "null" if nul else paths_format()
     params: dict[str, object] = {
@@ -93,9 +99,12 @@ def query(
         "rank": rank,
         "format": form,
         "folder": folder(),
-        "minimum": minimum if minimum is not None else quick_query.minimum(form),
-        "apart": apart,
-        "away": away or [],
+        "minimum": next(
+            (given for given in (min_strength, old_min) if given is not None),
+            quick_query.default_min_strength(form),
+        ),
+        "apart": all_copies or old_all,
+        "away": negatives or [],
         "filters": filters,
     }
     if like is not None:

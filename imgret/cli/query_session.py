@@ -12,7 +12,7 @@ from imgret.cli.boundary import as_sentence
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
-from imgret.search.service import Answered
+from imgret.search.service import SearchOutput
 from imgret.search_client import SearchClient
 
 MANY = 32  # questions for which it pays to read all vectors into memory first
@@ -27,7 +27,7 @@ def ask_here(params: dict[str, object]) -> int:
     return int(answered.exit)
 
 
-def ask(params: dict[str, object]) -> Answered:
+def ask(params: dict[str, object]) -> SearchOutput:
     """The answer to one question, to be shown in another way. Raises ImgretError."""
     with _client(session()) as client:
         return client.search(params)

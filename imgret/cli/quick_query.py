@@ -75,7 +75,7 @@ def paths_format() -> str:
     return "shown" if sys.stdout.isatty() else "plain"
 
 
-def minimum(format_: str) -> str:
+def default_min_strength(format_: str) -> str:
     """The weakest hits to print. A program at the end of a pipe acts on the paths: `| xargs cp` of the photos
     nearest to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
     return "fair" if format_ not in ("json", "shown") and _is_pipe() else "weak"
@@ -121,7 +121,7 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
     if not text.strip():
         return None  # nothing is asked, as by "$UNSET": refused there
     params.setdefault("format", paths_format())
-    params["minimum"] = minimum(str(params["format"]))
+    params["minimum"] = default_min_strength(str(params["format"]))
     return params
 
 

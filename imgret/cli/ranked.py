@@ -19,10 +19,10 @@ from imgret.evaluate.run import Ranking, run_queries
 from imgret.evaluate.saved import Run
 from imgret.photo import ModelIdentity
 from imgret.pipeline.models import Models
-from imgret.search.parse import Question
+from imgret.search.parse import ParsedQuery
 from imgret.search.query_encoder import QueryEncoder
 from imgret.search.rank import search
-from imgret.search.warm_index import Warm
+from imgret.search.warm_index import WarmIndex
 from imgret.stages import registry
 from imgret.store.interface import Store
 
@@ -72,7 +72,7 @@ def runs(
     right: dict[str, int | None],
     recipe: Recipe,
     ranks: Sequence[str],
-    asker: Asked | None,
+    encoder: Asked | None,
 ) -> Iterator[Run]:
     """A recipe's rows: each ranking, and the baseline. `right` is photo -> content."""
     contents = {content for content in right.values() if content is not None}
@@ -81,14 +81,14 @@ def runs(
         for stage, identities in gallery.makers(store, contents).items()
         if identities
     }
-    if asker and contents and (answering := store.vectors.active_model()) != asker.identity:
+    if encoder and contents and (answering := store.vectors.active_model()) != encoder.identity:
         raise IndexProblem(
             f"{store.path} still answers with the vectors of {answering.name if answering else 'nobody'}",
             "Some photos could not be embedded. Remove that file: the photos stay described.",
         )
     for rank in (*ranks, BASELINE):
         ranking = (
-            Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(store, asker, rank)
+            Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(store, encoder, rank)
         )
         began = time.monotonic()
         with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
@@ -96,17 +96,17 @@ def runs(
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 
-def _searched(store: Store, asker: Asked | None, rank: str) -> Ranking:
+def _searched(store: Store, encoder: Asked | None, rank: str) -> Ranking:
     """The ordinary search, with the vectors in memory as the daemon has them.
 
     The question is given as plain text, past the query language: a caption may hold `word:` or `-`.
     """
-    warm = Warm(store) if asker and rank != WORDS else None
+    warm = WarmIndex(store) if encoder and rank != WORDS else None
 
     def ask(text: str, count: int) -> tuple[Ids, Floats]:
-        question = Question(words=text, terms=tuple(text.split()))
+        question = ParsedQuery(words=text, terms=tuple(text.split()))
         best: dict[int, float] = {}
-        for hit in search(store, question, asker, rank=rank, k=count, apart=True, warm=warm).hits:
+        for hit in search(store, question, encoder, rank=rank, limit=count, all_copies=True, warm=warm).hits:
             best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
         return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.search.warm_index import Warm
+from imgret.search.warm_index import WarmIndex
 from imgret.store import records
 from imgret.store.clauses import Clause
 from imgret.store.interface import Store
@@ -26,7 +26,7 @@ class Scope(NamedTuple):
     masks: Mapping[int, NDArray[np.bool_]] | None = None
 
 
-def scope_of(store: Store, clauses: Sequence[Clause], warm: Warm | None) -> Scope:
+def scope_of(store: Store, clauses: Sequence[Clause], warm: WarmIndex | None) -> Scope:
     """What these clauses let through; a mask where the vectors are in memory."""
     if warm is not None:
         matching = cache(lambda: store.filters.matching(clauses))  # once for all spaces
@@ -62,7 +62,7 @@ def closest(
     query: NDArray[np.float32],
     count: int,
     scope: Scope | None,
-    warm: Warm | None,
+    warm: WarmIndex | None,
     notes: list[str],
 ) -> Ids:
     """The contents whose leading vectors are nearest to `query` (dimension,) in a space. Repairs a damaged table, and notes it."""

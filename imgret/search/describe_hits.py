@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from imgret import stage_results
 from imgret.photo import Facts, Hit
-from imgret.search.parse import Question
+from imgret.search.parse import ParsedQuery
 from imgret.stages import registry
 from imgret.store import labels
 from imgret.store.interface import Store
@@ -28,31 +28,33 @@ class Found(Struct, frozen=True):
     matched: tuple[str, ...]  # the question's words that stand in its texts
 
 
-def describe(store: Store, question: Question, found: Sequence[Found], *, k: int, apart: bool) -> list[Hit]:
-    """The first `k` different pictures of `found`, as hits; with `apart` each copy is a hit of its own."""
+def describe(
+    store: Store, question: ParsedQuery, found: Sequence[Found], *, limit: int, all_copies: bool
+) -> list[Hit]:
+    """The first `limit` different pictures of `found`, as hits; with `all_copies` each copy is a hit of its own."""
     hits: list[Hit] = []
     copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
     seen = _Seen(store)
     for one in found:
-        if len(hits) >= k and apart:
+        if len(hits) >= limit and all_copies:
             break
         facts = store.contents.facts(one.content)
-        if len(hits) >= k and not seen.may_hold(one.content, facts):
+        if len(hits) >= limit and not seen.may_hold(one.content, facts):
             continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
         paths = store.filters.showing(question.clauses, one.content)
         if not paths:
             continue
         shown = stage_results.shown(stage_results.payloads(store, one.content))
-        place = None if apart else seen.place(one.content, facts, shown)
+        place = None if all_copies else seen.place(one.content, facts, shown)
         if place is not None:
             seen.keep(place, one.content, facts, shown)
             copies.setdefault(place, []).extend(path for path, _ in paths)
-        elif len(hits) < k:
+        elif len(hits) < limit:
             seen.keep(len(hits), one.content, facts, shown)
             hit = _hit(store, one, facts, shown, paths[0])
-            for path, online in (paths if apart else paths[:1])[: k - len(hits)]:
+            for path, online in (paths if all_copies else paths[:1])[: limit - len(hits)]:
                 hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
-            if not apart and len(paths) > 1:
+            if not all_copies and len(paths) > 1:
                 copies.setdefault(len(hits) - 1, []).extend(path for path, _ in paths[1:])
     for place, others in copies.items():
         hits[place] = replace(hits[place], other_paths=tuple(others))

@@ -1,4 +1,4 @@
-"""The query language: a line of text -> a `Question`. Pure.
+"""The query language: a line of text -> a `ParsedQuery`. Pure.
 
     two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures/2021 topic:sports has:note
 
@@ -29,18 +29,18 @@ MOST_FILTERS = 100
 MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
 
 
-class Question(Struct, frozen=True):
+class ParsedQuery(Struct, frozen=True):
     """What is asked. Without words and pictures it is a list of what passes the filters, newest first."""
 
     words: str = ""  # the text to embed, in the order in which it was written
     terms: tuple[str, ...] = ()  # words and phrases to look up
     weights: tuple[tuple[str, float], ...] = ()  # texts that count more or less than once
-    away: tuple[str, ...] = ()  # texts to push away (`--not`)
+    negatives: tuple[str, ...] = ()  # texts to push away (`--not`)
     clauses: tuple[Clause, ...] = ()
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
 
-def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> Question:
+def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> ParsedQuery:
     """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
 
     `kinds` are those of the library's tags: each is a key of filters.
@@ -58,26 +58,28 @@ def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collecti
     return reader.question()
 
 
-def bounded(question: Question) -> Question:
+def bounded(question: ParsedQuery) -> ParsedQuery:
     """The question, once it is known to be of a size that can be searched. Raises QueryError."""
     if len(question.clauses) > MOST_FILTERS:
         raise QueryError(f"{len(question.clauses)} filters, and {MOST_FILTERS} is the most", "Ask for less.")
-    texts = len(question.weights) + len(question.away)
+    texts = len(question.weights) + len(question.negatives)
     if texts > MOST_TEXTS:
         raise QueryError(f"{texts} weighed texts, and {MOST_TEXTS} is the most", "Ask for less.")
-    if any(len(text) > MOST_CHARACTERS for text in question.away):
+    if any(len(text) > MOST_CHARACTERS for text in question.negatives):
         raise QueryError(f"a text to push away has at most {MOST_CHARACTERS} characters", "Shorten it.")
     return question
 
 
-def having(question: Question, key: str, value: str, now: datetime, kinds: Collection[str] = ()) -> Question:
+def having(
+    question: ParsedQuery, key: str, value: str, now: datetime, kinds: Collection[str] = ()
+) -> ParsedQuery:
     """The question with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
     return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0, kinds))))
 
 
-def located(question: Question, folder: bytes) -> Question:
+def located(question: ParsedQuery, folder: bytes) -> ParsedQuery:
     """The question as it is meant in this folder, an absolute path: `in:.` and `in:../x` are below or beside it."""
 
     def located_(clause: Clause) -> Clause:
@@ -116,11 +118,11 @@ class _Reader:
         self._remarks: list[str] = []
         self._doubtful: list[Clause] = []  # labels that nobody knows: filters in a question without any words
 
-    def question(self) -> Question:
+    def question(self) -> ParsedQuery:
         """Everything that was read."""
         if self._doubtful and len(self._doubtful) == len(self._words):
-            return Question(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
-        return Question(
+            return ParsedQuery(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
+        return ParsedQuery(
             " ".join(word for word, _ in self._words),
             tuple(self._terms),
             tuple(self._weights),

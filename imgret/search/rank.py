@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from imgret.photo import STRENGTHS, Hit, ModelIdentity
 from imgret.search import describe_hits, empty_reasons, score_baseline, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
-from imgret.search.parse import Question
+from imgret.search.parse import ParsedQuery
 from imgret.search.stopwords import STOPWORDS
-from imgret.search.warm_index import Warm
+from imgret.search.warm_index import WarmIndex
 from imgret.store import records
 from imgret.store.interface import Store
 
@@ -36,7 +36,7 @@ AWAY = 1.0  # how much of an answer to a text of `--not` is taken off a score
 TURN = 0.5  # how far such a text turns the vector of a question that counts 1
 
 
-class Asker(Protocol):
+class SpaceEncoder(Protocol):
     """What embeds the texts of a question (see `imgret.search.query_encoder.QueryEncoder`)."""
 
     @property
@@ -49,7 +49,7 @@ class Asker(Protocol):
         ...
 
 
-class Answer(Struct, frozen=True):
+class SearchResult(Struct, frozen=True):
     """The hits, best first, and what should be said of them on stderr, one sentence each."""
 
     hits: list[Hit]
@@ -58,48 +58,50 @@ class Answer(Struct, frozen=True):
 
 def search(
     store: Store,
-    question: Question,
-    asker: Asker | None,
+    question: ParsedQuery,
+    encoder: SpaceEncoder | None,
     *,
     rank: str = "hybrid",
-    k: int = 20,
-    apart: bool = False,
-    minimum: str = "weak",
+    limit: int = 20,
+    all_copies: bool = False,
+    min_strength: str = "weak",
     towards: NDArray[np.float32] | None = None,
     without: int | None = None,
     copies: Sequence[int] = (),
     alike: Sequence[int] = (),
-    warm: Warm | None = None,
+    warm: WarmIndex | None = None,
     off: Collection[str] = (),
-    others: Mapping[str, Asker] = MappingProxyType({}),
+    others: Mapping[str, SpaceEncoder] = MappingProxyType({}),
     towards_others: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
-) -> Answer:
-    """The `k` best answers to a question.
+) -> SearchResult:
+    """The `limit` best hits of a search.
 
     `rank` is one of RANKS: `vector` is the cosine of the seed's passage alone, `words` is BM25 alone.
-    Without an `asker`, or with one whose vectors are not those of the index, only words are searched,
-    and a note says so. `apart` shows near-duplicates as hits of their own; hits below `minimum`, one of
+    Without an `encoder`, or with one whose vectors are not those of the index, only words are searched,
+    and a note says so. `all_copies` shows near-duplicates as hits of their own; hits below `min_strength`, one of
     STRENGTHS, are left out. `towards` is a vector (dimension,) to ask with beside the words, that of a
     picture, and `without` the content that it was taken from, which is no answer. `copies` are contents that show
     the same picture, and `alike` those that look so: they come first where there are no words. `warm` answers in place of the tables, for who asks often.
     `off` are the stages that the settings switch off: an empty answer names them where they are the reason.
-    `others` and `towards_others` are as `asker` and `towards`, for the spaces of other stages, by stage; their encoders
+    `others` and `towards_others` are as `encoder` and `towards`, for the spaces of other stages, by stage; their encoders
     give zeros for a text that says nothing in their space.
     """
-    search_ = _Search(store, question, asker, others, rank, k, warm, off)
+    search_ = _Search(store, question, encoder, others, rank, limit, warm, off)
     search_.look(towards, towards_others, without, copies, alike)
     found = search_.run()
     if not found:
         search_.notes += empty_reasons.reasons(store, question.clauses, off)
-    kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(minimum)]
+    kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(min_strength)]
     if found and not kept:
         search_.notes.append(
-            f"nothing matches well enough: the best answer is {found[0].strength}; `--min weak` shows it"
+            f"nothing matches well enough: the best answer is {found[0].strength}; `--min-strength weak` shows it"
         )
     elif found and search_.asks and all(one.strength == "weak" for one in found):
         search_.notes.append("nothing matches well; these are the nearest")
     with store.reading():
-        return Answer(describe_hits.describe(store, question, kept, k=k, apart=apart), search_.notes)
+        return SearchResult(
+            describe_hits.describe(store, question, kept, limit=limit, all_copies=all_copies), search_.notes
+        )
 
 
 class _Search:
@@ -108,25 +110,25 @@ class _Search:
     def __init__(
         self,
         store: Store,
-        question: Question,
-        asker: Asker | None,
-        others: Mapping[str, Asker],
+        question: ParsedQuery,
+        encoder: SpaceEncoder | None,
+        others: Mapping[str, SpaceEncoder],
         rank: str,
-        k: int,
-        warm: Warm | None,
+        limit: int,
+        warm: WarmIndex | None,
         off: Collection[str],
     ) -> None:
         self.warm = warm if warm is not None and warm.refresh(store) else None
-        self.store, self.question, self.rank, self.k = store, question, rank, k
+        self.store, self.question, self.rank, self.limit = store, question, rank, limit
         self.off = off
-        self.pool = k + min(k * (MORE - 1), MOST_MORE)
+        self.pool = limit + min(limit * (MORE - 1), MOST_MORE)
         self.notes: list[str] = []
         spaces = store.vectors.active_spaces() if rank != "words" else []
         self.spaces = {space.stage: space for space in spaces}
-        self.askers = self._fitting(asker, others)
+        self.askers = self._fitting(encoder, others)
         self.towards: dict[str, NDArray[np.float32]] = {}
         self.without: list[int] = []
-        self.asks = bool(question.words.strip() or question.away)
+        self.asks = bool(question.words.strip() or question.negatives)
 
     def look(
         self,
@@ -154,7 +156,7 @@ class _Search:
         terms = self._terms() if self.rank != "vector" else []
         queries = self._queries() if self.rank != "words" else []
         pool = self.pool if self.rank == "vector" else max(POOL, self.pool)
-        pool *= MORE if self.question.away else 1  # of those, some are pushed away
+        pool *= MORE if self.question.negatives else 1  # of those, some are pushed away
         copies = self._passing(list(self.copies))
         out = np.array([*self.without, *copies], np.int64)
         budget, strict = (BUDGET, False) if not queries else (SHARED_BUDGET, True)
@@ -208,12 +210,12 @@ class _Search:
 
         Unit norm; None where it says nothing.
         """
-        query, asker = self.towards.get(stage), self.askers.get(stage)
+        query, encoder = self.towards.get(stage), self.askers.get(stage)
         asked = [(self.question.words, 1.0)] if self.question.words.strip() else []
         asked += [(text, weight - 1.0) for text, weight in self.question.weights]
-        asked += [(text, -TURN) for text in self.question.away]
-        if asked and asker is not None:
-            rows = asker.vectors([text for text, _ in asked])
+        asked += [(text, -TURN) for text in self.question.negatives]
+        if asked and encoder is not None:
+            rows = encoder.vectors([text for text, _ in asked])
             words_ = np.array([weight for _, weight in asked], np.float32) @ rows
             query = words_ if query is None else query + words_
         if query is None:
@@ -227,7 +229,7 @@ class _Search:
         main = scoring.scored(self.store, ids, terms, queries, self.rank)
         counts = np.ones(len(ids), np.bool_) if queries else main.score > 0
         if self.rank != "vector":  # there, the vector of the question points away from it
-            for text in self.question.away:
+            for text in self.question.negatives:
                 away = scoring.scored(
                     self.store, ids, self.store.words.terms([text]), self._away(text, queries), self.rank
                 )
@@ -248,13 +250,15 @@ class _Search:
         """A text to push away, in the spaces that are searched."""
         found = []
         for query in queries:
-            asker = self.askers.get(query.space.stage)
-            vector = asker.vectors([text])[0] if asker is not None else None
+            encoder = self.askers.get(query.space.stage)
+            vector = encoder.vectors([text])[0] if encoder is not None else None
             if vector is not None and vector.any():
                 found.append(query._replace(vector=vector))
         return found
 
-    def _fitting(self, asker: Asker | None, others: Mapping[str, Asker]) -> dict[str, Asker]:
+    def _fitting(
+        self, encoder: SpaceEncoder | None, others: Mapping[str, SpaceEncoder]
+    ) -> dict[str, SpaceEncoder]:
         """Those encoders whose vectors lie in a space of the index, by stage."""
         if self.rank == "words":
             return {}
@@ -263,17 +267,17 @@ class _Search:
             for stage, other in others.items()
             if stage in self.spaces and self.spaces[stage].identity == other.identity
         }
-        if asker is None:
+        if encoder is None:
             return fitting  # who asked without one knows why
         space = self.spaces.get(records.TEXT)
         if space is None:
             if not fitting:
                 self.notes.append("only words were searched: no photo has vectors yet")
-        elif space.identity != asker.identity:
+        elif space.identity != encoder.identity:
             self.notes.append(
                 f"only words were searched: the vectors are still those of {space.identity.name}, "
-                f"not of {asker.identity.name}; `imgret index` or the daemon makes them anew"
+                f"not of {encoder.identity.name}; `imgret index` or the daemon makes them anew"
             )
         else:
-            fitting[records.TEXT] = asker
+            fitting[records.TEXT] = encoder
         return fitting

@@ -10,40 +10,43 @@ from imgret.photo import RANKS, STRENGTHS
 
 FORMATS = ("plain", "json", "null", "shown")
 
+# The names of these fields in the socket protocol, which other programs use as well.
+_WIRE = {"limit": "k", "min_strength": "minimum", "all_copies": "apart", "negatives": "away"}
 
-class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+
+class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename=_WIRE):
     """A question and how it is to be answered: the options of `imgret query`, the `params` of the socket."""
 
     text: str = ""
-    k: int = 20
+    limit: int = 20
     rank: str = "hybrid"
     format: str = "plain"  # paths, as `null`; `shown`: cleaned for a terminal; `json`: one object a line
-    minimum: str = "weak"  # weaker hits are left out
-    apart: bool = False  # copies and near-duplicates are hits of their own
-    away: tuple[str, ...] = ()  # texts to push away
+    min_strength: str = "weak"  # weaker hits are left out
+    all_copies: bool = False  # copies and near-duplicates are hits of their own
+    negatives: tuple[str, ...] = ()  # texts to push away
     filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
     folder: str = "/"  # where it is asked, for `in:.`: absolute, as os.fsdecode gives it
     like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
     number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
 
 
-def read_request(params: object) -> Request:
+def read_request(params: object) -> SearchRequest:
     """The params of a request over the socket. UsageError naming what is wrong with them."""
     try:
-        return msgspec.convert(params, Request)
+        return msgspec.convert(params, SearchRequest)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of a key with surrogates
         raise UsageError(f"not a question: {error}") from None
 
 
-def check(request: Request) -> None:
+def check(request: SearchRequest) -> None:
     """Raise UsageError for an option that no question can have."""
-    if request.minimum not in STRENGTHS:
-        raise UsageError(f"--min {request.minimum}: must be one of {', '.join(STRENGTHS)}")
+    if request.min_strength not in STRENGTHS:
+        raise UsageError(f"--min-strength {request.min_strength}: must be one of {', '.join(STRENGTHS)}")
     if request.like is not None and request.rank == "words":
         raise UsageError("--like asks with a picture, which --rank words cannot compare")
     if request.rank not in RANKS:
         raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
     if request.format not in FORMATS:
         raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
-    if not 1 <= request.k <= 100_000:
-        raise UsageError(f"-k {request.k}: must lie between 1 and 100000")
+    if not 1 <= request.limit <= 100_000:
+        raise UsageError(f"-k {request.limit}: must lie between 1 and 100000")

@@ -1,6 +1,6 @@
 """A question in, finished lines out: what `imgret query` and the daemon share, flags and all.
 
-The `Answerer` keeps the index open and the embedder warm. A question never fails for want of weights:
+The `SearchService` keeps the index open and the embedder warm. A question never fails for want of weights:
 without an embedder that fits the index it is answered by words, and that is said.
 """
 
@@ -18,7 +18,7 @@ from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
 from imgret.limits import as_sentence
 from imgret.photo import Hit, ModelIdentity
-from imgret.search.request import Request, check
+from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.store.interface import Store
 from imgret.store.records import TEXT, Space
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imgret.pipeline.models import Models
-    from imgret.search.parse import Question
-    from imgret.search.rank import Answer, Asker
+    from imgret.search.parse import ParsedQuery
+    from imgret.search.rank import SearchResult, SpaceEncoder
     from imgret.search.similar import Likeness
-    from imgret.search.warm_index import Keeper
+    from imgret.search.warm_index import WarmIndexLoader
 
 MANY = 1000  # photos without a caption, of which it is not worth while to know how many
 
 
-class Answered(NamedTuple):
+class SearchOutput(NamedTuple):
     """What a command prints and how it ends."""
 
     output: bytes
@@ -45,9 +45,9 @@ class Answered(NamedTuple):
 
 
 class Encoders(Protocol):
-    """Where an `Answerer` gets what encodes its texts, and what describes a picture for it."""
+    """Where an `SearchService` gets what encodes its texts, and what describes a picture for it."""
 
-    def encoder(self, stage: str, wanted: ModelIdentity) -> Asker:
+    def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
         """What encodes texts as the model `wanted` of a stage. WeightsError, saying why, where it cannot be loaded."""
         ...
 
@@ -56,13 +56,13 @@ class Encoders(Protocol):
         ...
 
 
-class OwnEncoders:
+class LocalEncoders:
     """Loads models when they are first needed, and keeps them."""
 
     def __init__(self, settings: Settings, places: Places) -> None:
         self._settings = settings
         self._places = places
-        self._encoders: dict[str, Asker] = {}
+        self._encoders: dict[str, SpaceEncoder] = {}
         self._pictures: Models | None = None
 
     def for_a_picture(self, stages: Collection[str]) -> Models:
@@ -73,7 +73,7 @@ class OwnEncoders:
             self._pictures = load_models(self._settings, self._places, stages)
         return self._pictures
 
-    def encoder(self, stage: str, wanted: ModelIdentity) -> Asker:
+    def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
         """See `Encoders`."""
         held = self._encoders.pop(stage, None)
         if held is None or held.identity != wanted:
@@ -82,7 +82,7 @@ class OwnEncoders:
         self._encoders[stage] = held
         return held
 
-    def _loaded(self, name: str, wanted: ModelIdentity) -> Asker:
+    def _loaded(self, name: str, wanted: ModelIdentity) -> SpaceEncoder:
         from imgret.pipeline.loading import load_model_of, load_models
         from imgret.search.query_encoder import QueryEncoder
 
@@ -98,7 +98,7 @@ class OwnEncoders:
 class _Other:
     """The encoder of a stage beside that of texts: where it fails, the search goes on without it, and a note says so."""
 
-    def __init__(self, space: Space, encoder: Asker, notes: list[str]) -> None:
+    def __init__(self, space: Space, encoder: SpaceEncoder, notes: list[str]) -> None:
         self._space = space
         self._encoder = encoder
         self._notes = notes
@@ -120,7 +120,7 @@ class _Other:
             return np.zeros((len(texts), self._space.dimension), np.float32)
 
 
-class Answerer:
+class SearchService:
     """Answers questions about one index. Belongs to the thread that made it."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Answerer:
         settings: Settings,
         places: Places,
         encoders: Encoders | None = None,
-        keeper: Keeper | None = None,
+        keeper: WarmIndexLoader | None = None,
     ) -> None:
         """Cheap: the embedder is loaded by the first question that needs it.
 
@@ -138,16 +138,16 @@ class Answerer:
         self._store = store
         self._settings = settings
         self._places = places
-        self._encoders = encoders or OwnEncoders(settings, places)
+        self._encoders = encoders or LocalEncoders(settings, places)
         self._keeper = keeper
 
-    def answer(self, request: Request) -> Answered:
+    def answer(self, request: SearchRequest) -> SearchOutput:
         """Search and render. Raises QueryError for a question that cannot be read."""
         found = self.find(request)
         output = b"".join(_rendered(hit, request) for hit in found.hits)
-        return Answered(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
+        return SearchOutput(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
 
-    def find(self, request: Request) -> Answer:
+    def find(self, request: SearchRequest) -> SearchResult:
         """The hits themselves. Raises as `answer`."""
         from imgret.search import rank
 
@@ -155,19 +155,21 @@ class Answerer:
         question = _question(request, self._store.facets.labels(), self._kinds())
         notes = self._missing()
         # A known photo alone has its vector: no model is needed.
-        told = question.words.strip() or question.away
-        asker = self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
+        told = question.words.strip() or question.negatives
+        encoder = (
+            self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
+        )
         seen = None
         if request.like is not None:
-            seen = self._likeness(request.like, lambda: asker or self._embedder(notes))
+            seen = self._likeness(request.like, lambda: encoder or self._embedder(notes))
         found = rank.search(
             self._store,
             question,
-            asker,
+            encoder,
             rank=request.rank,
-            k=request.k,
-            apart=request.apart,
-            minimum=request.minimum,
+            limit=request.limit,
+            all_copies=request.all_copies,
+            min_strength=request.min_strength,
             towards=seen.vector if seen else None,
             towards_others=seen.others if seen else {},
             without=seen.content if seen else None,
@@ -177,7 +179,7 @@ class Answerer:
             off=self._settings.switched_off(),
             others=self._others(notes) if told and request.rank == "hybrid" else {},
         )
-        return rank.Answer(found.hits, [*notes, *found.notes])
+        return rank.SearchResult(found.hits, [*notes, *found.notes])
 
     def warm(self) -> None:
         """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
@@ -186,12 +188,12 @@ class Answerer:
         self._embedder([])
         self._others([])
 
-    def _likeness(self, path: str, asker: Callable[[], Asker | None]) -> Likeness:
+    def _likeness(self, path: str, encoder: Callable[[], SpaceEncoder | None]) -> Likeness:
         from imgret.search.similar import likeness
 
         try:
             return likeness(
-                self._store, inputs.path_bytes(path), asker, self._encoders.for_a_picture, self._settings
+                self._store, inputs.path_bytes(path), encoder, self._encoders.for_a_picture, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path_bytes(path)):
@@ -201,7 +203,7 @@ class Answerer:
                 f"--like: {error}", "Ask with another picture." if of_the_index else error.hint
             ) from None
 
-    def _embedder(self, notes: list[str]) -> Asker | None:
+    def _embedder(self, notes: list[str]) -> SpaceEncoder | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
         wanted = self._store.vectors.active_model()
         if wanted is None:
@@ -217,9 +219,9 @@ class Answerer:
         off = [registry.find(stage) for stage in self._settings.switched_off()]
         return [*self._store.facets.kinds(), *(kind for stage in off if stage for kind in stage.kinds)]
 
-    def _others(self, notes: list[str]) -> dict[str, Asker]:
+    def _others(self, notes: list[str]) -> dict[str, SpaceEncoder]:
         """The encoders of the spaces of other stages, by stage; a note for each that cannot be used."""
-        found: dict[str, Asker] = {}
+        found: dict[str, SpaceEncoder] = {}
         for space in self._store.vectors.active_spaces():
             if space.stage == TEXT or not space.weight:
                 continue
@@ -240,22 +242,22 @@ class Answerer:
         return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
-def _question(request: Request, labels: list[str], kinds: list[str]) -> Question:
+def _question(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
     """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
     from imgret.search import parse
 
-    if len(request.filters) > parse.MOST_FILTERS or len(request.away) > parse.MOST_TEXTS:
+    if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
         raise QueryError("too many filters, or texts to push away", "Ask for less.")
     now = datetime.now()
     question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
     for key, value in request.filters:
         question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
     question = parse.located(question, inputs.path_bytes(request.folder))
-    away = (*question.away, *map(inputs.clean_text, request.away))
-    return parse.bounded(msgspec.structs.replace(question, away=away))
+    negatives = (*question.negatives, *map(inputs.clean_text, request.negatives))
+    return parse.bounded(msgspec.structs.replace(question, negatives=negatives))
 
 
-def _rendered(hit: Hit, request: Request) -> bytes:
+def _rendered(hit: Hit, request: SearchRequest) -> bytes:
     if request.format == "json":
         from imgret.search import hit_json
 

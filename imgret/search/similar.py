@@ -29,7 +29,7 @@ from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
-    from imgret.search.rank import Asker
+    from imgret.search.rank import SpaceEncoder
 
 
 # Where a photo was replaced by an edit, `perceptual.SAME_PICTURE` is enough; among 100,000 photos it is not. Of 112
@@ -54,12 +54,12 @@ class Likeness(NamedTuple):
 def likeness(
     store: Store,
     path: bytes,
-    asker: Callable[[], Asker | None],
+    encoder: Callable[[], SpaceEncoder | None],
     models: Callable[[Collection[str]], Models],
     settings: Settings,
 ) -> Likeness:
     """The likeness of the file at an absolute path. `models` gives the models of stages that describe a picture,
-    and `asker` the embedder, each only for a picture of which no copy has a vector.
+    and `encoder` the embedder, each only for a picture of which no copy has a vector.
 
     Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
     """
@@ -78,7 +78,7 @@ def likeness(
     vectors = {stage: vector for stage, vector in found.items() if vector is not None}
     vector = vectors.pop(TEXT, None)
     if vector is None and not copies and not alike:
-        vector = _described_vector(decoded or _decoded(path, settings), asker, models)
+        vector = _described_vector(decoded or _decoded(path, settings), encoder, models)
     return Likeness(vector, own, tuple(copies), tuple(alike), vectors)
 
 
@@ -139,7 +139,7 @@ def _decoded(path: bytes, settings: Settings) -> Decoded:
 
 
 def _described_vector(
-    decoded: Decoded, asker: Callable[[], Asker | None], models: Callable[[Collection[str]], Models]
+    decoded: Decoded, encoder: Callable[[], SpaceEncoder | None], models: Callable[[Collection[str]], Models]
 ) -> NDArray[np.float32]:
     """The vector of what the models say of a picture, in words."""
     own = registry.own()
@@ -152,7 +152,7 @@ def _described_vector(
             if isinstance(result, Result):
                 results[stage] = result.payload
     text = views(results).get("passage")
-    embedder = asker() if text else None
+    embedder = encoder() if text else None
     if embedder is None or text is None:
         raise UsageError(
             "that picture is not in the index, and there is no model here that can describe it",

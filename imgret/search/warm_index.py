@@ -9,7 +9,7 @@ from imgret.errors import IndexProblem
 from imgret.limits import as_sentence
 from imgret.search import score_baseline
 from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.records import Space
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 GROWN = 1.05  # the sample is taken again when the library is this many times larger
 
 
-class Warm:
+class WarmIndex:
     """The vectors of all spaces in memory, and the samples that scores are measured against, for any thread.
 
     `rank.search` uses it in place of the tables.
@@ -26,7 +26,7 @@ class Warm:
 
     def __init__(self, store: Store) -> None:
         """Load everything: seconds for a million photos."""
-        self.memories = {space.id: Memory(store, space) for space in store.vectors.active_spaces()}
+        self.memories = {space.id: InMemoryIndex(store, space) for space in store.vectors.active_spaces()}
         self._samples: dict[int, tuple[score_baseline.Sample, int]] = {}  # with the size of the library then
 
     def __len__(self) -> int:
@@ -58,8 +58,8 @@ class Warm:
         return found
 
 
-class Keeper:
-    """Has a `Warm` of one index ready, and loads another in the background when that is outgrown.
+class WarmIndexLoader:
+    """Has a `WarmIndex` of one index ready, and loads another in the background when that is outgrown.
 
     Any thread may ask. Until the first is loaded, and after a change of embedder, there is none, and the
     tables answer.
@@ -70,9 +70,9 @@ class Keeper:
         self._path = path
         self._lock = threading.Lock()
         self._loading: threading.Thread | None = None
-        self._warm: Warm | None = None
+        self._warm: WarmIndex | None = None
 
-    def current(self, store: Store) -> Warm | None:
+    def current(self, store: Store) -> WarmIndex | None:
         """What is ready now; never waits for what is not."""
         with self._lock:
             warm = self._warm
@@ -94,7 +94,7 @@ class Keeper:
     def _load(self) -> None:
         try:
             with open_store(self._path, create=False) as store:
-                self._warm = Warm(store)
+                self._warm = WarmIndex(store)
         except IndexProblem:
             self._warm = None  # a question that needs the index will say what is wrong with it
         except BaseException as error:  # no memory for all vectors, say: the tables answer until it goes well

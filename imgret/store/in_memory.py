@@ -42,7 +42,7 @@ class Passing(NamedTuple):
     others: Ids  # those that have none (yet): only words find them
 
 
-class Memory:
+class InMemoryIndex:
     """The nearest contents in one space and the filters of one index, from memory."""
 
     def __init__(self, store: Store, space: Space) -> None:

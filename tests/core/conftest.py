@@ -31,7 +31,7 @@ def wordllama() -> StageModel:
 
 
 @pytest.fixture
-def asker(wordllama: StageModel) -> QueryEncoder:
+def encoder(wordllama: StageModel) -> QueryEncoder:
     return QueryEncoder(wordllama)
 
 

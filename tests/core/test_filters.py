@@ -15,7 +15,7 @@ from imgret.photo import FileStat
 from imgret.search.parse import parse
 from imgret.store.clauses import Clause, Objects, Taken
 from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 
 NOW = datetime(2026, 3, 18)
@@ -240,7 +240,7 @@ def test_an_offline_root(store: Store, library: dict[str, int]) -> None:
 
 
 def test_masks_of_the_memory_are_the_same_filters(store: Store, library: dict[str, int]) -> None:
-    memory = Memory(store, text_space(store))
+    memory = InMemoryIndex(store, text_space(store))
     for text in ("dog:", "after:2020", "-in:2019", "has:note dog:", "emu:"):
         clauses = parse(text, NOW).clauses
         mask = memory.mask(store, clauses)

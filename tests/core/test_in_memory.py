@@ -10,9 +10,9 @@ import pytest
 from text_spaces import text_space
 
 from imgret.photo import ModelIdentity
-from imgret.search.warm_index import Warm
+from imgret.search.warm_index import WarmIndex
 from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
 from imgret.store.sqlite import nearest
@@ -37,7 +37,7 @@ def test_memory_answers_as_the_table_and_keeps_up(
     rows = units(1200, dimension=64)
     contents = bulk(rows[:1000], A)
     store.nearest.rebuild_if_outgrown(text_space(store))
-    memory = Memory(store, text_space(store))
+    memory = InMemoryIndex(store, text_space(store))
     assert len(memory) == 1000
 
     def recall(known: int) -> float:
@@ -74,30 +74,30 @@ def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
 
 def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, bulk: Bulk) -> None:
     contents = bulk(units(3), A)
-    memory = Memory(store, text_space(store))
+    memory = InMemoryIndex(store, text_space(store))
     with open_store(store.path) as other:
         for content, row in zip(contents, units(3, dimension=8), strict=True):
             other.vectors.save(content, B, {"passage": row})
         assert memory.refresh(store)
         other.vectors.activate_when_complete(B)
     assert not memory.refresh(store)
-    assert Memory(store, text_space(store)).refresh(store)
+    assert InMemoryIndex(store, text_space(store)).refresh(store)
 
 
 def test_what_is_in_memory_follows_the_spaces_that_are_searched(store: Store, units: Units) -> None:
-    warm = Warm(store)
+    warm = WarmIndex(store)
     assert not warm.refresh(store)  # nothing to search
     with open_store(store.path) as other:
         contents = _bulk_into(other, units(4), A)
     assert not warm.refresh(store)  # a space that it does not have
-    warm = Warm(store)
+    warm = WarmIndex(store)
     assert warm.refresh(store)
     with open_store(store.path) as other:
         colours = units(4, dimension=3)
         for content, row in zip(contents, colours, strict=True):
             other.vectors.save(content, B, {"mean": row}, "colour", SpaceTraits("mean", 1.0))
     assert not warm.refresh(store)
-    warm = Warm(store)
+    warm = WarmIndex(store)
     assert warm.refresh(store)
     colour = store.vectors.active_space("colour")
     assert colour is not None

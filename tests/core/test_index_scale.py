@@ -18,7 +18,7 @@ from text_spaces import VIEWS, text_space
 
 from imgret.photo import Detection, Facts, FileStat, ModelIdentity
 from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 
 MODEL = ModelIdentity("model", "1")
@@ -121,7 +121,7 @@ def test_loading_commits_of_others_costs_the_same_in_a_large_library(libraries: 
     steps = {}
     for size, path in libraries.items():
         with open_store(path) as store, open_store(path) as other:
-            memory = Memory(store, text_space(store))
+            memory = InMemoryIndex(store, text_space(store))
             describe(other, 20 * LARGE, np.eye(len(VIEWS), 8, dtype=np.float32))
             steps[size] = counted(store, partial(memory.refresh, store))
             assert len(memory) == size + 1

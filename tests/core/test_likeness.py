@@ -21,8 +21,8 @@ from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
 from imgret.photo import FileStat, ModelIdentity
 from imgret.pipeline.models import Models
-from imgret.search.request import Request
-from imgret.search.service import Answerer
+from imgret.search.request import SearchRequest
+from imgret.search.service import SearchService
 from imgret.search.similar import COPY, likeness, looking_alike
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -120,7 +120,7 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
     for number in range(6):
         scene(number).save(folder / f"{number}.jpg", quality=92)
         known(os.fsencode(folder / f"{number}.jpg"), rows[number])
-    answerer = Answerer(store, Settings(), places())
+    service = SearchService(store, Settings(), places())
     for number, (what, (ending, options, made)) in enumerate(VERSIONS.items()):
         asked = tmp_path / f"asked-{number}.{ending}"
         with Image.open(folder / "2.jpg") as image:
@@ -129,7 +129,7 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
         assert (found.content, found.copies + found.alike) == (None, (3,)), what
         assert found.vector is not None, what
         why = ("the same picture",) if what == "PNG" else ("looks the same",)
-        hits = answerer.find(Request(like=str(asked))).hits
+        hits = service.find(SearchRequest(like=str(asked))).hits
         assert (os.path.basename(hits[0].path), hits[0].why, len(hits)) == (b"2.jpg", why, 6), what
     scene(77).save(tmp_path / "another.jpg")
     with pytest.raises(AssertionError, match="a model was loaded"):
@@ -219,7 +219,7 @@ def test_a_copy_that_is_not_described_yet_is_an_answer_all_the_same(
 ) -> None:
     known(picture("one.png", 1))
     asked = picture("../same.png", 1)
-    answer = Answerer(store, Settings(), places()).find(Request(like=os.fsdecode(asked)))
+    answer = SearchService(store, Settings(), places()).find(SearchRequest(like=os.fsdecode(asked)))
     assert [os.path.basename(hit.path) for hit in answer.hits] == [b"one.png"]
     assert answer.hits[0].strength == "strong"
     assert answer.hits[0].why == ("the same picture",)
@@ -232,12 +232,12 @@ def test_the_copy_comes_first_and_filters_hold(
     for number in range(10):
         known(picture(f"{number}.png", number + 5), rows[number])
     asked = os.fsdecode(picture("../same.png", 8, level=0))
-    answerer = Answerer(store, Settings(), places())
-    hits = answerer.find(Request(like=asked)).hits
+    service = SearchService(store, Settings(), places())
+    hits = service.find(SearchRequest(like=asked)).hits
     assert os.path.basename(hits[0].path) == b"3.png"
     assert len({hit.path for hit in hits}) == len(hits) == 10
     assert [hit.rank for hit in hits] == list(range(1, 11))
-    filtered = answerer.find(Request(like=asked, text="-name:3.png")).hits
+    filtered = service.find(SearchRequest(like=asked, text="-name:3.png")).hits
     assert b"3.png" not in {os.path.basename(hit.path) for hit in filtered}
     assert len(filtered) == 9
 

@@ -23,9 +23,9 @@ import pytest
 from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.photo import ModelIdentity
-from imgret.search.request import Request
-from imgret.search.service import Answerer
-from imgret.search.warm_index import Keeper
+from imgret.search.request import SearchRequest
+from imgret.search.service import SearchService
+from imgret.search.warm_index import WarmIndexLoader
 from imgret.store import codes
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -68,9 +68,9 @@ def store(path: Path) -> Iterator[Store]:
         yield opened
 
 
-def hits(store: Store, query: dict[str, Any], keeper: Keeper | None = None) -> list[dict[str, Any]]:
-    answerer = Answerer(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
-    found = answerer.answer(msgspec.convert({"format": "json"} | query, Request))
+def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = None) -> list[dict[str, Any]]:
+    service = SearchService(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
+    found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
     return [json.loads(line) for line in found.output.splitlines()]
 
 
@@ -91,7 +91,7 @@ def test_every_query_finds_the_same(store: Store) -> None:
 
 
 def test_every_query_finds_the_same_in_memory_and_in_rebuilt_tables(store: Store, path: Path) -> None:
-    keeper = Keeper(str(path))
+    keeper = WarmIndexLoader(str(path))
     keeper.current(store)
     keeper.wait()
     assert keeper.current(store) is not None

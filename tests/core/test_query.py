@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgret.errors import QueryError
 from imgret.search import dates
-from imgret.search.parse import Question, having, parse
+from imgret.search.parse import ParsedQuery, having, parse
 from imgret.store.clauses import (
     Camera,
     Clause,
@@ -180,7 +180,7 @@ def test_weights() -> None:
 def test_a_time_of_day_and_an_open_quote_are_words() -> None:
     assert parse("at 12:30", NOW).words == "at 12:30"
     assert parse('a "red circle', NOW).words == "a red circle"
-    assert parse('"', NOW) == Question()
+    assert parse('"', NOW) == ParsedQuery()
     assert parse("well-known - -- :)", NOW).words == "well-known - -- :)"
 
 
@@ -281,7 +281,7 @@ def test_any_text_is_a_question_or_refused_at_a_place_in_it(text: str) -> None:
 
 @given(st.lists(st.from_regex(r"[^\W\d_]{1,12}", fullmatch=True), max_size=20))
 def test_plain_words_are_the_question_and_nothing_else(words: list[str]) -> None:
-    assert parse(" ".join(words), NOW) == Question(words=" ".join(words), terms=tuple(words))
+    assert parse(" ".join(words), NOW) == ParsedQuery(words=" ".join(words), terms=tuple(words))
 
 
 @given(

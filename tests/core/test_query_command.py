@@ -14,8 +14,8 @@ from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
 from imgret.photo import ModelIdentity
-from imgret.search.request import Request
-from imgret.search.service import Answerer
+from imgret.search.request import SearchRequest
+from imgret.search.service import SearchService
 from imgret.store.interface import Store
 
 Query = Callable[..., tuple[int, str, str]]
@@ -93,11 +93,11 @@ def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
         def for_a_picture(self, stages: Any) -> Any:
             raise AssertionError("a known photo needs no model")
 
-    answerer = Answerer(store, Settings(), places(), encoders=Missing())
-    found = answerer.find(Request(like="/photos/2019/a.jpg", rank="vector"))
+    service = SearchService(store, Settings(), places(), encoders=Missing())
+    found = service.find(SearchRequest(like="/photos/2019/a.jpg", rank="vector"))
     assert found.hits[0].path == b"/photos/c.jpg"
     assert not any("words" in note for note in found.notes)
-    told = answerer.find(Request(like="/photos/2019/a.jpg", text="a giraffe"))
+    told = service.find(SearchRequest(like="/photos/2019/a.jpg", text="a giraffe"))
     assert told.notes[0].startswith("answered by words alone")
 
 

@@ -14,9 +14,9 @@ from text_spaces import VIEWS, table, text_space
 
 from imgret.photo import RANKS, Hit, ModelIdentity
 from imgret.search import hit_json, parse, rank
-from imgret.search.parse import Question
+from imgret.search.parse import ParsedQuery
 from imgret.search.query_encoder import QueryEncoder
-from imgret.search.warm_index import Keeper, Warm
+from imgret.search.warm_index import WarmIndex, WarmIndexLoader
 from imgret.store.clauses import Clause, Taken
 from imgret.store.interface import Store
 from imgret.store.sqlite import nearest
@@ -38,9 +38,9 @@ class Given:
 
 
 @pytest.fixture
-def ask(store: Store, asker: QueryEncoder) -> Callable[..., rank.Answer]:
-    def answer(text: str, **options: Any) -> rank.Answer:
-        return rank.search(store, parse.parse(text, NOW), options.pop("asker", asker), **options)
+def ask(store: Store, encoder: QueryEncoder) -> Callable[..., rank.SearchResult]:
+    def answer(text: str, **options: Any) -> rank.SearchResult:
+        return rank.search(store, parse.parse(text, NOW), options.pop("encoder", encoder), **options)
 
     return answer
 
@@ -60,13 +60,13 @@ def library(add: Add) -> dict[str, int]:
     }
 
 
-def first(answer: rank.Answer) -> int | None:
+def first(answer: rank.SearchResult) -> int | None:
     return answer.hits[0].content if answer.hits else None
 
 
 @pytest.mark.parametrize("ranking", RANKS)
 def test_each_ranking_finds_the_giraffes(
-    ask: Callable[..., rank.Answer], library: dict[str, int], ranking: str
+    ask: Callable[..., rank.SearchResult], library: dict[str, int], ranking: str
 ) -> None:
     answer = ask("giraffes", rank=ranking)
     assert first(answer) == library["giraffes"]
@@ -78,11 +78,11 @@ def test_each_ranking_finds_the_giraffes(
 
 
 def test_vector_is_the_cosine_of_the_passage(
-    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int], asker: QueryEncoder
+    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int], encoder: QueryEncoder
 ) -> None:
     hits = ask("an animal with a long neck", rank="vector").hits
     passages = store.vectors.of(text_space(store), np.array([hit.content for hit in hits]), VIEWS)["passage"]
-    cosines = passages @ asker.vectors(["an animal with a long neck"])[0]
+    cosines = passages @ encoder.vectors(["an animal with a long neck"])[0]
     assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
     assert [hit.cosine for hit in hits] == [hit.score for hit in hits]
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -100,14 +100,16 @@ def test_vector_is_the_cosine_of_the_passage(
     ],
 )
 def test_what_only_words_know_comes_first(
-    ask: Callable[..., rank.Answer], library: dict[str, int], text: str, right: str
+    ask: Callable[..., rank.SearchResult], library: dict[str, int], text: str, right: str
 ) -> None:
     assert first(ask(text)) == library[right]
     assert first(ask(text, rank="words")) == library[right]
     assert ask(text).hits[0].strength == "strong"
 
 
-def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library: dict[str, int]) -> None:
+def test_filters_alone_list_what_passes(
+    ask: Callable[..., rank.SearchResult], library: dict[str, int]
+) -> None:
     answer = ask("giraffe>=2")
     assert [hit.content for hit in answer.hits] == [library["giraffes"]]
     assert answer.hits[0].strength == "strong"
@@ -120,14 +122,14 @@ def test_filters_alone_list_what_passes(ask: Callable[..., rank.Answer], library
 
 
 def test_pushing_away(
-    ask: Callable[..., rank.Answer], store: Store, asker: QueryEncoder, library: dict[str, int]
+    ask: Callable[..., rank.SearchResult], store: Store, encoder: QueryEncoder, library: dict[str, int]
 ) -> None:
-    question = msgspec.structs.replace(parse.parse("an animal", NOW), away=("a zebra",))
+    question = msgspec.structs.replace(parse.parse("an animal", NOW), negatives=("a zebra",))
     plain = [hit.content for hit in ask("an animal", rank="vector").hits]
     assert plain.index(library["zebra"]) < 2
 
-    def ranked(asked: Question) -> list[int]:
-        return [hit.content for hit in rank.search(store, asked, asker, rank="vector").hits]
+    def ranked(asked: ParsedQuery) -> list[int]:
+        return [hit.content for hit in rank.search(store, asked, encoder, rank="vector").hits]
 
     assert ranked(question).index(library["zebra"]) > plain.index(library["zebra"])
     only_away = msgspec.structs.replace(question, words="", terms=())
@@ -138,12 +140,12 @@ def test_pushing_away(
 @pytest.mark.parametrize("asked", ["animal", "animals"])
 @pytest.mark.parametrize("away", ["dog", "dogs", "puppy"])
 def test_what_is_pushed_away_comes_behind_everything_else(
-    store: Store, asker: QueryEncoder, add: Add, ranking: str, asked: str, away: str
+    store: Store, encoder: QueryEncoder, add: Add, ranking: str, asked: str, away: str
 ) -> None:
     dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
     others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
-    question = msgspec.structs.replace(parse.parse(asked, NOW), away=(away,))
-    answer = rank.search(store, question, asker, rank=ranking)
+    question = msgspec.structs.replace(parse.parse(asked, NOW), negatives=(away,))
+    answer = rank.search(store, question, encoder, rank=ranking)
     order = [hit.content for hit in answer.hits]
     assert set(order) >= others
     if ranking != "vector":  # the cosine alone knows no words
@@ -153,36 +155,40 @@ def test_what_is_pushed_away_comes_behind_everything_else(
         assert dogs.isdisjoint(order[:5])
 
 
-def test_weights_turn_the_question(ask: Callable[..., rank.Answer], library: dict[str, int]) -> None:
+def test_weights_turn_the_question(ask: Callable[..., rank.SearchResult], library: dict[str, int]) -> None:
     assert first(ask("zebra 5:bus", rank="vector")) == library["bus"]
     assert first(ask("5:zebra bus", rank="vector")) == library["zebra"]
     plain, once = ask("zebra bus", rank="vector").hits, ask("zebra 1:bus", rank="vector").hits
     assert [hit.content for hit in plain] == [hit.content for hit in once]
 
 
-def test_asking_with_a_picture(store: Store, asker: QueryEncoder, add: Add, library: dict[str, int]) -> None:
+def test_asking_with_a_picture(
+    store: Store, encoder: QueryEncoder, add: Add, library: dict[str, int]
+) -> None:
     other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
     vector = store.vectors.of(text_space(store), np.array([library["giraffes"]]), VIEWS)["passage"][0]
-    answer = rank.search(store, Question(), asker, towards=vector, without=library["giraffes"])
+    answer = rank.search(store, ParsedQuery(), encoder, towards=vector, without=library["giraffes"])
     assert first(answer) == other
     assert library["giraffes"] not in {hit.content for hit in answer.hits}
     # It needs no embedder: the vector is the index's own.
-    assert first(rank.search(store, Question(), None, towards=vector, without=other)) == library["giraffes"]
+    assert (
+        first(rank.search(store, ParsedQuery(), None, towards=vector, without=other)) == library["giraffes"]
+    )
 
 
 def test_vectors_of_two_embedders_never_meet(
-    ask: Callable[..., rank.Answer], library: dict[str, int], asker: QueryEncoder
+    ask: Callable[..., rank.SearchResult], library: dict[str, int], encoder: QueryEncoder
 ) -> None:
     other = Given({"giraffes": np.ones(256, np.float32)}, ModelIdentity("other", "2"))
-    answer = ask("giraffes", asker=other)
+    answer = ask("giraffes", encoder=other)
     assert [hit.content for hit in answer.hits] == [library["giraffes"]]
     assert answer.hits[0].cosine is None
     assert "other" in answer.notes[0]
-    assert ask("giraffes", asker=None).hits[0].content == library["giraffes"]
+    assert ask("giraffes", encoder=None).hits[0].content == library["giraffes"]
 
 
 def test_a_missing_table_is_made_anew_and_said_once(
-    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
+    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
 ) -> None:
     store.db.execute(f"DROP TABLE {table(store)}")
     answer = ask("giraffes")
@@ -191,7 +197,7 @@ def test_a_missing_table_is_made_anew_and_said_once(
     assert not [note for note in ask("giraffes").notes if "rebuilt" in note]
 
 
-def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add) -> None:
+def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.SearchResult], add: Add) -> None:
     scene = {"caption": "a red kite", "camera": "Canon", "objects": {"kite": 1}}
     one = add("one.jpg", taken_at=100, **scene)
     assert add("copy/one.jpg", of="one.jpg") == one
@@ -206,16 +212,16 @@ def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.Answer], add: Add
     assert [hit.rank for hit in hits] == [1, 2, 3]
     assert {hit.content for hit in hits if not hit.other_paths} == {later, lake}
     for k in (1, 2):  # copies are found beyond the last hit that is shown
-        assert ask("kite", k=k).hits == hits[:k]
-    apart = ask("kite", apart=True).hits
+        assert ask("kite", limit=k).hits == hits[:k]
+    apart = ask("kite", all_copies=True).hits
     assert len({hit.path for hit in apart}) == 6
     assert [hit.rank for hit in apart] == [1, 2, 3, 4, 5, 6]
     assert all(not hit.other_paths for hit in apart)
-    assert len(ask("kite", apart=True, k=2).hits) == 2
+    assert len(ask("kite", all_copies=True, limit=2).hits) == 2
 
 
 def test_what_is_gone_is_no_answer(
-    ask: Callable[..., rank.Answer], store: Store, library: dict[str, int]
+    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
 ) -> None:
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"a.jpg"], now=5)
@@ -226,9 +232,9 @@ def test_what_is_gone_is_no_answer(
 def test_ties_are_stable(store: Store, bulk: Callable[..., list[int]], units: Callable[..., Any]) -> None:
     row = units(1)
     contents = bulk([row[0]] * 30, MODEL)
-    asker = Given({"x": row[0]})
+    encoder = Given({"x": row[0]})
     for _ in range(3):
-        hits = rank.search(store, Question("x"), asker, rank="vector", k=10, apart=True).hits
+        hits = rank.search(store, ParsedQuery("x"), encoder, rank="vector", limit=10, all_copies=True).hits
         assert [hit.content for hit in hits] == contents[:10]
 
 
@@ -250,13 +256,13 @@ def test_filters_cost_no_recall(
     rows = rows.astype(np.float16).astype(np.float32)  # as they are kept
     store.nearest.rebuild_if_outgrown(text_space(store))
     assert (store.nearest.projection(text_space(store)) is not None) == coded
-    warm = Warm(store) if warmed else None
+    warm = WarmIndex(store) if warmed else None
     end = int(2000 * share) + 1
     asked = units(8, dimension=64, seed=5)
-    asker = Given({f"q{n}": row for n, row in enumerate(asked)})
+    encoder = Given({f"q{n}": row for n, row in enumerate(asked)})
     for number, row in enumerate(asked):
-        question = Question(f"q{number}", clauses=(Clause(Taken(None, end)),))
-        hits = rank.search(store, question, asker, rank="vector", apart=True, warm=warm).hits
+        question = ParsedQuery(f"q{number}", clauses=(Clause(Taken(None, end)),))
+        hits = rank.search(store, question, encoder, rank="vector", all_copies=True, warm=warm).hits
         right = contents[: end - 1][np.argsort(-(rows[: end - 1] @ row))[:20]]
         assert len(set(right.tolist()) & {hit.content for hit in hits}) >= len(right) - coded
 
@@ -267,49 +273,49 @@ def test_filters_cost_no_recall(
 )
 @pytest.mark.parametrize("ranking", ["hybrid", "words"])
 def test_labels_are_found_by_what_people_call_them(
-    store: Store, asker: QueryEncoder, add: Add, asked: str, label: str, ranking: str
+    store: Store, encoder: QueryEncoder, add: Add, asked: str, label: str, ranking: str
 ) -> None:
     for other in ("pizza", "laptop", "umbrella", "toothbrush"):
         add(f"{other}.jpg", objects={other: 1})
     content = add("it.jpg", objects={label: 2})
-    hit = rank.search(store, parse.parse(asked, NOW), asker, rank=ranking).hits[0]
+    hit = rank.search(store, parse.parse(asked, NOW), encoder, rank=ranking).hits[0]
     assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {label}",))
 
 
-def test_emoji_are_found_as_words(store: Store, asker: QueryEncoder, add: Add) -> None:
+def test_emoji_are_found_as_words(store: Store, encoder: QueryEncoder, add: Add) -> None:
     cake, bike = add("a.jpg", note="🎂 Anna"), add("b.jpg", note="Anna on the 🚲")
     add("c.jpg", caption="a giraffe")
     for text, right in (("🎂", cake), ("🚲 anna", bike), ('"🎂"', cake)):
-        hit = rank.search(store, parse.parse(text, NOW), asker).hits[0]
+        hit = rank.search(store, parse.parse(text, NOW), encoder).hits[0]
         assert (hit.content, hit.strength) == (right, "strong")
-    assert cake not in {hit.content for hit in rank.search(store, parse.parse("anna -🎂", NOW), asker).hits}
+    assert cake not in {hit.content for hit in rank.search(store, parse.parse("anna -🎂", NOW), encoder).hits}
 
 
 def test_warm_answers_as_the_tables_do(
-    store: Store, asker: QueryEncoder, library: dict[str, int], add: Add
+    store: Store, encoder: QueryEncoder, library: dict[str, int], add: Add
 ) -> None:
-    keeper = Keeper(store.path)
+    keeper = WarmIndexLoader(store.path)
     assert keeper.current(store) is None
     keeper.wait()
     warm = keeper.current(store)
     assert warm is not None
     for text in ("giraffes", "Rosa Lisbon", "an animal -zebra", "bus:"):
         question = parse.parse(text, NOW)
-        cold_hits = rank.search(store, question, asker).hits
-        assert rank.search(store, question, asker, warm=warm).hits == cold_hits
+        cold_hits = rank.search(store, question, encoder).hits
+        assert rank.search(store, question, encoder, warm=warm).hits == cold_hits
 
 
 @pytest.mark.parametrize(
     "text", ["dog " * 2000, "AND OR NOT", '"', "😀", "NEAR(a b)", "* ^ : -", "\0", "a" * 10_000, "的" * 5000]
 )
 def test_strange_questions_are_answered(
-    ask: Callable[..., rank.Answer], library: dict[str, int], text: str
+    ask: Callable[..., rank.SearchResult], library: dict[str, int], text: str
 ) -> None:
     for ranking in RANKS:
         assert len(ask(text, rank=ranking).hits) <= len(library)
 
 
-def test_an_empty_index(ask: Callable[..., rank.Answer]) -> None:
+def test_an_empty_index(ask: Callable[..., rank.SearchResult]) -> None:
     answer = ask("anything")
     assert answer.hits == []
     assert "no photo has vectors yet" in answer.notes[0]
@@ -359,11 +365,11 @@ def test_a_line_is_one_json_object_whatever_the_path(hit: Hit) -> None:
 
 @pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])
 def test_a_photo_without_a_vector_passes_filters_in_a_daemon_too(
-    store: Store, asker: QueryEncoder, add: Callable[..., int], text: str
+    store: Store, encoder: QueryEncoder, add: Callable[..., int], text: str
 ) -> None:
     for number in range(20):
         add(f"a{number}.jpg", caption=f"a red boat {number}")
     store.results.write_note(add("new.jpg", embed=False), "zebracorn")
-    for warm in (None, Warm(store)):
-        found = rank.search(store, parse.parse(text, NOW), asker, warm=warm)
+    for warm in (None, WarmIndex(store)):
+        found = rank.search(store, parse.parse(text, NOW), encoder, warm=warm)
         assert [hit.path for hit in found.hits] == [b"/photos/new.jpg"]

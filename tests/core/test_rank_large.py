@@ -13,11 +13,11 @@ from text_spaces import text_space
 
 from imgret.photo import Facts, ModelIdentity
 from imgret.search import describe_hits, rank, scoring
-from imgret.search.parse import Question
-from imgret.search.warm_index import Warm
+from imgret.search.parse import ParsedQuery
+from imgret.search.warm_index import WarmIndex
 from imgret.store.clauses import Clause, Has, Taken
 from imgret.store.factory import open_store
-from imgret.store.in_memory import Memory
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.sqlite import filters, vectors
 
@@ -47,9 +47,9 @@ def test_the_nearest_living_photos_are_found_behind_any_number_of_deleted_ones(
     order = np.argsort(-(rows @ query))
     root = store.roots.all()[0].id
     store.photos.mark_deleted(root, b"", [b"%d.jpg" % contents[at] for at in order[:1000]], now=5)
-    warm = Warm(store) if warmed else None
-    question = Question("anything", clauses=clauses)
-    found = rank.search(store, question, Given(query), rank="vector", k=10, apart=True, warm=warm)
+    warm = WarmIndex(store) if warmed else None
+    question = ParsedQuery("anything", clauses=clauses)
+    found = rank.search(store, question, Given(query), rank="vector", limit=10, all_copies=True, warm=warm)
     assert {hit.content for hit in found.hits} == set(contents[order[1000:1010]].tolist())
     alive = store.filters.living(contents)
     assert set(contents[~alive].tolist()) == set(store.filters.tombstoned().tolist())
@@ -69,16 +69,16 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
         return real(group, space, ids, views)
 
     monkeypatch.setattr(vectors.Vectors, "of", of)
-    found = rank.search(store, Question("x"), Given(rows[3]), k=100_000, apart=True)
+    found = rank.search(store, ParsedQuery("x"), Given(rows[3]), limit=100_000, all_copies=True)
     assert {hit.content for hit in found.hits} == set(contents)
     assert max(held[1:]) <= 64  # all but the sample for the strengths
     assert found.hits[0].content == contents[3]
 
 
 def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(store: Store) -> None:
-    search = rank._Search(store, Question("x"), None, {}, "words", 100_000, None, frozenset())
+    search = rank._Search(store, ParsedQuery("x"), None, {}, "words", 100_000, None, frozenset())
     assert search.pool == 100_000 + rank.MOST_MORE
-    assert rank._Search(store, Question("x"), None, {}, "words", 20, None, frozenset()).pool == 80
+    assert rank._Search(store, ParsedQuery("x"), None, {}, "words", 20, None, frozenset()).pool == 80
 
 
 SHOTS = st.lists(
@@ -135,7 +135,7 @@ def test_a_mask_made_while_something_came_is_not_kept(
 ) -> None:
     rows = units(20)
     contents = bulk(rows, MODEL)
-    memory = Memory(store, text_space(store))
+    memory = InMemoryIndex(store, text_space(store))
     clause = (Clause(Has("note")),)
     real = filters.Filters.matching
 
@@ -159,7 +159,7 @@ def test_a_mask_does_not_outlive_what_its_own_connection_writes(
     store: Store, units: Units, bulk: Bulk
 ) -> None:
     contents = bulk(units(5), MODEL)
-    memory = Memory(store, text_space(store))
+    memory = InMemoryIndex(store, text_space(store))
     clause = (Clause(Has("note")),)
     assert memory.refresh(store)
     assert not memory.mask(store, clause).places.any()

@@ -13,9 +13,9 @@ from text_spaces import text_space
 from imgret.errors import QueryError
 from imgret.photo import ModelIdentity, Tag
 from imgret.search import empty_reasons, rank
-from imgret.search.parse import Question, having, parse
+from imgret.search.parse import ParsedQuery, having, parse
 from imgret.search.query_encoder import QueryEncoder
-from imgret.search.warm_index import Warm
+from imgret.search.warm_index import WarmIndex
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits, TextColumn
@@ -77,7 +77,7 @@ def test_every_kind_of_tags_is_a_filter(store: Store, library: dict[str, int]) -
     assert found(store, "has:colour -colour:blue") == {library["1"], library["2"]}
     assert found(store, "object:dogs") == {library["dogs"]}
     assert found(store, "topic:travel") == {library[str(at)] for at in range(9)}
-    question = having(Question(), "colour", "green", NOW, store.facets.kinds())
+    question = having(ParsedQuery(), "colour", "green", NOW, store.facets.kinds())
     assert set(store.filters.matching(question.clauses).tolist()) == {library["2"]}
     mauve = parse("colour:mauve", NOW, (), store.facets.kinds()).clauses
     assert empty_reasons.reasons(store, mauve) == ["no photo has a colour 'mauve'; there is blue, red, green"]
@@ -122,21 +122,23 @@ def test_names_that_no_column_can_have(store: Store, name: str) -> None:
 
 
 def test_a_space_joins_the_ranking_by_its_standard_score(
-    store: Store, library: dict[str, int], asker: QueryEncoder
+    store: Store, library: dict[str, int], encoder: QueryEncoder
 ) -> None:
-    question = Question(words="a red boat on the water", terms=("boat", "water"))
-    plain = rank.search(store, question, asker, k=9, apart=True).hits
-    for warm in (None, Warm(store)):
+    question = ParsedQuery(words="a red boat on the water", terms=("boat", "water"))
+    plain = rank.search(store, question, encoder, limit=9, all_copies=True).hits
+    for warm in (None, WarmIndex(store)):
         hits = rank.search(
-            store, question, asker, k=9, apart=True, others={"colour": Colours()}, warm=warm
+            store, question, encoder, k=9, apart=True, others={"colour": Colours()}, warm=warm
         ).hits
         assert hits[0].content == library["1"]
         assert {hit.content for hit in hits} == {hit.content for hit in plain}
         # Without a colour in it, the question says nothing in that space: everything is as before.
-        silent = Question(words="a boat on the water", terms=("boat", "water"))
+        silent = ParsedQuery(words="a boat on the water", terms=("boat", "water"))
         for others in ({}, {"colour": Colours()}):
-            again = rank.search(store, silent, asker, k=9, apart=True, others=others, warm=warm).hits
-            assert again == rank.search(store, silent, asker, k=9, apart=True).hits
+            again = rank.search(
+                store, silent, encoder, limit=9, all_copies=True, others=others, warm=warm
+            ).hits
+            assert again == rank.search(store, silent, encoder, limit=9, all_copies=True).hits
     # What has no vector in the space stands where its middle is.
     scores = {hit.content: hit.score for hit in hits}
     before = {hit.content: hit.score for hit in plain}
@@ -147,13 +149,15 @@ def test_a_space_joins_the_ranking_by_its_standard_score(
 
 def test_spaces_are_searched_without_text_vectors(store: Store, library: dict[str, int]) -> None:
     others = {"colour": Colours()}
-    hits = rank.search(store, Question(words="green", terms=()), None, k=3, others=others).hits
+    hits = rank.search(store, ParsedQuery(words="green", terms=()), None, limit=3, others=others).hits
     assert hits[0].content == library["2"]
-    away = Question(words="blue", terms=(), away=("red",))
-    order = [hit.content for hit in rank.search(store, away, None, k=9, apart=True, others=others).hits]
+    away = ParsedQuery(words="blue", terms=(), negatives=("red",))
+    order = [
+        hit.content for hit in rank.search(store, away, None, limit=9, all_copies=True, others=others).hits
+    ]
     assert order.index(library["3"]) > order.index(library["4"])
     filtered = parse("green colour:blue", NOW, (), store.facets.kinds())
-    assert {hit.content for hit in rank.search(store, filtered, None, others=others, apart=True).hits} <= {
+    assert {hit.content for hit in rank.search(store, filtered, None, others=others, all_copies=True).hits} <= {
         library["3"], library["4"], library["5"],
     }  # fmt: skip
 
@@ -163,7 +167,7 @@ def test_the_vector_of_a_photo_is_used_in_its_own_space(store: Store, library: d
     assert space is not None
     towards = store.vectors.of(space, np.array([library["5"]]), ["mean"])["mean"][0]
     hits = rank.search(
-        store, Question(), None, k=1, without=library["5"], towards_others={"colour": towards}
+        store, ParsedQuery(), None, k=1, without=library["5"], towards_others={"colour": towards}
     ).hits
     assert [hit.content for hit in hits] == [library["4"]]
 

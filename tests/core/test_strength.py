@@ -48,8 +48,8 @@ def library(add: Callable[..., int]) -> list[int]:
     return [add(f"{n}.jpg", caption=caption) for n, caption in enumerate(CAPTIONS)]
 
 
-def answer(store: Store, asker: QueryEncoder, text: str, **options: object) -> rank.Answer:
-    return rank.search(store, parse.parse(text, NOW), asker, **options)  # type: ignore[arg-type]
+def answer(store: Store, encoder: QueryEncoder, text: str, **options: object) -> rank.SearchResult:
+    return rank.search(store, parse.parse(text, NOW), encoder, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -62,41 +62,45 @@ def answer(store: Store, asker: QueryEncoder, text: str, **options: object) -> r
     ],
 )
 def test_what_is_there_is_strong_and_the_rest_is_not(
-    store: Store, asker: QueryEncoder, library: list[int], text: str, right: int
+    store: Store, encoder: QueryEncoder, library: list[int], text: str, right: int
 ) -> None:
-    hits = answer(store, asker, text).hits
+    hits = answer(store, encoder, text).hits
     assert (hits[0].content, hits[0].strength) == (library[right], "strong")
     assert sum(hit.strength == "strong" for hit in hits) <= 3
     assert sum(hit.strength == "weak" for hit in hits) >= len(hits) // 2
 
 
 @pytest.mark.parametrize("text", ["quarterly tax spreadsheet", "theory of relativity", "asdf qwerty zxcv"])
-def test_what_is_not_there_is_said(store: Store, asker: QueryEncoder, library: list[int], text: str) -> None:
-    found = answer(store, asker, text)
+def test_what_is_not_there_is_said(
+    store: Store, encoder: QueryEncoder, library: list[int], text: str
+) -> None:
+    found = answer(store, encoder, text)
     assert all(hit.strength != "strong" for hit in found.hits)
-    strict = answer(store, asker, text, minimum="strong")
+    strict = answer(store, encoder, text, min_strength="strong")
     assert strict.hits == []
     assert "nothing matches well enough" in strict.notes[0]
 
 
-def test_the_minimum_leaves_out_what_is_below(store: Store, asker: QueryEncoder, library: list[int]) -> None:
-    every = answer(store, asker, "a train on a bridge").hits
+def test_the_minimum_leaves_out_what_is_below(
+    store: Store, encoder: QueryEncoder, library: list[int]
+) -> None:
+    every = answer(store, encoder, "a train on a bridge").hits
     for minimum, kept in (("strong", {"strong"}), ("fair", {"strong", "fair"})):
-        hits = answer(store, asker, "a train on a bridge", minimum=minimum).hits
+        hits = answer(store, encoder, "a train on a bridge", min_strength=minimum).hits
         assert [hit.content for hit in hits] == [hit.content for hit in every if hit.strength in kept]
 
 
 def test_words_alone_are_as_strong_as_they_cover_the_question(
-    store: Store, library: list[int], asker: QueryEncoder
+    store: Store, library: list[int], encoder: QueryEncoder
 ) -> None:
-    hits = answer(store, asker, "green parrot banana", rank="words").hits
+    hits = answer(store, encoder, "green parrot banana", rank="words").hits
     assert (hits[0].content, hits[0].strength) == (library[22], "strong")
     assert {hit.strength for hit in hits[1:]} == {"weak"}
 
 
-def test_one_photo_alone_can_be_strong(store: Store, asker: QueryEncoder, add: Callable[..., int]) -> None:
+def test_one_photo_alone_can_be_strong(store: Store, encoder: QueryEncoder, add: Callable[..., int]) -> None:
     add("a.jpg", caption="a red circle on a white ground")
-    assert answer(store, asker, "red circle").hits[0].strength == "strong"
+    assert answer(store, encoder, "red circle").hits[0].strength == "strong"
 
 
 @given(
@@ -144,7 +148,7 @@ def test_words_are_as_strong_as_their_share_and_adjectives_apart_are_fair(covere
 @pytest.mark.parametrize("column", ["caption", "note"])
 def test_a_red_shirt_and_a_car_are_no_strong_red_car(
     store: Store,
-    asker: QueryEncoder,
+    encoder: QueryEncoder,
     library: list[int],
     add: Callable[..., int],
     text: str,
@@ -153,21 +157,21 @@ def test_a_red_shirt_and_a_car_are_no_strong_red_car(
 ) -> None:
     content = add("car.jpg", **{column: text})
     for ranking in ("hybrid", "words"):
-        found = {hit.content: hit.strength for hit in answer(store, asker, "red car", rank=ranking).hits}
+        found = {hit.content: hit.strength for hit in answer(store, encoder, "red car", rank=ranking).hits}
         assert (found[content] != "strong") == apart
 
 
 def test_a_colour_and_a_label_are_not_joined(
-    store: Store, asker: QueryEncoder, add: Callable[..., int]
+    store: Store, encoder: QueryEncoder, add: Callable[..., int]
 ) -> None:
     content = add("a.jpg", caption="a man in a red shirt", objects={"person": 1, "car": 1})
-    hit = answer(store, asker, "red car").hits[0]
+    hit = answer(store, encoder, "red car").hits[0]
     assert (hit.content, hit.strength) == (content, "fair")
-    assert answer(store, asker, "man car").hits[0].strength == "strong"
+    assert answer(store, encoder, "man car").hits[0].strength == "strong"
 
 
 def test_words_count_where_most_photos_are_told_alike(
-    store: Store, asker: QueryEncoder, add: Callable[..., int]
+    store: Store, encoder: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(30):
         add(f"{number}.jpg", objects={"person": 2})
@@ -176,17 +180,17 @@ def test_words_count_where_most_photos_are_told_alike(
     named = add("Rosa.jpg", objects={"person": 2})
     noted = add("lake.jpg", objects={"person": 2}, note="Zofia")
     for text, right in (("rosa", named), ("zofia", noted)):
-        hit = answer(store, asker, text).hits[0]
+        hit = answer(store, encoder, text).hits[0]
         assert (hit.content, hit.strength) == (right, "strong")
 
 
 def test_words_count_where_all_photos_are_told_alike(
-    store: Store, asker: QueryEncoder, add: Callable[..., int]
+    store: Store, encoder: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(20):
         add(f"{number}.jpg", objects={"person": 1})
     named = add("Rosa.jpg", objects={"person": 1})
-    hits = answer(store, asker, "rosa").hits
+    hits = answer(store, encoder, "rosa").hits
     assert (hits[0].content, hits[0].strength) == (named, "strong")
     assert all(np.isfinite(hit.score) for hit in hits)
     assert {hit.strength for hit in hits[1:]} == {"weak"}

@@ -20,7 +20,7 @@ from imgret.errors import DaemonError, DiskFull
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
 from imgret.pipeline.loading import load_models
-from imgret.search.warm_index import Keeper
+from imgret.search.warm_index import WarmIndexLoader
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
 from imgret.sync import add_root, sync
@@ -155,14 +155,14 @@ def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library,
     def fails(_index):
         raise error
 
-    loading = warm_index.Warm
-    monkeypatch.setattr(warm_index, "Warm", fails)
-    keeper = Keeper(places().index)
+    loading = warm_index.WarmIndex
+    monkeypatch.setattr(warm_index, "WarmIndex", fails)
+    keeper = WarmIndexLoader(places().index)
     with open_store(places().index) as store:
         Ingest(store, library, load_models(library, places())).run()
         assert keeper.current(store) is None
         keeper.wait()
-        monkeypatch.setattr(warm_index, "Warm", loading)
+        monkeypatch.setattr(warm_index, "WarmIndex", loading)
         keeper.current(store)
         keeper.wait()
         assert keeper.current(store) is not None

@@ -28,7 +28,7 @@ class Encoders:
     def identity(self) -> Any:
         return self._embedder.identity
 
-    def asker(self, _wanted: object) -> Encoders:
+    def encoder(self, _wanted: object) -> Encoders:
         return self
 
     def vectors(self, texts: list[str]) -> Any:
@@ -41,7 +41,7 @@ class Encoders:
 def answers() -> dict[str, Any]:
     """Every question and command with what it prints."""
     import msgspec
-    from imgret.answer import Answerer
+    from imgret.answer import SearchService
     from imgret.index.connection import Index
     from imgret.request import Request
 
@@ -50,9 +50,9 @@ def answers() -> dict[str, Any]:
     here, encoders = places(), Encoders()
     told: dict[str, Any] = {"queries": [], "commands": []}
     with Index(here.index) as index:
-        answerer = Answerer(index, load(here.config), here, encoders)  # type: ignore[arg-type]
+        service = SearchService(index, load(here.config), here, encoders)  # type: ignore[arg-type]
         for query in QUERIES:
-            found = answerer.answer(msgspec.convert({"format": "json"} | query, Request))
+            found = service.answer(msgspec.convert({"format": "json"} | query, Request))
             lines = [json.loads(line) for line in found.output.splitlines()]
             told["queries"].append({"query": query, "exit": int(found.exit), "hits": lines})
         counts = (

@@ -231,7 +231,7 @@ def test_a_pipe_gets_only_what_answers_unless_it_asks_for_more(cafe: Library) ->
     for form in ([], ["-0"]):
         nothing = imgret_process("query", *form, "zxqv")
         assert (nothing.code, nothing.out) == (1, b"")
-        assert "--min weak" in nothing.err
+        assert "--min-strength weak" in nothing.err
         assert imgret_process("query", *form, "--min", "weak", "zxqv").code == 0
         assert imgret("query", *form, "zxqv").code == 0  # into a file
     assert len(imgret("query", "--json", "zxqv").objects) == 2
@@ -241,7 +241,7 @@ def test_a_pipe_gets_only_what_answers_unless_it_asks_for_more(cafe: Library) ->
     ("words", "offered"),
     [
         (["query", "--rank", ""], {"hybrid", "vector", "words"}),
-        (["query", "--min", "s"], {"strong"}),
+        (["query", "--min-strength", "s"], {"strong"}),
         (["query", "--format", "J"], {"JPEG", "JXL"}),
         (["query", "--has", ""], {"note", "caption", "gps", "objects", "topics", "date"}),
         (["models", "pull", "t"], {"topics"}),

@@ -15,39 +15,39 @@ from typing import TYPE_CHECKING, TypeVar
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.limits import as_sentence, limits_explained
-from imgret.search.service import Answerer
+from imgret.search.service import SearchService
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgretd.loaded_models import LoadedModels
 
 if TYPE_CHECKING:
-    from imgret.search.warm_index import Keeper
+    from imgret.search.warm_index import WarmIndexLoader
 
 ANSWERING_THREADS = 4
 
 T = TypeVar("T")
 
 
-class WarmAnswerer(Answerer):
+class DaemonSearchService(SearchService):
     """Answers with the daemon's warm models."""
 
     def __init__(
-        self, store: Store, settings: Settings, places: Places, warm: LoadedModels, keeper: Keeper
+        self, store: Store, settings: Settings, places: Places, warm: LoadedModels, keeper: WarmIndexLoader
     ) -> None:
         super().__init__(store, settings, places, warm, keeper)
         self.store = store
         self.settings = settings
 
 
-class Answerers:
-    """A few threads, each with a connection and an answerer of its own, made anew after a reload."""
+class SearchThreads:
+    """A few threads, each with a connection and an service of its own, made anew after a reload."""
 
     def __init__(self, settings: Settings, places: Places, warm: LoadedModels) -> None:
         self._configured = settings, warm
         self._places = places
         self._threads = ThreadPoolExecutor(ANSWERING_THREADS, thread_name_prefix="answer")
         self._own = threading.local()
-        self._keeper: Keeper | None = None
+        self._keeper: WarmIndexLoader | None = None
         self._keeper_lock = threading.Lock()
         self._asked = 0  # how many calls are under way; belongs to the loop
 
@@ -55,7 +55,7 @@ class Answerers:
         """Answer with these from the next question on."""
         self._configured = settings, warm
 
-    async def run(self, work_: Callable[[WarmAnswerer], T]) -> T:
+    async def run(self, work_: Callable[[DaemonSearchService], T]) -> T:
         """Do this on one of the threads."""
         loop = asyncio.get_running_loop()
         self._asked += 1
@@ -73,7 +73,7 @@ class Answerers:
         self._threads.shutdown(wait=not self._asked, cancel_futures=True)
         return not self._asked
 
-    def _made(self, work_: Callable[[WarmAnswerer], T]) -> T:
+    def _made(self, work_: Callable[[DaemonSearchService], T]) -> T:
         try:
             return self._answered(work_)
         except Exception:
@@ -81,33 +81,33 @@ class Answerers:
         except BaseException as panic:  # asyncio hands on no such error
             raise ImgretError(as_sentence(panic)) from panic
 
-    def _answered(self, work_: Callable[[WarmAnswerer], T]) -> T:
-        answerer = self._answerer()
+    def _answered(self, work_: Callable[[DaemonSearchService], T]) -> T:
+        service = self._answerer()
         try:
-            return work_(answerer)
+            return work_(service)
         finally:
-            if not answerer.store.writable:  # a disk that was full or read-only may be so no more
-                answerer.store.close()
+            if not service.store.writable:  # a disk that was full or read-only may be so no more
+                service.store.close()
                 self._own.configured = None
 
-    def _answerer(self) -> WarmAnswerer:
+    def _answerer(self) -> DaemonSearchService:
         configured = self._configured
         if getattr(self._own, "configured", None) is not configured:
             settings, warm = configured
             store = open_store(self._places.index)
-            before: WarmAnswerer | None = getattr(self._own, "answerer", None)
-            self._own.answerer = WarmAnswerer(store, settings, self._places, warm, self._vectors())
+            before: DaemonSearchService | None = getattr(self._own, "service", None)
+            self._own.service = DaemonSearchService(store, settings, self._places, warm, self._vectors())
             self._own.configured = configured
             if before is not None:
                 before.store.close()
-        answerer: WarmAnswerer = self._own.answerer
-        return answerer
+        service: DaemonSearchService = self._own.service
+        return service
 
-    def _vectors(self) -> Keeper:
+    def _vectors(self) -> WarmIndexLoader:
         """The vectors in memory, one copy for all threads; numpy comes with the first question."""
-        from imgret.search.warm_index import Keeper
+        from imgret.search.warm_index import WarmIndexLoader
 
         with self._keeper_lock:
             if self._keeper is None:
-                self._keeper = Keeper(self._places.index)
+                self._keeper = WarmIndexLoader(self._places.index)
             return self._keeper
