@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from imgret.errors import PhotoError
     from imgret.photo import ModelIdentity
-    from imgret.search.rank import SpaceEncoder
+    from imgret.search.space_queries import SpaceEncoder
 
     Hold = Callable[[], AbstractContextManager[None]]
 

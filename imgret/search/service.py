@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from imgret.pipeline.models import Models
     from imgret.search.parse import ParsedQuery
-    from imgret.search.rank import SearchResult, SpaceEncoder
+    from imgret.search.rank import SearchResult
     from imgret.search.similar import Likeness
+    from imgret.search.space_queries import SpaceEncoder
     from imgret.search.warm_index import WarmIndexLoader
 
 MANY = 1000  # photos without a caption, of which it is not worth while to know how many

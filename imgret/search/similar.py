@@ -29,7 +29,7 @@ from imgret.store.records import TEXT, Space
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
-    from imgret.search.rank import SpaceEncoder
+    from imgret.search.space_queries import SpaceEncoder
 
 
 # Where a photo was replaced by an edit, `perceptual.SAME_PICTURE` is enough; among 100,000 photos it is not. Of 112

@@ -19,7 +19,7 @@ from imgret.store.clauses import Clause, Has, Taken
 from imgret.store.factory import open_store
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
-from imgret.store.sqlite import filters, vectors
+from imgret.store.sqlite import filters, vectors, words
 
 MODEL = ModelIdentity("given", "1")
 Units = Callable[..., Any]
@@ -75,10 +75,19 @@ def test_many_hits_are_wanted_and_memory_stays_bounded(
     assert found.hits[0].content == contents[3]
 
 
-def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(store: Store) -> None:
-    search = rank._Search(store, ParsedQuery("x"), None, {}, "words", 100_000, None, frozenset())
-    assert search.pool == 100_000 + rank.MOST_MORE
-    assert rank._Search(store, ParsedQuery("x"), None, {}, "words", 20, None, frozenset()).pool == 80
+@pytest.mark.parametrize(("limit", "pool"), [(20, 80), (100_000, 100_000 + rank.MOST_MORE)])
+def test_the_candidates_for_a_whole_library_are_not_four_times_as_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch, limit: int, pool: int
+) -> None:
+    counts: list[int] = []
+
+    def best(group: Any, terms: Any, count: int, *rest: Any, **more: Any) -> Any:
+        counts.append(count)
+        return np.zeros(0, np.int64)
+
+    monkeypatch.setattr(words.Words, "best", best)
+    rank.search(store, ParsedQuery("x", ("x",)), None, rank="words", limit=limit)
+    assert counts == [pool]
 
 
 SHOTS = st.lists(

@@ -128,7 +128,7 @@ def test_a_space_joins_the_ranking_by_its_standard_score(
     plain = rank.search(store, question, encoder, limit=9, all_copies=True).hits
     for warm in (None, WarmIndex(store)):
         hits = rank.search(
-            store, question, encoder, k=9, apart=True, others={"colour": Colours()}, warm=warm
+            store, question, encoder, limit=9, all_copies=True, others={"colour": Colours()}, warm=warm
         ).hits
         assert hits[0].content == library["1"]
         assert {hit.content for hit in hits} == {hit.content for hit in plain}
@@ -167,7 +167,7 @@ def test_the_vector_of_a_photo_is_used_in_its_own_space(store: Store, library: d
     assert space is not None
     towards = store.vectors.of(space, np.array([library["5"]]), ["mean"])["mean"][0]
     hits = rank.search(
-        store, ParsedQuery(), None, k=1, without=library["5"], towards_others={"colour": towards}
+        store, ParsedQuery(), None, limit=1, without=library["5"], towards_others={"colour": towards}
     ).hits
     assert [hit.content for hit in hits] == [library["4"]]
 
