@@ -214,8 +214,7 @@ def unreadable_root(root: bytes, error: OSError) -> ImgretError:
 
 def _unlistable(error: Exception, root: bytes, folder: bytes) -> FolderScan:
     """Return a scan that reports the folder as unlistable. Raises Shortage: the folder is scanned again then."""
-    short = shortage(error)
-    if short is not None:
+    if isinstance(error, OSError) and (short := shortage(error)) is not None:
         raise short from error
     if isinstance(error, NotAnswering):
         return FolderScan(folder, problem=NotAnswering(os.fsencode(_shown(root, folder))).advice)

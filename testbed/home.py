@@ -7,6 +7,7 @@ with Home() as home, home.daemon() as daemon:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -218,9 +219,11 @@ class Daemon:
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
+    with contextlib.suppress(OSError):  # the process has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # the thread has ended
+                for child in (task / "children").read_text().split():
+                    found += [int(child), *_children(int(child))]
     return found
 
 

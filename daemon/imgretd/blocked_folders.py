@@ -49,7 +49,8 @@ class BlockedFolders:
         if isinstance(error, ConfigError):
             self.set_reason(path, str(error))
             return None
-        error = shortage(error) or error
+        if isinstance(error, OSError):
+            error = shortage(error) or error
         if isinstance(error, ImgretError):
             self.set_reason(path, f"{error}. {error.hint}".strip())
             return RETRY_SECONDS

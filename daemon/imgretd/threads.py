@@ -107,7 +107,7 @@ class Threads:
     def slow(self) -> str | None:
         """Return which disk or call has not responded for SLOW_SECONDS, or None."""
         if self.probe.busy_seconds > SLOW_SECONDS:
-            return "a requested folder does not answer: its disk or network share hangs"
+            return "a requested folder does not respond: its disk or network share hangs"
         if self.control.busy_seconds > SLOW_SECONDS:
             at = self.folders.at
             what = os.fsdecode(at) if at else "the index"

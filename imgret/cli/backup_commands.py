@@ -57,4 +57,4 @@ def restore(
         before = put_back(here.places.index, path)
     console.say(f"{source} is the index now" + (f"; the one before is {before}" if before else ""))
     if running:
-        console.say("the daemon goes on with it in a moment")
+        console.say("the daemon uses it in a moment")

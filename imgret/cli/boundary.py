@@ -45,7 +45,7 @@ def as_sentence(error: BaseException) -> ImgretError:
         where = console.shown(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else ""
         return ImgretError(f"{where or 'the system'}: {error.strerror or error}")
     if isinstance(error, MemoryError):
-        return ImgretError("there is not enough memory for this", "End other programs, or ask for less.")
+        return ImgretError("there is not enough memory for this", "End other programs, or search for less.")
     from imgret.cli.crash import report
 
     kept = report(error)

@@ -109,7 +109,7 @@ def _folders(here: Session) -> Iterator[Check]:
         try:
             good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
         except NotAnswering:
-            good, why = False, "does not answer: its disk or network share hangs"
+            good, why = False, "does not respond: its disk or network share hangs"
         yield good, f"folder: {console.shown(path)}{'' if good else f' {why}'}"
 
 

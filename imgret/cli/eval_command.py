@@ -60,7 +60,7 @@ StandIns = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")]
 Save = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Keep every question's rank, for `eval compare`.")
+    str | None, typer.Option(metavar="FILE", help="Save the rank of every query, for `eval compare`.")
 ]
 IndexFile = Annotated[
     str | None,
@@ -70,7 +70,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first that many
 
 eval_app = typer.Typer(
     no_args_is_help=True,
-    help="Measure the search on photos with captions.\n\nEach caption is a question, and its photo the answer.",
+    help="Measure the search on photos with captions.\n\nEach caption is a query, and its photo is the right hit.",
 )
 
 
@@ -123,7 +123,7 @@ def jsonl(
     index: IndexFile = None,
     limit: Limit = None,
 ) -> None:
-    """Your own photos and questions."""
+    """Your own photos and queries."""
     name = os.path.splitext(os.path.basename(file))[0]
     folder = images or os.path.dirname(os.path.abspath(file))
     options = Options(recipes, ranks, stand_in_captions, as_json, save, index, limit)
@@ -166,7 +166,7 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
         dataset = first_photos(dataset, options.limit)
     console.say_all(summarize(dataset.problems))
     if not dataset.queries:
-        raise UsageError(f"{captions} leaves no question to ask", "See above what was left out.")
+        raise UsageError(f"{captions} leaves no query", "See above what was left out.")
     given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
     plan = Plan(
         recipes=tuple(dict.fromkeys(options.recipes or Recipe)),

@@ -38,7 +38,7 @@ def add(
         console.say(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
     if not told_daemon(here, "reload", {}):
         console.say(
-            "no daemon runs: `imgret index` looks at these folders now, `imgret service install` for good"
+            "no daemon is running: `imgret index` scans these folders now, `imgret service install` starts a daemon"
         )
 
 

@@ -109,7 +109,7 @@ def look(here: Session, store: Store, wanted: list[bytes]) -> int:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
             why = disk_calls.call(path, functools.partial(why_not_entered, root.path, inside, rules))
             if why is not None:
-                console.say(f"{console.shown(path)} is passed over: {clean(why)}")
+                console.say(f"{console.shown(path)} is left out: {clean(why)}")
     return problems
 
 

@@ -30,7 +30,7 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
         with bar("The daemon") as advance:
             looked = _followed(here, there, advance)
     except KeyboardInterrupt:
-        console.say("not waiting any longer; the daemon goes on")
+        console.say("no longer waiting; the daemon continues")
         return int(Exit.INTERRUPTED)
     if looked is None:
         return None
@@ -60,7 +60,7 @@ def _is_there(path: bytes) -> bool:
             return True
         why = "is not there"
     except NotAnswering:
-        why = "does not answer: its disk or network share hangs"
+        why = "does not respond: its disk or network share hangs"
     console.say(f"{console.shown(path)} {why}. Its photos stay searchable.")
     return False
 
@@ -71,7 +71,7 @@ def _told_why_not(looked: dict[str, Any]) -> int:
     if looked["waits_for"] == "paused":
         console.say(f"the daemon is paused and does nothing{left}: run `imgret resume`")
     elif looked["waits_for"]:
-        console.say(f"the daemon waits: {looked['waits_for']}{left}; it goes on by itself")
+        console.say(f"the daemon waits: {looked['waits_for']}{left}; it continues by itself")
         return int(Exit.NO_HITS if left else Exit.OK)
     else:
         console.say(f"the daemon cannot go on: {looked['problem']}{left}")

@@ -26,9 +26,7 @@ def tell(path: bytes, found: SyncResult) -> int:
         console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
         return 1
     if found.removed:
-        console.say(
-            f"{console.shown(path)} was removed while it was looked at: nothing more of it is indexed"
-        )
+        console.say(f"{console.shown(path)} was removed while it was scanned: nothing more of it is indexed")
         return 1
     figures = [
         f"{count} {word}"

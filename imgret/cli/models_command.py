@@ -70,7 +70,7 @@ def pull(
         ),
     ] = None,
 ) -> None:
-    """Download what is missing; goes on where it was interrupted. The only command that uses the network."""
+    """Download what is missing; continues where it was interrupted. The only command that uses the network."""
     from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights import pull as pulling

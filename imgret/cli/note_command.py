@@ -71,7 +71,9 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
     if state is not None and "pid" in state:
         ask(here.places.socket, "retry", {}, QUICK)
         if state.get("paused"):
-            console.say("found by its words now, and by its meaning once the daemon goes on: `imgret resume`")
+            console.say(
+                "found by its words now, and by its meaning once the daemon continues: `imgret resume`"
+            )
         return
     try:
         left = _embedded_here(here, store, contents)

@@ -19,7 +19,7 @@ _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "forma
 
 def query(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="QUESTION", help="Plain words, and filters.")
+        list[str] | None, typer.Argument(metavar="QUERY", help="Plain words, and filters.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     nul: Annotated[bool, typer.Option("--print0", "-0", help="Paths ended by NUL, for xargs -0.")] = False,
@@ -45,11 +45,16 @@ def query(
         bool, typer.Option("--all-copies", help="Show copies and near-duplicates, too.")
     ] = False,
     old_min: Annotated[
-        str | None, typer.Option("--min", hidden=True, autocompletion=completion.one_of(*STRENGTHS))
+        str | None, typer.Option("--min", hidden=True, help="Old name of --min-strength.")
     ] = None,
-    old_all: Annotated[bool, typer.Option("--all", hidden=True)] = False,
-    like: Annotated[str | None, typer.Option(metavar="IMAGE", help="Ask with a picture.")] = None,
-    negatives: Annotated[list[str] | None, typer.Option("--not", metavar="TEXT", help="Push away.")] = None,
+    old_all: Annotated[bool, typer.Option("--all", hidden=True, help="Old name of --all-copies.")] = False,
+    like: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Find photos that look like this picture.")
+    ] = None,
+    negatives: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="TEXT", help="Rank photos that match this text lower."),
+    ] = None,
     after: Annotated[str | None, typer.Option(help="Taken then or later: 2019, 'last week'.")] = None,
     before: Annotated[str | None, typer.Option(help="Taken before then.")] = None,
     on: Annotated[str | None, typer.Option(help="Taken then: 2019-07, yesterday.")] = None,
@@ -68,15 +73,15 @@ def query(
         ),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="FILE", help="One question a line; - reads them from stdin.")
+        str | None, typer.Option(metavar="FILE", help="One query per line; - reads standard input.")
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Show the pictures in the terminal.")] = False,
 ) -> None:
     """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
 
-    Asks the daemon where one runs, else does the same itself. In a question, `after:2019 in:FOLDER name:x
+    Uses the daemon if one is running, otherwise searches in this process. In a query, `after:2019 in:FOLDER name:x
     topic:x camera:x has:note is:offline format:png dog>=2 dogs!=2 animal: -word -key:value "these words"
-    2:beach` are filters and weights; case and accents make no difference.
+    2:beach` are filters and weights; case and accents do not matter.
     """
     if as_json + nul + preview > 1:
         raise UsageError("give one of --json, --print0 and --preview")
@@ -89,7 +94,7 @@ def query(
             raise UsageError(f"there is no option {word}", "`imgret query --help` lists them.")
     text = " ".join(words or ())
     if batch is not None and (text.strip() or preview):
-        raise UsageError("--batch reads the questions: leave them and --preview out")
+        raise UsageError("--batch reads the queries from a file: leave out the query and --preview")
     if batch is None and not (text.strip() or filters or like or negatives):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
     form = "json" if as_json or preview else "null" if nul else paths_format()
@@ -120,7 +125,7 @@ def _answered(params: dict[str, object], batch: str | None, *, preview: bool) ->
 
         found = questions(batch)
         if not found:
-            console.say(f"{batch} holds no question")
+            console.say(f"{batch} contains no query")
         return ask_all(params, found)
     if preview:
         from imgret.cli.query_preview import preview_hits

@@ -64,7 +64,7 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
                 told_ = as_sentence(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
-                console.say(f"question {number}: {told_}")
+                console.say(f"query {number}: {told_}")
                 worst = Exit(told_.exit_code)
                 continue
             console.say_all(note for note in answered.notes if note not in told)

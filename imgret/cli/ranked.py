@@ -40,7 +40,7 @@ class Asked:
         self._embedder = embedder
         self._vectors: dict[str, Vector] = {}
         different = list(dict.fromkeys(texts))
-        with bar("Embedding the questions", total=len(different)) as advance:
+        with bar("Embedding the queries", total=len(different)) as advance:
             for begun in range(0, len(different), BATCH):
                 some = different[begun : begun + BATCH]
                 self._vectors.update(zip(some, embedder.vectors(some), strict=True))

@@ -32,7 +32,7 @@ service_app = typer.Typer(no_args_is_help=True, help="The daemon, run by systemd
 
 @service_app.command()
 def install() -> None:
-    """Have systemd start the daemon at log-in or the first question."""
+    """Have systemd start the daemon at login or at the first search."""
     here = session()
     folder = units_folder()
     texts = {name: filled(unit(name), here.places, program()) for name in (SERVICE, SOCKET)}

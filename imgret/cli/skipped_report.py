@@ -21,7 +21,7 @@ _TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb", "is larger than"
 
 
 def skipped_fields(here: Session) -> list[dict[str, Any]]:
-    """For each folder that is there: what was passed over in it, by a walk made now."""
+    """For each folder that is there: what was left out in it, by a walk made now."""
     from imgret import disks
     from imgret.exclude import Exclude
     from imgret.search.hit_json import path as path_fields
@@ -78,7 +78,7 @@ def skipped_text(told: list[dict[str, Any]]) -> list[str]:
             _row(sum(folder["not_pictures"].values()), "other file", _extensions(folder["not_pictures"])),
         ]
         shown = [row for row in rows if row]
-        lines.append(f"passed over in {folder['path']}:" + ("" if shown else " nothing"))
+        lines.append(f"left out in {folder['path']}:" + ("" if shown else " nothing"))
         lines += shown
     return lines
 

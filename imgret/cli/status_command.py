@@ -16,7 +16,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch the daemon work.")] = False,
     skipped: Annotated[
-        bool, typer.Option("--skipped", help="Also what lies in the folders and was left out, and why.")
+        bool, typer.Option("--skipped", help="Also the files in the folders that were left out, and why.")
     ] = False,
 ) -> None:
     """Show how many photos there are, how far they are, what failed."""

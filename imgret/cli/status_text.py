@@ -42,7 +42,7 @@ def status_text(told: dict[str, Any]) -> list[str]:
         )
     daemon = told["daemon"] or {}
     lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
-    lines += [f"  the disk of {folder} does not answer" for folder in daemon.get("silent", ())]
+    lines += [f"  the disk of {folder} does not respond" for folder in daemon.get("silent", ())]
     lines.append(f"daemon: {_daemon_words(told['daemon'])}")
     return [clean(line) for line in lines]
 

@@ -35,7 +35,7 @@ def read_request(params: object) -> SearchRequest:
     try:
         return msgspec.convert(params, SearchRequest)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of a key with surrogates
-        raise UsageError(f"not a question: {error}") from None
+        raise UsageError(f"not a valid query: {error}") from None
 
 
 def check(request: SearchRequest) -> None:

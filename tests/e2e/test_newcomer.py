@@ -130,7 +130,7 @@ def test_advice_fits_what_was_asked(words: Library) -> None:
     done = imgret("models", "pull")
     assert (done.code, done.err.count("switched off")) == (0, 4)
     assert "described by the next" not in done.err
-    assert imgret("query", "--batch", "/dev/null").err == "/dev/null holds no question\n"
+    assert imgret("query", "--batch", "/dev/null").err == "/dev/null contains no query\n"
 
 
 def test_an_unknown_key_need_not_stand_in_the_photo(words: Library) -> None:
