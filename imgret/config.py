@@ -33,7 +33,7 @@ _LONGEST = 4096  # characters of one text; no path is longer
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"auto|[a-z]+(:[0-9]{1,3})?")
 _REVISION = re.compile(r"(?!/)(?!.*(^|/)\.{0,2}(/|$))[\w.:/+@=-]+")
-_RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value; NaN lies in no range
+_RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value; NaN is in no range
     "decode_workers": (0, 256),
     "decode_memory_mb": (256, 1 << 20),
     "decode_seconds": (0.1, 86_400),

@@ -92,7 +92,7 @@ def content_elsewhere(store: Store, path: bytes) -> int | None:
 def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
     """The content that a note about the photo at an absolute path belongs to.
 
-    `seen` is the BLAKE3 of the photo that the user saw there: it gets the note wherever it lies now, and no
+    `seen` is the BLAKE3 of the photo that the user saw there: it gets the note wherever it is now, and no
     other photo does that has its name since. UsageError where the index has no such photo any more.
     """
     if seen is not None:
@@ -157,7 +157,7 @@ def _not_in_index(store: Store | None, settings: Settings, path: bytes, photo: P
     if mode is None:
         return PhotoState(path, UNKNOWN, "there is no such file")
     if stat.S_ISLNK(mode):
-        return PhotoState(path, EXCLUDED, "a symbolic link: what it points to is indexed where it lies")
+        return PhotoState(path, EXCLUDED, "a symbolic link: its target is indexed at its own place")
     if not stat.S_ISREG(mode):
         what = "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
         return PhotoState(path, EXCLUDED, what)
@@ -176,7 +176,7 @@ def _not_in_index(store: Store | None, settings: Settings, path: bytes, photo: P
 
 
 def _mode(path: bytes) -> int | None:
-    """What lies there; None for nothing."""
+    """What is there; None for nothing."""
     try:
         return os.lstat(path).st_mode
     except (OSError, ValueError):

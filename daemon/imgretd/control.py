@@ -74,7 +74,7 @@ class Control:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
             raise DaemonError(
-                "a disk or the index has not answered in time; what was asked for follows when it does",
+                "a disk or the index did not respond in time; the request is carried out when it does",
                 "`imgret status` says what the daemon waits for.",
             ) from None
 

@@ -1,7 +1,7 @@
 """The daemon's life: what is started, in which order, what wakes it, and how it leaves.
 
-One asyncio loop answers the socket and the signals; one thread reconciles, one describes, watchdog's own
-watch. They tell the loop, which tells who subscribed. Whatever fails, the socket answers.
+One asyncio loop serves the socket and the signals; threads watch, reconcile and describe. They report to the
+loop, which informs subscribers. Whatever fails, the socket stays available.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _HELPERS = (
 
 
 class Service:
-    """One daemon. `run` returns when it was told to leave."""
+    """One daemon. `run` returns when it was asked to stop."""
 
     def __init__(self, places: Places, settings: Settings, load_models: Load) -> None:
         self._places = places
@@ -75,7 +75,7 @@ class Service:
         self._given: socket.socket | None = None  # the manager's socket
 
     async def run(self) -> None:
-        """Serve until told to leave. Raises DaemonError when another daemon is there, or a thread broke."""
+        """Serve until asked to stop. Raises DaemonError when another daemon is there, or a thread broke."""
         self.threads.loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as held:
             listener = self._listener(held)
@@ -180,7 +180,7 @@ class Service:
             self.threads.update_state()
 
     async def _look_at_index(self) -> None:
-        """Start anew when the index was replaced or removed: what is open here is not the index any more."""
+        """Restart when the index was replaced or removed, because the open file is no longer the index."""
         assert self._index_watch is not None
         try:
             change = await self.threads.index_control.run(self._index_watch.change)
@@ -191,7 +191,7 @@ class Service:
             self.threads.state.report_problem(
                 f"{change}; the daemon restarts with the file that is there now"
             )
-            await asyncio.sleep(TICK_SECONDS / 10)  # until those who listen have been told
+            await asyncio.sleep(TICK_SECONDS / 10)  # until subscribers have been informed
             restart(self._given)
 
     async def _leave(self, held: contextlib.ExitStack) -> None:

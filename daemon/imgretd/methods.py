@@ -51,7 +51,7 @@ def methods(
 
     async def note(params: dict[str, Any]) -> Reply:
         """`path`: absolute; `note`: the words, or null to take them back; `hash`, if given: the BLAKE3 in hex
-        of the photo that they are about, whatever lies at the path now."""
+        of the photo that they are about, whatever is at the path now."""
         path, text, hash_ = params.get("path"), params.get("note"), params.get("hash")
         if not isinstance(path, str) or not (text is None or isinstance(text, str)):
             raise Refused(BAD_PARAMS, "a note needs a path, and words or null", exit_code=2)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class DaemonSearchService(SearchService):
-    """Answers with the daemon's warm models."""
+    """A search service that uses the daemon's loaded models."""
 
     def __init__(
         self, store: Store, settings: Settings, places: Places, warm: LoadedModels, keeper: WarmIndexLoader
@@ -40,7 +40,7 @@ class DaemonSearchService(SearchService):
 
 
 class SearchThreads:
-    """A few threads, each with a connection and an service of its own, made anew after a reload."""
+    """A few threads, each with a connection and a search service of its own, which a reload replaces."""
 
     def __init__(self, settings: Settings, places: Places, warm: LoadedModels) -> None:
         self._configured = settings, warm

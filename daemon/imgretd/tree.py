@@ -41,13 +41,13 @@ class WatchedTree:
             set()
         )  # folders where a .nomedia was created or deleted; emptied by the owner
         self.refused: set[bytes] = set()
-        self.listing: bytes | None = None  # the folder that is being asked for now; other threads may read it
+        self.listing: bytes | None = None  # the folder that is being listed now; other threads may read it
         self._kernel = kernel
         self._skip = skip
         self._folder_of: dict[int, bytes] = {}
         self._watch_of: dict[bytes, int] = {}
         self._subfolders: dict[bytes, set[bytes]] = {}  # of each folder that was listed
-        self._queued: dict[bytes, bool] = {}  # folder -> with all that lies below it; in order
+        self._queued: dict[bytes, bool] = {}  # folder -> with everything below it; in order
 
     @property
     def present(self) -> bool:

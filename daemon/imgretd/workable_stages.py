@@ -20,7 +20,7 @@ class WorkableStages:
     """Remembers which weights could not be loaded, until the settings change. Belongs to the describing thread."""
 
     def __init__(self, places: Places, on_problem: Callable[[str], None]) -> None:
-        """`on_problem` is told each reason once."""
+        """`on_problem` is called once for each reason."""
         self._places = places
         self._on_problem = on_problem
         self.broken: dict[str, str] = {}  # weights that are here and cannot be loaded, and why
@@ -41,7 +41,7 @@ class WorkableStages:
     ) -> Models:
         """What is due needs these: a new note alone does not load the captioner.
 
-        Weights that are here and cannot be loaded are told once; their stage waits as if they were missing.
+        Weights that exist but cannot be loaded are reported once; their stage waits as if they were missing.
         """
         due = set(store.work.waiting())
         stages = registry.installed()

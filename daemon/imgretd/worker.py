@@ -49,9 +49,9 @@ class Worker(threading.Thread):
         on_change: Callable[[], None],
         on_file_changed: Callable[[bytes], None],
     ) -> None:
-        """`on_progress` is told how many are done in this run, of how many, and how many a second.
+        """`on_progress` gets how many are done in this run, of how many, and how many per second.
 
-        `on_file_changed` is told a folder in which a file is not the one that the index knows.
+        `on_file_changed` gets a folder in which a file is not the one that the index knows.
         """
         super().__init__(name="describe", daemon=True)
         self._places = places

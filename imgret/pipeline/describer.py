@@ -1,6 +1,6 @@
 """One batch of photos through the models, in an order in which each stage comes after those that it reads.
 
-What a photo was asked for is done; a stage without a model is left undone, which is no failure. A stage reads
+Runs the stages that are queued for a photo. A stage without a model is skipped, which is no failure. A stage reads
 the results just made, else those that are there already (`Job.results`). Where a result that it requires is
 missing it is left undone, for that result may still come; unless the stage that makes it is switched off.
 """

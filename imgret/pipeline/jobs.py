@@ -30,7 +30,7 @@ class Job(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What came of one job. A stage that is not in `results` was not asked for, has no model, or is in `failures`."""
+    """The results of one job. A stage that is not in `results` was not queued, has no model, or is in `failures`."""
 
     key: int
     facts: Facts | None = None

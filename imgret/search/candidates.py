@@ -1,4 +1,4 @@
-"""Where the candidates of a search come from: what the filters let through, and the nearest of it that lies somewhere."""
+"""The candidates of a search: contents that pass the filters, and the nearest of those that still have a photo."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def scope_of(store: Store, clauses: Sequence[Clause], warm: WarmIndex | None) ->
 
 
 def living(store: Store, ask: Callable[[int], Ids], count: int, scope: Scope | None) -> Ids:
-    """The best `count` that lie somewhere still: while too many lie nowhere, four times as many are asked for.
+    """Return the best `count` that still have a photo; while too many have none, four times as many are requested.
 
-    What the filters let through lies somewhere.
+    Contents that pass filters always have one.
     """
     asked = count
     while True:

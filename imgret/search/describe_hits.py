@@ -19,7 +19,7 @@ BURST = 5  # seconds between two shots of one scene
 
 
 class Found(Struct, frozen=True):
-    """A content and how well it answers, before anything else is read of it."""
+    """A content and how well it matches, before anything else is read of it."""
 
     content: int
     score: float

@@ -73,7 +73,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
                 return f"no photo was taken then; the only known date is {first}"
             return f"no photo was taken then; the known dates lie between {first} and {last}"
         case Inside(folder):
-            return f"no indexed photo lies in a folder {folder.decode('utf-8', 'replace')}"
+            return f"no indexed photo is in a folder {folder.decode('utf-8', 'replace')}"
         case Named(pattern):
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
         case Objects(label, least, most):

@@ -21,11 +21,11 @@ PASSAGE, CAPTION, COUNTS, NOTE = VIEWS = ("passage", "caption", "counts", "note"
 
 
 class Weights(Struct, frozen=True):
-    """How much each source counts; found by `python -m benchmarks.quality`, told in ARCHITECTURE.md."""
+    """How much each source counts; found by `python -m benchmarks.quality`, explained in ARCHITECTURE.md."""
 
     passage: float = 0.4  # of the text's cosine; the rest is the caption's own, which counts do not blur
     note: float = 0.4  # a note beside a caption is added, so that it does not drown in it
-    note_from: float = 1.5  # ... for what lies so many spreads above the middle: below, it is but noise
+    note_from: float = 1.5  # ... the part that exceeds the middle by so many spreads: below, it is noise
     counts: float = 0.05  # a little, beside a caption: labels repeat much of it, and a passage has them in it
     words: float = 20.0  # spreads for a word that only one photo has, when it is the whole question
     words_power: float = 5.0  # ... and how fast that falls when other words of the question are missing
@@ -62,7 +62,7 @@ def background(cosines: Scores) -> Background:
 def spread(cosines: Scores) -> float:
     """The deviation of cosines along the last axis, robust against the few that match; the mean of the rows.
 
-    It is the median absolute deviation. That is next to nothing where most photos are told alike, so half the
+    It is the median absolute deviation. That is nearly zero where most photos have similar texts, so half the
     standard deviation, which it exceeds in all other libraries, is the least.
     """
     off = np.abs(cosines - np.median(cosines, axis=-1, keepdims=True))

@@ -23,7 +23,7 @@ def line(hit: Hit, **more: object) -> bytes:
 
 
 def fields(hit: Hit) -> dict[str, Any]:
-    """What is told of a hit, in the documented order."""
+    """The JSON keys of a hit, in the documented order."""
     told: dict[str, Any] = {
         "rank": hit.rank,
         "score": round(hit.score, 4),

@@ -30,7 +30,7 @@ MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
 
 
 class ParsedQuery(Struct, frozen=True):
-    """What is asked. Without words and pictures it is a list of what passes the filters, newest first."""
+    """A query as it was read. Without words and pictures it lists the photos that pass the filters, newest first."""
 
     words: str = ""  # the text to embed, in the order in which it was written
     terms: tuple[str, ...] = ()  # words and phrases to look up

@@ -25,7 +25,7 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     all_copies: bool = False  # copies and near-duplicates are hits of their own
     negatives: tuple[str, ...] = ()  # texts to push away
     filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
-    folder: str = "/"  # where it is asked, for `in:.`: absolute, as os.fsdecode gives it
+    folder: str = "/"  # the working directory of the caller, for `in:.`: absolute, as os.fsdecode gives it
     like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
     number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
 

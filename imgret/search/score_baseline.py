@@ -59,7 +59,7 @@ def above(scores: Scores, ground: fuse.Background, spread: float) -> Scores:
 
 
 def levels(above_: Scores) -> NDArray[np.int_]:
-    """How strong answers are that lie so many spreads above the background, as places in STRENGTHS."""
+    """The strengths of scores that exceed the baseline by so many spreads, as indexes into STRENGTHS."""
     return (above_ >= FAIR).astype(int) + (above_ >= STRONG)
 
 

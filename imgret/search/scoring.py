@@ -88,7 +88,7 @@ def unit(queries: Sequence[SpaceQuery]) -> float | None:
 
 
 def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> Scored:
-    """`main` without what answers the text of `away`: that comes behind, by how well it answers it, and is weak."""
+    """Lower the scores in `main` of contents that match the text of `away`, by how well they match; they become weak."""
     if spread is None:  # words alone: all that holds all words of the text comes behind all that does not
         much = away.held.all(axis=1) if away.held.shape[1] else np.zeros(len(away.score), np.bool_)
         score = np.where(much, main.score - main.score.max(initial=0.0), main.score)

@@ -122,7 +122,7 @@ class _Other:
 
 
 class SearchService:
-    """Answers questions about one index. Belongs to the thread that made it."""
+    """Searches one index. Belongs to the thread that created it."""
 
     def __init__(
         self,

@@ -44,8 +44,8 @@ ROWS = 512  # signatures compared at a time: BLAS starts no threads for so few, 
 class Likeness(NamedTuple):
     """What to look for."""
 
-    vector: NDArray[np.float32] | None  # (dimension,), unit norm; None where only copies can be told
-    content: int | None  # the photo that was asked with, when the index has that very file
+    vector: NDArray[np.float32] | None  # (dimension,), unit norm; None if only copies can be found
+    content: int | None  # the content of the given picture, if the index has that very file
     copies: tuple[int, ...] = ()  # contents with the same bytes or the same pixels; without `content`
     alike: tuple[int, ...] = ()  # contents that look the same: re-encoded, resized, turned; the likest first
     others: Mapping[str, NDArray[np.float32]] = MappingProxyType({})  # vectors in the spaces of other stages

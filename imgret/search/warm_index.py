@@ -1,4 +1,4 @@
-"""What a process that answers many questions keeps between them."""
+"""What a process that serves many searches keeps in memory."""
 
 from __future__ import annotations
 

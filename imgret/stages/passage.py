@@ -43,7 +43,7 @@ def counted(objects: Mapping[str, int]) -> str:
 
 
 def passage(caption: str, objects: Mapping[str, int], note: str | None = None) -> str:
-    """The text that is embedded for a photo. Without a note it is the seed's, byte for byte."""
+    """The text that is embedded for a photo. Without a note it is that of the baseline recipe, byte for byte."""
     text = f"{caption} {counted(objects)} is in the photo . "
     return f"{text}{note}" if note else text
 

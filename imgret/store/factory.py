@@ -39,7 +39,7 @@ def watch_file(place: str) -> FileWatch:
 
 
 def restore(place: str, source: str) -> str | None:
-    """Put the backup `source` in the place of the store. -> where the store before it lies now.
+    """Put the backup `source` in the place of the store. Returns the path of the previous store.
 
     The caller holds `writer_lock`, or knows that a daemon is running, which notices it. A backup that is
     missing, damaged, no index or of a later version is an IndexProblem, and nothing is changed.

@@ -1,4 +1,4 @@
-"""The leading vectors of a space in memory, for a process that answers many questions: a daemon, a batch.
+"""The leading vectors of a space in memory, for a process that serves many searches: a daemon, a batch.
 
 Holds what the nearest-neighbour table holds, as numpy arrays: float32 in a small library, int8 codes in a large one. New
 vectors are taken in as they are committed, whoever wrote them. Filters become masks beside the vectors,

@@ -58,14 +58,14 @@ class Failure(Struct, frozen=True):
 
 
 class Before(Struct, frozen=True):
-    """A content that lay at a path before the one that lies there now, and lies nowhere any more."""
+    """The previous content of a path, which no longer exists anywhere."""
 
     content: int
     same_file: bool  # the file was written to; it was not put in the place of another one
 
 
 class LostNote(Struct, frozen=True):
-    """A note whose content lies nowhere, while another picture lies at its path."""
+    """A note whose content no longer exists, while another picture is at its path."""
 
     path: bytes  # absolute
     text: str
@@ -85,7 +85,7 @@ class Totals(Struct, frozen=True):
 class Term(Struct, frozen=True):
     """A word of a question as the index knows it."""
 
-    text: str  # as it was asked
+    text: str  # as it was given
     tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
     documents: int  # about how many hold its rarest token or one of its labels
     labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
@@ -101,7 +101,7 @@ class Occurrences(NamedTuple):
 
 
 class Damaged(Exception):
-    """`nearest` is missing, damaged or lacks photos; `rebuild` makes it anew."""
+    """`nearest` is missing, damaged or lacks photos; `rebuild` creates it again."""
 
 
 TEXT = "embed"  # the stage that makes the vectors of texts, by which a photo is ranked

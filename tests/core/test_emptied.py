@@ -37,8 +37,8 @@ def library(store: Store, add: Add) -> Store:
     ("text", "said"),
     [
         ("after:2020", "the only known date is 2019-06-08"),
-        ("in:Lisbon", "no indexed photo lies in a folder Lisbon"),
-        ("in:/nowhere/at/all", "no indexed photo lies in a folder /nowhere/at/all"),
+        ("in:Lisbon", "no indexed photo is in a folder Lisbon"),
+        ("in:/nowhere/at/all", "no indexed photo is in a folder /nowhere/at/all"),
         ("name:holiday", "no file name holds 'holiday'"),
         ("name:*.gif", "no file name fits '*.gif'"),
         ("topic:food", "no photo has a topic 'food'; there is sports"),

@@ -125,7 +125,7 @@ def test_a_batch(query: Query, tmp_path: Path) -> None:
 def test_an_empty_answer_names_the_filter(query: Query, options: list[str]) -> None:
     code, out, err = query(*options, "giraffe", "--in", "Lisbon")
     assert (code, out) == (1, "")
-    assert "no indexed photo lies in a folder Lisbon" in err
+    assert "no indexed photo is in a folder Lisbon" in err
     assert "no photo shows 'zebra'" in query(*options, "zebra>=1")[2]
     assert "no photo has topics yet" in query(*options, "--topic", "food")[2]
 

@@ -88,7 +88,7 @@ class Results(Protocol):
         ...
 
     def names(self, content: int) -> str:
-        """The words of the file and folder names under which a content lies, each once; of a hundred at most."""
+        """The words of the file and folder names of a content, each once; of a hundred paths at most."""
         ...
 
 
@@ -108,11 +108,11 @@ class Notes(Protocol):
         ...
 
     def later_edits(self, content: int) -> list[int]:
-        """The edits of a content that lies nowhere any more, and theirs: what has taken its place since."""
+        """The edits of a content that no longer exists, and the edits of those."""
         ...
 
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
-        """Notes that were not handed on, by path: another picture, without a note, lies where theirs lay.
+        """Notes that were not copied to an edit, by path: another picture, without a note, is at their path.
 
         Only those of the path `at`, if given.
         """

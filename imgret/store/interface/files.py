@@ -1,4 +1,4 @@
-"""What lies on the disks: photos, contents, roots."""
+"""What is on the disks: photos, contents, roots."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class Words(Protocol):
         """The `count` documents that match best by BM25, best first, of those that pass.
 
         BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
-        once those before them hold more than `budget` documents; the rarest is always asked unless `strict`.
+        once those before them hold more than `budget` documents; the rarest is always searched unless `strict`.
         """
         ...
 
@@ -204,7 +204,7 @@ class Filters(Protocol):
     def matching(self, clauses: Sequence[Clause]) -> Ids:
         """The contents that lie somewhere and pass every clause, ascending.
 
-        What is asked of contents and what is asked of paths is looked up apart, each by its own indexes:
+        Conditions on contents and conditions on paths are looked up separately, each by its own indexes:
         together, SQLite would visit every photo.
         """
         ...

@@ -1,6 +1,6 @@
 """The nearest-neighbour table of each space: the leading vectors, derived from `vector` and rebuilt at will.
 
-Up to `EXACT` photos it holds float32 and answers exactly, and any SQLite shell with sqlite-vec can search
+Up to `EXACT` photos it holds float32 and is exact, and any SQLite shell with sqlite-vec can search
 it; above, it holds int8 codes, whose candidates are to be rescored from `vector`. Nothing here is
 ever the only copy: a table that is missing or damaged is rebuilt.
 
@@ -139,7 +139,7 @@ class Nearest:
 
 
 def _compared(db: apsw.Connection, space: Space, query: Matrix, among: Ids | None) -> tuple[Ids, Matrix]:
-    """The table's contents and how near each lies to the query, in the table's order."""
+    """The table's contents and their similarity to the query, in the table's order."""
     learned = projection(db, space.id)
     weights = query if learned is None else learned.weights(query)
     wanted = None

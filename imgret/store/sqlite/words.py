@@ -1,4 +1,4 @@
-"""The words: one `document` a content, found through FTS5, cut the same way when saved and when asked.
+"""The words: one `document` a content, found through FTS5, folded the same way when saved and when searched.
 
 A document has a column for the text of each stage that has one, and columns for the labels of all tags, the
 note, and the words of file and folder names, all as `fold.cut` gives them. Text without spaces between its words (Chinese, Japanese, Korean) is cut into
