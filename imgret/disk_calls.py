@@ -37,7 +37,7 @@ class NotAnswering(ImgretError):
     hint = "Check the disk, or the server behind it; imgret tries again later."
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"{os.fsdecode(path)} cannot be read: its disk does not answer")
+        super().__init__(f"{os.fsdecode(path)} cannot be read: its disk does not respond")
         self.path = path
 
 

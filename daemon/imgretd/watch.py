@@ -112,7 +112,7 @@ class Watcher:
                 limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
                 self.unwatchable[root] = f"{error.strerror}{limit}"
             except NotAnswering:
-                self.unwatchable[root] = "its disk does not answer"
+                self.unwatchable[root] = "its disk does not respond"
             except RuntimeError:
                 self.unwatchable[root] = "no further thread can be started"
             if sys.platform != "linux" or root in self.unwatchable:

@@ -46,7 +46,7 @@ def test_a_job_that_reports_progress_may_take_long():
 
 
 def test_a_blocked_call_is_abandoned_and_not_repeated(pipe):
-    with pytest.raises(NotAnswering, match="/disk cannot be read: its disk does not answer"):
+    with pytest.raises(NotAnswering, match="/disk cannot be read: its disk does not respond"):
         call(b"/disk", lambda: os.read(pipe, 1))
     assert silent_disks() == [b"/disk"]
     assert is_stuck(b"/disk", b"/disk")
@@ -113,7 +113,7 @@ def test_a_program_ends_while_a_call_is_stuck():
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         0,
-        "/disk cannot be read: its disk does not answer\n",
+        "/disk cannot be read: its disk does not respond\n",
         "",
     )
 

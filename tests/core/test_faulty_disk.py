@@ -126,7 +126,7 @@ def test_a_blocking_call_affects_one_file_or_folder(
             assert (found.gone, found.offline) == (0, None)
     problems = [failure.error for failure in store.failures.all()] + found.problems
     assert problems
-    assert all("its disk does not answer" in problem for problem in problems)
+    assert all("its disk does not respond" in problem for problem in problems)
 
 
 @pytest.mark.must_run
@@ -137,9 +137,9 @@ def test_a_root_that_blocks_is_offline_and_nothing_is_deleted(
         sync(store, Settings(), store.roots.add(os.fsencode(mount)))
     with shown(source, mount, hang_list="source"):
         found = sync(store, Settings(), store.roots.add(os.fsencode(mount)))
-        assert "its disk does not answer" in str(found.offline)
+        assert "its disk does not respond" in str(found.offline)
         assert not root_health(os.fsencode(mount)).online
-        with pytest.raises(RootOffline, match="does not answer"):
+        with pytest.raises(RootOffline, match="does not respond"):
             list(scan(os.fsencode(mount), lambda _: {}, Exclude()))
         assert disk_calls.silent_disks() == [os.fsencode(mount)]
     assert names(store) == ALL
@@ -246,7 +246,7 @@ def test_hashed_files_do_not_wait_for_a_slow_file(source: Path, mount: Path) -> 
             first += [each.name for each in some]
         ((last,), (told,)) = next(rounds)
         assert last.name == b"1.jpg"
-        assert "does not answer" in str(told)
+        assert "does not respond" in str(told)
 
 
 @pytest.mark.must_run

@@ -112,7 +112,7 @@ def test_a_batch(query: Query, tmp_path: Path) -> None:
         (3, "giraffe>=2"),
     ]
     assert lines[2]["path"] == "/photos/2019/a.jpg"
-    assert "question 2" in err
+    assert "query 2" in err
     assert code == 2
     many = tmp_path / "many.txt"
     many.write_text("red bus\n" * 40)

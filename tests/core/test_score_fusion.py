@@ -67,9 +67,7 @@ def test_a_standard_score_is_the_same_on_every_scale(
     assert np.allclose(
         fuse.standard(rows * np.float32(scale) + np.float32(shift), moved, 0.2 * scale), plain, atol=1e-3
     )
-    assert (np.argsort(plain, kind="stable") == np.argsort(rows, kind="stable")).all() or len(
-        set(cosines)
-    ) < len(cosines)
+    assert (np.diff(plain[np.argsort(rows)]) >= 0).all()  # rounding may make neighbours equal
     rows[lacking % len(rows)] = np.nan
     assert fuse.standard(rows, ground, 0.2)[lacking % len(rows)] == 0
 

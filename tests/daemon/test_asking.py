@@ -86,7 +86,7 @@ def test_a_batch_is_answered_by_the_daemon_and_goes_on_without_it(answering, dae
     questions = b"sunset\nafter:never\nnothing-like-it\n"
     whole = answering.imgret("query", "--json", "--batch", "-", input=questions)
     assert whole.returncode == 2
-    assert b"question 1: after:never is no date" in whole.stderr
+    assert b"query 1: after:never is no date" in whole.stderr
     numbers = [json.loads(line)["question_number"] for line in whole.stdout.splitlines()]
     assert numbers == [0, 0, 0]
     assert daemon.stop() == 0

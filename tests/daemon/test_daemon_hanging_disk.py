@@ -43,7 +43,7 @@ def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Ho
         write_picture(home.photos / "later.png", 7)
         until(lambda: b"later.png" in known(home), 10)
         until(lambda: daemon.ask("status")["silent"] == [str(hanging)])
-        assert f"the disk of {hanging} does not answer" in home.imgret("status").stdout.decode()
+        assert f"the disk of {hanging} does not respond" in home.imgret("status").stdout.decode()
         began = time.monotonic()
         assert daemon.stop() == 0
         assert time.monotonic() - began < 5

@@ -98,7 +98,7 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
         until(lambda: any(found.offline for _, found in it.passes))
         with open_store(it.path) as store:
             reasons = {root.path: root.reason for root in store.roots.all()}
-        assert "its disk does not answer" in reasons[os.fsencode(mount)]
+        assert "its disk does not respond" in reasons[os.fsencode(mount)]
         assert reasons[os.fsencode(two)] is None
         it.put(two, 4)
         until(lambda: it.names() == {"2.png", "3.png", "4.png"})

@@ -141,8 +141,8 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
     asked.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")
     done = imgret("query", "--batch", asked, "--json", "--rank", "words")
     assert done.code == 2  # of the last that could not be answered
-    assert "question 1: " in done.err
-    assert "question 2: the question has 1" in done.err
+    assert "query 1: " in done.err
+    assert "query 2: the question has 1" in done.err
     assert {hit["question_number"] for hit in done.objects} == {0, 4}
     assert [hit["question"] for hit in done.objects] == ["good", "good café"]
     photo = str(cafe.photos / "good.png")

@@ -139,7 +139,7 @@ def test_compare_two_runs(drawn, tmp_path):
         (["flickr8k", "--images", "Images", "--split", "dev"], UsageError, "no split dev"),
         (["flickr8k", "--images", "Images", "--recipe", "detect"], WeightsMissing, "no detections"),
         (["flickr8k", "--images", "Images", "--recipe", "caption"], WeightsMissing, "no captions"),
-        (["jsonl", "empty.jsonl"], UsageError, "no question"),
+        (["jsonl", "empty.jsonl"], UsageError, "no query"),
     ],
 )
 def test_invalid_evaluations_are_reported(drawn, monkeypatch, arguments, error, message):

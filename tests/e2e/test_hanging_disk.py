@@ -1,4 +1,4 @@
-"""Every command on a disk of which a folder does not answer: it says so and ends."""
+"""Every command on a disk of which a folder does not respond: it says so and ends."""
 
 import os
 import time
@@ -48,7 +48,7 @@ def test_a_command_about_it(library, stuck, arguments, code):
     assert done.code == code, done.err
     if code == 3:
         assert f"{stuck}" in done.err
-        assert "does not answer" in done.err
+        assert "does not respond" in done.err
 
 
 def test_commands_about_all_folders(library, stuck):
@@ -58,7 +58,7 @@ def test_commands_about_all_folders(library, stuck):
     looked = imgret("index")
     assert looked.code == 1
     assert f"{stuck}" in looked.err
-    assert "does not answer" in imgret("doctor").out.decode()
+    assert "does not respond" in imgret("doctor").out.decode()
     assert imgret("status", "--skipped").code == 0
     assert imgret("query", "red circle").code in (0, 1)
     assert time.monotonic() - began < 2 * QUICK

@@ -190,7 +190,7 @@ class Queue(RuleBasedStateMachine):
     def give_back(self, rows: object) -> None:
         for each in rows:  # type: ignore[attr-defined]
             if each.claimed:
-                each.attempts, each.state = each.attempts - 1, FREE
+                each.attempts, each.state = max(each.attempts - 1, 0), FREE
 
     @rule()
     def die(self) -> None:
@@ -198,7 +198,7 @@ class Queue(RuleBasedStateMachine):
         self.store.work.recover()
         for each in self.rows():
             if each.state == TOGETHER:
-                each.attempts -= 1
+                each.attempts = max(each.attempts - 1, 0)  # `retry` may have set it to 0 meanwhile
             if each.claimed:
                 each.state = SUSPECT
             if each.attempts >= policy.MAX_ATTEMPTS and each.error is None:

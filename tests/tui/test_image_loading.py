@@ -147,4 +147,4 @@ def test_a_disk_that_does_not_respond_blocks_no_other_image(
             images.close()
     assert not crashes
     reasons = [image.reason for image in found if image is not None]
-    assert [bool(reason and "does not answer" in reason) for reason in reasons] == [True] * 4 + [False]
+    assert [bool(reason and "does not respond" in reason) for reason in reasons] == [True] * 4 + [False]
