@@ -114,10 +114,10 @@ def parse(text: str, name: str = "config.toml") -> Settings:
         if stage is not None:
             tables[key] = _converted(raw[key], stage.settings, text, name, [key])
         elif key not in registry.installed().problems:  # a package that is broken costs its own stage alone
-            error = config_errors.unknown([key], [*_KEYS, *registry.installed().names], text, name)
+            refusal = config_errors.unknown([key], [*_KEYS, *registry.installed().names], text, name)
             if isinstance(raw[key], dict):
-                error.hint += f" If a package brought the stage {key}, it is not installed here."
-            raise error
+                refusal.hint += f" If a package brought the stage {key}, it is not installed here."
+            raise refusal
     return _checked(replace(settings, tables=tables), text, name)
 
 
