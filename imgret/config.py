@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from imgret import config_errors
 from imgret.errors import ConfigError
 from imgret.exclude import invalid
 from imgret.places import Places, places
@@ -113,7 +114,10 @@ def parse(text: str, name: str = "config.toml") -> Settings:
         if stage is not None:
             tables[key] = _converted(raw[key], stage.settings, text, name, [key])
         elif key not in registry.installed().problems:  # a package that is broken costs its own stage alone
-            raise _unknown([key], [*_KEYS, *registry.installed().names], text, name)
+            refusal = config_errors.unknown([key], [*_KEYS, *registry.installed().names], text, name)
+            if isinstance(raw[key], dict):
+                refusal.hint += f" If a package brought the stage {key}, it is not installed here."
+            raise refusal
     return _checked(replace(settings, tables=tables), text, name)
 
 
@@ -122,7 +126,7 @@ def _converted(raw: Any, kind: type[_T], text: str, name: str, above: Sequence[s
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise _refusal(raw, kind, text, name, error, list(above)) from None
+        raise config_errors.refused(raw, kind, text, name, error, list(above)) from None
     except OverflowError:
         raise ConfigError(f"{name} holds a number that is too large") from None
 
@@ -164,7 +168,7 @@ def _checked(settings: Settings, text: str, name: str) -> Settings:
     for key, value in _values(settings):
         reason = _wrong(key, value, ranges.get(key))
         if reason is not None:
-            raise ConfigError(f"{name}, line {_line(text, key.split('.'))}: {key} {reason}")
+            raise ConfigError(f"{name}, line {config_errors.line_of(text, key.split('.'))}: {key} {reason}")
     return settings
 
 
@@ -211,62 +215,3 @@ def _wrong_device(value: str | tuple[str, ...]) -> str | None:
     if devices and all(_DEVICE.fullmatch(device) for device in devices):
         return None
     return 'must be "auto", "cpu", "cuda", "cuda:1" and the like, or a list of such names'
-
-
-def _refusal(
-    raw: Any, kind: type[Struct], text: str, name: str, error: msgspec.ValidationError, above: list[str]
-) -> ConfigError:
-    """Say which key is wrong and on which line."""
-    unknown = _unknown_key(raw, kind, above)
-    if unknown:
-        return _unknown(*unknown, text, name)
-    message = str(error)
-    keys = above
-    if " - at `$." in message:
-        message, _, where = message.partition(" - at `$.")
-        keys = above + where.rstrip("`").split("[")[0].split(".")
-    return ConfigError(f"{name}, line {_line(text, keys)}: {'.'.join(keys) or 'file'}: {message}")
-
-
-def _unknown(keys: list[str], known: Sequence[str], text: str, name: str) -> ConfigError:
-    """Say that there is no such key, and which one may be meant."""
-    import difflib
-
-    near = difflib.get_close_matches(keys[-1], known, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else "Known keys: " + ", ".join(sorted(known))
-    return ConfigError(f"{name}, line {_line(text, keys)}: unknown key {'.'.join(keys)!r}", hint)
-
-
-def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[str], list[str]] | None:
-    """The first key that the struct or one inside it does not have, and those that it has."""
-    if not isinstance(raw, dict):
-        return None
-    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
-    for key, value in raw.items():
-        if key not in fields:
-            return [*above, key], list(fields)
-        inner = fields[key]
-        if isinstance(inner, type) and issubclass(inner, Struct):
-            found = _unknown_key(value, inner, [*above, key])
-            if found:
-                return found
-    return None
-
-
-def _line(text: str, keys: list[str]) -> int:
-    """The line of a key, from 1; of its table when the key cannot be found, else 1."""
-    table, key, best = keys[:-1], keys[-1] if keys else "", 1
-    here: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            here = [part.strip().strip("\"'") for part in stripped.strip("[]").split("]")[0].split(".")]
-            if here == keys:
-                return number
-            if here == table:
-                best = number
-        elif "=" in stripped and not stripped.startswith("#"):
-            name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]
-            if here + name == keys or (here == table and name == [key]):
-                return number
-    return best

@@ -215,6 +215,9 @@ class Ingest:
         if finished or outcome.failures:  # what cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
+        followers = registry.installed().all_followers(outcome.results) & self._settings.stages()
+        # Those that run now are done; one whose weights are missing now waits with an old result.
+        store.work.queue(content, followers - finished)
         todo = store.work.of(content)
         unread = self._of_notes.difference(todo)
         if unread and store.results.note(content) != self._notes.get(content):

@@ -10,15 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from imgret.errors import PhotoError
 from imgret.models.batching import BatchSize, in_batches
 from imgret.pipeline.jobs import Draft, Outcome
 from imgret.pipeline.models import Models
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel
+from imgret.stages.verify import verify
 
 
 def pixel_stages(models: Models) -> frozenset[str]:
@@ -67,7 +65,7 @@ class Describer:
         began = time.perf_counter()
         results, self._sizes[stage.name] = in_batches(
             [item for _, item in asked],
-            lambda items: _checked(stage, model, items),
+            lambda items: _verified(stage, model, items),
             self._sizes[stage.name],
             self._release,
         )
@@ -88,19 +86,10 @@ def _scaled(size: BatchSize, factor: float) -> BatchSize:
     return BatchSize(max(1, int(size.size * factor)), max(1, int(size.limit * factor)))
 
 
-def _checked(stage: Stage, model: StageModel, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
-    """What the model makes of the items. PhotoError for vectors that would hide their neighbours from every search."""
+def _verified(stage: Stage, model: StageModel, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
+    """What the model makes of the items. Raises what `verify` raises: then each of them is tried alone."""
     results = model.run(items)
     for result in results:
-        if isinstance(result, PhotoError):
-            continue
-        if not isinstance(result, Result) or not set(result.vectors) <= set(stage.views):
-            raise TypeError(f"the stage {stage.name} gave no Result with vectors of its views")
-        if not all(map(_has_direction, result.vectors.values())):
-            raise PhotoError(f"the stage {stage.name} gave a vector without a direction", transient=True)
+        if not isinstance(result, PhotoError):
+            verify(stage, model, result)
     return results
-
-
-def _has_direction(vector: NDArray[np.float32]) -> bool:
-    length = float(np.linalg.norm(vector))
-    return np.isfinite(length) and length > 0

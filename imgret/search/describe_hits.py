@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from imgret import stage_results
 from imgret.photo import Facts, Hit
 from imgret.search.parse import ParsedQuery
-from imgret.stages import registry
 from imgret.store import labels
 from imgret.store.interface import Store
 
@@ -130,13 +129,7 @@ def _look(facts: Facts, shown: dict[str, Any]) -> _Look:
 
 def _why(matched: Sequence[str], shown: dict[str, Any]) -> tuple[str, ...]:
     """The matching words, or what the stages say of them: the counts of objects, for one."""
-    stages = registry.own() if shown.keys() <= _OWN_KEYS else registry.installed()
     said: list[str] = []
     for word in matched:
-        said += [
-            text for stage in stages.stages for text in stage.why(shown, word, labels.matching_labels)
-        ] or [word]
+        said += stage_results.why(shown, word, labels.matching_labels) or [word]
     return tuple(dict.fromkeys(said))
-
-
-_OWN_KEYS = frozenset(stage_results.shown({}))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgret import stage_results
 from imgret.config import Settings
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 from imgret.ingest import Ingest
+from imgret.photo import ModelIdentity
 from imgret.pipeline.models import Models
 from imgret.stages.interface import Item, Result, StageModel
 from imgret.store.factory import open_store
@@ -120,6 +122,29 @@ def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
     came = most
     Ingest(store, SETTINGS, Models({"embed": wordllama})).run(decoder=decoder)
     assert store.work.due({"decode", "embed"}, 1 << 40) == 0
+
+
+class Captioner(StageModel):
+    """Calls every photo a ball."""
+
+    identity = ModelIdentity("captioner", "2")
+
+    def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
+        return [Result("a ball") for _ in items]
+
+
+def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(
+    store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
+) -> None:
+    draw(folder, 1)
+    look(store, folder)
+    photo = content(store, folder / "1.png")
+    everything = ["decode", "caption", "detect", "topics", "embed"]
+    stage_results.save(store, photo, "topics", ModelIdentity("classifier", "1"), Result(("pets",)))
+    store.work.done(photo, everything)
+    store.work.queue(photo, ["caption"])  # another captioner, while the classifier's weights are missing
+    Ingest(store, SETTINGS, Models({"caption": Captioner(), "embed": wordllama})).run(decoder=decoder)
+    assert set(store.work.of(photo)) == {"topics"}
 
 
 def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(

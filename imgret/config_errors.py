@@ -1,0 +1,70 @@
+"""What is wrong in a configuration file, and on which line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from imgret.errors import ConfigError
+
+
+def refused(
+    raw: Any, kind: type[Struct], text: str, name: str, error: msgspec.ValidationError, above: list[str]
+) -> ConfigError:
+    """Say which key is wrong and on which line."""
+    found = _unknown_key(raw, kind, above)
+    if found:
+        return unknown(*found, text, name)
+    message = str(error)
+    keys = above
+    if " - at `$." in message:
+        message, _, where = message.partition(" - at `$.")
+        keys = above + where.rstrip("`").split("[")[0].split(".")
+    return ConfigError(f"{name}, line {line_of(text, keys)}: {'.'.join(keys) or 'file'}: {message}")
+
+
+def unknown(keys: list[str], known: Sequence[str], text: str, name: str) -> ConfigError:
+    """Say that there is no such key, and which one may be meant."""
+    import difflib
+
+    near = difflib.get_close_matches(keys[-1], known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else "Known keys: " + ", ".join(sorted(known))
+    return ConfigError(f"{name}, line {line_of(text, keys)}: unknown key {'.'.join(keys)!r}", hint)
+
+
+def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[str], list[str]] | None:
+    """The first key that the struct or one inside it does not have, and those that it has."""
+    if not isinstance(raw, dict):
+        return None
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        if key not in fields:
+            return [*above, key], list(fields)
+        inner = fields[key]
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            found = _unknown_key(value, inner, [*above, key])
+            if found:
+                return found
+    return None
+
+
+def line_of(text: str, keys: list[str]) -> int:
+    """The line of a key, from 1; of its table when the key cannot be found, else 1."""
+    table, key, best = keys[:-1], keys[-1] if keys else "", 1
+    here: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            here = [part.strip().strip("\"'") for part in stripped.strip("[]").split("]")[0].split(".")]
+            if here == keys:
+                return number
+            if here == table:
+                best = number
+        elif "=" in stripped and not stripped.startswith("#"):
+            name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]
+            if here + name == keys or (here == table and name == [key]):
+                return number
+    return best
