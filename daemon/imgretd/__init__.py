@@ -1,1 +1,1 @@
-"""imgretd: the daemon that keeps the index true."""
+"""imgretd: the daemon that keeps the index in sync with the folders."""

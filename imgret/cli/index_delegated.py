@@ -54,7 +54,7 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
 
 
 def _is_there(path: bytes) -> bool:
-    """Whether the folder can be looked at; why not is told."""
+    """Return whether the folder exists and responds; report why not."""
     try:
         if disk_calls.call(path, lambda: os.path.isdir(path)):
             return True

@@ -53,9 +53,10 @@ def tell(path: bytes, found: SyncResult) -> int:
 def tell_missing(here: Session, store: Store) -> None:
     """Say once in plain words what is missing; again only when it changes."""
     from imgret.pipeline.loading import missing
+    from imgret.store.fold import encodable
 
     sentences = missing(here.settings, here.places)
-    told = "\n".join(sentences.values())
+    told = encodable("\n".join(sentences.values()))  # as the store gives it back: a path may not be UTF-8
     if told and store.setting("told missing") != told:
         console.say_all(sentences.values())
         console.say(

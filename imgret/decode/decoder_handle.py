@@ -120,9 +120,9 @@ class Worker:
             raise WorkerLost(late=False) from None
         reply, pixels = self._reply()
         if reply.facts is None:
-            problem = reply.problem or "the decoder reported no reason"
+            problem = os.fsdecode(reply.problem) or "the decoder reported no reason"
             kind = FileChanged if reply.changed else PhotoError
-            return kind(problem, reply.hint, transient=reply.transient)
+            return kind(problem, os.fsdecode(reply.hint), transient=reply.transient)
         shape = reply.height, reply.width, 3
         return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature)
 

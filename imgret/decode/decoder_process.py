@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from imgret.decode import sandbox
 from imgret.errors import FileChanged, PhotoError
+from imgret.inputs import encodable
 from imgret.photo import Facts
 
 LENGTH = struct.Struct("<I")
@@ -38,8 +39,8 @@ class WorkerReply(Struct, frozen=True):
     height: int = 0
     pixel_hash: bytes = b""  # BLAKE3 of width and height (u32 each) and the pixels that follow
     signature: bytes = b""  # `perceptual.signature`
-    problem: str | None = None
-    hint: str = ""
+    problem: bytes = b""  # as os.fsencode gives it: it names the file, whose name need not be UTF-8
+    hint: bytes = b""
     transient: bool = False
     confined: tuple[str, ...] = ()  # in the first reply: the result of `sandbox.restrict`
     changed: bool = False  # the file does not have, or no longer has, the expected hash
@@ -76,7 +77,10 @@ def main(arguments: list[str]) -> None:
         except PhotoError as error:
             changed = isinstance(error, FileChanged)
             reply = WorkerReply(
-                problem=str(error), hint=error.hint, transient=error.transient, changed=changed
+                problem=os.fsencode(encodable(str(error))),
+                hint=os.fsencode(encodable(error.hint)),
+                transient=error.transient,
+                changed=changed,
             )
         _send(replies, encoder.encode(reply), pixels)
 

@@ -68,7 +68,7 @@ class ExploitedWorker:
     def __call__(self, code: str) -> str:
         self._in.write(LENGTH.pack(len(code.encode())) + ANY_HASH + code.encode())
         self._in.flush()
-        return self._reply().problem or ""
+        return os.fsdecode(self._reply().problem)
 
     def _reply(self) -> WorkerReply:
         length, pixels = LENGTHS.unpack(self._out.read(LENGTHS.size))

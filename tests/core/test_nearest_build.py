@@ -1,4 +1,4 @@
-"""`nearest` made anew beside the table that answers, while others write."""
+"""Rebuilding `nearest` beside the table in use, while others write."""
 
 from __future__ import annotations
 

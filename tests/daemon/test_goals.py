@@ -1,4 +1,4 @@
-"""What the daemon promises in figures, small enough for every run; benchmarks/ has them at full size."""
+"""The daemon's performance goals at a size for every run; benchmarks/ measures them at full size."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What is told to systemd and to the journal, read back from real sockets."""
+"""Messages to systemd and to the journal, read back from real sockets."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""The daemon's life: what it does by itself, what it is told, how it leaves; a real process each."""
+"""The daemon as a real process: indexing by itself, requests, and how it stops."""
 
 import json
 import os

@@ -46,7 +46,7 @@ def disk(root: bytes) -> dict[bytes, dict[bytes, tuple[int, int, int]]]:
 
 
 class Mirror:
-    """Keeps a copy of the disk by listing the folders it is told, and only those."""
+    """Keeps a copy of the disk by listing only the folders that are reported."""
 
     def __init__(self, root: bytes, poll_seconds: float = 0.5) -> None:
         self.root, self.known = root, {}

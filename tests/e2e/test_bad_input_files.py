@@ -1,4 +1,4 @@
-"""Files and names that are not what they should be: each costs itself alone, and is told by name."""
+"""Invalid files and names: each fails alone and is reported by its name."""
 
 from __future__ import annotations
 

@@ -53,3 +53,9 @@ def second(store: Store, place: str) -> Iterator[Store]:
     """Another connection to the same store."""
     with open_store(place) as opened:
         yield opened
+
+
+@pytest.fixture
+def photo_root(store: Store) -> None:
+    """The root /p, below which the tests put their photos."""
+    store.roots.add(b"/p")

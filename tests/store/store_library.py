@@ -128,3 +128,13 @@ def followers(stage: str) -> frozenset[str]:
 
 def topics_of_most_photos(store: Store, count: int) -> list[str]:
     return store.facets.commonest("topic", count)
+
+
+def queue_photos(store: Store, count: int, stages: frozenset[str] = STAGES) -> list[int]:
+    """Add that many new photos below /p and queue their stages. Returns their contents."""
+    contents = []
+    for number in range(count):
+        content = put(store, b"/p/%d.jpg" % number)
+        store.work.queue(content, stages)
+        contents.append(content)
+    return contents

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import strategies as st
 from store_library import DAY, NOW, caption_of, describe, digest, put, stat
 
 from imgret.store import policy, records
 from imgret.store.interface import Store
-
-ROOTS = (b"/p", b"/q")
-FOLDERS = (
-    b"",
-    b"a",
-    b"a/b",
-    b"a0",
-    b"ab",
-    b"a-",
-    b"\xff\n",
-)  # names that sort beside `a/`, and one that is not text
-NAMES = (b"x.jpg", b"\xfe'%_.jpg")
-PATHS = st.tuples(st.sampled_from(ROOTS), st.sampled_from(FOLDERS), st.sampled_from(NAMES))
-DATA = st.sampled_from(["one", "two", "three"])
-STATS = st.integers(1, 3).map(stat)
-WAITS = st.sampled_from([0, 1, 59, 60, 700, 4 * 3600, 2 * DAY])
 
 
 @pytest.fixture

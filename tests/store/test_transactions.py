@@ -56,7 +56,10 @@ def test_closing_is_idempotent_and_keeps_what_was_committed(place: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.none() | st.text(st.characters(exclude_characters="\0"))),
+        st.tuples(
+            st.sampled_from("abc"),
+            st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        ),
         max_size=12,
     )
 )
@@ -71,6 +74,11 @@ def test_settings_are_a_dictionary(engine: Engine, steps: list[tuple[str, str | 
                 kept[key] = value
             one, other = other, one
             assert {key: one.setting(key) for key in "abc"} == {key: kept.get(key) for key in "abc"}
+
+
+def test_a_setting_with_bytes_that_are_not_utf_8_is_kept_as_text(store: Store) -> None:
+    store.remember("key", "in /home/caf\udce9")
+    assert store.setting("key") == "in /home/caf\N{REPLACEMENT CHARACTER}"
 
 
 def test_an_error_undoes_the_whole_transaction(store: Store) -> None:

@@ -14,7 +14,7 @@ from store_library import (
     STAGES,
     TOPICS,
     caption_of,
-    put,
+    queue_photos,
     save_caption,
     stat,
 )
@@ -23,26 +23,11 @@ from imgret.store import policy
 from imgret.store.interface import Store
 
 TEXT = frozenset({TOPICS, EMBED})
-
-
-@pytest.fixture
-def store(store: Store) -> Store:
-    store.roots.add(b"/p")
-    return store
-
-
-def add(store: Store, count: int, stages: frozenset[str] = STAGES) -> list[int]:
-    """That many new photos to work on. -> their contents"""
-    contents = []
-    for number in range(count):
-        content = put(store, b"/p/%d.jpg" % number)
-        store.work.queue(content, stages)
-        contents.append(content)
-    return contents
+pytestmark = pytest.mark.usefixtures("photo_root")
 
 
 def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
-    contents = add(store, 5)
+    contents = queue_photos(store, 5)
     first = store.work.claim(STAGES, 3, NOW)
     second = store.work.claim(STAGES, 3, NOW)
     assert [claim.content for claim in first + second] == contents
@@ -52,7 +37,7 @@ def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
 
 
 def test_done_goes_away_with_its_result(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     store.work.claim(STAGES, 1, NOW)
     store.work.done(content, {DECODE, CAPTION})
     assert set(store.work.of(content)) == {DETECT, TOPICS, EMBED}
@@ -62,7 +47,7 @@ def test_done_goes_away_with_its_result(store: Store) -> None:
 
 
 def test_stages_without_a_model_wait_and_are_not_claimed(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     (claim,) = store.work.claim({DECODE, EMBED}, 1, NOW)
     assert claim.stages == {DECODE, EMBED}
     store.work.done(content, claim.stages)
@@ -71,13 +56,13 @@ def test_stages_without_a_model_wait_and_are_not_claimed(store: Store) -> None:
 
 
 def test_what_follows_from_a_stage_is_claimed_with_it(store: Store) -> None:
-    add(store, 1, frozenset({CAPTION}))
+    queue_photos(store, 1, frozenset({CAPTION}))
     (claim,) = store.work.claim(STAGES, 1, NOW)
     assert claim.stages == {CAPTION, TOPICS, EMBED}
 
 
 def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     now, waits = NOW, []
     while claims := store.work.claim(STAGES, 1, now):
         store.work.failed(content, claims[0].stages, "truncated", now)
@@ -94,7 +79,7 @@ def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> Non
 
 
 def test_a_release_costs_no_attempt(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     for _ in range(20):
         assert len(store.work.claim(STAGES, 1, NOW)) == 1
         store.work.release()
@@ -125,7 +110,7 @@ def lives(store: Store, deadly: set[int], window: int) -> set[int]:
 def test_only_the_photo_that_kills_the_process_is_set_aside(
     store: Store, photos_: int, deadly_places: list[int]
 ) -> None:
-    contents = add(store, photos_)
+    contents = queue_photos(store, photos_)
     deadly = {contents[place] for place in deadly_places}
     finished: set[int] = set()
     runs = 0
@@ -146,7 +131,7 @@ def test_only_the_photo_that_kills_the_process_is_set_aside(
 
 
 def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> None:
-    first, second, third = add(store, 3)
+    first, second, third = queue_photos(store, 3)
     assert len(store.work.claim(STAGES, 2, NOW)) == 2
     store.work.claim(STAGES, 2, NOW)  # one more, while two are in flight: not alone
     store.work.recover()
@@ -160,17 +145,17 @@ def test_suspects_take_turns_and_nothing_else_counts_as_alone(store: Store) -> N
 
 
 def test_one_in_flight_alone_is_alone_no_more_when_others_come(store: Store) -> None:
-    (first,) = add(store, 1)
+    (first,) = queue_photos(store, 1)
     assert len(store.work.claim(STAGES, 9, NOW)) == 1
-    add(store, 3)
+    queue_photos(store, 3)
     assert len(store.work.claim(STAGES, 9, NOW, after=first)) == 2
     store.work.recover()
     assert store.work.of(first)[DECODE][0] == 0
 
 
 def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) -> None:
-    (content,) = add(store, 1, frozenset({CAPTION}))
-    add(store, 2)
+    (content,) = queue_photos(store, 1, frozenset({CAPTION}))
+    queue_photos(store, 2)
     store.work.claim(STAGES, 9, NOW)
     store.work.recover()
     store.work.done(content, {TOPICS, EMBED})
@@ -181,7 +166,7 @@ def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) 
 
 
 def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
-    contents = add(store, 2)
+    contents = queue_photos(store, 2)
     root = store.roots.all()[0]
     store.photos.mark_deleted(root.id, b"", [b"0.jpg"], NOW)
     assert [claim.content for claim in store.work.claim(STAGES, 9, NOW)] == contents[1:]
@@ -192,7 +177,7 @@ def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
 
 
 def test_a_changed_model_queues_its_stage_alone_and_keeps_the_old_result(store: Store) -> None:
-    (content,) = add(store, 1, frozenset())
+    (content,) = queue_photos(store, 1, frozenset())
     old, new = MODEL, OTHER_MODEL
     save_caption(store, content, "a dog", old)
     assert store.work.queue_outdated({CAPTION: old}, ()) == 0
@@ -204,7 +189,7 @@ def test_a_changed_model_queues_its_stage_alone_and_keeps_the_old_result(store: 
 
 
 def test_one_that_is_away_with_its_disk_does_not_slow_the_others(store: Store) -> None:
-    contents = add(store, 3)
+    contents = queue_photos(store, 3)
     other = store.roots.add(b"/away")
     lost, _ = store.photos.save(other.id, b"", b"x.jpg", stat(), b"x" * 32, NOW)
     store.work.queue(lost, STAGES)
@@ -216,5 +201,5 @@ def test_one_that_is_away_with_its_disk_does_not_slow_the_others(store: Store) -
         assert claim.content == content
         store.work.done(content, STAGES)
     store.roots.mark_offline(other.id, "unplugged")
-    more = add(store, 6)
+    more = queue_photos(store, 6)
     assert [claim.content for claim in store.work.claim(STAGES, 9, NOW)] == sorted(more)

@@ -17,6 +17,7 @@ from store_library import (
     TOPICS,
     delete,
     put,
+    queue_photos,
     save_caption,
 )
 
@@ -24,26 +25,11 @@ from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
 TEXT = frozenset({TOPICS, EMBED})
-
-
-@pytest.fixture
-def store(store: Store) -> Store:
-    store.roots.add(b"/p")
-    return store
-
-
-def add(store: Store, count: int, stages: frozenset[str] = STAGES) -> list[int]:
-    """That many new photos to work on. -> their contents"""
-    contents = []
-    for number in range(count):
-        content = put(store, b"/p/%d.jpg" % number)
-        store.work.queue(content, stages)
-        contents.append(content)
-    return contents
+pytestmark = pytest.mark.usefixtures("photo_root")
 
 
 def test_a_claim_is_given_to_one_connection_alone(store: Store, second: Store) -> None:
-    contents = add(store, 20)
+    contents = queue_photos(store, 20)
     given: list[int] = []
     turn, other = store, second
     while claims := turn.work.claim(STAGES, 3, NOW):
@@ -54,7 +40,7 @@ def test_a_claim_is_given_to_one_connection_alone(store: Store, second: Store) -
 
 
 def test_claims_of_several_threads_never_meet(store: Store, place: str) -> None:
-    contents = add(store, 60)
+    contents = queue_photos(store, 60)
     given: list[int] = []
     errors: list[BaseException] = []
 
@@ -79,7 +65,7 @@ def test_claims_of_several_threads_never_meet(store: Store, place: str) -> None:
 
 
 def test_a_claim_that_is_undone_is_free_again(store: Store, second: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     with pytest.raises(ZeroDivisionError), store.writing():
         assert len(store.work.claim(STAGES, 1, NOW)) == 1
         raise ZeroDivisionError
@@ -88,7 +74,7 @@ def test_a_claim_that_is_undone_is_free_again(store: Store, second: Store) -> No
 
 
 def test_a_result_and_its_done_are_undone_together(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     store.work.claim(STAGES, 1, NOW)
     with pytest.raises(ZeroDivisionError), store.writing():
         save_caption(store, content, "a dog")
@@ -99,7 +85,7 @@ def test_a_result_and_its_done_are_undone_together(store: Store) -> None:
 
 
 def test_suspects_stay_suspects_when_claims_are_released(store: Store) -> None:
-    contents = add(store, 3)
+    contents = queue_photos(store, 3)
     store.work.claim(STAGES, 3, NOW)
     store.work.recover()
     store.work.release()
@@ -131,7 +117,7 @@ def test_the_path_of_a_claim_is_one_that_holds_the_bytes(store: Store) -> None:
 
 
 def test_a_pause_that_was_set_before_the_clock_was_put_back_is_over(store: Store) -> None:
-    add(store, 1)
+    queue_photos(store, 1)
     (claim,) = store.work.claim(STAGES, 1, NOW)
     store.work.failed(claim.content, claim.stages, "no", NOW)
     assert store.work.claim(STAGES, 1, NOW) == []
@@ -139,7 +125,7 @@ def test_a_pause_that_was_set_before_the_clock_was_put_back_is_over(store: Store
 
 
 def test_what_was_queued_again_keeps_its_attempts(store: Store) -> None:
-    (content,) = add(store, 1)
+    (content,) = queue_photos(store, 1)
     (claim,) = store.work.claim(STAGES, 1, NOW)
     store.work.failed(content, claim.stages, "no", NOW)
     before = store.work.of(content)

@@ -101,7 +101,10 @@ class Store(Protocol):
         ...
 
     def remember(self, key: str, value: str | None) -> None:
-        """Keep a short text without NUL under `key`, in place of the one before; None drops it."""
+        """Keep a short text without NUL under `key`, in place of the one before; None drops it.
+
+        Surrogates, which stand for bytes that are not UTF-8, become U+FFFD.
+        """
         ...
 
     def data_version(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import apsw
 
 from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
+from imgret.store.fold import encodable
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
 from imgret.store.sqlite.migrate import migrate, migrations, version
@@ -32,6 +33,11 @@ class Connection:
     def __init__(self, path: str, *, create: bool = True) -> None:
         """Open `path` and migrate it if necessary. Raises IndexProblem for a missing file without `create`."""
         self.path = path
+        if encodable(path) != path:
+            raise IndexProblem(
+                f"{path} has a name that is not UTF-8, which SQLite cannot open",
+                "Name another place with IMGRET_INDEX.",
+            )
         if not create and not os.path.exists(path):
             raise IndexProblem(f"there is no index at {path}", "Run `imgret index FOLDER` first.")
         if os.path.exists(path) and not os.path.isfile(path):
@@ -153,7 +159,7 @@ class Connection:
             if value is None:
                 db.execute("DELETE FROM setting WHERE key = ?", (key,))
             else:
-                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
+                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, encodable(value)))
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection commits; takes microseconds."""

@@ -100,7 +100,7 @@ class Removal:
                 identity, inside = mount.filesystem, below
         if identity is None or not inside:
             return identity
-        return f"{identity.rstrip('/')}/{os.fsdecode(inside)}"
+        return f"{identity.rstrip('/')}/{inside.decode('utf-8', 'backslashreplace')}"
 
 
 def _outermost(folders: Iterable[bytes | None]) -> list[bytes]:

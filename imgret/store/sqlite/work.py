@@ -17,6 +17,7 @@ import apsw
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.store import paths
+from imgret.store.fold import encodable
 from imgret.store.policy import DEADLY, MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.records import Claim
 from imgret.store.sqlite import roots
@@ -112,7 +113,7 @@ class Work:
                 db.execute(
                     "UPDATE work SET claim = 0, error = ?, not_before = ? + CASE attempts WHEN 1 THEN ?"
                     " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
-                    (error, now, *PAUSES, content, stage),
+                    (encodable(error), now, *PAUSES, content, stage),
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
