@@ -43,10 +43,11 @@ class Connection:
         if os.path.exists(path) and not os.path.isfile(path):
             raise IndexProblem(f"{path} is not a file", "Name another place with IMGRET_INDEX.")
         with translated_errors(path):
-            if create:
-                _make_private(path)
-            replaced = identity.set_foreign_wal_aside(path)
-            self._file: file_ids.FileId | None = file_ids.register(path)
+            with file_ids.opening:
+                if create:
+                    _make_private(path)
+                replaced = identity.set_foreign_wal_aside(path)
+                self._file: file_ids.FileId | None = file_ids.register(path)
             try:
                 self.db, self.refusal = opening.connect(path)
             except BaseException:

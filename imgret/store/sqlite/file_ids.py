@@ -35,6 +35,11 @@ class _Open:
 _files: dict[FileId, _Open] = {}
 _lock = threading.Lock()
 
+# Held while the files of an index are created or read, until the connection is registered. A thread that opened and
+# closed one of them meanwhile would drop the locks of another thread's connection, because POSIX locks belong to
+# the process; the next process to close the index would then truncate the `-shm` that is mapped here (SIGBUS).
+opening = threading.Lock()
+
 
 def file_id(path: str) -> FileId:
     """Return the device and inode of the file at `path`. Raises OSError."""
