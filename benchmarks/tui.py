@@ -125,10 +125,10 @@ def first_paint(environ: dict[str, str]) -> None:
     for _ in range(7):
         begin = time.perf_counter()
         with started(environ, "needle") as terminal:
-            until(terminal, lambda: b"f1 help" in terminal.said)
+            until(terminal, lambda: b"f1 help" in terminal.output)
             paints.append((time.perf_counter() - begin) * 1000)
             processor.append(processor_time(terminal.process.pid))
-            until(terminal, lambda: HIT in terminal.said)
+            until(terminal, lambda: HIT in terminal.output)
             hits.append((time.perf_counter() - begin) * 1000)
     report("first paint", paints, "ms", 500)
     report("  CPU time", processor, "ms", None)
@@ -145,14 +145,14 @@ def keys(environ: dict[str, str], count: int) -> None:
         *(" ".join(rng.sample(WORDS, rng.choice((1, 1, 2)))) for _ in range(KEYS - 2)),
     ]
     with started(environ, "needle") as terminal:
-        until(terminal, lambda: HIT in terminal.said)
+        until(terminal, lambda: HIT in terminal.output)
         terminal.until_quiet(1.5)
         for query in queries:
             terminal.type("\x15")  # ctrl+u clears the query
             terminal.until_quiet(0.4)
             terminal.type(query[:-1])
             terminal.until_quiet(0.4)
-            here, spent = len(terminal.said), processor_time(terminal.process.pid)
+            here, spent = len(terminal.output), processor_time(terminal.process.pid)
             terminal.type(query[-1])
             highlighted = query.split()[-1].encode()
             times.append(until(terminal, lambda: highlighted in terminal.text(here)[40:]))  # noqa: B023
@@ -164,7 +164,7 @@ def keys(environ: dict[str, str], count: int) -> None:
 def cursor_moves(environ: dict[str, str]) -> None:
     """Measure the bytes written for one cursor move, with all images loaded."""
     with started(environ, "needle") as terminal:
-        until(terminal, lambda: b"\x1b_Ga=p," in terminal.said)
+        until(terminal, lambda: b"\x1b_Ga=p," in terminal.output)
         terminal.until_quiet(1.5)
         report("bytes per move, list", moved(terminal, DOWN, 8), "B", 8192)
         terminal.type(GRID)
@@ -177,17 +177,17 @@ def moved(terminal: FakeTerminal, key: str, times: int) -> list[float]:
     """Return the bytes written after each press of a key until the output is quiet."""
     sizes = []
     for _ in range(times):
-        here = len(terminal.said)
+        here = len(terminal.output)
         terminal.type(key)
         terminal.until_quiet(0.8)
-        sizes.append(float(len(terminal.said) - here))
+        sizes.append(float(len(terminal.output) - here))
     return sizes
 
 
 def memory(environ: dict[str, str]) -> None:
     """Measure the resident memory after all of the thousand real photos were on the screen."""
     with started(environ, "needle") as terminal:
-        until(terminal, lambda: HIT in terminal.said)
+        until(terminal, lambda: HIT in terminal.output)
         terminal.until_quiet(1)
         before = resident(terminal.process.pid)
         terminal.type(GRID)

@@ -1,4 +1,4 @@
-"""`imgret`: the common question to a warm daemon first, everything else through Typer."""
+"""`imgret`: a common search is sent to a running daemon first; everything else goes through Typer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def main() -> None:
         sys.exit(_answered() if sys.argv[1:2] == ["query"] else _run())
     except KeyboardInterrupt:  # while modules are still being imported
         sys.exit(130)
-    except Exception as error:  # of the question over the socket, which imports no more than it needs
-        from imgret.cli.boundary import failed
+    except Exception as error:  # an error of the search over the socket, which imports only what it needs
+        from imgret.cli.boundary import report_error
 
-        sys.exit(failed(error))
+        sys.exit(report_error(error))
 
 
 def _fill_closed_streams() -> None:

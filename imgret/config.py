@@ -1,6 +1,6 @@
-"""Settings: one TOML file, read once. Unknown keys and wrong values are refused with their line.
+"""Settings from one TOML file. Unknown keys and wrong values are reported with their line.
 
-Every key is optional. Each stage brings its own table (`imgret.stages`); `imgret.places` says where the file is.
+Every key is optional. Each stage defines its own table (`imgret.stages`); `imgret.places` has the path of the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST = 4096  # characters of one text; no path is longer
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"auto|[a-z]+(:[0-9]{1,3})?")
 _REVISION = re.compile(r"(?!/)(?!.*(^|/)\.{0,2}(/|$))[\w.:/+@=-]+")
-_RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value; NaN is in no range
+_RANGES: dict[str, tuple[float, float]] = {  # minimum and maximum; NaN is outside every range
     "decode_workers": (0, 256),
     "decode_memory_mb": (256, 1 << 20),
     "decode_seconds": (0.1, 86_400),
@@ -47,7 +47,7 @@ _RANGES: dict[str, tuple[float, float]] = {  # the least and the greatest value;
 
 
 class DaemonSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`[daemon]`: how imgretd lives with others."""
+    """`[daemon]`: timers of imgretd, and when it pauses."""
 
     full_scan_hours: float = 6.0
     network_scan_minutes: float = 5.0
@@ -56,22 +56,22 @@ class DaemonSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything the configuration file may say."""
+    """All settings of the configuration file."""
 
     folders: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()  # gitignore syntax
-    hidden: bool = False  # look into folders and at files whose name begins with a dot
+    hidden: bool = False  # whether to index files and folders whose name begins with a dot
     device: str | tuple[str, ...] = "auto"
-    decode_workers: int = 0  # 0: as many as there are processors, at most 16
-    decode_memory_mb: int = 1536  # of address space, each worker
-    decode_seconds: float = 30.0  # deadline for one file
+    decode_workers: int = 0  # 0: the number of processors, at most 16
+    decode_memory_mb: int = 1536  # of address space per worker
+    decode_seconds: float = 30.0  # time limit for one file
     max_megapixels: int = 200
-    batch: int = 0  # photos; 0: found by itself
+    batch: int = 0  # photos; 0: determined automatically
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
-    tables: Mapping[str, StageSettings] = {}  # stage -> its table, where it is not the default
+    tables: Mapping[str, StageSettings] = {}  # stage -> its table, for stages that have one in the file
 
     def of(self, stage: str) -> Any:
-        """The table of a stage: an instance of its own class of settings."""
+        """Return the table of a stage: an instance of the settings class of that stage."""
         table = self.tables.get(stage)
         if table is None:
             known = registry.find(stage)
@@ -79,19 +79,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return table
 
     def wants(self, stage: str) -> bool:
-        """Whether a stage is not switched off, whether or not its weights are here."""
+        """Return whether a stage is enabled, regardless of whether its weights are present."""
         return stage == DECODE or self.of(stage).weights != NONE
 
     def stages(self) -> frozenset[str]:
-        """The stages that are wanted, whether or not their weights are here."""
+        """Return the enabled stages, regardless of whether their weights are present."""
         return frozenset({DECODE, *filter(self.wants, registry.installed().names)})
 
     def switched_off(self) -> frozenset[str]:
-        """The stages that the file switches off. Entry points are not read for it."""
+        """Return the stages that the file disables. Does not read entry points."""
         return frozenset(name for name, table in self.tables.items() if table.weights == NONE)
 
     def with_tables(self, **tables: StageSettings) -> Settings:
-        """The settings with these tables of stages in place of theirs."""
+        """Return a copy of the settings with these tables of stages replaced."""
         return replace(self, tables={**self.tables, **tables})
 
 
@@ -99,7 +99,7 @@ _KEYS = tuple(name for name in Settings.__struct_fields__ if name != "tables")
 
 
 def parse(text: str, name: str = "config.toml") -> Settings:
-    """TOML text -> Settings. Raises ConfigError naming `name`, the line and the key."""
+    """Parse TOML text. Raises ConfigError that names the file `name`, the line and the key."""
     try:
         raw = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number with more digits than Python reads
@@ -113,26 +113,26 @@ def parse(text: str, name: str = "config.toml") -> Settings:
         stage = registry.find(key)
         if stage is not None:
             tables[key] = _converted(raw[key], stage.settings, text, name, [key])
-        elif key not in registry.installed().problems:  # a package that is broken costs its own stage alone
+        elif key not in registry.installed().problems:  # the table of a broken stage is ignored
             refusal = config_errors.unknown([key], [*_KEYS, *registry.installed().names], text, name)
             if isinstance(raw[key], dict):
-                refusal.hint += f" If a package brought the stage {key}, it is not installed here."
+                refusal.hint += f" If a package provided the stage {key}, it is not installed here."
             raise refusal
     return _checked(replace(settings, tables=tables), text, name)
 
 
 def _converted(raw: Any, kind: type[_T], text: str, name: str, above: Sequence[str] = ()) -> _T:
-    """The struct that a table holds. Raises ConfigError naming the line and the key."""
+    """Convert a table to a struct. Raises ConfigError that names the line and the key."""
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise config_errors.refused(raw, kind, text, name, error, list(above)) from None
     except OverflowError:
-        raise ConfigError(f"{name} holds a number that is too large") from None
+        raise ConfigError(f"{name} contains a number that is too large") from None
 
 
 def load(path: str) -> Settings:
-    """The settings in the file at `path`; the defaults where there is no such file. Raises ConfigError."""
+    """Return the settings in the file at `path`; the defaults if there is no such file. Raises ConfigError."""
     try:
         raw = _read(path)
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def load(path: str) -> Settings:
 
 
 def _read(path: str) -> bytes:
-    """The bytes of the file. A FIFO would block for ever, and /dev/zero has no end."""
+    """Read a regular file of limited size; a FIFO would block, and /dev/zero has no end."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and os.path.realpath(path) != os.devnull:
             raise ConfigError(f"{path} is not a file", "Name a TOML file with IMGRET_CONFIG.")
@@ -173,7 +173,7 @@ def _checked(settings: Settings, text: str, name: str) -> Settings:
 
 
 def _values(struct: Struct, above: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every setting, tables included."""
+    """Yield (dotted key, value) for every setting, including those in tables."""
     for name in struct.__struct_fields__:
         value = getattr(struct, name)
         if isinstance(value, Struct):
@@ -186,17 +186,17 @@ def _values(struct: Struct, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _wrong(key: str, value: Any, limits: tuple[float, float] | None) -> str | None:
-    """What is wrong with the value of a setting; None if nothing is."""
+    """Return what is wrong with the value of a setting; None if it is valid."""
     for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
         if len(text) > _LONGEST:
-            return f"holds a text of {len(text)} characters; at most {_LONGEST} are allowed"
+            return f"contains a text of {len(text)} characters; at most {_LONGEST} are allowed"
         if "\0" in text:
-            return "holds a NUL character"
+            return "contains a NUL character"
     if limits is not None:
         least, most = limits
-        return None if least <= value <= most else f"must lie between {least:,} and {most:,}"
+        return None if least <= value <= most else f"must be between {least:,} and {most:,}"
     if key == "folders" and not all(folder.strip() for folder in value):
-        return "holds an empty name"
+        return "contains an empty name"
     if key == "exclude":
         return next((reason for pattern in value if (reason := invalid(pattern))), None)
     if key == "device":

@@ -24,7 +24,7 @@ class Exit(IntEnum):
 EXIT_MEANING = {
     Exit.OK: "hits, or the work is done",
     Exit.NO_HITS: "no hits, or some photos could not be described",
-    Exit.USAGE: "a wrong option, question or configuration",
+    Exit.USAGE: "a wrong option, query or configuration",
     Exit.INDEX: "the index, a disk or the weights",
     Exit.DAEMON: "the daemon",
     Exit.INTERRUPTED: "interrupted (ctrl-C)",

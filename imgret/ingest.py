@@ -1,8 +1,8 @@
-"""Changes -> describe -> save: the one way in, for the daemon and for `imgret index` alike.
+"""Claims queued photos, describes them and saves the results; used by the daemon and by `imgret index`.
 
-`imgret.sync` has brought the index's paths up to date and queued what is to do; here it is claimed,
-described and saved. Each batch is one transaction that holds the results *and* their `done`: a kill at
-any point loses at most the batches in flight, and those are done again.
+`imgret.sync` updates the paths in the index and queues the work. Each batch is saved in one transaction that
+contains the results *and* marks the work as done: if the process is killed, at most the batches in flight are
+lost, and they are described again.
 """
 
 from __future__ import annotations
@@ -31,43 +31,45 @@ from imgret.store.interface import Store
 
 log = logging.getLogger(__name__)
 
-CLAIM = 64  # photos claimed in one transaction: what a kill can put back into the queue at most, times a few
+CLAIM = 64  # photos claimed in one transaction; a killed process loses the work on a few such claims at most
 
 
 class Described(Struct, frozen=True):
-    """What came of a run."""
+    """The result of a run."""
 
-    done: int  # photos described, twins included
+    done: int  # photos described, including those with the pixels of another photo
     failed: int
     interrupted: bool = False
-    changed: frozenset[bytes] = frozenset()  # paths where other bytes lie than the index says: look again
+    changed: frozenset[bytes] = (
+        frozenset()
+    )  # paths whose file is not the one in the index: to be scanned again
 
 
 class Ingest:
-    """Describes what is due in one index with one set of models. Belongs to the thread that made it."""
+    """Describes the due photos of one index with one set of models. Used only by the thread that created it."""
 
     def __init__(self, store: Store, settings: Settings, models: Models) -> None:
-        """Nothing is started yet; the models stay the caller's."""
+        """Start nothing yet. The caller closes the models."""
         self._store = store
         self._settings = settings
         self._models = models
-        self._of_notes = read_notes(settings)
+        self._note_stages = read_notes(settings)
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
-        self._paths: dict[int, bytes] = {}  # what is under way, by content
-        self._notes: dict[int, str | None] = {}  # the notes with which these are described
-        self._anew: set[int] = set()  # what is embedded a second time in this run
-        self._changed: set[bytes] = set()  # paths at which other bytes were found
-        self._again = False  # something was queued that this run has passed
+        self._paths: dict[int, bytes] = {}  # of the contents in flight
+        self._notes: dict[int, str | None] = {}  # content -> the note that it is described with
+        self._requeued: set[int] = set()  # contents queued a second time in this run because of a new note
+        self._changed: set[bytes] = set()  # see `Described.changed`
+        self._another_pass = False  # something was queued that this pass of the queue has missed
 
     def run(
         self, on_progress: Callable[[Progress], None] = lambda _: None, decoder: DecodePool | None = None
     ) -> Described:
-        """Describe all that is due, batch by batch, until nothing is left or `stop` is called.
+        """Describe everything that is due, in batches, until nothing is left or `stop` is called.
 
-        Raises DiskFull and the like: what was committed by then is safe, the rest stays queued. On
-        KeyboardInterrupt too, the claims in flight are given back.
+        Raises ImgretError such as DiskFull: committed batches are kept, the rest stays queued. Claims in flight are
+        released on every exit, KeyboardInterrupt included.
         """
         own = None if decoder is not None else decode_pool(self._settings)
         done = failed = 0
@@ -96,25 +98,26 @@ class Ingest:
             self._store.work.release()
 
     def stop(self) -> None:
-        """Finish the batch in flight and return. Any thread and any signal handler may ask."""
+        """Make `run` return after the batch in flight. May be called from any thread or signal handler."""
         self._stopped = True
         if self._pipeline is not None:
             self._pipeline.stop()
 
     def _runs(self) -> Iterator[Iterable[Job]]:
-        """First what may have killed a process, each in a run of its own: nothing else is in flight with it."""
+        """Yield the jobs of each pipeline run: first suspects, each in a run of its own.
+
+        A suspect was in flight when a process died. It runs alone, because if the process dies again, it is the cause.
+        """
         tried: set[int] = set()
-        last = (
-            self._store.work.last()
-        )  # photos that keep coming do not keep this run going: they are for the next
-        self._again = True
-        while self._again and not self._stopped:
+        last = self._store.work.last()  # photos queued later are left to the next run, so that this one ends
+        self._another_pass = True
+        while self._another_pass and not self._stopped:
             suspect = self._store.work.claim_suspect(self._stages, int(time.time()), tried)
             if suspect is not None:
                 tried.add(suspect.content)
                 yield self._prepared([suspect])
                 continue
-            self._again = False
+            self._another_pass = False
             yield self._jobs(last)
 
     def _jobs(self, last: int) -> Iterator[Job]:
@@ -133,8 +136,8 @@ class Ingest:
                 job = self._job(claim)
             except ImgretError:
                 raise
-            except Exception as error:  # what is stored of one photo must not stop the others
-                self._give_up(claim.content, error)
+            except Exception as error:  # bad data stored for one photo must not stop the others
+                self._record_unexpected(claim.content, error)
                 continue
             yield job
 
@@ -152,23 +155,23 @@ class Ingest:
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
-        """Save a batch in one transaction; one by one if that fails. -> how many were described, and failed."""
+        """Save a batch in one transaction, or one by one if that fails. Return (described, failed) counts."""
         try:
             return self._save_together(batch)
         except ImgretError:
             raise
         except Exception as error:
-            short = shortage(error)
-            if short is not None:
-                raise short from error
+            lacking = shortage(error)
+            if lacking is not None:
+                raise lacking from error
             if len(batch) > 1:
                 parts = [self._save([outcome]) for outcome in batch]
                 return sum(done for done, _ in parts), sum(failed for _, failed in parts)
-            self._give_up(batch[0].key, error)
+            self._record_unexpected(batch[0].key, error)
             return 0, 1
 
-    def _give_up(self, content: int, error: Exception) -> None:
-        """This photo failed in a way that nobody foresaw: it is tried again later, as any that failed."""
+    def _record_unexpected(self, content: int, error: Exception) -> None:
+        """Record an unexpected error as a failure of this photo; it is retried later like any other."""
         name = os.fsdecode(self._paths.get(content, b""))
         log.error("%s failed", name, exc_info=error)
         reason = f"{name}: {as_sentence(error)}"
@@ -176,65 +179,71 @@ class Ingest:
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
         done = failed = 0
-        away = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
+        offline = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
         with self._store.writing():
             for outcome in batch:
                 path = self._paths.get(outcome.key, b"")
-                if outcome.failures and disks.is_inside(path, away):
-                    self._store.work.release([outcome.key])  # the disk is gone, not the photo
+                if outcome.failures and disks.is_inside(path, offline):
+                    self._store.work.release(
+                        [outcome.key]
+                    )  # its disk went offline: not a failure of the photo
                 elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
-                    self._look_elsewhere(outcome.key, path)
+                    self._try_other_path(outcome.key, path)
                 else:
                     self._save_one(outcome)
                     failed += bool(outcome.failures)
                     done += not outcome.failures
-        for outcome in batch:  # once that is committed: after a failure the batch is saved one by one
+        for outcome in batch:  # only after the commit, because a failed batch is saved one by one
             self._paths.pop(outcome.key, None)
             self._notes.pop(outcome.key, None)
         return done, failed
 
-    def _look_elsewhere(self, content: int, path: bytes) -> None:
-        """The content was not found at `path`: not its failure. Another path of it is tried in this run."""
+    def _try_other_path(self, content: int, path: bytes) -> None:
+        """Release a content whose file at `path` has changed. Another path of it, if any, is tried in this run."""
         self._store.work.release([content])
         self._changed.add(path)
-        self._again |= self._store.photos.suspect(path, content)
+        self._another_pass |= self._store.photos.suspect(path, content)
 
     def _save_one(self, outcome: Outcome) -> None:
         store, content = self._store, outcome.key
         finished: set[str] = set()
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.look)
+            store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             finished.add(DECODE)
-            self._recognize(content)
+            self._match_edit(content)
         twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
         if twin is not None:
             finished |= store.results.copy(twin, content)
         for stage, result in outcome.results.items():
             stage_results.save(store, content, stage, self._models[stage].identity, result)
             finished.add(stage)
-        if finished or outcome.failures:  # what cannot be decoded is still found by its name
+        if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
         followers = registry.installed().all_followers(outcome.results) & self._settings.stages()
         # Those that run now are done; one whose weights are missing now waits with an old result.
         store.work.queue(content, followers - finished)
         todo = store.work.of(content)
-        unread = self._of_notes.difference(todo)
-        if unread and store.results.note(content) != self._notes.get(content):
-            # It was given another note meanwhile, which these results do not know of.
-            store.work.queue(content, unread)
-            self._again |= content not in self._anew  # once: somebody may write notes for ever
-            self._anew.add(content)
+        stale = self._note_stages.difference(todo)
+        if stale and store.results.note(content) != self._notes.get(content):
+            # The note was changed meanwhile, so these results are based on the old one.
+            store.work.queue(content, stale)
+            self._another_pass |= (
+                content not in self._requeued
+            )  # once per run, so that constant changes cannot keep it running
+            self._requeued.add(content)
         claimed = {stage for stage in store.work.of(content) if stage in self._stages}
         if outcome.failures:
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
             store.work.failed(content, claimed, reason, int(time.time()))
         elif claimed:
             store.work.release([content])
-            self._again |= twin is not None and not claimed.isdisjoint(self._of_notes)  # their notes differ
+            self._another_pass |= twin is not None and not claimed.isdisjoint(
+                self._note_stages
+            )  # the copied results were made with another note
 
-    def _recognize(self, content: int) -> None:
-        """See what a content just decoded is an edit of: it is given the note."""
+    def _match_edit(self, content: int) -> None:
+        """If a content that was just decoded is an edit of an earlier one, give it the note of that one."""
         found = self._traits(content)
         for before in self._store.notes.candidates(content):
             if is_edit(self._traits(before.content), found, same_file=before.same_file):

@@ -1,7 +1,7 @@
-"""Writes notes to the index: the one place where the commands, the daemon and the picker do it.
+"""Writes notes to the index, for the commands, the daemon and the picker.
 
-A saved note is found by its words at once, and by its meaning when the vectors that depend on it were
-computed again; this module queues that work.
+A saved note is found by its words at once, and by its meaning after the vectors that depend on it are
+recomputed; this module queues that work.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def write_notes(store: Store, settings: Settings, notes: Iterable[tuple[int, str
 
     Raises IndexProblem if the index cannot be written; then none of the notes is saved.
     """
-    reading = read_notes(settings)
+    note_stages = read_notes(settings)
     with store.writing(durable=True):
         for content, text in notes:
             for changed in store.results.write_note(content, text):
-                store.work.queue(changed, reading)
+                store.work.queue(changed, note_stages)
 
 
 def write_note_at(

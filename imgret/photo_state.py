@@ -1,4 +1,4 @@
-"""What is known of one photo, and why it is not found when it is not; and the state of the whole."""
+"""The state of one photo: everything the index knows about it, and why searches do not find it."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class PhotoState(Struct, frozen=True):
     reason: str | None  # why it is not described, and what to do
     photo: Photo | None = None
     facts: Facts | None = None
-    shown: dict[str, Any] = {}  # the keys that its results give to its JSON: `caption`, `objects`, ...
+    shown: dict[str, Any] = {}  # keys of its JSON from the results of its stages: `caption`, `objects`, ...
     note: str | None = None
     models: dict[str, ModelIdentity] = {}  # by stage
     waiting: tuple[str, ...] = ()  # stages whose weights are missing
-    to_come: frozenset[str] = frozenset()  # stages that are still to be done, those of missing weights too
+    due: frozenset[str] = frozenset()  # stages that are still to run, including those without weights
     other_paths: tuple[bytes, ...] = ()
 
 
 def photo_state(store: Store | None, settings: Settings, path: bytes) -> PhotoState:
-    """The state of the file at an absolute path; works without an index and without the file too."""
+    """Return the state of the file at an absolute path. Neither the index nor the file has to exist."""
     try:
         return _state(store, settings, path)
     except NotAnswering as error:
@@ -59,13 +59,13 @@ def photo_state(store: Store | None, settings: Settings, path: bytes) -> PhotoSt
 def _state(store: Store | None, settings: Settings, path: bytes) -> PhotoState:
     photo = store.photos.find(path) if store is not None else None
     if store is None or photo is None or photo.gone_at is not None:
-        away = _not_in_index(store, settings, path, photo)
-        if store is None or away.state == EXCLUDED:
-            return away
+        absent = _not_in_index(store, settings, path, photo)
+        if store is None or absent.state == EXCLUDED:
+            return absent
         moved = content_elsewhere(store, path)
         if moved is None:
-            return away
-        where = f"; {away.reason}" if store.roots.enclosing(os.path.dirname(path)) is None else ""
+            return absent
+        where = f"; {absent.reason}" if store.roots.enclosing(os.path.dirname(path)) is None else ""
         found = _known(store, path, None, moved)
         reason = found.reason or f"it was moved or copied here since the last scan{where}"
         return msgspec.structs.replace(found, reason=reason)
@@ -75,9 +75,9 @@ def _state(store: Store | None, settings: Settings, path: bytes) -> PhotoState:
 
 
 def content_elsewhere(store: Store, path: bytes) -> int | None:
-    """The content of a file that the index knows from another path: it was moved or copied since the last scan.
+    """Return the content of a file that was moved or copied to `path` since the last scan; None if it is not known.
 
-    Reads the file only where a photo of its size is known. None for what is new, or cannot be read. Raises
+    Reads the file only if the index has a photo of the same size. Returns None for a file that cannot be read. Raises
     NotAnswering.
     """
     try:
@@ -90,10 +90,10 @@ def content_elsewhere(store: Store, path: bytes) -> int | None:
 
 
 def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
-    """The content that a note about the photo at an absolute path belongs to.
+    """Return the content that a note about the photo at an absolute path belongs to.
 
-    `seen` is the BLAKE3 of the photo that the user saw there: it gets the note wherever it is now, and no
-    other photo does that has its name since. UsageError where the index has no such photo any more.
+    `seen` is the BLAKE3 of the photo that the user saw at `path`. That photo gets the note even if it was moved since
+    and another one has its path now. Raises UsageError if the index does not contain the photo.
     """
     if seen is not None:
         content = store.contents.content_named(seen)
@@ -103,8 +103,8 @@ def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
             f"{os.fsdecode(path)} is no longer the photo that this note is about", "Search again."
         )
     photo = store.photos.find(path)
-    living = photo is not None and photo.gone_at is None
-    found = photo.content if photo is not None and living else None
+    present = photo is not None and photo.gone_at is None
+    found = photo.content if photo is not None and present else None
     found = found if found is not None else content_elsewhere(store, path)
     if found is None:
         raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` says why.")
@@ -112,7 +112,7 @@ def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
 
 
 def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> PhotoState:
-    """The state of a content, by the `photo` at `path`, or by a file that is not in the index there yet."""
+    """Return the state of a content at `path`; `photo` is None if the index does not have that path yet."""
     unread = _unread(store, photo) if photo is not None else None
     todo = store.work.of(content)
     waiting = tuple(sorted(stage for stage in todo if stage in store.summary.waiting_stages()))
@@ -124,11 +124,11 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         state, reason = FAILED, unread
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
-        state, reason = FAILED, f"{error} ({_again(attempts, not_before)})"
+        state, reason = FAILED, f"{error} ({_retry_text(attempts, not_before)})"
     elif set(todo) - set(waiting):
         state = PENDING
         what = ", ".join(sorted(set(todo) - set(waiting)))
-        reason = f"waiting for {what}: the next `imgret index` does it, or the daemon"
+        reason = f"waiting for {what}: run `imgret index`, or wait for the daemon"
     elif waiting:
         reason = f"without {', '.join(waiting)}: weights are missing, run `imgret models pull`"
     others = tuple(p.path for p in store.photos.paths(content) if p.path != path)
@@ -153,11 +153,15 @@ def _not_in_index(store: Store | None, settings: Settings, path: bytes, photo: P
     mode = disk_calls.call(path, lambda: _mode(path))
     if photo is not None and photo.gone_at is not None and mode is None:
         when = datetime.fromtimestamp(photo.gone_at, UTC).strftime("%Y-%m-%d")
-        return PhotoState(path, UNKNOWN, f"it was gone on {when}; it is forgotten after 30 days", photo)
+        return PhotoState(
+            path, UNKNOWN, f"it was deleted or moved by {when}; the index keeps it for 30 days", photo
+        )
     if mode is None:
         return PhotoState(path, UNKNOWN, "there is no such file")
     if stat.S_ISLNK(mode):
-        return PhotoState(path, EXCLUDED, "a symbolic link: its target is indexed at its own place")
+        return PhotoState(
+            path, EXCLUDED, "a symbolic link: its target is indexed if it is in an indexed folder"
+        )
     if not stat.S_ISREG(mode):
         what = "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
         return PhotoState(path, EXCLUDED, what)
@@ -176,7 +180,7 @@ def _not_in_index(store: Store | None, settings: Settings, path: bytes, photo: P
 
 
 def _mode(path: bytes) -> int | None:
-    """What is there; None for nothing."""
+    """Return the mode of the file at `path`; None if there is none."""
     try:
         return os.lstat(path).st_mode
     except (OSError, ValueError):
@@ -185,23 +189,23 @@ def _mode(path: bytes) -> int | None:
 
 def _unread(store: Store, photo: Photo) -> str | None:
     failure = store.failures.unreadable(photo)
-    return f"{failure.error} ({_again(failure.attempts, failure.not_before)})" if failure else None
+    return f"{failure.error} ({_retry_text(failure.attempts, failure.not_before)})" if failure else None
 
 
 def _offline(store: Store, path: bytes) -> str:
     place = store.roots.root_of(path)
     if place is None:
-        return "its disk is away"
+        return "its disk is offline"
     root, folder, _name = place
     reasons = [root.reason] + [
         mount.reason
         for mount in store.roots.mounts(root.id)
         if paths.relative(mount.folder, folder) is not None
     ]
-    return next((f"its disk is away: {reason}" for reason in reasons if reason), "its disk is away")
+    return next((f"its disk is offline: {reason}" for reason in reasons if reason), "its disk is offline")
 
 
-def _again(attempts: int, not_before: int) -> str:
+def _retry_text(attempts: int, not_before: int) -> str:
     if attempts >= policy.MAX_ATTEMPTS:
         return f"set aside after {attempts} tries; `imgret retry` tries again"
     seconds = not_before - int(time.time())

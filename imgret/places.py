@@ -1,8 +1,8 @@
-"""Where our files are, by the XDG base directory specification.
+"""The paths of imgret's files, by the XDG base directory specification.
 
-- `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): what the user wrote;
+- `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): the settings;
 - `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`): the index;
-- `$XDG_STATE_HOME/imgret/`: what can be made again (records of pulls, other programs' settings);
+- `$XDG_STATE_HOME/imgret/`: data that can be recreated (records of downloads, other programs' settings);
 - `$XDG_RUNTIME_DIR/imgretd.sock` (or `$IMGRET_SOCKET`): the daemon's socket.
 """
 
@@ -15,17 +15,17 @@ from msgspec import Struct
 
 
 class Places(Struct, frozen=True):
-    """Where our files are, as absolute paths."""
+    """Absolute paths of imgret's files and folders."""
 
     config: str
     index: str
     state: str  # folder
-    models: str  # folder: weights that do not come through the hub's own cache
+    models: str  # folder of weights that are not in the cache of the Hugging Face hub
     socket: str
 
 
 def places(environ: Mapping[str, str] = os.environ) -> Places:
-    """The places, by the XDG rules: a relative path in an XDG variable is ignored, as the rules say."""
+    """Return the paths. A relative path in an XDG variable is ignored, as the XDG rules require."""
 
     def base(variable: str, fallback: str) -> str:
         given = environ.get(variable, "")
@@ -49,7 +49,7 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
 
 
 def _home_of_user() -> str:
-    """The home folder that the user database has, for processes without a usable $HOME."""
+    """Return the home folder from the user database, for processes without a usable $HOME."""
     import pwd
 
     try:

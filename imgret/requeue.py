@@ -1,4 +1,4 @@
-"""Which stages can run with the models that are here, and which results another model would give today."""
+"""Determines which stages can run, and queues results that were computed by other models than the present ones."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from imgret.store.records import TextColumn
 
 
 def read_notes(settings: Settings) -> frozenset[str]:
-    """The wanted stages that read notes: to be queued for a photo whose note changes."""
+    """Return the enabled stages that read notes. They are queued for a photo whose note changes."""
     return settings.stages().intersection(registry.installed().followers(NOTE))
 
 
 def workable(settings: Settings, have: Collection[str]) -> frozenset[str]:
-    """The wanted stages that can run with the models of `have`.
+    """Return the enabled stages that can run when the stages in `have` have models.
 
-    A stage waits with those that it requires, as topics do with the captions that they are of.
+    A stage that requires another one waits for it: topics are computed from captions.
     """
     wanted = settings.stages()
     stages = set(wanted & {*have, DECODE})
-    for stage in registry.installed().stages:  # each comes after those that it requires
+    for stage in registry.installed().stages:  # sorted: each after the stages that it requires
         if any(name in wanted and name not in stages for name in stage.required):
             stages.discard(stage.name)
     return frozenset(stages)
 
 
 def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIdentity]) -> int:
-    """Queue what the models of today would make otherwise. -> how many results; cheap when nothing changed.
+    """Queue the results that were computed by other models than `identities`. Return how many.
 
-    `identities` are those of the stages that can be done now; the others keep waiting. What is there of stages that
-    are no longer installed is removed; what is there of stages that are broken stays.
+    `identities` maps each stage that can run now to its model; the other stages keep waiting. Results of stages that
+    are no longer installed are deleted; results of broken stages are kept. Fast if nothing changed.
     """
     wanted = settings.stages()
     columns = _columns(store)
     made = [f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted)]
-    today = ";".join([*made, *(f"{column.stage}.{column.name}*{column.weight:g}" for column in columns)])
-    if store.setting("models") == today:
+    current = ";".join([*made, *(f"{column.stage}.{column.name}*{column.weight:g}" for column in columns)])
+    if store.setting("models") == current:
         return 0
     stages = registry.installed()
     for stage in store.stages():
@@ -55,13 +55,13 @@ def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIden
             store.results.rebuild_words(stage_results.texts)
         off = set(stages.names) - wanted
         queued = store.work.queue_outdated({s: i for s, i in identities.items() if s in wanted}, off)
-        store.remember("models", today)
+        store.remember("models", current)
         store.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
     return queued
 
 
 def _columns(store: Store) -> list[TextColumn]:
-    """The columns of the words index that the stages have; those of stages that are broken now stay as they are."""
+    """Return the columns of the words index that the stages define. Those of broken stages are kept unchanged."""
     stages = registry.installed()
     broken = stages.problems.keys() - set(stages.names)
     return [

@@ -1,4 +1,4 @@
-"""The results of stages: into the store with what they give the search, and out of it as payloads and as JSON."""
+"""Saves the results of stages with their texts, tags and vectors, and reads them as payloads or as JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from imgret.limits import as_sentence
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
-from imgret.stages.interface import Meant, Result, Stage
+from imgret.stages.interface import LabelMatcher, Result, Stage
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
 
 log = logging.getLogger(__name__)
 
-# Keys of the JSON of a hit and of a photo that no stage gives.
+# Keys of the JSON of a hit or a photo that a stage must not use.
 RESERVED_KEYS = frozenset(
     {
         *(
@@ -39,82 +39,81 @@ RESERVED_KEYS = frozenset(
 
 
 def save(store: Store, content: int, stage: str, identity: ModelIdentity, result: Result) -> None:
-    """Save what a stage says of a content, with its texts, tags and vectors, in place of what it said before.
+    """Save the result of a stage for a content, with its texts, tags and vectors. It replaces an earlier result.
 
-    Raises ValueError for a vector that is not of unit norm, or not as long as others of the same model.
+    Raises ValueError for a vector that is not of unit norm, or has another dimension than the others of its model.
     """
-    of = _stage(stage)
+    definition = _stage(stage)
     store.results.save(
         content,
         stage,
         identity,
         result.payload,
-        texts=of.texts(result.payload),
-        tags=of.tags(result.payload),
-        vectors=result.vectors if of.views else None,
-        space=SpaceTraits(of.views[0], of.vector_weight) if of.views else None,
+        texts=definition.texts(result.payload),
+        tags=definition.tags(result.payload),
+        vectors=result.vectors if definition.views else None,
+        space=SpaceTraits(definition.views[0], definition.vector_weight) if definition.views else None,
     )
 
 
 def payloads(store: Store, content: int) -> dict[str, Any]:
-    """The results of a content, by stage. Those of stages that are not installed are left out."""
+    """Return the payloads of a content by stage. Stages that are not installed are left out."""
     found = {}
     for name, payload in store.results.payloads(content).items():
         stage = registry.find(name)
         if stage is not None:
-            with _costs_itself(stage):
+            with _isolated(stage):
                 found[name] = stage.decode(payload)
     return found
 
 
 def texts(name: str, payload: str) -> Mapping[str, str]:
-    """The texts, by column, of a stage's result that was saved as this JSON."""
+    """Return the texts by column of a result of the stage `name`; `payload` is its JSON."""
     stage = registry.find(name)
     if stage is not None:
-        with _costs_itself(stage):
+        with _isolated(stage):
             return stage.texts(stage.decode(payload))
     return {}
 
 
 def shown(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a photo's JSON that its results give: those of imgret's own stages always, of others if there are any.
-
-    A key of a package's stage that imgret uses itself is left out.
+    """Return the keys that results add to the JSON of a photo: always those of imgret's own stages, and those of
+    other stages that have a result. A reserved key of another stage is left out.
     """
     keys: dict[str, Any] = {}
     for stage in registry.own().stages:
         keys |= stage.json(results.get(stage.name))
     others = [name for name in results if name not in registry.own()]
-    if others:  # entry points are read only for these
+    if others:  # only these need the entry points, which are slow to read
         for stage in registry.installed().stages:
             if stage.name in others:
-                with _costs_itself(stage):
+                with _isolated(stage):
                     keys = {**stage.json(results[stage.name]), **keys}
     return {key: value for key, value in keys.items() if key not in RESERVED_KEYS}
 
 
 def rows(keys: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(label, text) of what the JSON of a photo says, for people; `keys` are those of `shown`."""
+    """Return (label, text) rows that show results to people; `keys` is the output of `shown`."""
     found: list[tuple[str, str]] = []
-    for stage in _speaking(keys):
-        with _costs_itself(stage):
+    for stage in _stages_of(keys):
+        with _isolated(stage):
             if keys.keys() >= stage.json(None).keys():
                 found += stage.rows(keys)
     return found
 
 
-def why(keys: Mapping[str, Any], word: str, meant: Meant) -> list[str]:
-    """What the stages say of a word that matched; `keys` are those of `shown`."""
+def why(keys: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
+    """Return the texts of the stages for a query word that matched; `keys` is the output of `shown`."""
     found: list[str] = []
-    for stage in _speaking(keys):
-        with _costs_itself(stage):
+    for stage in _stages_of(keys):
+        with _isolated(stage):
             if keys.keys() >= stage.json(None).keys():
-                found += stage.why(keys, word, meant)
+                found += stage.why(keys, word, matching)
     return found
 
 
-def _speaking(keys: Mapping[str, Any]) -> tuple[Stage, ...]:
-    """The stages whose keys these may be. Entry points are read only where there are others than imgret's own."""
+def _stages_of(keys: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """Return the stages that may have added these keys. Entry points are read only for keys of other packages."""
     return (registry.own() if keys.keys() <= _own_keys() else registry.installed()).stages
 
 
@@ -124,8 +123,8 @@ def _own_keys() -> frozenset[str]:
 
 
 @contextmanager
-def _costs_itself(stage: Stage) -> Iterator[None]:
-    """An error of a package's stage is logged and costs what it says of this photo; one of our own is raised."""
+def _isolated(stage: Stage) -> Iterator[None]:
+    """Log an error of a stage of another package and leave out its output; raise one of imgret's own stages."""
     try:
         yield
     except Exception as error:

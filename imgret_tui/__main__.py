@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = _run(options)
     except Exception as error:
-        from imgret.cli.boundary import as_sentence
-        from imgret.cli.console import complain
+        from imgret.cli.boundary import as_imgret_error
+        from imgret.cli.console import print_error
 
-        complain(as_sentence(error), "imgret-tui")
+        print_error(as_imgret_error(error), "imgret-tui")
         return Exit.USAGE
     if outcome is None:
         return Exit.USAGE

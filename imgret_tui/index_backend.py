@@ -76,7 +76,7 @@ class IndexBackend:
         return PhotoDetails(
             state=known.state,
             reason=known.reason,
-            awaits_caption="caption" in known.to_come,
+            awaits_caption="caption" in known.due,
             size=photo.file_stat.size if photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,

@@ -53,8 +53,8 @@ class FakeTerminal:
         self.kind = kind
         self.columns, self.rows, self.cell = columns, rows, cell
         self.answer_after = answer_after
-        self.said = b""  # the whole output of the program
-        self.held: set[int] = set()  # ids of the images in the terminal's memory
+        self.output = b""  # the whole output of the program
+        self.images: set[int] = set()  # ids of the images in the terminal's memory
         self.sent = 0  # number of images that were transmitted
         self._read_to = 0
         self._late: list[tuple[float, bytes]] = []
@@ -119,7 +119,7 @@ class FakeTerminal:
                     part = os.read(self.master, 65536)
                 except OSError:
                     return
-                self.said += part
+                self.output += part
                 self._account()
             elif self.process.poll() is not None:
                 return
@@ -133,7 +133,7 @@ class FakeTerminal:
                 f"{wanted!r} was not written; last output: {self.text(since)[-600:]!r}"
             )
             assert self.process.poll() is None, (
-                f"the program exited with {self.process.returncode}: {self.said[-800:]!r}"
+                f"the program exited with {self.process.returncode}: {self.output[-800:]!r}"
             )
             self.pump(0.05)
 
@@ -145,7 +145,7 @@ class FakeTerminal:
                 f"the condition is still false; last output: {self.text()[-600:]!r}"
             )
             assert self.process.poll() is None, (
-                f"the program exited with {self.process.returncode}: {self.said[-800:]!r}"
+                f"the program exited with {self.process.returncode}: {self.output[-800:]!r}"
             )
             self.pump(0.05)
 
@@ -153,38 +153,38 @@ class FakeTerminal:
         """Wait until the program has written nothing for `quiet` seconds, or fail."""
         end = time.monotonic() + seconds
         before = -1
-        while before != len(self.said):
+        while before != len(self.output):
             assert time.monotonic() < end
-            before = len(self.said)
+            before = len(self.output)
             self.pump(quiet)
 
     def ended(self, seconds: float = 10.0) -> int:
         """Wait until the program exits, and return its exit code."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:
-            assert time.monotonic() < end, f"the program does not exit; last output: {self.said[-300:]!r}"
+            assert time.monotonic() < end, f"the program does not exit; last output: {self.output[-300:]!r}"
             self.pump(0.05)
         self.pump(0.1)
         return self.process.returncode
 
     def text(self, since: int = 0) -> bytes:
         """Return the output from offset `since` on, without escape sequences."""
-        return ESCAPES.sub(b"", self.said[since:])
+        return ESCAPES.sub(b"", self.output[since:])
 
     def sixels(self, since: int = 0) -> list[bytes]:
         """Return the sixel images in the output from offset `since` on."""
-        return SIXEL.findall(self.said[since:])
+        return SIXEL.findall(self.output[since:])
 
     def _account(self) -> None:
         """Process the new output: reply to queries and track images. An incomplete sequence is processed later."""
-        complete, at = len(self.said), self._read_to
-        while (begins := self.said.find(b"\x1b", at)) >= 0:
-            sequence = ESCAPES.match(self.said, begins)
+        complete, at = len(self.output), self._read_to
+        while (begins := self.output.find(b"\x1b", at)) >= 0:
+            sequence = ESCAPES.match(self.output, begins)
             if sequence is None:
                 complete = begins
                 break
             at = sequence.end()
-        part = self.said[self._read_to : complete]
+        part = self.output[self._read_to : complete]
         self._read_to = complete
         for match in QUERY.finditer(part):
             answer = self._answer(match)
@@ -194,12 +194,12 @@ class FakeTerminal:
         for _, match in sorted(events, key=lambda event: event[0]):
             image_id = int(match[1])
             if match.re is TRANSMIT:
-                self.held.add(image_id)
+                self.images.add(image_id)
                 self.sent += 1
                 if b"t=t" in match[0]:
                     self._take_file(match[2])
             else:
-                self.held.discard(image_id)
+                self.images.discard(image_id)
 
     def _answer(self, match: re.Match[bytes]) -> bytes:
         width, height = self.cell

@@ -1,7 +1,8 @@
-"""The daemon's life: what is started, in which order, what wakes it, and how it leaves.
+"""Starts, runs and stops the parts of the daemon.
 
-One asyncio loop serves the socket and the signals; threads watch, reconcile and describe. They report to the
-loop, which informs subscribers. Whatever fails, the socket stays available.
+One asyncio loop serves the socket and handles the signals; one thread reconciles, one describes, and the threads of
+watchdog watch folders. They report events to the loop, which publishes them to subscribers. The socket responds even
+while another part has failed.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAVE_SECONDS = 4.0  # of the 5 that a user waits for
+LEAVE_SECONDS = 4.0  # less than the 5 s within which the daemon must end
 TICK_SECONDS = 1.0
-BEGIN_AGAIN_SECONDS = 2.0  # while another process writes, or the index cannot be
+BEGIN_AGAIN_SECONDS = (
+    2.0  # between attempts while another process is the writer, or the index is not available
+)
 _HELPERS = (
     "answer",
     "control",
@@ -48,38 +51,38 @@ _HELPERS = (
     "index",
     "probe",
     "warm",
-)  # threads whose failure costs one call or question
+)  # threads whose failure affects only one call or search
 
 
 class Service:
-    """One daemon. `run` returns when it was asked to stop."""
+    """The daemon. `run` returns after `leave` is called."""
 
     def __init__(self, places: Places, settings: Settings, load_models: Load) -> None:
         self._places = places
         self._settings = settings
         warm = LoadedModels(settings, places, load_models)
         self._left = asyncio.Event()
-        self._answerers = SearchThreads(settings, places, warm)
+        self._search_threads = SearchThreads(settings, places, warm)
         self.threads = Threads(places, settings, warm, lambda name, data: self._server.publish(name, data))
         self.operations = Operations(
-            places, settings, load_models, warm, self.threads, self._answerers, self.leave
+            places, settings, load_models, warm, self.threads, self._search_threads, self.leave
         )
         folders = FolderRequests(places, self.threads)
         self._server = Server(
-            methods(self.operations, folders, self._answerers, places), self.threads.state.event
+            methods(self.operations, folders, self._search_threads, places), self.threads.state.event
         )
         self._failed: str | None = None
         self._timers_failed: str | None = None
-        self._holding = False  # the writer's lock
+        self._holding = False  # whether it has the writer lock
         self._index_watch: FileWatch | None = None
-        self._given: socket.socket | None = None  # the manager's socket
+        self._given: socket.socket | None = None  # the socket passed by systemd
 
     async def run(self) -> None:
-        """Serve until asked to stop. Raises DaemonError when another daemon is there, or a thread broke."""
+        """Serve until `leave` is called. Raises DaemonError if another daemon is running, or a thread failed."""
         self.threads.loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as held:
             listener = self._listener(held)
-            threading.excepthook = self._thread_broke
+            threading.excepthook = self._on_thread_failure
             for number in (signal.SIGTERM, signal.SIGINT):
                 self.threads.loop.add_signal_handler(number, self.leave)
             self.threads.loop.add_signal_handler(signal.SIGHUP, self._hung_up)
@@ -93,7 +96,7 @@ class Service:
                 task.cancel()
             await self._leave(held)
         if self._failed is not None:
-            raise DaemonError(self._failed, "Its log says more; nothing that was committed is lost.")
+            raise DaemonError(self._failed, "See its log. Committed data is not lost.")
 
     def _listener(self, held: contextlib.ExitStack) -> socket.socket:
         self._given = handed_over()
@@ -105,17 +108,15 @@ class Service:
         return listener
 
     async def _begin(self, held: contextlib.ExitStack) -> None:
-        """Become the one writer and start the threads; wait, and say so, while that cannot be."""
+        """Become the only writer and start the threads; report it and retry while that is impossible."""
         while not self.threads.begun:
             try:
-                remembered = await self.threads.control.run(lambda: self._take_hold(held))
+                remembered = await self.threads.control.run(lambda: self._become_writer(held))
                 self.threads.pause(paused=remembered if self.threads.paused is None else self.threads.paused)
                 for thread in (self.threads.reconciler, self.threads.worker):
                     if not thread.is_alive():
                         thread.start()
-            except (
-                Exception
-            ) as error:  # no thread, no descriptor, a mistake of ours: it is said and tried again
+            except Exception as error:  # a lack of threads or descriptors, or a bug: reported, and retried
                 self._wait_because(error)
                 await asyncio.sleep(BEGIN_AGAIN_SECONDS)
                 continue
@@ -124,17 +125,17 @@ class Service:
         self.threads.update_state()
 
     def _wait_because(self, error: Exception) -> None:
-        """Say why the daemon cannot begin yet, once for each reason."""
+        """Report why the daemon cannot start its work yet, once for each reason."""
         waiting = as_sentence(error)
         if waiting != self.threads.waiting:
             if not isinstance(error, ImgretError) and shortage(error) is None:
-                log.error("The daemon could not begin", exc_info=error)
+                log.error("The daemon could not start its work", exc_info=error)
             self.threads.state.report_problem(waiting)
         self.threads.waiting = waiting
         self.threads.update_state()
 
-    def _take_hold(self, held: contextlib.ExitStack) -> bool:
-        """Be the writer and watch the folders. -> whether a pause was remembered."""
+    def _become_writer(self, held: contextlib.ExitStack) -> bool:
+        """Take the writer lock and watch the folders. Return whether the index remembers a pause."""
         if not self._holding:
             held.enter_context(writer_lock(self._places.index))
             self._holding = True
@@ -145,18 +146,18 @@ class Service:
             return store.setting(PAUSED) is not None
 
     async def _tick(self) -> None:
-        """Timers, and the sign of life that systemd waits for: given only while every working thread gives one."""
+        """Run the timers, and notify the watchdog of systemd while the heartbeats of all threads are recent."""
         limit = watchdog_seconds()
         ticking: asyncio.Task[None] | None = None
-        looking: asyncio.Task[None] | None = None
+        checking: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(min(TICK_SECONDS, limit / 4) if limit else TICK_SECONDS)
             if self.threads.begun and (ticking is None or ticking.done()):
                 ticking = asyncio.create_task(self._tick_folders())
             if self.threads.begun:
                 self.threads.reconciler.start_missing_threads()
-            if self.threads.begun and (looking is None or looking.done()):
-                looking = asyncio.create_task(self._look_at_index())
+            if self.threads.begun and (checking is None or checking.done()):
+                checking = asyncio.create_task(self._check_index_file())
             if self.threads.slow() is not None:
                 self.threads.update_state()
             oldest = min(
@@ -172,30 +173,30 @@ class Service:
         try:
             await self.threads.control.run(self.threads.folders.tick)
             self._timers_failed = None
-        except Exception as error:  # the next tick may go well
+        except Exception as error:  # the next tick may succeed
             if as_sentence(error) != self._timers_failed:
                 self._timers_failed = as_sentence(error)
                 log.error("The timers failed: %s", self._timers_failed, exc_info=error)
         if self.threads.state.slow:
             self.threads.update_state()
 
-    async def _look_at_index(self) -> None:
-        """Restart when the index was replaced or removed, because the open file is no longer the index."""
+    async def _check_index_file(self) -> None:
+        """Restart if the index file was replaced or removed, because the open file is no longer the index."""
         assert self._index_watch is not None
         try:
             change = await self.threads.index_control.run(self._index_watch.change)
-        except Exception as error:  # the next look may go well
+        except Exception as error:  # the next check may succeed
             log.error("The index file could not be checked: %s", as_sentence(error))
             return
         if change is not None:
             self.threads.state.report_problem(
                 f"{change}; the daemon restarts with the file that is there now"
             )
-            await asyncio.sleep(TICK_SECONDS / 10)  # until subscribers have been informed
+            await asyncio.sleep(TICK_SECONDS / 10)  # until the subscribers have received the message
             restart(self._given)
 
     async def _leave(self, held: contextlib.ExitStack) -> None:
-        """Finish what is in flight, within LEAVE_SECONDS; else drop it: it stays queued."""
+        """Finish the work in flight within LEAVE_SECONDS; what is not finished by then stays queued."""
         deadline = time.monotonic() + LEAVE_SECONDS
         self.threads.reconciler.stop()
         self.threads.worker.stop()
@@ -203,29 +204,30 @@ class Service:
         threads = [thread for thread in (self.threads.reconciler, self.threads.worker) if thread.is_alive()]
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        hung = self.threads.control.busy_seconds > 0 or not await self._answerers.close(LEAVE_SECONDS / 4)
+        hung = self.threads.control.busy_seconds > 0 or not await self._search_threads.close(
+            LEAVE_SECONDS / 4
+        )
         if hung or any(thread.is_alive() for thread in threads):
-            log.warning("Left before everything in flight was done; it stays queued")
+            log.warning("Stopped before all work in flight was done; it stays queued")
             with contextlib.suppress(Exception):
                 await Control("release").run(self._release, LEAVE_SECONDS / 4)
             held.close()
             logging.shutdown()
-            os._exit(
-                Exit.DAEMON if self._failed else 0
-            )  # a model in the middle of a batch cannot be interrupted in any other way
+            # A model in the middle of a batch cannot be interrupted in any other way.
+            os._exit(Exit.DAEMON if self._failed else 0)
         await self.threads.control.run(self.threads.folders.stop)
-        log.info("Left")
+        log.info("Stopped")
 
     def _release(self) -> None:
         with open_store(self._places.index) as store:
             store.work.release()
 
     def leave(self) -> None:
-        """End the daemon, after this answer."""
+        """Stop the daemon after the current request."""
         self._left.set()
 
     def _hung_up(self) -> None:
-        """SIGHUP: read the configuration again; one that breaks is said, and changes nothing."""
+        """Handle SIGHUP: reload the configuration. An invalid one is reported and not used."""
 
         async def reload() -> None:
             try:
@@ -233,19 +235,21 @@ class Service:
             except Exception as error:
                 log.error("The configuration stays as it was: %s", as_sentence(error))
 
-        self._reloading = asyncio.ensure_future(reload())  # the loop itself keeps no reference
+        self._reloading = asyncio.ensure_future(
+            reload()
+        )  # kept here because the loop has only a weak reference
 
-    def _thread_broke(self, broke: threading.ExceptHookArgs) -> None:
-        """A mistake of ours in a thread: leave with an error, so that the manager starts us afresh."""
-        name = broke.thread.name if broke.thread else "?"
-        if broke.exc_value is not None:
-            trace = (broke.exc_type, broke.exc_value, broke.exc_traceback)
-            log.critical("The thread %r broke", name, exc_info=trace)
+    def _on_thread_failure(self, failure: threading.ExceptHookArgs) -> None:
+        """Stop with an error after a bug in a thread, so that systemd restarts the daemon."""
+        name = failure.thread.name if failure.thread else "?"
+        if failure.exc_value is not None:
+            trace = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+            log.critical("The thread %r failed", name, exc_info=trace)
         if not name.startswith(_HELPERS):
-            self._failed = f"the thread {name!r} broke"
+            self._failed = f"the thread {name!r} failed"
             self.threads.in_loop(self._left.set)()
 
 
 def _unlink(path: str) -> None:
-    with contextlib.suppress(OSError, DaemonError):  # somebody may have put something else there
+    with contextlib.suppress(OSError, DaemonError):  # the path may be another file by now
         remove_socket(path)

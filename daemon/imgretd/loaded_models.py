@@ -1,6 +1,6 @@
-"""The models that are in memory: loaded when first needed, and those that searches do not need released when idle.
+"""The models in memory. They are loaded on first use; those that searches do not need are unloaded when idle.
 
-A search needs the models that make vectors and those that these need for a text; describing photos needs all. They
+A search needs the models that encode queries and the models whose output these read; describing photos needs all. Both
 share one copy of each model (`imgretd.priority_lock`).
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def search_stages() -> frozenset[str]:
-    """The stages whose models a search may need: those with vectors, and what these read of a text."""
+    """Return the stages whose models a search may need: those with vectors, and the inputs of their query encoding."""
     with_vectors = [stage for stage in registry.installed().stages if stage.views]
     inputs = [name for stage in with_vectors for name in stage.query_inputs(None)]
     return frozenset({*(stage.name for stage in with_vectors), *inputs})
@@ -37,16 +37,16 @@ class LoadedModels:
     """Loads and unloads the models of one configuration. Any thread may call."""
 
     def __init__(self, settings: Settings, places: Places, load: Load) -> None:
-        """`load` is `imgret.pipeline.loading.load_models`, or anything like it."""
+        """`load` is `imgret.pipeline.loading.load_models`, or a replacement in tests."""
         self._settings = settings
         self._places = places
         self._load = load
         self._for_search = search_stages()
-        self._lock = PriorityLock()  # of the models that searches use
+        self._lock = PriorityLock()  # for the models that searches use
         self._heavy_locks = {
             stage: PriorityLock() for stage in registry.installed().names if stage not in self._for_search
         }
-        self.last_seen = time.monotonic()  # when a picture was last described for a search
+        self.last_image_search = time.monotonic()  # when an image was last described for a search
         self._search_guard = threading.Lock()
         self._heavy_guard = threading.Lock()
         self._search: Models | None = None
@@ -61,7 +61,7 @@ class LoadedModels:
         return sorted(stage for models in held for stage in models.stages() - {DECODE})
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> UrgentEncoder:
-        """What encodes searches as the model `wanted` of a stage, loaded if need be. Raises WeightsError."""
+        """Return the query encoder of the model `wanted` of a stage, loaded if necessary. Raises WeightsError."""
         from imgret.pipeline.loading import identities
 
         with self._search_guard:
@@ -69,13 +69,13 @@ class LoadedModels:
             if held is None or held.identity != wanted:
                 held = None
                 if identities(self._settings, self._places).get(stage) == wanted:
-                    held = self._of_the_settings(stage, wanted)
-                if held is None:  # the vectors before are searched until those of this model are complete
+                    held = self._configured_encoder(stage, wanted)
+                if held is None:  # the previous vectors are searched until the new ones are complete
                     held = UrgentEncoder(self._others.encoder(stage, wanted), self._lock)
             self._encoders[stage] = held
             return held
 
-    def _of_the_settings(self, stage: str, wanted: ModelIdentity) -> UrgentEncoder | None:
+    def _configured_encoder(self, stage: str, wanted: ModelIdentity) -> UrgentEncoder | None:
         from imgret.search.query_encoder import QueryEncoder
 
         models = self._search_models()
@@ -87,13 +87,13 @@ class LoadedModels:
         return UrgentEncoder(QueryEncoder(model, inputs), self._lock)
 
     def models(self, stages: Collection[str]) -> Models:
-        """What describing these stages needs, loaded if need be. Not to be closed by the caller."""
+        """Return the models to describe photos with these stages, loaded if necessary. The caller must not close them."""
         from imgret.pipeline.models import Models
 
         models, parts = Models(), []
         with self._heavy_guard:
             for stage in self._heavy_locks.keys() & stages:
-                held = self._held(stage)
+                held = self._heavy_models(stage)
                 parts.append(held)
                 if stage in held:
                     models.loaded[stage] = SharedModel(_always(held[stage]), self._heavy_locks[stage].normal)
@@ -107,41 +107,41 @@ class LoadedModels:
         for each in parts:
             models.missing |= each.missing
             models.disabled |= each.disabled
-            models.without |= each.without
+            models.unused_devices |= each.unused_devices
         models.peers = _peers(models, parts)
         return models
 
-    def for_a_picture(self, stages: Collection[str]) -> Models:
-        """The models of these stages, to describe a picture for a search: before the next batch of photos.
+    def for_query_image(self, stages: Collection[str]) -> Models:
+        """Return the models of these stages to describe the image of a search, with priority over batches of photos.
 
-        What was unloaded meanwhile is loaded again.
+        A model that was unloaded is loaded again when it is used.
         """
         from imgret.pipeline.models import Models
 
         models = Models()
-        self.last_seen = time.monotonic()
+        self.last_image_search = time.monotonic()
         for stage in self._heavy_locks.keys() & stages:
             with self._heavy_guard:
-                has = stage in self._held(stage)
+                has = stage in self._heavy_models(stage)
             if has:
                 models.loaded[stage] = SharedModel(self._getter(stage), self._heavy_locks[stage].urgent)
         return models
 
     def unload_heavy(self) -> bool:
-        """Release what only describing needs; True if there was any. Not while photos are described."""
+        """Unload the models that only describing needs. Return whether there were any. Not while photos are described."""
         with self._heavy_guard:
             heavy, self._heavy = self._heavy, {}
         if not any(models.stages() - {DECODE} for models in heavy.values()):
             return False
         for stage, models in heavy.items():
-            with self._heavy_locks[stage].normal():  # a search may be using it
+            with self._heavy_locks[stage].normal():  # waits for a search that uses it
                 models.close()
         del heavy, models
         _release_memory()
         return True
 
     def close(self) -> None:
-        """Release everything. Describing has ended; a search that is under way keeps what it holds."""
+        """Unload all models. Describing must have ended; a running search keeps its references."""
         self.unload_heavy()
         with self._search_guard:
             self._search = None
@@ -150,22 +150,22 @@ class LoadedModels:
         _release_memory()
 
     def _search_models(self) -> Models:
-        """The caller holds the guard."""
+        """Return the models for searches. The caller holds `_search_guard`."""
         if self._search is None:
             self._search = self._load(self._settings, self._places, self._for_search)
         return self._search
 
-    def _held(self, stage: str) -> Models:
-        """A heavy stage's model. The caller holds the guard."""
+    def _heavy_models(self, stage: str) -> Models:
+        """Return the model of a stage that searches do not need. The caller holds `_heavy_guard`."""
         if stage not in self._heavy:
             self._heavy[stage] = self._load(self._settings, self._places, {stage})
         return self._heavy[stage]
 
     def _getter(self, stage: str) -> Callable[[], StageModel]:
         def get() -> StageModel:
-            self.last_seen = time.monotonic()
+            self.last_image_search = time.monotonic()
             with self._heavy_guard:
-                return self._held(stage)[stage]
+                return self._heavy_models(stage)[stage]
 
         return get
 
@@ -175,7 +175,7 @@ def _always(model: StageModel) -> Callable[[], StageModel]:
 
 
 def _peers(models: Models, parts: Sequence[Models]) -> list[Models]:
-    """The models on further devices, put together like `models`; devices that lack one are left out."""
+    """Return the models on other devices, combined like `models`. A device that lacks one of them is left out."""
     from imgret.pipeline.models import Models
 
     found: dict[int, Models] = {}
@@ -187,7 +187,7 @@ def _peers(models: Models, parts: Sequence[Models]) -> list[Models]:
 
 
 def _release_memory() -> None:
-    """Models are full of cycles, and torch and malloc both keep memory until they are called."""
+    """Return freed memory to the system: models contain reference cycles, and torch and malloc both cache memory."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -25,7 +25,7 @@ PAUSED = "paused"  # the setting in the index
 
 
 class Operations:
-    """Called in the event loop."""
+    """The operations behind the control methods. Called in the event loop."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Operations:
         self._load_models = load_models
         self._warm = warm
         self._threads = threads
-        self._answerers = search_threads
+        self._search_threads = search_threads
         self._leave = leave
 
     def state(self) -> dict[str, Any]:
@@ -50,14 +50,14 @@ class Operations:
         return status_report(self._threads, self._warm)
 
     def wake(self) -> None:
-        """Look for work now: something was queued."""
+        """Check for work now, because something was queued."""
         self._threads.reconciler.retry()
         self._threads.worker.wake()
 
     async def pause(self, *, paused: bool) -> None:
         """Pause or resume scanning and describing; the index keeps this over a restart."""
         self._threads.pause(paused=paused)
-        await self._answerers.run(lambda each: each.store.remember(PAUSED, "yes" if paused else None))
+        await self._search_threads.run(lambda each: each.store.remember(PAUSED, "yes" if paused else None))
         self._threads.update_state()
 
     async def reload(self) -> None:
@@ -65,7 +65,7 @@ class Operations:
         try:
             settings = await self._threads.control.run(lambda: load(self._places.config), CONTROL_SECONDS)
         except ConfigError as error:
-            self._threads.refused = f"the configuration was not taken: {as_sentence(error)}"
+            self._threads.refused = f"the new configuration is not used: {as_sentence(error)}"
             self._threads.update_state()
             raise
         await self._threads.wait_until_begun()
@@ -75,7 +75,7 @@ class Operations:
         await self._threads.control.run(lambda: self._threads.configure(settings), CONTROL_SECONDS)
         self._threads.refused = None
         self._settings, self._warm = settings, warm
-        self._answerers.configure(settings, warm)
+        self._search_threads.configure(settings, warm)
         self._threads.worker.reload(settings, warm)
         log.info("Read the configuration", extra={"fields": {"CONFIG": self._places.config}})
         self._threads.update_state()
@@ -86,5 +86,5 @@ class Operations:
 
 
 def _models(settings: Settings) -> tuple[object, ...]:
-    """What of the settings the models in memory depend on."""
+    """Return the settings that determine the models in memory."""
     return settings.device, *(settings.of(stage) for stage in registry.installed().names)

@@ -33,7 +33,7 @@ class PriorityLock:
 
     @contextmanager
     def urgent(self) -> Iterator[None]:
-        """The lock, as soon as its holder is done."""
+        """Hold the lock; wait only for the current holder."""
         with self._changed:
             self._urgent += 1
             try:
@@ -48,7 +48,7 @@ class PriorityLock:
 
     @contextmanager
     def normal(self) -> Iterator[None]:
-        """The lock, once no urgent caller waits for it."""
+        """Hold the lock; wait until no urgent caller waits for it."""
         with self._changed:
             self._changed.wait_for(lambda: not self._taken and not self._urgent)
             self._taken = True
@@ -64,7 +64,7 @@ class PriorityLock:
 
 
 class SharedModel(StageModel):
-    """A model for several threads: each call holds the lock. `get` gives the loaded model."""
+    """A model for several threads: each call holds the lock. `get` returns the loaded model."""
 
     def __init__(self, get: Callable[[], StageModel], hold: Hold, part: int | None = None) -> None:
         """`part` is how many photos are processed while the lock is held; None: all of a batch."""
@@ -74,16 +74,16 @@ class SharedModel(StageModel):
 
     @property
     def identity(self) -> ModelIdentity:  # type: ignore[override]
-        """The model's own."""
+        """See StageModel."""
         return self._get().identity
 
     @property
     def dimension(self) -> int:  # type: ignore[override]
-        """The model's own."""
+        """See StageModel."""
         return self._get().dimension
 
     def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
-        """As the model, a part at a time."""
+        """Run the model on one part of the items at a time."""
         found: list[Result | PhotoError] = []
         part = self._part or max(1, len(items))
         for start in range(0, len(items), part):
@@ -92,13 +92,13 @@ class SharedModel(StageModel):
         return found
 
     def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
-        """As the model."""
+        """Encode texts while the lock is held."""
         with self._hold():
             return self._get().encode_query(texts, results)
 
 
 class UrgentEncoder:
-    """What encodes searches: goes before everything else that uses its models."""
+    """A query encoder with priority over all other users of its models."""
 
     def __init__(self, encoder: SpaceEncoder, lock: PriorityLock) -> None:
         self._encoder = encoder
@@ -106,10 +106,10 @@ class UrgentEncoder:
 
     @property
     def identity(self) -> ModelIdentity:
-        """The model's: its vectors may be compared with vectors of the same model only."""
+        """The identity of the model. Only vectors of the same model may be compared."""
         return self._encoder.identity
 
     def vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        """(texts, dimension), unit norm, in order."""
+        """Encode texts as (texts, dimension), unit norm, in order."""
         with self._lock.urgent():
             return self._encoder.vectors(texts)

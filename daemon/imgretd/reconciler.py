@@ -1,7 +1,7 @@
 """The threads that keep the index in sync: they run `imgret.sync`, the code of `imgret index`, on dirty folders.
 
 Nothing here decides what a change is. One thread for each watched folder, up to a few: a disk that is slow
-or does not answer delays its own folder only. A disk that is full or read-only, an index that is busy, a
+or does not respond delays its own folder only. A disk that is full or read-only, an index that is busy, a
 mistake of ours: the folders stay dirty, the reason is reported once, and it goes on when it can.
 """
 

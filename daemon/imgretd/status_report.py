@@ -9,7 +9,7 @@ from imgret import __version__
 from imgretd.loaded_models import LoadedModels
 from imgretd.threads import Threads
 
-_MOST_TROUBLED = 100  # sentences about folders
+_MOST_TROUBLED = 100  # messages about folders
 
 
 def status_report(threads: Threads, warm: LoadedModels) -> dict[str, Any]:

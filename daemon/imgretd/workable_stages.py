@@ -1,4 +1,4 @@
-"""Which stages can be worked on now: those whose weights are here and load, and what stands in for the others."""
+"""Determines which stages can run now: those whose weights can be loaded, and those with a stand-in."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ if TYPE_CHECKING:
 
 
 class WorkableStages:
-    """Remembers which weights could not be loaded, until the settings change. Belongs to the describing thread."""
+    """Remembers which weights could not be loaded, until the settings change. Used only by the describing thread."""
 
     def __init__(self, places: Places, on_problem: Callable[[str], None]) -> None:
-        """`on_problem` is called once for each reason."""
+        """`on_problem` is called once with each reason."""
         self._places = places
         self._on_problem = on_problem
-        self.broken: dict[str, str] = {}  # weights that are here and cannot be loaded, and why
-        self._instead: dict[str, ModelIdentity] = {}  # what stands in for them
-        self._told_devices: set[str] = set()  # what was said of devices that cannot be used
+        self.broken: dict[str, str] = {}  # stage -> why its weights, which are present, cannot be loaded
+        self._instead: dict[str, ModelIdentity] = {}  # stage -> its stand-in
+        self._reported_devices: set[str] = set()  # reported messages about devices that cannot be used
 
     def identities(self, settings: Settings) -> dict[str, ModelIdentity]:
-        """The models of the stages that can be worked on, as far as it is known without loading them."""
+        """Return the models of the stages that can run, as far as is known without loading them."""
         from imgret.pipeline.loading import identities
 
-        able = {**identities(settings, self._places), **self._instead}
+        available = {**identities(settings, self._places), **self._instead}
         for stage in self.broken.keys() - self._instead.keys():
-            able.pop(stage, None)
-        return able
+            available.pop(stage, None)
+        return available
 
     def models(
-        self, store: Store, settings: Settings, warm: LoadedModels, able: dict[str, ModelIdentity]
+        self, store: Store, settings: Settings, warm: LoadedModels, available: dict[str, ModelIdentity]
     ) -> Models:
-        """What is due needs these: a new note alone does not load the captioner.
+        """Load only the models that the due work needs: a new note alone does not load the captioner.
 
-        Weights that exist but cannot be loaded are reported once; their stage waits as if they were missing.
+        Weights that are present but cannot be loaded are reported once; their stage waits as if they were missing.
         """
         due = set(store.work.waiting())
         stages = registry.installed()
         needed = due | stages.all_followers(due) | (set(stages.names) - settings.stages())
         models = warm.models(needed)
-        for sentence in models.without.values():
-            if sentence not in self._told_devices:
-                self._told_devices.add(sentence)
+        for sentence in models.unused_devices.values():
+            if sentence not in self._reported_devices:
+                self._reported_devices.add(sentence)
                 self._on_problem(sentence)
-        broken = (models.missing.keys() & able.keys()) - self.broken.keys()
+        broken = (models.missing.keys() & available.keys()) - self.broken.keys()
         if broken:
             self.broken = {**self.broken, **{stage: models.missing[stage] for stage in broken}}
             for stage in sorted(broken):
                 self._on_problem(models.missing[stage])
-            for stage in broken & models.loaded.keys():  # another model stands in
+            for stage in broken & models.loaded.keys():  # a stand-in is loaded
                 self._instead[stage] = models[stage].identity
-            rest = {stage: identity for stage, identity in able.items() if stage not in broken}
+            rest = {stage: identity for stage, identity in available.items() if stage not in broken}
             prepare(store, settings, {**rest, **self._instead})
         return models
 
     def forget(self) -> None:
-        """Other settings: what could not be loaded is tried again."""
+        """Retry what could not be loaded, because the settings have changed."""
         self.broken, self._instead = {}, {}

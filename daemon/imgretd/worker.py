@@ -1,7 +1,7 @@
-"""The thread that describes: claims what is due, with the models that are here, until nothing is left.
+"""The thread that describes due photos with the available models.
 
-The work itself is `imgret.ingest`, the code of `imgret index`. Here is only when: not while paused, on
-battery, or while another program needs the GPU's memory; and what is given back when there is nothing to do.
+The work itself is done by `imgret.ingest`, as in `imgret index`. This module decides when to work: not while paused,
+on battery, or while another program needs the memory of the GPU. It also frees memory when there is nothing to do.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 30.0  # how often pauses that have passed and reasons to wait are looked at
-RETRY_SECONDS = 10.0  # when the index, a device or a limit of the machine fails us
-NOTES_SECONDS = 2.0  # how soon what another process queued (a note, a retry) is noticed
+CHECK_SECONDS = 30.0  # how often due retries and reasons to wait are checked
+RETRY_SECONDS = 10.0  # after an error of the index, a device or a limit of the machine
+NOTES_SECONDS = 2.0  # how often work queued by other processes (a note, a retry) is checked
 
 
 class Worker(threading.Thread):
-    """Describes one index. Woken from any thread; `on_progress` and `on_problem` are called on its own."""
+    """Describes the photos of one index. Any thread may call its methods; the callbacks are called in this thread."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Worker(threading.Thread):
         on_change: Callable[[], None],
         on_file_changed: Callable[[bytes], None],
     ) -> None:
-        """`on_progress` gets how many are done in this run, of how many, and how many per second.
+        """`on_progress` is called with the photos done in this run, their total, and the photos per second.
 
-        `on_file_changed` gets a folder in which a file is not the one that the index knows.
+        `on_file_changed` is called with a folder in which a file differs from the index.
         """
         super().__init__(name="describe", daemon=True)
         self._places = places
@@ -62,38 +62,38 @@ class Worker(threading.Thread):
         self._on_change = on_change
         self._on_file_changed = on_file_changed
         self._changed = threading.Condition()
-        self._awake = True  # there may be something to do
+        self._awake = True  # there may be work
         self._busy = False
         self._paused = False
         self._stopping = False
         self._reloaded: tuple[Settings, LoadedModels] | None = None
         self._ingest: Ingest | None = None
-        self._able = WorkableStages(places, on_problem)
+        self._workable = WorkableStages(places, on_problem)
         self._decoder: DecodePool | None = None
-        self._last_worked = self._last_look = time.monotonic()
+        self._last_worked = self._last_check = time.monotonic()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
-        self.waits_for: str | None = None  # why there is work and it is not done
+        self.waits_for: str | None = None  # why due work is not done
 
     @property
     def broken(self) -> dict[str, str]:
-        """Weights that are here and cannot be loaded, and why."""
-        return self._able.broken
+        """Stages whose weights are present but cannot be loaded, each with the reason."""
+        return self._workable.broken
 
     @property
     def idle(self) -> bool:
-        """Is there nothing to do, as far as it has looked?"""
+        """Whether there was no work at the last check."""
         with self._changed:
             return not (self._awake or self._busy or self._reloaded or self.problem)
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Check for work now."""
         with self._changed:
             self._awake = True
             self._changed.notify_all()
 
     def pause(self, *, paused: bool) -> None:
-        """Describe nothing for now, after the batch in flight; or go on."""
+        """Pause after the batch in flight, or resume."""
         with self._changed:
             self._paused = paused
             if paused:
@@ -102,74 +102,74 @@ class Worker(threading.Thread):
             self._changed.notify_all()
 
     def reload(self, settings: Settings, warm: LoadedModels) -> None:
-        """Go on with these settings and models, after the batch in flight."""
+        """Continue with these settings and models after the batch in flight."""
         with self._changed:
             self._reloaded = settings, warm
             self._interrupt()
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End after the batch in flight."""
+        """End the thread after the batch in flight."""
         with self._changed:
             self._stopping = True
             self._interrupt()
             self._changed.notify_all()
 
     def run(self) -> None:
-        """The thread."""
-        with contextlib.suppress(Exception):  # a courtesy
+        """Describe photos until `stop`; the main function of the thread."""
+        with contextlib.suppress(Exception):  # optional
             lower_thread_priority()
         try:
             while not self._stopping:
                 try:
                     with open_store(self._places.index) as store:
                         store.work.recover()
-                        self._serve(store)
-                except BaseException as error:  # the thread's boundary: nothing that fails may end the daemon
+                        self._work_loop(store)
+                except BaseException as error:  # no failure of this thread may end the daemon
                     if not isinstance(error, ImgretError) and shortage(error) is None:
                         log.error("Describing failed", exc_info=error)
-                    self._say(as_sentence(error))
+                    self._report(as_sentence(error))
                     self._on_change()
                     self._close_decoder()
                     self._wait(RETRY_SECONDS, retrying=True)
         finally:
             self._close_decoder()
 
-    def _serve(self, store: Store) -> None:
+    def _work_loop(self, store: Store) -> None:
         version = -1
         while not self._stopping:
             self.heartbeat = time.monotonic()
             self._take_reload()
             now_version = store.data_version()
             with self._changed:
-                looks = self._awake or now_version != version or self._look_is_due()
-                self._busy, self._awake = looks, False
+                check = self._awake or now_version != version or self._check_is_due()
+                self._busy, self._awake = check, False
             version = now_version
-            if looks:
+            if check:
                 try:
                     self._work(store)
                 finally:
                     self._busy = False
-                self._say(None)
+                self._report(None)
                 self._on_change()
             self._unload_if_idle()
             self._wait(NOTES_SECONDS)
 
     def _work(self, store: Store) -> None:
-        """Describe all that is due, if nothing speaks against it."""
-        self._last_look = time.monotonic()
-        able = self._able.identities(self._settings)
-        prepare(store, self._settings, able)
-        total = store.work.due(workable(self._settings, able), int(time.time()))
+        """Describe everything that is due, unless there is a reason to wait."""
+        self._last_check = time.monotonic()
+        available = self._workable.identities(self._settings)
+        prepare(store, self._settings, available)
+        total = store.work.due(workable(self._settings, available), int(time.time()))
         if not total:
             self.waits_for = None
             return
-        self.waits_for = self._why_not()
+        self.waits_for = self._reason_to_wait()
         if self.waits_for is not None:
             if self.waits_for == GPU_SHORT:
                 self._warm.unload_heavy()
             return
-        models = self._able.models(store, self._settings, self._warm, able)
+        models = self._workable.models(store, self._settings, self._warm, available)
         self.heartbeat = time.monotonic()
         ingest = Ingest(store, self._settings, models)
         with self._changed:
@@ -191,15 +191,15 @@ class Worker(threading.Thread):
         self.heartbeat = time.monotonic()
         rate = progress.done / progress.seconds if progress.seconds else 0.0
         self._on_progress(progress.done, max(total, progress.done), rate)
-        if self._why_not() is not None:
+        if self._reason_to_wait() is not None:
             self.wake()
             ingest.stop()
 
-    def _why_not(self) -> str | None:
+    def _reason_to_wait(self) -> str | None:
         return "paused" if self._paused else reason_to_wait(self._settings)
 
     def _pool(self) -> DecodePool:
-        """The decoder's processes: kept as long as the models, so that one photo does not wait for them."""
+        """Return the decoder processes. They are kept as long as the models, because starting them takes time."""
         if self._decoder is None:
             from imgret.decode.pool import decode_pool
 
@@ -211,15 +211,15 @@ class Worker(threading.Thread):
         if decoder is not None:
             try:
                 decoder.close()
-            except Exception as error:  # its processes were killed: what is left of them costs nothing
+            except Exception as error:  # for example its processes were killed; nothing is left to release
                 log.error("The decoders could not be closed", exc_info=error)
 
     def _unload_if_idle(self) -> None:
-        idle = time.monotonic() - max(self._last_worked, self._warm.last_seen)
+        idle = time.monotonic() - max(self._last_worked, self._warm.last_image_search)
         if idle >= self._settings.daemon.unload_after_minutes * 60:
             self._close_decoder()
             if self._warm.unload_heavy():
-                log.info("Gave the heavy models' memory back")
+                log.info("Unloaded the models that only describing needs")
 
     def _take_reload(self) -> None:
         with self._changed:
@@ -230,19 +230,19 @@ class Worker(threading.Thread):
         self._close_decoder()
         old = self._warm
         self._settings, self._warm = reloaded
-        self._able.forget()
+        self._workable.forget()
         if old is not self._warm:
             old.close()
 
-    def _look_is_due(self) -> bool:
-        return time.monotonic() - self._last_look >= LOOK_SECONDS
+    def _check_is_due(self) -> bool:
+        return time.monotonic() - self._last_check >= CHECK_SECONDS
 
     def _interrupt(self) -> None:
         if self._ingest is not None:
             self._ingest.stop()
 
     def _wait(self, seconds: float, *, retrying: bool = False) -> None:
-        """Until there may be something to do; after a failure, only until other settings come."""
+        """Wait until there may be work; if `retrying`, wait the full time unless the settings change."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._stopping and time.monotonic() < deadline:
@@ -251,10 +251,10 @@ class Worker(threading.Thread):
                 self.heartbeat = time.monotonic()
                 self._changed.wait(min(1.0, max(0.0, deadline - time.monotonic())))
 
-    def _say(self, problem: str | None) -> None:
+    def _report(self, problem: str | None) -> None:
         if problem != self.problem:
             self.problem = problem
             if problem is not None:
                 self._on_problem(problem)
             else:
-                log.info("Goes on")
+                log.info("Continuing after the problem")

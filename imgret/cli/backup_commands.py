@@ -1,4 +1,4 @@
-"""`imgret backup` and `imgret restore`: the index as a file to be kept elsewhere and put back."""
+"""`imgret backup` and `imgret restore`: copy the index to a file, and replace the index by such a copy."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from imgret.errors import UsageError
 def backup(
     to: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")],
 ) -> None:
-    """Copy the index, notes and all, to another file.
+    """Copy the index, with all notes, to another file.
 
-    A daemon, or whoever else uses the index, goes on meanwhile.
+    The daemon and other commands can use the index meanwhile.
     """
 
     here = session()
     target = os.path.abspath(os.path.expanduser(to))
     if target != inputs.clean_text(target):
-        raise UsageError(f"{to} is not UTF-8, and SQLite can name no such file", "Choose another name.")
+        raise UsageError(f"{to} is not UTF-8; SQLite cannot create such a file", "Choose another name.")
     if os.path.lexists(target):
-        raise UsageError(f"{to} exists already", "Name a new file.")
+        raise UsageError(f"{to} already exists", "Name a new file.")
     if not os.path.isdir(os.path.dirname(target)):
-        raise UsageError(f"there is no folder {os.path.dirname(target)}", "Make it, or name another file.")
+        raise UsageError(f"there is no folder {os.path.dirname(target)}", "Create it, or name another file.")
     with here.index() as store:
         store.backup(target)
     console.say(f"the index was copied to {to}")
 
 
 def restore(
-    source: Annotated[str, typer.Argument(metavar="BACKUP", help="A file that `imgret backup` made.")],
+    source: Annotated[str, typer.Argument(metavar="BACKUP", help="A file created by `imgret backup`.")],
 ) -> None:
-    """Put a backup in the place of the index.
+    """Replace the index by a backup.
 
-    The backup is checked first, and stays where it is. The index that was there is kept beside it under
-    another name. A running daemon goes on with the restored one.
+    The backup is checked first and is not changed. The previous index is kept in the same folder under
+    another name. A running daemon switches to the restored index.
     """
     from imgret.cli.daemon_link import daemon_state
-    from imgret.store.factory import restore as put_back
+    from imgret.store.factory import restore as restore_index
     from imgret.store.factory import writer_lock
 
     here = session()
@@ -54,7 +54,9 @@ def restore(
         raise UsageError(what, "Name a file that `imgret backup` made.")
     running = daemon_state(here) is not None
     with contextlib.nullcontext() if running else writer_lock(here.places.index, wait=10.0):
-        before = put_back(here.places.index, path)
-    console.say(f"{source} is the index now" + (f"; the one before is {before}" if before else ""))
+        before = restore_index(here.places.index, path)
+    console.say(
+        f"the index was restored from {source}" + (f"; the previous index is now {before}" if before else "")
+    )
     if running:
-        console.say("the daemon uses it in a moment")
+        console.say("the daemon switches to it in a moment")

@@ -1,4 +1,4 @@
-"""The command line put together."""
+"""The `imgret` command line: all commands, registered with Typer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imgret.cli import (
     show_command,
     status_command,
 )
-from imgret.cli.boundary import exit_code, past_typer
+from imgret.cli.boundary import bypass_typer, exit_code
 from imgret.cli.eval_command import eval_app
 from imgret.cli.models_command import models_app
 from imgret.cli.service_command import service_app
@@ -48,10 +48,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_version)
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """Photo folders, searchable in plain words, from the terminal."""
+    """Search your photos in plain words from the terminal."""
 
 
 for command in (
@@ -71,21 +71,21 @@ for command in (
     backup_commands.restore,
     maintenance_commands.export,
 ):
-    # `-word` in a question leaves a word out; it is no option. A note without quotes is refused by `note`.
-    takes = {
+    # `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.
+    settings = {
         query_command.query: {"ignore_unknown_options": True},
         show_command.note: {"allow_extra_args": True},
     }
-    app.command(epilog=_EPILOG, context_settings=takes.get(command, {}))(past_typer(command))
-app.command("folders", epilog=_EPILOG)(past_typer(folder_commands.list_folders))
+    app.command(epilog=_EPILOG, context_settings=settings.get(command, {}))(bypass_typer(command))
+app.command("folders", epilog=_EPILOG)(bypass_typer(folder_commands.list_folders))
 for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
     for member in group.registered_commands:
         member.epilog = _EPILOG
         assert member.callback is not None
-        member.callback = past_typer(member.callback)
+        member.callback = bypass_typer(member.callback)
     app.add_typer(group, name=name)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line. -> its exit code; nothing but an exit code leaves here."""
+    """Run the command line and return its exit code. Raises nothing."""
     return exit_code(lambda: int(app(arguments, prog_name="imgret") or 0))

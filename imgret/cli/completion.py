@@ -1,4 +1,4 @@
-"""What the shell offers as the value of an option (`imgret --install-completion`)."""
+"""Shell completion of option values (`imgret --install-completion`)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ FORMATS = ("JPEG", "PNG", "HEIF", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "JXL", "
 
 
 def one_of(*choices: str) -> Callable[[str], list[str]]:
-    """Those of `choices` that begin as typed so far."""
+    """Return a completion function: the `choices` that begin with the typed text."""
     return lambda incomplete: _beginning(choices, incomplete)
 
 
 def stages(incomplete: str) -> list[str]:
-    """The names of the stages."""
+    """Complete the name of a stage."""
     from imgret.stages import registry
 
     return _beginning(registry.installed().names, incomplete)
 
 
 def has(incomplete: str) -> list[str]:
-    """The values of `--has`."""
+    """Complete the value of `--has`."""
     from imgret.store.clauses import HAS
 
     return _beginning(HAS, incomplete)

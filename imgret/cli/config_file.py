@@ -1,4 +1,4 @@
-"""Change the configuration file as its owner would: comments, order, mode and links stay as they are."""
+"""Edit the configuration file in place: comments, order, file mode and symbolic links are kept."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def change_folders(path: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-    """Add texts to `folders` in the file at `path`, which is made if need be, and take others out.
+    """Add entries to `folders` in the file at `path`, and remove others. The file is created if it is missing.
 
-    A link is followed and stays a link. Two commands at once both take effect. Raises ConfigError.
+    A symbolic link is followed and stays a link. Of two commands at once, both take effect. Raises ConfigError.
     """
     if not add and not remove:
         return
     target = os.path.realpath(path)
     try:
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        with _alone(os.path.dirname(target)):
+        with _locked(os.path.dirname(target)):
             document = _document(target)
             text = _changed(document, add, remove)
             parse(text, path)
-            # A file behind a link is kept elsewhere by its owner, mode and all; in our own place it is private.
+            # The user manages a file behind a link, so its mode is kept; a file in our own folder is made private.
             _replace(target, text, modes=0o7777 if os.path.islink(path) else 0o700)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
@@ -50,11 +50,11 @@ def _document(path: str) -> TOMLDocument:
 
 
 def _changed(document: TOMLDocument, add: Sequence[str], remove: Sequence[str]) -> str:
-    """The document's text with other `folders`. The array itself is changed, for comments may stand in it."""
+    """Return the text with changed `folders`. The array is edited in place because it may contain comments."""
     import tomlkit
     from tomlkit.items import Array
 
-    if "folders" not in document:  # a bare key must stand above the first table
+    if "folders" not in document:  # a top-level key must come before the first table
         array = tomlkit.array()
         array.extend(dict.fromkeys(add))
         return tomlkit.dumps({"folders": array}) + tomlkit.dumps(document)
@@ -71,8 +71,8 @@ def _changed(document: TOMLDocument, add: Sequence[str], remove: Sequence[str]) 
 
 
 @contextlib.contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Hold the lock of those who change a file in `folder`."""
+def _locked(folder: str) -> Iterator[None]:
+    """Hold an exclusive lock on `folder`, so that only one process changes files in it."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -82,7 +82,7 @@ def _alone(folder: str) -> Iterator[None]:
 
 
 def _replace(path: str, text: str, modes: int) -> None:
-    """Write the whole file or nothing; one that was there keeps those bits of its mode that are in `modes`."""
+    """Replace the file atomically. Of the mode of an existing file, the bits in `modes` are kept."""
     with tempfile.NamedTemporaryFile(
         "w", dir=os.path.dirname(path), prefix=".config-", encoding="utf-8", newline="", delete=False
     ) as new:

@@ -1,8 +1,8 @@
-"""The one owner of stdout and of the narration on stderr.
+"""All output of the command line: data on stdout, messages on stderr.
 
-stdout is data: bytes as they are, one record a line or NUL-terminated. stderr is narration: cleaned
-sentences, with colours only on a terminal and never with NO_COLOR. A reader that goes away (`| head`)
-ends the program quietly.
+stdout carries data: unchanged bytes, one record per line or NUL-terminated. stderr carries messages: text without
+control characters, coloured only on a terminal and never with NO_COLOR. If the reader of stdout closes the pipe
+(`| head`), the program ends without a message.
 """
 
 from __future__ import annotations
@@ -18,88 +18,88 @@ from imgret.terminal.clean import clean, escaped
 
 
 def out(data: bytes) -> None:
-    """Write bytes to stdout, as they are. SystemExit when the reader went away (`| head`)."""
-    with _written():
+    """Write bytes to stdout unchanged. Raises SystemExit if the reader has closed the pipe (`| head`)."""
+    with _write_errors():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
 
 
 def out_line(line: str | bytes) -> None:
-    """One line of data. Text is UTF-8 whatever the locale says; bytes are written as they are."""
+    """Write one line of data. Text is encoded as UTF-8 in every locale; bytes are written unchanged."""
     out((line.encode("utf-8", "surrogateescape") if isinstance(line, str) else line) + b"\n")
 
 
-def out_json(told: bytes) -> None:
-    """A line of JSON; what a terminal would obey is escaped in it."""
-    out_line(escaped(told))
+def out_json(line: bytes) -> None:
+    """Write a line of JSON with control characters escaped."""
+    out_line(escaped(line))
 
 
 def out_path(path: bytes) -> None:
-    """A path for another program: the original bytes, except that a terminal gets them cleaned."""
+    """Write a path: the original bytes, or without control characters if stdout is a terminal."""
     if sys.stdout.isatty():
         path = clean(path).encode("utf-8", "replace")
     out(path + b"\n")
 
 
 def flush() -> None:
-    """Hand everything to the reader. SystemExit when it went away."""
-    with _written():
+    """Flush stdout. Raises SystemExit if the reader has closed the pipe."""
+    with _write_errors():
         sys.stdout.flush()
 
 
 @contextmanager
-def _written() -> Iterator[None]:
+def _write_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _let_go(sys.stdout.fileno())
+        _redirect_to_devnull(sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            raise SystemExit(128 + signal.SIGPIPE) from None  # as the signal ends other programs
+            raise SystemExit(128 + signal.SIGPIPE) from None  # the exit code of a program that SIGPIPE ends
         raise ImgretError(f"the output cannot be written: {error.strerror}") from None
 
 
 def say(sentence: str) -> None:
-    """One line of narration. Where stderr cannot be written, the work goes on without it."""
-    _narrate(clean(sentence))
+    """Print one message to stderr. If stderr cannot be written, the message is dropped."""
+    _print_message(clean(sentence))
 
 
-def _narrate(line: str) -> None:
+def _print_message(line: str) -> None:
     try:
         print(line, file=sys.stderr)
     except OSError:
         with suppress(OSError):
-            _let_go(sys.stderr.fileno())
+            _redirect_to_devnull(sys.stderr.fileno())
 
 
-def _let_go(descriptor: int) -> None:
-    """What could not be written goes nowhere: the interpreter flushes once more when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+def _redirect_to_devnull(descriptor: int) -> None:
+    """Discard the unwritten output, because the interpreter flushes it once more at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
 
 
 def say_all(sentences: Iterable[str]) -> None:
-    """Several lines of narration."""
+    """Print several messages to stderr."""
     for sentence in sentences:
         say(sentence)
 
 
-def complain(error: ImgretError, program: str = "imgret") -> None:
-    """What happened, and what to do."""
-    lit = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    name = f"\x1b[1;31m{program}:\x1b[0m" if lit else f"{program}:"
-    _narrate(f"{name} {clean(str(error))}")
+def print_error(error: ImgretError, program: str = "imgret") -> None:
+    """Print an error to stderr: what happened and what to do."""
+    coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    name = f"\x1b[1;31m{program}:\x1b[0m" if coloured else f"{program}:"
+    _print_message(f"{name} {clean(str(error))}")
     if error.hint:
-        _narrate(clean(error.hint))
+        _print_message(clean(error.hint))
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 photo`, `2 photos`: a number and a noun whose plural takes an s."""
+    """Return a number and a noun, such as `1 photo` or `2 photos`; the plural is formed with an s."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def shown(path: bytes) -> str:
-    """A path in a sentence: cleaned, and with the home folder as `~`."""
+    """Return a path for a message: without control characters, and with `~` for the home folder."""
     home = os.fsencode(os.path.expanduser("~"))
     if path == home or path.startswith(home + b"/"):
         path = b"~" + path[len(home) :]

@@ -1,4 +1,4 @@
-"""What nobody foresaw, kept for a report: the traceback goes to a file, never to the terminal."""
+"""Write the traceback of an unexpected error to a file, for a bug report."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from imgret.cli.quick_places import state_folder
 
 
 def report(error: BaseException) -> str | None:
-    """Write the traceback of `error` in place of an earlier one. -> the file, None where it cannot be written.
+    """Write the traceback of `error` to a file that replaces an earlier one.
 
-    The file is the user's alone (0600). It holds the name of the command, and not what was asked.
+    Return its path, or None if it cannot be written. Only the user can read the file (mode 0600). It contains the
+    name of the command, but not its arguments, which may be private.
     """
     path = os.path.join(state_folder(), "crash.txt")
     part = f"{path}.{os.getpid()}"
     try:
-        told = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(error))
         command = " ".join(map(os.path.basename, sys.argv[:1])) + " " + "".join(sys.argv[1:2])
-        text = f"imgret {__version__}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n{told}"
+        text = f"imgret {__version__}, Python {platform.python_version()}, {platform.platform()}\n{command}\n\n{trace}"
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         descriptor = os.open(
             part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -29,6 +30,6 @@ def report(error: BaseException) -> str | None:
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         os.replace(part, path)
-    except Exception:  # a full disk, say: the sentence alone must do
+    except Exception:  # for example a full disk: the message on stderr has to suffice
         return None
     return path

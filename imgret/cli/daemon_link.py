@@ -1,4 +1,7 @@
-"""The daemon, as the commands see it: handed work, asked for its state, followed. Absent is no error."""
+"""How the commands use the daemon: send it requests, read its state, show its progress.
+
+The commands also work without a daemon.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,22 @@ QUICK = STATUS_SECONDS
 
 
 def daemon_state(here: Session) -> dict[str, Any] | None:
-    """The state that the daemon reports; None when none serves this index."""
+    """Return the state that the daemon reports; None if no daemon serves this index."""
     return daemon_status(here.places.socket, here.places.index, QUICK)
 
 
-def told_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
-    """Send a request to the daemon of this index; False when there is none."""
+def notify_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
+    """Send a request to the daemon of this index. Return False if there is none."""
     return request_if_running(here.places.socket, here.places.index, method, params, QUICK)
 
 
 def command_daemon(here: Session, method: str) -> None:
-    """Tell the daemon to do something. Raises NoDaemon when there is none."""
+    """Call a method of the daemon that has no parameters. Raises NoDaemon if there is none."""
     ask(here.places.socket, method, {})
 
 
 def follow_daemon(here: Session) -> None:
-    """Show the daemon's progress until ctrl-C. Raises NoDaemon when there is none."""
+    """Show the daemon's progress until ctrl-C. Raises NoDaemon if there is none."""
     with Connection(here.places.socket) as daemon, bar("The daemon") as advance:
         for name, data in daemon.events():
             if name == "problem":

@@ -1,4 +1,4 @@
-"""`imgret demo`: the whole recipe on drawn pictures, with nothing from outside."""
+"""`imgret demo`: index and search generated images with the bundled models, offline."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Annotated
 import typer
 
 from imgret.cli import console
-from imgret.cli.index_command import describe, look
+from imgret.cli.index_command import describe, scan_folders
 from imgret.cli.session import Session
 from imgret.errors import UsageError
 from imgret.terminal.clean import clean
 
-QUESTIONS = ("a red circle", "a black background square>=2", "a yellow triangle on black")
+QUERIES = ("a red circle", "a black background square>=2", "a yellow triangle on black")
 
 
 def demo(
     keep: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Leave the pictures and the index in this new folder."),
+        typer.Option(metavar="FOLDER", help="Keep the pictures and the index in this new folder."),
     ] = None,
 ) -> None:
-    """Try imgret out on pictures that it draws.
+    """Try imgret out on generated pictures.
 
-    Draws pictures, describes them with the four tiny models that ship with imgret, and asks questions.
+    Draws pictures, describes them with the four tiny models that ship with imgret, and runs some searches.
     """
     from imgret.demo.draw import demo_folder
     from imgret.search.request import SearchRequest
@@ -41,7 +41,7 @@ def demo(
         else:
             folder = os.path.abspath(os.path.expanduser(keep))
             if os.path.lexists(folder):
-                raise UsageError(f"{keep} is there already", "Name a new folder.")
+                raise UsageError(f"{keep} already exists", "Name a new folder.")
             os.makedirs(folder, mode=0o700)
         pictures = os.path.join(folder, "pictures")
         os.mkdir(pictures, mode=0o700)
@@ -50,24 +50,24 @@ def demo(
         models = stack.enter_context(resources.as_file(resources.files("imgret.demo").joinpath("models")))
         here = demo_session(folder, str(models))
         with writer_lock(here.places.index), here.index(create=True) as store:
-            look(here, store, [os.fsencode(pictures)])
+            scan_folders(here, store, [os.fsencode(pictures)])
             describe(here, store)
             service = SearchService(store, here.settings, here.places)
-            for question in QUESTIONS:
-                people = sys.stdout.isatty()
-                console.out_line(f'\nimgret query {"" if people else "--json "}-k 3 "{question}"')
-                answered = service.answer(SearchRequest(text=question, limit=3, format="json"))
+            for query in QUERIES:
+                for_people = sys.stdout.isatty()
+                console.out_line(f'\nimgret query {"" if for_people else "--json "}-k 3 "{query}"')
+                answered = service.answer(SearchRequest(text=query, limit=3, format="json"))
                 console.say_all(answered.notes)
-                console.out(_readable(answered.output) if people else answered.output)
+                console.out(_readable(answered.output) if for_people else answered.output)
                 console.flush()
     if keep is not None:
         console.say(
-            f"ask more: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
+            f"to search further: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
         )
 
 
 def _readable(hits: bytes) -> bytes:
-    """JSON lines -> a line or two for each hit: where, how strong, what it shows and why it was found."""
+    """Return one or two lines for each hit, from JSON lines: path, strength, caption and why it was found."""
     import msgspec
 
     lines = []
@@ -79,7 +79,7 @@ def _readable(hits: bytes) -> bytes:
 
 
 def demo_session(folder: str, models: str) -> Session:
-    """A configuration of its own below `folder`, with the tiny models; nothing of the user's is touched."""
+    """Return a session with its files below `folder` and the tiny models. The user's own files are not used."""
     from imgret.config import Places
     from imgret.demo.bundled import demo_settings
 

@@ -1,4 +1,4 @@
-"""What `imgret doctor` looks at."""
+"""The checks of `imgret doctor`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from imgret.cli.session import Session
 from imgret.disk_calls import NotAnswering
 from imgret.errors import ImgretError, WeightsMissing
 
-Check = tuple[bool | None, str]  # sound, wrong, or None: no fault, and still something to know
+Check = tuple[bool | None, str]  # True: ok; False: wrong; None: not a fault, but something is left to do
 
 
 def checks(here: Session) -> Iterator[Check]:
-    """What was looked at, one after the other."""
+    """Run all checks, and yield the result of each."""
     yield (
         True,
         f"configuration: {here.places.config}{'' if os.path.exists(here.places.config) else ' (none: defaults)'}",
@@ -30,7 +30,7 @@ def checks(here: Session) -> Iterator[Check]:
 
 
 def rebuild_derived(here: Session) -> None:
-    """Rebuild the tables of nearest vectors and of words."""
+    """Rebuild the tables of the nearest-neighbour search and of the words index."""
     from imgret.cli.progress import bar
     from imgret.store.factory import writer_lock
 
@@ -58,14 +58,14 @@ def _index(here: Session) -> Iterator[Check]:
     for problem in problems:
         yield (
             False,
-            f"index: {problem}. `imgret doctor --rebuild` mends derived tables; `imgret restore BACKUP` puts a backup in its place",
+            f"index: {problem}. `imgret doctor --rebuild` repairs derived tables; `imgret restore BACKUP` replaces the index by a backup",
         )
     if not problems:
-        told = "sound" if writable else "sound, on a disk that cannot be written: it answers, and cannot grow"
-        yield True, f"index: {path}, {size / 1e6:.1f} MB, {told}"
-    loose = stat.S_IMODE(os.stat(path).st_mode) & 0o077
-    if loose:
-        yield False, f"index: others may read it; run `chmod 600 {path}`"
+        state = "no errors" if writable else "no errors; read-only: searches work, indexing does not"
+        yield True, f"index: {path}, {size / 1e6:.1f} MB, {state}"
+    others = stat.S_IMODE(os.stat(path).st_mode) & 0o077
+    if others:
+        yield False, f"index: other users can read it; run `chmod 600 {path}`"
 
 
 def _weights(here: Session) -> Iterator[Check]:
@@ -79,7 +79,7 @@ def _weights(here: Session) -> Iterator[Check]:
             yield True, f"{stage.name}: off"
         elif found.present:
             yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
-        else:  # weights that were not pulled yet are no fault: photos are indexed without them
+        else:  # missing weights that can be pulled are not a fault: photos are indexed without them
             to_pull = found.kind in (Kind.HUB, Kind.RELEASE)
             missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
             yield None if to_pull else False, f"{stage.name}: {missing.advice}"
@@ -88,18 +88,18 @@ def _weights(here: Session) -> Iterator[Check]:
 
 
 def _decoders() -> Check:
-    """Whether a decoder process starts here, and what the kernel keeps it from."""
+    """Check that a decoder process starts, and report how the kernel confines it."""
     from imgret.decode import pool
 
     try:
-        means = pool.confinement()
+        methods = pool.confinement()
     except ImgretError as error:
         return False, f"decoders: {error}. {error.hint}"
-    if "seccomp" in means:
-        return True, f"decoders: confined by {' and '.join(means)}"
+    if "seccomp" in methods:
+        return True, f"decoders: confined by {' and '.join(methods)}"
     return (
         True,
-        f"decoders: not fully confined, this system offers {means[0] if means else 'no Landlock, no seccomp'}",
+        f"decoders: not fully confined; this system offers {methods[0] if methods else 'neither Landlock nor seccomp'}",
     )
 
 

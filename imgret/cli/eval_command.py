@@ -1,4 +1,4 @@
-"""`imgret eval`: how well does the search find photos by what people wrote about them?"""
+"""`imgret eval`: measure how well the search finds photos by captions that people wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imgret.errors import UsageError
 from imgret.evaluate.recipe import Recipe
 from imgret.terminal.clean import clean
 
-# Where the captions of a data set usually lie, seen from the images or from the folder above.
+# Usual names of the caption files, relative to the images folder or its parent.
 CAPTIONS = {
     "flickr8k": ("Flickr8k.token.txt", "dataset_flickr8k.json", "captions.txt"),
     "flickr30k": ("results_20130124.token", "dataset_flickr30k.json", "captions.txt"),
@@ -28,7 +28,7 @@ TITLES = {"flickr8k": "Flickr8k", "flickr30k": "Flickr30k", "coco": "MSCOCO"}
 
 
 class Rank(StrEnum):
-    """How the photos are ranked; as in `imgret query --rank`."""
+    """How the photos are ranked, as in `imgret query --rank`."""
 
     VECTOR = "vector"
     WORDS = "words"
@@ -38,16 +38,21 @@ class Rank(StrEnum):
 Images = Annotated[str, typer.Option("--images", metavar="DIR", help="The folder with the photos.")]
 OwnImages = Annotated[
     str | None,
-    typer.Option("--images", metavar="DIR", help="What paths are relative to; else FILE's folder."),
+    typer.Option(
+        "--images", metavar="DIR", help="The folder that paths are relative to. Default: that of FILE."
+    ),
 ]
 Captions = Annotated[
-    str | None, typer.Option("--captions", metavar="FILE", help="The captions; else looked for by --images.")
+    str | None,
+    typer.Option(
+        "--captions", metavar="FILE", help="The captions. Default: a known file name near --images."
+    ),
 ]
 Split = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="A split, a list of photos, or `all`. Default: test.")
 ]
 Recipes = Annotated[
-    list[Recipe] | None, typer.Option("--recipe", help="What is embedded. Default: all three.")
+    list[Recipe] | None, typer.Option("--recipe", help="Which texts are embedded. Default: all three.")
 ]
 Ranks = Annotated[
     list[Rank] | None, typer.Option("--rank", help="How photos are ranked. Default: all three.")
@@ -64,18 +69,20 @@ Save = Annotated[
 ]
 IndexFile = Annotated[
     str | None,
-    typer.Option("--index", metavar="FILE", help="Where the described photos are kept for next time."),
+    typer.Option(
+        "--index", metavar="FILE", help="The index of the described photos, reused by the next run."
+    ),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first that many photos.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first photos, at most this many.")]
 
 eval_app = typer.Typer(
     no_args_is_help=True,
-    help="Measure the search on photos with captions.\n\nEach caption is a query, and its photo is the right hit.",
+    help="Measure the search on photos with captions.\n\nEach caption is a query that should find its photo.",
 )
 
 
 class Options(Struct, frozen=True):
-    """What every data set can be asked with."""
+    """The options that all data sets have in common."""
 
     recipes: list[Recipe] | None
     ranks: list[Rank] | None
@@ -87,7 +94,7 @@ class Options(Struct, frozen=True):
 
 
 def _on(dataset: str) -> Callable[..., None]:
-    """The command of a published data set."""
+    """Return the command of a published data set."""
 
     def command(
         images: Images,
@@ -108,7 +115,7 @@ def _on(dataset: str) -> Callable[..., None]:
 
 
 for name, title in TITLES.items():
-    eval_app.command(name, help=f"{title}, beside the figures that image-retrieval published.")(_on(name))
+    eval_app.command(name, help=f"{title}, beside the published image-retrieval figures.")(_on(name))
 
 
 @eval_app.command("jsonl")
@@ -132,16 +139,17 @@ def jsonl(
 
 @eval_app.command("compare")
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A.json", help="A file of --save.")],
+    first: Annotated[str, typer.Argument(metavar="A.json", help="A file written by --save.")],
     second: Annotated[str, typer.Argument(metavar="B.json", help="Another one.")],
     rows: Annotated[
-        tuple[str, str], typer.Option(metavar="A B", help="Compare these rows: both/vector both/hybrid.")
+        tuple[str, str],
+        typer.Option(metavar="A B", help="The rows to compare, such as both/vector both/hybrid."),
     ] = ("", ""),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Say whether B is really better than A.
+    """Test whether B is significantly better than A.
 
-    Compares two files of --save question by question.
+    Compares two files written by --save query by query.
     """
     from imgret.evaluate import saved, table
 
@@ -166,7 +174,7 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
         dataset = first_photos(dataset, options.limit)
     console.say_all(summarize(dataset.problems))
     if not dataset.queries:
-        raise UsageError(f"{captions} leaves no query", "See above what was left out.")
+        raise UsageError(f"{captions} contains no usable query", "The messages above say what was left out.")
     given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
     plan = Plan(
         recipes=tuple(dict.fromkeys(options.recipes or Recipe)),
@@ -184,19 +192,21 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
 
 
 def _captions(dataset: str, images: str) -> str:
-    """The captions of a data set, where they usually lie. UsageError if there are none, or several."""
+    """Return the path of the captions of a data set. Raises UsageError if there are none or several."""
     above = os.path.dirname(os.path.abspath(images))
     for name in CAPTIONS[dataset]:
         for folder in (images, above):
             found = sorted(glob.glob(os.path.join(glob.escape(folder), name)))
             if len(found) > 1:
-                raise UsageError(f"which captions: {', '.join(found)}?", "Name one with --captions.")
+                raise UsageError(
+                    f"there are several files of captions: {', '.join(found)}", "Name one with --captions."
+                )
             if found:
                 return found[0]
-    looked = ", ".join(CAPTIONS[dataset])
+    names = ", ".join(CAPTIONS[dataset])
     raise UsageError(
-        f"no captions of {TITLES[dataset]} beside {images}",
-        f"Looked for {looked}. Name them with --captions.",
+        f"there are no captions of {TITLES[dataset]} in or above {images}",
+        f"Looked for {names}. Name them with --captions.",
     )
 
 

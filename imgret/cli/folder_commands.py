@@ -1,4 +1,4 @@
-"""`imgret add`, `remove` and `folders`: what is watched. Written to the configuration, comments kept."""
+"""`imgret add`, `remove` and `folders`: change and list the watched folders in the configuration file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from imgret.store.paths import relative
 
 
 def add(
-    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Folders that exist.")],
+    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Existing folders.")],
 ) -> None:
     """Watch folders: the daemon keeps their photos indexed.
 
-    Adding a folder again accepts that it lies on another disk than it did.
+    Add a folder again to accept that it is now on another disk.
     """
-    from imgret.cli.daemon_link import told_daemon
+    from imgret.cli.daemon_link import notify_daemon
 
     here = session()
     wanted = folders(paths)
@@ -36,17 +36,19 @@ def add(
                 store.roots.accept_any_filesystem(path)
     for path in wanted:
         console.say(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
-    if not told_daemon(here, "reload", {}):
+    if not notify_daemon(here, "reload", {}):
         console.say(
-            "no daemon is running: `imgret index` scans these folders now, `imgret service install` starts a daemon"
+            "no daemon is running: `imgret index` scans these folders once, `imgret service install` starts a daemon"
         )
 
 
 def remove(
-    paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="As `imgret folders` lists them.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="FOLDER", help="Folders as `imgret folders` lists them.")
+    ],
 ) -> None:
-    """Stop watching folders. Their photos leave the index; their notes are kept."""
-    from imgret.cli.daemon_link import told_daemon
+    """Stop watching folders. Their photos are removed from the index; their notes are kept."""
+    from imgret.cli.daemon_link import notify_daemon
 
     here = session()
     unwanted = {_resolved(path) for path in paths if path}
@@ -66,13 +68,13 @@ def remove(
         above = next((each for each in watched if relative(each, path) is not None), None)
         if above is not None:
             console.say(
-                f"{console.shown(path)} lies in {console.shown(above)}, which is watched: its photos stay"
+                f"{console.shown(path)} is inside {console.shown(above)}, which is watched: its photos stay in the index"
             )
             continue
         with here.index() as store:
             count = store.removal.remove_folder(path, watched, int(time.time()))
-        console.say(f"{console.shown(path)}: {console.counted(count, 'photo')} left the index")
-    told_daemon(here, "reload", {})
+        console.say(f"{console.shown(path)}: {console.counted(count, 'photo')} removed from the index")
+    notify_daemon(here, "reload", {})
 
 
 def list_folders() -> None:
@@ -98,6 +100,6 @@ def _shortened(path: bytes) -> str:
         return path.decode()
     except UnicodeDecodeError:
         raise UsageError(
-            f"{console.shown(path)} is not UTF-8, and the configuration cannot name it",
-            "Watch the folder above it.",
+            f"{console.shown(path)} is not UTF-8, and cannot be written to the configuration",
+            "Add its parent folder instead.",
         ) from None

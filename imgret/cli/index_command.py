@@ -1,4 +1,4 @@
-"""`imgret index`: look at folders and describe what is new, without any daemon."""
+"""`imgret index`: scan folders and describe new photos, without a daemon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from msgspec.structs import replace
 
 from imgret import disk_calls, inputs
 from imgret.cli import console
-from imgret.cli.index_report import SHOWN_PROBLEMS, UP_TO_DATE, failed_below, failed_words, tell, tell_missing
+from imgret.cli.index_report import (
+    SHOWN_PROBLEMS,
+    UP_TO_DATE,
+    failed_below,
+    failed_message,
+    report_missing_weights,
+    report_scan,
+)
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
@@ -29,60 +36,62 @@ if TYPE_CHECKING:
     from imgret.pipeline.pipeline import Progress
     from imgret.store.interface import Store
 
-LOOKS_AGAIN = 3  # at photos that were moved or edited while they were described
+RESCANS = 3  # at most, after photos were moved or edited while they were described
 
 
 def index(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Folders; none: those that are watched or were indexed before."),
+        typer.Argument(metavar="PATH", help="Folders. Default: all that are watched or were indexed before."),
     ] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for another writer.", min=0)] = 3600.0,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait while another process is indexing.", min=0)
+    ] = 3600.0,
 ) -> None:
     """Describe the photos in folders.
 
-    New and changed ones only: what is known, moved or copied costs nothing. A daemon does it, where one runs.
-    Exits with 1 when some photos could not be read or described, or when the daemon is paused; the rest is
-    indexed all the same.
+    Only new and changed photos are described; moved and copied ones are recognized. If a daemon is running, it does
+    the work. Exits with 1 if some photos could not be read or described, or if the daemon is paused; the others
+    are indexed.
     """
     here = session()
-    wanted = folders(paths) if paths else _known(here)
+    wanted = folders(paths) if paths else _known_folders(here)
     if not wanted:
         raise UsageError("no folder to index", "Name one: imgret index ~/Pictures")
-    from imgret.cli.index_delegated import handed_over
+    from imgret.cli.index_delegated import index_by_daemon
 
-    handed = handed_over(here, wanted)
-    if handed is not None:
-        raise typer.Exit(handed)
+    code = index_by_daemon(here, wanted)
+    if code is not None:
+        raise typer.Exit(code)
     from imgret.store.factory import writer_lock
 
     try:
         with (
             limits_explained(),
-            writer_lock(here.places.index, wait=wait, waiting=_tell_waiting),
+            writer_lock(here.places.index, wait=wait, waiting=_report_waiting),
             here.index(create=True) as store,
         ):
             store.renew_identity()
-            problems = look(here, store, wanted)
+            problems = scan_folders(here, store, wanted)
             described = describe(here, store, wanted)
-            looks = 0
-            while described.changed and looks < LOOKS_AGAIN:
-                problems += look(here, store, wanted)
-                described, looks = describe(here, store, wanted), looks + 1
+            rescans = 0
+            while described.changed and rescans < RESCANS:
+                problems += scan_folders(here, store, wanted)
+                described, rescans = describe(here, store, wanted), rescans + 1
             store.checkpoint()
     except KeyboardInterrupt:
-        console.say("interrupted: what was saved is safe; run it again to go on")
+        console.say("interrupted: finished photos are saved; run the command again to continue")
         raise typer.Exit(Exit.INTERRUPTED) from None
     if described.changed:
         console.say(
-            f"{console.counted(len(described.changed), 'photo')} kept changing: run `imgret index` again"
+            f"{console.counted(len(described.changed), 'photo')} changed while they were described: run `imgret index` again"
         )
     if problems or described.failed or described.changed:
         raise typer.Exit(Exit.NO_HITS)
 
 
-def _known(here: Session) -> list[bytes]:
-    """The folders of the configuration, and those that were indexed before."""
+def _known_folders(here: Session) -> list[bytes]:
+    """Return the folders of the configuration and those that were indexed before, without nested ones."""
 
     found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if os.path.exists(here.places.index):
@@ -92,8 +101,8 @@ def _known(here: Session) -> list[bytes]:
     return [path for path in dict.fromkeys(found) if path not in inner]
 
 
-def look(here: Session, store: Store, wanted: list[bytes]) -> int:
-    """Bring the paths up to date with the disk, and tell what was found. -> how many problems."""
+def scan_folders(here: Session, store: Store, wanted: list[bytes]) -> int:
+    """Synchronize the index with these folders, and report what was found. Return the number of problems."""
     from imgret.exclude import Exclude
     from imgret.skipped import why_not_entered
     from imgret.sync import add_root, sync
@@ -102,9 +111,9 @@ def look(here: Session, store: Store, wanted: list[bytes]) -> int:
     problems = 0
     for path in wanted:
         root, inside = add_root(store, path)
-        with bar(f"Looking at {console.shown(path)}") as advance:
+        with bar(f"Scanning {console.shown(path)}") as advance:
             found = sync(store, here.settings, root, folders=[inside], on_progress=advance)
-        problems += tell(path, found)
+        problems += report_scan(path, found)
         if not found.seen and not found.problems and found.offline is None:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
             why = disk_calls.call(path, functools.partial(why_not_entered, root.path, inside, rules))
@@ -114,10 +123,10 @@ def look(here: Session, store: Store, wanted: list[bytes]) -> int:
 
 
 def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> Described:
-    """Describe what is due with the models that are here. -> its `failed` counts photos, and models too.
+    """Describe the photos that are due, with the available models.
 
-    A photo of the `wanted` folders that failed before and is not tried again yet counts as well.
-    Exits with 130 when it was interrupted, and says how far it got.
+    `failed` of the result also counts models that cannot be loaded, and photos of the `wanted` folders that failed
+    before and are not due for a retry yet. Reports the progress and exits with 130 if it is interrupted.
     """
     from imgret.ingest import Described, Ingest
     from imgret.pipeline.loading import identities
@@ -125,26 +134,26 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     from imgret.store.records import READ
 
     store.work.recover()
-    able = identities(here.settings, here.places)
-    prepare(store, here.settings, able)
-    waiting = store.work.due(workable(here.settings, able), int(time.time()))
-    tell_missing(here, store)
+    available = identities(here.settings, here.places)
+    prepare(store, here.settings, available)
+    waiting = store.work.due(workable(here.settings, available), int(time.time()))
+    report_missing_weights(here, store)
     if not waiting:
-        aside = len(failed_below(store, wanted or []))
-        console.say(f"nothing to describe now: {failed_words(aside)}" if aside else UP_TO_DATE)
-        return Described(0, aside)
-    models, broken = _loaded(here, store, able)
+        not_due = len(failed_below(store, wanted or []))
+        console.say(f"nothing to describe now: {failed_message(not_due)}" if not_due else UP_TO_DATE)
+        return Described(0, not_due)
+    models, broken = _loaded(here, store, available)
     began = time.monotonic()
     try:
         ingest = Ingest(store, here.settings, models)
-        with _stopping_gently(ingest), bar("Describing", total=waiting) as advance:
+        with _stopping_after_batch(ingest), bar("Describing", total=waiting) as advance:
             described = ingest.run(lambda progress: _advance(advance, progress, waiting))
     finally:
         models.close()
     seconds = time.monotonic() - began
     rate = described.done / seconds if seconds else 0.0
-    console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} a second)")
-    # What could not be read at all was told when its folder was looked at.
+    console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} per second)")
+    # Unreadable photos were reported when their folder was scanned.
     known = store.failures.all(SHOWN_PROBLEMS + 1) if described.failed else []
     listed = [failure for failure in known if failure.stage != READ]
     for failure in listed[:SHOWN_PROBLEMS]:
@@ -152,20 +161,20 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     if len(listed) > SHOWN_PROBLEMS:
         console.say("... `imgret status` lists them all")
     if described.interrupted:
-        left = store.work.due(workable(here.settings, able), int(time.time()))
+        left = store.work.due(workable(here.settings, available), int(time.time()))
         console.say(
-            f"interrupted: {console.counted(described.done, 'photo')} saved, {left} left; run it again to go on"
+            f"interrupted: {console.counted(described.done, 'photo')} saved, {left} left; run the command again to continue"
         )
         raise typer.Exit(Exit.INTERRUPTED)
     failed = max(described.failed, len(failed_below(store, wanted or []))) + broken
     return replace(described, failed=failed)
 
 
-def _loaded(here: Session, store: Store, able: dict[str, ModelIdentity]) -> tuple[Models, int]:
-    """The models that what is due needs: a new note alone does not load the captioner.
+def _loaded(here: Session, store: Store, available: dict[str, ModelIdentity]) -> tuple[Models, int]:
+    """Load only the models that the due work needs: a new note alone does not load the captioner.
 
-    Weights that are here and cannot be loaded are told; their stage waits as if they were missing.
-    -> the models, and how many of them are broken.
+    Weights that are present but cannot be loaded are reported; their stage waits as if they were missing.
+    Return the models, and the number of stages whose weights cannot be loaded.
     """
     from imgret.pipeline.loading import load_models, missing
     from imgret.requeue import prepare
@@ -178,11 +187,11 @@ def _loaded(here: Session, store: Store, able: dict[str, ModelIdentity]) -> tupl
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, needed | off)
     broken = models.missing.keys() - missing(here.settings, here.places).keys()
-    console.say_all(models.without.values())
+    console.say_all(models.unused_devices.values())
     if broken:
         console.say_all(models.missing[stage] for stage in sorted(broken))
-        loaded = {stage: identity for stage, identity in able.items() if stage not in broken}
-        for stage in broken & models.loaded.keys():  # another model stands in
+        loaded = {stage: identity for stage, identity in available.items() if stage not in broken}
+        for stage in broken & models.loaded.keys():  # another model is used instead
             loaded[stage] = models[stage].identity
         prepare(store, here.settings, loaded)
     return models, len(broken)
@@ -195,12 +204,12 @@ def _advance(advance: Advance, progress: Progress, total: int) -> None:
 
 
 @contextmanager
-def _stopping_gently(ingest: Ingest) -> Iterator[None]:
-    """The first ctrl-C or SIGTERM ends after the batch in flight, the second at once."""
+def _stopping_after_batch(ingest: Ingest) -> Iterator[None]:
+    """Stop after the current batch on the first ctrl-C or SIGTERM, and at once on the second."""
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.default_int_handler)
-        console.say("stopping after this batch; once more stops at once")
+        console.say("stopping after this batch; press ctrl-C again to stop at once")
         ingest.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -211,5 +220,5 @@ def _stopping_gently(ingest: Ingest) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell_waiting(holder: str) -> None:
+def _report_waiting(holder: str) -> None:
     console.say(f"waiting for {holder}, which is indexing")

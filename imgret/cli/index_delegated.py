@@ -1,4 +1,4 @@
-"""`imgret index` beside a daemon: hand the folders over, wait until they are done, and tell what came of it."""
+"""`imgret index` while a daemon is running: pass the folders to it, wait, and report the result."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ from typing import Any
 from imgret import disk_calls
 from imgret.cli import console
 from imgret.cli.daemon_link import daemon_state
-from imgret.cli.index_report import SHOWN_PROBLEMS, UP_TO_DATE, failed_below, failed_words, tell_missing
+from imgret.cli.index_report import (
+    SHOWN_PROBLEMS,
+    UP_TO_DATE,
+    failed_below,
+    failed_message,
+    report_missing_weights,
+)
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
 from imgret.client.socket_client import Connection
 from imgret.disk_calls import NotAnswering
 from imgret.errors import DaemonError, Exit
 
-LOOK_SECONDS = 0.2  # between two looks at how far the daemon is
+POLL_SECONDS = 0.2  # between two checks of the daemon's progress
 
 
-def handed_over(here: Session, wanted: list[bytes]) -> int | None:
-    """Let the daemon do it, if one serves this index, and tell what came of it. -> the exit code."""
+def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
+    """Have the daemon index the folders, and report the result.
+
+    Return the exit code, or None if no daemon serves this index.
+    """
     if daemon_state(here) is None:
         return None
     there = [path for path in wanted if _is_there(path)]
@@ -28,28 +37,28 @@ def handed_over(here: Session, wanted: list[bytes]) -> int | None:
         return int(Exit.NO_HITS)
     try:
         with bar("The daemon") as advance:
-            looked = _followed(here, there, advance)
+            state = _wait_for_daemon(here, there, advance)
     except KeyboardInterrupt:
         console.say("no longer waiting; the daemon continues")
         return int(Exit.INTERRUPTED)
-    if looked is None:
+    if state is None:
         return None
     with here.index() as store:
         failed = failed_below(store, there)
-        if not looked["waits_for"]:
-            tell_missing(here, store)
-    for path, reason in looked["offline"].items():
+        if not state["waits_for"]:
+            report_missing_weights(here, store)
+    for path, reason in state["offline"].items():
         console.say(f"{path} is offline: {reason}. Its photos stay searchable.")
     errors = [failure.error for failure in failed]
-    told = [problem for problem in looked["problems"] if problem not in errors]
-    console.say_all((told + errors)[:SHOWN_PROBLEMS])
-    if len(told + errors) > SHOWN_PROBLEMS:
+    problems = [problem for problem in state["problems"] if problem not in errors]
+    console.say_all((problems + errors)[:SHOWN_PROBLEMS])
+    if len(problems + errors) > SHOWN_PROBLEMS:
         console.say("... `imgret status` lists them all")
-    console.say_all(looked["broken"])
-    if looked["waits_for"] or looked["problem"]:
-        return _told_why_not(looked)
-    wrong = bool(told or failed or looked["offline"] or looked["broken"] or len(there) < len(wanted))
-    console.say(failed_words(len(failed)) if failed else "everything else is done" if wrong else UP_TO_DATE)
+    console.say_all(state["broken"])
+    if state["waits_for"] or state["problem"]:
+        return _report_blocked(state)
+    wrong = bool(problems or failed or state["offline"] or state["broken"] or len(there) < len(wanted))
+    console.say(failed_message(len(failed)) if failed else "everything else is done" if wrong else UP_TO_DATE)
     return int(Exit.NO_HITS if wrong else Exit.OK)
 
 
@@ -58,32 +67,33 @@ def _is_there(path: bytes) -> bool:
     try:
         if disk_calls.call(path, lambda: os.path.isdir(path)):
             return True
-        why = "is not there"
+        why = "does not exist"
     except NotAnswering:
         why = "does not respond: its disk or network share hangs"
     console.say(f"{console.shown(path)} {why}. Its photos stay searchable.")
     return False
 
 
-def _told_why_not(looked: dict[str, Any]) -> int:
-    """Say why the daemon does not go on. -> the exit code."""
-    left = f"; {console.counted(looked['pending'], 'photo')} left" if looked["pending"] else ""
-    if looked["waits_for"] == "paused":
-        console.say(f"the daemon is paused and does nothing{left}: run `imgret resume`")
-    elif looked["waits_for"]:
-        console.say(f"the daemon waits: {looked['waits_for']}{left}; it continues by itself")
+def _report_blocked(state: dict[str, Any]) -> int:
+    """Report why the daemon does not continue, and return the exit code."""
+    left = f"; {console.counted(state['pending'], 'photo')} left" if state["pending"] else ""
+    if state["waits_for"] == "paused":
+        console.say(f"the daemon is paused{left}: run `imgret resume`")
+    elif state["waits_for"]:
+        console.say(f"the daemon waits: {state['waits_for']}{left}; it continues automatically")
         return int(Exit.NO_HITS if left else Exit.OK)
     else:
-        console.say(f"the daemon cannot go on: {looked['problem']}{left}")
+        console.say(f"the daemon cannot continue: {state['problem']}{left}")
         return int(Exit.INDEX)
     return int(Exit.NO_HITS)
 
 
-def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str, Any] | None:
-    """Let the daemon of this index look at folders and describe their photos, and wait until it has.
+def _wait_for_daemon(here: Session, wanted: list[bytes], advance: Advance) -> dict[str, Any] | None:
+    """Have the daemon scan folders and describe their photos, and wait until it is done.
 
-    -> what `looked` said last (`imgretd.methods`), and `pending`: how many photos of these folders are left,
-    more than none only where the daemon waits or has a problem. None where no daemon serves this index.
+    Return the last result of the method `looked` (`imgretd.methods`), and `pending`: the number of photos of these
+    folders that are left, which is above 0 only if the daemon waits or has a problem. Return None if no daemon
+    serves this index.
     """
 
     if daemon_state(here) is None:
@@ -91,9 +101,9 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
     with Connection(here.places.socket) as daemon:
         job = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
         if job is None:
-            raise DaemonError("the daemon is of an older version than this command", "Start it again.")
-        console.say(f"handed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
-        left: set[int] | None = None  # of what was there when the folders had been looked at
+            raise DaemonError("the daemon is older than this command", "Restart the daemon.")
+        console.say(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
+        left: set[int] | None = None  # those of the photos that were due when the scan was complete
         most = 0
         with here.index() as store:
             while True:
@@ -106,7 +116,7 @@ def _followed(here: Session, wanted: list[bytes], advance: Advance) -> dict[str,
                     left = pending
                 shown = len(pending if left is None else left)
                 most = max(most, shown)
-                advance(most - shown, most or None, "looking at folders" if left is None else "")
+                advance(most - shown, most or None, "scanning folders" if left is None else "")
                 if left == set() or looked["waits_for"] or looked["problem"]:
                     return {**looked, "pending": shown}
-                time.sleep(max(LOOK_SECONDS, 5 * (time.monotonic() - began)))
+                time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - began)))

@@ -1,4 +1,4 @@
-"""What came of indexing, in sentences: `imgret index` says the same with and without a daemon."""
+"""Messages about the result of indexing, the same with and without a daemon."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from imgret.store.records import Failure
 
 SHOWN_PROBLEMS = 20
-NOTE_LENGTH = 60  # characters shown of a note that lost its photo
-MOST_FAILURES = 100_000  # looked through
+NOTE_LENGTH = 60  # characters shown of a note whose photo is gone
+MOST_FAILURES = 100_000  # examined
+_REPORTED_MISSING = "told missing"  # the setting in the index, as earlier versions named it
 UP_TO_DATE = "nothing to describe: everything is up to date"
 NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` to have it watched"
 
 
-def tell(path: bytes, found: SyncResult) -> int:
-    """What a look at a folder found. -> how many problems."""
+def report_scan(path: bytes, found: SyncResult) -> int:
+    """Report what the scan of a folder found. Return the number of problems."""
     if found.offline:
         console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
         return 1
@@ -50,24 +51,24 @@ def tell(path: bytes, found: SyncResult) -> int:
     return len(found.problems)
 
 
-def tell_missing(here: Session, store: Store) -> None:
-    """Say once in plain words what is missing; again only when it changes."""
+def report_missing_weights(here: Session, store: Store) -> None:
+    """Report which weights are missing; once, and again only when that changes."""
     from imgret.pipeline.loading import missing
     from imgret.store.fold import encodable
 
     sentences = missing(here.settings, here.places)
-    told = encodable("\n".join(sentences.values()))  # as the store gives it back: a path may not be UTF-8
-    if told and store.setting("told missing") != told:
+    report = encodable("\n".join(sentences.values()))  # as the store returns it: a path may not be UTF-8
+    if report and store.setting(_REPORTED_MISSING) != report:
         console.say_all(sentences.values())
         console.say(
-            "Photos are indexed without them; run `imgret models pull`, then `imgret index` fills them in."
+            "Photos are indexed without them; run `imgret models pull`, then `imgret index` completes them."
         )
-    if (store.setting("told missing") or "") != told:
-        store.remember("told missing", told or None)
+    if (store.setting(_REPORTED_MISSING) or "") != report:
+        store.remember(_REPORTED_MISSING, report or None)
 
 
 def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
-    """The photos below these folders that could not be read or described."""
+    """Return the photos below these folders that could not be read or described."""
 
     return [
         failure
@@ -76,12 +77,12 @@ def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
     ]
 
 
-def failed_words(count: int) -> str:
-    """So many photos failed, and what to do."""
+def failed_message(count: int) -> str:
+    """Return a message with the number of failed photos and what to do."""
     return f"{count} failed; `imgret status` says why, `imgret retry` tries again"
 
 
 def shortened(note: str) -> str:
-    """A note in one line, or its beginning."""
+    """Return a note as one line, cut off after NOTE_LENGTH characters."""
     text = " ".join(note.split())
     return text if len(text) <= NOTE_LENGTH else f"{text[:NOTE_LENGTH]}..."

@@ -1,4 +1,4 @@
-"""`imgret retry`, `doctor` and `export`: the index as a whole."""
+"""`imgret retry`, `doctor` and `export`: commands for the whole index."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from imgret.terminal.clean import clean
 
 
 def retry(
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="None: all that failed.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="Default: all that failed.")
+    ] = None,
 ) -> None:
-    """Try failed photos again now, those that were set aside too."""
-    from imgret.cli.daemon_link import told_daemon
+    """Try failed photos again now, whatever their attempts."""
+    from imgret.cli.daemon_link import notify_daemon
     from imgret.cli.session import absolute
 
     here = session()
@@ -27,16 +29,18 @@ def retry(
         found = {file: store.photos.find(absolute(file)) for file in files or ()}
         known = {file: photo for file, photo in found.items() if photo and photo.gone_at is None}
         count = store.failures.retry(list(known.values()) if files else None)
-    waked = told_daemon(here, "retry", {})
+    daemon_notified = notify_daemon(here, "retry", {})
     if known or not files:
-        then = ": run `imgret index`" if not waked else ""
+        then = ": run `imgret index`" if not daemon_notified else ""
         console.say(f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}")
     unknown = [file for file in found if file not in known]
     for file in unknown[1:]:
         console.say(f"{file} is not in the index")
     if unknown:
         folder = _is_folder(absolute(unknown[0]))
-        hint = "Name photos, or none to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+        hint = (
+            "Name photos, or no file to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+        )
         raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
 
 
@@ -49,13 +53,13 @@ def _is_folder(path: bytes) -> bool:
 
 def doctor(
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Rebuild the tables that are derived from others.")
+        bool, typer.Option("--rebuild", help="Rebuild the derived tables of the index first.")
     ] = False,
 ) -> None:
-    """Say what is wrong, and what to do.
+    """Check the installation, and say what to do about problems.
 
-    Looks at the index, the weights, the folders and the programs around them; exits with 3 when one is WRONG.
-    `todo` marks what works without it.
+    Checks the index, the weights, the folders, the libraries and the daemon. Exits with 3 if something is WRONG.
+    `todo` marks optional steps that are not done yet.
     """
     from imgret.cli.doctor_checks import checks, rebuild_derived
 
@@ -72,7 +76,7 @@ def doctor(
 
 
 def export() -> None:
-    """Print every photo as JSON, one a line, as `imgret show` does."""
+    """Print every photo as JSON, one per line, like `imgret show`."""
     from imgret.cli.photo_lines import state_line
     from imgret.photo_state import photo_state
 

@@ -1,7 +1,7 @@
-"""The ordinary index, ingest and search, put together so that `imgret.evaluate` can measure them.
+"""Runs an evaluation with the same code as indexing and searching.
 
-Photos are described in a base index; each recipe has an index beside it (see `imgret.evaluate.gallery`).
-Both stay where they are: a second run describes and embeds only what is missing.
+Photos are described in a base index; each recipe has an index next to it (see `imgret.evaluate.gallery`).
+The files are kept: a second run describes and embeds only what is missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from imgret.weights import NONE
 
 
 class Plan(Struct, frozen=True):
-    """What is to be measured."""
+    """What to measure."""
 
     recipes: Sequence[Recipe]
     ranks: Sequence[str]
@@ -43,26 +43,29 @@ class Plan(Struct, frozen=True):
 
 
 def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
-    """Describe, embed, ask. Raises WeightsMissing for a recipe without the results it is made from."""
+    """Describe and embed the photos, run all queries, and return the ranks.
+
+    Raises WeightsMissing if a recipe needs results of a stage that has none.
+    """
     began = time.monotonic()
     with writer_lock(plan.index), open_store(plan.index) as base:
-        held = _described(here, base, dataset, plan)
-        with _question_models(here, plan) as models:
-            encoder = ranked.asked(models, dataset, plan.ranks)
+        photos = _described(here, base, dataset, plan)
+        with _query_models(here, plan) as models:
+            encoder = ranked.query_vectors(models, dataset, plan.ranks)
             prepared = time.monotonic() - began
             runs: list[Run] = []
             for recipe in plan.recipes:
                 began = time.monotonic()
-                with _recipe_index(plan.index, recipe, held) as store:
-                    found = _embedded(here, base, store, held, recipe, models)
+                with _recipe_index(plan.index, recipe, photos) as store:
+                    found = _embedded(here, base, store, photos, recipe, models)
                     prepared += time.monotonic() - began
                     right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
                     runs += ranked.runs(store, dataset, right, recipe, plan.ranks, encoder)
-    unreadable = sum(content is None for content in held.values())
+    unreadable = sum(content is None for content in photos.values())
     return Report(
         dataset=dataset.name,
         split=dataset.split,
-        photos=len({content for content in held.values() if content is not None}) + unreadable,
+        photos=len({content for content in photos.values() if content is not None}) + unreadable,
         unreadable=unreadable,
         queries=list(dataset.queries),
         problems=[*dataset.problems, *(plan.stand_ins.problems if plan.stand_ins else ())],
@@ -72,21 +75,21 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
 
 
 def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gallery.Gallery:
-    """The photos in the base index, with all that the recipes are made from."""
+    """Describe the photos in the base index, with all stages that the recipes need."""
     needed = frozenset().union(*(recipe.stages for recipe in plan.recipes))
     settings = _only(here.settings, needed - ({"caption"} if plan.stand_ins else set()))
     gallery.reserve(base, dataset.name)
     paths = [dataset.path(photo) for photo in dataset.photos]
     with bar("Reading the photos", total=len(paths)) as advance:
-        held = gallery.synchronize(base, paths, settings.stages(), advance)
+        photos = gallery.synchronize(base, paths, settings.stages(), advance)
     if plan.stand_ins is not None:
-        without = stand_ins.put(base, held, plan.stand_ins, settings.stages())
+        without = stand_ins.put(base, photos, plan.stand_ins, settings.stages())
         if without:
-            console.say(f"{without} of {len(held)} photos have no stand-in caption")
+            console.say(f"{without} of {len(photos)} photos have no stand-in caption")
     describe(Session(settings, replace(here.places, index=plan.index)), base)
-    contents = {content for content in held.values() if content is not None}
+    contents = {content for content in photos.values() if content is not None}
     made = gallery.makers(base, contents)
-    if plan.stand_ins is None:  # those of an earlier run are not the captioner's
+    if plan.stand_ins is None:  # stand-ins of an earlier run do not count
         made["caption"] = {
             maker: count for maker, count in made["caption"].items() if not stand_ins.made_by(maker)
         }
@@ -101,24 +104,26 @@ def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> gall
             console.say(
                 f"{len(contents) - count} of {len(contents)} photos have no {registry.own()[stage].noun}"
             )
-    return held
+    return photos
 
 
 def _only(settings: Settings, stages: frozenset[str]) -> Settings:
-    """The settings with every other stage set to `none`."""
+    """Return the settings with every other stage set to `none`."""
     off = [stage for stage in registry.installed().names if stage not in stages]
     return settings.with_tables(**{stage: replace(settings.of(stage), weights=NONE) for stage in off})
 
 
 @contextmanager
-def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
-    """The embedder and the classifier of topics, which a question goes through as a photo does."""
+def _query_models(here: Session, plan: Plan) -> Iterator[Models]:
+    """Load the embedder and the topic classifier, which process a query as they process a photo."""
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, ["topics", "embed"])
     try:
         if "embed" not in models and set(plan.ranks) != {ranked.WORDS}:
             raise UsageError("the embedder is set to `none`", "Set it under [embed], or give --rank words.")
-        if "embed" in models.missing:  # missing topics were told when the photos were described
+        if (
+            "embed" in models.missing
+        ):  # a missing topic classifier was reported when the photos were described
             console.say(models.missing["embed"])
         yield models
     finally:
@@ -126,14 +131,14 @@ def _question_models(here: Session, plan: Plan) -> Iterator[Models]:
 
 
 @contextmanager
-def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[Store]:
-    """The index of a recipe, beside the base; begun anew if it holds other photos than these.
+def _recipe_index(base: str, recipe: Recipe, photos: gallery.Gallery) -> Iterator[Store]:
+    """Open the index of a recipe, next to the base index. It is recreated if it contains other photos than these.
 
-    Photos of another split would still count among the background of a question and the rarity of a word.
+    Photos of another split would change the baseline of the scores and the document frequencies of the words.
     """
     stem, suffix = os.path.splitext(base)
     path = f"{stem}.{recipe}{suffix}"
-    wanted = {gallery.canonical(photo) for photo in held}
+    wanted = {gallery.canonical(photo) for photo in photos}
     with writer_lock(path):
         with open_store(path) as store:
             gallery.reserve(store, recipe)
@@ -148,11 +153,11 @@ def _recipe_index(base: str, recipe: Recipe, held: gallery.Gallery) -> Iterator[
 
 
 def _embedded(
-    here: Session, base: Store, store: Store, held: gallery.Gallery, recipe: Recipe, models: Models
+    here: Session, base: Store, store: Store, photos: gallery.Gallery, recipe: Recipe, models: Models
 ) -> gallery.Gallery:
-    """The photos in the index of a recipe, embedded."""
+    """Embed the photos in the index of a recipe. Return their contents there."""
     embedder = models["embed"].identity if "embed" in models else None
-    found = gallery.derive(base, store, held, recipe, embedder)
+    found = gallery.derive(base, store, photos, recipe, embedder)
     store.work.recover()
     due = store.work.due({"embed"}, int(time.time()))
     if due and embedder:

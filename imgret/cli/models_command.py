@@ -1,4 +1,4 @@
-"""`imgret models`: which weights the configuration asks for, where they are, and whether they are those."""
+"""`imgret models`: list, download and verify the weights that the configuration names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from imgret.terminal.clean import clean
 if TYPE_CHECKING:
     from imgret.stages.interface import Stage
 
-models_app = typer.Typer(no_args_is_help=True, help="The weights: list, pull, verify.")
+models_app = typer.Typer(no_args_is_help=True, help="List, download and verify the weights of the models.")
 
 
 @models_app.command("list")
 def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List the stages, their weights, and whether they are on this disk."""
     import msgspec
@@ -38,14 +38,14 @@ def list_models(
         off = found.kind is Kind.NONE
         state = "off" if off else "here" if found.present else "missing"
         if as_json:
-            told: dict[str, object] = {
+            fields: dict[str, object] = {
                 "stage": stage.name,
                 "weights": found.name,
                 "kind": found.kind.value,
                 "state": state,
             }
-            told |= {"revision": found.revision or None, "path": found.path or None}
-            console.out_json(msgspec.json.encode(told))
+            fields |= {"revision": found.revision or None, "path": found.path or None}
+            console.out_json(msgspec.json.encode(fields))
         else:
             missing = (found.problem or "not on this disk").removeprefix(f"{found.name} ").removeprefix("is ")
             where = (found.revision or "")[:19] if found.present else missing
@@ -65,12 +65,12 @@ def pull(
         list[str] | None,
         typer.Argument(
             metavar="STAGE",
-            help="caption, detect, topics, embed, or that of a package; none: all.",
+            help="caption, detect, topics, embed, or a stage of another package. Default: all.",
             autocompletion=completion.stages,
         ),
     ] = None,
 ) -> None:
-    """Download what is missing; continues where it was interrupted. The only command that uses the network."""
+    """Download missing weights; an interrupted download is resumed. No other command uses the network."""
     from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights import pull as pulling
@@ -87,39 +87,39 @@ def pull(
             continue
         pulled = True
         with bar(f"{stage.name}: {found.name}") as advance:
-            record = pulling.pull(found, here.places, _shown_by(advance))
+            record = pulling.pull(found, here.places, _on_progress(advance))
         console.say(
             f"{stage.name}: {found.name} at {record.revision[:19]}, {console.counted(len(record.files), 'file')}"
         )
     if pulled:
         console.say(
-            "photos that waited for these weights are described by the next `imgret index`, or the daemon"
+            "the next `imgret index`, or the daemon, describes the photos that waited for these weights"
         )
 
 
 @models_app.command("verify")
 def verify() -> None:
-    """Check every file of the weights against the record of its pull."""
+    """Check every file of the weights against the hashes of its download."""
     from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights.sources import Kind, checked
 
     here = session()
-    sound = True
+    all_ok = True
     for stage in registry.installed().stages:
         found = locate(stage, here.settings, here.places)
         if found.kind is Kind.NONE:
             continue
         try:
             if not found.present:
-                raise WeightsError(found.problem or "missing", "Run `imgret models pull`.")
+                raise WeightsError(found.problem or "the weights are missing", "Run `imgret models pull`.")
             checked(found, here.places, full=True)
         except WeightsError as error:
-            sound = False
+            all_ok = False
             console.out_line(clean(f"WRONG {stage.name}: {error}. {error.hint}"))
         else:
             console.out_line(clean(f"ok    {stage.name}: {found.name} {(found.revision or '')[:19]}"))
-    if not sound:
+    if not all_ok:
         raise typer.Exit(Exit.INDEX)
 
 
@@ -133,5 +133,5 @@ def _stage(name: str) -> Stage:
     return stage
 
 
-def _shown_by(advance: Advance) -> Callable[[str, int, int], None]:
+def _on_progress(advance: Advance) -> Callable[[str, int, int], None]:
     return lambda name, done, total: advance(done, total, name)

@@ -1,4 +1,4 @@
-"""Writing notes: one, or thousands from JSON lines; through the daemon where there is one."""
+"""Write notes to the index, one or thousands from JSON lines, and have the changed texts embedded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from imgret import inputs
 from imgret.cli import console
-from imgret.cli.boundary import as_sentence
+from imgret.cli.boundary import as_imgret_error
 from imgret.cli.daemon_link import QUICK, daemon_state
 from imgret.cli.session import Session, absolute
 from imgret.client.socket_client import ask
@@ -27,16 +27,16 @@ from imgret.requeue import read_notes
 from imgret.store.interface import Store
 from imgret.weights import WORDLLAMA
 
-BATCH = 500  # notes a transaction
+BATCH = 500  # notes per transaction
 LINE_LIMIT = 1 << 20  # bytes
-SHOWN = 300  # characters of what is wrong with a line
+SHOWN = 300  # characters of a message about a bad line
 
 
 _Numbered = tuple[int, tuple[int, str | None]]  # line number, (content, note)
 
 
 class NoteLine(Struct):
-    """One line of an import. An empty or null note takes the photo's note back."""
+    """One line of an import. An empty or null note deletes the note of the photo."""
 
     path: str
     note: str | None = None
@@ -44,9 +44,9 @@ class NoteLine(Struct):
 
 
 def photo_content(store: Store, settings: Settings, path: bytes) -> int:
-    """The content at a path, also of a file that was moved or copied since the last scan.
+    """Return the content at a path, even if the file was moved or copied there since the last scan.
 
-    UsageError, saying why, when it is not in the index or could not be read.
+    Raises UsageError with the reason if it is not in the index or could not be read.
     """
     photo = store.photos.find(path)
     if photo is not None and photo.gone_at is None and photo.content is not None:
@@ -56,14 +56,14 @@ def photo_content(store: Store, settings: Settings, path: bytes) -> int:
     state = photo_state(store, settings, path)
     content = content_elsewhere(store, path) if state.state != EXCLUDED else None
     if content is None and state.state == FAILED:
-        raise UsageError(str(state.reason), "A photo can have a note once it was read.")
+        raise UsageError(str(state.reason), "Only a photo that was read can have a note.")
     if content is None:
         raise UsageError(f"{console.shown(path)} is not in the index: {state.reason}")
     return content
 
 
 def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
-    """Have the vectors made that follow from new notes: by the daemon, or here if that is quick; else say so."""
+    """Have the vectors of new notes computed by the daemon, or here if that is fast; otherwise report that they are due."""
     contents = set(contents)
     if not contents or not read_notes(here.settings):
         return
@@ -72,20 +72,20 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
         ask(here.places.socket, "retry", {}, QUICK)
         if state.get("paused"):
             console.say(
-                "found by its words now, and by its meaning once the daemon continues: `imgret resume`"
+                "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
             )
         return
     try:
         left = _embedded_here(here, store, contents)
     except ImgretError as error:
-        console.say(f"found by its words now; not yet by its meaning: {error.advice}")
+        console.say(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
         return
     if left:
-        console.say("found by its words now, and by its meaning after the next `imgret index`")
+        console.say("the note is found by its words now, and by its meaning after the next `imgret index`")
 
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
-    """Embed in this process where no model of torch is needed for it. -> how many contents are left."""
+    """Embed in this process if that needs no torch model. Return the number of contents left to embed."""
     from imgret.embed_now import EMBED, embed_now
     from imgret.pipeline.loading import identities, load_model
     from imgret.stages import registry
@@ -99,25 +99,24 @@ def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> in
 
 
 def import_notes(here: Session, source: str) -> Exit:
-    """Import `{"path": ..., "note": ...}` lines from a file or `-`. A relative path is relative to here.
-
-    Bad lines are told with their number and skipped; the rest is kept.
+    """Import `{"path": ..., "note": ...}` lines from a file or `-`. Relative paths are relative to the current
+    folder. Bad lines are reported with their number and skipped; all others are saved.
     """
     bad = 0
     noted: set[int] = set()
-    kept = 0
+    saved = 0
 
     def skip(number: int, problem: str) -> None:
         nonlocal bad
         bad += 1
         console.say(f"{source}, line {number}: {_shortened(problem)}")
 
-    def keep(batch: list[_Numbered]) -> None:
-        nonlocal kept
-        refused = _write_each(here, store, batch)
-        for number, problem in refused:
+    def save(batch: list[_Numbered]) -> None:
+        nonlocal saved
+        failed = _write_each(here, store, batch)
+        for number, problem in failed:
             skip(number, problem)
-        kept += len(batch) - len(refused)
+        saved += len(batch) - len(failed)
         noted.update(content for _, (content, _) in batch)
         batch.clear()
 
@@ -129,20 +128,20 @@ def import_notes(here: Session, source: str) -> Exit:
             except UsageError as error:
                 skip(number, str(error))
             except ImgretError:
-                raise  # the index or its disk: every further line would end like this
-            except Exception as error:  # an odd line, and whatever it breaks, costs itself alone
-                skip(number, str(as_sentence(error)))
+                raise  # the index or its disk failed: every further line would fail too
+            except Exception as error:  # an unforeseen failure of one line must not stop the import
+                skip(number, str(as_imgret_error(error)))
             if len(batch) >= BATCH:
-                keep(batch)
-        keep(batch)
-        told = f"{kept} {'note' if kept == 1 else 'notes'} kept"
-        console.say(told + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
+                save(batch)
+        save(batch)
+        result = f"{console.counted(saved, 'note')} saved"
+        console.say(result + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
         embed_now(here, store, noted)
     return Exit.NO_HITS if bad else Exit.OK
 
 
 def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list[tuple[int, str]]:
-    """Write these notes, together if that goes well. -> (line, problem) of those that could not be written."""
+    """Write these notes, together or else one by one. Return (line, problem) of those that could not be written."""
     try:
         write_notes(store, here.settings, [note for _, note in batch])
         return []
@@ -150,17 +149,17 @@ def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list
         raise
     except Exception as error:
         if len(batch) == 1:
-            return [(batch[0][0], str(as_sentence(error)))]
-    return [refused for each in batch for refused in _write_each(here, store, [each])]
+            return [(batch[0][0], str(as_imgret_error(error)))]
+    return [failure for each in batch for failure in _write_each(here, store, [each])]
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """(number, line) of each line that is not empty; None for one that is too long, which is not kept."""
+    """Yield (number, line) for each line that is not empty; the line is None if it is too long."""
     number = 0
     while raw := file.readline(LINE_LIMIT):
         number += 1
         whole = raw.endswith(b"\n") or len(raw) < LINE_LIMIT
-        while raw and not raw.endswith(b"\n") and len(raw) == LINE_LIMIT:  # the rest of it
+        while raw and not raw.endswith(b"\n") and len(raw) == LINE_LIMIT:  # skip the rest of it
             raw = file.readline(LINE_LIMIT)
         if not whole:
             yield number, None
@@ -169,11 +168,11 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str | None]:
-    """A line of an import as (content, note). Raises UsageError for one that is none."""
+    """Return a line of an import as (content, note). Raises UsageError if it is invalid."""
     if raw is None:
         raise UsageError(f"not a note: a line has at most {LINE_LIMIT} bytes")
     try:
-        # Not msgspec's own reader: it refuses names that are not UTF-8, which Python wrote as surrogates.
+        # The json module, because msgspec rejects surrogates, with which Python writes names that are not UTF-8.
         line = msgspec.convert(json.loads(raw), NoteLine)
         path = line.path
         if line.path_bytes is not None:

@@ -1,4 +1,4 @@
-"""`imgret pause` and `resume`: whether the daemon works."""
+"""`imgret pause` and `imgret resume`: pause and resume the daemon."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def pause() -> None:
 
 
 def resume() -> None:
-    """Let the daemon go on."""
+    """Resume the daemon."""
     from imgret.cli.daemon_link import command_daemon
 
     command_daemon(session(), "resume")
-    console.say("the daemon continues")
+    console.say("the daemon is resumed")

@@ -1,4 +1,4 @@
-"""What is known of a photo, in lines: JSON for programs, cleaned text for people."""
+"""Formats the state of a photo: JSON for programs, text without control characters for people."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from imgret.terminal.clean import clean, escaped
 
 
 def state_line(state: PhotoState) -> bytes:
-    """The JSON of `imgret show`: a hit's keys without its score, and `state`, `reason`, `models`."""
+    """Return the JSON of `imgret show`: the keys of a hit without its score, and `state`, `reason`, `models`."""
     facts = state.facts
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "v": 1,
         **path_fields(state.path),
         "state": state.state,
         "reason": state.reason,
     }
-    told |= {
+    fields |= {
         **stage_results.shown({}),
         **state.shown,
         "note": state.note,
@@ -35,15 +35,15 @@ def state_line(state: PhotoState) -> bytes:
         "latitude": facts.latitude if facts else None,
         "longitude": facts.longitude if facts else None,
         "truncated": facts.truncated if facts else None,
-        "online": state.photo.online if state.photo else _is_there(state.path),
+        "online": state.photo.online if state.photo else _exists(state.path),
         "models": state.models,
         "waiting": list(state.waiting),
         "other_paths": [path_fields(path) for path in state.other_paths],
     }
-    return escaped(msgspec.json.encode(told))
+    return escaped(msgspec.json.encode(fields))
 
 
-def _is_there(path: bytes) -> bool:
+def _exists(path: bytes) -> bool:
     try:
         return disk_calls.call(path, lambda: os.path.exists(path))
     except NotAnswering:
@@ -51,7 +51,7 @@ def _is_there(path: bytes) -> bool:
 
 
 def state_text(state: PhotoState) -> list[str]:
-    """The same for a person: cleaned lines."""
+    """Return the state as lines of text for a person, without control characters."""
     facts = state.facts
     lines = [
         f"{clean(state.path)}",

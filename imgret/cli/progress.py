@@ -1,4 +1,4 @@
-"""Progress on stderr: a live bar on a terminal, nothing in a pipe."""
+"""Progress bars on stderr; shown only if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-NARROW, WIDE = (
-    60,
-    90,
-)  # columns of a terminal from which there is room for the bar, and for the note beside it
+NARROW, WIDE = 60, 90  # least terminal columns for the bar, and for the note beside it
 
 
 class Advance(Protocol):
-    """Tell the bar how far it is; `note` is a few words beside it."""
+    """Updates a progress bar; `note` is a short text next to it."""
 
     def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Set the bar; a `total` of None leaves it as it was."""
+        """Set the progress. A `total` of None leaves the total unchanged."""
         ...
 
 
 @contextmanager
 def bar(title: str, total: int | None = None) -> Iterator[Advance]:
-    """A progress bar while the block runs. rich is imported only where it is seen."""
+    """Show a progress bar while the block runs. rich is imported only if the bar is visible."""
     if not sys.stderr.isatty():
-        yield _unseen
+        yield _ignore
         return
     from rich.console import Console
     from rich.progress import (
@@ -58,6 +55,6 @@ def bar(title: str, total: int | None = None) -> Iterator[Advance]:
         yield advance
 
 
-def _unseen(done: int, total: int | None = None, note: str = "") -> None:
-    """Where nobody looks, nothing is drawn."""
+def _ignore(done: int, total: int | None = None, note: str = "") -> None:
+    """Show nothing."""
     del done, total, note

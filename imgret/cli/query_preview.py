@@ -1,4 +1,4 @@
-"""`imgret query --preview`: the hits with their pictures, one below the other."""
+"""`imgret query --preview`: print each hit with its image."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from imgret.terminal.probe import Capabilities, TerminalQuery
 from imgret.terminal.show import show
 from imgret.terminal.tty import own_terminal
 
-COLUMNS, ROWS = 40, 12  # cells of a picture, at most
-SIDE = 512  # pixels that are decoded for it
+COLUMNS, ROWS = 40, 12  # size of an image in terminal cells, at most
+SIDE = 512  # longer side of the decoded image in pixels
 
 
 def preview_hits(params: dict[str, object]) -> int:
-    """Ask, print, and give the exit code. Raises ImgretError."""
-    answered = ask({**params, "format": "json"})
-    console.say_all(answered.notes)
-    hits = [json.loads(line) for line in answered.output.splitlines()]
+    """Search and print the hits. Return the exit code. Raises ImgretError."""
+    output = ask({**params, "format": "json"})
+    console.say_all(output.notes)
+    hits = [json.loads(line) for line in output.output.splitlines()]
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
     with DecodePool(2, side=SIDE) as pool:
-        pictures = [(hit, pool.submit(_path(hit))) for hit in hits]
-        for hit, picture in pictures:
+        images = [(hit, pool.submit(_path(hit))) for hit in hits]
+        for hit, image in images:
             console.out_line(_line(hit))
             try:
-                console.out(show(picture.result().pixels, columns, ROWS, terminal))
+                console.out(show(image.result().pixels, columns, ROWS, terminal))
             except PhotoError as error:
                 console.say(str(error))
             console.flush()
-    return int(answered.exit)
+    return int(output.exit)
 
 
 def _path(hit: dict[str, Any]) -> bytes:
@@ -49,6 +49,6 @@ def _line(hit: dict[str, Any]) -> str:
 
 
 def _terminal() -> Capabilities:
-    """What the terminal can show; asked once."""
+    """Query what the terminal can display."""
     with own_terminal() as descriptor, TerminalQuery(descriptor) as query:
         return query.capabilities()[0]

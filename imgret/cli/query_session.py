@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from imgret import inputs
 from imgret.cli import console
-from imgret.cli.boundary import as_sentence
+from imgret.cli.boundary import as_imgret_error
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
@@ -61,7 +61,7 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
                 answered = client.search({**params, "text": text, "number": number})
             except Exception as error:
                 # One question costs itself alone; without an index, all that follow would end like this one.
-                told_ = as_sentence(error)
+                told_ = as_imgret_error(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
                 console.say(f"query {number}: {told_}")

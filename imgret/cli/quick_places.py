@@ -1,4 +1,4 @@
-"""Where the socket, the index and the state are, found without importing `imgret.config`."""
+"""Paths of the socket, the index and the state folder, computed without the import of `imgret.config`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def index_path() -> str:
 
 
 def _xdg(variable: str, fallback: str) -> str:
-    """Return what `imgret.config.places` returns; a test compares the two."""
+    """Return the same folder as `imgret.places.places`; a test compares the two."""
     given = os.environ.get(variable, "")
     home = os.environ.get("HOME", "")
     if not os.path.isabs(home):

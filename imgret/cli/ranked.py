@@ -1,4 +1,4 @@
-"""The ordinary search as a ranking that `imgret.evaluate` can measure, and the baseline beside it."""
+"""The rankings that `imgret.evaluate` measures: those of the ordinary search, and BM25 as a baseline."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from imgret.store.interface import Store
 
 BASELINE = "bm25"
 WORDS = "words"
-BATCH = 64  # questions embedded at once
+BATCH = 64  # queries embedded at once
 
 Vector = NDArray[np.float32]
 
 
-class Asked:
-    """The vectors of all questions, made once: every recipe and every ranking asks the same ones."""
+class CachedQueryVectors:
+    """The vectors of all queries, computed once, because every recipe and ranking uses the same queries."""
 
     def __init__(self, embedder: QueryEncoder, texts: Sequence[str]) -> None:
         self._embedder = embedder
@@ -48,22 +48,22 @@ class Asked:
 
     @property
     def identity(self) -> ModelIdentity:
-        """The embedder's."""
+        """The identity of the embedder."""
         return self._embedder.identity
 
     def vectors(self, texts: Sequence[str]) -> Vector:
-        """(texts, dimension), unit norm."""
+        """Return float32 (texts, dimension), unit norm. Raises KeyError for a text that is not one of the queries."""
         return np.stack([self._vectors[text] for text in texts])
 
 
-def asked(models: Models, dataset: Dataset, ranks: Sequence[str]) -> Asked | None:
-    """What the rankings need of the models; None when words are enough."""
+def query_vectors(models: Models, dataset: Dataset, ranks: Sequence[str]) -> CachedQueryVectors | None:
+    """Embed all queries; None if there is no embedder or only the words ranking is measured."""
     model = models.get("embed")
     if model is None or set(ranks) == {WORDS}:
         return None
     needed = registry.own()["embed"].query_inputs(model.identity)
     encoder = QueryEncoder(model, {name: models[name] for name in needed if name in models})
-    return Asked(encoder, [query.text for query in dataset.queries])
+    return CachedQueryVectors(encoder, [query.text for query in dataset.queries])
 
 
 def runs(
@@ -72,42 +72,42 @@ def runs(
     right: dict[str, int | None],
     recipe: Recipe,
     ranks: Sequence[str],
-    encoder: Asked | None,
+    encoder: CachedQueryVectors | None,
 ) -> Iterator[Run]:
-    """A recipe's rows: each ranking, and the baseline. `right` is photo -> content."""
+    """Yield the results of a recipe: those of each ranking and of the baseline. `right` maps photos to contents."""
     contents = {content for content in right.values() if content is not None}
     models = {
         stage: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
         for stage, identities in gallery.makers(store, contents).items()
         if identities
     }
-    if encoder and contents and (answering := store.vectors.active_model()) != encoder.identity:
+    if encoder and contents and (active := store.vectors.active_model()) != encoder.identity:
         raise IndexProblem(
-            f"{store.path} still answers with the vectors of {answering.name if answering else 'nobody'}",
-            "Some photos could not be embedded. Remove that file: the photos stay described.",
+            f"{store.path} is still searched with {f'the vectors of {active.name}' if active else 'no vectors'}",
+            "Some photos could not be embedded. Delete that file; the photos need not be described again.",
         )
     for rank in (*ranks, BASELINE):
         ranking = (
             Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(store, encoder, rank)
         )
         began = time.monotonic()
-        with bar(f"Asking {recipe}/{rank}", total=len(dataset.queries)) as advance:
+        with bar(f"Searching {recipe}/{rank}", total=len(dataset.queries)) as advance:
             found = run_queries(dataset.queries, right, ranking, advance)
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 
-def _searched(store: Store, encoder: Asked | None, rank: str) -> Ranking:
-    """The ordinary search, with the vectors in memory as the daemon has them.
+def _searched(store: Store, encoder: CachedQueryVectors | None, rank: str) -> Ranking:
+    """Return the ordinary search, with the vectors in memory as in the daemon.
 
-    The question is given as plain text, past the query language: a caption may hold `word:` or `-`.
+    Queries are not parsed as query language, because a caption may contain `word:` or `-`.
     """
     warm = WarmIndex(store) if encoder and rank != WORDS else None
 
-    def ask(text: str, count: int) -> tuple[Ids, Floats]:
-        question = ParsedQuery(words=text, terms=tuple(text.split()))
+    def rank_photos(text: str, count: int) -> tuple[Ids, Floats]:
+        query = ParsedQuery(words=text, terms=tuple(text.split()))
         best: dict[int, float] = {}
-        for hit in search(store, question, encoder, rank=rank, limit=count, all_copies=True, warm=warm).hits:
-            best.setdefault(hit.content, hit.score)  # copies of a photo are hits of their own
+        for hit in search(store, query, encoder, rank=rank, limit=count, all_copies=True, warm=warm).hits:
+            best.setdefault(hit.content, hit.score)  # copies of a photo are separate hits
         return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
 
-    return ask
+    return rank_photos

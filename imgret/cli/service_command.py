@@ -1,4 +1,4 @@
-"""`imgret service`: the daemon as a service of this user's systemd."""
+"""`imgret service`: install, remove and inspect the daemon as a systemd user service."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from imgret.config import Places
 from imgret.errors import DaemonError, Exit, UsageError
 
 SERVICE, SOCKET = "imgretd.service", "imgretd.socket"
-# What decides where the daemon finds its files. Tokens are not among it: the daemon downloads nothing.
-_HANDED_ON = (
+# Environment variables that determine the paths of the daemon's files. No access tokens: it downloads nothing.
+_PASSED_ON = (
     *("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"),
     *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"),
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"),
 )
-_NO_SYSTEMD = "Without a systemd of this user, run `imgretd --foreground` from your session's start-up."
+_NO_SYSTEMD = "Without a systemd user instance, start `imgretd --foreground` when your session starts."
 
-service_app = typer.Typer(no_args_is_help=True, help="The daemon, run by systemd: install, status, logs.")
+service_app = typer.Typer(
+    no_args_is_help=True, help="Run the daemon as a systemd user service: install, status, logs."
+)
 
 
 @service_app.command()
@@ -36,9 +38,9 @@ def install() -> None:
     here = session()
     folder = units_folder()
     texts = {name: filled(unit(name), here.places, program()) for name in (SERVICE, SOCKET)}
-    _require_systemd()  # before anything is made: without it nothing is left behind
+    _require_systemd()  # before any file is created, so that nothing is left behind without systemd
     for each in (folder, os.path.dirname(here.places.index), here.places.state):
-        # systemd opens for writing only what exists when the daemon starts.
+        # ReadWritePaths applies only to folders that exist when the daemon starts.
         os.makedirs(each, mode=0o700, exist_ok=True)
     before = _present(folder)
     for name, text in texts.items():
@@ -53,25 +55,25 @@ def install() -> None:
         if not before:
             _remove(folder)
         raise
-    console.say(f"imgretd runs; its units lie in {folder}")
+    console.say(f"imgretd is running; its units are in {folder}")
     if not here.settings.folders:
         console.say("No folder is watched yet: run `imgret add FOLDER`.")
 
 
 @service_app.command()
 def uninstall() -> None:
-    """Stop the daemon and take its units away. The index, the notes and the configuration stay."""
+    """Stop the daemon and remove its units. The index, the notes and the configuration are kept."""
     folder = units_folder()
     if not _present(folder):
         console.say("there is no service to uninstall")
         return
     _remove(folder)
-    console.say("imgretd is uninstalled; the index and your notes stay")
+    console.say("imgretd is uninstalled; the index and your notes are kept")
 
 
 @service_app.command()
 def status() -> None:
-    """Show what systemd says of the daemon. Exits with 4 when it does not run."""
+    """Show the status of the daemon in systemd. Exits with 4 if it is not running."""
     shown = _run("systemctl", "--user", "--no-pager", "status", SOCKET, SERVICE)
     if shown:
         raise typer.Exit(Exit.DAEMON)
@@ -79,17 +81,21 @@ def status() -> None:
 
 @service_app.command()
 def logs(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it is written.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.", min=1)] = 100,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show new lines as they are written.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", help="How many of the last lines to show.", min=1)
+    ] = 100,
 ) -> None:
-    """Show what the daemon has logged."""
+    """Show the log of the daemon."""
     more = ["--follow"] if follow else ["--no-pager"]
     if _run("journalctl", "--user", "--unit", SERVICE, "--lines", str(lines), *more):
         raise typer.Exit(Exit.DAEMON)
 
 
 def unit(name: str) -> str:
-    """The text of a unit, as it ships in the wheel; in a checkout, as it lies there."""
+    """Return the text of a unit from the installed package, or from the checkout."""
     shipped = resources.files("imgret").joinpath("systemd", name)
     if shipped.is_file():
         return shipped.read_text("utf-8")
@@ -99,22 +105,22 @@ def unit(name: str) -> str:
 
 
 def filled(text: str, places: Places, imgretd: str) -> str:
-    """A unit with what only the installation knows: the program, the places it writes, its environment.
+    """Return a unit with the values of this installation: program, writable folders and environment.
 
-    Raises UsageError naming what a unit cannot hold.
+    Raises UsageError that names a value which a unit cannot contain.
     """
-    handed_on = _handed_on(places)
-    cache = handed_on.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    environment = _environment(places)
+    cache = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     writes = [os.path.dirname(places.index), places.state, cache]
     named = [("the path of imgretd", imgretd), *((f"the path {path}", path) for path in writes)]
-    for name, value in [*handed_on.items(), *named]:
+    for name, value in [*environment.items(), *named]:
         _require_plain(name, value)
     paths = " ".join(_quoted(f"-{path}") for path in dict.fromkeys(writes))
-    environment = [f"Environment={_quoted(f'{name}={value}')}" for name, value in handed_on.items()]
+    settings = [f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items()]
     lines = []
     for line in text.splitlines():
         if line.startswith("ExecStart="):
-            lines += [*environment, f"ExecStart={_quoted(imgretd)}"]
+            lines += [*settings, f"ExecStart={_quoted(imgretd)}"]
         elif line.startswith("ReadWritePaths="):
             lines.append(f"ReadWritePaths={paths}")
         elif line.startswith("ListenStream=") and os.environ.get("IMGRET_SOCKET"):
@@ -125,52 +131,52 @@ def filled(text: str, places: Places, imgretd: str) -> str:
 
 
 def program() -> str:
-    """The absolute path of `imgretd`: beside this `imgret`, else on PATH. DaemonError where it is not."""
+    """Return the absolute path of `imgretd`: next to this `imgret`, or on PATH. Raises DaemonError if it is missing."""
     beside = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "imgretd")
     inside = os.path.join(os.path.dirname(sys.executable), "imgretd")
     for path in (beside, inside, shutil.which("imgretd")):
         if path and os.access(path, os.X_OK):
             return path
-    raise DaemonError("imgretd is not installed beside imgret", "Install imgret again.")
+    raise DaemonError("imgretd is not installed next to imgret", "Reinstall imgret.")
 
 
 def units_folder() -> str:
-    """Where this user's units lie."""
+    """Return the folder of this user's systemd units."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(base):
         base = os.path.expanduser("~/.config")
     return os.path.join(base, "systemd", "user")
 
 
-def _handed_on(places: Places) -> dict[str, str]:
-    """The variables of this shell that decide where files lie, as absolute paths: a service starts elsewhere."""
+def _environment(places: Places) -> dict[str, str]:
+    """Return the variables of this shell that determine paths, made absolute because a service starts in another folder."""
     known = {
         "IMGRET_CONFIG": places.config,
         "IMGRET_INDEX": places.index,
         "IMGRET_SOCKET": os.path.abspath(places.socket),
     }
     found = {}
-    for name in _HANDED_ON:
+    for name in _PASSED_ON:
         value = os.environ.get(name, "")
         if name.startswith("HF_"):
             value = value and os.path.abspath(os.path.expanduser(value))
-        if value and (name in known or os.path.isabs(value)):  # a relative one is ignored, by the XDG rules
+        if value and (name in known or os.path.isabs(value)):  # the XDG rules say to ignore a relative path
             found[name] = known.get(name, value)
     return found
 
 
 def _require_plain(name: str, value: str) -> None:
-    """Raise UsageError for what a line of a unit cannot say: line breaks, control characters, bytes that are no text."""
+    """Raise UsageError for text that a line of a unit cannot contain: line breaks, control characters, invalid UTF-8."""
     if not value.endswith("\\") and all(category(each) not in ("Cc", "Cs", "Zl", "Zp") for each in value):
         return
     raise UsageError(
-        f"{name} cannot be written into a unit of systemd: {value!r}",
+        f"{name} cannot be written to a systemd unit: {value!r}",
         "Use a path without line breaks, control characters and bytes that are not UTF-8.",
     )
 
 
 def _quoted(text: str) -> str:
-    """One word of a unit's line: see `Quoting` and `Specifiers` in systemd.syntax(7)."""
+    """Quote one word for a line of a unit: see `Quoting` and `Specifiers` in systemd.syntax(7)."""
     escaped = _escaped(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if any(character in escaped for character in " \t'\"\\;") else escaped
 
@@ -180,12 +186,15 @@ def _escaped(text: str) -> str:
 
 
 def _present(folder: str) -> list[str]:
-    """Which of our units lie in the folder."""
+    """Return the names of our units that are in the folder."""
     return [name for name in (SERVICE, SOCKET) if os.path.lexists(os.path.join(folder, name))]
 
 
 def _remove(folder: str) -> None:
-    """Stop the daemon and take its units away; the units also where no systemd answers (DaemonError)."""
+    """Stop the daemon and remove its units.
+
+    If systemd does not respond, the units are removed all the same, and DaemonError is raised.
+    """
     present = _present(folder)
     try:
         _systemctl("disable", "--now", *present)
@@ -197,18 +206,18 @@ def _remove(folder: str) -> None:
 
 
 def _require_systemd() -> None:
-    """Raise DaemonError unless a systemd of this user answers."""
+    """Raise DaemonError unless the systemd user instance responds."""
     command = ["systemctl", "--user", "show", "--property=Version"]
     try:
-        asked = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DaemonError(f"systemctl cannot be asked: {error}", _NO_SYSTEMD) from None
-    if asked.returncode:
-        said = asked.stderr.strip().splitlines()
+        raise DaemonError(f"systemctl cannot be run: {error}", _NO_SYSTEMD) from None
+    if result.returncode:
+        errors = result.stderr.strip().splitlines()
         raise DaemonError(
-            f"systemctl --user does not work here: {said[-1] if said else 'no answer'}", _NO_SYSTEMD
+            f"systemctl --user does not work here: {errors[-1] if errors else 'no message'}", _NO_SYSTEMD
         )
 
 

@@ -1,4 +1,4 @@
-"""What every command begins with: the settings, the places, and the paths of the command line."""
+"""Shared by all commands: the settings, the paths of imgret's files, and the paths given as arguments."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ class Session:
     places: Places
 
     def index(self, *, create: bool = False) -> Store:
-        """The index, opened; without `create` a missing one is an error that says what to do."""
+        """Open the index. Without `create`, raises IndexProblem if it is missing."""
 
         return open_store(self.places.index, create=create)
 
 
 def session() -> Session:
-    """Read the configuration once."""
+    """Read the configuration."""
     from imgret.config import load, places
 
-    where = places()
-    return Session(load(where.config), where)
+    found = places()
+    return Session(load(found.config), found)
 
 
 def absolute(path: str) -> bytes:
-    """A path of the command line as absolute bytes, its folders resolved, a link itself not followed.
+    """Return a path of the command line as absolute bytes. Links in its folders are resolved, the last part is not.
 
-    UsageError for an empty one.
+    Raises UsageError if it is empty.
     """
-    raw = os.path.abspath(_named(path))
+    raw = os.path.abspath(_nonempty(path))
     folder, name = os.path.split(raw)
     return os.path.join(disk_calls.resolved(folder), name) if name else raw
 
 
 def folders(paths: Iterable[str]) -> list[bytes]:
-    """The folders that were named, resolved.
+    """Return the folders of the command line, with links resolved.
 
-    UsageError for one that is not there or not a folder, NotAnswering where its disk does not answer.
+    Raises UsageError for a path that does not exist or is not a folder, NotAnswering if its disk does not respond.
     """
     found = []
     for path in paths:
-        raw = os.path.abspath(_named(path))
+        raw = os.path.abspath(_nonempty(path))
         found.append(disk_calls.call(raw, functools.partial(_folder, raw, path)))
     return found
 
 
 def _folder(raw: bytes, path: str) -> bytes:
     if not os.path.exists(raw):
-        raise UsageError(f"{path} is not there", "Name a folder that exists.")
+        raise UsageError(f"{path} does not exist", "Name an existing folder.")
     if not os.path.isdir(raw):
-        raise UsageError(f"{path} is a file", "Name the folder that holds it.")
+        raise UsageError(f"{path} is a file", "Name the folder that contains it.")
     return os.path.realpath(raw)
 
 
-def _named(path: str) -> bytes:
-    """The path, which an empty text would make the folder that the command was called in. UsageError for one."""
+def _nonempty(path: str) -> bytes:
+    """Return the path as bytes. Raises UsageError if it is empty, as that would mean the current folder."""
     if not path:
-        raise UsageError("a path is empty", 'A variable in it may not be set: "$NAME".')
+        raise UsageError("a path is empty", 'Perhaps a variable such as "$NAME" is not set.')
     return inputs.path_bytes(path)

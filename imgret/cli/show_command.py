@@ -1,4 +1,4 @@
-"""`imgret show` and `imgret note`: what is known of a photo, and what its owner says of it."""
+"""`imgret show` and `imgret note`: show what the index knows about a photo, and read or write its note."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 def show(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Photos, indexed or not.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Show all that is known of a photo, or why it is not found.
+    """Show everything known about a photo, or why it is not found.
 
-    Exits with 1 when one of the files is not described.
+    Exits with 1 if one of the files is not described.
     """
     from imgret.cli.photo_lines import state_line, state_text
     from imgret.photo_state import DESCRIBED, OFFLINE, photo_state
 
     here = session()
     store = _index_if_any(here)
-    fine = True
+    all_described = True
     for file in files:
         state = photo_state(store, here.settings, absolute(file))
-        fine &= state.state in (DESCRIBED, OFFLINE)
+        all_described &= state.state in (DESCRIBED, OFFLINE)
         if as_json:
             console.out_line(state_line(state))
         else:
             console.out_line("\n".join(state_text(state)))
-    if not fine:
+    if not all_described:
         raise typer.Exit(Exit.NO_HITS)
 
 
@@ -47,40 +47,42 @@ def note(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="An indexed photo.")] = None,
     text: Annotated[
         str | None,
-        typer.Argument(metavar="TEXT", help="Your words, in quotes; without them the note is shown."),
+        typer.Argument(metavar="TEXT", help="Your note, in quotes. Without it, the note is shown."),
     ] = None,
-    edit: Annotated[bool, typer.Option("--edit", "-e", help="Write it in $VISUAL or $EDITOR.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Take the note back.")] = False,
+    edit: Annotated[bool, typer.Option("--edit", "-e", help="Edit the note in $VISUAL or $EDITOR.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the note.")] = False,
     forget: Annotated[
         bool,
-        typer.Option("--forget", help="Report no more that an earlier picture at FILE left its note behind."),
+        typer.Option("--forget", help="Discard the note of an earlier photo at FILE."),
     ] = False,
     import_: Annotated[
         str | None,
         typer.Option(
-            "--import", metavar="JSONL", help='Many notes: {"path": ..., "note": ...} a line; - is stdin.'
+            "--import",
+            metavar="JSONL",
+            help='Import notes from lines of {"path": ..., "note": ...}; - reads stdin.',
         ),
     ] = None,
 ) -> None:
     """Write, show or clear the note of a photo.
 
-    A note is what you say of a photo in your own words; it is searched like the rest.
+    A note is your own text about a photo. Searches find it like captions.
     """
     if context.args:
         raise UsageError(
             "there is more than one TEXT", 'Put the note in quotes: imgret note FILE "two words"'
         )
     if sum((text is not None, edit, clear, forget, import_ is not None)) > 1:
-        raise UsageError("give one of TEXT, --edit, --clear, --forget and --import")
+        raise UsageError("give only one of TEXT, --edit, --clear, --forget and --import")
     here = session()
     if import_ is not None:
         if file is not None:
-            raise UsageError("--import names its photos itself: leave FILE out")
+            raise UsageError("--import reads the paths from its lines: omit FILE")
         from imgret.cli.note_command import import_notes
 
         raise typer.Exit(import_notes(here, import_))
     if file is None:
-        raise UsageError("which photo?", "imgret note FILE [TEXT]")
+        raise UsageError("no photo is named", "Name one: imgret note FILE [TEXT]")
     from imgret import inputs
     from imgret.cli.index_report import shortened
     from imgret.cli.note_command import embed_now, photo_content
@@ -97,8 +99,8 @@ def note(
                 console.say("no note")
                 for lost in store.notes.lost_notes(absolute(file)):
                     console.say(
-                        f'an earlier picture at this place had the note "{shortened(lost.text)}":'
-                        " `imgret note --forget FILE` if it says nothing of this one"
+                        f'an earlier photo at this path had the note "{shortened(lost.text)}":'
+                        " `imgret note --forget FILE` discards it"
                     )
                 raise typer.Exit(Exit.NO_HITS)
             console.out_line(
@@ -113,7 +115,7 @@ def note(
 def _forget(store: Store, file: str) -> None:
 
     if not store.notes.forget_lost(absolute(file)):
-        console.say(f"no note was left behind at {file}")
+        console.say(f"there is no note of an earlier photo at {file}")
         raise typer.Exit(Exit.NO_HITS)
 
 
@@ -127,7 +129,7 @@ def _index_if_any(here: Session) -> Store | None:
 
 
 def _edited(before: str) -> str:
-    """`before` as the user's editor gives it back."""
+    """Open `before` in the user's editor, and return the edited text."""
     import shlex
     import subprocess
     import tempfile
@@ -143,6 +145,8 @@ def _edited(before: str) -> str:
                 f"the editor {editor!r} cannot be started: {error.strerror}", "Set EDITOR."
             ) from None
         if status:
-            raise UsageError(f"the editor {editor!r} ended with {status}", "The note was left as it was.")
-        with open(file.name, encoding="utf-8", errors="replace") as written:  # editors replace the file
+            raise UsageError(f"the editor {editor!r} exited with {status}", "The note was not changed.")
+        with open(
+            file.name, encoding="utf-8", errors="replace"
+        ) as written:  # opened again because editors replace the file
             return written.read()

@@ -1,4 +1,4 @@
-"""`imgret status --skipped`: what lies in the folders and is not in the index, and why."""
+"""`imgret status --skipped`: files and folders that are left out of the index, and why."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from imgret.skipped import Skipped
 
 _SHOWN_EXTENSIONS = 8
-# What only a refusal for its size says.
+# Parts of the messages about files that are too large.
 _TOO_LARGE = ("Raise max_megapixels", "Raise decode_memory_mb", "is larger than")
 
 
 def skipped_fields(here: Session) -> list[dict[str, Any]]:
-    """For each folder that is there: what was left out in it, by a walk made now."""
+    """Walk each available folder now. Return what was left out in each, as the JSON of `skipped`."""
     from imgret import disks
     from imgret.exclude import Exclude
     from imgret.search.hit_json import path as path_fields
 
     rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
-    told = []
+    folders = []
     with here.index() as store:
         large = [f.path for f in store.failures.all() if any(text in f.error for text in _TOO_LARGE)]
         for root in store.roots.all():
             if not root.online:
                 continue
-            away = disks.offline_below(store, root)
+            offline = disks.offline_below(store, root)
             try:
                 found = DiskCall(
-                    root.path, root.path, functools.partial(_walked, root.path, rules, away)
+                    root.path, root.path, functools.partial(_walked, root.path, rules, offline)
                 ).result()
             except NotAnswering as error:
                 console.say(error.advice)
                 continue
-            told.append(
+            folders.append(
                 {
                     **path_fields(root.path),
                     "folders": dict(found.folders),
@@ -54,25 +54,25 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                     "unlisted": found.unlisted,
                 }
             )
-    return told
+    return folders
 
 
-def _walked(root: bytes, rules: Exclude, away: list[bytes], call: DiskCall[Skipped]) -> Skipped:
+def _walked(root: bytes, rules: Exclude, offline: list[bytes], call: DiskCall[Skipped]) -> Skipped:
     from imgret.skipped import skipped
 
-    return skipped(root, rules, away, call.touch)
+    return skipped(root, rules, offline, call.touch)
 
 
-def skipped_text(told: list[dict[str, Any]]) -> list[str]:
-    """The same for a person; to be cleaned."""
+def skipped_text(folders: list[dict[str, Any]]) -> list[str]:
+    """Return `skipped_fields` as lines for a person. They may contain control characters."""
     lines = []
-    for folder in told:
+    for folder in folders:
         rows = [
             *(_row(count, "folder", reason) for reason, count in sorted(folder["folders"].items())),
             *(_row(count, "picture", reason) for reason, count in sorted(folder["pictures"].items())),
-            _row(folder["nomedia"], "folder", "with a .nomedia"),
+            _row(folder["nomedia"], "folder", "contains a .nomedia file"),
             _row(folder["links"], "symbolic link", "not followed"),
-            _row(folder["too_large"], "picture", "too large: `imgret status` names each"),
+            _row(folder["too_large"], "picture", "too large: `imgret status` lists them"),
             _row(folder["special"], "FIFO, socket or device", ""),
             _row(folder["unlisted"], "folder", "cannot be listed"),
             _row(sum(folder["not_pictures"].values()), "other file", _extensions(folder["not_pictures"])),

@@ -1,4 +1,4 @@
-"""`imgret status`: how far the photos are, what failed, and what the daemon is doing."""
+"""`imgret status`: the progress of indexing, failures, and the state of the daemon."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from imgret.terminal.clean import clean
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch the daemon work.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the progress of the daemon.")] = False,
     skipped: Annotated[
-        bool, typer.Option("--skipped", help="Also the files in the folders that were left out, and why.")
+        bool, typer.Option("--skipped", help="Also show what was left out of the index, and why.")
     ] = False,
 ) -> None:
-    """Show how many photos there are, how far they are, what failed."""
+    """Show the progress of indexing and what failed."""
     here = session()
     if follow:
         from imgret.cli.daemon_link import follow_daemon
@@ -29,18 +29,18 @@ def status(
     from imgret.cli.status_fields import status_fields
     from imgret.cli.status_text import status_text
 
-    told = status_fields(here)
+    fields = status_fields(here)
     if skipped:
         from imgret.cli.skipped_report import skipped_fields, skipped_text
 
-        told["skipped"] = skipped_fields(here) if os.path.exists(here.places.index) else []
+        fields["skipped"] = skipped_fields(here) if os.path.exists(here.places.index) else []
     if as_json:
         import msgspec
 
-        console.out_json(msgspec.json.encode(told))
+        console.out_json(msgspec.json.encode(fields))
         return
-    for line in status_text(told):
+    for line in status_text(fields):
         console.out_line(line)
     if skipped:
-        for line in skipped_text(told["skipped"]):
+        for line in skipped_text(fields["skipped"]):
             console.out_line(clean(line))

@@ -16,30 +16,30 @@ from imgret.store import paths
 from imgret.store.interface import Store
 
 SHOWN_FAILURES = 100
-SHOWN_NOTES = 100  # notes that lost their photo
+SHOWN_NOTES = 100  # notes whose photo is gone
 
 
 def status_fields(here: Session) -> dict[str, Any]:
     """Return the JSON object of `imgret status`; it has the same keys before there is an index."""
-    told: dict[str, Any] = {"v": 1, "index": here.places.index}
+    fields: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
-        return told | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
+        return fields | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
     with here.index() as store:
-        aside = store.summary.waiting_stages()
-        told |= msgspec.structs.asdict(store.summary.totals(aside))
+        waiting = store.summary.waiting_stages()
+        fields |= msgspec.structs.asdict(store.summary.totals(waiting))
         waits = store.work.waiting()
-        told["waiting"] = {stage: waits[stage] for stage in sorted(aside) if stage in waits}
+        fields["waiting"] = {stage: waits[stage] for stage in sorted(waiting) if stage in waits}
         wanted = here.settings.stages()
-        told["stages"] = {
+        fields["stages"] = {
             stage: waits.get(stage, 0) for stage in (DECODE, *registry.installed().names) if stage in wanted
         }
-        told["daemon"] = daemon_state(here)
-        told["folders"] = _folders(store)
-        told["failures"] = _failures(store)
-        told["lost_notes"] = _lost_notes(store)
-    return told
+        fields["daemon"] = daemon_state(here)
+        fields["folders"] = _folders(store)
+        fields["failures"] = _failures(store)
+        fields["lost_notes"] = _lost_notes(store)
+    return fields
 
 
 def _folders(store: Store) -> list[dict[str, Any]]:

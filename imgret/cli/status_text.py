@@ -9,51 +9,57 @@ from imgret.cli.index_report import NO_FOLDERS, shortened
 from imgret.terminal.clean import clean
 
 
-def status_text(told: dict[str, Any]) -> list[str]:
+def status_text(fields: dict[str, Any]) -> list[str]:
     """Return the lines for `status_fields`, safe to write to a terminal."""
     lines = [
-        f"{console.counted(told['photos'], 'photo')}: {told['described']} described, {told['pending']} pending,"
-        f" {told['failed']} failed, {told['offline']} offline"
+        f"{console.counted(fields['photos'], 'photo')}: {fields['described']} described, {fields['pending']} pending,"
+        f" {fields['failed']} failed, {fields['offline']} offline"
     ]
-    for stage, count in told["waiting"].items():
+    for stage, count in fields["waiting"].items():
         lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
-    todo = {stage: count for stage, count in told["stages"].items() if count and stage not in told["waiting"]}
+    todo = {
+        stage: count for stage, count in fields["stages"].items() if count and stage not in fields["waiting"]
+    }
     if todo:
         lines.append("to do: " + ", ".join(f"{stage} {count}" for stage, count in todo.items()))
-    for folder in told["folders"]:
+    for folder in fields["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]
         lines.append(
             f"  {folder['path']}  {console.counted(folder['photos'], 'photo')}  {', '.join(words)}".rstrip()
         )
         lines += [f"    offline: {mount['reason']}" for mount in folder["away"]]
-    if not told["folders"]:
+    if not fields["folders"]:
         lines.append(NO_FOLDERS)
-    for failure in told["failures"]:
+    for failure in fields["failures"]:
         aside = (
-            "set aside; `imgret retry`" if failure["again_at"] is None else f"try {failure['attempts']} of 5"
+            "no more automatic retries: `imgret retry`"
+            if failure["again_at"] is None
+            else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
-    for lost in told["lost_notes"]:
+    for lost in fields["lost_notes"]:
         text = shortened(lost["note"])
         lines.append(
-            f'  {lost["path"]} holds another picture than the one with the note "{text}";'
-            " `imgret note FILE TEXT` writes it on this one too, `imgret note --forget FILE` ends this line"
+            f'  {lost["path"]} is another photo than the one with the note "{text}";'
+            " `imgret note FILE TEXT` writes it for this photo too, `imgret note --forget FILE` discards it"
         )
-    daemon = told["daemon"] or {}
+    daemon = fields["daemon"] or {}
     lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
     lines += [f"  the disk of {folder} does not respond" for folder in daemon.get("silent", ())]
-    lines.append(f"daemon: {_daemon_words(told['daemon'])}")
+    lines.append(f"daemon: {_daemon_text(fields['daemon'])}")
     return [clean(line) for line in lines]
 
 
-def _daemon_words(state: dict[str, Any] | None) -> str:
-    """The daemon's own words about itself, in one line."""
+def _daemon_text(state: dict[str, Any] | None) -> str:
+    """Return the state of the daemon in one line."""
     if state is None:
         return "not running"
     words = str(state.get("state", "running"))
     if state.get("total"):
-        words += f", {state['done']} of {console.counted(state['total'], 'photo')}, {state['rate']} a second"
+        words += (
+            f", {state['done']} of {console.counted(state['total'], 'photo')}, {state['rate']} per second"
+        )
     if state.get("problem"):
         words += f": {state['problem']}"
     if state.get("unwatched"):

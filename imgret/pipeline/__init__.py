@@ -1,1 +1,1 @@
-"""Photos go through the stages in batches."""
+"""Runs photos through the stages in batches."""

@@ -1,8 +1,8 @@
-"""One batch of photos through the models, in an order in which each stage comes after those that it reads.
+"""Runs the models over a batch of photos; each stage runs after the stages whose results it reads.
 
-Runs the stages that are queued for a photo. A stage without a model is skipped, which is no failure. A stage reads
-the results just made, else those that are there already (`Job.results`). Where a result that it requires is
-missing it is left undone, for that result may still come; unless the stage that makes it is switched off.
+Only the stages of its job run for a photo. A stage without a model is skipped, which is not a failure. A stage reads
+the results of this batch, or else the stored ones (`Job.results`). If a result that it requires is missing, it
+is skipped, because that result may be computed later; unless the stage of that result is disabled.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ from imgret.stages.verify import verify
 
 
 def pixel_stages(models: Models) -> frozenset[str]:
-    """The stages with a model that look at pixels."""
+    """Return the stages with a model that read pixels."""
     return frozenset(name for name in models if PIXELS in registry.installed()[name].inputs)
 
 
 class Describer:
-    """The models of one device, the batch size each of them has found, and the seconds each has taken."""
+    """Runs the models of one device. Adapts the batch size of each model and counts its seconds."""
 
     def __init__(self, models: Models, size: BatchSize, release: Callable[[], None] = lambda: None) -> None:
-        """`size` is in photos; `release` gives cached memory back to the device after it ran out."""
+        """`size` is in photos; `release` frees the cached memory of the device after it ran out."""
         self._models = models
         self._release = release
         self._stages = [stage for stage in registry.installed().pixels_first() if stage.name in models]
         self._sizes = {stage.name: _scaled(size, stage.batch) for stage in self._stages}
         self.seconds = dict.fromkeys(self._sizes, 0.0)
-        looking = [stage for stage in self._stages if PIXELS in stage.inputs]
-        self._slowest = max(looking, key=lambda stage: stage.tier).name if looking else None
-        self._last_looking = looking[-1] if looking else None
+        with_pixels = [stage for stage in self._stages if PIXELS in stage.inputs]
+        self._slowest = max(with_pixels, key=lambda stage: stage.tier).name if with_pixels else None
+        self._last_with_pixels = with_pixels[-1] if with_pixels else None
         self._photos = size.size
 
     @property
     def photos(self) -> int:
-        """How many photos to bring at once: what the slowest model that looks at pixels takes."""
+        """The number of photos per batch: the batch size of the slowest model that reads pixels."""
         return self._sizes[self._slowest].size if self._slowest is not None else self._photos
 
     def describe(self, drafts: Sequence[Draft], stopped: Callable[[], bool] = lambda: False) -> list[Outcome]:
-        """Exactly one outcome per draft, in order. When `stopped`, the stages not begun are left undone."""
+        """Return one outcome per draft, in order. Once `stopped` returns True, no further stage is started."""
         for stage in self._stages:
             if stopped():
                 break
             self._run(stage, drafts)
-            if stage is self._last_looking:
+            if stage is self._last_with_pixels:
                 for draft in drafts:
-                    draft.pixels = None  # the text stages take their time, and pictures are large
+                    draft.pixels = None  # free the memory: text stages take long, and images are large
         return [draft.outcome() for draft in drafts]
 
     def _run(self, stage: Stage, drafts: Sequence[Draft]) -> None:
-        """Run one stage over the photos that it is to be done for and can be done for."""
-        asked = [(draft, draft.item()) for draft in drafts if stage.name in draft.job.stages]
-        asked = [(draft, item) for draft, item in asked if self._can_run(stage, item)]
-        if not asked:
+        """Run one stage for the photos whose job contains it and whose inputs are present."""
+        todo = [(draft, draft.item()) for draft in drafts if stage.name in draft.job.stages]
+        todo = [(draft, item) for draft, item in todo if self._can_run(stage, item)]
+        if not todo:
             return
         model = self._models[stage.name]
         began = time.perf_counter()
         results, self._sizes[stage.name] = in_batches(
-            [item for _, item in asked],
+            [item for _, item in todo],
             lambda items: _verified(stage, model, items),
             self._sizes[stage.name],
             self._release,
         )
         self.seconds[stage.name] += time.perf_counter() - began
-        for (draft, _), result in zip(asked, results, strict=True):
+        for (draft, _), result in zip(todo, results, strict=True):
             if isinstance(result, PhotoError):
                 draft.failures[stage.name] = result
             else:
@@ -87,7 +87,7 @@ def _scaled(size: BatchSize, factor: float) -> BatchSize:
 
 
 def _verified(stage: Stage, model: StageModel, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
-    """What the model makes of the items. Raises what `verify` raises: then each of them is tried alone."""
+    """Run the model and verify its results. Raises what `verify` raises; the items are then tried one by one."""
     results = model.run(items)
     for result in results:
         if not isinstance(result, PhotoError):

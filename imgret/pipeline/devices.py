@@ -1,6 +1,6 @@
-"""How many photos a device begins with, and how it gets its memory back. torch is never imported for it.
+"""The initial batch size of a device, and how to free its memory. Does not import torch.
 
-The sizes are where to begin, not what fits: `imgret.models.batching` finds that by trying.
+The sizes are only initial values: `imgret.models.batching` finds what fits by trying.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import sys
 
 from imgret.models.batching import BatchSize
 
-_CPU_BATCH = 8  # beams of 8 photos use two thirds of a core's arithmetic, of one photo a tenth
+_CPU_BATCH = (
+    8  # beam search over 8 photos reaches two thirds of a core's peak arithmetic, over one photo a tenth
+)
 _GPU_FIRST = 32
-_GPU_MOST = 256  # launches no longer matter there
-_PHOTO_BYTES = (
-    256 << 20
-)  # a photo's share of a batch: shared keys and values, activations of the widest layer
+_GPU_MOST = 256  # from here on the overhead of kernel launches is negligible
+# Memory per photo of a batch: keys and values of the attention, activations of the widest layer.
+_PHOTO_BYTES = 256 << 20
 
 
 def batch_size(free: int | None) -> BatchSize:
-    """Where to begin with `free` bytes of a GPU's memory; None for a processor, whose memory is not ours alone."""
+    """Return the initial batch size for `free` bytes of GPU memory; None means a CPU, whose memory others use too."""
     if free is None:
         return BatchSize(_CPU_BATCH, _CPU_BATCH)
     limit = max(1, min(_GPU_MOST, free // _PHOTO_BYTES))
@@ -27,7 +28,7 @@ def batch_size(free: int | None) -> BatchSize:
 
 
 def free_memory() -> int | None:
-    """Free bytes of the present GPU; None without one, or while nothing has imported torch."""
+    """Return the free bytes of the current GPU; None without one, or if torch is not imported."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
@@ -36,8 +37,8 @@ def free_memory() -> int | None:
 
 
 def release() -> None:
-    """Give cached memory back, after it ran out."""
-    gc.collect()  # what the error's traceback held
+    """Free cached memory after it ran out."""
+    gc.collect()  # frees what the traceback of the error references
     torch = sys.modules.get("torch")
     if torch is None:
         return

@@ -1,8 +1,8 @@
-"""One run of the pipeline: who holds which photo, and when the next may begin.
+"""One run of the pipeline: tracks the photos in flight, and limits how many there are.
 
-A photo counts against the window from the moment it is handed to the decoder until its batch was saved (the
-caller asked for the next one), and pixels count against a budget of bytes: that bounds memory whoever
-is slowest.
+A photo counts against the window from the moment it is passed to the decoder until its batch is saved (the
+caller requests the next one), and pixels count against a limit in bytes. This bounds the memory whichever part is the
+slowest.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from imgret.pipeline.jobs import Draft, Job, Outcome
 from imgret.pipeline.ready import Ready
 from imgret.stages.interface import DECODE
 
-_PIXEL_BYTES = 512 << 20  # of decoded pictures that wait for a model
-_LEAST_WINDOW = 32  # photos on their way at once
-_SETTLED = 64  # outcomes without a model that make a batch of their own
-_SETTLED_SECONDS = 0.5  # or so long after the first of them
-_LINGER_SHARE = 0.1  # of the last batch's time, to wait for a fuller one
-_LINGER_SECONDS = (0.25, 0.5)  # at first, at most; what nothing more is decoded for waits not at all
+_PIXEL_BYTES = 512 << 20  # of decoded images that wait for a model
+_LEAST_WINDOW = 32  # photos in flight at once
+_SETTLED = 64  # outcomes that needed no model are saved in batches of this size
+_SETTLED_SECONDS = 0.5  # or this long after the first of them
+_LINGER_SHARE = 0.1  # wait for a fuller batch for this share of the time of the last batch
+_LINGER_SECONDS = (0.25, 0.5)  # initially, at most; no wait if nothing is being decoded
 
 
 class Decoder(Protocol):
-    """`imgret.decode.pool.DecodePool`, as far as it matters here."""
+    """The part of `imgret.decode.pool.DecodePool` that is used here."""
 
     def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:
-        """The future fails with a PhotoError when the file cannot be decoded."""
+        """Start decoding a file. The future raises PhotoError if the file cannot be decoded."""
         ...
 
 
-# a decoded file, a described batch, the death of a describing thread, or a mere wake-up
+# a decoded file, a described batch, the exception that ended a describing thread, or None to wake the caller
 _Event: TypeAlias = "tuple[Draft, Future[Decoded]] | list[Outcome] | BaseException | None"
 
 
 class Run:
-    """One run. All but `describe` belongs to the caller's thread; `inbox` and `ready` lie between."""
+    """One run. `describe` runs in the describing threads, everything else in the caller's; they share `inbox` and `ready`."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Run:
         known_pixels: Callable[[int, bytes], bool] | None,
         describers: Sequence[Describer],
         stages: frozenset[str],
-        looking: frozenset[str],
+        pixel_stages: frozenset[str],
     ) -> None:
         self.inbox: SimpleQueue[_Event] = SimpleQueue()
         self.ready = Ready()
         self.decoding: set[Future[Decoded]] = set()
-        self.underway = 0  # begun and not saved
+        self.in_flight = 0  # started and not saved
         self.done = 0
         self.failed = 0
         self.began = time.monotonic()
@@ -66,24 +66,24 @@ class Run:
         self._known_pixels = known_pixels
         self._describers = describers
         self._stages = stages
-        self._looking = looking
+        self._pixel_stages = pixel_stages
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
-        self._mean_bytes = 2 << 20  # of a decoded picture
+        self._mean_bytes = 2 << 20  # of a decoded image
 
     def batches(self, jobs: Iterable[Job]) -> Iterator[list[Outcome]]:
-        """Everything from the jobs to what is to be saved."""
+        """Process the jobs, and yield batches of outcomes to save."""
         source, exhausted = iter(jobs), False
         while not self.stopping:
-            beginning = not exhausted and self._has_room()
-            if beginning:
+            starting = not exhausted and self._may_start()
+            if starting:
                 job = next(source, None)
                 exhausted = job is None
                 if job is not None:
-                    self._begin(job)
-            elif exhausted and self.underway == len(self._settled):
+                    self._start(job)
+            elif exhausted and self.in_flight == len(self._settled):
                 break
-            if outcomes := self._next(wait=not beginning):
+            if outcomes := self._next(wait=not starting):
                 yield from self._saved(outcomes)
             if self._settled and (
                 len(self._settled) >= _SETTLED or time.monotonic() - self._settled_since > _SETTLED_SECONDS
@@ -92,7 +92,7 @@ class Run:
         yield from self._flush()
 
     def leftovers(self) -> Iterator[list[Outcome]]:
-        """After a stop, when the describing threads have ended: what they had in flight."""
+        """Yield what the describing threads had in flight, after a stop and after they have ended."""
         while not self.inbox.empty():
             event = self.inbox.get()
             if isinstance(event, BaseException):
@@ -101,13 +101,13 @@ class Run:
                 yield from self._saved(event)
 
     def close(self) -> None:
-        """No further decoding or describing."""
+        """Stop decoding and describing."""
         self.ready.close()
         for future in list(self.decoding):
             future.cancel()
 
     def describe(self, describer: Describer) -> None:
-        """A describing thread."""
+        """Describe batches until `close`; the main function of a describing thread."""
         linger = _LINGER_SECONDS[0]
         try:
             while (drafts := self.ready.take(describer.photos, linger)) is not None:
@@ -115,19 +115,19 @@ class Run:
                 self.inbox.put(describer.describe(drafts, lambda: self.abandoned))
                 self.ready.done(len(drafts))
                 linger = min(_LINGER_SHARE * (time.monotonic() - began), _LINGER_SECONDS[1])
-        except BaseException as error:  # the end of a thread: it is raised again in the caller's
+        except BaseException as error:  # ends this thread; raised again in the caller's
             self.inbox.put(error)
 
-    def _has_room(self) -> bool:
+    def _may_start(self) -> bool:
         window = max(_LEAST_WINDOW, 3 * sum(describer.photos for describer in self._describers))
         pixels = self.ready.pixel_bytes + len(self.decoding) * self._mean_bytes
-        begun = self.underway - len(self._settled)
+        begun = self.in_flight - len(self._settled)
         return begun == 0 or (begun < window and pixels < _PIXEL_BYTES)
 
-    def _begin(self, job: Job) -> None:
-        self.underway += 1
+    def _start(self, job: Job) -> None:
+        self.in_flight += 1
         draft = Draft(job)
-        if DECODE in job.stages or job.stages & self._looking:
+        if DECODE in job.stages or job.stages & self._pixel_stages:
             future = self._decoder.submit(job.path, job.content_hash)
             self.decoding.add(future)
             self.ready.expect(1)
@@ -136,7 +136,7 @@ class Run:
             self._place(draft)
 
     def _next(self, *, wait: bool) -> list[Outcome]:
-        """Handle one event, if there is one: the outcomes of a batch, or nothing to save yet."""
+        """Handle one event, if there is one. Return the outcomes of a batch, or an empty list."""
         try:
             event = self.inbox.get(block=wait, timeout=_SETTLED_SECONDS if self._settled else None)
         except Empty:
@@ -153,7 +153,11 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
-            draft.facts, draft.pixel_hash, draft.look = decoded.facts, decoded.pixel_hash, decoded.signature
+            draft.facts, draft.pixel_hash, draft.signature = (
+                decoded.facts,
+                decoded.pixel_hash,
+                decoded.signature,
+            )
             if DECODE in job.stages and self._known_pixels is not None:
                 twin = self._known_pixels(job.key, decoded.pixel_hash)
             else:
@@ -162,21 +166,21 @@ class Run:
                 self._settle(draft.outcome(twin=True))
             else:
                 self._mean_bytes += (decoded.pixels.nbytes - self._mean_bytes) // 8
-                draft.pixels = decoded.pixels if job.stages & self._looking else None
+                draft.pixels = decoded.pixels if job.stages & self._pixel_stages else None
                 self._place(draft)
         elif isinstance(error, PhotoError):
             draft.failures[DECODE] = error
             self._settle(draft.outcome())
         elif isinstance(error, (CancelledError, ImgretError)):
             raise error
-        else:  # in our own process: out of memory for the pixels, say; it costs this file alone
+        else:  # an error in this process, such as too little memory for the pixels: only this file fails
             reason = PhotoError(f"{os.fsdecode(draft.job.path)}: {as_sentence(error)}", transient=True)
             draft.failures[DECODE] = reason
             self._settle(draft.outcome())
         self.ready.expect(-1)
 
     def _place(self, draft: Draft) -> None:
-        """To the models, if one of them is wanted."""
+        """Pass a photo to the models, if one of its stages has one."""
         if draft.job.stages & self._stages - {DECODE}:
             self.ready.offer(draft)
         else:
@@ -193,8 +197,8 @@ class Run:
             yield from self._saved(outcomes)
 
     def _saved(self, outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
-        """Hand a batch to the caller; it is saved when the caller comes back for the next."""
+        """Yield a batch to the caller. It counts as saved when the caller requests the next one."""
         yield outcomes
-        self.underway -= len(outcomes)
+        self.in_flight -= len(outcomes)
         self.done += len(outcomes)
         self.failed += sum(bool(outcome.failures) for outcome in outcomes)

@@ -1,7 +1,7 @@
-"""The models that the settings name: loaded, stood in for, or missing with a sentence that says so.
+"""Loads the models that the settings name, and explains why one is missing.
 
-`identities` says which models these would be without loading any; `load_model` loads what a search needs;
-`load_models` loads what describing photos needs. Only the libraries of the models that are wanted are imported.
+`identities` returns the identities of these models without loading them; `load_model` loads a model for searches;
+`load_models` loads the models for describing photos. Only the libraries of requested models are imported.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from imgret.stages.interface import Stage, StageModel, StageSettings
 from imgret.weights import NONE, sources
 from imgret.weights.sources import Weights
 
-OnSkip = Callable[[str, str], None]  # the stage, and why it is skipped
+OnSkip = Callable[[str, str], None]  # called with a stage and the reason why it is skipped
 
 
 def locate(stage: Stage, settings: Settings, places: Places) -> Weights:
-    """The weights of a stage: what and where they are, and whether they are there. Loads nothing.
+    """Return the name, the path and the presence of the weights of a stage. Loads nothing.
 
-    Raises WeightsError when the record of pulls is damaged.
+    Raises WeightsError if the record of downloads is damaged.
     """
     table = settings.of(stage.name)
     if table.weights == NONE:
@@ -46,15 +46,15 @@ def load_models(
     on_skip: OnSkip | None = None,
     device: str | None = None,
 ) -> Models:
-    """The models of `stages` (all of them by default).
+    """Load the models of `stages` (default: all).
 
-    A stage whose weights are missing or wrong is in `Models.missing` with a sentence, and `on_skip` is called;
-    one with the weights `none` is in `Models.disabled`. A stage with a stand-in gets that model, so that photos can be found,
-    and is in `missing` all the same. `device` overrides the settings; without it, and with several
-    devices in the settings, the models of all but the first are in `Models.peers`, and a device that
-    cannot do what the first does is in `Models.without`.
+    A stage whose weights are missing or invalid is in `Models.missing` with a message, and `on_skip` is called. If it
+    has a stand-in, that model is loaded as well, because photos can then be searched. A stage with the weights `none`
+    is in `Models.disabled`. `device` overrides the settings. Without it, if the settings have several devices, the
+    models of all but the first are in `Models.peers`, and a device that cannot run all stages of the first is in
+    `Models.unused_devices`.
 
-    Raises Shortage when the machine has no memory, thread or descriptor left to load them now.
+    Raises Shortage if the machine lacks memory, threads or descriptors to load them now.
     """
     if device is None and isinstance(settings.device, tuple) and len(settings.device) > 1:
         models = load_models(settings, places, stages, on_skip=on_skip, device=settings.device[0])
@@ -84,9 +84,9 @@ def load_models(
 
 
 def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
-    """The model of one stage, or its stand-in where its weights are missing.
+    """Load the model of one stage, or its stand-in if its weights are missing.
 
-    Raises WeightsError where the settings say `none` or the weights are not those of the record.
+    Raises WeightsError if the stage is disabled or the weights differ from the record of their download.
     """
     table = settings.of(stage.name)
     if table.weights == NONE:
@@ -101,25 +101,25 @@ def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
 
 
 def load_model_of(stage: Stage, identity: ModelIdentity, settings: Settings, places: Places) -> StageModel:
-    """The model that `identity` names, be it the one of the settings or one before it.
+    """Load the model `identity`: that of the settings, or an earlier one.
 
-    Raises WeightsError where its weights are no longer on this disk.
+    Raises WeightsError if its weights are no longer on this disk.
     """
     table = settings.of(stage.name)
     for candidate in (table, stage.settings_of(identity, table, places)):
         if candidate.weights != NONE and stage.identity(candidate, places) == identity:
             return _load(stage, candidate, places, _first(settings.device))
     raise WeightsError(
-        f"the vectors of [{stage.name}] are of {identity.name}, whose weights are no longer here",
-        "Run `imgret index`: it computes them again.",
+        f"the vectors of [{stage.name}] were computed by {identity.name}, whose weights are no longer on this disk",
+        "Run `imgret index` to recompute them.",
     )
 
 
 def identities(settings: Settings, places: Places) -> dict[str, ModelIdentity]:
-    """Which model each stage would use now; disabled stages and those without weights are left out.
+    """Return the identity of the model that each stage would use now; stages without one are left out.
 
-    A stage with a stand-in has the identity of that one where its own weights are missing. Fast: torch is not
-    imported and nothing is loaded; hashes of local files are remembered.
+    If the weights are missing, the identity of the stand-in is returned, if there is one. Fast: torch is not imported,
+    nothing is loaded, and hashes of local files are cached.
     """
     found = {}
     for stage in registry.installed().stages:
@@ -135,7 +135,7 @@ def identities(settings: Settings, places: Places) -> dict[str, ModelIdentity]:
 
 
 def missing(settings: Settings, places: Places) -> dict[str, str]:
-    """The stages whose weights are not on this disk, each with the sentence that says what that costs."""
+    """Return the stages whose weights are not on this disk, each with a message about the consequences."""
     found = {}
     for stage in registry.installed().stages:
         weights = locate(stage, settings, places)
@@ -146,12 +146,12 @@ def missing(settings: Settings, places: Places) -> dict[str, str]:
 
 
 def sentence(stage: Stage, error: WeightsError) -> str:
-    """What photos lack without this stage, and why."""
+    """Return a message: what photos lack without this stage, and why."""
     return f"{stage.lacking}: {error}. {error.hint}".strip()
 
 
 def _load(stage: Stage, table: StageSettings, places: Places, on: str) -> StageModel:
-    """The model. Raises WeightsError, and Shortage."""
+    """Load a model. Raises WeightsError or Shortage."""
     try:
         return stage.load(table, places, on)
     except BaseException as error:
@@ -163,13 +163,13 @@ def _load(stage: Stage, table: StageSettings, places: Places, on: str) -> StageM
 def _loaded(
     stage: Stage, table: StageSettings, places: Places, on: str
 ) -> tuple[StageModel | None, WeightsError | None]:
-    """The model, or its stand-in; and why it is not the model of these settings."""
+    """Load a model or its stand-in. Return it, and the error if it is not the model of these settings."""
     try:
         weights = stage.locate(table, places)
         if not weights.present:
             raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
         return stage.load(table, places, on), None
-    except BaseException as error:  # neither the files nor the libraries that read them are ours
+    except BaseException as error:  # third-party files and libraries can raise anything
         if must_propagate(error):
             raise
         reason = _as_weights_error(stage, table, error)
@@ -181,26 +181,26 @@ def _loaded(
 
 
 def _add_peer(models: Models, device: str, peer: Models) -> None:
-    """Photos are described on a further device too, if it can do all that the first can."""
-    lacks = models.stages() - peer.stages()
-    if lacks or peer.missing.keys() != models.missing.keys():
-        said = "; ".join(dict.fromkeys(peer.missing.values()))
-        models.without[device] = f"the device {device!r} is not used: {said}"
+    """Add the models of another device, if it can run all stages of the first one."""
+    lacking = models.stages() - peer.stages()
+    if lacking or peer.missing.keys() != models.missing.keys():
+        reasons = "; ".join(dict.fromkeys(peer.missing.values()))
+        models.unused_devices[device] = f"the device {device!r} is not used: {reasons}"
         peer.close()
     else:
         models.peers.append(peer)
 
 
 def _as_weights_error(stage: Stage, table: StageSettings, error: BaseException) -> WeightsError:
-    """What a loader raised, in words. Raises Shortage: that is no fault of the weights."""
-    short = shortage(error.__cause__ or error)
-    if short is not None:
-        raise short from error
+    """Convert the error of a loader. Raises Shortage if a lack of resources is the cause, not the weights."""
+    lacking = shortage(error.__cause__ or error)
+    if lacking is not None:
+        raise lacking from error
     if isinstance(error, WeightsError):
         return error
     return WeightsError(
         f"{table.weights} cannot be loaded: {as_sentence(error)}",
-        f"Correct [{stage.name}] in the configuration, or get the weights again.",
+        f"Correct [{stage.name}] in the configuration, or download the weights again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The models that are loaded, by stage, and why others are not. Free of torch."""
+"""The loaded models by stage, and why others are not loaded. Does not import torch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ class Models:
     """The models of one device."""
 
     loaded: dict[str, StageModel] = field(default_factory=dict)  # by stage
-    missing: dict[str, str] = field(default_factory=dict)  # stage -> a sentence that says why it has none
-    disabled: set[str] = field(default_factory=set)  # stages with the weights `none`: not wanted
+    missing: dict[str, str] = field(
+        default_factory=dict
+    )  # stage -> message about why its model is not loaded
+    disabled: set[str] = field(default_factory=set)  # stages with the weights `none`
     peers: list[Models] = field(default_factory=list)  # the same models on further devices
     position: int = 0  # of its device in the settings
-    without: dict[str, str] = field(default_factory=dict)  # devices that cannot be used, each with a sentence
+    unused_devices: dict[str, str] = field(default_factory=dict)  # device -> why it cannot be used
 
     def __getitem__(self, stage: str) -> StageModel:
         return self.loaded[stage]
@@ -29,11 +31,11 @@ class Models:
         return iter(self.loaded)
 
     def get(self, stage: str) -> StageModel | None:
-        """The model of a stage; None: it has none."""
+        """Return the model of a stage; None if it has none."""
         return self.loaded.get(stage)
 
     def stages(self) -> frozenset[str]:
-        """The stages that can run now; `decode` always can."""
+        """Return the stages that can run now; `decode` always can."""
         return frozenset({DECODE, *self.loaded})
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
-"""Jobs in, finished batches out: decoding, describing and saving overlap, and memory stays bounded.
+"""Decodes and describes photos in batches. Decoding, describing and saving overlap, and memory is bounded.
 
-Three parties, each with its own thread or processes:
+There are three parts, each with its own threads or processes:
 
-- the *caller's* thread, inside `Pipeline.run`: takes jobs, hands files to the decoder, and yields finished
-  batches, which the caller saves. Only this thread touches `jobs` and `known_pixels`, so both may use a
-  database connection of the caller's;
+- the *caller's* thread, inside `Pipeline.run`: takes jobs, passes files to the decoder, and yields finished
+  batches, which the caller saves. Only this thread uses `jobs` and `known_pixels`, so both may use a
+  database connection of the caller;
 - the *decoder's* workers;
-- one *describing* thread for each set of models (one set per device). Each takes what is ready, up to its
-  batch size, so photos are dealt out by themselves and a slow file delays nobody but itself.
+- one *describing* thread for each set of models (one set per device). Each takes decoded photos up to its
+  batch size. This balances the load, and a slow file delays only itself.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["Job", "Outcome", "Pipeline", "Progress"]
 
 
 class Progress(Struct, frozen=True):
-    """Where the photos of a run are, for whoever shows it."""
+    """How many photos of a run are in which step, for progress displays."""
 
-    decoding: int  # handed to the decoder
-    waiting: int  # ready, for a free model
+    decoding: int  # passed to the decoder
+    waiting: int  # decoded, until a model is free
     describing: int  # in a batch
     saving: int  # finished, not saved yet
     done: int  # saved, with or without failures
-    failed: int  # of those, with at least one failure
+    failed: int  # of `done`, those with at least one failure
     seconds: float  # since the run began
-    stage_seconds: dict[str, float]  # that each model was at work, over all devices
+    stage_seconds: dict[str, float]  # stage -> seconds of its model, summed over all devices
 
 
 class Pipeline:
@@ -53,31 +53,31 @@ class Pipeline:
         known_pixels: Callable[[int, bytes], bool] | None = None,
         release: Callable[[], None] = devices.release,
     ) -> None:
-        """Describe with `models`, and with their peers on other devices, what `decoder` decodes.
+        """Create a pipeline of `decoder`, `models` and their peers on other devices.
 
-        `batch` is how many photos to begin with at once and at most (a number fixes both; 0: found by
-        itself). `known_pixels(key, pixel_hash)` says whether another content with these pixels is
-        described already. `release` gives cached memory back to the device after it ran out.
+        `batch` is the initial and the maximal batch size in photos (a number sets both; 0: automatic).
+        `known_pixels(key, pixel_hash)` returns whether another content with these pixels is described already.
+        `release` frees the cached memory of the device after it ran out.
         """
         if isinstance(batch, int):
             batch = BatchSize(batch, batch) if batch else devices.batch_size(devices.free_memory())
         sets = [models, *models.peers]
         self._describers = [Describer(each, batch, release) for each in sets]
         self._stages = sets[0].stages()
-        self._looking = pixel_stages(models)
+        self._pixel_stages = pixel_stages(models)
         self._decoder = decoder
         self._known_pixels = known_pixels
         self._current: Run | None = None
 
     def run(self, jobs: Iterable[Job]) -> Iterator[list[Outcome]]:
-        """Describe them all. Each list is one commit; each job has exactly one outcome, in any order.
+        """Describe all jobs. Yield lists of outcomes, each to be saved in one commit; one outcome per job, in any order.
 
-        After `stop` the jobs not begun have none. Closing the generator, an interrupt and an error drop
-        the batch in flight; the threads have ended when it returns.
-        Raises what `jobs` and `known_pixels` raise, and ImgretError when a device fails.
+        After `stop`, jobs that were not started have no outcome. If the generator is closed, or on an interrupt or an
+        error, the batch in flight is dropped. All threads have ended when this returns.
+        Raises what `jobs` and `known_pixels` raise, and ImgretError if a device fails.
         """
         run = self._current = Run(
-            self._decoder, self._known_pixels, self._describers, self._stages, self._looking
+            self._decoder, self._known_pixels, self._describers, self._stages, self._pixel_stages
         )
         threads = [
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)
@@ -86,7 +86,7 @@ class Pipeline:
         started: list[Thread] = []
         try:
             for thread in threads:
-                thread.start()  # RuntimeError where the machine has no thread left
+                thread.start()  # raises RuntimeError if the machine has no thread left
                 started.append(thread)
             yield from run.batches(jobs)
             if run.stopping:
@@ -101,14 +101,14 @@ class Pipeline:
                 thread.join()
 
     def stop(self) -> None:
-        """Finish the batch in flight and end the run. Any thread and any signal handler may ask."""
+        """End the run after the batch in flight. May be called from any thread or signal handler."""
         if self._current is not None:
             self._current.stopping = True
             self._current.inbox.put(None)
 
     @property
     def stats(self) -> Progress:
-        """Where the photos of the present (or the last) run are. Any thread may ask."""
+        """The progress of the current (or last) run. May be read from any thread."""
         seconds = {
             stage: sum(describer.seconds[stage] for describer in self._describers)
             for stage in self._describers[0].seconds
@@ -121,7 +121,7 @@ class Pipeline:
             decoding=len(run.decoding),
             waiting=waiting,
             describing=describing,
-            saving=max(0, run.underway - len(run.decoding) - waiting - describing),
+            saving=max(0, run.in_flight - len(run.decoding) - waiting - describing),
             done=run.done,
             failed=run.failed,
             seconds=time.monotonic() - run.began,

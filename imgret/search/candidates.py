@@ -33,7 +33,7 @@ def scope_of(store: Store, clauses: Sequence[Clause], warm: WarmIndex | None) ->
         found = [(memory, memory.mask(store, clauses, matching)) for memory in warm.memories.values()]
         first, passing = found[0]
         return Scope(
-            masks={memory.space.id: each.places for memory, each in found},
+            masks={memory.space.id: each.positions for memory, each in found},
             passes=lambda ids: first.passes(passing, ids),
         )
     among = store.filters.matching(clauses)

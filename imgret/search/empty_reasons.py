@@ -16,7 +16,7 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
-    Said,
+    Phrase,
     Tagged,
     Taken,
 )
@@ -97,7 +97,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
         case Format(name):
             there = store.facets.formats()
             return f"no photo has the format {name}" + (f"; there is {_listed(there)}" if there else "")
-        case Said(text):
+        case Phrase(text):
             return f"{text!r} stands in no caption, label, note or name"
 
 
@@ -147,7 +147,7 @@ def _short(clause: Clause) -> str:
             return f"has:{what}"
         case Tagged(kind, text):
             return f"{kind}:{text}"
-        case Named(text) | Camera(text) | Format(text) | Said(text):
+        case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 
 

@@ -21,7 +21,7 @@ from imgret import inputs
 from imgret.errors import QueryError
 from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 from imgret.store import labels
-from imgret.store.clauses import Clause, Inside, Objects, Said
+from imgret.store.clauses import Clause, Inside, Objects, Phrase
 from imgret.store.fold import has_word
 
 MOST_CHARACTERS = 10_000  # of a question; several pages of text
@@ -144,7 +144,7 @@ class _Reader:
         elif part["quoted"] is not None or negated:
             text = inputs.clean_text(_bare(part["quoted"] or part["word"]))
             if has_word(text):
-                self._clauses.append(Clause(Said(text), negated))
+                self._clauses.append(Clause(Phrase(text), negated))
             if not negated or not has_word(text):  # `->` is no word that could be left out
                 self._add_words(text if part["quoted"] else match[0], match)
         else:
@@ -197,7 +197,7 @@ class _Reader:
                 self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
                 # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
                 if negated:
-                    self._clauses.append(Clause(Said(inputs.clean_text(value)), negated=True))
+                    self._clauses.append(Clause(Phrase(inputs.clean_text(value)), negated=True))
                 else:
                     self._add_words(match[0].replace('"', " "), match, looked_up=value)
                 return

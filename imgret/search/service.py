@@ -52,7 +52,7 @@ class Encoders(Protocol):
         """What encodes texts as the model `wanted` of a stage. WeightsError, saying why, where it cannot be loaded."""
         ...
 
-    def for_a_picture(self, stages: Collection[str]) -> Models:
+    def for_query_image(self, stages: Collection[str]) -> Models:
         """The models of these stages, for a picture that the index does not know."""
         ...
 
@@ -66,7 +66,7 @@ class LocalEncoders:
         self._encoders: dict[str, SpaceEncoder] = {}
         self._pictures: Models | None = None
 
-    def for_a_picture(self, stages: Collection[str]) -> Models:
+    def for_query_image(self, stages: Collection[str]) -> Models:
         """See `Encoders`."""
         if self._pictures is None:
             from imgret.pipeline.loading import load_models
@@ -194,7 +194,7 @@ class SearchService:
 
         try:
             return likeness(
-                self._store, inputs.path_bytes(path), encoder, self._encoders.for_a_picture, self._settings
+                self._store, inputs.path_bytes(path), encoder, self._encoders.for_query_image, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path_bytes(path)):

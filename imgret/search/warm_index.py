@@ -44,9 +44,9 @@ class WarmIndex:
         fresh = [memory.refresh(store) for memory in self.memories.values()]  # all of them, whatever one says
         return bool(fresh) and all(fresh)
 
-    def outgrown(self, store: Store) -> bool:
+    def is_outdated(self, store: Store) -> bool:
         """Whether a new one would compare the vectors in another way. This one can be searched until then."""
-        return any(memory.outgrown(store) for memory in self.memories.values())
+        return any(memory.is_outdated(store) for memory in self.memories.values())
 
     def sample(self, store: Store, space: Space) -> score_baseline.Sample:
         """The sample of a space, a recent one."""
@@ -59,7 +59,7 @@ class WarmIndex:
 
 
 class WarmIndexLoader:
-    """Has a `WarmIndex` of one index ready, and loads another in the background when that is outgrown.
+    """Has a `WarmIndex` of one index ready, and loads another in the background when that is is_outdated.
 
     Any thread may ask. Until the first is loaded, and after a change of embedder, there is none, and the
     tables answer.
@@ -77,7 +77,7 @@ class WarmIndexLoader:
         with self._lock:
             warm = self._warm
             fits = warm is not None and warm.refresh(store)
-            if (not fits or (warm and warm.outgrown(store))) and self._loading is None:
+            if (not fits or (warm and warm.is_outdated(store))) and self._loading is None:
                 self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
                 try:
                     self._loading.start()

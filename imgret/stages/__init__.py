@@ -1,6 +1,6 @@
-"""Stages: the steps from a photo to what can be found, shown and compared. See `docs/stages.md`.
+"""Stages: the steps that compute results for a photo, such as a caption. See `docs/stages.md`.
 
-A package that brings a stage of its own imports these names and nothing else of imgret.
+A package that provides a stage imports these names, and nothing else of imgret.
 """
 
 from imgret.errors import PhotoError, WeightsError

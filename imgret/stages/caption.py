@@ -1,4 +1,4 @@
-"""Captions: one sentence about the picture, by a BLIP model, begun with the prompt of the baseline recipe."""
+"""Captions: one sentence about the image from a BLIP model, with the prompt of the baseline recipe."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class CaptionSettings(StageSettings, frozen=True):
 
 
 class CaptionModel(StageModel):
-    """A captioner as the model of a stage."""
+    """Adapts a captioner to the interface of a stage model."""
 
     def __init__(self, captioner: Captioner) -> None:
         self.captioner = captioner
         self.identity = captioner.identity
 
     def run(self, items: Sequence[Item]) -> list[Result]:
-        """One sentence a photo."""
+        """Return one sentence per photo."""
         images = [item.pixels for item in items if item.pixels is not None]
         return [Result(caption) for caption in self.captioner.caption(images)]
 
@@ -40,7 +40,7 @@ class CaptionModel(StageModel):
 
 
 class Caption(Stage):
-    """The stage. Its payload is the sentence; an empty one says that nothing is known."""
+    """The caption stage. Its payload is the sentence; it is empty if the model produced none."""
 
     name = "caption"
     inputs = (PIXELS,)
@@ -53,11 +53,11 @@ class Caption(Stage):
     columns = (TextColumn("caption"),)
 
     def shape(self, settings: CaptionSettings) -> str:
-        """Beams, tokens and dtype."""
+        """Return beams, tokens and dtype."""
         return f"beams={settings.beams} tokens={settings.max_tokens} dtype={settings.dtype}"
 
     def load(self, settings: CaptionSettings, places: Places, device: str) -> CaptionModel:
-        """Any BLIP captioning model in the layout of the hub."""
+        """Load any BLIP captioning model in the layout of the Hugging Face hub."""
         from imgret.models import torch_device
 
         path, identity = self.checked(settings, places)
@@ -77,15 +77,15 @@ class Caption(Stage):
         )
 
     def texts(self, payload: str) -> Mapping[str, str]:
-        """The sentence."""
+        """Return the sentence."""
         return {"caption": payload}
 
     def json(self, payload: str | None) -> dict[str, Any]:
-        """`caption`: null while there is none."""
+        """Return `caption`; null if there is none."""
         return {"caption": payload}
 
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The sentence, once it is known."""
+        """Return the sentence, if there is one."""
         return [] if shown["caption"] is None else [("caption", shown["caption"])]
 
 

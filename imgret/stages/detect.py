@@ -1,4 +1,4 @@
-"""Objects in the picture, by any YOLO that ultralytics runs: boxes, and counts for filters such as `dog>=2`."""
+"""Objects in the image from any YOLO model of ultralytics: boxes, and counts for filters such as `dog>=2`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgret.photo import Detection, Tag
-from imgret.stages.interface import PIXELS, Item, Meant, Result, Stage, StageModel, StageSettings
+from imgret.stages.interface import PIXELS, Item, LabelMatcher, Result, Stage, StageModel, StageSettings
 from imgret.stages.passage import counts, numeral
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ class DetectSettings(StageSettings, frozen=True):
     """`[detect]`: any ultralytics weights, `.pt` or `.onnx`."""
 
     weights: str = "yolov8m-oiv7.pt"
-    confidence: float = 0.25  # the default of ultralytics, hence the baseline recipe's
-    dtype: str = "auto"  # of `.pt` weights; an `.onnx` file has its own
+    confidence: float = 0.25  # the default of ultralytics, and so of the baseline recipe
+    dtype: str = "auto"  # for `.pt` weights; an `.onnx` file has a fixed one
 
 
 class DetectModel(StageModel):
-    """A detector as the model of a stage."""
+    """Adapts a detector to the interface of a stage model."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self.identity = detector.identity
 
     def run(self, items: Sequence[Item]) -> list[Result]:
-        """The boxes of each photo, in the order in which the model gives them."""
+        """Return the boxes of each photo, in the order of the model."""
         images = [item.pixels for item in items if item.pixels is not None]
         return [Result(found) for found in self.detector.detect(images)]
 
@@ -41,7 +41,7 @@ class DetectModel(StageModel):
 
 
 class Detect(Stage):
-    """The stage. Its payload is the boxes."""
+    """The detect stage. Its payload is the boxes."""
 
     name = "detect"
     inputs = (PIXELS,)
@@ -55,7 +55,7 @@ class Detect(Stage):
     kinds = ("object",)
 
     def locate(self, settings: DetectSettings, places: Places) -> Weights:
-        """As any weights, and a local one is a file."""
+        """Locate the weights; local ones are a `.pt` or `.onnx` file."""
         from imgret.weights import sources
 
         return sources.locate(
@@ -63,12 +63,12 @@ class Detect(Stage):
         )
 
     def shape(self, settings: DetectSettings) -> str:
-        """The least confidence, and the dtype where it is given."""
+        """Return the minimal confidence, and the dtype unless it is `auto`."""
         dtype = "" if settings.dtype == "auto" else f" dtype={settings.dtype}"
         return f"confidence={settings.confidence:g}{dtype}"
 
     def load(self, settings: DetectSettings, places: Places, device: str) -> DetectModel:
-        """The network in a `.pt` or an `.onnx` file."""
+        """Load the network from a `.pt` or an `.onnx` file."""
         from imgret.models import torch_device
 
         path, identity = self.checked(settings, places)
@@ -80,23 +80,23 @@ class Detect(Stage):
         )
 
     def tags(self, payload: tuple[Detection, ...]) -> list[Tag]:
-        """Each label with its count."""
+        """Return each label with its count."""
         return [Tag("object", label, count) for label, count in counts(payload).items()]
 
     def json(self, payload: tuple[Detection, ...] | None) -> dict[str, Any]:
-        """`objects`: label -> how many, in the order in which they were found."""
+        """Return `objects`: label -> count, in the order of detection."""
         return {"objects": counts(payload or ())}
 
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The counts, most first."""
+        """Return the counts, highest first."""
         most_first = sorted(shown["objects"].items(), key=lambda label_count: -label_count[1])
         text = ", ".join(f"{count} {label}" for label, count in most_first)
         return [("objects", text)] if text else []
 
-    def why(self, shown: Mapping[str, Any], word: str, meant: Meant) -> list[str]:
-        """`two dog` for a word that means the label."""
+    def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
+        """Return, for example, `two dog` for a word that matches the label `dog`."""
         objects: dict[str, int] = shown["objects"]
-        return [f"{numeral(objects[label])} {label}" for label in meant(word, objects)]
+        return [f"{numeral(objects[label])} {label}" for label in matching(word, objects)]
 
 
 STAGE = Detect()

@@ -1,6 +1,6 @@
-"""Text vectors: the passage of a photo and each of its parts, under an instruction made of its topics.
+"""Text vectors of the passage of a photo and of each of its parts, with an instruction made from its topics.
 
-The vectors of text come from INSTRUCTOR, or from `wordllama`, a small embedder whose weights are part of its package.
+The embedder is INSTRUCTOR, or `wordllama`, a small embedder whose weights are part of its package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class EmbedSettings(StageSettings, frozen=True):
 
 
 class EmbedModel(StageModel):
-    """An embedder as the model of a stage."""
+    """Adapts an embedder to the interface of a stage model."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
@@ -38,20 +38,20 @@ class EmbedModel(StageModel):
         self.dimension = embedder.dimension
 
     def run(self, items: Sequence[Item]) -> list[Result]:
-        """A vector for each text of each photo; the payload names their views."""
+        """Return a vector for each text of each photo; the payload contains the names of the views."""
         results: list[dict[str, Any]] = [{} for _ in items]
-        asked = []
+        queued = []
         for at, item in enumerate(items):
             instruction = passage.instruction(item.results.get("topics") or ())
             texts = passage.views(item.results, item.note, item.names)
-            asked += [(at, view, (instruction, text)) for view, text in texts.items()]
-        rows = self.embedder.embed([pair for _, _, pair in asked])
-        for (at, view, _), row in zip(asked, rows, strict=True):
+            queued += [(at, view, (instruction, text)) for view, text in texts.items()]
+        rows = self.embedder.embed([pair for _, _, pair in queued])
+        for (at, view, _), row in zip(queued, rows, strict=True):
             results[at][view] = row
         return [Result(tuple(sorted(vectors)), vectors) for vectors in results]
 
     def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Vectors:
-        """A search's text is embedded as a photo's is: under the instruction that its own topics make."""
+        """Embed the text of a search like that of a photo, with an instruction made from the topics of the text."""
         pairs = [
             (passage.instruction(found.get("topics") or ()), text)
             for text, found in zip(texts, results, strict=True)
@@ -64,23 +64,23 @@ class EmbedModel(StageModel):
 
 
 class Embed(Stage):
-    """The stage. Its payload is the names of the views that the photo has."""
+    """The embed stage. Its payload is the names of the views of the photo."""
 
     name = "embed"
     inputs = ("caption", "detect", "topics", NOTE, NAMES)
-    requires = ()  # a photo is found by its note or its name before it has a caption, and without one
+    requires = ()  # a photo without a caption is embedded by its note or its name
     tier = 3
     settings = EmbedSettings
     demo = "embed"
     payload = tuple[str, ...]
     noun = "text vectors"
-    lack = "the small offline embedder stands in"
+    lack = "the small offline embedder is used instead"
     views = ("passage", "caption", "counts", "note")
-    vector_weight = 0.0  # they are what others are weighed against
+    vector_weight = 0.0  # the ranking weighs other spaces relative to this one
     turn = 4  # photos, with up to four texts each
 
     def locate(self, settings: EmbedSettings, places: Places) -> Weights:
-        """As any weights, and `wordllama`."""
+        """Locate the weights, including `wordllama`."""
         from imgret.weights import sources
 
         if settings.weights == WORDLLAMA:
@@ -88,26 +88,26 @@ class Embed(Stage):
         return super().locate(settings, places)
 
     def shape(self, settings: EmbedSettings) -> str:
-        """The dtype, which `wordllama` does not have."""
+        """Return the dtype; `wordllama` has none."""
         return "" if settings.weights == WORDLLAMA else f"dtype={settings.dtype}"
 
     def stand_in(self, settings: EmbedSettings) -> EmbedSettings | None:
-        """`wordllama`, so that photos can be found before any weights are pulled."""
+        """Return `wordllama`, with which photos can be searched before any weights are downloaded."""
         return None if settings.weights == WORDLLAMA else EmbedSettings(weights=WORDLLAMA)
 
     def settings_of(self, identity: ModelIdentity, settings: EmbedSettings, places: Places) -> EmbedSettings:
-        """By its name and revision, or by the content of a local folder that was used before."""
+        """Return settings for a model by name and revision, or for a local folder that was used before."""
         if identity.name == WORDLLAMA:
             return EmbedSettings(weights=WORDLLAMA)
         found: EmbedSettings = super().settings_of(identity, settings, places)
         return replace(found, dtype=identity.settings.removeprefix("dtype=") or settings.dtype)
 
     def query_inputs(self, identity: ModelIdentity | None) -> tuple[str, ...]:
-        """The topics of the text; `wordllama` knows no instructions."""
+        """Return `topics`; none for `wordllama`, which does not use instructions."""
         return () if identity is not None and identity.name == WORDLLAMA else ("topics",)
 
     def load(self, settings: EmbedSettings, places: Places, device: str) -> EmbedModel:
-        """The embedder. For `wordllama` nothing of torch is imported."""
+        """Load the embedder. torch is not imported for `wordllama`."""
         path, identity = self.checked(settings, places)
         if settings.weights == WORDLLAMA:
             from imgret.models.wordllama import WordLlamaEmbedder
@@ -121,7 +121,7 @@ class Embed(Stage):
         return EmbedModel(InstructorEmbedder(path, identity, device, dtype=settings.dtype))
 
     def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
-        """Nothing: vectors say nothing to a person."""
+        """Return nothing: vectors are not readable."""
         return {}
 
 

@@ -1,7 +1,7 @@
-"""What a stage says of itself, what its model does, and the data that pass between them.
+"""The interface of stages and of their models, and the data that they exchange.
 
-A stage is one step from a photo to a result: a caption, the objects in the picture, vectors. It is one
-module with an instance of a subclass of `Stage`, called `STAGE`; everything else iterates over the registry
+A stage computes one kind of result for a photo: a caption, the objects in the image, vectors. It is one
+module with an instance of a subclass of `Stage`, called `STAGE`; all other code iterates over the registry
 (`imgret.stages.registry`). This module imports no model and neither torch nor numpy.
 """
 
@@ -28,15 +28,19 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]  # (height, width, 3), RGB, upright
     Vectors = NDArray[np.float32]  # (rows, dimension), unit norm
 
-Meant = Callable[[str, Iterable[str]], Sequence[str]]  # a word and labels -> those of them that it means
+LabelMatcher = Callable[
+    [str, Iterable[str]], Sequence[str]
+]  # (word, labels) -> the labels that the word matches
 
-DECODE = "decode"  # the first stage by name: the file's facts and the hash of its pixels; it has no model
+DECODE = (
+    "decode"  # the name of the first stage: the facts of the file and the hash of its pixels; it has no model
+)
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """A stage's table in config.toml. A subclass adds keys, each with a default."""
+    """The table of a stage in config.toml. A subclass adds keys, each with a default."""
 
     weights: str = BUILT_IN
     revision: str | None = None
@@ -46,77 +50,79 @@ class TextColumn(NamedTuple):
     """A column of the words index."""
 
     name: str
-    weight: float = 1.0  # how much a word in it counts
+    weight: float = 1.0  # of a word in it, in the ranking by words
 
 
 class Item(NamedTuple):
-    """One photo, as a model gets it. What its stage does not name in `inputs` may be missing."""
+    """The input of a model for one photo. Fields that the stage does not list in `inputs` may be missing."""
 
     pixels: Pixels | None = None
-    results: Mapping[str, Any] = {}  # stage -> payload, of the stages that have a result for this photo
+    results: Mapping[str, Any] = {}  # stage -> payload, for stages with a result
     note: str | None = None
-    names: str = ""  # the words of the names of the file and its folders
+    names: str = ""  # words from the names of the file and its folders
     path: bytes = b""  # absolute
 
 
 class Result(NamedTuple):
-    """What a model says of one photo."""
+    """The output of a model for one photo."""
 
     payload: Any
     vectors: Mapping[str, NDArray[np.float32]] = {}  # view -> (dimension,), unit norm
 
 
 class StageModel:
-    """A loaded model. One thread at a time calls it."""
+    """A loaded model. Only one thread at a time calls it."""
 
     identity: ModelIdentity
-    dimension = 0  # of its vectors; 0: it makes none
+    dimension = 0  # of its vectors; 0: it computes none
 
     def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
-        """One result for each item, in order; a batch gives the same as its items one by one.
+        """Return one result per item, in order. The results must not depend on how items are batched.
 
-        A PhotoError as a result fails that photo. An exception fails the batch, whose items are then tried
-        one by one; running out of memory halves the batch.
+        A PhotoError as a result is a failure of that photo. If an exception is raised, the items are tried one by one;
+        if memory runs out, the batch is halved.
         """
         raise NotImplementedError
 
     def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Vectors:
-        """The vectors of a search's texts: (texts, dimension), unit norm; zeros for a text that says nothing here.
+        """Return the vectors of search texts: (texts, dimension), unit norm; zeros for a text that cannot be encoded.
 
-        `results` has for each text the payloads of the stages in `Stage.query_inputs`.
+        `results` contains, for each text, the payloads of the stages in `Stage.query_inputs`.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Release the memory, on the GPU too. The object is not used again."""
+        """Release the memory, including that of the GPU. The object is not used afterwards."""
 
 
 class Stage:
-    """A stage. Attributes and methods without a default must be given; see `docs/stages.md`."""
+    """A stage. Subclasses define all attributes and methods without a default; see `docs/stages.md`."""
 
     name: str  # also its table in config.toml, and its name in the store
-    inputs: tuple[str, ...]  # of SOURCES, and names of other stages
+    inputs: tuple[str, ...]  # from SOURCES, and names of other stages
     requires: tuple[str, ...] | None = None  # stages of `inputs` that it waits for; None: all of them
     tier: int = 3  # cost: 0 file facts, 1 image embedding, 2 detection and text in the picture, 3 the rest
     settings: type[StageSettings] = StageSettings
-    ranges: Mapping[str, tuple[float, float]] = {}  # setting -> its least and its greatest value
-    demo: str = ""  # its tiny weights in `imgret/demo/models`
-    version: str = ""  # of its own code, for a stage without weights: another version computes results again
-    payload: Any = Any  # the type of its results, which msgspec reads from JSON
-    noun: str  # what its results are called, in the plural: "captions"
-    lack: str = ""  # what photos lack without it, one clause; "": "no NOUN"
+    ranges: Mapping[str, tuple[float, float]] = {}  # setting -> (minimum, maximum)
+    demo: str = ""  # name of its tiny weights in `imgret/demo/models`
+    version: str = ""  # of its code, for a stage without weights: when it changes, results are recomputed
+    payload: Any = Any  # the type of its payloads, as msgspec decodes it from JSON
+    noun: str  # the plural noun for its results: "captions"
+    lack: str = ""  # what photos lack without it, as a clause; "" means "no NOUN"
 
     columns: tuple[TextColumn, ...] = ()  # its columns of the words index
-    kinds: tuple[str, ...] = ()  # of the tags that it makes
-    views: tuple[str, ...] = ()  # of the vectors that it makes; the first one leads
-    vector_weight: float = 1.0  # of a standard deviation of its cosines, beside one of the text vectors
-    batch: float = 1.0  # photos at once, as a multiple of those that a model that looks at pixels takes
-    turn: int | None = None  # photos after which a search may use the model in between; None: after a batch
+    kinds: tuple[str, ...] = ()  # of its tags
+    views: tuple[str, ...] = ()  # of its vectors; the first one is used to find nearest neighbours
+    vector_weight: float = (
+        1.0  # in the ranking: of one standard deviation of its cosines, relative to the text vectors
+    )
+    batch: float = 1.0  # its batch size as a multiple of that of models that read pixels
+    turn: int | None = None  # photos per call, between which a search can use the model; None: a whole batch
 
-    # Its model
+    # The model
 
     def locate(self, settings: Any, places: Places) -> Weights:
-        """Which weights the settings name, where they are, and whether they are there. Loads nothing."""
+        """Return the name, the path and the presence of the weights. Loads nothing."""
         from imgret.weights import sources
 
         if settings.weights == BUILT_IN:
@@ -124,21 +130,21 @@ class Stage:
         return sources.locate(self.name, settings.weights, settings.revision, places)
 
     def shape(self, settings: Any) -> str:
-        """The settings that change results, as text: when it changes, results are computed again."""
+        """Return the settings that affect results, as text. When it changes, results are recomputed."""
         keys = [key for key in settings.__struct_fields__ if key not in ("weights", "revision")]
         return " ".join(f"{key}={getattr(settings, key)}" for key in keys)
 
     def identity(self, settings: Any, places: Places) -> ModelIdentity | None:
-        """Which model these settings give; None while its weights are not there. Loads nothing."""
+        """Return the identity of the model of these settings; None if its weights are missing. Loads nothing."""
         weights = self.locate(settings, places)
         if not weights.present or weights.revision is None:
             return None
         return ModelIdentity(weights.public_name, weights.revision, self.shape(settings))
 
     def checked(self, settings: Any, places: Places) -> tuple[str, ModelIdentity]:
-        """For `load`: the path of the weights, once they are what was recorded; and the identity of the model.
+        """Verify the weights; return their path and the identity of the model. For use in `load`.
 
-        Raises WeightsError.
+        Raises WeightsError if they are missing or differ from the record of their download.
         """
         from imgret.weights import sources
 
@@ -147,13 +153,13 @@ class Stage:
         return path, ModelIdentity(weights.public_name, weights.revision or "", self.shape(settings))
 
     def stand_in(self, settings: Any) -> Any:
-        """Settings to use while the weights of `settings` are missing; None: the stage waits for them."""
+        """Return settings to use while the weights of `settings` are missing; None: the stage waits for them."""
         return None
 
     def settings_of(self, identity: ModelIdentity, settings: Any, places: Places) -> Any:
-        """Settings that name the model `identity`, as far as that is known.
+        """Return settings that load the model `identity`, as far as it is known.
 
-        After a change of models the old vectors are searched until the new ones are complete.
+        Needed after a change of models: the old vectors are searched until the new ones are complete.
         """
         from imgret.weights import sources
 
@@ -161,44 +167,44 @@ class Stage:
         return replace(settings, weights=name, revision=revision)
 
     def load(self, settings: Any, places: Places, device: str) -> StageModel:
-        """Load the model. `device` is "auto" or a name such as "cuda:1". Imports of libraries belong in here.
+        """Load the model. `device` is "auto" or a name such as "cuda:1". Import libraries here.
 
-        Raises WeightsError, a sentence with advice, when it cannot be loaded.
+        Raises WeightsError, with a message and advice, if it cannot be loaded.
         """
         raise NotImplementedError
 
-    # What the search gets
+    # Data for the search
 
     def texts(self, payload: Any) -> Mapping[str, str]:
-        """Column -> the words that a photo is found by."""
+        """Return column -> text for the words index."""
         return {}
 
     def tags(self, payload: Any) -> Sequence[Tag]:
-        """The tags, each (kind, label) once."""
+        """Return the tags, each (kind, label) once."""
         return ()
 
     def query_inputs(self, identity: ModelIdentity | None) -> tuple[str, ...]:
-        """Stages that are run over a search's texts before `encode_query` of this model; None: of any model."""
+        """Return the stages to run on search texts before `encode_query` of the model `identity` (None: any model)."""
         return ()
 
-    # How it shows
+    # Display
 
     def json(self, payload: Any | None) -> dict[str, Any]:
-        """The keys that it adds to the JSON of a photo; None: there is no result."""
+        """Return the keys that it adds to the JSON of a photo. `payload` is None if there is no result."""
         return {self.name: payload}
 
     def rows(self, shown: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-        """(label, text) rows of `imgret show` and of the picker, from the JSON of a photo."""
+        """Return (label, text) rows for `imgret show` and the picker, from the JSON of a photo."""
         return ()
 
-    def why(self, shown: Mapping[str, Any], word: str, meant: Meant) -> Sequence[str]:
-        """What to say in *why* for a word of the question that matched; nothing: the word itself.
+    def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> Sequence[str]:
+        """Return texts for the *why* of a hit, for a word of the query that matched; if empty, the word itself is shown.
 
-        `meant(word, labels)` gives those of some labels that a word means: "dogs" means "dog".
+        `matching(word, labels)` returns the labels that a word matches: "dogs" matches "dog".
         """
         return ()
 
-    # What follows from the above
+    # Derived
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -212,9 +218,9 @@ class Stage:
 
     @property
     def lacking(self) -> str:
-        """What photos lack without it, as one clause."""
+        """What photos lack without it, as a clause."""
         return self.lack or f"no {self.noun}"
 
     def decode(self, payload: str | bytes) -> Any:
-        """The payload that was saved as this JSON."""
+        """Decode a payload from JSON."""
         return msgspec.json.decode(payload, type=self.payload)

@@ -1,14 +1,14 @@
-"""The recipe: caption + counts + note -> passage, topics -> instruction. Pure; no torch.
+"""The texts of the baseline recipe: the passage from caption, counts and note, the instruction from topics.
 
-To the letter that of the *image-retrieval* project, on whose golden strings it is tested:
+They are identical to those of the *image-retrieval* project; tests compare them with its output:
 
-- counts: labels in lower case, in the order in which their boxes come first; 1 one, 2 two, 3 three,
-  4 four, more many;
+- counts: labels in lower case, in the order of their first box; 1 is written one, 2 two, 3 three,
+  4 four, and more than 4 many;
 - passage: `caption + " " + "{count} {label} , " ... + " is in the photo . "`, then the user's note;
 - instruction: the topics joined without a separator in `"represent the {topics} title:"`, where `_&_`
-  reads ` and ` and `_` a space.
+  becomes ` and ` and `_` a space.
 
-Beside the passage, each text stands as a view of its own (see `imgret.search.rank` for why).
+Each text is also embedded as a separate view (`imgret.search.rank` explains why).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 
 from imgret.photo import Detection
 
-PROMPT = "a picture of "  # what the captioner is made to begin with
+PROMPT = "a picture of "  # the beginning of every caption
 
 _NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
 def numeral(count: int) -> str:
-    """1 -> one ... 4 -> four, more -> many. `count` is at least 1."""
+    """Return 1 as one, ... 4 as four, and more as many. `count` is at least 1."""
     return _NUMERALS.get(count, "many")
 
 
 def counts(detections: Iterable[Detection]) -> dict[str, int]:
-    """Label -> how many, in the order in which the labels come first."""
+    """Return label -> count, in the order of the first occurrence."""
     found: dict[str, int] = {}
     for detection in detections:
         label = detection.label.lower()
@@ -38,27 +38,27 @@ def counts(detections: Iterable[Detection]) -> dict[str, int]:
 
 
 def counted(objects: Mapping[str, int]) -> str:
-    """The counts as the passage has them: `two giraffe , one tree , `; empty when there are none."""
+    """Return the counts as in the passage: `two giraffe , one tree , `; empty if there are none."""
     return "".join(f"{numeral(count)} {label} , " for label, count in objects.items())
 
 
 def passage(caption: str, objects: Mapping[str, int], note: str | None = None) -> str:
-    """The text that is embedded for a photo. Without a note it is that of the baseline recipe, byte for byte."""
+    """Return the text that is embedded for a photo. Without a note it equals that of the baseline recipe."""
     text = f"{caption} {counted(objects)} is in the photo . "
     return f"{text}{note}" if note else text
 
 
 def instruction(topics: Iterable[str]) -> str:
-    """The instruction under which a text with these topics is embedded, a question's too."""
+    """Return the embedder's instruction for a text with these topics, be it of a photo or of a query."""
     labels = "".join(topic.replace("_&_", " and ").replace("_", " ") for topic in topics)
     return f"represent the {labels} title:"
 
 
 def views(results: Mapping[str, Any], note: str | None = None, names: str = "") -> dict[str, str]:
-    """The texts of a photo to embed, by view; those with nothing to say are left out.
+    """Return the texts of a photo to embed, by view; empty ones are left out.
 
-    `results` are the payloads of the stages. `names` are the words of its file and folders. They are used only where nothing
-    else is known of the photo, so that it can be found at all; otherwise names are left to the search by words.
+    `results` maps stages to payloads. `names` are words from the names of its file and folders. They are embedded only if
+    nothing else is known about the photo; otherwise only the words index covers names.
     """
     objects = counts(results.get("detect") or ())
     caption = results.get("caption") or ""

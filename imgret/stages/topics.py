@@ -1,4 +1,4 @@
-"""Topics of the caption, by a RoBERTa classifier; also of a search's text, for the instruction of the embedder."""
+"""Topics of the caption from a RoBERTa classifier; also of the text of a search, for the embedder's instruction."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class TopicsSettings(StageSettings, frozen=True):
-    """`[topics]`: any multi-label sequence classifier in the layout of the hub."""
+    """`[topics]`: any multi-label sequence classifier in the layout of the Hugging Face hub."""
 
     weights: str = "cardiffnlp/tweet-topic-21-multi"
     threshold: float = 0.2
 
 
 class TopicsModel(StageModel):
-    """A classifier as the model of a stage."""
+    """Adapts a classifier to the interface of a stage model."""
 
     def __init__(self, classifier: TopicClassifier) -> None:
         self.classifier = classifier
         self.identity = classifier.identity
 
     def run(self, items: Sequence[Item]) -> list[Result]:
-        """The topics of each caption; none where there is no caption."""
+        """Return the topics of each caption; none if there is no caption."""
         captions = [item.results.get("caption") or "" for item in items]
         found = iter(self.classifier.topics([caption for caption in captions if caption]))
         return [Result(next(found) if caption else ()) for caption in captions]
@@ -39,7 +39,7 @@ class TopicsModel(StageModel):
 
 
 class Topics(Stage):
-    """The stage. Its payload is the labels, as the model spells them."""
+    """The topics stage. Its payload is the labels as the model spells them."""
 
     name = "topics"
     inputs = ("caption",)
@@ -50,15 +50,15 @@ class Topics(Stage):
     payload = tuple[str, ...]
     noun = "topics"
     kinds = ("topic",)
-    batch = 4.0  # a text is small
+    batch = 4.0  # texts need little memory
     turn = 16
 
     def shape(self, settings: TopicsSettings) -> str:
-        """The threshold."""
+        """Return the threshold."""
         return f"threshold={settings.threshold:g}"
 
     def load(self, settings: TopicsSettings, places: Places, device: str) -> TopicsModel:
-        """The classifier."""
+        """Load the classifier."""
         from imgret.models import torch_device
 
         path, identity = self.checked(settings, places)
@@ -68,15 +68,15 @@ class Topics(Stage):
         return TopicsModel(RobertaTopics(path, identity, device, threshold=settings.threshold))
 
     def tags(self, payload: tuple[str, ...]) -> list[Tag]:
-        """Each label."""
+        """Return each label once."""
         return [Tag("topic", label) for label in dict.fromkeys(payload)]
 
     def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
-        """`topics`: the labels."""
+        """Return `topics`: the labels."""
         return {"topics": list(payload or ())}
 
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The labels, readable."""
+        """Return the labels, with spaces instead of underscores."""
         text = ", ".join(topic.replace("_", " ") for topic in shown["topics"])
         return [("topics", text)] if text else []
 

@@ -1,4 +1,4 @@
-"""What a question may ask of a photo beside its meaning: filters as data, and clauses made of them."""
+"""The filters of a query, as data."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Taken(Struct, frozen=True, tag=True):
 
 
 class Inside(Struct, frozen=True, tag=True):
-    """In this folder or below it: an absolute path, or folder names that follow each other, folded."""
+    """In this folder or below it: an absolute path, or consecutive folder names, case-folded."""
 
     folder: bytes
 
 
 class Named(Struct, frozen=True, tag=True):
-    """The file name holds this text, or fits it as a pattern with `*` and `?`; both are folded."""
+    """The file name contains this text, or matches it as a pattern with `*` and `?`; both are case-folded."""
 
     pattern: str
 
 
 class Objects(Struct, frozen=True, tag=True):
-    """At least `least` and at most `most` of these were detected; `labels.matching_labels` says which labels count."""
+    """Between `least` and `most` objects were detected; `labels.matching_labels` defines which labels count."""
 
     label: str
     least: int
@@ -36,47 +36,47 @@ class Objects(Struct, frozen=True, tag=True):
 
 
 class Tagged(Struct, frozen=True, tag=True):
-    """A tag of this kind contains this text, folded, or is what it means: its singular, another name for it."""
+    """A tag of this kind contains this case-folded text, or is its singular or a synonym of it."""
 
     kind: str
     name: str
 
 
 class Camera(Struct, frozen=True, tag=True):
-    """The camera's make and model hold this text, folded."""
+    """The make and model of the camera contain this case-folded text."""
 
     name: str
 
 
 class Has(Struct, frozen=True, tag=True):
-    """It has this: one of `HAS`, or a tag of this kind."""
+    """The photo has one of `HAS`, or a tag of this kind."""
 
     what: str
 
 
 class Online(Struct, frozen=True, tag=True):
-    """Its disk is there, or not."""
+    """The disk of the photo is online, or offline."""
 
     online: bool
 
 
 class Format(Struct, frozen=True, tag=True):
-    """The file's format, as Pillow names it, or another of its family."""
+    """The format of the file as Pillow names it, or a related one."""
 
     name: str
 
 
-class Said(Struct, frozen=True, tag=True):
-    """These words, in this order, stand in its caption, labels, note or names."""
+class Phrase(Struct, frozen=True, tag=True):
+    """The caption, labels, note or names contain these words in this order."""
 
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Said
+Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase
 
 
 class Clause(Struct, frozen=True):
-    """A filter, or its opposite."""
+    """A filter, or its negation."""
 
     filter: Filter
     negated: bool = False

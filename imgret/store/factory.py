@@ -1,4 +1,4 @@
-"""Open the store that a name means. The engine is imported only then."""
+"""Opens the store at a place. The engine is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["open_store", "restore", "watch_file", "writer_lock"]
 
 
 def open_store(place: str, *, create: bool = True) -> Store:
-    """The store at `place`, an absolute path. Without `create`, a missing one is an IndexProblem."""
+    """Open the store at `place`, an absolute path. Raises IndexProblem if it is missing and `create` is False."""
     from imgret.store.sqlite.sqlite_store import SqliteStore
 
     return SqliteStore(place, create=create)
@@ -22,9 +22,9 @@ def open_store(place: str, *, create: bool = True) -> Store:
 def writer_lock(
     place: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None
 ) -> AbstractContextManager[None]:
-    """Be the one process that indexes into the store at `place`.
+    """Return a context manager that holds the lock of the one process that may index into the store at `place`.
 
-    Waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with a sentence that names the holder.
+    Entering it waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with the name of the holder.
     """
     from imgret.store.sqlite.locks import writer_lock as sqlite_lock
 
@@ -32,17 +32,17 @@ def writer_lock(
 
 
 def watch_file(place: str) -> FileWatch:
-    """Notices when the store at `place`, which is open, is replaced, overwritten or removed. Raises OSError."""
+    """Return a watch that detects if the open store at `place` is replaced, overwritten or removed. Raises OSError."""
     from imgret.store.sqlite.identity import Watch
 
     return Watch(place)
 
 
 def restore(place: str, source: str) -> str | None:
-    """Put the backup `source` in the place of the store. Returns the path of the previous store.
+    """Replace the store at `place` by the backup `source`. Return the new path of the previous store, or None.
 
-    The caller holds `writer_lock`, or knows that a daemon is running, which notices it. A backup that is
-    missing, damaged, no index or of a later version is an IndexProblem, and nothing is changed.
+    The caller holds `writer_lock`, or a daemon is running, which detects the change. Raises IndexProblem, and changes
+    nothing, if the backup is missing, damaged, not an index, or of a later version.
     """
     from imgret.store.sqlite.restore import restore as put_in_place
 

@@ -1,12 +1,12 @@
-"""What every store does in the same way: attempts and pauses."""
+"""Constants that all stores share: retries, pauses and how long deleted photos are kept."""
 
 from __future__ import annotations
 
 MAX_ATTEMPTS = 5
-# No file has these: a photo with one differs from its file, so the next scan asks the hash.
-YOUNG_INODE = -1  # it was so young that a later write may not show
-OTHER_INODE = -2  # other bytes were met there
+# Not real inode numbers: a photo with one of these differs from its file, so the next scan hashes the file.
+YOUNG_INODE = -1  # the file was so new that a later change may leave its stat unchanged
+OTHER_INODE = -2  # the file had other contents than expected
 PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
-# Why a photo was set aside that no process survived.
-DEADLY = f"the program ended {MAX_ATTEMPTS} times while it described this photo alone"
+# The error of a photo that is not retried because the process died each time it was described.
+CRASHED = f"the program ended {MAX_ATTEMPTS} times while it described only this photo"
 KEEP_TOMBSTONES = 30 * 86400  # seconds

@@ -1,4 +1,4 @@
-"""What a store gives back, as frozen data."""
+"""Frozen records that a store returns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Claim(Struct, frozen=True):
-    """One content to work on."""
+    """A content whose work was claimed."""
 
     content: int
-    path: bytes  # one of its living paths on a root that is there
+    path: bytes  # one of its present paths on a root that is online
     stages: frozenset[str]
 
 
@@ -28,7 +28,7 @@ class Root(Struct, frozen=True):
 
     id: int
     path: bytes  # absolute, resolved
-    filesystem: str | None  # its identity when last seen
+    filesystem: str | None  # identity of its file system at the last scan
     watched: bool
     online: bool
     reason: str | None  # why it is offline
@@ -39,33 +39,33 @@ class MountPoint(Struct, frozen=True):
     """A folder below a root on which another disk was mounted."""
 
     folder: bytes  # relative to the root
-    filesystem: str  # its identity when last seen
-    reason: str | None  # why it is offline; None while it is there
+    filesystem: str  # identity of its file system at the last scan
+    reason: str | None  # why it is offline; None if it is online
 
 
-READ = "read"  # stands for a stage where a file could not be read at all
+READ = "read"  # used as the stage of a file that could not be read at all
 
 
 class Failure(Struct, frozen=True):
-    """A photo that could not be described, and when it is tried again."""
+    """A photo that could not be read or described, and when it is retried."""
 
     path: bytes
     stage: str  # its name, or READ
     error: str
     attempts: int
     not_before: int  # seconds since 1970
-    set_aside: bool  # tried often enough
+    set_aside: bool  # no more automatic retries
 
 
-class Before(Struct, frozen=True):
-    """The previous content of a path, which no longer exists anywhere."""
+class PreviousContent(Struct, frozen=True):
+    """The previous content of a path, which no path has any more."""
 
     content: int
-    same_file: bool  # the file was written to; it was not put in the place of another one
+    same_file: bool  # the file was modified in place, not replaced by another file
 
 
 class LostNote(Struct, frozen=True):
-    """A note whose content no longer exists, while another picture is at its path."""
+    """A note whose content no path has any more, while its path has another photo."""
 
     path: bytes  # absolute
     text: str
@@ -73,50 +73,50 @@ class LostNote(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """Figures about living photos (paths). `described + pending + failed == photos`."""
+    """Counts of the photos (paths) that are not deleted. `described + pending + failed == photos`."""
 
     photos: int
     described: int
     pending: int
     failed: int
-    offline: int  # of all of them, those whose disk is away
+    offline: int  # of `photos`, those whose disk is offline
 
 
 class Term(Struct, frozen=True):
-    """A word of a question as the index knows it."""
+    """A word of a query, as the index knows it."""
 
-    text: str  # as it was given
-    tokens: tuple[str, ...]  # what the tokenizer makes of it; several for a phrase
-    documents: int  # about how many hold its rarest token or one of its labels
-    labels: tuple[str, ...] = ()  # labels of the library that it means, besides any that is called so
+    text: str  # as in the query
+    tokens: tuple[str, ...]  # from the tokenizer; several for a phrase
+    documents: int  # about how many contain its rarest token or have one of its labels
+    labels: tuple[str, ...] = ()  # labels of the library that it matches, other than by their own name
 
 
 class Occurrences(NamedTuple):
-    """How terms stand in documents."""
+    """How often and where terms occur in documents."""
 
-    counts: Counts  # (contents, terms, columns): how often
+    counts: Counts  # (contents, terms, columns): number of occurrences
     lengths: Counts  # (contents, columns), in tokens
-    apart: NDArray[np.bool_]  # (contents,): a word stands there, and nowhere near the one that it describes
-    weights: NDArray[np.float32]  # (columns,): how much a word in each counts
+    apart: NDArray[np.bool_]  # (contents,): a word occurs, but not near the word that it describes
+    weights: NDArray[np.float32]  # (columns,): weight of a word in each column
 
 
 class Damaged(Exception):
-    """`nearest` is missing, damaged or lacks photos; `rebuild` creates it again."""
+    """The table `nearest` is missing, damaged or incomplete; `rebuild` recreates it."""
 
 
-TEXT = "embed"  # the stage that makes the vectors of texts, by which a photo is ranked
-LABELS, NOTE, NAMES = "labels", "note", "names"  # the columns of the words index that no stage has
+TEXT = "embed"  # the stage of the text vectors, by which photos are ranked
+LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 
 class SpaceTraits(Struct, frozen=True):
-    """What a stage says of the space of its vectors."""
+    """How the space of the vectors of a stage is searched and weighted."""
 
-    lead: str  # the view that stands for a photo in the search for nearest neighbours
-    weight: float = 0.0  # in the ranking: of a standard score, in spreads of the text's cosines
+    lead: str  # the view that is used in the search for nearest neighbours
+    weight: float = 0.0  # in the ranking: of a standard score, in standard deviations of the text cosines
 
 
 class Space(Struct, frozen=True):
-    """What the vectors of one encoder lie in."""
+    """The vector space of one encoder."""
 
     id: int
     stage: str
@@ -124,7 +124,7 @@ class Space(Struct, frozen=True):
     dimension: int
     lead: str
     weight: float
-    active: bool  # it is the one of its stage that is searched
+    active: bool  # searches use this space of its stage
 
 
 TEXT_SPACE = SpaceTraits("passage")
@@ -134,5 +134,5 @@ class TextColumn(NamedTuple):
     """A column of the words index."""
 
     name: str
-    stage: str | None  # whose text it holds; None: labels, notes or names
+    stage: str | None  # whose text it contains; None: labels, notes or names
     weight: float = 1.0  # of a word in it, in BM25

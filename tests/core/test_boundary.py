@@ -143,7 +143,7 @@ def test_a_report_that_cannot_be_written_costs_the_report_alone(
     (private_places / "state" / "imgret").write_text("a file where the folder should be")
     failing(KeyError("x"))
     assert run(["status"]) == 3
-    assert capfd.readouterr().err == "imgret: imgret failed for a reason that it does not know: KeyError\n"
+    assert capfd.readouterr().err == "imgret: imgret failed with an unexpected error: KeyError\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)

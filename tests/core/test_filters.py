@@ -249,7 +249,7 @@ def test_masks_of_the_memory_are_the_same_filters(store: Store, library: dict[st
     with open_store(store.path) as other:
         other.db.execute("DELETE FROM tag")
     assert memory.refresh(store)
-    assert not memory.mask(store, parse("dog:", NOW).clauses).places.any()
+    assert not memory.mask(store, parse("dog:", NOW).clauses).positions.any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -46,7 +46,7 @@ class Encoder:
         assert (stage, wanted) == ("embed", self.identity)
         return self
 
-    def for_a_picture(self, stages: object) -> Any:
+    def for_query_image(self, stages: object) -> Any:
         raise AssertionError("every picture here is in the index")
 
     def vectors(self, texts: list[str]) -> Any:

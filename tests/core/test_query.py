@@ -22,7 +22,7 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
-    Said,
+    Phrase,
     Tagged,
     Taken,
 )
@@ -47,7 +47,7 @@ def test_words_and_filters_are_told_apart() -> None:
     assert question.clauses == (
         Clause(Taken(at(2019, 1, 1), None)),
         Clause(Objects("dog", 2, None)),
-        Clause(Said("indoor"), negated=True),
+        Clause(Phrase("indoor"), negated=True),
         Clause(Inside(b"/photos/2021")),
         Clause(Tagged("topic", "sports")),
         Clause(Has("note")),
@@ -92,9 +92,9 @@ def test_words_and_filters_are_told_apart() -> None:
         ("format:.JPG", Format("JPEG"), False),
         ("has:notes", Has("note"), False),
         ("has:object", Has("objects"), False),
-        ('"red circle"', Said("red circle"), False),
-        ('-"red circle"', Said("red circle"), True),
-        ("\u201cred circle\u201d", Said("red circle"), False),
+        ('"red circle"', Phrase("red circle"), False),
+        ('-"red circle"', Phrase("red circle"), True),
+        ("\u201cred circle\u201d", Phrase("red circle"), False),
         ("in:2021", Inside(b"2021"), False),
         ("in:~/Pictures/", Inside(os.fsencode(os.path.expanduser("~/Pictures"))), False),
     ],
@@ -226,8 +226,8 @@ def test_labels_of_the_library_are_labels() -> None:
 
 
 def test_emoji_can_be_left_out_and_asked_for() -> None:
-    assert filters("giraffe -🎂") == [(Said("🎂"), True)]
-    assert filters('"🎂"') == [(Said("🎂"), False)]
+    assert filters("giraffe -🎂") == [(Phrase("🎂"), True)]
+    assert filters('"🎂"') == [(Phrase("🎂"), False)]
     assert filters('"!!!" -"?"') == []
 
 

@@ -90,7 +90,7 @@ def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
         def encoder(self, stage: str, wanted: ModelIdentity) -> Any:
             raise WeightsError(f"{wanted.name} is not here")
 
-        def for_a_picture(self, stages: Any) -> Any:
+        def for_query_image(self, stages: Any) -> Any:
             raise AssertionError("a known photo needs no model")
 
     service = SearchService(store, Settings(), places(), encoders=Missing())

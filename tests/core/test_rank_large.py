@@ -171,8 +171,8 @@ def test_a_mask_does_not_outlive_what_its_own_connection_writes(
     memory = InMemoryIndex(store, text_space(store))
     clause = (Clause(Has("note")),)
     assert memory.refresh(store)
-    assert not memory.mask(store, clause).places.any()
+    assert not memory.mask(store, clause).positions.any()
     with store.writing() as db:
         db.execute("INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[2],))
     assert memory.refresh(store)
-    assert memory.mask(store, clause).places.any()
+    assert memory.mask(store, clause).positions.any()

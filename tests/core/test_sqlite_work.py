@@ -18,6 +18,6 @@ def test_what_an_older_version_left_without_a_reason_is_reported_and_retried(sto
     with store.writing() as db:
         db.execute("UPDATE work SET attempts = ?, claim = -1", (policy.MAX_ATTEMPTS,))
     store.work.recover()
-    assert [failure.error for failure in store.failures.all()] == [policy.DEADLY]
+    assert [failure.error for failure in store.failures.all()] == [policy.CRASHED]
     assert store.failures.retry() == 1
     assert [claim.content for claim in store.work.claim(STAGES, 9, NOW)] == [content]

@@ -129,7 +129,7 @@ def test_its_table_is_read_and_checked(colour: Any) -> None:
     assert "colour" not in parse('[colour]\nweights = "none"').stages()
     for text, words in (
         ("\n[colour]\nclear = 1", r"line 3: unknown key 'colour\.clear'"),
-        ("[colour]\nclearly = 2", r"line 2: colour\.clearly must lie between 0 and 1"),
+        ("[colour]\nclearly = 2", r"line 2: colour\.clearly must be between 0 and 1"),
         ("[colour]\nclearly = 'very'", r"line 2: colour\.clearly: Expected `float`"),
         ("[color]\nclearly = 1", "line 1: unknown key 'color'"),
     ):

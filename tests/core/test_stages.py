@@ -78,13 +78,13 @@ def test_a_circle_costs_its_stages_and_what_needs_them() -> None:
     found = Registry([*registry.own().stages, *circle, made("d", (PIXELS, "a")), made("e")])
     assert found.names == ("caption", "detect", "topics", "embed", "e")
     assert found.problems == {
-        **dict.fromkeys("abc", "it waits for its own results: a -> c -> b -> a"),
+        **dict.fromkeys("abc", "it depends on its own results: a -> c -> b -> a"),
         "d": "it needs the results of a, and there is no such stage",
     }
 
 
 def test_a_stage_that_needs_itself_is_a_circle() -> None:
-    assert Registry([made("a", ("a",))]).problems == {"a": "it waits for its own results: a -> a"}
+    assert Registry([made("a", ("a",))]).problems == {"a": "it depends on its own results: a -> a"}
 
 
 def test_the_first_of_two_stages_of_one_name_stays() -> None:
@@ -109,20 +109,20 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (type("A", (Stage,), {"name": "a", "inputs": (PIXELS,)})(), "lacks something"),
-        (made("Mean colour"), "'Mean colour' is no name"),
-        (made("a", ()), "names no inputs"),
+        (type("A", (Stage,), {"name": "a", "inputs": (PIXELS,)})(), "incomplete or wrong"),
+        (made("Mean colour"), "'Mean colour' is not a valid name"),
+        (made("a", ()), "it has no inputs"),
         (made("a", ("nothing",)), "needs the results of nothing"),
         (made("a", tier=4), "tier"),
         (made("a", requires=("caption",)), "requires a stage that is not among its inputs"),
-        (made("a", settings=NoDefault), "lacks something"),
-        (made("a", settings=OwnSettings, ranges={"most": (0, 1)}), "most has a range and is no setting"),
-        (made("a", columns=(TextColumn("labels"),)), "labels is a name that imgret uses itself"),
+        (made("a", settings=NoDefault), "incomplete or wrong"),
+        (made("a", settings=OwnSettings, ranges={"most": (0, 1)}), "most has a range, but is not a setting"),
+        (made("a", columns=(TextColumn("labels"),)), "labels is a reserved name"),
         (made("a", columns=(TextColumn("caption"),)), "another stage has a column caption"),
-        (made("a", columns=(TextColumn("note"),)), "note is a name that imgret uses itself"),
-        (made("a", kinds=("camera",)), "camera: is a filter of imgret itself"),
-        (made("a", views=("a view",)), "'a view' is no name"),
-        (made("daemon"), "daemon is a name that imgret uses itself"),
+        (made("a", columns=(TextColumn("note"),)), "note is a reserved name"),
+        (made("a", kinds=("camera",)), "camera: is a filter of the query language"),
+        (made("a", views=("a view",)), "'a view' is not a valid name"),
+        (made("daemon"), "daemon is a reserved name"),
         (made("caption"), "another stage called caption"),
     ],
 )  # fmt: skip
@@ -183,7 +183,7 @@ def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(
     [
         ("import no_such_module", "No module named 'no_such_module'"),
         ("raise SystemExit(3)", "SystemExit"),
-        ("STAGE = 3", "is no instance of imgret.stages.Stage"),
+        ("STAGE = 3", "is not an instance of imgret.stages.Stage"),
         ("x = 1", "STAGE"),
         ("def", "SyntaxError"),
         (GOOD.replace('"brightness"', '"darkness"'), "is called 'darkness'"),

@@ -21,18 +21,18 @@ def test_what_is_queued_is_to_come_until_it_is_done_or_set_aside(
         Settings().with_tables(caption=CaptionSettings(weights="none")),
     )
     state = photo_state(store, settings, PATH)
-    assert (state.state, state.to_come) == (DESCRIBED, frozenset())  # no captioner: nothing to wait for
+    assert (state.state, state.due) == (DESCRIBED, frozenset())  # no captioner: nothing to wait for
     store.work.queue(content, ["caption"])
     state = photo_state(store, settings, PATH)
-    assert (state.state, state.to_come) == (PENDING, {"caption"})
+    assert (state.state, state.due) == (PENDING, {"caption"})
     for attempt in range(1, MAX_ATTEMPTS + 1):
         now = attempt * 10**6
         assert store.work.claim(["caption"], 1, now)
         store.work.failed(content, ["caption"], "it breaks", now)
         state = photo_state(store, settings, PATH)
         assert state.state == FAILED
-        assert state.to_come == ({"caption"} if attempt < MAX_ATTEMPTS else frozenset())
+        assert state.due == ({"caption"} if attempt < MAX_ATTEMPTS else frozenset())
     store.failures.retry()
-    assert photo_state(store, settings, PATH).to_come == {"caption"}
+    assert photo_state(store, settings, PATH).due == {"caption"}
     store.work.done(content, ["caption"])
-    assert photo_state(store, settings, PATH).to_come == frozenset()
+    assert photo_state(store, settings, PATH).due == frozenset()

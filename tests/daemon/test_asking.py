@@ -116,7 +116,7 @@ def test_a_preview_shows_each_picture_in_the_way_of_the_terminal(answering, daem
         lines = terminal.text().decode().splitlines()
         assert sum("strong" in line for line in lines) == 3
         assert (kind != "plain") or sum("▀" in line for line in lines) >= 3
-        assert b"\x1b]52" not in terminal.said
+        assert b"\x1b]52" not in terminal.output
 
 
 def test_a_preview_of_a_photo_that_vanished_says_so_and_shows_the_others(answering, daemon):

@@ -21,7 +21,7 @@ def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, dae
     until(lambda: len(home.indexed()) == 2)
     status = home.imgret("status", "--skipped")
     assert status.returncode == 0
-    assert b"1 folder: with a .nomedia" in status.stdout
+    assert b"1 folder: contains a .nomedia file" in status.stdout
     (private / ".nomedia").unlink()
     until(lambda: len(home.indexed()) == 5)
     with home.index() as store:

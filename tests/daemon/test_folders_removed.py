@@ -21,7 +21,7 @@ def test_a_watched_folder_outlives_the_removal_of_the_one_above(home, daemon):
     home.configure([home.photos / "in", home.photos])
     daemon.ask("reload")
     until(lambda: names(home) == {"in/1.png", "2.png"})
-    assert b"1 photo left" in home.imgret("remove", str(home.photos)).stderr
+    assert b"1 photo removed from the index" in home.imgret("remove", str(home.photos)).stderr
     assert names(home) == {"in/1.png"}
     write_picture(home.photos / "4.png", 4)
     write_picture(home.photos / "in/3.png", 3)

@@ -36,13 +36,13 @@ def test_a_configuration_that_becomes_bad_is_reported_until_it_is_good_again(hom
     until(lambda: len(home.indexed()) == 1)
     home.configure([home.photos], more)
     daemon.signal(signal.SIGHUP)
-    until(lambda: "the configuration was not taken" in (daemon.ask("status")["problem"] or ""))
+    until(lambda: "the new configuration is not used" in (daemon.ask("status")["problem"] or ""))
     with pytest.raises(Refused, match="line"):
         daemon.ask("reload")
     write_picture(home.photos / "2.png", 2)  # the last good one is still in force
     until(lambda: len(home.indexed()) == 2)
     daemon.wait_until_idle()
-    assert "the configuration was not taken" in daemon.ask("status")["problem"]
+    assert "the new configuration is not used" in daemon.ask("status")["problem"]
     home.configure([home.photos])
     daemon.ask("reload")
     until(lambda: daemon.ask("status")["problem"] is None)

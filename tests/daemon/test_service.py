@@ -449,5 +449,5 @@ def test_the_command_hands_its_folders_to_the_daemon(home, daemon, tmp_path):
         write_picture(other / f"{number}.png", number)
     ran = home.imgret("index", str(other))
     assert ran.returncode == 0, ran.stderr
-    assert b"handed to the daemon" in ran.stderr
+    assert b"passed to the daemon" in ran.stderr
     assert len(home.indexed()) == 30

@@ -155,7 +155,7 @@ def test_tokens_are_not_handed_on(monkeypatch, private_places):
 @pytest.mark.parametrize("name", ["IMGRET_INDEX", "HF_HOME", "XDG_STATE_HOME", "IMGRET_SOCKET"])
 def test_what_a_unit_cannot_hold_is_refused_by_name(name, value, monkeypatch, tmp_path, private_places):
     monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="cannot be written into a unit") as error:
+    with pytest.raises(UsageError, match="cannot be written to a systemd unit") as error:
         service_command.install()
     assert name in str(error.value)
     assert str(error.value).isprintable()

@@ -154,10 +154,10 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
     pixels = np.full((48, 64, 3), 200, np.uint8)
     stages = {"caption", "detect"}
     expected = warm.models(stages)["caption"].run([Item(pixels)])
-    answers, last_seen = [], warm.last_seen
+    answers, last_image_search = [], warm.last_image_search
 
     def ask():
-        loaded = warm.for_a_picture(stages)
+        loaded = warm.for_query_image(stages)
         loaded["detect"].run([Item(pixels)])
         answers.append(loaded["caption"].run([Item(pixels)]))
 
@@ -168,8 +168,8 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
         thread.join()
     assert answers == [expected] * 4
     assert sorted(loads) == ["caption", "detect"]
-    assert warm.last_seen > last_seen
-    loaded = warm.for_a_picture(stages)
+    assert warm.last_image_search > last_image_search
+    loaded = warm.for_query_image(stages)
     assert warm.unload_heavy()
     assert warm.loaded == []
     assert loaded["caption"].run([Item(pixels)]) == expected  # it is loaded again
@@ -224,8 +224,8 @@ def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
     models = warm.models(STAGES)
     assert models.stages() == frozenset(STAGES)
     assert models.peers == []
-    assert list(models.without) == ["cuda:99"]
-    assert "'cuda:99' cannot be used" in models.without["cuda:99"]
+    assert list(models.unused_devices) == ["cuda:99"]
+    assert "'cuda:99' cannot be used" in models.unused_devices["cuda:99"]
     warm.close()
 
 

@@ -233,7 +233,7 @@ def test_a_missing_folder_is_told_by_name(empty: Library) -> None:
     done = imgret("index", empty.home / "nowhere")
     assert (done.code, done.err) == (
         2,
-        f"imgret: {empty.home}/nowhere is not there\nName a folder that exists.\n",
+        f"imgret: {empty.home}/nowhere does not exist\nName an existing folder.\n",
     )
     assert imgret("index", empty.config).code == 2
     assert imgret("index").code == 2

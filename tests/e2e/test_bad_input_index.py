@@ -27,7 +27,7 @@ def one(empty: Library) -> Library:
         ("[caption]\nwights = 'none'\n", "line 2: unknown key 'caption.wights'\nDid you mean 'weights'?"),
         ("folder = ['~']\n", "line 1: unknown key 'folder'\nDid you mean 'folders'?"),
         ("max_megapixels = 'many'\n", "line 1: max_megapixels: Expected `int`, got `str`"),
-        ("\n[caption]\nbeams = 99\n", "line 3: caption.beams must lie between 1 and 16"),
+        ("\n[caption]\nbeams = 99\n", "line 3: caption.beams must be between 1 and 16"),
         ("folders = [\n", "is not TOML"),
         ("exclude = '*.tmp'\n", "line 1: exclude: Expected `array`, got `str`"),
     ],

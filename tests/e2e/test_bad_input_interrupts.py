@@ -79,7 +79,7 @@ def test_ctrl_c_ends_after_the_batch_and_says_how_far_it_got(many: Library) -> N
         pytest.fail(f"the run was over before it could be interrupted: {said}")
     assert process.returncode == 130, said
     assert "saved, " in said
-    assert "run it again to go on" in said
+    assert "run the command again to continue" in said
     safe = int(said.split("interrupted: ")[1].split()[0])
     assert 0 < safe < PHOTOS
     assert described_so_far(many) == safe

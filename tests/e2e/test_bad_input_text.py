@@ -115,7 +115,7 @@ def test_every_bad_line_of_an_import_is_told_and_costs_itself_alone(cafe: Librar
     )  # a BOM, CRLF, and no newline at the end
     done = imgret("note", "--import", source)
     assert done.code == 1
-    assert f"3 notes kept, {len(bad)} lines skipped" in done.err
+    assert f"3 notes saved, {len(bad)} lines skipped" in done.err
     for number, name in enumerate(bad):
         assert f"{source}, line {2 + 2 * number}: " in done.err, name
     assert max(map(len, done.err.splitlines())) < 500
@@ -151,7 +151,7 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
         "".join(json.dumps({"path": photo, "note": note}) + "\n" for note in ("a", "boom", "c"))
     )
     done = imgret("note", "--import", source)
-    assert (done.code, "2 notes kept, 1 line skipped" in done.err) == (1, True)
+    assert (done.code, "2 notes saved, 1 line skipped" in done.err) == (1, True)
     assert cafe.shown("good.png")["note"] == "c"
 
 

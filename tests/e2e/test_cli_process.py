@@ -188,5 +188,5 @@ def test_a_folder_that_is_gone_under_the_command_is_told(small: Library, tmp_pat
     leave = f"import os\nos.mkdir({gone!r})\nos.chdir({gone!r})\nos.rmdir({gone!r})"
     done = imgret_process("show", "good.jpg", before=leave)
     assert done.code == 3
-    assert "no longer there" in done.err
+    assert "no longer exists" in done.err
     assert imgret_process("status", before=leave).code == 0

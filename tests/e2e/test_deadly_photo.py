@@ -43,11 +43,11 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
     for number in range(8):
         draw(empty.photos / f"{number}.png", "blue", "circle", "white", seed=number)
     draw(empty.photos / "4-deadly.png", "blue", "circle", "black", seed=99)
-    from imgret.cli.index_command import look
+    from imgret.cli.index_command import scan_folders
     from imgret.cli.session import session
 
     with open_store(str(empty.database)) as store:
-        look(session(), store, [os.fsencode(empty.photos)])
+        scan_folders(session(), store, [os.fsencode(empty.photos)])
     deaths = 0
     while True:
         command = [sys.executable, "-c", DESCRIBES, str(empty.database), str(empty.config)]
@@ -61,6 +61,6 @@ def test_its_neighbours_are_described_and_it_is_told_and_can_be_retried(empty: L
     assert (status["described"], status["failed"]) == (8, 1)
     (failure,) = status["failures"]
     assert failure["path"].endswith("4-deadly.png")
-    assert failure["reason"] == policy.DEADLY
+    assert failure["reason"] == policy.CRASHED
     assert "1 to be tried again" in imgret("retry").err
     assert empty.status()["pending"] == 1

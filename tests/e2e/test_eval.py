@@ -139,7 +139,7 @@ def test_compare_two_runs(drawn, tmp_path):
         (["flickr8k", "--images", "Images", "--split", "dev"], UsageError, "no split dev"),
         (["flickr8k", "--images", "Images", "--recipe", "detect"], WeightsMissing, "no detections"),
         (["flickr8k", "--images", "Images", "--recipe", "caption"], WeightsMissing, "no captions"),
-        (["jsonl", "empty.jsonl"], UsageError, "no query"),
+        (["jsonl", "empty.jsonl"], UsageError, "no usable query"),
     ],
 )
 def test_invalid_evaluations_are_reported(drawn, monkeypatch, arguments, error, message):
@@ -167,5 +167,5 @@ def test_somebody_elses_index_is_not_loaded(drawn, tmp_path):
 def test_several_caption_files_must_be_resolved_by_the_user(drawn, tmp_path):
     for name in ("captions_val2014.json", "captions_train2014.json"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(UsageError, match="which captions"):
+    with pytest.raises(UsageError, match="several files of captions"):
         evaluate("coco", "--images", tmp_path)

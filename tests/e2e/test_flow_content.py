@@ -85,7 +85,7 @@ def test_a_copy_and_a_rename_keep_note_and_vector_and_cost_no_model(library: Lib
     found = imgret("query", "--json", "a red circle").objects
     assert [hit["path"].endswith(("copy.jpg", "renamed.jpg")) for hit in found] == [True] + [False] * 4
     gone = library.shown("IMG_1.jpg")
-    assert (gone["state"], "it was gone on" in gone["reason"]) == ("unknown", True)
+    assert (gone["state"], "it was deleted or moved by" in gone["reason"]) == ("unknown", True)
 
 
 @pytest.mark.must_run
@@ -185,11 +185,11 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     (lost,) = library.status()["lost_notes"]
     assert (lost["path"], lost["note"]) == (str(path), "Aunt Mary's\x1b[2J cat")
     told = imgret("status").out.decode()
-    assert f"{path} holds another picture" in told
+    assert f"{path} is another photo" in told
     assert "\x1b" not in told
     assert "`imgret note --forget FILE`" in told
     shown = imgret("note", path)
-    assert (shown.code, shown.out, "an earlier picture" in shown.err) == (1, b"", True)
+    assert (shown.code, shown.out, "an earlier photo" in shown.err) == (1, b"", True)
     assert imgret("note", path, "mine").code == 0
     assert library.status()["lost_notes"] == []
     assert imgret("note", path, "--clear").code == 0
@@ -198,7 +198,7 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     assert library.status()["lost_notes"] == []
     assert imgret("note", path).err == "no note\n"
     again = imgret("note", "--forget", path)
-    assert (again.code, "no note was left behind" in again.err) == (1, True)
+    assert (again.code, "no note of an earlier photo" in again.err) == (1, True)
     assert library.rows("SELECT count(*) FROM note WHERE text LIKE 'Aunt%'") == [
         (1,)
     ]  # for when it comes back

@@ -190,7 +190,12 @@ def test_the_defaults_without_any_weights_index_by_names_and_say_so_once(library
     library.config.write_text("")
     first = library.index()
     assert first.code == 0, first.err
-    for lost in ("no captions", "no counts of objects", "no topics", "the small offline embedder stands in"):
+    for lost in (
+        "no captions",
+        "no counts of objects",
+        "no topics",
+        "the small offline embedder is used instead",
+    ):
         assert first.err.count(lost) == 1
     assert first.err.count("imgret models pull") >= 1
     again = library.index()

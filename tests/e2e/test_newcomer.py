@@ -84,7 +84,7 @@ def test_one_of_a_thing_is_not_told_in_the_plural(words: Library) -> None:
     status = imgret("status").out.decode()
     assert "1 photo: 1 described" in status
     assert f"{words.photos}  1 photo\n" in status
-    assert "1 photo left the index" in imgret("remove", words.photos).err
+    assert "1 photo removed from the index" in imgret("remove", words.photos).err
 
 
 def test_a_note_without_quotes_is_refused(words: Library) -> None:
@@ -94,7 +94,7 @@ def test_a_note_without_quotes_is_refused(words: Library) -> None:
     lines = words.home / "notes.jsonl"
     lines.write_text(json.dumps({"path": str(photo), "note": "kept"}) + "\nnot JSON\n")
     done = imgret("note", photo, "--import", lines)
-    assert (done.code, "leave FILE out" in done.err) == (2, True)
+    assert (done.code, "omit FILE" in done.err) == (2, True)
     done = imgret("note", "--import", lines)
     assert (done.code, "line 2: not JSON: Expecting value at character 1" in done.err) == (1, True)
     assert imgret("note", photo).out == b"kept\n"

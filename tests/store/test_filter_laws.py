@@ -111,7 +111,7 @@ ALL = [
     *(clauses.Has(what) for what in clauses.HAS),
     *(clauses.Online(online) for online in (True, False)),
     *(clauses.Format(name) for name in ("JPEG", "MPO", "PNG", "HEIF")),
-    *(clauses.Said(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
+    *(clauses.Phrase(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
 ]
 ASKED = st.lists(st.builds(Clause, st.sampled_from(ALL), st.booleans()), min_size=2, max_size=3)
 OF_PATHS = (clauses.Inside, clauses.Named, clauses.Online)
@@ -185,7 +185,7 @@ class Model:
                     "topics": bool(content.topics),
                     "date": content.taken_at is not None,
                 }[what]
-            case clauses.Said(words):
+            case clauses.Phrase(words):
                 texts = [f" {text or ''} " for text in (content.caption, content.note)]
                 found = words == "!!!" or any(f" {words} " in text for text in texts)
             case _:  # of topics

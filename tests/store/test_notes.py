@@ -102,7 +102,7 @@ def test_a_note_is_kept_as_it_was_written(store: Store, second: Store, text: str
 
 def test_an_edit_gets_the_note(store: Store) -> None:
     before, after = noted_and_edited(store)
-    assert store.notes.candidates(after) == [records.Before(before, same_file=False)]
+    assert store.notes.candidates(after) == [records.PreviousContent(before, same_file=False)]
     decode(store, after)
     assert store.notes.settle(after, before) is True
     assert (store.results.note(after), store.results.note(before)) == ("ours", "ours")
@@ -116,7 +116,7 @@ def test_an_edit_gets_the_note(store: Store) -> None:
 
 def test_a_file_that_was_written_in_place_is_the_same_file(store: Store) -> None:
     before, after = noted_and_edited(store, born=123)
-    assert store.notes.candidates(after) == [records.Before(before, same_file=True)]
+    assert store.notes.candidates(after) == [records.PreviousContent(before, same_file=True)]
 
 
 def test_another_picture_leaves_the_note_behind(store: Store) -> None:
@@ -170,7 +170,7 @@ def test_a_note_stays_with_a_picture_that_lies_elsewhere_too(store: Store) -> No
     delete(store, b"/photos/copy.jpg")
     store.notes.requeue_edits(before)
     assert set(store.work.of(after)) == {DECODE}  # so that the two are compared now
-    assert store.notes.candidates(after) == [records.Before(before, same_file=False)]
+    assert store.notes.candidates(after) == [records.PreviousContent(before, same_file=False)]
     assert store.notes.settle(after, before) is True
 
 
@@ -188,14 +188,14 @@ def test_half_a_file_stands_for_what_was_there_before(store: Store) -> None:
     half = put(store, PATH, "half")  # never decoded
     whole = put(store, PATH, "whole")
     assert half not in (before, whole)
-    assert store.notes.candidates(whole) == [records.Before(before, same_file=False)]
+    assert store.notes.candidates(whole) == [records.PreviousContent(before, same_file=False)]
 
 
 def test_edits_of_edits_get_a_note_that_was_written_late(store: Store) -> None:
     contents = [picture(store, "0")]
     for number in range(1, 4):
         after = put(store, PATH, str(number))
-        assert store.notes.candidates(after) == [records.Before(contents[-1], same_file=False)]
+        assert store.notes.candidates(after) == [records.PreviousContent(contents[-1], same_file=False)]
         decode(store, after)
         store.notes.settle(after, contents[-1])
         contents.append(after)

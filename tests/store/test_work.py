@@ -125,7 +125,7 @@ def test_only_the_photo_that_kills_the_process_is_set_aside(
     assert runs <= len(deadly) * (policy.MAX_ATTEMPTS + 1) + 1
     failures = store.failures.all()
     assert {failure.path for failure in failures} == {b"/p/%d.jpg" % place for place in deadly_places}
-    assert all(failure.set_aside and failure.error == policy.DEADLY for failure in failures)
+    assert all(failure.set_aside and failure.error == policy.CRASHED for failure in failures)
     assert store.failures.retry() == len(deadly)
     assert lives(store, set(), window=8) == deadly
 

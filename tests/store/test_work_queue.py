@@ -202,7 +202,7 @@ class Queue(RuleBasedStateMachine):
             if each.claimed:
                 each.state = SUSPECT
             if each.attempts >= policy.MAX_ATTEMPTS and each.error is None:
-                each.error, each.state = policy.DEADLY, FREE
+                each.error, each.state = policy.CRASHED, FREE
 
     @rule()
     def retry(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from textual import events
 from textual.command import CommandPalette
 
-from imgret.cli.index_command import describe, look
+from imgret.cli.index_command import describe, scan_folders
 from imgret.cli.session import session
 from imgret.errors import Exit
 from imgret.store.factory import open_store
@@ -248,7 +248,7 @@ async def test_folders_and_failed_photos_and_retry(run: Run, demo: Any, tmp_path
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     shutil.copy(demo.pictures / "IMG_0001.jpg", folder / "whole.jpg")
     with session().index() as store:
-        look(session(), store, [os.fsencode(folder)])
+        scan_folders(session(), store, [os.fsencode(folder)])
         describe(session(), store)
         root = next(root for root in store.roots.all() if root.path == os.fsencode(folder))
         store.roots.mark_mounted(root.id, b"usb", "uuid:1")

@@ -34,7 +34,7 @@ def test_the_daemon_may_end_while_the_user_types(daemon: Daemon) -> None:
         terminal.type("harb")
         terminal.until("harbour.png")
         daemon.kill()
-        here = len(terminal.said)
+        here = len(terminal.output)
         terminal.type("our")
         terminal.until("no daemon", since=here)
         terminal.type("\x15")  # ctrl+u
@@ -43,7 +43,7 @@ def test_the_daemon_may_end_while_the_user_types(daemon: Daemon) -> None:
         terminal.until_quiet(1)
         terminal.type("\r")
         assert terminal.ended() == 0
-        assert b"meadow.png" in terminal.said.rpartition(b"\x1b[?1006l")[2]
+        assert b"meadow.png" in terminal.output.rpartition(b"\x1b[?1006l")[2]
 
 
 def test_the_status_line_shows_what_the_daemon_does(daemon: Daemon) -> None:
@@ -52,7 +52,7 @@ def test_the_status_line_shows_what_the_daemon_does(daemon: Daemon) -> None:
     ) as terminal:
         terminal.until("daemon idle")
         for command in ("pause", "resume"):
-            here = len(terminal.said)
+            here = len(terminal.output)
             subprocess.run(
                 [sys.executable, "-m", "imgret", command],
                 env=daemon.home.environ,
@@ -60,10 +60,10 @@ def test_the_status_line_shows_what_the_daemon_does(daemon: Daemon) -> None:
                 capture_output=True,
             )
             terminal.until("paused" if command == "pause" else "idle", since=here)
-        here = len(terminal.said)
+        here = len(terminal.output)
         (daemon.home.photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
         terminal.until("1 failed", since=here)
-        here = len(terminal.said)
+        here = len(terminal.output)
         daemon.home.photos.rename(daemon.home.photos.with_name("elsewhere"))
         terminal.until("4 offline", since=here)
         terminal.type("\x1b")
@@ -83,7 +83,7 @@ def test_a_note_is_saved_beside_a_daemon(daemon: Daemon) -> None:
         terminal.until("grandma")
         terminal.type("\x15")
         terminal.until_quiet()
-        here = len(terminal.said)
+        here = len(terminal.output)
         terminal.type("grandma")
         terminal.until("harbour.png", since=here)
         terminal.type("\x1b")

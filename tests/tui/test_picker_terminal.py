@@ -37,29 +37,29 @@ def start(demo: Any, tmp_path: Path) -> Start:
 
 def sent_path(terminal: FakeTerminal) -> bytes:
     """What follows the end of the alternate screen: what the shell would read."""
-    return terminal.said.rpartition(b"\x1b[?1006l")[2].replace(b"\r\n", b"\n")
+    return terminal.output.rpartition(b"\x1b[?1006l")[2].replace(b"\r\n", b"\n")
 
 
 @pytest.mark.parametrize("files", [True, False])
 def test_kitty_gets_every_image_once_and_has_none_at_the_end(start: Start, files: bool) -> None:
     with start("red", "-m", kind="kitty") as terminal:
         terminal.files = files
-        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.said)
+        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.output)
         terminal.until_quiet(1.5)
-        assert PLACEHOLDER in terminal.said
+        assert PLACEHOLDER in terminal.output
         first = terminal.sent
         assert first >= 4
-        assert len(terminal.held) == first
-        here = len(terminal.said)
+        assert len(terminal.images) == first
+        here = len(terminal.output)
         for key in (DOWN, DOWN, "\x1b[A", "\x1b[A"):
             terminal.type(key)
             terminal.until_quiet(0.3)
         assert terminal.sent <= first + 2  # two new previews; coming back sends nothing
         if files:
-            assert len(terminal.said) - here < 4 * 8192
+            assert len(terminal.output) - here < 4 * 8192
         terminal.type(TAB + TAB + ENTER)
         assert terminal.ended() == 0
-        assert terminal.held == set()
+        assert terminal.images == set()
         assert sent_path(terminal).count(b".") >= 2
         assert not [name for name in os.listdir("/dev/shm") if f"-{terminal.process.pid}-" in name]
 
@@ -67,7 +67,7 @@ def test_kitty_gets_every_image_once_and_has_none_at_the_end(start: Start, files
 def test_images_of_changed_files_are_freed_in_kitty(start: Start, demo: Any) -> None:
     times = {path: path.stat() for path in demo.pictures.iterdir()}
     with start("red", kind="kitty") as terminal:
-        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.said)
+        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.output)
         terminal.until_quiet(1.5)
         first = terminal.sent
         try:
@@ -76,13 +76,13 @@ def test_images_of_changed_files_are_freed_in_kitty(start: Start, demo: Any) -> 
             terminal.wait(lambda: terminal.sent >= 2 * first)
             terminal.until_quiet(1.5)
             assert terminal.sent == 2 * first
-            assert len(terminal.held) == first
+            assert len(terminal.images) == first
         finally:
             for path, known in times.items():
                 os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
         terminal.type("\x1b")
         assert terminal.ended() == 130
-        assert terminal.held == set()
+        assert terminal.images == set()
 
 
 def test_a_sixel_preview_never_reaches_the_last_row(start: Start) -> None:
@@ -91,17 +91,17 @@ def test_a_sixel_preview_never_reaches_the_last_row(start: Start) -> None:
         terminal.until_quiet(1.5)
         shown = terminal.sixels()
         assert len(shown) == 1
-        assert "▀".encode() in terminal.said  # thumbnails are half blocks
-        place = terminal.said[: terminal.said.index(shown[0])].rpartition(b"\x1b7\x1b[")[2]
+        assert "▀".encode() in terminal.output  # thumbnails are half blocks
+        place = terminal.output[: terminal.output.index(shown[0])].rpartition(b"\x1b7\x1b[")[2]
         row = int(place.split(b";")[0])
         height = int(shown[0].split(b'"1;1;')[1].split(b";")[1].split(b"#")[0])
         assert height % 6 == 0
         assert row - 1 + -(-height // 17) < 30
-        here = len(terminal.said)
+        here = len(terminal.output)
         terminal.type(HELP)
         terminal.until("Choose", since=here)
         assert terminal.sixels(here) == []  # nothing is drawn over the help
-        here = len(terminal.said)
+        here = len(terminal.output)
         terminal.type("\x1b")
         terminal.wait(lambda: terminal.sixels(here))
         terminal.until_quiet()
@@ -112,20 +112,20 @@ def test_a_sixel_preview_never_reaches_the_last_row(start: Start) -> None:
 
 def test_the_help_removes_the_image_that_kitty_has_placed(start: Start) -> None:
     with start("red", kind="kitty") as terminal:
-        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.said)
+        terminal.wait(lambda: b"\x1b_Ga=p," in terminal.output)
         terminal.until_quiet()
         terminal.type(HELP)
         terminal.until("Choose")
-        assert terminal.said.rfind(b"\x1b_Ga=d,d=i,") > terminal.said.rfind(b"\x1b_Ga=p,")
+        assert terminal.output.rfind(b"\x1b_Ga=d,d=i,") > terminal.output.rfind(b"\x1b_Ga=p,")
         terminal.type("\x1b")
-        terminal.wait(lambda: terminal.said.rfind(b"\x1b_Ga=p,") > terminal.said.rfind(b"\x1b_Ga=d,d=i,"))
+        terminal.wait(lambda: terminal.output.rfind(b"\x1b_Ga=p,") > terminal.output.rfind(b"\x1b_Ga=d,d=i,"))
 
 
 @pytest.mark.parametrize("kind", ["plain", "silent", "garbage"])
 def test_any_other_terminal_gets_half_blocks(start: Start, kind: str) -> None:
     with start("red", kind=kind) as terminal:
         terminal.until("why")
-        terminal.wait(lambda: "▀".encode() in terminal.said)
+        terminal.wait(lambda: "▀".encode() in terminal.output)
         assert terminal.sent == 0
         assert terminal.sixels() == []
         assert b";;t" not in terminal.text()  # garbage is not typed into the query
@@ -193,19 +193,19 @@ def test_a_reader_that_has_ended_is_no_error(start: Start) -> None:
         terminal.until("why")
         terminal.type(ENTER)
         terminal.ended()
-        assert b"BrokenPipe" not in terminal.said
+        assert b"BrokenPipe" not in terminal.output
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_restores_the_terminal(start: Start, number: int, code: int) -> None:
     with start("red", kind="kitty") as terminal:
         terminal.until("why")
-        terminal.wait(lambda: len(terminal.held) > 2)
+        terminal.wait(lambda: len(terminal.images) > 2)
         terminal.signal(number)
         assert terminal.ended() == code
-        assert terminal.held == set()
-        assert terminal.said.rfind(b"\x1b[?1049l") > terminal.said.rfind(b"\x1b[?1049h")
-        assert b"\x1b[<u" in terminal.said
+        assert terminal.images == set()
+        assert terminal.output.rfind(b"\x1b[?1049l") > terminal.output.rfind(b"\x1b[?1049h")
+        assert b"\x1b[<u" in terminal.output
 
 
 @pytest.mark.parametrize(
@@ -234,15 +234,15 @@ from imgret_tui.__main__ import main
 sys.exit(main())
 """
     with start("red", kind="kitty", program=[sys.executable, "-c", program]) as terminal:
-        terminal.wait(lambda: len(terminal.held) > 2)
+        terminal.wait(lambda: len(terminal.images) > 2)
         (tmp_path / "now").touch()
         terminal.type(DOWN)  # another photo to be told of and shown
         assert terminal.ended() == 2  # as fzf ends after an error
-        assert terminal.held == set()
-        left = terminal.said.rfind(b"\x1b[?1049l")
-        assert left > terminal.said.rfind(b"\x1b[?1049h")
-        assert b"ZeroDivisionError" in terminal.said[left:]
-        assert b"\x1b[<u" in terminal.said
+        assert terminal.images == set()
+        left = terminal.output.rfind(b"\x1b[?1049l")
+        assert left > terminal.output.rfind(b"\x1b[?1049h")
+        assert b"ZeroDivisionError" in terminal.output[left:]
+        assert b"\x1b[<u" in terminal.output
 
 
 def test_a_window_that_is_closed_ends_the_program(start: Start) -> None:
@@ -273,7 +273,7 @@ def test_many_resizes_of_a_terminal(start: Start) -> None:
         assert terminal.process.poll() is None
         terminal.type(ENTER)
         assert terminal.ended() == 0
-        assert terminal.held == set()
+        assert terminal.images == set()
 
 
 HOSTILE = [
@@ -312,10 +312,10 @@ def test_a_hostile_name_cannot_control_the_terminal_and_is_printed_unchanged(
         terminal.until("Note about")
         terminal.type("\x1b")
         terminal.until_quiet()
-        assert b"\x1b]52" not in terminal.said
-        assert b"\x1b[2J" not in terminal.said.replace(b"\x1b[2J\x1b[H", b"", 1)
-        assert "\u202e".encode() not in terminal.said
-        assert "\x9b".encode() not in terminal.said
+        assert b"\x1b]52" not in terminal.output
+        assert b"\x1b[2J" not in terminal.output.replace(b"\x1b[2J\x1b[H", b"", 1)
+        assert "\u202e".encode() not in terminal.output
+        assert "\x9b".encode() not in terminal.output
         terminal.type(ENTER)
         assert terminal.ended() == 0
     assert (tmp_path / "out").read_bytes() == path + b"\0"
@@ -340,5 +340,5 @@ def test_the_graphics_option_overrides_what_the_terminal_can_do(start: Start, gr
             terminal.until("▀")  # thumbnails are half blocks in both
             terminal.wait(lambda: terminal.sixels() or graphics == "blocks")
         assert terminal.sent == 0
-        assert ("▀".encode() in terminal.said) == (graphics != "none")
+        assert ("▀".encode() in terminal.output) == (graphics != "none")
         assert bool(terminal.sixels()) == (graphics == "sixel")

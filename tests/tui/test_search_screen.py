@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgret.cli.index_command import look
+from imgret.cli.index_command import scan_folders
 from imgret.cli.session import session
 from imgret.store.factory import open_store
 from imgret_tui.picker_messages import ResultsReady
@@ -159,7 +159,7 @@ async def test_an_empty_index_shows_what_to_do(
         await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
         # and the first photos come by themselves, from whatever program they are found
         with session().index() as store:
-            look(session(), store, [os.fsencode(demo.pictures)])
+            scan_folders(session(), store, [os.fsencode(demo.pictures)])
         await here.until(lambda: len(here.names) == 24)
         assert not here.app.search.has_class("-empty")
 

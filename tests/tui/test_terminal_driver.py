@@ -99,11 +99,11 @@ def test_the_picker_works_without_the_driver(
         terminal.until("why")
         terminal.until("▀")
         terminal.until_quiet()
-        assert PLACEHOLDER not in terminal.said
+        assert PLACEHOLDER not in terminal.output
         assert terminal.sent == 0
         terminal.type("\x1b[B\r")
         assert terminal.ended() == 0
-        assert terminal.said.rfind(b"\x1b[?1049l") > terminal.said.rfind(b"\x1b[?1049h")
+        assert terminal.output.rfind(b"\x1b[?1049l") > terminal.output.rfind(b"\x1b[?1049h")
     assert os.path.isfile((tmp_path / "out").read_bytes()[:-1])
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from imgret.photo import ModelIdentity, Tag
     from imgret.store.records import (
-        Before,
         LostNote,
+        PreviousContent,
         SpaceTraits,
     )
 
@@ -99,7 +99,7 @@ class Notes(Protocol):
         """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
         ...
 
-    def candidates(self, content: int) -> list[Before]:
+    def candidates(self, content: int) -> list[PreviousContent]:
         """What `content`, just decoded for the first time, may be an edit of."""
         ...
 

@@ -62,7 +62,7 @@ class Vectors(Protocol):
 
         The vectors of others are dropped then, and the nearest-neighbour table is rebuilt, both in short
         transactions. Until then nothing changes. To be called when a run of describing is done: a table that
-        was outgrown is rebuilt, too.
+        was is_outdated is rebuilt, too.
         """
         ...
 

@@ -25,7 +25,7 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
-    Said,
+    Phrase,
     Tagged,
     Taken,
 )
@@ -173,7 +173,7 @@ class Filters:
                 if what in _HAVING:
                     return _HAVING[what], []
                 return "id IN (SELECT content FROM tag WHERE kind = ?)", [what]
-            case Said(text):
+            case Phrase(text):
                 if not has_word(text):
                     return "1", []
                 return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [

@@ -86,10 +86,10 @@ class Nearest:
         with self._connection.reading() as db:
             learned = projection(db, space.id)
             limit = EXACT if learned is None else learned.learned_from * GROWN
-            outgrown = present(db, space, limit + 1) > limit
-        if outgrown:
+            is_outdated = present(db, space, limit + 1) > limit
+        if is_outdated:
             self.rebuild(space, progress)
-        return outgrown
+        return is_outdated
 
     def projection(self, space: Space) -> codes.Projection | None:
         with self._connection.reading() as db:

@@ -11,7 +11,7 @@ image editor, so the comparison is postponed, and `requeue_edits` queues it agai
 from __future__ import annotations
 
 from imgret.store import paths
-from imgret.store.records import Before, LostNote
+from imgret.store.records import LostNote, PreviousContent
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import Roots
 
@@ -67,7 +67,7 @@ class Notes:
                 (content,),
             )
 
-    def candidates(self, content: int) -> list[Before]:
+    def candidates(self, content: int) -> list[PreviousContent]:
         rows = self._connection.rows(
             "SELECT replaced.content, max(replaced.born IS NOT NULL AND replaced.born = photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
@@ -75,7 +75,7 @@ class Notes:
             " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note), replaced.content",
             (content,),
         )
-        return [Before(before, bool(same_file)) for before, same_file in rows]
+        return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
 
     def settle(self, content: int, before: int | None) -> bool:
         with self._connection.writing() as db:

@@ -18,7 +18,7 @@ from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.store import paths
 from imgret.store.fold import encodable
-from imgret.store.policy import DEADLY, MAX_ATTEMPTS, OTHER_INODE, PAUSES
+from imgret.store.policy import CRASHED, MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.records import Claim
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
@@ -134,7 +134,7 @@ class Work:
             db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
             db.execute(
                 "UPDATE work SET claim = 0, error = ? WHERE attempts >= ? AND error IS NULL",
-                (DEADLY, MAX_ATTEMPTS),
+                (CRASHED, MAX_ATTEMPTS),
             )
 
     def due(self, stages: Collection[str], now: int) -> int:
