@@ -137,7 +137,7 @@ def test_its_table_is_read_and_checked(colour: Any) -> None:
             parse(text)
     with pytest.raises(ConfigError) as caught:
         parse("[brightness]\nlevel = 1")
-    assert caught.value.hint.endswith("If a package brought the stage brightness, it is not installed here.")
+    assert caught.value.hint.endswith("If a package provided the stage brightness, it is not installed here.")
 
 
 def test_the_page_about_stages_has_the_package_that_the_tests_install() -> None:
