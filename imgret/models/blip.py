@@ -69,8 +69,8 @@ class BlipCaptioner:
         """Name, revision, beams, tokens and dtype."""
         return self._identity
 
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """Return one sentence per image (height, width, 3), in order. Each begins with the prompt."""
+    def captions(self, images: Sequence[Pixels]) -> list[list[str]]:
+        """Return the sentences of each image (height, width, 3), in order. Each begins with the prompt."""
         if not images:
             return []
         sentences: list[str] = self._processor.tokenizer.batch_decode(
@@ -78,7 +78,7 @@ class BlipCaptioner:
             skip_special_tokens=True,
             clean_up_tokenization_spaces=True,  # otherwise transformers 5 writes `dog ' s`
         )
-        return [sentence.strip() for sentence in sentences]
+        return [[sentence.strip()] for sentence in sentences]
 
     def close(self) -> None:
         """Release the memory."""
