@@ -31,6 +31,8 @@ class CaptionSettings(StageSettings, frozen=True):
     """`[caption]`: the baseline recipe has 3 beams and at most 60 new tokens."""
 
     weights: str = "noamrot/FuseCap_Image_Captioning"
+    captions: int = 1  # for each prompt: the best one of the beam search, and samples
+    prompts: tuple[str, ...] = ()  # what the captioner reads before it writes; default: that of its kind
     beams: int = 3
     max_tokens: int = 60
     dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
@@ -61,14 +63,19 @@ class Caption(Stage):
     tier = 3
     settings = CaptionSettings
     demo = "caption"
-    ranges = {"beams": (1, 16), "max_tokens": (1, 500)}
+    ranges = {"captions": (1, 10), "beams": (1, 16), "max_tokens": (1, 500)}
     payload = tuple[str, ...]
     noun = "captions"
     columns = (TextColumn("caption"),)
 
     def shape(self, settings: CaptionSettings) -> str:
-        """Return beams, tokens and dtype."""
-        return f"beams={settings.beams} tokens={settings.max_tokens} dtype={settings.dtype}"
+        """Return beams, tokens and dtype, and what else differs from the recipe."""
+        parts = [f"beams={settings.beams} tokens={settings.max_tokens} dtype={settings.dtype}"]
+        if settings.captions > 1:
+            parts.append(f"captions={settings.captions}")
+        if settings.prompts:
+            parts.append(f"prompts={list(settings.prompts)!r}")
+        return " ".join(parts)
 
     def load(self, settings: CaptionSettings, places: Places, device: str) -> CaptionModel:
         """Load any BLIP captioning model in the layout of the Hugging Face hub."""
@@ -83,7 +90,8 @@ class Caption(Stage):
                 path,
                 identity,
                 device,
-                prompt=passage.PROMPT,
+                prompts=settings.prompts or (passage.PROMPT,),
+                captions=settings.captions,
                 beams=settings.beams,
                 max_tokens=settings.max_tokens,
                 dtype=settings.dtype,

@@ -175,7 +175,7 @@ def test_both_searches_find_the_same_ids_in_a_batch(beams: int, most: int, least
 def _captioner(tiny: Settings) -> BlipCaptioner:
     weights = tiny.of("caption").weights
     return BlipCaptioner(
-        weights, ModelIdentity("tiny", "1"), "cpu", prompt=PROMPT, max_tokens=12, dtype="float32"
+        weights, ModelIdentity("tiny", "1"), "cpu", prompts=[PROMPT], max_tokens=12, dtype="float32"
     )
 
 
