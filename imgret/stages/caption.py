@@ -78,19 +78,20 @@ class Caption(Stage):
         return " ".join(parts)
 
     def load(self, settings: CaptionSettings, places: Places, device: str) -> CaptionModel:
-        """Load any BLIP captioning model in the layout of the Hugging Face hub."""
+        """Load any captioner in the layout of the Hugging Face hub that needs no code of its own."""
         from imgret.models import torch_device
 
         path, identity = self.checked(settings, places)
         device = torch_device.ready(places, device)
-        from imgret.models.blip import BlipCaptioner
+        from imgret.models import captioners
 
         return CaptionModel(
-            BlipCaptioner(
+            captioners.load(
                 path,
                 identity,
                 device,
-                prompts=settings.prompts or (passage.PROMPT,),
+                blip_prompt=passage.PROMPT,
+                prompts=settings.prompts,
                 captions=settings.captions,
                 beams=settings.beams,
                 max_tokens=settings.max_tokens,

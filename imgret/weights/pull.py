@@ -50,7 +50,7 @@ _UNSET = ("", "0", "false", "no", "off")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # The files of a model: in the root, or in the folder of a sentence-transformers module such as `2_Dense`.
-_TEXT = re.compile(r"(\d+_\w+/)?\w[\w.-]*\.(json|txt|model)")
+_TEXT = re.compile(r"(\d+_\w+/)?\w[\w.-]*\.(json|txt|model|jinja)")
 _TENSORS = re.compile(r"(?P<folder>\d+_\w+/)?(pytorch_)?model(-\d+-of-\d+)?\.(?P<format>safetensors|bin)")
 
 

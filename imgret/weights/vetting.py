@@ -6,7 +6,8 @@ weights, a class of any installed package, a compiled kernel on the model hub. T
 libraries might resolve conflicting settings differently.
 
 Loaders read JSON in the folder itself and in the folders of sentence-transformers modules. Two kinds of files need no
-check: Python files are opened only if a JSON file names them, and chat templates are never rendered.
+check: Python files are opened only if a JSON file names them, and transformers renders chat templates in Jinja's sandbox
+for immutable values.
 """
 
 from __future__ import annotations
