@@ -124,6 +124,13 @@ class Stage:
 
     # The model
 
+    def tables(self, settings: Any) -> tuple[Any, ...]:
+        """Return settings for each model that it uses, beginning with `settings`: several, if it joins their results.
+
+        `locate` must return weights that are missing, if those of one of them are.
+        """
+        return (settings,)
+
     def locate(self, settings: Any, places: Places) -> Weights:
         """Return the name, the path and the presence of the weights. Loads nothing."""
         from imgret.weights import sources

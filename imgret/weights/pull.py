@@ -172,7 +172,7 @@ def _chosen(repository: _Repository, name: str) -> list[_Sibling]:
     tensors = [(match, s) for s in repository.siblings if (match := _TENSORS.fullmatch(s.path))]
     safe = {match["folder"] for match, _ in tensors if match["format"] == "safetensors"}
     chosen = [s for match, s in tensors if match["format"] == "safetensors" or match["folder"] not in safe]
-    if not any(not match["folder"] for match, _ in tensors):
+    if not any(not match["folder"] or match["folder"].startswith("0_") for match, _ in tensors):
         raise WeightsError(
             f"{name} contains no weights that imgret can load (model.safetensors or pytorch_model.bin)",
             "Name another repository in the configuration.",

@@ -16,12 +16,13 @@ import torch
 from PIL import Image
 from tiny_captioners import MAKERS
 
-from imgret.config import Places
+from imgret.config import Places, Settings
 from imgret.demo import draw
 from imgret.demo.bundled import MODELS
 from imgret.errors import WeightsError
 from imgret.models import captioners
 from imgret.photo import ModelIdentity
+from imgret.pipeline import loading
 from imgret.stages import registry
 from imgret.stages.caption import CaptionSettings
 from imgret.stages.interface import Item, StageModel
@@ -223,3 +224,32 @@ def test_a_prompt_that_leaves_no_room_is_refused(here: Places) -> None:
     model = loaded(path, here, max_tokens=61)
     assert captions(model, [photo])
     model.close()
+
+
+def test_captioners_are_joined(folder: Folder, here: Places) -> None:
+    first, second = Path(MODELS) / "caption", folder("qwen")
+    settings = CaptionSettings(weights=str(first), also=(str(second),), max_tokens=10)
+    caption = registry.own()["caption"]
+    model = caption.load(settings, here, "cpu")
+    photo = np.asarray(draw.render(draw.single(random.Random(3))))
+    one, other = (loaded(path, here, beams=3) for path in (first, second))
+    assert captions(model, [photo]) == [(*captions(one, [photo])[0], *captions(other, [photo])[0])]
+    assert model.identity == caption.identity(settings, here)
+    assert model.identity.settings.startswith(one.identity.settings + " also=['qwen@sha256:")
+    assert loading.identities(Settings().with_tables(caption=settings), here)["caption"] == model.identity
+    for each in (model, one, other):
+        each.close()
+
+
+def test_a_further_captioner_that_is_missing_is_named(folder: Folder, here: Places) -> None:
+    settings = CaptionSettings(weights=str(Path(MODELS) / "caption"), also=("someone/captioner",))
+    given = Settings().with_tables(caption=settings)
+    caption = registry.own()["caption"]
+    assert caption.identity(settings, here) is None
+    assert "someone/captioner is not on this disk" in loading.missing(given, here)["caption"]
+    assert [(found.name, found.present) for found in loading.locate_each(caption, given, here)] == [
+        (str(Path(MODELS) / "caption"), True),
+        ("someone/captioner", False),
+    ]
+    models = loading.load_models(given, here, ["caption"])
+    assert "someone/captioner is not on this disk" in models.missing["caption"]
