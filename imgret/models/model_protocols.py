@@ -30,8 +30,8 @@ class Model(Protocol):
 class Captioner(Model, Protocol):
     """A model that captions images."""
 
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """Return one caption per image, in order. Results do not depend on the batch."""
+    def captions(self, images: Sequence[Pixels]) -> list[list[str]]:
+        """Return the captions of each image, in order, the best first. Results do not depend on the batch."""
         ...
 
 
@@ -60,10 +60,14 @@ class Embedder(Model, Protocol):
         ...
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
-        """Embed (instruction, text) pairs. Return float32 (len(pairs), dimension), unit norm, in order.
+        """Embed (instruction, text) pairs of photos. Return float32 (len(pairs), dimension), unit norm, in order.
 
         An embedder without instructions ignores them.
         """
+        ...
+
+    def embed_queries(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """Embed (instruction, text) pairs of queries, as `embed` does."""
         ...
 
 

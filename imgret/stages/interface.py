@@ -37,6 +37,9 @@ DECODE = (
 )
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
+# Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
+# text that has it most often, and only words of one text are near each other.
+ALTERNATIVE = "\x1e"
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +123,13 @@ class Stage:
     turn: int | None = None  # photos per call, between which a search can use the model; None: a whole batch
 
     # The model
+
+    def tables(self, settings: Any) -> tuple[Any, ...]:
+        """Return settings for each model that it uses, beginning with `settings`: several, if it joins their results.
+
+        `locate` must return weights that are missing, if those of one of them are.
+        """
+        return (settings,)
 
     def resolved(self, settings: Any, places: Places, device: str) -> Any:
         """Return the settings with the weights that a name such as `auto` stands for on this machine. Loads nothing."""
