@@ -23,6 +23,7 @@ from store_library import (
     NOW,
     STAGES,
     TOPICS,
+    decode,
     digest,
     followers,
     stat,
@@ -45,6 +46,7 @@ class Todo:
     not_before: int = 0
     error: str | None = None
     state: str = FREE
+    request: int = policy.BACKLOG
 
     @property
     def claimed(self) -> bool:
@@ -65,6 +67,7 @@ class Queue(RuleBasedStateMachine):
         self.paths: dict[int, bytes] = {}  # of each content that was ever saved
         self.deleted: set[int] = set()
         self.offline = False
+        self.dates: dict[int, int] = {}  # of contents that were decoded; the others have that of their file
 
     @initialize(target=contents)
     def add_three(self) -> object:
@@ -89,11 +92,28 @@ class Queue(RuleBasedStateMachine):
         self.now += wait
         self.store, self.other = self.other, self.store
 
-    @rule(content=contents, stages=SOME)
-    def queue(self, content: int, stages: set[str]) -> None:
-        self.store.work.queue(content, stages)
+    @rule(content=contents, stages=SOME, request=st.sampled_from([policy.BACKLOG, policy.ARRIVED]))
+    def queue(self, content: int, stages: set[str], request: int = policy.BACKLOG) -> None:
+        self.store.work.queue(content, stages, request)
         for stage in stages:
-            self.todo[content].setdefault(stage, Todo())
+            each = self.todo[content].setdefault(stage, Todo(request=request))
+            if each.request == policy.BACKLOG:
+                each.request = request
+
+    @rule()
+    def ask_for_all(self) -> None:
+        number = self.store.work.request([b"/p"])
+        assert number > max(policy.ARRIVED, *(each.request for each in self.rows()), 0)
+        if not self.offline:
+            for content, stages in self.todo.items():
+                if content not in self.deleted and not any(each.error for each in stages.values()):
+                    for each in stages.values():
+                        each.request = number
+
+    @rule(content=contents, taken=st.integers(0, 3))
+    def decode(self, content: int, taken: int) -> None:
+        decode(self.store, content, taken_at=taken)
+        self.dates[content] = taken
 
     @rule(content=contents)
     def delete_or_bring_back(self, content: int) -> None:
@@ -114,25 +134,44 @@ class Queue(RuleBasedStateMachine):
         else:
             self.store.roots.mark_online(self.root, None)
 
-    @rule(stages=SOME, limit=st.integers(1, 3), whole=st.booleans(), bound=st.integers(0, 6))
-    def claim(self, stages: set[str], limit: int, whole: bool, bound: int) -> None:
-        after, last = (0, None) if whole else (bound // 2, bound)
-        wanted = [
-            content
-            for content in sorted(self.todo)
-            if self.due(content, stages)
-            and all(each.state == FREE for each in self.todo[content].values())
-            and content > after
-            and (last is None or content <= last)
-        ][:limit]
+    @rule(
+        data=st.data(),
+        stages=SOME,
+        limit=st.integers(1, 3),
+        last=st.none() | st.integers(0, 6),
+        later=st.booleans(),
+    )
+    def claim(self, data: st.DataObject, stages: set[str], limit: int, last: int | None, later: bool) -> None:
+        used = {policy.BACKLOG, *(each.request for each in self.rows() if each.request > policy.BACKLOG)}
+        request = data.draw(st.none() | st.sampled_from(sorted(used)))
+        free = sorted(
+            (
+                position
+                for content in self.todo
+                if all(each.state == FREE for each in self.todo[content].values())
+                and (position := self.position(content, stages, request)) is not None
+                and (last is None or content <= last)
+            ),
+            reverse=True,
+        )
+        after = data.draw(st.sampled_from(free)) if later and free else None
+        wanted = [position.content for position in free if after is None or position < after][:limit]
         alone = len(wanted) == 1 and not self.in_flight()
         if wanted and not alone:
             for each in self.rows():
                 each.state = TOGETHER if each.state == ALONE else each.state
-        found = self.store.work.claim(stages, limit, self.now, after=after, last=last)
+        found = self.store.work.claim(stages, limit, self.now, request=request, after=after, last=last)
         assert [claim.content for claim in found] == wanted
         for claim in found:
+            assert claim.position == self.position(claim.content, stages, request)
             self.take(claim, stages, ALONE if alone else TOGETHER)
+
+    def position(self, content: int, stages: set[str], request: int | None) -> records.Position | None:
+        """The first position of what is due of a content in a request; None if there is nothing."""
+        found = [self.todo[content][stage].request for stage in self.due(content, stages)]
+        if request is not None:
+            found = [each for each in found if each == request or each < request == policy.BACKLOG]
+        return records.Position(max(found), self.dates.get(content, 0), content) if found else None
 
     @precondition(lambda self: not self.in_flight())
     @rule(stages=SOME, tried=st.sets(st.integers(1, 4)))
@@ -152,9 +191,12 @@ class Queue(RuleBasedStateMachine):
     def take(self, claim: records.Claim, stages: set[str], state: str) -> None:
         due = self.due(claim.content, stages)
         todo = due | {follower for stage in due for follower in followers(stage) & stages}
-        assert claim == records.Claim(claim.content, self.paths[claim.content], frozenset(todo))
+        assert claim == records.Claim(
+            claim.content, self.paths[claim.content], frozenset(todo), claim.position
+        )
         for stage in todo:
-            each = self.todo[claim.content].setdefault(stage, Todo())
+            first = Todo(request=max(claim.position.request, policy.BACKLOG))
+            each = self.todo[claim.content].setdefault(stage, first)
             each.attempts += 1
             each.state = state
 
@@ -175,7 +217,7 @@ class Queue(RuleBasedStateMachine):
         for stage in claimed:
             each = self.todo[content][stage]
             pause = policy.PAUSES[min(each.attempts, policy.MAX_ATTEMPTS) - 1]
-            self.todo[content][stage] = Todo(each.attempts, self.now + pause, error)
+            self.todo[content][stage] = Todo(each.attempts, self.now + pause, error, request=policy.FAILED)
 
     @rule(content=contents)
     def release_one(self, content: int) -> None:
@@ -202,7 +244,7 @@ class Queue(RuleBasedStateMachine):
             if each.claimed:
                 each.state = SUSPECT
             if each.attempts >= policy.MAX_ATTEMPTS and each.error is None:
-                each.error, each.state = policy.CRASHED, FREE
+                each.error, each.state, each.request = policy.CRASHED, FREE, policy.FAILED
 
     @rule()
     def retry(self) -> None:
@@ -210,7 +252,7 @@ class Queue(RuleBasedStateMachine):
         assert self.store.failures.retry() == len(failed)
         for each in self.rows():
             if each.error is not None:
-                each.attempts, each.not_before, each.error = 0, 0, None
+                each.attempts, each.not_before, each.error, each.request = 0, 0, None, policy.ARRIVED
 
     def rows(self) -> list[Todo]:
         return [each for stages in self.todo.values() for each in stages.values()]
@@ -246,9 +288,42 @@ class Queue(RuleBasedStateMachine):
             for asked in (STAGES, TEXT):
                 due = [content for content in self.todo if self.due(content, set(asked))]
                 assert store.work.due(asked, self.now) == len(due)
-            for stage in STAGES:
-                assert store.work.waiting_for(stage, 2) == min(2, waiting.get(stage, 0))
+            self.compare_progress(store)
+            self.compare_requests(store)
             self.compare_failures(store)
+
+    def compare_progress(self, store: Store) -> None:
+        living = [content for content in self.todo if content not in self.deleted]
+        counts: tuple[dict[str, int], dict[str, int]] = {}, {}
+        for content in living:
+            for stage, each in self.todo[content].items():
+                of_state = counts[each.error is not None]
+                of_state[stage] = of_state.get(stage, 0) + 1
+        assert store.summary.progress() == records.Progress(len(living), *counts)
+
+    def compare_requests(self, store: Store) -> None:
+        used = {each.request for each in self.rows() if each.request > policy.BACKLOG}
+        counts = {
+            request: max(
+                sum(
+                    each.request == request and each.state == FREE
+                    for stages in self.todo.values()
+                    for name, each in stages.items()
+                    if name == stage
+                )
+                for stage in STAGES
+            )
+            for request in used
+        }
+        assert store.work.requests(STAGES, 2) == {
+            request: min(2, count) for request, count in counts.items() if count
+        }
+        for request in used:
+            assert store.work.left_of(request) == sum(
+                any(each.request == request for each in stages.values())
+                for content, stages in self.todo.items()
+                if not self.offline and content not in self.deleted
+            )
 
     def compare_failures(self, store: Store) -> None:
         wanted = []
