@@ -72,7 +72,7 @@ def passes(stages: Collection[str], waiting: Collection[str], costs: Costs) -> l
             left = frozenset().union(*groups[at:]).intersection(waiting)
             after = costs.total(left - {DECODE})
             decoding = costs.of(DECODE)
-            idle = not made[-1].intersection(waiting) or not left
+            idle = not made[-1].intersection(waiting) or not group.intersection(waiting)
             cheap = (
                 before is not None
                 and after is not None
