@@ -15,7 +15,7 @@ class Traits(Struct, frozen=True):
 
     facts: Facts | None = None
     pixels: bytes | None = None  # BLAKE3 of the upright pixels
-    signature: bytes | None = None  # `perceptual.signature`
+    signature: bytes | None = None  # `perceptual.look`
 
 
 def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
