@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.decode.edit_detection import DAY
+from imgret.decode.perceptual import SAME_PICTURE
 from imgret.exclude import RAW_SUFFIXES
 from imgret.store.clauses import Clause, Inside
 from imgret.store.interface import Store
@@ -18,8 +20,8 @@ from imgret.store.records import NO_TIME, Traits
 
 Rows = NDArray[np.int64]
 
-DAY = 86_400  # seconds
 BURST_GAP = 2  # seconds between two shots of a burst
+BURST_COSINE = SAME_PICTURE  # of the signatures of two shots of a burst
 LONGEST_BURST = 512  # shots; a longer one is several
 # Of two copies of equal size and metadata, the better format: lossless, or as cameras write it.
 FORMATS = {"TIFF": 2, "PNG": 2, "HEIF": 1, "AVIF": 1, "JPEG": 1, "MPO": 1, "JXL": 1}
@@ -73,17 +75,13 @@ def _quality(part: Traits) -> NDArray[np.int64]:
 
 
 def compatible(traits: CopyTraits, one: Rows, other: Rows) -> NDArray[np.bool_]:
-    """Whether two photos can be the same shot: their cameras and capture times do not differ where both are known.
-
-    Midnight means a date alone, which many scans share; it says nothing.
-    """
+    """Whether pairs can be copies: cameras and capture times are equal where both are known (`edit_detection.same_shot`)."""
     camera, time, part = traits.camera, traits.taken_at, traits.subsecond
     cameras = (camera[one] == camera[other]) | (camera[one] == 0) | (camera[other] == 0)
-    known = (
-        (time[one] != NO_TIME) & (time[other] != NO_TIME) & (time[one] % DAY != 0) & (time[other] % DAY != 0)
-    )
-    parts = (part[one] == part[other]) | (part[one] < 0) | (part[other] < 0)
-    return np.asarray(cameras & (~known | ((time[one] == time[other]) & parts)), np.bool_)
+    times = (time[one] == time[other]) | (time[one] == NO_TIME) | (time[other] == NO_TIME)
+    undated = (time[one] == NO_TIME) | (time[other] == NO_TIME)
+    parts = (part[one] == part[other]) | (part[one] < 0) | (part[other] < 0) | undated
+    return np.asarray(cameras & times & parts, np.bool_)
 
 
 def bursts(traits: CopyTraits, rows: Rows) -> Iterator[Rows]:

@@ -26,7 +26,6 @@ Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
 EXACT, SIMILAR, BURST = "exact", "similar", "burst"  # kinds of groups
-BURST_COSINE = 0.8  # of the signatures: `perceptual.SAME_PICTURE`
 
 
 class Copy(Struct, frozen=True):
@@ -128,7 +127,7 @@ class Library:
             free = np.ones(len(cell), np.bool_)
             for first in range(len(cell)):
                 if free[first]:
-                    members = np.flatnonzero(free & (cosines[first] >= BURST_COSINE))
+                    members = np.flatnonzero(free & (cosines[first] >= copy_traits.BURST_COSINE))
                     free[members] = False
                     for other in members[members > first].tolist():
                         row = rows[cell[other]]

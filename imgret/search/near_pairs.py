@@ -46,17 +46,17 @@ class _Table(NamedTuple):
     cells: list[Rows]  # ascending
 
 
-def near_pairs(found: Looks, least: float, compatible: Compatible) -> Pairs:
+def near_pairs(found: Looks, least: float, compatible: Compatible, *, all_up_to: int = ALL_PAIRS) -> Pairs:
     """The pairs that show the same picture, of photos whose order is their quality, the best first.
 
     `least` is the lowest cosine of two signatures; `compatible` says of pairs (better, worse) which can be copies at all.
-    A photo in ENOUGH pairs with better ones may lack further such pairs.
+    A photo in ENOUGH pairs with better ones may lack further such pairs. Up to `all_up_to` photos, all are compared.
     """
     energy = looks.energies(found.signatures)
     usable = np.flatnonzero(energy >= FLAT)
     counts = np.zeros(len(found.contents), np.int64)
     parts: list[Pairs] = []
-    for table in _tables(found.signatures, usable):
+    for table in _tables(found.signatures, usable, all_up_to):
         for cell in table.cells:
             parts += _pairs_of_cell(found, energy, table, cell, counts, least, compatible)
         parts = [_unique(parts, len(counts))]
@@ -64,12 +64,12 @@ def near_pairs(found: Looks, least: float, compatible: Compatible) -> Pairs:
     return _unique(parts, len(counts))
 
 
-def _tables(signatures: looks.Signatures, usable: Rows) -> Iterator[_Table]:
-    if len(usable) <= ALL_PAIRS:
+def _tables(signatures: looks.Signatures, usable: Rows, all_up_to: int) -> Iterator[_Table]:
+    if len(usable) <= all_up_to:
         for side in range(8):
             yield _Table(side, 0, [usable])
         return
-    cells = len(usable) // CELL
+    cells = max(2, len(usable) // CELL)
     for number in range(TABLES):
         rng = np.random.default_rng(number)  # the same pairs are found each time
         sample = signatures[np.sort(rng.choice(usable, cells, replace=False))]
