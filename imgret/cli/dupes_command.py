@@ -40,7 +40,7 @@ def dupes(
     min_similarity: Annotated[
         float,
         typer.Option(
-            "--min-similarity", metavar="0.8..1", help="How similar near-duplicates are; 1: like re-encoded."
+            "--min-similarity", metavar="0.8..1", help="How similar near-duplicates are at least."
         ),
     ] = DEFAULT,
 ) -> None:

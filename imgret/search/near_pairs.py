@@ -30,6 +30,7 @@ TABLES = 6  # of each kind
 CELL = 1_024  # photos in a cell, on average
 ENOUGH = 16  # pairs of a photo with better ones, after which it is compared with no more
 BLOCK, CHUNK = 512, 4_096  # rows and columns that are compared at a time
+FIRST_CHUNK = 256  # columns at first: of equal photos, each has ENOUGH pairs then
 
 
 class Pairs(NamedTuple):
@@ -112,40 +113,38 @@ def _pairs_of_cell(
     compatible: Compatible,
 ) -> Iterator[Pairs]:
     """The pairs in a cell. Stops at ENOUGH for each photo; `counts` are the pairs that each has already."""
-    columns = looks.unit(looks.turned(found.signatures[cell], _of(table.columns, cell)))
+    sides = _of(table.rows, cell), _of(table.columns, cell)
+    rows, columns = (looks.unit(looks.turned(found.signatures[cell], side)) for side in sides)
+    row_bits, column_bits = (looks.turned_details(found.details[cell], side) for side in sides)
+    detailed, cell_energy = found.has_detail[cell], energy[cell]
     for start in range(0, len(cell), BLOCK):
-        rows = cell[start : start + BLOCK]
-        places = np.arange(start, start + len(rows))
-        vectors = looks.unit(looks.turned(found.signatures[rows], _of(table.rows, rows)))
-        for first in range(0, start + len(rows), CHUNK):
-            here = np.flatnonzero(counts[rows] < ENOUGH)
+        end = min(start + BLOCK, len(cell))
+        first, width = 0, FIRST_CHUNK
+        while first < end:
+            here = start + np.flatnonzero(counts[cell[start:end]] < ENOUGH)
             if not len(here):
                 break
-            last = min(first + CHUNK, start + len(rows))
-            cosines = vectors[here] @ columns[first:last].T
+            last = min(first + width, end)
+            cosines = rows[here] @ columns[first:last].T
             # On two axes, `nonzero` would take as long as the product.
             worse, better = np.divmod(np.flatnonzero(cosines >= least), last - first)
             similar = cosines[worse, better]
             worse, better = here[worse], better + first
-            before = better < places[worse]
-            worse, better, similar = rows[worse[before]], cell[better[before]], similar[before]
-            if not len(worse):
-                continue
-            keep = compatible(better, worse)
+            keep = better < worse
+            keep[keep] = compatible(cell[better[keep]], cell[worse[keep]])
             worse, better, similar = worse[keep], better[keep], similar[keep]
             keep = looks.confirmed(
                 similar,
-                np.minimum(energy[better], energy[worse]),
-                looks.differing_bits(
-                    looks.turned_details(found.details[worse], _of(table.rows, worse)),
-                    looks.turned_details(found.details[better], _of(table.columns, better)),
-                ),
-                found.has_detail[better] & found.has_detail[worse],
+                np.minimum(cell_energy[better], cell_energy[worse]),
+                looks.differing_bits(row_bits[worse], column_bits[better]),
+                detailed[better] & detailed[worse],
             )
-            worse, better, similar = worse[keep], better[keep], similar[keep]
-            keep = _nth(worse) < ENOUGH  # bounds the memory
-            np.add.at(counts, worse[keep], 1)
-            yield Pairs(better[keep], worse[keep], similar[keep])
+            keep[keep] = _nth(worse[keep]) < ENOUGH  # bounds the memory
+            worse, better = cell[worse[keep]], cell[better[keep]]
+            np.add.at(counts, worse, 1)
+            if len(worse):
+                yield Pairs(better, worse, similar[keep])
+            first, width = last, min(4 * width, CHUNK)
 
 
 def _of(orientation: Rows | int, rows: Rows) -> Rows | int:

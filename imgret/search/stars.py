@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,8 +24,8 @@ class Stars:
         count = len(self._looks.contents)
         leads = np.ones(count, np.bool_)
         starts = np.flatnonzero(np.diff(pairs.worse, prepend=-1))
-        ends = np.append(starts[1:], len(pairs.worse))
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        bounds = [*starts.tolist(), len(pairs.worse)]
+        for start, end in pairwise(bounds):
             photo = int(pairs.worse[start])
             better, similar = pairs.better[start:end], pairs.similarity[start:end]
             places = np.flatnonzero(leads[better])

@@ -135,7 +135,11 @@ def _slowly(
         return None
     for other, place in kept:
         at, *look, _ = shots[other]
-        if at is not None and abs(at - when) <= copy_folding.SAME_WORDS_GAP and look == [camera, caption, dogs]:
+        if (
+            at is not None
+            and abs(at - when) <= copy_folding.SAME_WORDS_GAP
+            and look == [camera, caption, dogs]
+        ):
             return place
     return None
 
