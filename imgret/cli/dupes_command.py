@@ -39,9 +39,7 @@ def dupes(
     ] = False,
     min_similarity: Annotated[
         float,
-        typer.Option(
-            "--min-similarity", metavar="0.8..1", help="How similar near-duplicates are at least."
-        ),
+        typer.Option("--min-similarity", metavar="0.8..1", help="How similar near-duplicates are at least."),
     ] = DEFAULT,
 ) -> None:
     """Show photos that are in the index more than once, the best copy first. Never deletes anything.
