@@ -27,7 +27,7 @@ MANY = 200_000  # photos, from which on comparing takes so long that a message s
 
 def dupes(
     folder: Annotated[
-        str | None, typer.Argument(metavar="[FOLDER]", help="Only photos in and below it.")
+        str | None, typer.Argument(metavar="FOLDER", help="Only photos in and below it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each group.")] = False,
     nul: Annotated[

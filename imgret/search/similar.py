@@ -94,6 +94,13 @@ def looking_alike(store: Store, look: bytes) -> list[int]:
     return [int(content) for content in contents[store.filters.living(contents)][:MOST_ALIKE]]
 
 
+def near_duplicates(store: Store, content: int | None) -> list[bytes]:
+    """The paths of other contents that show the same picture as a content, the most similar ones first."""
+    look = store.contents.look(content) if content is not None else None
+    found = looking_alike(store, look) if look else []
+    return [photo.path for other in found if other != content for photo in store.photos.paths(other)]
+
+
 def _indexed(store: Store, path: bytes) -> int | None:
     """The content of the living photo at this path, or where its symbolic links lead."""
     for place in dict.fromkeys((path, disk_calls.resolved(path))):
