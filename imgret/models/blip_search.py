@@ -74,9 +74,11 @@ def searcher(
         encoded = blip_beams.encoded_images(model, pixels)
         rows: list[list[list[int]]] = []
         for at, prompt in enumerate(prompts):
-            rows.append(blip_beams.searched(model, encoded, prompt, search, decoders[at]))
+            decoder = decoders[at].of(len(pixels))
+            images = decoder.images
+            rows.append(blip_beams.searched(model, encoded, prompt, search, decoder))
             if samples:
-                drawn = sampled(encoded, samplers[at].of(len(pixels)), samples, steps, end)
+                drawn = sampled(encoded, images, samplers[at].of(len(pixels)), samples, steps, end)
                 rows += [[[*prompt, *of_image[sample]] for of_image in drawn] for sample in range(samples)]
         return _of_each_image(rows)
 
