@@ -15,10 +15,11 @@ from imgret.store.factory import open_store
 
 HIT = {
     "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "topics", "note", "taken_at",
-    "width", "height", "online", "why",
+    "width", "height", "online", "why", "copies",
 }  # fmt: skip
-SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {
+SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why", "copies"}) | {
     "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
+    "similar_paths",
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
