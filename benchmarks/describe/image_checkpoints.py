@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import random
 import string
 from typing import Any
 
@@ -51,7 +51,7 @@ def _save(path: str, model: Any, tokenizer: Any, processor: Any) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():  # with the initial weights all images get nearly the same vector
-            if parameter.dim() > 1:
+            if parameter.dim() > 1 and len(parameter) < GEMMA_TOKENS:
                 parameter.add_(torch.randn_like(parameter) * 0.02)
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
@@ -59,24 +59,19 @@ def _save(path: str, model: Any, tokenizer: Any, processor: Any) -> None:
 
 
 def _gemma() -> Any:
-    """Return a byte-pair tokenizer with as many tokens and merges as Gemma's, of random letters."""
+    """Return a byte-pair tokenizer with as many tokens and merges as Gemma's, of short sequences of letters."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import GemmaTokenizer
 
-    rng = random.Random(0)
     known = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     letters = ["\u2581", *string.ascii_lowercase]
-    tokens = dict.fromkeys(letters)
-    merges: dict[tuple[str, str], None] = {}
-    while len(known) + len(tokens) < GEMMA_TOKENS:
-        left, right = rng.choice(letters), rng.choice(letters)
-        if len(left + right) < 12 and left + right not in tokens:
-            tokens[left + right] = merges[left, right] = None
-            letters.append(left + right)
-    for token in tokens:  # other ways to the same tokens
-        for at in range(1, len(token)):
-            if len(merges) < GEMMA_MERGES and token[:at] in tokens and token[at:] in tokens:
-                merges[token[:at], token[at:]] = None
+    longer = ("".join(each) for length in (2, 3, 4) for each in itertools.product(letters, repeat=length))
+    tokens = [*letters, *itertools.islice(longer, GEMMA_TOKENS - len(known) - len(letters))]
+    parts = ((token[:at], token[at:]) for token in tokens for at in range(1, len(token)))
+    usable = set(tokens)
+    merges = dict.fromkeys(
+        itertools.islice((pair for pair in parts if usable.issuperset(pair)), GEMMA_MERGES)
+    )
     vocabulary = {token: number for number, token in enumerate([*known, *tokens])}
     bare = Tokenizer(models.BPE(vocabulary, list(merges), unk_token="<unk>", byte_fallback=True))
     bare.normalizer = normalizers.Replace(" ", "\u2581")

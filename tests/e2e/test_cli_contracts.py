@@ -269,12 +269,12 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
     )
     verified = imgret("models", "verify")
     assert verified.code == 3
-    assert verified.out.count(b"Run `imgret models pull`") == 4
+    assert verified.out.count(b"Run `imgret models pull`") == 5
 
 
 def test_verify_finds_the_bundled_models_sound(library: Library) -> None:
     verified = imgret("models", "verify")
-    assert (verified.code, verified.out.count(b"ok    ")) == (0, 4)
+    assert (verified.code, verified.out.count(b"ok    ")) == (0, 5)
     for_people = imgret("models", "list")
     assert for_people.out.count(b"here") == 4
 

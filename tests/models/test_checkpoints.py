@@ -190,7 +190,7 @@ def test_results_do_not_depend_on_the_batch(models: Models, stage: str) -> None:
         together = models["image"].run([Item(image) for image in images])
         for result, image in zip(together, images, strict=True):
             (alone,) = models["image"].run([Item(image)])
-            np.testing.assert_allclose(result.vectors["image"], alone.vectors["image"], atol=1e-5)
+            assert result.vectors["image"] @ alone.vectors["image"] > 0.9995  # in bfloat16 where that is fast
     elif stage == "caption":
         assert models["caption"].captioner.captions(images) == [
             models["caption"].captioner.captions([image])[0] for image in images
