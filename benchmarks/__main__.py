@@ -27,6 +27,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
+    "copies": ("--photos", "20000"),
 }
 
 

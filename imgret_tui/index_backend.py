@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from imgret import inputs
@@ -20,6 +21,7 @@ from imgret.search_client import SearchClient
 from imgret.stage_progress import stage_text
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
+    DuplicateGroups,
     FailedPhoto,
     IndexStatus,
     PhotoDetails,
@@ -134,6 +136,16 @@ class IndexBackend:
             FailedPhoto(failure.path, failure.error, failure.attempts)
             for failure in self._client.store.failures.all()
         )
+
+    def duplicates(self, limit: int) -> DuplicateGroups:
+        """See `SearchBackend`."""
+        from imgret.search.duplicates import Library
+        from imgret_tui.duplicate_hits import group_hits
+
+        if not os.path.exists(self._places.index):
+            return DuplicateGroups(())
+        found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
+        return DuplicateGroups(found[:limit], len(found) > limit)
 
     def retry_failed(self) -> int:
         """See `SearchBackend`."""

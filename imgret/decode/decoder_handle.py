@@ -40,7 +40,7 @@ class Decoded(Struct, frozen=True, eq=False):
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
     pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
-    signature: bytes  # `perceptual.signature`
+    signature: bytes  # `perceptual.look`
     seconds: float = 0.0  # that decoding took
 
 

@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True):
     key: int
     facts: Facts | None = None
     pixel_hash: bytes | None = None
-    signature: bytes | None = None  # `perceptual.signature`
+    signature: bytes | None = None  # `perceptual.look`
     results: dict[str, Result] = struct_field(default_factory=dict)  # by stage
     failures: dict[str, PhotoError] = struct_field(default_factory=dict)  # by stage
     twin: bool = False  # another content with the same pixels is described already: no model was run

@@ -229,7 +229,7 @@ class SearchService:
             try:
                 found[space.stage] = _Other(space, self._encoders.encoder(space.stage, space.identity), notes)
             except WeightsError as error:
-                notes.append(f"the vectors of {space.stage} were not searched: {error}")
+                notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
 
 

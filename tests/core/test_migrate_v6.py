@@ -36,7 +36,7 @@ from imgret.store.sqlite.opening import load_extension
 DATA = Path(__file__).parent.parent / "data"
 BEFORE: dict[str, Any] = json.loads(lzma.decompress((DATA / "answers-v6.json.xz").read_bytes()))
 FILE = lzma.decompress((DATA / "index-v6.db.xz").read_bytes())
-OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics"))
+OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
 
 
 class Encoder:
