@@ -218,9 +218,10 @@ def update_date(db: apsw.Connection, content: int) -> None:
 
 def queued(db: apsw.Connection, content: int, stages: Collection[str], request: int) -> None:
     """Queue stages of a content. What waits already keeps its attempts, but may move ahead."""
+    date = db.execute(f"SELECT {_DATE.format('?1')}", (content,)).get
     db.executemany(
-        f"INSERT INTO work (content, stage, request, date) VALUES (?1, ?2, ?3, {_DATE.format('?1')})"
+        "INSERT INTO work (content, stage, request, date) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (content, stage) DO UPDATE SET request = excluded.request"
         f" WHERE request = {BACKLOG} AND excluded.request > {BACKLOG}",
-        [(content, stage, request) for stage in stages],
+        [(content, stage, request, date) for stage in stages],
     )
