@@ -149,6 +149,8 @@ def test_a_date_outside_the_calendar_is_empty() -> None:
 
 
 def test_no_key_has_two_actions() -> None:
-    keys = [key for entry in keymap.KEYS for key in entry.keys.split(",")]
-    assert len(keys) == len(set(keys))
-    assert [entry for _, entries in keymap.keys_by_group() for entry in entries] == list(keymap.KEYS)
+    for table in (keymap.KEYS, keymap.COPIES_KEYS):
+        keys = [key for entry in table for key in entry.keys.split(",")]
+        assert len(keys) == len(set(keys))
+    listed = [entry for _, entries in keymap.keys_by_group() for entry in entries]
+    assert listed == [*keymap.KEYS, *keymap.COPIES_KEYS]
