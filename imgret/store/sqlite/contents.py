@@ -15,6 +15,7 @@ from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.signatures import SIGNATURE
 from imgret.store.sqlite.vectors import Vectors
+from imgret.store.sqlite.work import update_date
 
 
 class Contents:
@@ -60,6 +61,7 @@ class Contents:
                     content,
                 ),
             )
+            update_date(db, content)
 
     def look(self, content: int) -> bytes | None:
         row = self._connection.row("SELECT look, detail FROM content WHERE id = ?", (content,))
