@@ -37,6 +37,7 @@ hits = st.builds(
     shown=st.fixed_dictionaries(
         {
             "caption": st.none() | texts,
+            "captions": st.lists(texts, max_size=2),
             "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
             "topics": st.lists(st.text(max_size=8), max_size=2),
         }
