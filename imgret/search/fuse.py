@@ -45,7 +45,8 @@ class Weights(Struct, frozen=True):
     note_from: float = 1.5  # ... the part that exceeds the middle by so many spreads: below, it is noise
     counts: float = 0.05  # a little, beside a caption: labels repeat much of it, and a passage has them in it
     words: float = 20.0  # spreads for a word that only one photo has, when it is the whole query
-    words_power: float = 5.0  # ... and how fast that falls when other words of the query are missing
+    words_power: float = 8.0  # ... and how fast that falls when other words of the query are missing
+    shared_words: float = 0.3  # spreads for a rare word, times the share of the query that occurs with it
     # Slopes and floors are in the middle of the region where the sum is at least as good as each space alone: CLIP
     # with human captions, with noise of up to twice the vector's length, two captioners against each other, 30 to
     # 240 photos. Image cosines are distributed more evenly than those of texts, so they get the steeper curve.
@@ -225,5 +226,6 @@ def worded(score: Scores, covered: Scores, rarest: float, weights: Weights = WEI
     shares with a note or a name say what no vector can see; one shared word among several is chance more often
     than not, and BM25 alone would take it for much.
     """
-    share = np.asarray(covered, np.float32) ** np.float32(weights.words_power)
-    return np.asarray(weights.words * score / max(rarest, 1e-6) * share, np.float32)
+    share = np.asarray(covered, np.float32)
+    counted = weights.shared_words * share + weights.words * share ** np.float32(weights.words_power)
+    return np.asarray(score / max(rarest, 1e-6) * counted, np.float32)
