@@ -38,6 +38,7 @@ def fields(hit: Hit) -> dict[str, Any]:
         "height": hit.height,
         "online": hit.online,
         "why": hit.why,
+        "copies": len(hit.other_paths),
     }
     if hit.other_paths:
         told["other_paths"] = [path(other) for other in hit.other_paths]

@@ -18,9 +18,9 @@ from imgret import disk_calls
 from imgret.config import Settings
 from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
-from imgret.decode.perceptual import FLAT, orientations
 from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
+from imgret.search import looks
 from imgret.stages.interface import Item, Result
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, Space
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     from imgret.pipeline.models import Models
 
 
-# Where a photo was replaced by an edit, `perceptual.SAME_PICTURE` is enough; among 100,000 photos it is not. Of 112
-# photos, each re-encoded, resized, rotated or mirrored copy was above 0.97, and each without 2 % at one side, at two
-# or all around above 0.89. No two unrelated ones were above 0.70; extrapolated, one of 30 questions meets one above
-# this among 100,000.
-COPY = 0.88
 MOST_ALIKE = 200  # of a series of hundreds of nearly equal shots, the vector finds the others
-ROWS = 512  # signatures compared at a time: BLAS starts no threads for so few, which a busy machine waits for
 
 
 class Likeness(NamedTuple):
@@ -79,29 +73,28 @@ def likeness(
 
 
 def looking_alike(store: Store, look: bytes) -> list[int]:
-    """The living contents that look like a picture with this signature, in any orientation, the likest first.
+    """The living contents that look like a picture with this perceptual hash, in any orientation, the likest first.
 
-    `MOST_ALIKE` at most. Every signature is compared: 100,000 take 30 to 50 ms of a processor.
+    `MOST_ALIKE` at most. Every hash is compared: 100,000 take 30 to 50 ms of a processor.
     """
-    turned = np.array(orientations(look), np.float32)
-    if not len(turned):
-        return []
-    turned /= np.linalg.norm(turned[0])
+    one = looks.packed(look)
     found: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    for ids, found_here in store.signatures.all():
-        for start in range(0, len(ids), ROWS):
-            rows = found_here[start : start + ROWS].astype(np.float32)
-            squares = np.vecdot(rows, rows)
-            alike = (turned @ rows.T).max(axis=0) / np.sqrt(np.maximum(squares, FLAT))
-            near = (alike >= COPY) & (squares >= FLAT)
-            if near.any():
-                found.append((ids[start : start + ROWS][near], alike[near]))
+    for many in store.signatures.all():
+        rows, cosines = looks.alike(one, many, lenient=True)
+        if len(rows):
+            found.append((many.contents[rows], cosines))
     if not found:
         return []
-    contents, alike = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(-alike, kind="stable")
-    contents = contents[order]
+    contents, cosines = (np.concatenate(part) for part in zip(*found, strict=True))
+    contents = contents[np.argsort(-cosines, kind="stable")]
     return [int(content) for content in contents[store.filters.living(contents)][:MOST_ALIKE]]
+
+
+def near_duplicates(store: Store, content: int | None) -> list[bytes]:
+    """The paths of other contents that show the same picture as a content, the most similar ones first."""
+    look = store.contents.look(content) if content is not None else None
+    found = looking_alike(store, look) if look else []
+    return [photo.path for other in found if other != content for photo in store.photos.paths(other)]
 
 
 def _indexed(store: Store, path: bytes) -> int | None:

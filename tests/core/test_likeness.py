@@ -21,9 +21,10 @@ from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
 from imgret.photo import FileStat, ModelIdentity
 from imgret.pipeline.models import Models
+from imgret.search.looks import COPY
 from imgret.search.request import SearchRequest
 from imgret.search.service import SearchService
-from imgret.search.similar import COPY, likeness, looking_alike
+from imgret.search.similar import likeness, looking_alike
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
