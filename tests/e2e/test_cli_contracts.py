@@ -15,9 +15,9 @@ from imgret.store.factory import open_store
 
 HIT = {
     "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "topics", "note", "taken_at",
-    "width", "height", "online", "why", "copies",
+    "width", "height", "online", "why", "copies", "confidence",
 }  # fmt: skip
-SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why", "copies"}) | {
+SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "copies"}) | {
     "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
     "similar_paths",
 }  # fmt: skip
