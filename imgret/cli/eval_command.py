@@ -169,13 +169,14 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
     if not os.path.isdir(images):
         raise UsageError(f"{images} is not a folder", "Name the folder with the photos with --images.")
     here = session()
-    dataset = read(captions, images, name=name, split=split)
+    given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
+    described = frozenset(given.captions) if given else frozenset()
+    dataset = read(captions, images, name=name, split=split, described=described)
     if options.limit is not None:
         dataset = first_photos(dataset, options.limit)
     console.say_all(summarize(dataset.problems))
     if not dataset.queries:
         raise UsageError(f"{captions} contains no usable query", "The messages above say what was left out.")
-    given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
     plan = Plan(
         recipes=tuple(dict.fromkeys(options.recipes or Recipe)),
         ranks=tuple(rank.value for rank in dict.fromkeys(options.ranks or Rank)),

@@ -21,8 +21,7 @@ from imgret.photo import ModelIdentity
 from imgret.pipeline.models import Models
 from imgret.search.parse import ParsedQuery
 from imgret.search.query_encoder import QueryEncoder
-from imgret.search.rank import search
-from imgret.search.warm_index import WarmIndex
+from imgret.search.rank_all import LibraryRanker
 from imgret.stages import registry
 from imgret.store.interface import Store
 
@@ -86,28 +85,23 @@ def runs(
             f"{store.path} is still searched with {f'the vectors of {active.name}' if active else 'no vectors'}",
             "Some photos could not be embedded. Delete that file; the photos need not be described again.",
         )
+    ranker = LibraryRanker(store, encoder)
     for rank in (*ranks, BASELINE):
-        ranking = (
-            Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(store, encoder, rank)
-        )
         began = time.monotonic()
+        ranking = Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(ranker, rank)
         with bar(f"Searching {recipe}/{rank}", total=len(dataset.queries)) as advance:
             found = run_queries(dataset.queries, right, ranking, advance)
         yield Run(recipe.value, rank, models, found, time.monotonic() - began)
 
 
-def _searched(store: Store, encoder: CachedQueryVectors | None, rank: str) -> Ranking:
-    """Return the ordinary search, with the vectors in memory as in the daemon.
+def _searched(ranker: LibraryRanker, rank: str) -> Ranking:
+    """Return the ordinary search, over the whole library.
 
     Queries are not parsed as query language, because a caption may contain `word:` or `-`.
     """
-    warm = WarmIndex(store) if encoder and rank != WORDS else None
 
-    def rank_photos(text: str, count: int) -> tuple[Ids, Floats]:
-        query = ParsedQuery(words=text, terms=tuple(text.split()))
-        best: dict[int, float] = {}
-        for hit in search(store, query, encoder, rank=rank, limit=count, all_copies=True, warm=warm).hits:
-            best.setdefault(hit.content, hit.score)  # copies of a photo are separate hits
-        return np.array(list(best), np.int64), np.array(list(best.values()), np.float64)
+    def rank_photos(text: str) -> tuple[Ids, Floats]:
+        found = ranker.ranked(ParsedQuery(words=text, terms=tuple(text.split())), rank)
+        return found.contents, found.scores.astype(np.float64)
 
     return rank_photos

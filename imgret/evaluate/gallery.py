@@ -8,6 +8,7 @@ the same code as a user's library.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from imgret import stage_results
 from imgret.decode.hashing import content_hash
 from imgret.errors import PhotoError, UsageError
 from imgret.evaluate.recipe import Recipe
-from imgret.photo import ModelIdentity, file_stat_of
+from imgret.photo import FileStat, ModelIdentity, file_stat_of
 from imgret.stages import passage, registry
 from imgret.stages.interface import DECODE, Result
 from imgret.store import paths, records
@@ -24,6 +25,7 @@ from imgret.store.interface import Store
 
 MARK = "evaluates"  # the setting that distinguishes an index for evaluation from a user's library
 COMMIT = 256  # files per transaction
+ABSENT = FileStat(0, 0, 0, 0)  # of a file that does not exist: another one is hashed once it does
 
 Gallery = Mapping[bytes, int | None]  # path -> content; None for a file that cannot be read
 
@@ -44,7 +46,10 @@ def synchronize(
     stages: Collection[str] = (),
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Gallery:
-    """Make the index contain exactly these files (absolute paths), and queue `stages` for new contents."""
+    """Make the index contain exactly these files (absolute paths), and queue `stages` for new contents.
+
+    A file that does not exist is a content without stages: there are stand-ins for its results.
+    """
     where = {path: canonical(path) for path in paths}
     _root(store, where.values())
     gallery: dict[bytes, int | None] = {}
@@ -133,13 +138,15 @@ def _save_file(store: Store, path: bytes, stages: Collection[str]) -> int | None
     """Save a file and return its content; it is hashed only if its FileStat changed. None if it cannot be read."""
     root, folder, name = _place(store, path)
     now = int(time.time())
-    status = os.stat(path)
-    seen = file_stat_of(status)
+    try:
+        seen = file_stat_of(os.stat(path))
+    except FileNotFoundError:
+        seen, stages = ABSENT, ()
     known = store.photos.find(path)
     if known is not None and known.gone_at is None and known.file_stat == seen and known.content is not None:
         return known.content
     try:
-        hash_ = content_hash(path)
+        hash_ = content_hash(path) if seen is not ABSENT else _hash_of_path(path)
     except PhotoError as error:
         store.photos.save_unreadable(root.id, folder, name, seen, str(error), now)
         return None
@@ -148,6 +155,11 @@ def _save_file(store: Store, path: bytes, stages: Collection[str]) -> int | None
         store.work.queue(content, stages)
     store.results.refresh_words(content)
     return content
+
+
+def _hash_of_path(path: bytes) -> bytes:
+    """Return the hash, 32 bytes, of the content of a file that does not exist."""
+    return hashlib.blake2b(b"absent\0" + path, digest_size=32).digest()
 
 
 def _copied(source: Store, content: int, target: Store, copy: int, stages: Collection[str]) -> bool:

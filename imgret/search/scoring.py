@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,51 @@ from imgret.search import fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
 from imgret.store import records
-from imgret.store.interface import Store
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
 PUSHED_FROM = 1.5  # spreads above the middle from which on an answer to a text of `--not` is pushed away
+
+
+class KnownWords(Protocol):
+    """What a search reads of the words index: part of `store.words`."""
+
+    def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[records.Term]:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+    def document_count(self) -> int:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+    def occurrences(
+        self, asked: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+    ) -> records.Occurrences:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+
+class KnownVectors(Protocol):
+    """What scoring reads of the vectors: part of `store.vectors`."""
+
+    def of(self, space: records.Space, contents: Ids, views: Sequence[str]) -> dict[str, Scores]:
+        """See `imgret.store.interface.retrieval.Vectors`."""
+        ...
+
+
+class ScoredStore(Protocol):
+    """What scoring reads: an open store, or a copy of these parts in memory."""
+
+    @property
+    def words(self) -> KnownWords:
+        """The words of each content."""
+        ...
+
+    @property
+    def vectors(self) -> KnownVectors:
+        """The vectors of each content."""
+        ...
 
 
 class Scored(NamedTuple):
@@ -39,7 +78,7 @@ class SpaceQuery(NamedTuple):
 
 
 def scored(
-    store: Store, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
+    store: ScoredStore, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
 ) -> Scored:
     """Score contents by words and by a vector in each of some spaces. `rank` is one of RANKS.
 
@@ -100,7 +139,7 @@ def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> S
     return main._replace(score=np.asarray(score, np.float32), level=level)
 
 
-def _standard(store: Store, ids: Ids, query: SpaceQuery) -> Scores:
+def _standard(store: ScoredStore, ids: Ids, query: SpaceQuery) -> Scores:
     """What a space adds to the score of each of these contents, in spreads."""
     lead = query.space.lead
     cosines = _cosines(store, ids, query, (lead,))[lead]
@@ -109,7 +148,7 @@ def _standard(store: Store, ids: Ids, query: SpaceQuery) -> Scores:
     return np.asarray(weight * fuse.standard(cosines, ground, query.sample.spread), np.float32)
 
 
-def _cosines(store: Store, ids: Ids, query: SpaceQuery, views: tuple[str, ...]) -> dict[str, Scores]:
+def _cosines(store: ScoredStore, ids: Ids, query: SpaceQuery, views: tuple[str, ...]) -> dict[str, Scores]:
     """The cosine of each of these contents in each view; NaN where it lacks the view."""
     parts = [
         {

@@ -1,6 +1,12 @@
-"""Constants that all stores share: retries, pauses and how long deleted photos are kept."""
+"""Decisions that all stores share: retries, pauses, how long deleted photos are kept, which words are searched."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgret.store.records import Term
 
 MAX_ATTEMPTS = 5
 # Not real inode numbers: a photo with one of these differs from its file, so the next scan hashes the file.
@@ -10,3 +16,18 @@ PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by 
 # The error of a photo that is not retried because the process died each time it was described.
 CRASHED = f"the program ended {MAX_ATTEMPTS} times while it described only this photo"
 KEEP_TOMBSTONES = 30 * 86400  # seconds
+
+
+def rarest(terms: Iterable[Term], budget: int, *, strict: bool) -> list[Term]:
+    """Return the rarest terms that are in at most `budget` documents together, by which documents are found.
+
+    The rarest one is always among them unless `strict`. Terms of no document are left out.
+    """
+    chosen: list[Term] = []
+    total = 0
+    for term in sorted((term for term in terms if term.documents), key=lambda term: term.documents):
+        total += term.documents
+        if (chosen or strict) and total > budget:
+            break
+        chosen.append(term)
+    return chosen

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
+from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import WORD
@@ -26,6 +27,8 @@ TOKENIZER = (  # as in the schema
     "porter",
     ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
+
+_ASCII_TOKEN = re.compile("[A-Za-z0-9]+")  # what the tokenizer makes of ASCII text, before stemming
 
 Ids = NDArray[np.int64]
 
@@ -72,11 +75,7 @@ class Words:
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen: list[Term] = []
-        for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
-            if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
-                break
-            chosen.append(term)
+        chosen = rarest(asked, budget, strict=strict)
         if not chosen or count < 1:
             return np.zeros(0, np.int64)
         match = " OR ".join(_match(term.text, term.labels) for term in chosen)
@@ -121,7 +120,7 @@ class Words:
                     if not text:
                         continue
                     if text.isascii() and not may_hold(text.lower()):
-                        lengths[at, column] = text.count(" ") + 1
+                        lengths[at, column] = len(_ASCII_TOKEN.findall(text))
                         continue
                     tokens = tokens_of(text)
                     lengths[at, column] = len(tokens)
