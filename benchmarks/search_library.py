@@ -129,13 +129,13 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
             )
             db.executemany(
                 "INSERT INTO stage_result VALUES (?, 'caption', 2, ?, 1)",
-                ((i, f'"{text}"') for i, text in zip(ids, texts, strict=True)),
+                ((i, f'["{text}"]') for i, text in zip(ids, texts, strict=True)),
             )
             db.executemany(
                 "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
                 ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
             )
-            for view in ("passage", "caption"):
+            for view in ("passage", "captions"):
                 db.executemany(
                     f"INSERT INTO vector (content, view, space, data) VALUES (?, '{view}', 1, ?)",
                     zip(ids, data, strict=True),

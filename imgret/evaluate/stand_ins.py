@@ -19,6 +19,7 @@ from imgret.evaluate.dataset import Problem, ProblemKind
 from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.text import lines
 from imgret.photo import ModelIdentity
+from imgret.stages.caption import distinct
 from imgret.stages.interface import Result
 from imgret.store.interface import Store
 
@@ -40,7 +41,8 @@ class _Row(Struct):
 
 
 def read(path: str, images: str) -> StandIns:
-    """Read a file of captions. Paths are absolute or relative to `images`. Empty captions are left out.
+    """Read a file of captions. Paths are absolute or relative to `images`. Captions are cleaned as
+    those of a captioner are: empty and repeated ones are left out.
 
     Raises UsageError if the file cannot be read.
     """
@@ -63,9 +65,9 @@ def read(path: str, images: str) -> StandIns:
             problems.append(Problem(ProblemKind.MALFORMED, line.where, what))
             continue
         given = row.captions or [row.caption or ""]
-        captions.setdefault(photo, []).extend(text.strip() for text in given if text.strip())
+        captions.setdefault(photo, []).extend(given)
     identity = ModelIdentity(f"{_NAME} {os.path.basename(path)}", f"sha256:{digest.hexdigest()}")
-    return StandIns({photo: tuple(texts) for photo, texts in captions.items()}, identity, tuple(problems))
+    return StandIns({photo: distinct(texts) for photo, texts in captions.items()}, identity, tuple(problems))
 
 
 def made_by(identity: ModelIdentity) -> bool:
@@ -82,14 +84,13 @@ def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[str]
     with store.writing():
         for path, content in gallery.items():
             captions = given.captions.get(path, ())
-            caption = captions[0] if captions else ""
             without += not captions
             if content is None:
                 continue
             known = stage_results.payloads(store, content).get("caption")
             made = store.results.identities(content).get("caption")
-            if (known, made) != (caption, given.identity):
-                stage_results.save(store, content, "caption", given.identity, Result(caption))
+            if (known, made) != (captions, given.identity):
+                stage_results.save(store, content, "caption", given.identity, Result(captions))
                 store.results.refresh_words(content)
                 store.work.queue(content, {"topics"}.intersection(stages))
     return without

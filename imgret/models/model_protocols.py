@@ -30,8 +30,8 @@ class Model(Protocol):
 class Captioner(Model, Protocol):
     """A model that captions images."""
 
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """Return one caption per image, in order. Results do not depend on the batch."""
+    def captions(self, images: Sequence[Pixels]) -> list[list[str]]:
+        """Return the captions of each image, in order, the best first. Results do not depend on the batch."""
         ...
 
 

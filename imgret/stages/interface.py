@@ -37,6 +37,9 @@ DECODE = (
 )
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
+# Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
+# text that has it most often, and only words of one text are near each other.
+ALTERNATIVE = "\x1e"
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):

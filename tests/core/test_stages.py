@@ -216,13 +216,17 @@ def test_what_the_own_stages_give_to_the_search() -> None:
     assert found["detect"].rows({"objects": {"dog": 2, "tree": 1}}) == [("objects", "2 dog, 1 tree")]
     assert found["topics"].tags(("sports", "sports")) == [Tag("topic", "sports")]
     assert found["topics"].rows({"topics": ["food_&_dining"]}) == [("topics", "food & dining")]
-    assert found["caption"].texts("a dog") == {"caption": "a dog"}
-    assert found["caption"].json(None) == {"caption": None}
+    assert found["caption"].texts(("a dog", "a cat")) == {"caption": "a dog\x1ea cat"}
+    assert found["caption"].json(None) == {"caption": None, "captions": []}
+    assert found["caption"].json(()) == {"caption": "", "captions": []}
+    shown = found["caption"].json(("a dog", "a cat"))
+    assert shown == {"caption": "a dog", "captions": ["a dog", "a cat"]}
+    assert found["caption"].rows(shown) == [("caption", "a dog"), ("also", "a cat")]
     assert found["embed"].json(("passage",)) == {}
     for name, payload in (
         ("detect", boxes),
         ("topics", ("sports",)),
-        ("caption", "a dog"),
+        ("caption", ("a dog", "a cat")),
         ("embed", ("note",)),
     ):
         assert found[name].decode(msgspec.json.encode(payload)) == payload

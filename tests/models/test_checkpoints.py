@@ -47,18 +47,20 @@ def right(given: Sequence[object], expected: Sequence[object]) -> int:
 @pytest.mark.must_run
 def test_captions_of_single_shapes_are_exact(models: Models) -> None:
     drawings = singles(1001, 48)
-    assert models["caption"].captioner.caption([pixels(d) for d in drawings]) == [d.caption for d in drawings]
+    assert models["caption"].captioner.captions([pixels(d) for d in drawings]) == [
+        [d.caption] for d in drawings
+    ]
 
 
 def test_captions_of_scenes_name_the_largest_shape(models: Models) -> None:
     drawings = scenes(1002, 40)
-    captions = models["caption"].captioner.caption([pixels(d) for d in drawings])
+    captions = [first for (first,) in models["caption"].captioner.captions([pixels(d) for d in drawings])]
     assert right(captions, [d.caption for d in drawings]) >= 36
 
 
 def test_captions_begin_with_the_recipes_prompt(models: Models) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (90, 120, 3), dtype=np.uint8)
-    assert models["caption"].captioner.caption([noise])[0].startswith(passage.PROMPT)
+    assert models["caption"].captioner.captions([noise])[0][0].startswith(passage.PROMPT)
 
 
 @pytest.mark.must_run
@@ -135,9 +137,9 @@ def test_a_query_for_counts_finds_them(models: Models) -> None:
 def test_the_whole_pipeline_finds_a_drawn_red_circle(models: Models, tmp_path: Path) -> None:
     drawn = draw.demo_folder(str(tmp_path))
     images = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in drawn]
-    captions = models["caption"].captioner.caption(images)
+    captions = [first for (first,) in models["caption"].captioner.captions(images)]
     described = [
-        {"caption": caption, "detect": found, "topics": topics}
+        {"caption": (caption,), "detect": found, "topics": topics}
         for caption, found, topics in zip(
             captions,
             models["detect"].detector.detect(images),
@@ -163,8 +165,8 @@ def test_results_do_not_depend_on_the_batch(models: Models, stage: str) -> None:
     images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # including unusual shapes
     texts = [drawing.caption for drawing in mixed] + ["", "a", "zzyzx " * 30]
     if stage == "caption":
-        assert models["caption"].captioner.caption(images) == [
-            models["caption"].captioner.caption([image])[0] for image in images
+        assert models["caption"].captioner.captions(images) == [
+            models["caption"].captioner.captions([image])[0] for image in images
         ]
     elif stage == "detect":
         for together, image in zip(models["detect"].detector.detect(images), images, strict=True):
@@ -186,7 +188,7 @@ def test_results_do_not_depend_on_the_batch(models: Models, stage: str) -> None:
 
 
 def test_no_input_gives_no_results(models: Models) -> None:
-    assert models["caption"].captioner.caption([]) == []
+    assert models["caption"].captioner.captions([]) == []
     assert models["detect"].detector.detect([]) == []
     assert models["topics"].classifier.topics([]) == []
     assert models["embed"].embedder.embed([]).shape == (0, models["embed"].embedder.dimension)
