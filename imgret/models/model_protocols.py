@@ -65,3 +65,28 @@ class Embedder(Model, Protocol):
         An embedder without instructions ignores them.
         """
         ...
+
+
+class ImageTextModel(Model, Protocol):
+    """A model that embeds images and texts in one space."""
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        ...
+
+    def load_images(self) -> None:
+        """Load what `embed_images` needs, which happens anyway when it is first called. Raises WeightsError."""
+        ...
+
+    def load_texts(self) -> None:
+        """Load what `embed_texts` needs, which happens anyway when it is first called. Raises WeightsError."""
+        ...
+
+    def embed_images(self, images: Sequence[Pixels]) -> Vectors:
+        """Embed images. Return float32 (len(images), dimension), unit norm, in order."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts in the space of the images. Return as `embed_images`."""
+        ...
