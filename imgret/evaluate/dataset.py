@@ -21,6 +21,7 @@ class ProblemKind(StrEnum):
     MALFORMED = "malformed row"
     MISSING = "missing image"
     DUPLICATE = "duplicate id"
+    NO_VECTOR = "query without a vector"
     BOM = "byte order mark"
     CRLF = "CRLF line endings"
 

@@ -71,8 +71,8 @@ def read(path: str, images: str) -> StandIns:
 
 
 def made_by(identity: ModelIdentity) -> bool:
-    """Return whether a result of this model is a stand-in caption."""
-    return identity.name.startswith(f"{_NAME} ")
+    """Return whether a result of this model came from a file of captions or vectors."""
+    return identity.name.startswith("stand-in ")
 
 
 def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[str]) -> int:

@@ -55,11 +55,24 @@ class LibraryRanker:
     def ranked(self, query: ParsedQuery, ranking: str) -> WholeRanking:
         """Return what `rank.search` returns without a limit. `ranking` is one of RANKS."""
         known = self._known
+        if ranking == "image":
+            return self._by_image(query)
         terms = rank.terms_of(known.words, query, ranking) if ranking != "vector" else []
         spaces = Spaces({}, {}) if ranking == "words" else self._spaces
         queries = space_queries(self._store, query, spaces, self._warm, text_only=ranking == "vector")
         ids = self._candidates(query, terms, queries)
         found, matches = rank.score(known, query, spaces, ids, terms, queries, ranking)
+        return WholeRanking(ids[matches], found.score[matches])
+
+    def _by_image(self, query: ParsedQuery) -> WholeRanking:
+        """TEMPORARY until `rank.search` has the ranking."""
+        spaces = Spaces(
+            {stage: space for stage, space in self._spaces.active.items() if stage == "image"},
+            {stage: each for stage, each in self._spaces.encoders.items() if stage == "image"},
+        )
+        queries = space_queries(self._store, query, spaces, self._warm, text_only=False)
+        ids = self._candidates(query, [], queries)
+        found, matches = rank.score(self._known, query, spaces, ids, [], queries, "hybrid")
         return WholeRanking(ids[matches], found.score[matches])
 
     def _candidates(self, query: ParsedQuery, terms: Sequence[Term], queries: Sequence[SpaceQuery]) -> Ids:
