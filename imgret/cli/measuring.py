@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -57,8 +57,23 @@ class Described(NamedTuple):
     """The base index after the photos were described."""
 
     photos: gallery.Gallery
-    has: frozenset[str]  # stages with results
+    made: Mapping[str, Collection[ModelIdentity]]  # the models of the results by stage
     earlier: frozenset[ModelIdentity]  # stand-ins of earlier runs, which do not count
+
+    @property
+    def has(self) -> frozenset[str]:
+        """The stages with results."""
+        return frozenset(self.made)
+
+    def models(self, recipe: Recipe, loaded: Models) -> dict[str, list[str]]:
+        """Return the models of a recipe by stage, each as "name revision settings"."""
+        made = {stage: self.made[stage] for stage in self.made if stage in recipe.stages}
+        if recipe.has_text and "embed" in loaded:
+            made["embed"] = {loaded["embed"].identity}
+        return {
+            stage: [f"{each.name} {each.revision} {each.settings}".strip() for each in sorted(identities)]
+            for stage, identities in made.items()
+        }
 
 
 def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
@@ -76,13 +91,25 @@ def measure(here: Session, dataset: Dataset, plan: Plan) -> Report:
             encoders = ranked.query_encoders(here, models, dataset, plan.vectors, base, seen=seen)
             prepared = time.monotonic() - began
             runs: list[Run] = []
+            known: dict[
+                tuple[str, frozenset[str]], Run
+            ] = {}  # by ranking and the stages whose results it reads
             for recipe, ranks in recipes.items():
-                began = time.monotonic()
-                with _recipe_index(plan.index, recipe, photos) as store:
-                    found = _embedded(here, base, store, described, recipe, models)
-                    prepared += time.monotonic() - began
-                    right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
-                    runs += ranked.runs(store, dataset, right, recipe, ranks, encoders)
+                rows = [
+                    (rank, recipe.read_by(rank, described.has))
+                    for rank in (*ranks, *([ranked.BASELINE] if recipe.has_text else ()))
+                ]
+                made = described.models(recipe, models)
+                if new := [row for row in rows if row not in known]:
+                    began = time.monotonic()
+                    with _recipe_index(plan.index, recipe, photos) as store:
+                        found = _embedded(here, base, store, described, recipe, models)
+                        prepared += time.monotonic() - began
+                        right = {photo: found[dataset.path(photo)] for photo in dataset.photos}
+                        due = [rank for rank, _ in new]
+                        measured = ranked.runs(store, dataset, right, recipe, due, encoders, made)
+                        known.update(zip(new, measured, strict=True))
+                runs += [replace(known[row], recipe=recipe.value, models=made) for row in rows]
     unreadable = sum(content is None for content in photos.values())
     return Report(
         dataset=dataset.name,
@@ -113,21 +140,22 @@ def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> Desc
         _report(stand_in_vectors.put(base, photos, plan.vectors), photos, "stand-in vector")
     describe(Session(settings, replace(here.places, index=plan.index)), base)
     contents = {content for content in photos.values() if content is not None}
-    made = gallery.makers(base, contents)
+    makers = gallery.makers(base, contents)
     earlier = frozenset(
         maker
-        for stage, makers in made.items()
-        for maker in makers
-        if stage not in plan.stood_in and stand_ins.made_by(maker)
+        for stage in makers.keys() - plan.stood_in
+        for maker in makers[stage]
+        if stand_ins.made_by(maker)
     )
-    has = set()
-    for stage in needed & made.keys():
-        count = sum(many for maker, many in made[stage].items() if maker not in earlier)
-        if count:
-            has.add(stage)
-        if count < len(contents) and stage in registry.own() and count and stage != "topics":
-            _report(len(contents) - count, contents, registry.own()[stage].noun)
-    return Described(photos, frozenset(has), earlier)
+    made = {}
+    for stage in needed & makers.keys():
+        counts = {maker: count for maker, count in makers[stage].items() if maker not in earlier}
+        if counts:
+            made[stage] = frozenset(counts)
+        lacking = len(contents) - sum(counts.values())
+        if counts and stage in registry.own() and stage != "topics":
+            _report(lacking, contents, registry.own()[stage].noun)
+    return Described(photos, made, earlier)
 
 
 def _report(lacking: int, photos: Sized, what: str) -> None:

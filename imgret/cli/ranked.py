@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -93,14 +93,10 @@ def runs(
     recipe: Recipe,
     ranks: Sequence[str],
     encoders: Encoders,
+    models: Mapping[str, list[str]],
 ) -> Iterator[Run]:
-    """Yield the results of a recipe: those of each ranking and of the baseline. `right` maps photos to contents."""
+    """Yield the results of a recipe by rankings. `right` maps photos to contents; `models` are those of the recipe."""
     contents = {content for content in right.values() if content is not None}
-    models = {
-        stage: [f"{made.name} {made.revision} {made.settings}".strip() for made in sorted(identities)]
-        for stage, identities in gallery.makers(store, contents).items()
-        if identities
-    }
     text = encoders.text if recipe.has_text else None
     if text and contents and (active := store.vectors.active_model()) != text.identity:
         raise IndexProblem(
@@ -108,12 +104,12 @@ def runs(
             "Some photos could not be embedded. Delete that file; the photos need not be described again.",
         )
     ranker = LibraryRanker(store, text, {IMAGE: encoders.image} if encoders.image else {})
-    for rank in (*ranks, *([BASELINE] if recipe.has_text else ())):
+    for rank in ranks:
         began = time.monotonic()
         ranking = Bm25(gallery.passages(store, contents)) if rank == BASELINE else _searched(ranker, rank)
         with bar(f"Searching {recipe}/{rank}", total=len(dataset.queries)) as advance:
             found = run_queries(dataset.queries, right, ranking, advance)
-        yield Run(recipe.value, rank, models, found, time.monotonic() - began)
+        yield Run(recipe.value, rank, dict(models), found, time.monotonic() - began)
 
 
 def _searched(ranker: LibraryRanker, rank: str) -> Ranking:

@@ -54,3 +54,12 @@ class Recipe(StrEnum):
         )  # of images alone, the joined ranking is that of the images
         able = {"vector": self.has_text, "words": self.has_text, "image": seen, "hybrid": joined}
         return tuple(rank for rank in ranks if able[rank])
+
+    def read_by(self, rank: str, has: Collection[str]) -> frozenset[str]:
+        """Return the stages whose results a ranking of this recipe reads, if the stages in `has` have results.
+
+        Two recipes of which a ranking reads the same get the same ranks.
+        """
+        used = self.stages.intersection(has)
+        images = used.intersection({"image"})
+        return {"image": images, "hybrid": used}.get(rank, used - images)
