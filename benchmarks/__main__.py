@@ -26,6 +26,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
+    "eval_table": ("--photos", "200"),
 }
 
 
