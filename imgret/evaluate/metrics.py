@@ -89,7 +89,7 @@ def photo_rank(contents: Ids, scores: Floats, relevant: int) -> PhotoRank:
     if not len(place):
         return PhotoRank(None, len(contents))
     score = scores[place[0]]
-    tied = np.abs(scores - score) <= _EQUAL  # up to the rounding errors of a matrix product
+    tied = np.abs(scores - score) <= _EQUAL * max(1.0, abs(score))  # up to rounding errors of float32
     above = int(np.count_nonzero((scores > score) & ~tied))
     return PhotoRank(above + (int(np.count_nonzero(tied)) + 1) / 2, len(contents))
 

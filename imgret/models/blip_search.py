@@ -103,7 +103,7 @@ def generated(
         # BLIP drops the last token, because it expects an end token there.
         input_ids=torch.tensor([[*prompt, end]], device=pixels.device).repeat(len(pixels), 1),
         num_beams=search.beams if sample is None else 1,
-        logits_processor=[] if sample is None else [NucleusChoice(sample)],
+        logits_processor=[] if sample is None else [NucleusChoice(range(sample, sample + 1))],
         max_new_tokens=search.max_tokens,
         min_new_tokens=search.min_tokens or None,
         length_penalty=search.length_penalty,

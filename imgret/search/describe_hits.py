@@ -14,6 +14,7 @@ from imgret.search.parse import ParsedQuery
 from imgret.store import labels
 from imgret.store.interface import Store
 
+IMAGE_MATCHES = "the image"  # why: the image itself matches the query
 BURST = 5  # seconds between two shots of one scene
 
 
@@ -23,8 +24,10 @@ class Found(Struct, frozen=True):
     content: int
     score: float
     cosine: float | None
+    confidence: float
     strength: str
-    matched: tuple[str, ...]  # the question's words that stand in its texts
+    matched: tuple[str, ...] = ()  # the query's words that occur in its texts
+    seen: bool = False  # the image itself matches
 
 
 def describe(
@@ -67,6 +70,7 @@ def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], a
         path=at[0],
         score=one.score,
         cosine=one.cosine,
+        confidence=one.confidence,
         strength=one.strength,
         shown=shown,
         note=store.results.note(one.content),
@@ -74,7 +78,7 @@ def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], a
         width=facts.width if facts else None,
         height=facts.height if facts else None,
         online=at[1],
-        why=_why(one.matched, shown),
+        why=_why(one, shown),
     )
 
 
@@ -127,9 +131,9 @@ def _look(facts: Facts, shown: dict[str, Any]) -> _Look:
     return facts.camera, shown["caption"], tuple(sorted(shown["objects"].items()))
 
 
-def _why(matched: Sequence[str], shown: dict[str, Any]) -> tuple[str, ...]:
-    """The matching words, or what the stages say of them: the counts of objects, for one."""
-    said: list[str] = []
-    for word in matched:
+def _why(one: Found, shown: dict[str, Any]) -> tuple[str, ...]:
+    """The matching words, or what the stages say of them: the counts of objects, for one; and the image."""
+    said: list[str] = [IMAGE_MATCHES] if one.seen else []
+    for word in one.matched:
         said += stage_results.why(shown, word, labels.matching_labels) or [word]
     return tuple(dict.fromkeys(said))

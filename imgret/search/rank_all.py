@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from imgret.search import rank
 from imgret.search.parse import ParsedQuery
+from imgret.search.score_baseline import Sample
 from imgret.search.scoring import SpaceQuery
-from imgret.search.space_queries import SpaceEncoder, Spaces, space_queries, usable_spaces
+from imgret.search.space_queries import SpaceEncoder, Spaces, usable_spaces
 from imgret.search.warm_index import WarmIndex
 from imgret.store.interface import Store
 from imgret.store.policy import rarest
@@ -28,6 +29,7 @@ Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 UNLIMITED = 1 << 62  # documents that may be read
+MOST_PARTS = 100  # arrays of the vectors of some contents that are kept; scoring takes a library in parts
 
 
 class WholeRanking(NamedTuple):
@@ -51,29 +53,21 @@ class LibraryRanker:
         self._known = _KnownStore(store)
         self._spaces, self.notes = usable_spaces(store, encoder, others, {})
         self._warm = WarmIndex(store)
+        self._samples: dict[int, Sample] = {}  # by space
 
     def ranked(self, query: ParsedQuery, ranking: str) -> WholeRanking:
         """Return what `rank.search` returns without a limit. `ranking` is one of RANKS."""
-        known = self._known
-        if ranking == "image":
-            return self._by_image(query)
-        terms = rank.terms_of(known.words, query, ranking) if ranking != "vector" else []
         spaces = Spaces({}, {}) if ranking == "words" else self._spaces
-        queries = space_queries(self._store, query, spaces, self._warm, text_only=ranking == "vector")
+        terms, queries = rank.asked(self._store, self._known.words, query, spaces, self._warm, ranking)
+        queries = [each._replace(sample=self._sample(each)) for each in queries]
         ids = self._candidates(query, terms, queries)
-        found, matches = rank.score(known, query, spaces, ids, terms, queries, ranking)
+        found, matches = rank.score(self._known, query, spaces, ids, terms, queries, ranking)
         return WholeRanking(ids[matches], found.score[matches])
 
-    def _by_image(self, query: ParsedQuery) -> WholeRanking:
-        """TEMPORARY until `rank.search` has the ranking."""
-        spaces = Spaces(
-            {stage: space for stage, space in self._spaces.active.items() if stage == "image"},
-            {stage: each for stage, each in self._spaces.encoders.items() if stage == "image"},
-        )
-        queries = space_queries(self._store, query, spaces, self._warm, text_only=False)
-        ids = self._candidates(query, [], queries)
-        found, matches = rank.score(self._known, query, spaces, ids, [], queries, "hybrid")
-        return WholeRanking(ids[matches], found.score[matches])
+    def _sample(self, query: SpaceQuery) -> Sample:
+        if query.space.id not in self._samples:
+            self._samples[query.space.id] = _KnownSample(query.sample)
+        return self._samples[query.space.id]
 
     def _candidates(self, query: ParsedQuery, terms: Sequence[Term], queries: Sequence[SpaceQuery]) -> Ids:
         """Return the contents that have a vector in a searched space, or a word among those that are looked for."""
@@ -89,6 +83,25 @@ class LibraryRanker:
         if query.clauses:
             kept &= np.isin(known.ids, self._store.filters.matching(query.clauses))
         return known.ids[kept]
+
+
+class _KnownSample(Sample):
+    """A sample that computes the hubness of an array of vectors once for all queries."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.__dict__.update(vars(sample))
+        self._of_rows: dict[
+            tuple[str, int], tuple[Matrix, Scores | float]
+        ] = {}  # by view and id of the array
+
+    def hubness(self, view: str, rows: Matrix) -> Scores | float:
+        key = view, id(rows)
+        if key not in self._of_rows:
+            if len(self._of_rows) >= MOST_PARTS:
+                self._of_rows.clear()
+            # The array is kept, so that no other one gets its id.
+            self._of_rows[key] = rows, super().hubness(view, rows)
+        return self._of_rows[key][1]
 
 
 class _KnownStore:
@@ -155,13 +168,24 @@ class _KnownVectors:
     def __init__(self, store: Store, ids: Ids) -> None:
         self._store, self._ids = store, ids
         self._views: dict[tuple[int, str], Matrix] = {}
+        self._parts: dict[tuple[int, str, int, int], tuple[Ids, Matrix]] = {}
 
     def of(self, space: Space, contents: Ids, views: Sequence[str]) -> dict[str, Matrix]:
+        """As that of the store. The same contents get the same array as in the call before."""
         missing = [view for view in views if (space.id, view) not in self._views]
         if missing:
             read = self._store.vectors.of(space, self._ids, missing)
             self._views |= {(space.id, view): rows for view, rows in read.items()}
         if len(contents) == len(self._ids):
             return {view: self._views[space.id, view] for view in views}
-        at = np.searchsorted(self._ids, contents)
-        return {view: self._views[space.id, view][at] for view in views}
+        return {view: self._part(space.id, view, contents) for view in views}
+
+    def _part(self, space: int, view: str, contents: Ids) -> Matrix:
+        key = (space, view, int(contents[0]) if len(contents) else 0, len(contents))
+        known = self._parts.get(key)
+        if known is None or not np.array_equal(known[0], contents):
+            if len(self._parts) >= MOST_PARTS:
+                self._parts.clear()
+            at = np.searchsorted(self._ids, contents)
+            known = self._parts[key] = contents, self._views[space, view][at]
+        return known[1]

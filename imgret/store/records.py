@@ -104,7 +104,8 @@ class Damaged(Exception):
     """The table `nearest` is missing, damaged or incomplete; `rebuild` recreates it."""
 
 
-TEXT = "embed"  # the stage of the text vectors, by which photos are ranked
+TEXT = "embed"  # the stage of the text vectors
+IMAGE = "image"  # ... and that of the vectors of the images themselves, in one space with texts
 LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 

@@ -100,7 +100,7 @@ def test_a_token_is_of_the_nucleus(logits: list[float], sample: int, step: int) 
     kept = given_.sort(descending=True).values[: nucleus._MOST_PROBABLE].softmax(0)
     size = int((kept.cumsum(0) - kept < nucleus._NUCLEUS).sum())
     assert given_[chosen] >= given_.sort(descending=True).values[size - 1]
-    alone = nucleus.NucleusChoice(sample)
+    alone = nucleus.NucleusChoice(range(sample, sample + 1))
     for _ in range(step):
         alone(torch.zeros(1, 1), torch.zeros(1, 3))
     scores = alone(torch.zeros(1, 1), given_[None])
