@@ -17,6 +17,7 @@ from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.search_client import SearchClient
+from imgret.stage_progress import stage_text
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     FailedPhoto,
@@ -165,6 +166,8 @@ def _daemon_text(status: dict[str, Any] | None) -> str:
         return ""
     if status.get("problem"):
         return str(status["problem"])
+    if status.get("stages"):
+        return stage_text(status["stages"], most=1)
     if status.get("total"):
         return f"describing {status.get('done', 0)} of {status['total']}"
     return f"daemon {status.get('state', 'runs')}"

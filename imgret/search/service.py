@@ -18,6 +18,7 @@ from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
 from imgret.limits import as_sentence
 from imgret.photo import Hit, ModelIdentity
+from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.store.interface import Store
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from imgret.search.similar import Likeness
     from imgret.search.space_queries import SpaceEncoder
     from imgret.search.warm_index import WarmIndexLoader
-
-MANY = 1000  # photos without a caption, of which it is not worth while to know how many
 
 
 class SearchOutput(NamedTuple):
@@ -154,7 +153,8 @@ class SearchService:
 
         check(request)
         question = _question(request, self._store.facets.labels(), self._kinds())
-        notes = self._missing()
+        coverage = coverage_note(self._store, self._settings.stages(), by_words=request.rank == "words")
+        notes = [coverage] if coverage else []
         # A known photo alone has its vector: no model is needed.
         told = question.words.strip() or question.negatives
         encoder = (
@@ -229,18 +229,8 @@ class SearchService:
             try:
                 found[space.stage] = _Other(space, self._encoders.encoder(space.stage, space.identity), notes)
             except WeightsError as error:
-                notes.append(f"the vectors of {space.stage} were not searched: {error}")
+                notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
-
-    def _missing(self) -> list[str]:
-        """One line when photos wait for captions."""
-        if "caption" not in self._store.summary.waiting_stages():
-            return []
-        count = self._store.work.waiting_for("caption", MANY + 1)
-        told = f"more than {MANY}" if count > MANY else str(count)
-        advice = "run `imgret models pull`, then `imgret index`"
-        have = "photo has" if count == 1 else "photos have"
-        return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
 def _question(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:

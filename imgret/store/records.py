@@ -15,12 +15,33 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int32]
 
 
+class Position(NamedTuple):
+    """A place in the order in which work is claimed: greater ones first."""
+
+    request: int
+    date: int  # of the photo, seconds since 1970
+    content: int
+
+
 class Claim(Struct, frozen=True):
     """A content whose work was claimed."""
 
     content: int
     path: bytes  # one of its present paths on a root that is online
     stages: frozenset[str]
+    position: Position
+
+
+class Progress(Struct, frozen=True):
+    """How far the stages are. Counts contents that a photo has now."""
+
+    contents: int
+    waiting: dict[str, int]  # by stage: contents whose result is missing or outdated
+    failed: dict[str, int]  # by stage: of those, the ones that have failed; not in `waiting`
+
+    def done(self, stage: str) -> int:
+        """Return how many contents have a result of the stage."""
+        return self.contents - self.waiting.get(stage, 0) - self.failed.get(stage, 0)
 
 
 class Root(Struct, frozen=True):

@@ -36,7 +36,7 @@ from imgret.store.sqlite.opening import load_extension
 DATA = Path(__file__).parent.parent / "data"
 BEFORE: dict[str, Any] = json.loads(lzma.decompress((DATA / "answers-v6.json.xz").read_bytes()))
 FILE = lzma.decompress((DATA / "index-v6.db.xz").read_bytes())
-OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics"))
+OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
 
 
 class Encoder:
@@ -258,3 +258,18 @@ def test_a_kill_within_the_migration_leaves_the_file_as_it_was(path: Path, at: s
         assert hits(store, asked["query"]) == asked["hits"]
         assert store.problems() == []
     assert os.path.getsize(f"{path}.v6.bak") > 1 << 20
+
+
+def test_the_counts_of_waiting_and_failed_photos_are_those_of_the_rows(store: Store) -> None:
+    progress = store.summary.progress()
+    living = "SELECT content FROM photo WHERE gone_at IS NULL"
+    rows = store.db.execute(  # type: ignore[attr-defined]
+        f"SELECT stage, error IS NOT NULL, count(*) FROM work WHERE content IN ({living}) GROUP BY 1, 2"
+    ).fetchall()
+    assert rows
+    assert progress.waiting == {stage: count for stage, failed, count in rows if not failed}
+    assert progress.failed == {stage: count for stage, failed, count in rows if failed}
+    contents = store.db.execute(f"SELECT count(DISTINCT content) FROM ({living})").get  # type: ignore[attr-defined]
+    assert progress.contents == contents
+    dated = store.db.execute("SELECT count(*) FROM work WHERE date > 0").get  # type: ignore[attr-defined]
+    assert dated == store.db.execute("SELECT count(*) FROM work").get  # type: ignore[attr-defined]

@@ -88,7 +88,7 @@ def test_show_has_these_keys_and_every_state_its_reason(words: Library) -> None:
     described = words.shown("IMG_1.jpg")
     assert set(described) == SHOWN
     assert described["state"] == "described"
-    assert set(described["models"]) == {"caption", "detect", "topics", "embed"}
+    assert set(described["models"]) == {"image", "caption", "detect", "topics", "embed"}
     assert set(described["models"]["caption"]) == {"name", "revision", "settings"}
     assert described["models"]["caption"]["revision"].startswith("sha256:")
     (words.photos / "new.jpg").write_bytes(b"new")
@@ -261,7 +261,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
     listed = imgret("models", "list", "--json")
     assert listed.code == 0
     assert {line["stage"]: line["state"] for line in listed.objects} == dict.fromkeys(
-        ("caption", "detect", "topics", "embed"), "missing"
+        ("image", "caption", "detect", "topics", "embed"), "missing"
     )
     assert all(
         set(line) == {"stage", "weights", "kind", "state", "revision", "path"} for line in listed.objects

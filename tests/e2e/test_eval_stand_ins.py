@@ -93,6 +93,28 @@ def test_results_of_other_files_are_not_mixed(folder):
     }
 
 
+def test_captions_may_be_corrected(folder):
+    index = ("--index", folder / "eval.db", "--recipe", "caption", "--json")
+    stand_in = ("--stand-in-captions", folder / "captions.jsonl")
+    first = rows(evaluate("npz", folder / "seen.npz", *stand_in, *index))
+    text = (folder / "captions.jsonl").read_text()
+    (folder / "captions.jsonl").write_text(
+        text.replace("a hound on grass", "nothing").replace("a cat", "a kitten")
+    )
+    second = rows(evaluate("npz", folder / "seen.npz", *stand_in, *index))
+    (folder / "captions.jsonl").write_text(
+        text.replace('"a hound on grass"', '""').replace("the sea", "big waves")
+    )
+    third = rows(evaluate("npz", folder / "seen.npz", *stand_in, *index))
+    for found, ranked in ((first, 1), (second, 1), (third, 1)):
+        assert value(found["caption", "words"], "R@1") == ranked / 4
+    assert value(third["caption", "bm25"], "R@1") == 0.25
+    fresh = evaluate("npz", folder / "seen.npz", *stand_in, *index, "--index", folder / "new.db")
+    assert {name: row["measures"] for name, row in rows(fresh).items()} == {
+        name: row["measures"] for name, row in third.items()
+    }
+
+
 def test_questions_may_name_their_photos(folder):
     vectors = np.eye(4, 8)
     photos = np.array(["in/cat.jpg", "dog.jpg", "dog.jpg", "away.jpg"])

@@ -253,3 +253,16 @@ def test_a_further_captioner_that_is_missing_is_named(folder: Folder, here: Plac
     ]
     models = loading.load_models(given, here, ["caption"])
     assert "someone/captioner is not on this disk" in models.missing["caption"]
+
+
+def test_another_chat_template_is_another_identity(folder: Folder, here: Places, tmp_path: Path) -> None:
+    copy = tmp_path / "qwen"
+    shutil.copytree(folder("qwen"), copy)
+    caption = registry.own()["caption"]
+    before = caption.identity(CaptionSettings(weights=str(copy)), here)
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text() + "\n")
+    after = caption.identity(CaptionSettings(weights=str(copy)), here)
+    assert before is not None
+    assert after is not None
+    assert before.revision != after.revision

@@ -80,7 +80,9 @@ def test_the_first_caption_is_the_recipes(models: Models, tiny: Settings, here: 
 
 def test_each_prompt_has_a_caption_that_begins_with_it(tiny: Settings, here: Places) -> None:
     prompts = ("a picture of ", "a picture of a red")
-    with_two = tiny.with_tables(caption=msgspec.structs.replace(tiny.of("caption"), prompts=prompts))
+    with_two = tiny.with_tables(
+        caption=msgspec.structs.replace(tiny.of("caption"), prompts=prompts, max_tokens=20)
+    )
     loaded = load_models(with_two, here, ["caption"])
     blue = np.asarray(draw.render(draw.single(random.Random(3))))
     (captions,) = loaded["caption"].captioner.captions([blue])  # type: ignore[attr-defined]

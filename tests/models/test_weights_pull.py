@@ -19,6 +19,7 @@ from imgret.errors import HubUnreachable, WeightsError
 from imgret.pipeline.loading import identities, load_models
 from imgret.stages.caption import CaptionSettings
 from imgret.stages.detect import DetectSettings
+from imgret.stages.embed import EmbedSettings
 from imgret.weights import record, sources
 from imgret.weights.pull import pull
 
@@ -348,3 +349,41 @@ def test_a_tiny_checkpoint_is_pulled_and_captions(
     drawing = draw.single(random.Random(1), colour="red", kind="circle", ground="white")
     assert loaded["caption"].captioner.captions([np.asarray(draw.render(drawing))]) == [[drawing.caption]]
     loaded.close()
+
+
+def test_the_files_of_a_chat_model_are_downloaded(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    chat = {
+        "config.json": b"{}",
+        "generation_config.json": b"{}",
+        "chat_template.jinja": b"{{ messages }}",
+        "preprocessor_config.json": b"{}",
+        "processor_config.json": b"{}",
+        "video_preprocessor_config.json": b"{}",
+        "tokenizer.json": b"{}",
+        "merges.txt": b"a b\n",
+        "model.safetensors.index.json": b"{}",
+        "model-00001-of-00002.safetensors": TENSORS,
+        "model-00002-of-00002.safetensors": TENSORS + b"2",
+    }
+    hub.files = chat | {"onnx/model.onnx": b"x", "processing_chat.py": b"import os"}
+    assert set(pull(locate("caption", here, environ), here, environ=environ).files) == chat.keys()
+    assert locate("caption", here, environ).present
+
+
+def test_a_static_embedder_has_its_weights_in_the_folder_of_its_module(
+    hub: hub_server.Hub, here: Places, environ: dict[str, str]
+) -> None:
+    static = {
+        "modules.json": b"[]",
+        "config_sentence_transformers.json": b"{}",
+        "0_StaticEmbedding/model.safetensors": TENSORS,
+        "0_StaticEmbedding/tokenizer.json": b"{}",
+    }
+    hub.files = dict(static)
+    settings = Settings().with_tables(embed=EmbedSettings(weights="someone/model"))
+    pulled = pull(locate("embed", here, environ, settings), here, environ=environ)
+    assert set(pulled.files) == static.keys()
+    os.unlink(os.path.join(here.state, record.PULLED))  # as if another program had downloaded it
+    assert locate("embed", here, environ, settings).present

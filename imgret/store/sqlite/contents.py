@@ -14,6 +14,7 @@ from imgret.store.policy import KEEP_TOMBSTONES
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
+from imgret.store.sqlite.work import update_date
 
 
 class Contents:
@@ -53,6 +54,7 @@ class Contents:
                 " camera = ?, latitude = ?, longitude = ?, truncated = ?, subsecond = ? WHERE id = ?",
                 (pixels, look, *msgspec.structs.astuple(facts), content),
             )
+            update_date(db, content)
 
     def look(self, content: int) -> bytes | None:
         row = self._connection.row("SELECT look FROM content WHERE id = ?", (content,))
