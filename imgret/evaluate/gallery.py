@@ -101,7 +101,8 @@ def derive(
     wanted = {stage: set(theirs[stage]) - set(without) for stage in recipe.stages}
     for stage, ours in makers(target, pairs.values()).items():
         if stage not in (DECODE, EMBED) and set(ours) - wanted.get(stage, set()):
-            forget(target, stage)  # made by another model
+            target.forget_stage(stage)  # made by another model
+    target.text_columns.set([column for column in source.text_columns.all() if column.stage is not None])
     read = set(registry.own()[EMBED].stages)
     with target.writing():
         for content, copy in pairs.items():
@@ -113,13 +114,6 @@ def derive(
         for identity in identities:
             target.vectors.activate_when_complete(identity, stage)
     return derived
-
-
-def forget(store: Store, stage: str) -> None:
-    """Drop the results of a stage, and keep its columns of the words index for new ones."""
-    columns = [column for column in store.text_columns.all() if column.stage is not None]
-    store.forget_stage(stage)
-    store.text_columns.set(columns)
 
 
 def canonical(path: bytes) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from imgret import stage_results
 from imgret.errors import UsageError
 from imgret.evaluate.dataset import Dataset, Entry, Problem, ProblemKind, assemble, path_of
-from imgret.evaluate.gallery import Gallery, forget
+from imgret.evaluate.gallery import Gallery
 from imgret.evaluate.vector_file import VectorFile
 from imgret.photo import ModelIdentity
 from imgret.stages.image import VIEW
@@ -117,7 +117,7 @@ def put(store: Store, gallery: Gallery, given: StandInVectors) -> int:
     contents = {content for content in gallery.values() if content is not None}
     made = {content: store.results.identities(content).get(STAGE) for content in contents}
     if set(made.values()) - {given.identity, None}:
-        forget(store, STAGE)
+        store.forget_stage(STAGE)
         made = dict.fromkeys(made)
     without = 0
     with store.writing():
