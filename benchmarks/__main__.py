@@ -28,6 +28,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
     "copies": ("--photos", "20000"),
+    "eval_table": ("--photos", "200"),
 }
 
 
