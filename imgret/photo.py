@@ -78,6 +78,18 @@ class Detection(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
+# x, y of four corners as fractions of width and height, clockwise from the one where the text begins
+Corners = tuple[float, float, float, float, float, float, float, float]
+
+
+class TextLine(Struct, frozen=True):
+    """A line of text in the image."""
+
+    text: str
+    confidence: float  # 0..1, the mean over its characters
+    box: Corners
+
+
 class Tag(Struct, frozen=True):
     """A label of a photo: `KIND:LABEL` finds it, and `LABEL>=2` where it is an object that was counted."""
 

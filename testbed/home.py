@@ -32,6 +32,8 @@ weights = "none"
 weights = "none"
 [detect]
 weights = "none"
+[ocr]
+weights = "none"
 [topics]
 weights = "none"
 [embed]

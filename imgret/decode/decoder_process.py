@@ -21,7 +21,7 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
-from imgret.decode import sandbox
+from imgret import sandbox
 from imgret.errors import FileChanged, PhotoError
 from imgret.inputs import encodable
 from imgret.photo import Facts

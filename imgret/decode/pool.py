@@ -13,7 +13,8 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from imgret.config import Settings
-from imgret.decode.decoder_handle import Decoded, Worker, WorkerLost, cannot_start
+from imgret.confined_process import ProcessLost
+from imgret.decode.decoder_handle import Decoded, Worker, cannot_start
 from imgret.decode.decoder_process import ANY_HASH
 from imgret.errors import PhotoError
 
@@ -122,7 +123,7 @@ class DecodePool:
                 worker.kill()
         try:
             decoded = worker.decode(path, expected, self._seconds)
-        except WorkerLost as lost:
+        except ProcessLost as lost:
             raise self._reason(path, lost, self._end(worker)) from None
         except MemoryError:  # in this process, in the middle of a reply
             self._end(worker)
@@ -141,7 +142,7 @@ class DecodePool:
         worker.kill()
         return worker.exit_code()
 
-    def _reason(self, path: bytes, lost: WorkerLost, code: int) -> PhotoError:
+    def _reason(self, path: bytes, lost: ProcessLost, code: int) -> PhotoError:
         name = os.fsdecode(path)
         if self._closed:
             return PhotoError(f"{name}: decoding was stopped", transient=True)

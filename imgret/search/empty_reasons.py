@@ -10,6 +10,7 @@ from imgret.store import labels
 from imgret.store.clauses import (
     Camera,
     Clause,
+    Containing,
     Format,
     Has,
     Inside,
@@ -31,8 +32,14 @@ _LACKING = {
     "objects": "no photo has objects that were detected",
     "topics": "no photo has topics",
     "date": "no photo has a known date",
+    "text": "no text was read in any photo",
 }
-_STAGES = {"caption": "caption", "objects": "detect", "topics": "topics"}  # what `has:` asks for -> its stage
+_STAGES = {
+    "caption": "caption",
+    "objects": "detect",
+    "topics": "topics",
+    "text": "ocr",
+}  # what `has:` asks for -> its stage
 
 
 def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -97,6 +104,10 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
         case Format(name):
             there = store.facets.formats()
             return f"no photo has the format {name}" + (f"; there is {_listed(there)}" if there else "")
+        case Containing(text):
+            if len(store.filters.matching([Clause(Has("text"))])):
+                return f"{text!r} stands in no photo that has text"
+            return _off("ocr", off) or _LACKING["text"]
         case Phrase(text):
             return f"{text!r} stands in no caption, label, note or name"
 
@@ -147,6 +158,8 @@ def _short(clause: Clause) -> str:
             return f"has:{what}"
         case Tagged(kind, text):
             return f"{kind}:{text}"
+        case Containing(text):
+            return f"text:{text}"
         case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 

@@ -16,6 +16,7 @@ from imgret.store.clauses import (
     HAS,
     OBJECT,
     Camera,
+    Containing,
     Filter,
     Format,
     Has,
@@ -26,6 +27,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
+from imgret.store.fold import squeezed
 
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 
@@ -125,6 +127,12 @@ def _format(name: str) -> str:
     return FORMATS.get(name, name.upper())
 
 
+def _with_letters(value: str, position: int) -> str:
+    if not squeezed(value):
+        raise QueryError(f"text:{short(value)} has no letter or digit", "Only those are compared.", position)
+    return value
+
+
 def short(text: str) -> str:
     """As much of it as a sentence can hold."""
     return text if len(text) <= 60 else f"{text[:59]}…"
@@ -140,6 +148,7 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "camera": lambda value, _, __: Camera(value),
     "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),  # `keyed` adds the kinds of tags
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
+    "text": lambda value, _, at: Containing(_with_letters(value, at)),
     "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }
 

@@ -7,14 +7,14 @@ module with an instance of a subclass of `Stage`, called `STAGE`; all other code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.photo import ModelIdentity, Tag
+from imgret.photo import Corners, ModelIdentity, Tag
 from imgret.weights import BUILT_IN
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class TextColumn(NamedTuple):
 
     name: str
     weight: float = 1.0  # of a word in it, in the ranking by words
+    substrings: bool = False  # parts of its words are found, too, and spaces do not matter
 
 
 class Item(NamedTuple):
@@ -223,6 +224,14 @@ class Stage:
 
         `matching(word, labels)` returns the labels that a word matches: "dogs" matches "dog".
         """
+        return ()
+
+    def why_contained(self, shown: Mapping[str, Any], part: str) -> Sequence[str]:
+        """Return texts for the *why* of a hit, for a part of its text in the image that a filter `text:` found."""
+        return ()
+
+    def outlines(self, shown: Mapping[str, Any], reasons: Collection[str]) -> Sequence[Corners]:
+        """Return where in the image the things stand that `reasons` name; they are what `why` returned."""
         return ()
 
     # Derived

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 OBJECT = "object"  # the kind of tags that are counted: `dog>=2`
-HAS = ("note", "caption", "gps", "objects", "topics", "date")
+HAS = ("note", "caption", "gps", "objects", "topics", "date", "text")
 
 
 class Taken(Struct, frozen=True, tag=True):
@@ -72,7 +72,13 @@ class Phrase(Struct, frozen=True, tag=True):
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase
+class Containing(Struct, frozen=True, tag=True):
+    """The text in the image contains these letters and digits one behind the other, whatever stands between them."""
+
+    text: str
+
+
+Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase | Containing
 
 
 class Clause(Struct, frozen=True):

@@ -186,3 +186,4 @@ class TextColumn(NamedTuple):
     name: str
     stage: str | None  # whose text it contains; None: labels, notes or names
     weight: float = 1.0  # of a word in it, in BM25
+    substrings: bool = False  # parts of its words are found, too, and spaces do not matter

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.decode import sandbox
-from imgret.decode.decoder_handle import environment
+from imgret import sandbox
+from imgret.confined_process import environment
 from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
 from imgret.decode.pool import DecodePool, confinement
 from imgret.errors import ImgretError

@@ -98,6 +98,7 @@ def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int)
         "caption": "a ball",
         "captions": ["a ball"],
         "objects": {},
+        "text": [],
         "topics": [],
         "colour": ("red",),
     }
@@ -126,7 +127,14 @@ def test_it_cannot_take_keys_that_are_not_its_own(
 ) -> None:
     monkeypatch.setattr(colour, "json", lambda _: {"path": "/etc/passwd", "caption": "mine", "hue": 3})
     keys = stage_results.shown(stage_results.payloads(store, content))
-    assert keys == {"caption": "a ball", "captions": ["a ball"], "objects": {}, "topics": [], "hue": 3}
+    assert keys == {
+        "caption": "a ball",
+        "captions": ["a ball"],
+        "objects": {},
+        "text": [],
+        "topics": [],
+        "hue": 3,
+    }
 
 
 def test_its_table_is_read_and_checked(colour: Any) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
-from store_library import DAY, NOW, decode, delete, describe, digest, put, stat, topic
+from store_library import DAY, MODEL, NOW, decode, delete, describe, digest, put, stat, topic
 
 from imgret.store import clauses, labels, paths
 from imgret.store.clauses import Clause
-from imgret.store.fold import fold, fold_bytes
+from imgret.store.fold import fold, fold_bytes, squeezed
 from imgret.store.interface import Store
+from imgret.store.records import TextColumn
 
 ROOTS = (b"/p", "/Été".encode())  # the second one is away
 FOLDERS = (b"", b"2019", b"2019/Rome", b"2019/rome2", b"20190", "Café".encode(), b"x\xff")
@@ -35,6 +36,7 @@ class Content:
     latitude: float | None
     caption: str | None
     note: str
+    text: str
     objects: dict[str, int]
     topics: set[str]
 
@@ -60,6 +62,7 @@ CONTENTS = st.builds(
     latitude=st.none() | st.just(48.1),
     caption=st.none() | TEXT,
     note=TEXT,
+    text=TEXT,
     objects=st.dictionaries(st.sampled_from(OBJECTS), st.integers(1, 3), max_size=3),
     topics=st.sets(st.sampled_from(TOPICS), max_size=2),
 )
@@ -111,6 +114,7 @@ ALL = [
     *(clauses.Has(what) for what in clauses.HAS),
     *(clauses.Online(online) for online in (True, False)),
     *(clauses.Format(name) for name in ("JPEG", "MPO", "PNG", "HEIF")),
+    *(clauses.Containing(text) for text in ("ver", "river cloud", "dzeb", "O", "!!!")),
     *(clauses.Phrase(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
 ]
 ASKED = st.lists(st.builds(Clause, st.sampled_from(ALL), st.booleans()), min_size=2, max_size=3)
@@ -184,9 +188,12 @@ class Model:
                     "objects": bool(content.objects),
                     "topics": bool(content.topics),
                     "date": content.taken_at is not None,
+                    "text": bool(content.text),
                 }[what]
+            case clauses.Containing(text):
+                found = squeezed(text) in squeezed(content.text)
             case clauses.Phrase(words):
-                texts = [f" {text or ''} " for text in (content.caption, content.note)]
+                texts = [f" {text or ''} " for text in (content.caption, content.note, content.text)]
                 found = words == "!!!" or any(f" {words} " in text for text in texts)
             case _:  # of topics
                 wanted = fold(filter_.name.replace("_", " "))
@@ -211,6 +218,7 @@ class Model:
 def save(store: Store, contents: dict[str, Content], files: list[File], *, away: bool) -> dict[str, int]:
     """Put a library in a store. -> the content of each data"""
     roots = {path: store.roots.add(path).id for path in ROOTS}
+    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("ocr", "ocr", substrings=True)])
     saved: dict[str, int] = {}
     with store.writing():
         for file in files:
@@ -224,6 +232,7 @@ def save(store: Store, contents: dict[str, Content], files: list[File], *, away:
             decode(store, content, **facts)
             if known.note:
                 store.results.write_note(content, known.note)
+            store.results.save(content, "ocr", MODEL, "", texts={"ocr": known.text})
             describe(store, content, caption=known.caption, objects=known.objects, topics=known.topics)
         for file in files:
             if file.deleted:
@@ -285,11 +294,3 @@ def test_one_path_must_pass_all_that_is_asked_of_paths(store: Store) -> None:
     outside = Clause(clauses.Inside(b"2019"), negated=True)
     assert store.filters.matching([outside, named]).tolist() == [content]
     assert store.filters.showing([inside], content) == [(b"/photos/2019/img.jpg", True)]
-
-
-def test_a_file_that_could_not_be_read_passes_nothing(store: Store) -> None:
-    root = store.roots.add(b"/photos")
-    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "denied", NOW)
-    assert store.filters.matching(()).tolist() == []
-    assert store.filters.matching([Clause(clauses.Named("a"))]).tolist() == []
-    assert store.filters.newest(None, 9).tolist() == []

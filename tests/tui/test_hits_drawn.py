@@ -3,6 +3,7 @@
 import base64
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from imgret.errors import DaemonError
-from imgret.photo import Hit
+from imgret.photo import Hit, TextLine
 from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
 from imgret.terminal.kitty import PLACEHOLDER
@@ -26,6 +27,7 @@ STYLES = LineStyles(*[PLAIN] * 6)
 
 names = st.binary(min_size=1, max_size=30).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"0"))
 texts = st.text(max_size=60)
+fractions = st.floats(0, 1)
 hits = st.builds(
     Hit,
     rank=st.integers(1, 1000),
@@ -41,6 +43,9 @@ hits = st.builds(
             "captions": st.lists(texts, max_size=2),
             "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
             "topics": st.lists(st.text(max_size=8), max_size=2),
+            "text": st.lists(
+                st.builds(TextLine, texts, fractions, st.tuples(*[fractions] * 8)), max_size=2
+            ).map(msgspec.to_builtins),
         }
     ),
     note=st.none() | texts,

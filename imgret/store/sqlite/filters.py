@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     OBJECT,
     Camera,
     Clause,
+    Containing,
     Filter,
     Format,
     Has,
@@ -29,8 +30,8 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.fold import fold, fold_bytes, has_word
-from imgret.store.sqlite import roots, words
+from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.roots import Roots
@@ -54,6 +55,7 @@ _HAVING = {
     "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
     "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
     "date": "taken_at IS NOT NULL",
+    "text": "id IN (SELECT content FROM letters)",
 }
 
 
@@ -179,6 +181,11 @@ class Filters:
                 return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [
                     self._words.matching(text, kinds=kinds)
                 ]
+            case Containing(text):
+                if not squeezed(text):
+                    return "1", []
+                sql = f"id IN (SELECT rowid FROM letters_index WHERE {substrings.CONTAINS})"
+                return sql, [substrings.pattern(text)]
             case Online(online):
                 return f"{roots.ONLINE} = ?", [int(online)]
             case Named(pattern):
