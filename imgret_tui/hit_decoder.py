@@ -27,6 +27,7 @@ class _Line(_Path):
     v: int = 1
     note: str | None = None
     taken_at: str | None = None
+    taken_precision: str | None = None
     width: int | None = None
     height: int | None = None
     online: bool = True
@@ -42,6 +43,7 @@ class _OwnKeys(Struct):
     captions: list[str] = []
     objects: dict[str, int] = {}
     topics: list[str] = []
+    metadata: dict[str, Any] | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -79,6 +81,7 @@ def _hit(keys: dict[str, Any]) -> Hit:
         shown=shown,
         note=line.note,
         taken_at=_seconds(line.taken_at),
+        taken_precision=line.taken_precision,
         width=line.width,
         height=line.height,
         online=line.online,

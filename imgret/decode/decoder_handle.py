@@ -17,12 +17,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from imgret.decode.decode_request import DecodeRequest
 from imgret.decode.decoder_process import LENGTH, LENGTHS, WorkerReply
 from imgret.errors import FileChanged, ImgretError, PhotoError
-from imgret.photo import Facts
+from imgret.photo import Facts, Metadata
 
 _START_SECONDS = 60.0  # long enough for a cold disk or a busy machine
-_LONGEST_REPLY = 1 << 16  # bytes
+_LONGEST_REPLY = 4 << 20  # bytes; metadata has at most 220,000 characters
 # The variables by which Python finds its libraries, and those of the user: HOME for ~/.local/lib/python3.
 _KEPT = ("HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONUSERBASE")
 _CHECK_KILLED_SECONDS = 0.5  # how often a waiting thread checks whether its process was killed
@@ -35,13 +36,14 @@ _PIPE = 1 << 20  # bytes: room for the pixels of a 640 x 480 photo, if the syste
 
 
 class Decoded(Struct, frozen=True, eq=False):
-    """A decoded photo, ready for the models."""
+    """A decoded photo, ready for the models. If only the metadata was requested, there are no pixels."""
 
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
     pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
     signature: bytes  # `perceptual.look`
     seconds: float = 0.0  # that decoding took
+    metadata: Metadata = Metadata()
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -112,11 +114,12 @@ class Worker:
             ) from None
         self._err.close()
 
-    def decode(self, path: bytes, expected: bytes, seconds: float) -> Decoded | PhotoError:
+    def decode(self, request: DecodeRequest, seconds: float) -> Decoded | PhotoError:
         """Return the decoded photo, or why it failed. Raises WorkerLost when this process cannot be used again."""
         self._deadline = time.monotonic() + seconds
         try:
-            self._in.write(LENGTH.pack(len(path)) + expected + path)
+            packed = msgspec.msgpack.encode(request)
+            self._in.write(LENGTH.pack(len(packed)) + packed)
         except BrokenPipeError:
             raise WorkerLost(late=False) from None
         reply, pixels = self._reply()
@@ -126,7 +129,8 @@ class Worker:
             return kind(problem, os.fsdecode(reply.hint), transient=reply.transient)
         shape = reply.height, reply.width, 3
         took = time.monotonic() - (self._deadline - seconds)
-        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature, took)
+        metadata = reply.metadata or Metadata()
+        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature, took, metadata)
 
     def kill(self) -> None:
         """Kill the process. May be called from another thread: the waiting thread sees the pipe close."""

@@ -64,6 +64,7 @@ def describe(
 
 
 def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], at: tuple[bytes, bool]) -> Hit:
+    date = store.contents.date(one.content)
     return Hit(
         rank=0,
         content=one.content,
@@ -74,7 +75,8 @@ def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], a
         strength=one.strength,
         shown=shown,
         note=store.results.note(one.content),
-        taken_at=facts.taken_at if facts else None,
+        taken_at=date.at if date else None,
+        taken_precision=date.precision if date else None,
         width=facts.width if facts else None,
         height=facts.height if facts else None,
         online=at[1],

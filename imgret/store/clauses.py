@@ -9,7 +9,7 @@ HAS = ("note", "caption", "gps", "objects", "topics", "date")
 
 
 class Taken(Struct, frozen=True, tag=True):
-    """Taken within [start, end), wall-clock seconds since 1970."""
+    """Taken within [start, end), wall-clock seconds since 1970; with all of its day, month or year, if no more is known."""
 
     start: int | None
     end: int | None
@@ -42,6 +42,13 @@ class Tagged(Struct, frozen=True, tag=True):
     name: str
 
 
+class Rated(Struct, frozen=True, tag=True):
+    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0."""
+
+    least: int
+    most: int
+
+
 class Camera(Struct, frozen=True, tag=True):
     """The make and model of the camera contain this case-folded text."""
 
@@ -72,7 +79,7 @@ class Phrase(Struct, frozen=True, tag=True):
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase
+Filter = Taken | Inside | Named | Objects | Tagged | Rated | Camera | Has | Online | Format | Phrase
 
 
 class Clause(Struct, frozen=True):
