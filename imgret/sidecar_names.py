@@ -2,7 +2,7 @@
 
 XMP sidecars are called `a.jpg.xmp` (darktable, digiKam) or `a.xmp` (Lightroom, Adobe). Google Takeout writes `a.jpg.json` or
 `a.jpg.supplemental-metadata.json`, cuts the part before `.json` to 46 characters, and moves the number of `a(1).jpg` behind
-the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it.
+the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it. `metadata.json` names the album of all photos in its folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ EDITED = (
     *("-modificato", "-muokattu", "-upraveno", "-編集済み", "-已修改"),
 )
 XMP, JSON = b".xmp", b".json"
+# In which Takeout describes the album that a folder is, in some of its languages.
+ALBUM_FILES = tuple(
+    name.encode()
+    for name in (
+        *("metadata.json", "Metadaten.json", "métadonnées.json", "metadatos.json", "metadati.json"),
+        *("metagegevens.json", "metadane.json", "metadados.json", "メタデータ.json", "元数据.json"),
+    )
+)
 _SUPPLEMENTAL = b".supplemental-metadata"
 _LONGEST = 46  # characters before `.json`, as Takeout cuts them
 _NUMBERED = re.compile(rb"(.*)(\(\d{1,4}\))", re.DOTALL)
@@ -27,7 +35,7 @@ def sidecar_names(photo: bytes) -> list[bytes]:
     suffix = photo[len(stem) :]
     for base in dict.fromkeys((stem, *_originals(stem))):
         names += _takeout(base, suffix)
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([*names, *ALBUM_FILES]))
 
 
 def _originals(stem: bytes) -> list[bytes]:

@@ -22,6 +22,7 @@ from imgret.decode.metadata_dates import iptc_date, is_future, year_of
 from imgret.decode.metadata_packets import iptc_record, xmp_packets
 from imgret.decode.metadata_texts import DESCRIPTION, MOST_NAMES, TITLE, description, names, text
 from imgret.photo import Metadata, PhotoDate
+from imgret.sidecar_names import ALBUM_FILES
 
 _ONCE = ("title", "description", "rating", "label", "copyright")
 _JOINED = ("keywords", "paths", "people", "albums", "creator", "location")
@@ -138,7 +139,8 @@ def _sidecars(path: bytes, sidecars: Iterable[bytes], problems: list[str]) -> li
                 return []
             if not _is_json(sidecar):
                 return [_xmp(data, "sidecar")]
-            made = takeout.metadata(data, os.path.basename(path))
+            album = os.path.basename(sidecar) in ALBUM_FILES
+            made = takeout.metadata(data, os.path.basename(path), album=album)
             return [made] if made is not None else []
 
         name = os.fsdecode(os.path.basename(sidecar))

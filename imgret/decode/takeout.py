@@ -49,8 +49,10 @@ class TakeoutError(ValueError):
     """The file is broken, or describes another photo; the message completes the sentence "FILE ..."."""
 
 
-def metadata(data: bytes, photo: bytes) -> Metadata | None:
+def metadata(data: bytes, photo: bytes, *, album: bool = False) -> Metadata | None:
     """Return what a JSON file says about the photo with the file name `photo`; None if it is not Takeout's.
+
+    `album`: the file describes the album that the folder is, see `sidecar_names.ALBUM_FILES`.
 
     Raises TakeoutError.
     """
@@ -62,6 +64,8 @@ def metadata(data: bytes, photo: bytes) -> Metadata | None:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TakeoutError(f"is not valid JSON: {error}") from None
+    if album:
+        return Metadata(albums=names([found.title]))
     if found.title is None or not (found.photoTakenTime or found.geoData or found.url or found.imageViews):
         return None
     if not is_title_of(found.title, os.fsdecode(photo)):

@@ -38,6 +38,7 @@ from imgret.sidecar_names import sidecar_names
             "original_1d4caa6f-16c6-4c3d-901b-9387de10e528_.json",
         ),
         ("no suffix", "no suffix.json"),
+        ("any.jpg", "metadata.json"),
     ],
 )
 def test_names(photo: str, sidecar: str) -> None:

@@ -225,6 +225,14 @@ def test_a_date_and_a_position_of_takeout(library: Library) -> None:
     assert (facts.latitude, facts.longitude) == (44.5, 9.25)
 
 
+def test_the_album_of_a_folder(library: Library) -> None:
+    one, two = library.photo("Photos from 2016/a.jpg"), library.photo("Photos from 2016/b.jpg", "comment.jpg")
+    (library.folder / "Photos from 2016" / "metadata.json").write_text('{"title": "Rome with Anna"}')
+    library.update()
+    assert library.metadata(one).albums == library.metadata(two).albums == ("Rome with Anna",)
+    assert library.metadata(one).problems == ()
+
+
 def test_an_index_of_version_10_learns_what_its_photos_say(tmp_path: Path, decoder: DecodePool) -> None:
     """`tests/data/index_v10.py` made it. No photo is decoded again, and nothing of it is lost."""
     path = tmp_path / "index.db"
