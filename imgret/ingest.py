@@ -284,4 +284,5 @@ class Ingest:
         )
 
     def _twin(self, content: int, pixels: bytes, stages: frozenset[str]) -> int | None:
-        return self._store.results.twin(content, pixels, stages)
+        # Metadata is not copied from a twin, so it does not have to be complete.
+        return self._store.results.twin(content, pixels, stages - {METADATA})

@@ -105,12 +105,12 @@ class Metadata(Stage):
         rows = [
             ("title", found.get("title", "")),
             ("about", found.get("description", "")),
-            ("keywords", ", ".join(found.get("keywords", ()))),
+            ("tags", ", ".join(found.get("keywords", ()))),
             ("people", ", ".join(found.get("people", ()))),
             ("albums", ", ".join(found.get("albums", ()))),
             ("rating", " ".join(filter(None, (stars, found.get("label"))))),
             ("by", ", ".join(filter(None, (*found.get("creator", ()), found.get("copyright"))))),
-            ("written", ", ".join(found.get("location", ()))),
+            ("where", ", ".join(found.get("location", ()))),
             *(("unread", problem) for problem in found.get("problems", ())),
         ]
         return [(label, text) for label, text in rows if text]

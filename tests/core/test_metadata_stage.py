@@ -64,12 +64,12 @@ def test_what_is_shown() -> None:
     assert STAGE.rows(shown) == [
         ("title", "Evening"),
         ("about", "The harbour after the storm"),
-        ("keywords", "harbour, Rome"),
+        ("tags", "harbour, Rome"),
         ("people", "Anna Muster"),
         ("albums", "Summer"),
         ("rating", "★★★★ red"),
         ("by", "Jörg, © Jörg"),
-        ("written", "Vernazza, Italy"),
+        ("where", "Vernazza, Italy"),
         ("unread", "a.xmp is not valid XML"),
     ]
     assert STAGE.rows(STAGE.json(Metadata(rating=-1))) == [("rating", "rejected")]

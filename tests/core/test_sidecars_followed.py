@@ -17,10 +17,10 @@ from imgret.config import Settings, places
 from imgret.decode.pool import DecodePool
 from imgret.ingest import Ingest
 from imgret.intake import SyncResult
-from imgret.photo import Metadata, PhotoDate
+from imgret.photo import Metadata, ModelIdentity, PhotoDate
 from imgret.pipeline.loading import identities, load_models
 from imgret.requeue import prepare
-from imgret.stages.interface import StageSettings
+from imgret.stages.interface import Result, StageSettings
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.sync import add_root, sync
@@ -223,6 +223,32 @@ def test_a_date_and_a_position_of_takeout(library: Library) -> None:
     facts = library.store.contents.facts(library.content(path))
     assert facts is not None
     assert (facts.latitude, facts.longitude) == (44.5, 9.25)
+
+
+def test_names_that_are_not_utf8(library: Library) -> None:
+    path = library.photo("a.jpg").rename(library.folder / os.fsdecode(b"\xff.jpg"))
+    sidecar = library.folder / os.fsdecode(b"\xff.jpg.xmp")
+    sidecar.write_text(RATED.format(2))
+    library.update()
+    assert library.metadata(path).rating == 2
+    sidecar.write_text("<broken")
+    library.update()
+    (problem,) = library.metadata(path).problems
+    assert ".jpg.xmp is not valid XML" in problem
+
+
+def test_a_keyword_written_into_the_photo_runs_no_model(library: Library) -> None:
+    path = library.photo("a.jpg", "no_date.jpg")
+    library.update()
+    before = library.content(path)
+    described = ModelIdentity("captioner", "1")
+    stage_results.save(library.store, before, "caption", described, Result(("a ball",)))
+    path.write_bytes((DATA / "metadata" / "exif.jpg").read_bytes())  # the same pixels
+    library.update()
+    after = library.content(path)
+    assert after != before
+    assert library.store.results.identities(after)["caption"] == described
+    assert library.metadata(path).description == "A bridge in Zürich"
 
 
 def test_the_album_of_a_folder(library: Library) -> None:
