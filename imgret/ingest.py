@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret import disks, stage_results
+from imgret import disks, photo_metadata, stage_results
 from imgret.config import Settings
 from imgret.decode.edit_detection import Traits, is_edit
 from imgret.decode.pool import DecodePool, decode_pool, default_workers
@@ -27,6 +27,7 @@ from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.requeue import read_notes
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
+from imgret.stages.metadata import NAME as METADATA
 from imgret.store import records
 from imgret.store.interface import Store
 from imgret.store.policy import BACKLOG
@@ -157,6 +158,7 @@ class Ingest:
             note=note,
             names=store.results.names(content),
             content_hash=store.contents.hash_of(content),
+            sidecars=photo_metadata.sidecars(store, content) if METADATA in claim.stages else (),
             urgent=claim.position.request > BACKLOG,
         )
 
@@ -234,6 +236,9 @@ class Ingest:
         for stage, result in outcome.results.items():
             stage_results.save(store, content, stage, self._models[stage].identity, result)
             finished.add(stage)
+        if outcome.facts is not None or METADATA in outcome.results:
+            read = stage_results.payloads(store, content).get(METADATA)
+            photo_metadata.save_date(store, self._settings, content, read)
         if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
@@ -279,4 +284,5 @@ class Ingest:
         )
 
     def _twin(self, content: int, pixels: bytes, stages: frozenset[str]) -> int | None:
-        return self._store.results.twin(content, pixels, stages)
+        # Metadata is not copied from a twin, so it does not have to be complete.
+        return self._store.results.twin(content, pixels, stages - {METADATA})

@@ -33,7 +33,20 @@ RESERVED_KEYS = frozenset(
             "path_bytes",
             "state",
         ),
-        *("reason", "note", "taken_at", "width", "height", "format", "camera", "latitude", "longitude"),
+        *(
+            "reason",
+            "note",
+            "taken",
+            "taken_at",
+            "taken_precision",
+            "taken_source",
+            "width",
+            "height",
+            "format",
+            "camera",
+            "latitude",
+            "longitude",
+        ),
         *("truncated", "online", "why", "models", "waiting", "other_paths"),
     }
 )

@@ -27,6 +27,7 @@ class _Line(_Path):
     v: int = 1
     note: str | None = None
     taken_at: str | None = None
+    taken_precision: str | None = None
     width: int | None = None
     height: int | None = None
     online: bool = True
@@ -43,6 +44,7 @@ class _OwnKeys(Struct):
     objects: dict[str, int] = {}
     topics: list[str] = []
     text: list[TextLine] = []
+    metadata: dict[str, Any] | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -80,6 +82,7 @@ def _hit(keys: dict[str, Any]) -> Hit:
         shown=shown,
         note=line.note,
         taken_at=_seconds(line.taken_at),
+        taken_precision=line.taken_precision,
         width=line.width,
         height=line.height,
         online=line.online,

@@ -83,8 +83,8 @@ def query(
     """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
 
     Uses the daemon if one is running, otherwise searches in this process. In a query, `after:2019 in:FOLDER name:x
-    topic:x camera:x text:x has:note is:offline format:png dog>=2 dogs!=2 animal: -word -key:value "these words"
-    2:beach` are filters and weights; case and accents do not matter.
+    topic:x keyword:x person:x rating>=4 label:red camera:x text:x has:note is:offline format:png dog>=2 dogs!=2
+    animal: -word -key:value "these words" 2:beach` are filters and weights; case and accents do not matter.
     """
     if as_json + nul + preview > 1:
         raise UsageError("give one of --json, --print0 and --preview")

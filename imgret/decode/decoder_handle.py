@@ -11,21 +11,23 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.confined_process import ConfinedProcess, ProcessLost
+from imgret.decode.decode_request import DecodeRequest
 from imgret.decode.decoder_process import LENGTH, LENGTHS, WorkerReply
 from imgret.errors import FileChanged, ImgretError, PhotoError
-from imgret.photo import Facts
+from imgret.photo import Facts, Metadata
 
-_LONGEST_REPLY = 1 << 16  # bytes
+_LONGEST_REPLY = 4 << 20  # bytes; metadata has at most 220,000 characters
 
 
 class Decoded(Struct, frozen=True, eq=False):
-    """A decoded photo, ready for the models."""
+    """A decoded photo, ready for the models. If only the metadata was requested, there are no pixels."""
 
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
     pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
     signature: bytes  # `perceptual.look`
     seconds: float = 0.0  # that decoding took
+    metadata: Metadata = Metadata()
 
 
 def cannot_start(reason: str) -> ImgretError:
@@ -60,10 +62,11 @@ class Worker:
             ) from None
         self._process.started()
 
-    def decode(self, path: bytes, expected: bytes, seconds: float) -> Decoded | PhotoError:
+    def decode(self, request: DecodeRequest, seconds: float) -> Decoded | PhotoError:
         """Return the decoded photo, or why it failed. Raises ProcessLost when this process cannot be used again."""
         self._process.deadline = time.monotonic() + seconds
-        self._process.write(LENGTH.pack(len(path)) + expected + path)
+        packed = msgspec.msgpack.encode(request)
+        self._process.write(LENGTH.pack(len(packed)) + packed)
         reply, pixels = self._reply()
         if reply.facts is None:
             problem = os.fsdecode(reply.problem) or "the decoder reported no reason"
@@ -71,7 +74,8 @@ class Worker:
             return kind(problem, os.fsdecode(reply.hint), transient=reply.transient)
         shape = reply.height, reply.width, 3
         took = time.monotonic() - (self._process.deadline - seconds)
-        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature, took)
+        metadata = reply.metadata or Metadata()
+        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature, took, metadata)
 
     def _reply(self) -> tuple[WorkerReply, NDArray[np.uint8]]:
         """Read the next reply and validate it: a malicious file may control the process that sends it."""

@@ -18,6 +18,7 @@ def demo_settings(settings: Settings | None = None, models: str = MODELS) -> Set
     tables = {
         stage.name: stage.settings(weights=os.path.join(models, stage.demo) if stage.demo else NONE)
         for stage in registry.own().stages
+        if stage.demo
     }
     # The device: they are too small to gain from a GPU.
     return msgspec.structs.replace(settings or Settings(), device="cpu").with_tables(**tables)

@@ -25,6 +25,11 @@ def pixel_stages(models: Models) -> frozenset[str]:
     return frozenset(name for name in models if PIXELS in registry.installed()[name].inputs)
 
 
+def decoder_stages(models: Models) -> frozenset[str]:
+    """Return the stages whose results the decoder reads from the file."""
+    return frozenset(name for name in models if registry.installed()[name].from_decoder)
+
+
 class Describer:
     """Runs the models of one device. Adapts the batch size of each model and counts its seconds."""
 
@@ -42,7 +47,11 @@ class Describer:
         self._costs = costs or Costs()
         self._models = models
         self._release = release
-        self._stages = [stage for stage in registry.installed().pixels_first() if stage.name in models]
+        self._stages = [
+            stage
+            for stage in registry.installed().pixels_first()
+            if stage.name in models and not stage.from_decoder
+        ]
         self._sizes = {stage.name: _scaled(size, stage.batch) for stage in self._stages}
         self.seconds = dict.fromkeys(self._sizes, 0.0)
         with_pixels = [stage for stage in self._stages if PIXELS in stage.inputs]

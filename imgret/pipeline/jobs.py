@@ -27,6 +27,7 @@ class Job(Struct, frozen=True):
     note: str | None = None
     names: str = ""  # words from the names of the file and its folders, see `passage.views`
     content_hash: bytes | None = None  # BLAKE3 that the file's bytes must have; None: any
+    sidecars: tuple[bytes, ...] = ()  # paths of the files that describe it
     urgent: bool = False  # the models take it before jobs that are not
 
 

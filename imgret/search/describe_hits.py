@@ -74,6 +74,7 @@ def _hit(
     at: tuple[bytes, bool],
     parts: Sequence[str],
 ) -> Hit:
+    date = store.contents.date(one.content)
     return Hit(
         rank=0,
         content=one.content,
@@ -84,7 +85,8 @@ def _hit(
         strength=one.strength,
         shown=shown,
         note=store.results.note(one.content),
-        taken_at=facts.taken_at if facts else None,
+        taken_at=date.at if date else None,
+        taken_precision=date.precision if date else None,
         width=facts.width if facts else None,
         height=facts.height if facts else None,
         online=at[1],

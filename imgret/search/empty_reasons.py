@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     Objects,
     Online,
     Phrase,
+    Rated,
     Tagged,
     Taken,
 )
@@ -90,6 +91,8 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             if there:
                 return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
             return _off_kind(kind, off) or f"no photo has {kind}s yet"
+        case Rated():
+            return "no photo has such a rating"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:
@@ -160,6 +163,8 @@ def _short(clause: Clause) -> str:
             return f"{kind}:{text}"
         case Containing(text):
             return f"text:{text}"
+        case Rated(least, most):
+            return f"rating:{least}" if least == most else f"rating>={least}"
         case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 

@@ -24,11 +24,13 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
+    Rated,
     Tagged,
     Taken,
 )
 from imgret.store.fold import squeezed
 
+RATING, MOST_STARS = "rating", 5
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 
 
@@ -43,8 +45,8 @@ FORMATS = {
 }
 
 
-def counted(name: str, sign: str, number: str, position: int) -> Objects:
-    """The filter `name sign number`. Raises QueryError for what is no number."""
+def counted(name: str, sign: str, number: str, position: int) -> Objects | Rated:
+    """The filter `name sign number`: of objects, or of stars for the name `rating`. Raises QueryError for what is no number."""
     if not number.isdecimal():
         raise QueryError(
             f"{short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
@@ -60,6 +62,8 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects:
         "≤": (0, count),
         "<": (0, count - 1),
     }.get(sign, (count, count))
+    if name.lower() == RATING:
+        return Rated(least, MOST_STARS if most is None else most)
     return Objects(label_name(name), least, most)
 
 
@@ -80,6 +84,8 @@ def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[
     if key.lower() == "has":
         others = [kind for kind in kinds if kind not in (OBJECT, "topic")]  # which have plural names in HAS
         return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
+    if key.lower() == RATING and value.isdecimal():
+        return Rated(int(value[:9]), int(value[:9]))
     return make(value, now, position + len(key) + 1)
 
 

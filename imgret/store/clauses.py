@@ -9,7 +9,7 @@ HAS = ("note", "caption", "gps", "objects", "topics", "date", "text")
 
 
 class Taken(Struct, frozen=True, tag=True):
-    """Taken within [start, end), wall-clock seconds since 1970."""
+    """Taken within [start, end), wall-clock seconds since 1970; with all of its day, month or year, if no more is known."""
 
     start: int | None
     end: int | None
@@ -40,6 +40,13 @@ class Tagged(Struct, frozen=True, tag=True):
 
     kind: str
     name: str
+
+
+class Rated(Struct, frozen=True, tag=True):
+    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0."""
+
+    least: int
+    most: int
 
 
 class Camera(Struct, frozen=True, tag=True):
@@ -78,7 +85,9 @@ class Containing(Struct, frozen=True, tag=True):
     text: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase | Containing
+Filter = (
+    Taken | Inside | Named | Objects | Tagged | Rated | Camera | Has | Online | Format | Phrase | Containing
+)
 
 
 class Clause(Struct, frozen=True):

@@ -40,7 +40,8 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
         else Content.styled(_caption_substitute(details), "$muted")
     ]
     camera = details.camera or "" if details else ""
-    photo = " · ".join(part for part in (date_text(hit.taken_at), camera, _size_text(hit, details)) if part)
+    date = date_text(hit.taken_at, hit.taken_precision)
+    photo = " · ".join(part for part in (date, camera, _size_text(hit, details)) if part)
     rows = [
         ("why", ", ".join(hit.why)),
         ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),

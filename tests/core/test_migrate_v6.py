@@ -81,6 +81,7 @@ def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = N
     lines = [json.loads(line) for line in found.output.splitlines()]
     for line in lines:  # keys that version 6 did not have
         assert line.pop("copies") == len(line.get("other_paths", ()))
+        assert (line.pop("metadata"), line.pop("taken_precision") is None) == (None, line["taken_at"] is None)
         assert line.pop("captions") == ([line["caption"]] if line["caption"] else [])
         assert line.pop("text") == []
     return lines

@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from imgret.errors import DaemonError
-from imgret.photo import Hit, TextLine
+from imgret.photo import PRECISIONS, Hit, TextLine
 from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
 from imgret.terminal.kitty import PLACEHOLDER
@@ -46,10 +46,12 @@ hits = st.builds(
             "text": st.lists(
                 st.builds(TextLine, texts, fractions, st.tuples(*[fractions] * 8)), max_size=2
             ).map(msgspec.to_builtins),
+            "metadata": st.none() | st.fixed_dictionaries({"title": texts, "rating": st.integers(-1, 5)}),
         }
     ),
     note=st.none() | texts,
     taken_at=st.none() | st.integers(-(2**31), 2**33),
+    taken_precision=st.none() | st.sampled_from(PRECISIONS),
     width=st.none() | st.integers(1, 20_000),
     height=st.none() | st.integers(1, 20_000),
     online=st.booleans(),
@@ -153,6 +155,11 @@ def test_fitted_segments_have_exactly_the_requested_width(parts: list[str], widt
 def test_a_date_outside_the_calendar_is_empty() -> None:
     assert date_text(10**15) == ""
     assert date_text(0) == "1970-01-01"
+    assert [date_text(0, precision) for precision in ("year", "month", "day")] == [
+        "1970",
+        "1970-01",
+        "1970-01-01",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 if TYPE_CHECKING:
     from imgret.errors import ImgretError
     from imgret.store.interface.descriptions import Notes, Results
-    from imgret.store.interface.files import Contents, Photos, Removal, Roots, Signatures
+    from imgret.store.interface.files import Contents, Photos, Removal, Roots, Sidecars, Signatures
     from imgret.store.interface.overview import Facets, Summary
     from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
     from imgret.store.interface.work_queue import Failures, Work
@@ -45,6 +45,8 @@ class Store(Protocol):
     def roots(self) -> Roots: ...
     @property
     def removal(self) -> Removal: ...
+    @property
+    def sidecars(self) -> Sidecars: ...
     @property
     def signatures(self) -> Signatures: ...
     @property

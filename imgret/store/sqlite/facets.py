@@ -51,9 +51,7 @@ class Facets:
         return [str(format_) for (format_,) in self._connection.rows(sql)]
 
     def dates(self) -> tuple[int, int] | None:
-        row = self._connection.row(
-            "SELECT min(taken_at), max(taken_at) FROM content WHERE taken_at IS NOT NULL"
-        )
+        row = self._connection.row("SELECT min(date), max(date) FROM content WHERE date IS NOT NULL")
         return (int(row[0]), int(row[1])) if row and row[0] is not None else None
 
     def commonest(self, kind: str, count: int) -> list[str]:

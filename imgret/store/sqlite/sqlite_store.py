@@ -18,6 +18,7 @@ from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.removal import Removal
 from imgret.store.sqlite.results import Results
 from imgret.store.sqlite.roots import Roots
+from imgret.store.sqlite.sidecar_rows import Sidecars
 from imgret.store.sqlite.signatures import Signatures
 from imgret.store.sqlite.spaces import Spaces
 from imgret.store.sqlite.substrings import Substrings
@@ -39,6 +40,7 @@ class SqliteStore(Connection):
         self.text_columns = TextColumns(self)
         substrings = Substrings(self, self.text_columns)
         self.documents = Documents(self, self.text_columns, substrings)
+        self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
