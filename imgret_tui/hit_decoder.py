@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from imgret.errors import DaemonError
+from imgret.geography.gazetteer import Place
 from imgret.photo import Hit, TextLine
 
 
@@ -43,6 +44,7 @@ class _OwnKeys(Struct):
     objects: dict[str, int] = {}
     topics: list[str] = []
     text: list[TextLine] = []
+    place: Place | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])

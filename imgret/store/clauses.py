@@ -78,7 +78,17 @@ class Containing(Struct, frozen=True, tag=True):
     text: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase | Containing
+class Near(Struct, frozen=True, tag=True):
+    """Taken at most so many kilometres from a point. Degrees, north and east positive."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+
+Filter = (
+    Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase | Containing | Near
+)
 
 
 class Clause(Struct, frozen=True):

@@ -99,6 +99,7 @@ def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int)
         "captions": ["a ball"],
         "objects": {},
         "text": [],
+        "place": None,
         "topics": [],
         "colour": ("red",),
     }
@@ -132,6 +133,7 @@ def test_it_cannot_take_keys_that_are_not_its_own(
         "captions": ["a ball"],
         "objects": {},
         "text": [],
+        "place": None,
         "topics": [],
         "hue": 3,
     }
