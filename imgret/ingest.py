@@ -26,7 +26,7 @@ from imgret.pipeline.passes import Costs
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.requeue import read_notes
 from imgret.stages import registry
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, POSITION
 from imgret.stages.metadata import NAME as METADATA
 from imgret.store import records
 from imgret.store.interface import Store
@@ -70,6 +70,7 @@ class Ingest:
         self._settings = settings
         self._models = models
         self._note_stages = read_notes(settings)
+        self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
@@ -157,6 +158,7 @@ class Ingest:
             results=results,
             note=note,
             names=store.results.names(content),
+            facts=store.contents.facts(content),
             content_hash=store.contents.hash_of(content),
             sidecars=photo_metadata.sidecars(store, content) if METADATA in claim.stages else (),
             urgent=claim.position.request > BACKLOG,
@@ -224,7 +226,11 @@ class Ingest:
         store, content = self._store, outcome.key
         claim = self._claims[content]
         finished: set[str] = set()
+        moved: tuple[str, ...] = ()
         if outcome.facts is not None and outcome.pixel_hash is not None:
+            before = store.contents.facts(content)
+            if before is not None and before.position != outcome.facts.position:
+                moved = registry.installed().followers(POSITION)
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             finished.add(DECODE)
             self._match_edit(content)
@@ -242,9 +248,12 @@ class Ingest:
         if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
-        followers = registry.installed().all_followers(outcome.results) & self._settings.stages()
+        outdated = {*registry.installed().all_followers(outcome.results), *moved}
+        followers = outdated & self._settings.stages()
         # Those that run now are done; one whose weights are missing now waits with an old result.
         store.work.queue(content, followers - finished, max(claim.position.request, BACKLOG))
+        if not self._stages.isdisjoint(set(moved) - finished):
+            self._order_again()
         todo = store.work.of(content)
         stale = self._note_stages.difference(todo)
         if stale and store.results.note(content) != self._notes.get(content):
@@ -261,8 +270,8 @@ class Ingest:
             store.work.failed(content, of_these, reason, int(time.time()))
         elif left.isdisjoint(claim.stages):
             pass
-        elif twin is not None and not left.isdisjoint(self._note_stages):
-            store.work.release([content])  # the copied results were made with another note
+        elif twin is not None and not left.isdisjoint(self._own_stages):
+            store.work.release([content])  # the twin may have another note and another position
             self._order_again()
         return not left
 

@@ -69,6 +69,11 @@ class Facts(Struct, frozen=True):
     truncated: bool = False  # the end of the image data is missing; the rest was described
     subsecond: str | None = None  # of `taken_at`: the digits after the decimal point, without trailing zeros
 
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """Latitude and longitude, if both are known."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
 
 PRECISIONS = ("year", "month", "day", "second")  # how exactly a date is known
 

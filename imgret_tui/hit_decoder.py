@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from imgret.errors import DaemonError
+from imgret.geography.gazetteer import Place
 from imgret.photo import Hit, TextLine
 
 
@@ -45,6 +46,7 @@ class _OwnKeys(Struct):
     topics: list[str] = []
     text: list[TextLine] = []
     metadata: dict[str, Any] | None = None
+    place: Place | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])

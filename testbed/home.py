@@ -32,6 +32,8 @@ weights = "none"
 weights = "none"
 [detect]
 weights = "none"
+[place]
+weights = "none"
 [ocr]
 weights = "none"
 [topics]

@@ -87,7 +87,7 @@ def state_text(state: PhotoState, similar: Sequence[bytes] = ()) -> list[str]:
         if facts.camera:
             lines.append(f"  camera   {clean(facts.camera)}")
         if facts.latitude is not None:
-            lines.append(f"  place    {facts.latitude:.5f}, {facts.longitude:.5f}")
+            lines.append(f"  gps      {facts.latitude:.5f}, {facts.longitude:.5f}")
     lines += [f"  also at  {clean(path)}" for path in state.other_paths]
     lines += [f"  similar  {clean(path)}" for path in similar[:MOST_SIMILAR]]
     if len(similar) > MOST_SIMILAR:

@@ -16,7 +16,7 @@ from imgret.pipeline.jobs import Draft, Outcome
 from imgret.pipeline.models import Models
 from imgret.pipeline.passes import Costs
 from imgret.stages import registry
-from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel
+from imgret.stages.interface import PIXELS, POSITION, Item, Result, Stage, StageModel
 from imgret.stages.verify import verify
 
 
@@ -78,7 +78,7 @@ class Describer:
     def _run(self, stage: Stage, drafts: Sequence[Draft]) -> None:
         """Run one stage for the photos whose job contains it and whose inputs are present."""
         todo = [(draft, draft.item()) for draft in drafts if stage.name in draft.job.stages]
-        todo = [(draft, item) for draft, item in todo if self._can_run(stage, item)]
+        todo = [(draft, item) for draft, item in todo if self._can_run(stage, draft, item)]
         if not todo:
             return
         model = self._models[stage.name]
@@ -98,7 +98,9 @@ class Describer:
             else:
                 draft.results[stage.name] = result
 
-    def _can_run(self, stage: Stage, item: Item) -> bool:
+    def _can_run(self, stage: Stage, draft: Draft, item: Item) -> bool:
+        if POSITION in stage.inputs and draft.facts is None and draft.job.facts is None:
+            return False  # whether it has a position is not known yet
         if PIXELS in stage.inputs and item.pixels is None:
             return False
         return all(name in item.results or name in self._models.disabled for name in stage.required)

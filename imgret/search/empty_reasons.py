@@ -15,6 +15,7 @@ from imgret.store.clauses import (
     Has,
     Inside,
     Named,
+    Near,
     Objects,
     Online,
     Phrase,
@@ -111,6 +112,10 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             if len(store.filters.matching([Clause(Has("text"))])):
                 return f"{text!r} stands in no photo that has text"
             return _off("ocr", off) or _LACKING["text"]
+        case Near(latitude, longitude, km):
+            if not len(store.filters.matching([Clause(Has("gps"))])):
+                return "no photo has coordinates"
+            return f"no photo was taken within {km:g} km of {latitude:.4f}, {longitude:.4f}"
         case Phrase(text):
             return f"{text!r} stands in no caption, label, note or name"
 
@@ -165,6 +170,8 @@ def _short(clause: Clause) -> str:
             return f"text:{text}"
         case Rated(least, most):
             return f"rating:{least}" if least == most else f"rating>={least}"
+        case Near(latitude, longitude, km):
+            return f"near:{latitude:g},{longitude:g},{km:g}km"
         case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 

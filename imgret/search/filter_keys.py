@@ -11,6 +11,7 @@ from imgret import inputs
 from imgret.errors import QueryError
 from imgret.exclude import RAW_SUFFIXES
 from imgret.search import dates
+from imgret.search.near_filter import near
 from imgret.store import labels
 from imgret.store.clauses import (
     HAS,
@@ -155,6 +156,7 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),  # `keyed` adds the kinds of tags
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
     "text": lambda value, _, at: Containing(_with_letters(value, at)),
+    "near": lambda value, _, at: near(value, at),
     "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }
 

@@ -35,8 +35,8 @@ LabelMatcher = Callable[
 DECODE = (
     "decode"  # the name of the first stage: the facts of the file and the hash of its pixels; it has no model
 )
-FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
-SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
+FILE, PIXELS, NOTE, NAMES, POSITION = "file", "pixels", "note", "names", "position"
+SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES, POSITION})  # inputs that are not results of stages
 # Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
 # text that has it most often, and only words of one text are near each other.
 ALTERNATIVE = "\x1e"
@@ -65,6 +65,7 @@ class Item(NamedTuple):
     note: str | None = None
     names: str = ""  # words from the names of the file and its folders
     path: bytes = b""  # absolute
+    position: tuple[float, float] | None = None  # latitude and longitude in degrees, north and east positive
 
 
 class Result(NamedTuple):

@@ -85,8 +85,28 @@ class Containing(Struct, frozen=True, tag=True):
     text: str
 
 
+class Near(Struct, frozen=True, tag=True):
+    """Taken at most so many kilometres from a point. Degrees, north and east positive."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+
 Filter = (
-    Taken | Inside | Named | Objects | Tagged | Rated | Camera | Has | Online | Format | Phrase | Containing
+    Taken
+    | Inside
+    | Named
+    | Objects
+    | Tagged
+    | Rated
+    | Camera
+    | Has
+    | Online
+    | Format
+    | Phrase
+    | Containing
+    | Near
 )
 
 

@@ -15,7 +15,9 @@ from imgret.weights.sources import Kind, Weights, surveyed
 def locate(
     stage: str, package: str, folder: str, files: tuple[str, ...], places: Places, *, needs: str, install: str
 ) -> Weights:
-    """Return the weights `files` in a folder of a package. The version of the package is part of their name.
+    """Return the weights `files` in a folder of a package, or those that are a single file.
+
+    The version of the package is part of their name.
 
     `needs` is another package that runs them, and `install` the requirement for pip. Neither package is imported.
     """
@@ -27,8 +29,8 @@ def locate(
         return replace(found, problem=problem, hint=f"Install it: `pip install {install}`.")
     found = replace(found, name=f"{package}-{importlib.metadata.version(package)}")
     path = os.path.join(os.path.dirname(spec.origin), folder)
-    for name in files:
-        if not os.path.isfile(os.path.join(path, name)):
+    for name in files or (folder,):
+        if not os.path.isfile(os.path.join(path, name) if files else path):
             problem = f"{found.name} has no file {name}"
             return replace(found, problem=problem, hint="Install the version in constraints.txt.")
     return replace(found, path=path, present=True, revision=surveyed(path, places))

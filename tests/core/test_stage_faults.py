@@ -100,6 +100,7 @@ def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int)
         "captions": ["a ball"],
         "objects": {},
         "text": [],
+        "place": None,
         "topics": [],
         "colour": ("red",),
     }

@@ -14,8 +14,8 @@ from imgret.photo import FileStat
 from imgret.store.factory import open_store
 
 HIT = {
-    "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "text", "topics", "metadata",
-    "note", "taken_at", "taken_precision", "width", "height", "online", "why", "copies", "confidence",
+    "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "place", "text", "topics",
+    "metadata", "note", "taken_at", "taken_precision", "width", "height", "online", "why", "copies", "confidence",
 }  # fmt: skip
 SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "copies"}) | {
     "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
@@ -259,7 +259,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1" if variable == "HF_HUB_OFFLINE" else "0")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    empty.config.write_text('[ocr]\nweights = "none"\n')  # its models lie in a package
+    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs lie in packages
     done = imgret("models", "pull", "topics")
     assert done.code == 3
     first, second = done.err.strip().splitlines()
@@ -269,7 +269,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
     listed = imgret("models", "list", "--json")
     assert listed.code == 0
     assert {
-        line["stage"]: line["state"] for line in listed.objects if line["stage"] != "ocr"
+        line["stage"]: line["state"] for line in listed.objects if line["stage"] not in ("ocr", "place")
     } == dict.fromkeys(("image", "caption", "detect", "topics", "embed"), "missing") | {"metadata": "here"}
     assert all(
         set(line) == {"stage", "weights", "kind", "state", "revision", "path"} for line in listed.objects

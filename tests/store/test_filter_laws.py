@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from store_engines import Engine
 from store_library import DAY, MODEL, NOW, decode, delete, describe, digest, put, stat, topic
 
-from imgret.store import clauses, labels, paths
+from imgret.store import clauses, labels, paths, positions
 from imgret.store.clauses import Clause
 from imgret.store.fold import fold, fold_bytes, squeezed
 from imgret.store.interface import Store
@@ -33,7 +33,7 @@ class Content:
     taken_at: int | None
     camera: str | None
     format: str
-    latitude: float | None
+    position: tuple[float, float] | None
     caption: str | None
     note: str
     text: str
@@ -59,7 +59,7 @@ CONTENTS = st.builds(
     taken_at=st.none() | TIMES,
     camera=st.sampled_from([None, "Canon EOS 5D", "Voigtländer 2"]),
     format=st.sampled_from(["JPEG", "MPO", "PNG"]),
-    latitude=st.none() | st.just(48.1),
+    position=st.none() | st.sampled_from([(48.1, 11.5), (48.1, 179.95)]),
     caption=st.none() | TEXT,
     note=TEXT,
     text=TEXT,
@@ -80,21 +80,9 @@ LIBRARIES = st.tuples(
     st.booleans(),  # whether the disk that is mounted at /p/2019 is away
 )
 PLACES = [
-    "/p",
-    "/p/2019",
-    "/p/2019/",
-    "/P/2019",
-    "/p/2019/rome",
-    "/",
-    "2019",
-    "ROME",
-    "2019/Rome",
-    "rom",
-    "/été",
-    "cafe",
-    "/p/CAFÉ",
-    "/nowhere",
-]
+    "/p", "/p/2019", "/p/2019/", "/P/2019", "/p/2019/rome", "/", "2019", "ROME", "2019/Rome", "rom", "/été", "cafe",
+    "/p/CAFÉ", "/nowhere",
+]  # fmt: skip
 PATTERNS = ("img", "IMG_1", "fruhstuck", "*.jpg", "?mg*", "c [1]", "[1]", "c [*", "%_", "_", "*", "x")
 COUNTED = ("dog", "dogs", "people", "man", "traffic_light", "kite x", "emu")
 MOMENTS = (None, -DAY, 0, 1, 2 * DAY)
@@ -115,6 +103,7 @@ ALL = [
     *(clauses.Online(online) for online in (True, False)),
     *(clauses.Format(name) for name in ("JPEG", "MPO", "PNG", "HEIF")),
     *(clauses.Containing(text) for text in ("ver", "river cloud", "dzeb", "O", "!!!")),
+    *(clauses.Near(*at) for at in ((48.2, 11.6, 20), (48.1, -179.95, 10), (48.1, 11.5, 0.1), (0, 0, 20_000))),
     *(clauses.Phrase(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
 ]
 ASKED = st.lists(st.builds(Clause, st.sampled_from(ALL), st.booleans()), min_size=2, max_size=3)
@@ -184,7 +173,7 @@ class Model:
                 found = {
                     "note": bool(content.note),
                     "caption": bool(content.caption),
-                    "gps": content.latitude is not None,
+                    "gps": content.position is not None,
                     "objects": bool(content.objects),
                     "topics": bool(content.topics),
                     "date": content.taken_at is not None,
@@ -192,6 +181,10 @@ class Model:
                 }[what]
             case clauses.Containing(text):
                 found = squeezed(text) in squeezed(content.text)
+            case clauses.Near(north, east, km):
+                found = (
+                    bool(content.position) and positions.distance_km((north, east), content.position) <= km
+                )
             case clauses.Phrase(words):
                 texts = [f" {text or ''} " for text in (content.caption, content.note, content.text)]
                 found = words == "!!!" or any(f" {words} " in text for text in texts)
@@ -228,8 +221,9 @@ def save(store: Store, contents: dict[str, Content], files: list[File], *, away:
             saved[file.data] = content
         for data, content in saved.items():
             known = contents[data]
-            facts = {key: getattr(known, key) for key in ("taken_at", "camera", "format", "latitude")}
-            decode(store, content, **facts)
+            facts = {key: getattr(known, key) for key in ("taken_at", "camera", "format")}
+            north, east = known.position or (None, None)
+            decode(store, content, **facts, latitude=north, longitude=east)
             if known.note:
                 store.results.write_note(content, known.note)
             store.results.save(content, "ocr", MODEL, "", texts={"ocr": known.text})

@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from imgret.errors import DaemonError
+from imgret.geography.gazetteer import Place
 from imgret.photo import PRECISIONS, Hit, TextLine
 from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
@@ -43,6 +44,10 @@ hits = st.builds(
             "captions": st.lists(texts, max_size=2),
             "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
             "topics": st.lists(st.text(max_size=8), max_size=2),
+            "place": st.none()
+            | st.builds(Place, *[texts] * 5, st.lists(texts, max_size=2).map(tuple)).map(
+                msgspec.structs.asdict
+            ),
             "text": st.lists(
                 st.builds(TextLine, texts, fractions, st.tuples(*[fractions] * 8)), max_size=2
             ).map(msgspec.to_builtins),

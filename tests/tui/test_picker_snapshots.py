@@ -42,7 +42,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text(
         "".join(
             f'[{stage}]\nweights = "none"\n'
-            for stage in ("image", "caption", "detect", "ocr", "topics", "embed")
+            for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
         )
     )
     monkeypatch.setenv("IMGRET_CONFIG", str(config))

@@ -27,7 +27,7 @@ def start(demo: Any, tmp_path: Path) -> Start:
     """A terminal with the program on it, searching by words: no model is loaded."""
     config = tmp_path / "words.toml"
     config.write_text(
-        '[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
+        '[place]\nweights = "none"\n[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
     )
 
     def started(*arguments: str, **how: Any) -> FakeTerminal:

@@ -83,7 +83,7 @@ def library(tmp_path: Path, private_places: Path) -> dict[str, str]:
     config.write_text(
         "".join(
             f'[{stage}]\nweights = "none"\n'
-            for stage in ("image", "caption", "detect", "ocr", "topics", "embed")
+            for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
         )
     )
     environ = {**os.environ, "IMGRET_CONFIG": str(config), "IMGRET_INDEX": str(tmp_path / "index.db")}

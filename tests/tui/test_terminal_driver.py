@@ -92,7 +92,7 @@ def test_the_picker_works_without_the_driver(
     program = [sys.executable, "-c", code]
     config = tmp_path / "words.toml"
     config.write_text(
-        '[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
+        '[place]\nweights = "none"\n[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
     )
     environ = {**os.environ, "IMGRET_CONFIG": str(config), "TEXTUAL_COLOR_SYSTEM": "truecolor"}
     monkeypatch.chdir(tmp_path)

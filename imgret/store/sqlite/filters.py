@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret import disk_calls
-from imgret.store import labels, paths
+from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
     OBJECT,
     Camera,
@@ -24,6 +24,7 @@ from imgret.store.clauses import (
     Has,
     Inside,
     Named,
+    Near,
     Objects,
     Online,
     Phrase,
@@ -200,6 +201,8 @@ class Filters:
                     return "1", []
                 sql = f"id IN (SELECT rowid FROM letters_index WHERE {substrings.CONTAINS})"
                 return sql, [substrings.pattern(text)]
+            case Near(latitude, longitude, km):
+                return f"({positions.CONDITION})", [*positions.condition(latitude, longitude, km)]
             case Online(online):
                 return f"{roots.ONLINE} = ?", [int(online)]
             case Named(pattern):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, POSITION
 from imgret.store.policy import ARRIVED
 from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 from imgret.store.sqlite import documents
@@ -78,8 +78,9 @@ class Results:
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
             new = self.payloads(source).keys() - self.payloads(target).keys()
-            # Equal pixels do not mean equal metadata.
+            # Equal pixels do not mean equal metadata, and may be at two places.
             new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
+            new -= set(registry.installed().followers(POSITION))
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
                 ("tag", "kind, label, stage, count"),
