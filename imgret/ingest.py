@@ -226,11 +226,8 @@ class Ingest:
         store, content = self._store, outcome.key
         claim = self._claims[content]
         finished: set[str] = set()
-        moved: tuple[str, ...] = ()
+        before = store.contents.facts(content)
         if outcome.facts is not None and outcome.pixel_hash is not None:
-            before = store.contents.facts(content)
-            if before is not None and before.position != outcome.facts.position:
-                moved = registry.installed().followers(POSITION)
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             finished.add(DECODE)
             self._match_edit(content)
@@ -245,14 +242,15 @@ class Ingest:
         if outcome.facts is not None or METADATA in outcome.results:
             read = stage_results.payloads(store, content).get(METADATA)
             photo_metadata.save_date(store, self._settings, content, read)
+        moved = photo_metadata.elsewhere(store, content, before, outcome.facts)
         if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
         outdated = {*registry.installed().all_followers(outcome.results), *moved}
         followers = outdated & self._settings.stages()
         # Those that run now are done; one whose weights are missing now waits with an old result.
-        store.work.queue(content, followers - finished, max(claim.position.request, BACKLOG))
-        if not self._stages.isdisjoint(set(moved) - finished):
+        store.work.queue(content, followers - (finished - moved), max(claim.position.request, BACKLOG))
+        if not self._stages.isdisjoint(moved):
             self._order_again()
         todo = store.work.of(content)
         stale = self._note_stages.difference(todo)

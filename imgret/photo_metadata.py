@@ -11,9 +11,11 @@ from datetime import datetime
 
 from imgret import photo_dates
 from imgret.config import Settings
-from imgret.photo import FileStat, Metadata
+from imgret.photo import Facts, FileStat, Metadata
 from imgret.photo_dates import OF_PATHS, Place
 from imgret.sidecar_names import sidecar_names
+from imgret.stages import registry
+from imgret.stages.interface import POSITION
 from imgret.stages.metadata import NAME
 from imgret.store import paths, policy
 from imgret.store.interface import Store
@@ -77,6 +79,18 @@ def save_date(store: Store, settings: Settings, content: int, read: Metadata | N
     store.contents.save_date(
         content, photo_dates.choose(written, _places(store, content), datetime.now(), mtime=mtime)
     )
+
+
+def elsewhere(store: Store, content: int, before: Facts | None, decoded: Facts | None) -> set[str]:
+    """Return the stages whose results do not fit the position that a photo has now.
+
+    `before` and `decoded` are what the index and the file said: a sidecar, or a newer version of the file, says another.
+    """
+    after = store.contents.facts(content)
+    known = [facts.position for facts in (before, decoded) if facts is not None]
+    if after is None or all(position == after.position for position in known):
+        return set()
+    return set(registry.installed().followers(POSITION))
 
 
 def moved(store: Store, settings: Settings, content: int) -> None:

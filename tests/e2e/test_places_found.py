@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,24 @@ def test_places_are_listed_with_their_numbers(travels: Library) -> None:
     (travels.photos / "IMG_1.jpg").unlink()
     travels.index()
     assert len(imgret("places").out.splitlines()) == 2
+
+
+def test_a_sidecar_says_where_a_photo_was_taken(empty: Library) -> None:
+    empty.config.write_text(WITH_PLACES.replace('[metadata]\nweights = "none"\n', ""))
+    photo(empty.photos / "IMG_1.jpg", None)
+    photo(empty.photos / "IMG_2.jpg", (35.66, 139.7), "blue")  # the camera knows better than Takeout
+    for latitude, longitude, found in ((41.89, 12.49, "rome"), (44.135, 9.684, "vernazza"), (0.0, 0.0, None)):
+        for name in ("IMG_1.jpg", "IMG_2.jpg"):
+            position = {"latitude": latitude, "longitude": longitude, "altitude": 0.0}
+            sidecar = json.dumps({"title": name, "geoData": position})
+            (empty.photos / f"{name}.json").write_text(sidecar)
+        settle_clock(empty.photos)
+        assert empty.index().code == 0
+        for place in ("rome", "vernazza"):
+            expected = [str(empty.photos / "IMG_1.jpg")] if place == found else []
+            assert imgret("query", f"place:{place}").paths == expected, (place, found)
+        assert imgret("query", "place:tokyo").paths == [str(empty.photos / "IMG_2.jpg")]
+        assert empty.status()["pending"] == 0
 
 
 def test_what_an_empty_answer_says(travels: Library) -> None:
