@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.search.fuse import Curve
+
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
@@ -17,6 +19,9 @@ FAIR, STRONG = (
     0.4,
     0.8,
 )  # confidence from which on; on average over all such hits, 1 in 2 and 9 in 10 are right
+# The evidence is that of odds, which are unbounded: a photo that alone matches is certain, however small the library is.
+TEXT = Curve(1.5, 2.5, own=0.0)
+IMAGE = Curve(2.5, 1.5, own=0.0)
 # (evidence, confidence), between which is interpolated.
 _TEXT = ((0, 0.0), (0.25, 0.05), (0.6, 0.15), (1.25, 0.25), (1.75, 0.4), (2.25, 0.6), (3.5, 0.8), (4.5, 0.95))
 _IMAGE = ((0, 0.0), (1.0, 0.02), (1.75, 0.1), (2.75, 0.3), (3.25, 0.4), (4.7, 0.8), (5.5, 0.93), (7, 0.98))
