@@ -23,10 +23,31 @@ FAIR, STRONG = (
 TEXT = Curve(1.5, 2.5, own=0.0)
 IMAGE = Curve(2.5, 1.5, own=0.0)
 # (evidence, confidence), between which is interpolated.
-_TEXT = ((0, 0.0), (0.25, 0.05), (0.6, 0.15), (1.25, 0.25), (1.75, 0.4), (2.25, 0.6), (3.5, 0.8), (4.5, 0.95))
-_IMAGE = ((0, 0.0), (1.0, 0.02), (1.75, 0.1), (2.75, 0.3), (3.25, 0.4), (4.7, 0.8), (5.5, 0.93), (7, 0.98))
+_TEXT = (
+    (0, 0.0),
+    (0.25, 0.05),
+    (0.6, 0.15),
+    (1.25, 0.25),
+    (1.75, 0.4),
+    (2.25, 0.55),
+    (4.0, 0.8),
+    (5.0, 0.95),
+)
+_BOTH = (
+    (0, 0.0),
+    (1.0, 0.03),
+    (2.0, 0.12),
+    (3.0, 0.3),
+    (3.4, 0.4),
+    (4.25, 0.55),
+    (5.2, 0.8),
+    (6.0, 0.93),
+    (7, 0.98),
+)
 _WORDS = ((0, 0.0), (0.4, 0.1), (0.6, 0.3), (0.75, 0.45), (0.95, 0.6), (0.99, 0.85), (1, 0.9))  # (share, ...)
-AGREEMENT = 0.3  # of the weaker evidence, added to the stronger one
+# An image vector decides: of its text, this share is added, up to a limit. The text alone does not make such a photo
+# strong, for captions that say little stand out by chance.
+SHARE_OF_TEXT, MOST_OF_TEXT = 0.5, 4.0
 APART = 2.5  # evidence of a text in which an adjective of the query describes another thing, at most
 APART_CONFIDENCE = 0.7  # ... and the confidence of its words
 
@@ -39,8 +60,8 @@ def confidence(text: Scores, image: Scores, covered: Scores, *, seen: Flags, apa
     are those where an adjective occurs apart from what it describes: a red shirt and a car are no red car.
     """
     text = np.asarray(np.where(apart, np.minimum(text, APART), text), np.float32)
-    both = np.asarray(np.maximum(text, image) + AGREEMENT * np.minimum(text, image), np.float32)
-    by_vectors = np.where(seen, _interpolated(both, _IMAGE), _interpolated(text, _TEXT))
+    both = np.asarray(image + SHARE_OF_TEXT * np.minimum(text, MOST_OF_TEXT), np.float32)
+    by_vectors = np.where(seen, _interpolated(both, _BOTH), _interpolated(text, _TEXT))
     by_words = _interpolated(covered, _WORDS)
     by_words = np.asarray(np.where(apart, np.minimum(by_words, APART_CONFIDENCE), by_words), np.float32)
     return np.asarray(np.maximum(by_vectors, by_words), np.float32)
