@@ -54,7 +54,7 @@ class Weights(Struct, frozen=True):
     # with human captions, with noise of up to twice the vector's length, with poor or wrong captions, 10 to 240 photos,
     # three text embedders. Image cosines are distributed more evenly than those of texts, so they get the steeper curve.
     # The nearest text is the right one less often than it stands out: poor captions share a few words. So it is bounded.
-    text: Curve = Curve(1.5, 2.5, own=1.0)
+    text: Curve = Curve(2.0, 2.5, own=1.0)
     image: Curve = Curve(3.0, 1.0, own=0.0)
     agreeing: float = 0.5  # correlation of image and text scores from which on images are not doubted
     doubt: float = 2.0  # added to the floor for each spread that the best image is below ...
