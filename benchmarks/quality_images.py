@@ -117,7 +117,7 @@ def photos(folder: str, model: StageModel) -> Iterator[Library]:
         (
             ("as they are", given, file.images),
             ("noise as long as the vectors", given, noisy(1)),
-            ("noise of twice their length", given, noisy(2)),
+            ("noise half as long again", given, noisy(1.5)),
             ("four words of the captions", few, file.images),
             ("3 in 10 captions are wrong", wrong, file.images),
             ("no captions", [None] * len(given), file.images),
