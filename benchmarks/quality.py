@@ -120,11 +120,12 @@ def fill(store: Store, scenes: Sequence[Scene], model: StageModel) -> list[int]:
             )
             store.contents.save_facts(content, Facts("JPEG", 640, 480), digest)
             found = [Detection(o, 0.9, (0, 0, 1, 1)) for o, n in scene.objects.items() for _ in range(n)]
-            if scene.caption is not None:
-                stage_results.save(store, content, "caption", author, Result(scene.caption))
+            captions = (scene.caption,) if scene.caption else None
+            if captions is not None:
+                stage_results.save(store, content, "caption", author, Result(captions))
             stage_results.save(store, content, "detect", author, Result(tuple(found)))
             store.results.write_note(content, scene.note)
-            results = {"caption": scene.caption, "detect": tuple(found)}
+            results = {"caption": captions, "detect": tuple(found)}
             (made,) = model.run([Item(results=results, note=scene.note, names=store.results.names(content))])
             assert isinstance(made, Result)
             stage_results.save(store, content, "embed", model.identity, made)

@@ -75,7 +75,7 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
                     for row in matrix[:BATCH]:
                         top += 1
                         db.execute("INSERT INTO content (id, hash) VALUES (?, ?)", (top, b"%032d" % top))
-                        store.vectors.save(top, MODEL, {"passage": row, "caption": row})
+                        store.vectors.save(top, MODEL, {"passage": row, "captions": row})
                 batches[0] += 1
 
     thread = threading.Thread(target=write)

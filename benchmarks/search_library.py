@@ -66,7 +66,7 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> None:
             )
             db.executemany(
                 "INSERT INTO stage_result VALUES (?, 'caption', 3, ?, 1)",
-                ((i, f'"{text}"') for i, text in zip(ids, captions, strict=True)),
+                ((i, f'["{text}"]') for i, text in zip(ids, captions, strict=True)),
             )
             db.executemany(
                 "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",

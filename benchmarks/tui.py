@@ -89,7 +89,7 @@ def library(folder: Path, count: int) -> dict[str, str]:
                         root.id, b"", name.encode(), stamp, number.to_bytes(32, "big"), 1
                     )
                     caption = " ".join(rng.choices(WORDS, k=12)) + (" needle" if number < REAL else "")
-                    stage_results.save(store, content, "caption", author, Result(caption))
+                    stage_results.save(store, content, "caption", author, Result((caption,)))
                     store.results.refresh_words(content)
     places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "STATE", "DATA", "CONFIG")}
     run = folder / "run"

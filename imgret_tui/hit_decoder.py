@@ -37,6 +37,7 @@ class _OwnKeys(Struct):
     """The keys of imgret's own stages."""
 
     caption: str | None = None
+    captions: list[str] = []
     objects: dict[str, int] = {}
     topics: list[str] = []
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from imgret import stage_results
 from imgret.photo import ModelIdentity
+from imgret.stages import passage
 from imgret.stages.interface import Result
 from imgret.store.interface import Store
 
@@ -32,4 +33,5 @@ def save_vectors(store: Store, content: int, identity: ModelIdentity, vectors: M
 
 def caption(store: Store, content: int) -> str | None:
     """The caption of a content."""
-    return stage_results.payloads(store, content).get("caption")
+    captions = stage_results.payloads(store, content).get("caption")
+    return None if captions is None else passage.first(captions)

@@ -134,7 +134,7 @@ def descriptions(found: dict[int, Outcome]) -> list[Description]:
     """Return the pipeline's descriptions, to compare another run with them."""
     return [
         Description(
-            _payload(found[key], "caption") or "",
+            passage.first(_payload(found[key], "caption")),
             passage.counts(_payload(found[key], "detect") or ()),
             _payload(found[key], "topics") or (),
             _vectors(found[key]).get("passage"),
@@ -149,7 +149,7 @@ def agreement(expected: Sequence[Description], found: dict[int, Outcome]) -> Agr
     for key, baseline in enumerate(expected):
         ours = found[key]
         objects = passage.counts(_payload(ours, "detect") or ())
-        captions.append(_payload(ours, "caption") == baseline.caption)
+        captions.append(passage.first(_payload(ours, "caption")) == baseline.caption)
         counts.append(objects == baseline.counts)
         topics.append(_payload(ours, "topics") == baseline.topics)
         if captions[-1] and counts[-1] and topics[-1] and _vectors(ours):

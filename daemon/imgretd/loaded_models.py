@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 
 def search_stages() -> frozenset[str]:
-    """Return the stages whose models a search may need: those with vectors, and the inputs of their query encoding."""
-    with_vectors = [stage for stage in registry.installed().stages if stage.views]
+    """Return the stages whose models searches share with describing: those with vectors, and their query inputs.
+
+    A stage with a model of its own for queries is not among them: that model is loaded by `LocalEncoders`.
+    """
+    with_vectors = [
+        stage for stage in registry.installed().stages if stage.views and not stage.has_query_model
+    ]
     inputs = [name for stage in with_vectors for name in stage.query_inputs(None)]
     return frozenset({*(stage.name for stage in with_vectors), *inputs})
 

@@ -28,7 +28,7 @@ def demo(
 ) -> None:
     """Try imgret out on generated pictures.
 
-    Draws pictures, describes them with the four tiny models that ship with imgret, and runs some searches.
+    Draws pictures, describes them with the five tiny models that ship with imgret, and runs some searches.
     """
     from imgret.demo.draw import demo_folder
     from imgret.search.request import SearchRequest

@@ -65,7 +65,7 @@ def pull(
         list[str] | None,
         typer.Argument(
             metavar="STAGE",
-            help="caption, detect, topics, embed, or a stage of another package. Default: all.",
+            help="image, caption, detect, topics, embed, or a stage of another package. Default: all.",
             autocompletion=completion.stages,
         ),
     ] = None,

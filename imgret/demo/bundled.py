@@ -1,4 +1,4 @@
-"""Settings that use the four tiny checkpoints in this package."""
+"""Settings that use the five tiny checkpoints in this package."""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ def passages(store: Store, contents: Iterable[int]) -> dict[int, str]:
     for content in contents:
         known = stage_results.payloads(store, content)
         objects = passage.counts(known.get("detect") or ())
-        found[content] = passage.passage(known.get("caption") or "", objects, store.results.note(content))
+        caption = passage.first(known.get("caption"))
+        found[content] = passage.passage(caption, objects, store.results.note(content))
     return found
 
 

@@ -78,13 +78,14 @@ def put(store: Store, gallery: Gallery, given: StandIns, stages: Collection[str]
     with store.writing():
         for path, content in gallery.items():
             caption = given.captions.get(path, "")
-            without += not caption
+            captions = (caption,) if caption else ()
+            without += not captions
             if content is None:
                 continue
             known = stage_results.payloads(store, content).get("caption")
             made = store.results.identities(content).get("caption")
-            if (known, made) != (caption, given.identity):
-                stage_results.save(store, content, "caption", given.identity, Result(caption))
+            if (known, made) != (captions, given.identity):
+                stage_results.save(store, content, "caption", given.identity, Result(captions))
                 store.results.refresh_words(content)
                 store.work.queue(content, {"topics"}.intersection(stages))
     return without

@@ -1,4 +1,4 @@
-"""Caption images with BLIP from transformers. Captions begin with the baseline recipe's prompt."""
+"""Caption images with BLIP from transformers. Captions begin with a prompt, by default that of the baseline recipe."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ class BlipCaptioner:
         identity: ModelIdentity,
         device: str,
         *,
-        prompt: str,
+        prompts: Sequence[str],
+        captions: int = 1,
         beams: int = 3,
         max_tokens: int = 60,
         dtype: str = "auto",
     ) -> None:
-        """Load the folder at `path`; captions begin with `prompt`. Raises WeightsError."""
+        """Load the folder at `path`. For each prompt, `captions` begin with it. Raises WeightsError."""
         self._identity = identity
         self._device = device
         with torch_device.loading(path):
@@ -54,13 +55,13 @@ class BlipCaptioner:
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
-        words = self._processor.tokenizer(prompt)["input_ids"]
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
-        self._prompt = [self._model.config.text_config.bos_token_id, *words[1:-1]]
+        begin = self._model.config.text_config.bos_token_id
         self._token_ids = searcher(
             self._model,
-            self._prompt,
+            [[begin, *self._processor.tokenizer(prompt)["input_ids"][1:-1]] for prompt in prompts],
             Search(beams=beams, max_tokens=max_tokens),
+            captions - 1,
             replay=device.startswith("cuda"),
         )
 
@@ -69,22 +70,27 @@ class BlipCaptioner:
         """Name, revision, beams, tokens and dtype."""
         return self._identity
 
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """Return one sentence per image (height, width, 3), in order. Each begins with the prompt."""
-        if not images:
-            return []
-        sentences: list[str] = self._processor.tokenizer.batch_decode(
-            self._token_ids(self._pixel_values(images)),
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=True,  # otherwise transformers 5 writes `dog ' s`
+    def captions(self, images: Sequence[Pixels]) -> list[list[str]]:
+        """Return the sentences of each image (height, width, 3), in order. Each begins with its prompt."""
+        return (
+            [self._sentences(found) for found in self._token_ids(self._pixel_values(images))]
+            if images
+            else []
         )
-        return [sentence.strip() for sentence in sentences]
 
     def close(self) -> None:
         """Release the memory."""
         self._threads.shutdown()
         del self._model, self._token_ids
         torch_device.release_memory(self._device)
+
+    def _sentences(self, token_ids: list[list[int]]) -> list[str]:
+        decoded: list[str] = self._processor.tokenizer.batch_decode(
+            token_ids,
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=True,  # otherwise transformers 5 writes `dog ' s`
+        )
+        return [sentence.strip() for sentence in decoded]
 
     def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
         """Return normalised pixels (images, 3, side, side) on the device, in the model's dtype."""

@@ -50,13 +50,30 @@ def generate(
     `pixels` (B, 3, side, side) are normalised, in the model's dtype. `prompt` begins with the text decoder's start
     token and has no end token. `decoders` must be for the same model, prompt and search.
     """
-    end = model.config.text_config.sep_token_id
-    at_once = _ENCODED_BYTES // pixels.element_size() if pixels.device.type == "cpu" else len(pixels)
-    encoded = torch.cat([encode_image(model, part) for part in torch.split(pixels, at_once)])
     decoders = decoders or Decoders(model, prompt, search.beams, search.max_tokens, replay=False)
-    decoder = decoders.of(len(pixels))
-    beams = _Beams(len(pixels), search, end, pixels.device)
-    numbers = list(range(len(pixels)))  # the image of each row of the batch
+    return searched(model, encoded_images(model, pixels), prompt, search, decoders)
+
+
+@torch.inference_mode()
+def encoded_images(model: BlipForConditionalGeneration, pixels: Tensor) -> Tensor:
+    """Return the encoded images (B, T, D) of normalised pixels (B, 3, side, side)."""
+    at_once = _ENCODED_BYTES // pixels.element_size() if pixels.device.type == "cpu" else len(pixels)
+    return torch.cat([encode_image(model, part) for part in torch.split(pixels, at_once)])
+
+
+@torch.inference_mode()
+def searched(
+    model: BlipForConditionalGeneration,
+    encoded: Tensor,
+    prompt: Sequence[int],
+    search: Search,
+    decoders: Decoders,
+) -> list[list[int]]:
+    """Return the same as `generate`, for encoded images (B, T, D)."""
+    end = model.config.text_config.sep_token_id
+    decoder = decoders.of(len(encoded))
+    beams = _Beams(len(encoded), search, end, encoded.device)
+    numbers = list(range(len(encoded)))  # the image of each row of the batch
     found: dict[int, list[int]] = {}
     beams.advance(decoder.begin(encoded)[:, None])
     while True:
@@ -65,11 +82,11 @@ def generate(
             if not still_open[row] and number not in found:
                 found[number] = [*prompt, *beams.best(row)]
         if not any(still_open):
-            return [found[number] for number in range(len(pixels))]
+            return [found[number] for number in range(len(encoded))]
         if decoder.can_shrink and still_open.count(False) >= _LEAVE_AT * len(numbers):
             rows = [row for row, is_open in enumerate(still_open) if is_open]
             numbers = [numbers[row] for row in rows]
-            kept = torch.tensor(rows, device=pixels.device)
+            kept = torch.tensor(rows, device=encoded.device)
             decoder.keep(kept)
             beams.keep(kept)
         beams.advance(decoder.read(*beams.next_tokens()))

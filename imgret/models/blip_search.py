@@ -21,11 +21,14 @@ from imgret.models import blip_beams
 from imgret.models.blip_beams import Search
 from imgret.models.blip_decoder import Decoder, encode_image
 from imgret.models.blip_replay import Decoders
+from imgret.models.blip_sampling import sampled
+from imgret.models.nucleus import NucleusChoice
 
 _log = logging.getLogger(__name__)
 
-# Takes normalised pixels (B, 3, side, side), and returns the token ids of prompt and caption per image.
-Searcher = Callable[[Tensor], list[list[int]]]
+# Takes normalised pixels (B, 3, side, side), and returns the token ids of prompt and caption for each caption of each
+# image: for each prompt the best one, and then the samples.
+Searcher = Callable[[Tensor], list[list[list[int]]]]
 
 _SIZES: dict[str, Any] = {
     "hidden_size": 16,
@@ -44,26 +47,63 @@ _TOLERANCE = 1e-3
 
 
 def searcher(
-    model: BlipForConditionalGeneration, prompt: Sequence[int], search: Search, *, replay: bool
+    model: BlipForConditionalGeneration,
+    prompts: Sequence[Sequence[int]],
+    search: Search,
+    samples: int = 0,
+    *,
+    replay: bool,
 ) -> Searcher:
-    """Return the search for captions of `model` that begin with `prompt`. `replay` is for GPUs, see `blip_replay`."""
+    """Return the search for captions of `model` that begin with each of `prompts`, with `samples` more for each of them.
+
+    `replay` is for GPUs, see `blip_replay`.
+    """
     if not fits(model.config, search.beams):
-        return lambda pixels: generated(model, pixels, prompt, search)
-    decoders = Decoders(model, prompt, search.beams, search.max_tokens, replay=replay)
-    return lambda pixels: blip_beams.generate(model, pixels, prompt, search, decoders)
+        return lambda pixels: _of_each_image(
+            [
+                generated(model, pixels, prompt, search, sample)
+                for prompt in prompts
+                for sample in (None, *range(samples))
+            ]
+        )
+    end, steps = model.config.text_config.sep_token_id, search.max_tokens
+    decoders = [Decoders(model, prompt, search.beams, steps, replay=replay) for prompt in prompts]
+    samplers = [Decoders(model, prompt, samples, steps, replay=replay) for prompt in prompts if samples]
+
+    def captions(pixels: Tensor) -> list[list[list[int]]]:
+        encoded = blip_beams.encoded_images(model, pixels)
+        rows: list[list[list[int]]] = []
+        for at, prompt in enumerate(prompts):
+            rows.append(blip_beams.searched(model, encoded, prompt, search, decoders[at]))
+            if samples:
+                drawn = sampled(encoded, samplers[at].of(len(pixels)), samples, steps, end)
+                rows += [[[*prompt, *of_image[sample]] for of_image in drawn] for sample in range(samples)]
+        return _of_each_image(rows)
+
+    return captions
+
+
+def _of_each_image(rows: Sequence[list[list[int]]]) -> list[list[list[int]]]:
+    """Turn the captions of all images, by kind, into those of each image."""
+    return [list(captions) for captions in zip(*rows, strict=True)]
 
 
 @torch.inference_mode()
 def generated(
-    model: BlipForConditionalGeneration, pixels: Tensor, prompt: Sequence[int], search: Search
+    model: BlipForConditionalGeneration,
+    pixels: Tensor,
+    prompt: Sequence[int],
+    search: Search,
+    sample: int | None = None,
 ) -> list[list[int]]:
-    """Return the same as `blip_beams.generate`, computed by transformers' own `generate`."""
+    """Return the same as `blip_beams.generate`, or the `sample` with this number, by transformers' own `generate`."""
     end = model.config.text_config.sep_token_id
     rows = model.generate(
         pixel_values=pixels,
         # BLIP drops the last token, because it expects an end token there.
         input_ids=torch.tensor([[*prompt, end]], device=pixels.device).repeat(len(pixels), 1),
-        num_beams=search.beams,
+        num_beams=search.beams if sample is None else 1,
+        logits_processor=[] if sample is None else [NucleusChoice(sample)],
         max_new_tokens=search.max_tokens,
         min_new_tokens=search.min_tokens or None,
         length_penalty=search.length_penalty,

@@ -30,8 +30,8 @@ class Model(Protocol):
 class Captioner(Model, Protocol):
     """A model that captions images."""
 
-    def caption(self, images: Sequence[Pixels]) -> list[str]:
-        """Return one caption per image, in order. Results do not depend on the batch."""
+    def captions(self, images: Sequence[Pixels]) -> list[list[str]]:
+        """Return the captions of each image, in order, the best first. Results do not depend on the batch."""
         ...
 
 
@@ -64,4 +64,29 @@ class Embedder(Model, Protocol):
 
         An embedder without instructions ignores them.
         """
+        ...
+
+
+class ImageTextModel(Model, Protocol):
+    """A model that embeds images and texts in one space."""
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        ...
+
+    def load_images(self) -> None:
+        """Load what `embed_images` needs, which happens anyway when it is first called. Raises WeightsError."""
+        ...
+
+    def load_texts(self) -> None:
+        """Load what `embed_texts` needs, which happens anyway when it is first called. Raises WeightsError."""
+        ...
+
+    def embed_images(self, images: Sequence[Pixels]) -> Vectors:
+        """Embed images. Return float32 (len(images), dimension), unit norm, in order."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts in the space of the images. Return as `embed_images`."""
         ...

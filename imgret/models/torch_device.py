@@ -20,6 +20,7 @@ from imgret.places import Places
 if TYPE_CHECKING:
     import torch
 
+_GPU_DRIVERS = ("/proc/driver/nvidia/version", "/dev/kfd")  # of NVIDIA and AMD
 _MOST_THREADS = 8  # with these batch sizes more threads only wait for each other
 
 
@@ -140,6 +141,15 @@ def device(name: str) -> str:
             f"the device {name!r} cannot be used: {reason}", "Correct `device` in the configuration."
         ) from None
     return name
+
+
+def is_gpu_likely(name: str) -> bool:
+    """Return whether `device(name)` is likely a GPU, without importing torch: from the driver of this machine."""
+    if name != "auto":
+        return name != "cpu"
+    if sys.platform == "darwin":
+        return os.uname().machine == "arm64"
+    return any(os.path.exists(path) for path in _GPU_DRIVERS)
 
 
 def dtype(name: str, on: str, *, gpu: str = "bfloat16") -> torch.dtype:

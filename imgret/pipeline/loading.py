@@ -1,12 +1,13 @@
 """Loads the models that the settings name, and explains why one is missing.
 
-`identities` returns the identities of these models without loading them; `load_model` loads a model for searches;
-`load_models` loads the models for describing photos. Only the libraries of requested models are imported.
+`identities` returns the identities of these models without loading them; `load_model` and `load_model_of` load a model for
+searches; `load_models` loads the models for describing photos. Only the libraries of requested models are imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
@@ -22,12 +23,17 @@ from imgret.weights.sources import Weights
 OnSkip = Callable[[str, str], None]  # called with a stage and the reason why it is skipped
 
 
+def resolved(stage: Stage, settings: Settings, places: Places, device: str | None = None) -> Any:
+    """Return the table of a stage with the weights that it uses on this machine. `device` overrides the settings."""
+    return stage.resolved(settings.of(stage.name), places, device or _first(settings.device))
+
+
 def locate(stage: Stage, settings: Settings, places: Places) -> Weights:
     """Return the name, the path and the presence of the weights of a stage. Loads nothing.
 
     Raises WeightsError if the record of downloads is damaged.
     """
-    table = settings.of(stage.name)
+    table = resolved(stage, settings, places)
     if table.weights == NONE:
         return sources.switched_off(stage.name)
     try:
@@ -68,7 +74,7 @@ def load_models(
     for stage in registry.installed().stages:
         if stages is not None and stage.name not in stages:
             continue
-        table = settings.of(stage.name)
+        table = resolved(stage, settings, places, on)
         if table.weights == NONE:
             models.disabled.add(stage.name)
             continue
@@ -88,7 +94,7 @@ def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
 
     Raises WeightsError if the stage is disabled or the weights differ from the record of their download.
     """
-    table = settings.of(stage.name)
+    table = resolved(stage, settings, places)
     if table.weights == NONE:
         raise WeightsError(
             f"the stage {stage.name} is switched off",
@@ -101,17 +107,17 @@ def load_model(stage: Stage, settings: Settings, places: Places) -> StageModel:
 
 
 def load_model_of(stage: Stage, identity: ModelIdentity, settings: Settings, places: Places) -> StageModel:
-    """Load the model `identity`: that of the settings, or an earlier one.
+    """Load the model `identity`, that of the settings or an earlier one, to encode queries.
 
     Raises WeightsError if its weights are no longer on this disk.
     """
-    table = settings.of(stage.name)
+    table = resolved(stage, settings, places)
     for candidate in (table, stage.settings_of(identity, table, places)):
         if candidate.weights != NONE and stage.identity(candidate, places) == identity:
-            return _load(stage, candidate, places, _first(settings.device))
+            return _load(stage, candidate, places, _first(settings.device), for_queries=True)
     raise WeightsError(
-        f"the vectors of [{stage.name}] were computed by {identity.name}, whose weights are no longer on this disk",
-        "Run `imgret index` to recompute them.",
+        f"the vectors of [{stage.name}] were computed by {identity.name}, whose weights are not on this disk",
+        f"Run `imgret index` to recompute them, or name these weights under [{stage.name}] in {places.config}.",
     )
 
 
@@ -125,7 +131,7 @@ def identities(settings: Settings, places: Places) -> dict[str, ModelIdentity]:
     for stage in registry.installed().stages:
         if not settings.wants(stage.name):
             continue
-        table: StageSettings | None = settings.of(stage.name)
+        table: StageSettings | None = resolved(stage, settings, places)
         if not locate(stage, settings, places).present:
             table = stage.stand_in(table)
         identity = stage.identity(table, places) if table is not None else None
@@ -150,10 +156,12 @@ def sentence(stage: Stage, error: WeightsError) -> str:
     return f"{stage.lacking}: {error}. {error.hint}".strip()
 
 
-def _load(stage: Stage, table: StageSettings, places: Places, on: str) -> StageModel:
+def _load(
+    stage: Stage, table: StageSettings, places: Places, on: str, *, for_queries: bool = False
+) -> StageModel:
     """Load a model. Raises WeightsError or Shortage."""
     try:
-        return stage.load(table, places, on)
+        return (stage.load_for_queries if for_queries else stage.load)(table, places, on)
     except BaseException as error:
         if must_propagate(error):
             raise

@@ -9,12 +9,14 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from imgret.search import seasons
+
 _EPOCH = datetime(1970, 1, 1)
 _MONTHS = ["january", "february", "march", "april", "may", "june"]
 _MONTHS += ["july", "august", "september", "october", "november", "december"]
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
-EXAMPLES = "2019, 2019-07, 2019-07-14, july 2019, yesterday, last week, 3 days ago"
+EXAMPLES = "2019, 2019-07, 2019-07-14, july 2019, summer 2010, last winter, yesterday, last week, 3 days ago"
 
 Span = tuple[int, int]  # [from, to), seconds since 1970 of the wall clock
 
@@ -23,8 +25,9 @@ def span(text: str, now: datetime) -> Span | None:
     """The time that `text` means, seen from `now`; None where it is no date that exists."""
     plain = re.sub(r"[\s_]+", " ", text.strip().lower())
     today = datetime(now.year, now.month, now.day)
+    words = plain.replace("-", " ")
     try:
-        found = _numbers(plain) or _month(plain) or _relative(plain.replace("-", " "), today)
+        found = _numbers(plain) or _month(plain) or _season(words, today) or _relative(words, today)
     except (ValueError, OverflowError):  # the 30th of February, the year 0, a million years ago
         return None
     return (_seconds(found[0]), _seconds(found[1])) if found else None
@@ -51,6 +54,14 @@ def _month(text: str) -> tuple[datetime, datetime] | None:
         return None
     start = datetime(int(match[2]), month + 1, 1)
     return start, _later(start, "month", 1)
+
+
+def _season(text: str, today: datetime) -> tuple[datetime, datetime] | None:
+    """`summer 2010`, `christmas`, `last winter`."""
+    if match := re.fullmatch(r"([a-z ]+) (\d{4})", text):
+        return seasons.season(match[1], int(match[2]))
+    match = re.fullmatch(r"(?:(this|last) )?([a-z ]+)", text)
+    return seasons.latest(match[2], today, ended=match[1] == "last") if match else None
 
 
 def _relative(text: str, today: datetime) -> tuple[datetime, datetime] | None:

@@ -17,7 +17,7 @@ Scores = NDArray[np.float32]
 Counts = NDArray[np.int32]
 
 
-PASSAGE, CAPTION, COUNTS, NOTE = VIEWS = ("passage", "caption", "counts", "note")  # of the text vectors
+PASSAGE, CAPTIONS, COUNTS, NOTE = VIEWS = ("passage", "captions", "counts", "note")  # of the text vectors
 
 
 class Weights(Struct, frozen=True):
@@ -90,7 +90,7 @@ def fused(
     """
     above = {view: cosines[view] - np.float32(grounds[view].middle) for view in VIEWS}
     passage = np.nan_to_num(above[PASSAGE], nan=0.0)
-    caption, note = above[CAPTION], above[NOTE]
+    caption, note = above[CAPTIONS], above[NOTE]
     captioned = ~np.isnan(caption)
     own = np.where(captioned, caption, passage)
     telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from * grounds[NOTE].spread)

@@ -58,7 +58,9 @@ class QueryEncoder:
         """For each text what the input stages make of it: it is read as the caption of a photo."""
         found: list[dict[str, Any]] = [{} for _ in texts]
         for stage, model in self._inputs.items():
-            items = [Item(results={"caption": text, **got}) for text, got in zip(texts, found, strict=True)]
+            items = [
+                Item(results={"caption": (text,), **got}) for text, got in zip(texts, found, strict=True)
+            ]
             for got, result in zip(found, model.run(items), strict=True):
                 if isinstance(result, Result):
                     got[stage] = result.payload

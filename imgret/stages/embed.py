@@ -75,7 +75,7 @@ class Embed(Stage):
     payload = tuple[str, ...]
     noun = "text vectors"
     lack = "the small offline embedder is used instead"
-    views = ("passage", "caption", "counts", "note")
+    views = ("passage", "captions", "counts", "note")
     vector_weight = 0.0  # the ranking weighs other spaces relative to this one
     turn = 4  # photos, with up to four texts each
 

@@ -37,6 +37,9 @@ DECODE = (
 )
 FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
 SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
+# Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
+# text that has it most often, and only words of one text are near each other.
+ALTERNATIVE = "\x1e"
 
 
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +124,10 @@ class Stage:
 
     # The model
 
+    def resolved(self, settings: Any, places: Places, device: str) -> Any:
+        """Return the settings with the weights that a name such as `auto` stands for on this machine. Loads nothing."""
+        return settings
+
     def locate(self, settings: Any, places: Places) -> Weights:
         """Return the name, the path and the presence of the weights. Loads nothing."""
         from imgret.weights import sources
@@ -173,6 +180,13 @@ class Stage:
         """
         raise NotImplementedError
 
+    def load_for_queries(self, settings: Any, places: Places, device: str) -> StageModel:
+        """Load the model for `encode_query` alone; see `load`. A stage overrides it if that takes other weights.
+
+        Then searches and describing each load a model, which work at the same time.
+        """
+        return self.load(settings, places, device)
+
     # Data for the search
 
     def texts(self, payload: Any) -> Mapping[str, str]:
@@ -220,6 +234,11 @@ class Stage:
     def lacking(self) -> str:
         """What photos lack without it, as a clause."""
         return self.lack or f"no {self.noun}"
+
+    @property
+    def has_query_model(self) -> bool:
+        """Whether `load_for_queries` loads other weights than `load`."""
+        return type(self).load_for_queries is not Stage.load_for_queries
 
     def decode(self, payload: str | bytes) -> Any:
         """Decode a payload from JSON."""

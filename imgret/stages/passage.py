@@ -48,6 +48,24 @@ def passage(caption: str, objects: Mapping[str, int], note: str | None = None) -
     return f"{text}{note}" if note else text
 
 
+def first(captions: tuple[str, ...] | None) -> str:
+    """Return the caption of the recipe; empty if there is none."""
+    return captions[0] if captions else ""
+
+
+def together(captions: tuple[str, ...]) -> str:
+    """Return the captions as one text to embed. The prompt stays in the first one only; one caption is not changed.
+
+    Embedded in one text, two captions find more than the mean or the greater of two vectors.
+    """
+    one, *others = captions
+    text = one
+    for other in others:
+        separator = " " if text.endswith((".", "!", "?")) else ". "
+        text += separator + other.removeprefix(PROMPT)
+    return text
+
+
 def instruction(topics: Iterable[str]) -> str:
     """Return the embedder's instruction for a text with these topics, be it of a photo or of a query."""
     labels = "".join(topic.replace("_&_", " and ").replace("_", " ") for topic in topics)
@@ -61,14 +79,15 @@ def views(results: Mapping[str, Any], note: str | None = None, names: str = "") 
     nothing else is known about the photo; otherwise only the words index covers names.
     """
     objects = counts(results.get("detect") or ())
-    caption = results.get("caption") or ""
+    captions = results.get("caption") or ()
+    caption = first(captions)
     texts: dict[str, str] = {}
     if caption or objects or note:
         texts["passage"] = passage(caption, objects, note)
     elif names.strip():
         texts["passage"] = names
     if caption:
-        texts["caption"] = caption
+        texts["captions"] = together(captions)
     if objects:
         texts["counts"] = counted(objects)
     if note:

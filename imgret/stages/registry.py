@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgret.stages"
-OWN = ("caption", "detect", "topics", "embed")  # modules of this package
+OWN = ("image", "caption", "detect", "topics", "embed")  # modules of this package
 # Reserved names: keys and tables of the configuration, and fixed columns of the words index.
 RESERVED = SOURCES | {
     *("folders", "exclude", "hidden", "device", "decode_workers", "decode_memory_mb", "decode_seconds"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgret.photo import Tag
+from imgret.stages import passage
 from imgret.stages.interface import Item, Result, Stage, StageModel, StageSettings
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class TopicsModel(StageModel):
         self.identity = classifier.identity
 
     def run(self, items: Sequence[Item]) -> list[Result]:
-        """Return the topics of each caption; none if there is no caption."""
-        captions = [item.results.get("caption") or "" for item in items]
+        """Return the topics of the first caption; none if there is no caption."""
+        captions = [passage.first(item.results.get("caption")) for item in items]
         found = iter(self.classifier.topics([caption for caption in captions if caption]))
         return [Result(next(found) if caption else ()) for caption in captions]
 

@@ -60,14 +60,17 @@ def add(store: Store, wordllama: StageModel) -> Callable[..., int]:
             store.contents.save_facts(content, facts, pixels)
             objects: dict[str, int] = known.get("objects", {})
             found = tuple(Detection(o, 0.9, (0, 0, 1, 1)) for o, n in objects.items() for _ in range(n))
-            if "caption" in known:
-                save(store, content, "caption", CAPTIONER, known["caption"])
+            captions = known.get("caption")  # one, or several
+            if isinstance(captions, str):
+                captions = (captions,) if captions else ()
+            if captions is not None:
+                save(store, content, "caption", CAPTIONER, captions)
             if "topics" in known:
                 save(store, content, "topics", CAPTIONER, tuple(known["topics"]))
             save(store, content, "detect", CAPTIONER, tuple(found))
             store.results.write_note(content, known.get("note"))
             if embed:
-                described = {"caption": known.get("caption"), "detect": found}
+                described = {"caption": captions, "detect": found}
                 names = store.results.names(content)
                 (made,) = wordllama.run([Item(results=described, note=known.get("note"), names=names)])
                 save_vectors(store, content, wordllama.identity, made.vectors)

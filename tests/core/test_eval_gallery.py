@@ -101,7 +101,7 @@ def test_a_library_is_never_loaded(store, paths, tmp_path):
 def described(store, paths):
     held = gallery.synchronize(store, paths)
     for number, content in enumerate(held.values()):
-        save(store, content, "caption", SEEN, f"a dog {number}")
+        save(store, content, "caption", SEEN, (f"a dog {number}",))
         save(store, content, "topics", SEEN, ("pets",))
         save(store, content, "detect", SEEN, (DOG, DOG))
     return held
@@ -138,7 +138,7 @@ def test_contents_are_embedded_again_only_after_a_change(store, paths, tmp_path)
         save(store, held[paths[0]], "detect", SEEN, ())
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert due(derived) == set()
-        save(store, held[paths[1]], "caption", SEEN, "a cat")
+        save(store, held[paths[1]], "caption", SEEN, ("a cat",))
         gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER)
         assert [c for c in found.values() if derived.work.of(c)] == [found[paths[1]]]
         gallery.derive(store, derived, held, Recipe.CAPTION, ModelIdentity("embedder", "2"))
@@ -148,7 +148,7 @@ def test_contents_are_embedded_again_only_after_a_change(store, paths, tmp_path)
 def test_results_are_counted_by_model(store, paths):
     held = described(store, paths)
     other = ModelIdentity("other", "2")
-    save(store, held[paths[0]], "caption", other, "x")
+    save(store, held[paths[0]], "caption", other, ("x",))
     made = gallery.makers(store, held.values())
     assert made["caption"] == {other: 1, SEEN: 2}
     assert made["embed"] == {}
@@ -170,7 +170,7 @@ def test_stand_in_captions(store, paths, tmp_path):
     ]
     held = gallery.synchronize(store, paths)
     for content in held.values():
-        save(store, content, "caption", SEEN, "by a model")
+        save(store, content, "caption", SEEN, ("by a model",))
     stages = {"topics", "detect"}
     assert stand_ins.put(store, held, given, stages) == 1
     told = [caption(store, held[path]) for path in paths]

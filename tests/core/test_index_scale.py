@@ -32,7 +32,7 @@ def describe(store: Store, number: int, rows: Any) -> int:
     name, digest = b"%d.jpg" % number, hashlib.blake2b(b"%d" % number, digest_size=32).digest()
     content, _ = store.photos.save(root, b"%d" % (number // 50), name, FileStat(1, 1, 1, number), digest, 1)
     store.contents.save_facts(content, Facts("JPEG", 40, 30, number), digest)
-    save(store, content, "caption", MODEL, f"a picture of thing {number}")
+    save(store, content, "caption", MODEL, (f"a picture of thing {number}",))
     save(store, content, "detect", MODEL, (Detection("dog", 0.9, (0, 0, 1, 1)),))
     save(store, content, "topics", MODEL, ("sports",))
     store.results.refresh_words(content)
@@ -66,7 +66,7 @@ def counted(store: Store, doing: Callable[[], object]) -> int:
 
 DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
     "save vectors": lambda store, content, rows: store.vectors.save(
-        content, MODEL, {"passage": rows[0], "caption": rows[1]}
+        content, MODEL, {"passage": rows[0], "captions": rows[1]}
     ),
     "copy": lambda store, content, _: store.results.copy(content, content - 1),
     "remove vectors": lambda store, content, _: store.vectors.remove(content),

@@ -130,7 +130,7 @@ class Captioner(StageModel):
     identity = ModelIdentity("captioner", "2")
 
     def run(self, items: Sequence[Item]) -> Sequence[Result | PhotoError]:
-        return [Result("a ball") for _ in items]
+        return [Result(("a ball",)) for _ in items]
 
 
 def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(

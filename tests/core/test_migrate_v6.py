@@ -20,12 +20,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from imgret import stage_results
 from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.photo import ModelIdentity
 from imgret.search.request import SearchRequest
 from imgret.search.service import SearchService
 from imgret.search.warm_index import WarmIndexLoader
+from imgret.stages import registry
 from imgret.store import codes
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -71,7 +73,10 @@ def store(path: Path) -> Iterator[Store]:
 def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = None) -> list[dict[str, Any]]:
     service = SearchService(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
     found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
-    return [json.loads(line) for line in found.output.splitlines()]
+    lines = [json.loads(line) for line in found.output.splitlines()]
+    for line in lines:  # a key that version 6 did not have
+        assert line.pop("captions") == ([line["caption"]] if line["caption"] else [])
+    return lines
 
 
 def printed(*arguments: str) -> list[Any]:
@@ -97,8 +102,7 @@ def test_every_query_finds_the_same_in_memory_and_in_rebuilt_tables(store: Store
     assert keeper.current(store) is not None
     for asked in BEFORE["queries"]:
         assert hits(store, asked["query"], keeper) == asked["hits"], asked["query"]
-    texts = {"caption": lambda payload: {"caption": json.loads(payload)}}
-    store.results.rebuild_words(lambda stage, payload: texts.get(stage, lambda _: {})(payload))
+    store.results.rebuild_words(stage_results.texts)
     store.vectors.rebuild()
     for asked in BEFORE["queries"]:
         assert hits(store, asked["query"]) == asked["hits"], asked["query"]
@@ -136,13 +140,34 @@ def test_no_row_is_lost(store: Store, path: Path) -> None:
     assert rows(tags.format(", count", "object", "detect")) == BEFORE["detections"]
     assert rows(tags.format("", "topic", "topics")) == BEFORE["topics"]
     vectors = (
-        "SELECT name, view, count(*) FROM vector JOIN space ON space.id = space JOIN model ON model.id = model"
+        "SELECT name, iif(view = 'captions', 'caption', view) AS view, count(*) FROM vector JOIN space ON space.id = space JOIN model ON model.id = model"
         " GROUP BY 1, 2 ORDER BY 1, 2"
     )
     assert rows(vectors) == BEFORE["vectors"]
     assert [space.identity for space in store.vectors.active_spaces()] == [Encoder.identity]
     assert store.problems() == []
     assert store.documents.check() == []
+
+
+def test_captions_and_their_vectors_are_kept_and_not_computed_again(store: Store, path: Path) -> None:
+    before = apsw.Connection(str(path) + ".v6.bak", flags=apsw.SQLITE_OPEN_READONLY)
+    now = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    captions = "SELECT content, payload, made_at FROM stage_result WHERE stage = 'caption' ORDER BY content"
+    old, new = list(before.execute(captions)), list(now.execute(captions))
+    assert len(old) > 20
+    decode = registry.own()["caption"].decode
+    for (content, payload, made_at), (same, listed, then) in zip(old, new, strict=True):
+        caption = json.loads(payload)
+        assert (same, decode(listed), then) == (content, (caption,) if caption else (), made_at)
+    vectors = "SELECT id, content, data FROM vector WHERE view = ? ORDER BY id"
+    kept = list(before.execute(vectors, ("caption",)))
+    assert kept
+    assert list(now.execute(vectors, ("captions",))) == kept
+    views = "SELECT content, payload FROM stage_result WHERE stage = 'embed' ORDER BY content"
+    for (_, old_views), (_, new_views) in zip(before.execute(views), now.execute(views), strict=True):
+        named = [view.replace("caption", "captions") for view in json.loads(old_views)]
+        assert json.loads(new_views) == named
+    assert now.execute("SELECT count(*) FROM vector WHERE view = 'caption'").get == 0
 
 
 def test_the_embedder_that_was_half_done_takes_over_when_it_is_complete(store: Store, path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.photo import Detection
-from imgret.stages.passage import counted, counts, instruction, numeral, passage, views
+from imgret.stages.passage import counted, counts, first, instruction, numeral, passage, together, views
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 
@@ -79,18 +79,20 @@ def test_the_note_comes_last_and_changes_nothing_before_it(
 
 
 @given(
-    st.none() | captions,
+    st.none() | st.lists(st.text(min_size=1, max_size=60), max_size=3).map(tuple),
     st.none() | st.lists(labels, max_size=4),
     st.none() | st.text(min_size=1, max_size=20),
     st.text(max_size=20),
 )
 def test_views_leave_out_what_has_nothing_to_say(
-    caption: str | None, found: list[str] | None, note: str | None, names: str
+    several: tuple[str, ...] | None, found: list[str] | None, note: str | None, names: str
 ) -> None:
     detections = None if found is None else tuple(Detection(label, 0.5, BOX) for label in found)
-    texts = views({"caption": caption, "detect": detections}, note, names)
+    texts = views({"caption": several, "detect": detections}, note, names)
+    caption = first(several)
     assert all(text.strip() or text in (caption, note) for text in texts.values())
-    assert ("caption" in texts) == bool(caption)
+    assert ("captions" in texts) == bool(several)
+    assert texts.get("captions", "").startswith(caption)
     assert ("counts" in texts) == bool(found)
     assert ("note" in texts) == bool(note)
     known = caption or found or note
@@ -98,6 +100,16 @@ def test_views_leave_out_what_has_nothing_to_say(
         assert texts["passage"] == passage(caption or "", counts(detections or ()), note)
     else:
         assert texts.get("passage", "") == (names if names.strip() else "")
+
+
+@given(captions)
+def test_one_caption_is_embedded_as_it_is(caption: str) -> None:
+    assert together((caption,)) == caption
+
+
+def test_captions_are_sentences_of_one_text_and_the_prompt_is_in_it_once() -> None:
+    several = ("a picture of a dog", "A dog runs.", "a picture of two dogs", "a lawn")
+    assert together(several) == "a picture of a dog. A dog runs. two dogs. a lawn"
 
 
 def test_the_published_record_agrees(seed: Path) -> None:

@@ -87,14 +87,20 @@ def content(store: Store) -> int:
 
     root = store.roots.add(b"/photos")
     found, _ = store.photos.save(root.id, b"", b"a.jpg", FileStat(1, 1, 1, 1), b"x" * 32, 1)
-    stage_results.save(store, found, "caption", ModelIdentity("captioner", "1"), Result("a ball"))
+    stage_results.save(store, found, "caption", ModelIdentity("captioner", "1"), Result(("a ball",)))
     stage_results.save(store, found, "colour", Model.identity, Result(("red",), RED))
     return found
 
 
 def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int) -> None:
     keys = stage_results.shown(stage_results.payloads(store, content))
-    assert keys == {"caption": "a ball", "objects": {}, "topics": [], "colour": ("red",)}
+    assert keys == {
+        "caption": "a ball",
+        "captions": ["a ball"],
+        "objects": {},
+        "topics": [],
+        "colour": ("red",),
+    }
     assert stage_results.rows(keys) == [("caption", "a ball"), ("colour", "red")]
 
 
@@ -120,7 +126,7 @@ def test_it_cannot_take_keys_that_are_not_its_own(
 ) -> None:
     monkeypatch.setattr(colour, "json", lambda _: {"path": "/etc/passwd", "caption": "mine", "hue": 3})
     keys = stage_results.shown(stage_results.payloads(store, content))
-    assert keys == {"caption": "a ball", "objects": {}, "topics": [], "hue": 3}
+    assert keys == {"caption": "a ball", "captions": ["a ball"], "objects": {}, "topics": [], "hue": 3}
 
 
 def test_its_table_is_read_and_checked(colour: Any) -> None:

@@ -22,7 +22,7 @@ def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stag
 
 
 def test_each_stage_comes_after_those_that_it_needs() -> None:
-    assert registry.own().names == ("caption", "detect", "topics", "embed")
+    assert registry.own().names == ("image", "caption", "detect", "topics", "embed")
     assert registry.own().problems == {}
 
 
@@ -43,6 +43,7 @@ def test_what_follows_from_what_is_derived_from_the_inputs() -> None:
 
 def test_only_topics_wait_for_their_caption() -> None:
     assert {stage.name: stage.required for stage in registry.own().stages} == {
+        "image": (),
         "caption": (),
         "detect": (),
         "topics": ("caption",),
@@ -54,7 +55,15 @@ def test_pictures_are_let_go_of_before_texts_are_worked_on() -> None:
     extra = made("colour")
     late = made("crop", (PIXELS, "topics"))
     found = Registry([*registry.own().stages, late, extra]).pixels_first()
-    assert [stage.name for stage in found] == ["caption", "detect", "colour", "topics", "crop", "embed"]
+    assert [stage.name for stage in found] == [
+        "image",
+        "caption",
+        "detect",
+        "colour",
+        "topics",
+        "crop",
+        "embed",
+    ]
 
 
 @given(st.permutations("abcdefgh"), st.data())
@@ -76,7 +85,7 @@ def test_any_order_of_stages_without_a_circle_is_sorted(names: list[str], data: 
 def test_a_circle_costs_its_stages_and_what_needs_them() -> None:
     circle = [made("a", ("c",)), made("b", ("a",)), made("c", ("b",))]
     found = Registry([*registry.own().stages, *circle, made("d", (PIXELS, "a")), made("e")])
-    assert found.names == ("caption", "detect", "topics", "embed", "e")
+    assert found.names == ("image", "caption", "detect", "topics", "embed", "e")
     assert found.problems == {
         **dict.fromkeys("abc", "it depends on its own results: a -> c -> b -> a"),
         "d": "it needs the results of a, and there is no such stage",
@@ -128,7 +137,7 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
 )  # fmt: skip
 def test_what_a_stage_says_wrongly_of_itself_is_said(stage: Stage, words: str) -> None:
     found = Registry([*registry.own().stages, stage, made("other")])
-    assert found.names == ("caption", "detect", "topics", "embed", "other")
+    assert found.names == ("image", "caption", "detect", "topics", "embed", "other")
     assert words in found.problems[stage.name]
 
 
@@ -174,7 +183,7 @@ def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(
     assert registry.installed.cache_info().currsize == 0
     stage = registry.find("brightness")
     assert stage is not None
-    assert registry.installed().names == ("caption", "detect", "topics", "embed", "brightness")
+    assert registry.installed().names == ("image", "caption", "detect", "topics", "embed", "brightness")
     assert registry.find("nothing") is None
 
 
@@ -193,7 +202,7 @@ def test_a_broken_package_costs_itself_alone(packages: Path, code: str, words: s
     install(packages, "broken", code)
     install(packages, "brightness", GOOD)
     found = registry.installed()
-    assert found.names == ("caption", "detect", "topics", "embed", "brightness")
+    assert found.names == ("image", "caption", "detect", "topics", "embed", "brightness")
     assert list(found.problems) == ["broken"]
     assert found.problems["broken"].startswith("broken 1.0 cannot be used: ")
     assert words in found.problems["broken"]
@@ -216,13 +225,17 @@ def test_what_the_own_stages_give_to_the_search() -> None:
     assert found["detect"].rows({"objects": {"dog": 2, "tree": 1}}) == [("objects", "2 dog, 1 tree")]
     assert found["topics"].tags(("sports", "sports")) == [Tag("topic", "sports")]
     assert found["topics"].rows({"topics": ["food_&_dining"]}) == [("topics", "food & dining")]
-    assert found["caption"].texts("a dog") == {"caption": "a dog"}
-    assert found["caption"].json(None) == {"caption": None}
+    assert found["caption"].texts(("a dog", "a cat")) == {"caption": "a dog\x1ea cat"}
+    assert found["caption"].json(None) == {"caption": None, "captions": []}
+    assert found["caption"].json(()) == {"caption": "", "captions": []}
+    shown = found["caption"].json(("a dog", "a cat"))
+    assert shown == {"caption": "a dog", "captions": ["a dog", "a cat"]}
+    assert found["caption"].rows(shown) == [("caption", "a dog"), ("also", "a cat")]
     assert found["embed"].json(("passage",)) == {}
     for name, payload in (
         ("detect", boxes),
         ("topics", ("sports",)),
-        ("caption", "a dog"),
+        ("caption", ("a dog", "a cat")),
         ("embed", ("note",)),
     ):
         assert found[name].decode(msgspec.json.encode(payload)) == payload

@@ -29,7 +29,7 @@ def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk)
     found = store.vectors.of(text_space(store), np.array([content, 999]), VIEWS)
     assert np.allclose(found["passage"][0], rows[1], atol=1e-3)
     assert np.allclose(found["note"][0], rows[2], atol=1e-3)
-    assert np.isnan(found["caption"][0]).all()
+    assert np.isnan(found["captions"][0]).all()
     assert np.isnan(found["passage"][1]).all()
     assert store.nearest.search(text_space(store), rows[1], 1).tolist() == [content]
     assert store.vectors.covered(A) == 1
@@ -51,7 +51,7 @@ def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
     rows = units(4)
     content = bulk(rows[:3], A)[0]
     with pytest.raises(ValueError, match=told):
-        store.vectors.save(content, A, {"caption": rows[3], "passage": spoil(rows[3])})
+        store.vectors.save(content, A, {"captions": rows[3], "passage": spoil(rows[3])})
     assert store.nearest.search(text_space(store), rows[0], 3).tolist()[0] == content
     assert np.allclose(
         store.vectors.of(text_space(store), np.array([content]), VIEWS)["passage"][0], rows[0], atol=1e-3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgret.stages.interface import ALTERNATIVE
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.sqlite import documents, words
@@ -121,10 +123,27 @@ def test_damage_is_found_and_mended(store: Store, add: Add) -> None:
     assert best(store, "zebra") == [content]
 
 
+def test_a_word_in_several_captions_counts_as_in_one(store: Store, add: Add) -> None:
+    several = ("a dog near a red", "car dog and dog by a lake", "a dog")
+    content = add("x.jpg", caption=several, embed=False)
+    asked = store.words.terms(["dog", "lake", "red", "car", "near"])
+    adjective, noun, near = 2, 3, 4
+    found = store.words.occurrences(asked, np.array([content]), [(adjective, noun)])
+    assert found.counts[0, :, 0].tolist() == [2, 1, 1, 1, 1]  # as in the caption that has it most often
+    assert found.lengths[0, 0] == 7  # of the longest one
+    assert found.apart[0]  # red and car are in different captions
+    found = store.words.occurrences(asked, np.array([content]), [(near, adjective)])
+    assert not found.apart[0]
+    for text in ("lake", "near", "car"):
+        assert best(store, text) == [content]
+
+
 def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> None:
     content = add("Łódź.jpg", caption="in Oz", note="zebra", objects={"dog": 1}, embed=False)
     store.db.execute("UPDATE document SET note = 'lost', names = '', caption = 'lost'")
-    store.results.rebuild_words(lambda stage, made: {"caption": made} if stage == "caption" else {})
+    store.results.rebuild_words(
+        lambda stage, made: {"caption": " ".join(json.loads(made))} if stage == "caption" else {}
+    )
     for text in ("zebra", "lodz", "dog", "oz"):
         assert best(store, text) == [content]
     assert best(store, "lost") == []
@@ -176,3 +195,27 @@ def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, n
             assert term.documents == 1
             assert store.words.best([term], 5, 10).tolist() == [1]
             assert store.words.occurrences([term], np.array([1]))[0].sum() > 0
+
+
+CAPTION = st.lists(st.sampled_from(["dog", "red", "lake", "été", "犬"]), min_size=1, max_size=6).map(" ".join)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(CAPTION, min_size=1, max_size=4))
+def test_occurrences_in_captions_are_the_most_of_any_one(
+    tmp_path_factory: pytest.TempPathFactory, captions: list[str]
+) -> None:
+    with open_store(str(tmp_path_factory.getbasetemp() / "captions-counted.db")) as store:
+        with store.writing() as db:
+            db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
+        asked = store.words.terms(["dog", "lake", "ete", "犬"])
+
+        def counted(text: str) -> tuple[list[int], int]:
+            store.documents.update(1, {"caption": text})
+            found = store.words.occurrences(asked, np.array([1]))
+            return found.counts[0, :, 0].tolist(), int(found.lengths[0, 0])
+
+        each = [counted(caption) for caption in captions]
+        counts, length = counted(ALTERNATIVE.join(captions))
+        assert counts == np.max([of_one for of_one, _ in each], axis=0).tolist()
+        assert length == max(of_one for _, of_one in each)

@@ -14,7 +14,7 @@ from imgret.photo import FileStat
 from imgret.store.factory import open_store
 
 HIT = {
-    "v", "rank", "score", "cosine", "strength", "path", "caption", "objects", "topics", "note", "taken_at",
+    "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "topics", "note", "taken_at",
     "width", "height", "online", "why",
 }  # fmt: skip
 SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {

@@ -55,7 +55,7 @@ def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_an
 ) -> None:
     before = made_by(library, "caption")
     detections = library.rows("SELECT payload, made_at FROM stage_result WHERE stage = 'detect'")
-    library.write("UPDATE stage_result SET payload = '\"an old caption\"' WHERE stage = 'caption'")
+    library.write("UPDATE stage_result SET payload = '[\"an old caption\"]' WHERE stage = 'caption'")
     library.write("UPDATE stage_result SET payload = '[\"old\"]' WHERE stage = 'topics'")
     library.write("UPDATE stage_result SET made_at = 7 WHERE stage = 'detect'")
     reconfigure(library, "caption", another_captioner)

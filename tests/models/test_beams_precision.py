@@ -18,7 +18,7 @@ from imgret.stages import passage
 def test_half_precision_captions_equal_those_of_float32(models, tiny, here, dtype):
     rng = random.Random(7)
     images = [np.asarray(draw.render(draw.single(rng))) for _ in range(12)]
-    captions = models["caption"].captioner.caption(images)
+    captions = [first for (first,) in models["caption"].captioner.captions(images)]
     pairs = [("represent the sports title:", caption) for caption in captions]
     settings = tiny.with_tables(
         caption=msgspec.structs.replace(tiny.of("caption"), dtype=dtype),
@@ -26,7 +26,7 @@ def test_half_precision_captions_equal_those_of_float32(models, tiny, here, dtyp
     )
     half = load_models(settings, here, {"caption", "embed"})
     assert not half.missing
-    found = half["caption"].captioner.caption(images)
+    found = [first for (first,) in half["caption"].captioner.captions(images)]
     assert sum(mine == its for mine, its in zip(found, captions, strict=True)) >= 11
     vectors = half["embed"].embedder.embed(pairs)
     assert vectors.dtype == np.float32

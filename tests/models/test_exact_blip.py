@@ -52,8 +52,8 @@ def test_four_photos_in_a_batch_get_the_same_captions_as_one_by_one(
     ]
     loaded = load_models(settings, here, ["caption"])
     assert not loaded.missing
-    together = loaded["caption"].captioner.caption(photos)
-    assert together == [loaded["caption"].captioner.caption([photo])[0] for photo in photos]
+    together = loaded["caption"].captioner.captions(photos)
+    assert together == [loaded["caption"].captioner.captions([photo])[0] for photo in photos]
     assert all(caption.startswith(PROMPT.strip()) for caption in together)
     assert together[:2] == [_by_transformers(base, photo) for photo in photos[:2]]
     assert len(set(together)) > 1

@@ -72,9 +72,9 @@ class Fails:
         self.calls.append(len(items))
         self.when(items)
 
-    def caption(self, images):
+    def captions(self, images):
         self._seen(images)
-        return [f"value {image[0, 0, 0]}" for image in images]
+        return [[f"value {image[0, 0, 0]}"] for image in images]
 
     def detect(self, images):
         self._seen(images)
@@ -152,7 +152,7 @@ STAGES = st.frozensets(st.sampled_from(sorted(ALL)))
 KNOWN = st.fixed_dictionaries(
     {},
     optional={
-        "caption": st.sampled_from(["", "a dog"]),
+        "caption": st.sampled_from([(), ("a dog",), ("a dog", "a red dog")]),
         "detect": st.just((Detection("dog", 0.9, (0, 0, 1, 1)),)),
         "topics": st.just(("sports",)),
     },
@@ -246,7 +246,7 @@ def test_vectors_without_a_direction_are_refused(files, decoder):
     found = outcomes(Pipeline(bundle, decoder), [Job(key, path, ALL) for key, path in enumerate(files)])
     assert {key for key, outcome in found.items() if outcome.failures} == {3, 5}
     assert "embed" not in found[3].results
-    assert set(found[4].results["embed"].vectors) == {"passage", "caption", "counts"}
+    assert set(found[4].results["embed"].vectors) == {"passage", "captions", "counts"}
 
 
 def test_topics_follow_the_caption_alone(files, decoder):
@@ -262,8 +262,8 @@ def test_topics_follow_the_caption_alone(files, decoder):
     unwanted = models()
     del unwanted.loaded["caption"]
     unwanted.disabled = {"caption"}
-    assert topics(models(), caption="a dog") == ("about_a dog",)
-    assert topics(models(), caption="") == ()
+    assert topics(models(), caption=("a dog", "a cat")) == ("about_a dog",)
+    assert topics(models(), caption=()) == ()
     assert topics(models()) is None
     assert topics(without) is None  # the caption may still come
     assert topics(unwanted) == ()  # it will not
@@ -289,7 +289,7 @@ def test_photos_without_pixels_to_see_do_not_wait_for_those_that_have(files, dec
     slow = tmp_path / "slow.png"
     shutil.copy(files[1], bytes(slow))
     decoder.gate.clear()
-    jobs = [Job(0, bytes(slow), ALL), Job(1, files[0], TEXT, {"caption": "a dog"})]
+    jobs = [Job(0, bytes(slow), ALL), Job(1, files[0], TEXT, {"caption": ("a dog",)})]
     run = Pipeline(models(), decoder).run(jobs)
     assert [outcome.key for outcome in next(run)] == [1]
     decoder.gate.set()

@@ -97,9 +97,9 @@ def test_a_batch_says_what_one_by_one_would(models, decoder, files):
         assert ("decode" in together[key].failures) == broken
         assert ("embed" not in together[key].results) == broken
     plain = together[files.index(next(path for path in files if path.endswith(b"/rgb.png")))]
-    assert "red circle" in payload(plain, "caption")
+    assert "red circle" in payload(plain, "caption")[0]
     assert passage.counts(payload(plain, "detect")) == {"circle": 1}
-    assert set(vectors(plain)) == {"passage", "caption", "counts"}
+    assert set(vectors(plain)) == {"passage", "captions", "counts"}
 
 
 def test_text_stages_alone_give_what_the_whole_run_gave(models, decoder, files):
@@ -109,7 +109,7 @@ def test_text_stages_alone_give_what_the_whole_run_gave(models, decoder, files):
     again = described(models, decoder, [job], batch=1)[0]
     assert again.facts is None
     assert payload(again, "topics") == payload(whole, "topics")
-    np.testing.assert_allclose(vectors(again)["caption"], vectors(whole)["caption"], atol=ROUNDING)
+    np.testing.assert_allclose(vectors(again)["captions"], vectors(whole)["captions"], atol=ROUNDING)
     assert "note" in vectors(again)
     assert not np.allclose(vectors(again)["passage"], vectors(whole)["passage"], atol=1e-3)
 

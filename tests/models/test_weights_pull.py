@@ -346,5 +346,5 @@ def test_a_tiny_checkpoint_is_pulled_and_captions(
     assert loaded["caption"].captioner.identity == identities(settings, here)["caption"]
     assert loaded["caption"].captioner.identity.revision == hub_server.COMMIT
     drawing = draw.single(random.Random(1), colour="red", kind="circle", ground="white")
-    assert loaded["caption"].captioner.caption([np.asarray(draw.render(drawing))]) == [drawing.caption]
+    assert loaded["caption"].captioner.captions([np.asarray(draw.render(drawing))]) == [[drawing.caption]]
     loaded.close()

@@ -68,12 +68,13 @@ def decode(store: Store, content: int, pixels: str | None = None, **facts: Any) 
 
 
 def save_caption(store: Store, content: int, caption: str, model: ModelIdentity = MODEL) -> None:
-    store.results.save(content, CAPTION, model, caption, texts={"caption": caption})
+    payload = [caption] if caption else []
+    store.results.save(content, CAPTION, model, payload, texts={"caption": caption})
 
 
 def caption_of(store: Store, content: int) -> str | None:
     payload = store.results.payloads(content).get(CAPTION)
-    return None if payload is None else str(json.loads(payload))
+    return None if payload is None else " ".join(json.loads(payload))
 
 
 def save_objects(store: Store, content: int, counts: Mapping[str, int], model: ModelIdentity = MODEL) -> None:

@@ -45,7 +45,7 @@ def test_a_result_may_be_empty(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     assert store.results.payloads(content) == {}
     describe(store, content, caption="", objects={}, topics=[])
-    assert store.results.payloads(content) == {CAPTION: '""', DETECT: "{}", TOPICS: "[]"}
+    assert store.results.payloads(content) == {CAPTION: "[]", DETECT: "{}", TOPICS: "[]"}
 
 
 def test_a_stage_is_forgotten_without_a_trace(store: Store, source: int) -> None:

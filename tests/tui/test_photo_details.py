@@ -10,7 +10,7 @@ from imgret_tui.widgets.photo_details import details_lines
 def test_all_details_of_a_photo() -> None:
     hit = Hit(
         rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair",
-        shown={"caption": "a dog", "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
+        shown={"caption": "a dog", "captions": ["a dog"], "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
         note="grandma's\ndog", taken_at=86400, width=640, height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
     )  # fmt: skip
     known = PhotoDetails(
@@ -51,7 +51,7 @@ def test_a_photo_is_not_described_yet_only_if_a_caption_will_follow(
 ) -> None:
     hit = Hit(
         rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair",
-        shown={"caption": None, "objects": {}, "topics": []}, note=None, taken_at=None,
+        shown={"caption": None, "captions": [], "objects": {}, "topics": []}, note=None, taken_at=None,
         width=4, height=3, online=True, why=(),
     )  # fmt: skip
     assert details_lines(hit, known, "")[0].plain == text

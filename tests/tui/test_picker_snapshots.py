@@ -57,7 +57,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             decoded = pool.submit(os.fsencode(path)).result()
             store.contents.save_facts(content, decoded.facts, decoded.pixel_hash)
             if caption:
-                save(store, content, "caption", MADE_BY, caption)
+                save(store, content, "caption", MADE_BY, (caption,))
             boxes = [
                 Detection(label, 0.9, (0, 0, 1, 1)) for label, count in objects.items() for _ in range(count)
             ]

@@ -170,6 +170,9 @@ class Words(Protocol):
         """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
 
         Names are no sentences: what stands in them describes anything.
+
+        The parts of a text between `ALTERNATIVE` describe the same thing: a term counts as often as in the part that has it
+        most often, the length is that of the longest part, and pairs are found within one part.
         """
         ...
 

@@ -49,7 +49,7 @@ FAMILIES = {
 
 _HAVING = {
     "note": "id IN (SELECT content FROM note)",
-    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '\"\"')",
+    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
     "gps": "latitude IS NOT NULL",
     "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
     "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",

@@ -14,6 +14,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.stages.interface import ALTERNATIVE
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
@@ -118,26 +119,26 @@ class Words:
                 at = place[content]
                 joined: set[tuple[int, int]] = set()
                 for column, text in enumerate(texts):
-                    if not text:
-                        continue
-                    if text.isascii() and not may_hold(text.lower()):
-                        lengths[at, column] = text.count(" ") + 1
-                        continue
-                    tokens = tokens_of(text)
-                    lengths[at, column] = len(tokens)
-                    places = [nearby.positions(tokens, term.tokens) for term in asked]
-                    if column == of_labels:
-                        for number, labels_ in enumerate(also):
-                            places[number] += [
-                                spot for label in labels_ for spot in nearby.positions(tokens, label)
-                            ]
-                    counts[at, :, column] = [len(spots) for spots in places]
-                    joined.update(
-                        (one, other)
-                        for one, other in pairs
-                        if (column == of_names and places[one])
-                        or nearby.describes(places[one], places[other])
-                    )
+                    for part in text.split(ALTERNATIVE) if text else ():
+                        if part.isascii() and not may_hold(part.lower()):
+                            lengths[at, column] = max(lengths[at, column], part.count(" ") + 1)
+                            continue
+                        tokens = tokens_of(part)
+                        lengths[at, column] = max(lengths[at, column], len(tokens))
+                        places = [nearby.positions(tokens, term.tokens) for term in asked]
+                        if column == of_labels:
+                            for number, labels_ in enumerate(also):
+                                places[number] += [
+                                    spot for label in labels_ for spot in nearby.positions(tokens, label)
+                                ]
+                        here = [len(spots) for spots in places]
+                        np.maximum(counts[at, :, column], here, out=counts[at, :, column])
+                        joined.update(
+                            (one, other)
+                            for one, other in pairs
+                            if (column == of_names and places[one])
+                            or nearby.describes(places[one], places[other])
+                        )
                 if pairs:
                     held = counts[at].any(axis=1)
                     apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
