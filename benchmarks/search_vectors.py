@@ -64,7 +64,7 @@ class Cloud:
 
     def noise(self, random: np.random.Generator, count: int) -> Matrix:
         """Return offsets from the mean with the variance of the whole space, (count, 768)."""
-        return random.standard_normal((count, DIMENSION), np.float32) @ self._shape
+        return np.asarray(random.standard_normal((count, DIMENSION), np.float32) @ self._shape, np.float32)
 
     def photos(
         self, random: np.random.Generator, scenes: NDArray[np.int64], events: NDArray[np.int64]

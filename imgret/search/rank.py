@@ -20,6 +20,7 @@ from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.describe_hits import Found
 from imgret.search.parse import ParsedQuery
 from imgret.search.scoring import SpaceQuery
+from imgret.search.shortlist import shortlist
 from imgret.search.space_queries import (
     SpaceEncoder,
     Spaces,
@@ -176,6 +177,14 @@ def _candidates(
         return store.words.best(terms, count, budget, strict=strict, passes=passes)
 
     parts = [living(store, by_words, pool, scope)]
+    if warm is not None and len(queries) > 1:
+        masks = scope.masks if scope else None
+
+        def together(count: int) -> Ids:
+            return shortlist(warm, queries, count, masks)
+
+        parts.append(living(store, together, 2 * pool + extra, scope))
+        return np.concatenate(parts)
     for each in queries:
 
         def nearest(count: int, each: SpaceQuery = each) -> Ids:

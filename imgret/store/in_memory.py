@@ -1,6 +1,8 @@
 """The leading vectors of a space in memory, for a process that runs many searches: the daemon, a batch.
 
-Contains the data of the nearest-neighbour table as numpy arrays: float32 in a small library, int8 codes in a large one.
+Contains float32 in a small library, int8 codes in a large one. The codes are compared in two steps: a rough score of
+all of them by their leading components (`packed_codes`), then the best of these in full.
+
 Newly committed vectors of any process are added. Filters are masks over the vectors, so they apply during the search
 and not after it.
 
@@ -19,15 +21,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.store import codes
 from imgret.store.clauses import Clause
-from imgret.store.codes import product
 from imgret.store.interface import Store
+from imgret.store.packed_codes import PackedCodes
 from imgret.store.records import Space
 
-LEADING = 32  # components of the rough scores, which select the rows to compare in full
-SHARE = 40  # one row in SHARE is compared in full, but at least FULL rows
-FULL = 4096
+COMPONENTS = (
+    256  # of the codes; those of the table on the disk have fewer, because all of them are read for a search
+)
+LEADING = 64  # components of the rough scores, which select the rows to compare in full
+SHARE = 50  # one row in SHARE is compared in full, but at least FULL rows
+FULL = 8192
+FEW = 8  # up to one row in FEW that passes a filter, only these get rough scores
+DEAD = 4  # one row in DEAD may belong to a vector that was replaced
 SAMPLE = 65_536  # rough scores from which the threshold is estimated
+SPREAD = 1024  # rows from which the distribution of a query's cosines is estimated
 MASKS = 16  # filters cached
 
 Ids = NDArray[np.int64]
@@ -58,13 +67,15 @@ class InMemoryIndex:
         self._ids = np.zeros(0, np.int64)  # position -> content
         self._positions = np.zeros(0, np.int32)  # content -> position, or -1
         self._rows: NDArray[Any] = np.zeros((0, 0), np.float32)  # float32, or int8 codes
-        self._leading = np.zeros(
-            (0, 0), np.int8
-        )  # the first components of the rows, in an array of their own for speed
-        self._norms = np.zeros(0, np.float32)  # of the codes, see `Projection.norms`
+        self._dead = 0  # rows of vectors that were replaced; their ids are -1
+        self._projection: codes.Projection | None = None
+        self._packed: PackedCodes | None = None
         with store.reading():
             self._active = True  # whether this is still the active space of its stage
-            self._projection = store.nearest.projection(space)
+            self._table = store.nearest.projection(space)
+            if self._table is not None:
+                self._projection = _learned(store, space, self._table.learned_from)
+                self._packed = PackedCodes(LEADING)
             self._versions[store] = store.change_token()
             self._last = store.vectors.last_id()
             expected = store.nearest.count(space)
@@ -72,13 +83,13 @@ class InMemoryIndex:
                 self._add(ids, vectors, expected)
 
     def __len__(self) -> int:
-        return self._size
+        return self._size - self._dead
 
     @property
     def nbytes(self) -> int:
         """Size in bytes, without the masks."""
-        arrays = (self._ids, self._positions, self._rows, self._leading, self._norms)
-        return sum(array.nbytes for array in arrays)
+        arrays = (self._ids, self._positions, self._rows)
+        return sum(array.nbytes for array in arrays) + (self._packed.nbytes if self._packed else 0)
 
     def refresh(self, store: Store) -> bool:
         """Add newly committed vectors. Return False if this index must be replaced by a new one.
@@ -97,10 +108,13 @@ class InMemoryIndex:
         return self._active and self._size > 0
 
     def is_outdated(self, store: Store) -> bool:
-        """Return whether the table `nearest` has another projection now. This index can be used until a new one is loaded."""
+        """Return whether the table `nearest` has another projection now, or many vectors were replaced.
+
+        This index can be used until a new one is loaded.
+        """
         now = store.nearest.projection(self.space)
-        mine = self._projection
-        return (now and now.learned_from) != (mine and mine.learned_from)
+        mine = self._table
+        return (now and now.learned_from) != (mine and mine.learned_from) or self._dead * DEAD > self._size
 
     def mask(
         self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None
@@ -145,40 +159,58 @@ class InMemoryIndex:
                 mask = np.concatenate([mask, np.zeros(self._size - len(mask), bool)])
             return self._nearest(query, count, mask)
 
+    def standard_scores(self, query: Matrix, ids: Ids) -> Matrix:
+        """Return about how many spreads the cosines with these contents exceed the median of the library.
+
+        `query` is a unit vector (dimension,). NaN for contents without a vector.
+        """
+        weights = query if self._projection is None else self._projection.weights(query)
+        with self._lock:
+            positions = self._positions_of(ids)
+            known = positions >= 0
+            rows = self._rows[positions[known]]
+            sample = self._rows[: self._size : max(1, self._size // SPREAD)]
+        scores = codes.product(sample, weights)
+        low, middle, high = np.percentile(scores, [16, 50, 84])
+        found = np.full(len(ids), np.nan, np.float32)
+        found[known] = (codes.product(rows, weights) - np.float32(middle)) / np.float32(
+            max(high - low, 1e-6) / 2
+        )
+        return found
+
     def _nearest(self, query: Matrix, count: int, mask: Mask | None) -> Ids:
         positions = None if mask is None else np.flatnonzero(mask)
         if self._projection is None:
             return self._best(query, count, positions)
         weights = self._projection.weights(query)
         total = self._size if positions is None else len(positions)
-        full = max(FULL, total // SHARE, 8 * count)
+        full = max(FULL, total // SHARE, 16 * count)
         if total > 2 * full:
-            rough = self._rough(weights[:LEADING], mask, positions)
-            stride = max(1, len(rough) // SAMPLE)
-            sample = rough[::stride]
-            bound = np.partition(sample, -(full // stride) - 1)[-(full // stride) - 1]
-            chosen = np.flatnonzero(rough > bound)
-            positions = chosen if positions is None or len(rough) == self._size else positions[chosen]
+            rough = self._rough(weights[:LEADING], positions)
+            sample = rough[:: max(1, total // SAMPLE)]
+            place = len(sample) - 1 - full * len(sample) // total
+            chosen = np.flatnonzero(rough > np.partition(sample, place)[place])
+            positions = chosen if positions is None else positions[chosen]
         return self._best(weights, count, positions)
 
-    def _rough(self, weights: Matrix, mask: Mask | None, positions: Ids | None) -> Matrix:
-        """Return scores by the leading components: of `positions` only if these are few, else of all."""
-        if positions is not None and len(positions) * 4 < self._size:
-            return product(self._leading[positions], weights) - self._norms[positions]
-        rough = product(self._leading[: self._size], weights) - self._norms[: self._size]
-        if mask is not None:
-            rough[~mask] = -np.inf
-        return rough
+    def _rough(self, weights: Matrix, positions: Ids | None) -> NDArray[Any]:
+        """Return scores by the leading components, of all rows or of those at `positions`."""
+        if positions is not None and len(positions) * FEW < self._size:
+            return codes.product(self._rows[positions, :LEADING], weights)
+        assert self._packed is not None
+        rough = self._packed.scores(self._rows[: self._size], weights)
+        return rough if positions is None else rough[positions]
 
     def _best(self, weights: Matrix, count: int, positions: Ids | None) -> Ids:
         rows = self._rows[: self._size] if positions is None else self._rows[positions]
-        scores = product(rows, weights)
-        if self._projection is not None:
-            scores -= self._norms[: self._size] if positions is None else self._norms[positions]
-        whole = count >= len(scores)
-        top = np.arange(len(scores)) if whole else np.argpartition(-scores, count)[:count]
+        ids = self._ids[: self._size] if positions is None else self._ids[positions]
+        scores = codes.product(rows, weights)
+        if self._dead:
+            scores[ids < 0] = -np.inf
+        count = min(count, len(scores))
+        top = np.argpartition(-scores, count - 1)[:count] if count < len(scores) else np.arange(count)
         top = top[np.argsort(-scores[top], kind="stable")]
-        return self._ids[top if positions is None else positions[top]]
+        return ids[top][ids[top] >= 0]
 
     def _positions_of(self, ids: Ids) -> NDArray[np.int32]:
         positions = np.full(len(ids), -1, np.int32)
@@ -194,19 +226,19 @@ class InMemoryIndex:
             self._add(ids, vectors, 0)
 
     def _add(self, ids: Ids, vectors: Matrix, expected: int) -> None:
-        """Add vectors of distinct contents: replace their old ones, or append."""
+        """Append vectors of distinct contents. The rows of their old vectors are dead: packed rows cannot change."""
         rows = vectors if self._projection is None else self._projection.encode(vectors)
         self._reserve(max(expected, self._size + len(ids)), rows, int(ids.max()))
-        positions = self._positions_of(ids)
-        new = positions < 0
-        positions[new] = self._size + np.arange(int(new.sum()))
-        self._ids[positions] = ids
-        self._positions[ids] = positions
-        self._rows[positions] = rows
-        if self._projection is not None:
-            self._leading[positions] = rows[:, :LEADING]
-            self._norms[positions] = self._projection.norms(rows.astype(np.int8, copy=False))
-        self._size += int(new.sum())
+        old = self._positions_of(ids)
+        self._ids[old[old >= 0]] = -1
+        self._dead += int((old >= 0).sum())
+        new = self._size + np.arange(len(ids))
+        self._ids[new] = ids
+        self._positions[ids] = new
+        self._rows[new] = rows
+        self._size += len(ids)
+        if self._packed is not None:
+            self._packed.extend(self._rows[: self._size])
 
     def _reserve(self, size: int, like: NDArray[Any], last: int) -> None:
         """Allocate space for `size` rows like these, and for contents up to the id `last`."""
@@ -214,13 +246,17 @@ class InMemoryIndex:
             capacity = max(size, len(self._ids) * 5 // 4)
             self._ids = _longer(self._ids, capacity)
             self._rows = _longer(self._rows.astype(like.dtype, copy=False), capacity, like.shape[1])
-            if self._projection is not None:
-                self._leading = _longer(self._leading, capacity, min(LEADING, like.shape[1]))
-                self._norms = _longer(self._norms, capacity)
         if last >= len(self._positions):
             positions = np.full(max(last + 1, len(self._positions) * 5 // 4, size + 1), -1, np.int32)
             positions[: len(self._positions)] = self._positions
             self._positions = positions
+
+
+def _learned(store: Store, space: Space, photos: int) -> codes.Projection:
+    """Compute the projection from a sample of the leading vectors of a space."""
+    spread = store.vectors.evenly_spread(space, codes.SAMPLE)
+    sample = store.vectors.of(space, spread, (space.lead,))[space.lead]
+    return codes.learn(sample[~np.isnan(sample[:, 0])], photos, COMPONENTS)
 
 
 def _longer(array: NDArray[Any], rows: int, *columns: int) -> NDArray[Any]:
