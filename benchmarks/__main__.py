@@ -21,11 +21,13 @@ QUICK: Mapping[str, Sequence[str]] = {
     "latency": ("--runs", "15", "--photos", "200"),
     "bursts": ("--clients", "20", "--queries", "5", "--photos", "200"),
     "landing": ("--photos", "20"),
+    "first_useful": ("--photos", "100", "--faster", "10"),
     "idle": ("--seconds", "10", "--photos", "200"),
     "tui": ("--photos", "5000"),
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
+    "copies": ("--photos", "20000"),
 }
 
 

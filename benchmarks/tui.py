@@ -47,7 +47,9 @@ WORDS = [
 WORDS += (
     "standing running holding table window train giraffe kitchen plate pizza field sky water night".split(" ")  # noqa: SIM905
 )
-NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics", "embed"))
+NO_MODELS = "".join(
+    f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+)
 HIT = "●".encode()  # shows the strength of a hit
 DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x07"
 KEYS = 64

@@ -31,6 +31,7 @@ _T = TypeVar("_T", bound=Struct)
 
 _LARGEST_FILE = 4 << 20  # bytes of a configuration file
 _LONGEST = 4096  # characters of one text; no path is longer
+_MOST_TEXTS = 10  # prompts, or further models, of one stage
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"auto|[a-z]+(:[0-9]{1,3})?")
 _REVISION = re.compile(r"(?!/)(?!.*(^|/)\.{0,2}(/|$))[\w.:/+@=-]+")
@@ -205,9 +206,20 @@ def _wrong(key: str, value: Any, limits: tuple[float, float] | None) -> str | No
         return "must be one of " + ", ".join(_DTYPES)
     if key.endswith(".weights") and not value.strip():
         return 'must be a hub name, a path or "none"'
+    if key.endswith((".prompts", ".also")):
+        return _wrong_texts(value)
     if key.endswith(".revision") and value is not None and not _REVISION.fullmatch(value):
         return "must be a branch, a tag or a commit"
     return None
+
+
+def _wrong_texts(value: Any) -> str | None:
+    """Return what is wrong with a list of prompts or names; other packages may have any value there."""
+    if not isinstance(value, tuple):
+        return None
+    if len(value) > _MOST_TEXTS:
+        return f"has {len(value)} entries; at most {_MOST_TEXTS} are allowed"
+    return None if all(isinstance(text, str) and text.strip() for text in value) else "contains an empty text"
 
 
 def _wrong_device(value: str | tuple[str, ...]) -> str | None:

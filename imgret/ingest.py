@@ -18,26 +18,27 @@ from msgspec.structs import replace
 from imgret import disks, stage_results
 from imgret.config import Settings
 from imgret.decode.edit_detection import Traits, is_edit
-from imgret.decode.pool import DecodePool, decode_pool
+from imgret.decode.pool import DecodePool, decode_pool, default_workers
 from imgret.errors import FileChanged, ImgretError
 from imgret.limits import as_sentence, shortage
 from imgret.pipeline.models import Models
+from imgret.pipeline.passes import Costs
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.requeue import read_notes
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
 from imgret.store import records
 from imgret.store.interface import Store
+from imgret.store.policy import BACKLOG
+from imgret.work_order import WorkOrder
 
 log = logging.getLogger(__name__)
-
-CLAIM = 64  # photos claimed in one transaction; a killed process loses the work on a few such claims at most
 
 
 class Described(Struct, frozen=True):
     """The result of a run."""
 
-    done: int  # photos described, including those with the pixels of another photo
+    done: int  # photos for which nothing is left to do, including those with the pixels of another photo
     failed: int
     interrupted: bool = False
     changed: frozenset[bytes] = (
@@ -48,8 +49,22 @@ class Described(Struct, frozen=True):
 class Ingest:
     """Describes the due photos of one index with one set of models. Used only by the thread that created it."""
 
-    def __init__(self, store: Store, settings: Settings, models: Models) -> None:
-        """Start nothing yet. The caller closes the models."""
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        models: Models,
+        *,
+        costs: Costs | None = None,
+        arrivals: bool = False,
+    ) -> None:
+        """Start nothing yet. The caller closes the models.
+
+        `costs` is what earlier runs with these models have measured. With `arrivals`, a run also describes photos that
+        are queued while it runs; without, it leaves them to the next run.
+        """
+        self._costs = costs or Costs(default_workers(settings.decode_workers), 1 + len(models.peers))
+        self._arrivals = arrivals
         self._store = store
         self._settings = settings
         self._models = models
@@ -57,11 +72,12 @@ class Ingest:
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
-        self._paths: dict[int, bytes] = {}  # of the contents in flight
+        self._claims: dict[int, records.Claim] = {}  # of the contents in flight
+        self._had: dict[int, frozenset[str]] = {}  # content in flight -> stages that had results before
         self._notes: dict[int, str | None] = {}  # content -> the note that it is described with
         self._requeued: set[int] = set()  # contents queued a second time in this run because of a new note
         self._changed: set[bytes] = set()  # see `Described.changed`
-        self._another_pass = False  # something was queued that this pass of the queue has missed
+        self._order: WorkOrder | None = None
 
     def run(
         self, on_progress: Callable[[Progress], None] = lambda _: None, decoder: DecodePool | None = None
@@ -79,17 +95,24 @@ class Ingest:
                 self._models,
                 decoder or own,  # type: ignore[arg-type]
                 batch=self._settings.batch,
-                known_pixels=lambda content, pixels: self._twin(content, pixels) is not None,
+                known_pixels=lambda job, pixels: self._twin(job.key, pixels, job.stages) is not None,
+                costs=self._costs,
             )
-            for jobs in self._runs():
-                for batch in pipeline.run(jobs):
+            self._order = order = WorkOrder(
+                self._store,
+                self._stages,
+                self._costs,
+                pipeline.sample,
+                lambda: self._stopped,
+                arrivals=self._arrivals,
+            )
+            for claims in order.runs():
+                for batch in pipeline.run(self._jobs(claims)):
                     good, bad = self._save(batch)
                     done, failed = done + good, failed + bad
-                    seconds = time.monotonic() - began
-                    on_progress(replace(pipeline.stats, done=done + failed, failed=failed, seconds=seconds))
-            for stage in self._models:
-                if registry.installed()[stage].views:
-                    self._store.vectors.activate_when_complete(self._models[stage].identity, stage)
+                    progress = replace(pipeline.stats, done=done + failed, failed=failed)
+                    on_progress(replace(progress, seconds=time.monotonic() - began, stages=order.progress()))
+                self._activate_spaces()
             return Described(done, failed, self._stopped, frozenset(self._changed))
         finally:
             self._pipeline = None
@@ -103,35 +126,15 @@ class Ingest:
         if self._pipeline is not None:
             self._pipeline.stop()
 
-    def _runs(self) -> Iterator[Iterable[Job]]:
-        """Yield the jobs of each pipeline run: first suspects, each in a run of its own.
+    def _activate_spaces(self) -> None:
+        """Search the vectors of a changed model as soon as they cover those of the model before."""
+        for stage in self._models:
+            if registry.installed()[stage].views:
+                self._store.vectors.activate_when_complete(self._models[stage].identity, stage)
 
-        A suspect was in flight when a process died. It runs alone, because if the process dies again, it is the cause.
-        """
-        tried: set[int] = set()
-        last = self._store.work.last()  # photos queued later are left to the next run, so that this one ends
-        self._another_pass = True
-        while self._another_pass and not self._stopped:
-            suspect = self._store.work.claim_suspect(self._stages, int(time.time()), tried)
-            if suspect is not None:
-                tried.add(suspect.content)
-                yield self._prepared([suspect])
-                continue
-            self._another_pass = False
-            yield self._jobs(last)
-
-    def _jobs(self, last: int) -> Iterator[Job]:
-        after = 0
-        while not self._stopped:
-            claims = self._store.work.claim(self._stages, CLAIM, int(time.time()), after=after, last=last)
-            if not claims:
-                return
-            after = max(after, claims[-1].content)
-            yield from self._prepared(claims)
-
-    def _prepared(self, claims: Iterable[records.Claim]) -> Iterator[Job]:
+    def _jobs(self, claims: Iterable[records.Claim]) -> Iterator[Job]:
         for claim in claims:
-            self._paths[claim.content] = claim.path
+            self._claims[claim.content] = claim
             try:
                 job = self._job(claim)
             except ImgretError:
@@ -144,14 +147,17 @@ class Ingest:
     def _job(self, claim: records.Claim) -> Job:
         store, content = self._store, claim.content
         note = self._notes[content] = store.results.note(content)
+        results = stage_results.payloads(store, content)
+        self._had[content] = frozenset(results)
         return Job(
             key=content,
             path=claim.path,
             stages=claim.stages,
-            results=stage_results.payloads(store, content),
+            results=results,
             note=note,
             names=store.results.names(content),
             content_hash=store.contents.hash_of(content),
+            urgent=claim.position.request > BACKLOG,
         )
 
     def _save(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -172,7 +178,7 @@ class Ingest:
 
     def _record_unexpected(self, content: int, error: Exception) -> None:
         """Record an unexpected error as a failure of this photo; it is retried later like any other."""
-        name = os.fsdecode(self._paths.get(content, b""))
+        name = os.fsdecode(self._path(content))
         log.error("%s failed", name, exc_info=error)
         reason = f"{name}: {as_sentence(error)}"
         self._store.work.failed(content, self._store.work.of(content), reason, int(time.time()))
@@ -182,38 +188,49 @@ class Ingest:
         offline = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
         with self._store.writing():
             for outcome in batch:
-                path = self._paths.get(outcome.key, b"")
+                path = self._path(outcome.key)
                 if outcome.failures and disks.is_inside(path, offline):
-                    self._store.work.release(
-                        [outcome.key]
-                    )  # its disk went offline: not a failure of the photo
-                elif any(isinstance(error, FileChanged) for error in outcome.failures.values()):
+                    continue  # its disk went offline: not a failure of the photo, which is tried in the next run
+                if any(isinstance(error, FileChanged) for error in outcome.failures.values()):
                     self._try_other_path(outcome.key, path)
-                else:
-                    self._save_one(outcome)
-                    failed += bool(outcome.failures)
-                    done += not outcome.failures
+                    continue
+                complete = self._save_one(outcome)
+                failed += bool(outcome.failures)
+                done += complete and not outcome.failures
         for outcome in batch:  # only after the commit, because a failed batch is saved one by one
-            self._paths.pop(outcome.key, None)
-            self._notes.pop(outcome.key, None)
+            for kept in (self._claims, self._had, self._notes):
+                kept.pop(outcome.key, None)
         return done, failed
 
-    def _try_other_path(self, content: int, path: bytes) -> None:
-        """Release a content whose file at `path` has changed. Another path of it, if any, is tried in this run."""
-        self._store.work.release([content])
-        self._changed.add(path)
-        self._another_pass |= self._store.photos.suspect(path, content)
+    def _path(self, content: int) -> bytes:
+        claim = self._claims.get(content)
+        return claim.path if claim is not None else b""
 
-    def _save_one(self, outcome: Outcome) -> None:
+    def _try_other_path(self, content: int, path: bytes) -> None:
+        """Try another path of a content whose file at `path` has changed, in this run; if it has none, in the next one."""
+        self._changed.add(path)
+        if self._store.photos.suspect(path, content):
+            self._store.work.release([content])
+            self._order_again()
+
+    def _order_again(self) -> None:
+        if self._order is not None:
+            self._order.another_pass = True
+
+    def _save_one(self, outcome: Outcome) -> bool:
+        """Save the results of a photo. Return whether nothing of it is left to do in this run."""
         store, content = self._store, outcome.key
+        claim = self._claims[content]
         finished: set[str] = set()
         if outcome.facts is not None and outcome.pixel_hash is not None:
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             finished.add(DECODE)
             self._match_edit(content)
-        twin = self._twin(content, outcome.pixel_hash) if outcome.twin and outcome.pixel_hash else None
+        twin = None
+        if outcome.twin and outcome.pixel_hash:
+            twin = self._twin(content, outcome.pixel_hash, claim.stages)
         if twin is not None:
-            finished |= store.results.copy(twin, content)
+            finished |= store.results.copy(twin, content) - self._had.get(content, frozenset())
         for stage, result in outcome.results.items():
             stage_results.save(store, content, stage, self._models[stage].identity, result)
             finished.add(stage)
@@ -222,25 +239,27 @@ class Ingest:
         store.work.done(content, finished)
         followers = registry.installed().all_followers(outcome.results) & self._settings.stages()
         # Those that run now are done; one whose weights are missing now waits with an old result.
-        store.work.queue(content, followers - finished)
+        store.work.queue(content, followers - finished, max(claim.position.request, BACKLOG))
         todo = store.work.of(content)
         stale = self._note_stages.difference(todo)
         if stale and store.results.note(content) != self._notes.get(content):
             # The note was changed meanwhile, so these results are based on the old one.
             store.work.queue(content, stale)
-            self._another_pass |= (
-                content not in self._requeued
-            )  # once per run, so that constant changes cannot keep it running
+            if content not in self._requeued:  # once per run, so that constant changes cannot keep it running
+                self._order_again()
             self._requeued.add(content)
-        claimed = {stage for stage in store.work.of(content) if stage in self._stages}
+        left = self._stages.intersection(store.work.of(content))
         if outcome.failures:
+            # A file that cannot be decoded has failed for every stage.
+            of_these = left if DECODE in outcome.failures else left & claim.stages
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
-            store.work.failed(content, claimed, reason, int(time.time()))
-        elif claimed:
-            store.work.release([content])
-            self._another_pass |= twin is not None and not claimed.isdisjoint(
-                self._note_stages
-            )  # the copied results were made with another note
+            store.work.failed(content, of_these, reason, int(time.time()))
+        elif left.isdisjoint(claim.stages):
+            pass
+        elif twin is not None and not left.isdisjoint(self._note_stages):
+            store.work.release([content])  # the copied results were made with another note
+            self._order_again()
+        return not left
 
     def _match_edit(self, content: int) -> None:
         """If a content that was just decoded is an edit of an earlier one, give it the note of that one."""
@@ -259,5 +278,5 @@ class Ingest:
             store.contents.look(content),
         )
 
-    def _twin(self, content: int, pixels: bytes) -> int | None:
-        return self._store.results.twin(content, pixels, self._stages)
+    def _twin(self, content: int, pixels: bytes, stages: frozenset[str]) -> int | None:
+        return self._store.results.twin(content, pixels, stages)

@@ -140,7 +140,9 @@ def _save_file(
     if content == before:
         return set()
     if new:
-        store.work.queue(content, stages)  # its words are indexed after it is decoded
+        # Its words are indexed after it is decoded. What the first scan of a root finds did not just arrive.
+        request = policy.BACKLOG if root.scanned_at is None else policy.ARRIVED
+        store.work.queue(content, stages, request)
     if before is not None:
         outcome.changed += 1
     elif new:

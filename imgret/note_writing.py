@@ -12,6 +12,7 @@ from imgret.config import Settings
 from imgret.photo_state import noted_content
 from imgret.requeue import read_notes
 from imgret.store.interface import Store
+from imgret.store.policy import ARRIVED
 
 
 def write_notes(store: Store, settings: Settings, notes: Iterable[tuple[int, str | None]]) -> None:
@@ -23,7 +24,7 @@ def write_notes(store: Store, settings: Settings, notes: Iterable[tuple[int, str
     with store.writing(durable=True):
         for content, text in notes:
             for changed in store.results.write_note(content, text):
-                store.work.queue(changed, note_stages)
+                store.work.queue(changed, note_stages, ARRIVED)
 
 
 def write_note_at(

@@ -107,7 +107,7 @@ class Photo(Struct, frozen=True):
     )
 
 
-RANKS = ("hybrid", "vector", "words")  # how hits can be ordered
+RANKS = ("hybrid", "image", "vector", "words")  # how hits can be ordered
 STRENGTHS = ("weak", "fair", "strong")  # how well a hit matches the query
 
 
@@ -118,8 +118,8 @@ class Hit(Struct, frozen=True):
     content: int
     path: bytes
     score: float  # the sum computed by the ranking; comparable only within one result list
-    cosine: float | None  # of the first view; None if only the words matched
-    strength: str  # one of STRENGTHS
+    cosine: float | None  # of the first view; None without a vector
+    strength: str  # one of STRENGTHS: the confidence in words
     shown: dict[str, Any]  # the keys that the results of stages give to its JSON: `caption`, `objects`, ...
     note: str | None
     taken_at: int | None
@@ -128,6 +128,7 @@ class Hit(Struct, frozen=True):
     online: bool
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
     other_paths: tuple[bytes, ...] = ()  # copies of the same content
+    confidence: float = 0.0  # 0..1, the estimated probability that a person agrees
 
     @property
     def caption(self) -> str | None:

@@ -27,6 +27,7 @@ RESERVED_KEYS = frozenset(
             "rank",
             "score",
             "cosine",
+            "confidence",
             "strength",
             "path",
             "path_bytes",

@@ -1,6 +1,6 @@
 """Runs the search backend on threads of its own, so that no key waits for a disk, a socket or a model.
 
-There are two threads, each with a backend of its own. One searches by words and runs short jobs; the other
+There are two threads, each with a backend of its own; a third one starts when there is a job of minutes. One searches by words and runs short jobs; the other
 searches by meaning, which may load a model. Each keeps only the newest query: an older one that still waits
 is dropped.
 """
@@ -27,6 +27,9 @@ class BackendThreads:
 
     def __init__(self, open_backend: Callable[[], SearchBackend], post: Post) -> None:
         """`post` is called on the threads."""
+        self._open_backend = open_backend
+        self._post = post
+        self._slow: _BackendThread | None = None
         self._words = _BackendThread("words", open_backend, post, self._search_words)
         self._meaning = _BackendThread("meaning", open_backend, post, self._search_meaning)
 
@@ -40,11 +43,18 @@ class BackendThreads:
         """Run a short job with the backend and post the message it returns. Replaces a waiting job of its kind."""
         self._words.run_job(kind, job)
 
+    def run_slowly(self, kind: str, job: Job) -> None:
+        """Run a job that takes minutes, on a thread of its own, so that searches go on."""
+        if self._slow is None:
+            self._slow = _BackendThread("slow", self._open_backend, self._post, self._search_words)
+        self._slow.run_job(kind, job)
+
     def close(self, seconds: float = 1.0) -> None:
         """Stop, waiting at most `seconds` for each thread: one that loads a model ends with the process."""
-        for thread in (self._words, self._meaning):
+        threads = [thread for thread in (self._words, self._meaning, self._slow) if thread is not None]
+        for thread in threads:
             thread.close()
-        for thread in (self._words, self._meaning):
+        for thread in threads:
             thread.join(seconds)
 
     @staticmethod

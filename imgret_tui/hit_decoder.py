@@ -30,6 +30,7 @@ class _Line(_Path):
     height: int | None = None
     online: bool = True
     why: tuple[str, ...] = ()
+    copies: int = 0  # how many other paths
     other_paths: tuple[_Path, ...] = ()
 
 

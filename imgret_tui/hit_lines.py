@@ -149,7 +149,14 @@ def _reasons(hit: Hit, styles: LineStyles) -> list[Segment]:
 
 def _facts(hit: Hit) -> str:
     place = file_name(hit) if hit.caption else clean(os.path.dirname(hit.path))  # the title has the name then
-    facts = (place, date_text(hit.taken_at), "" if hit.online else "offline", "note" if hit.note else "")
+    copies = len(hit.other_paths)
+    facts = (
+        place,
+        date_text(hit.taken_at),
+        "" if hit.online else "offline",
+        "note" if hit.note else "",
+        f"{copies} {'copy' if copies == 1 else 'copies'}" if copies else "",
+    )
     return " · ".join(fact for fact in facts if fact)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from imgret import inputs
@@ -17,8 +18,10 @@ from imgret.client.running import daemon_status, request_if_running
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.search_client import SearchClient
+from imgret.stage_progress import stage_text
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
+    DuplicateGroups,
     FailedPhoto,
     IndexStatus,
     PhotoDetails,
@@ -134,6 +137,16 @@ class IndexBackend:
             for failure in self._client.store.failures.all()
         )
 
+    def duplicates(self, limit: int) -> DuplicateGroups:
+        """See `SearchBackend`."""
+        from imgret.search.duplicates import Library
+        from imgret_tui.duplicate_hits import group_hits
+
+        if not os.path.exists(self._places.index):
+            return DuplicateGroups(())
+        found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
+        return DuplicateGroups(found[:limit], len(found) > limit)
+
     def retry_failed(self) -> int:
         """See `SearchBackend`."""
         count = self._client.store.failures.retry()
@@ -165,6 +178,8 @@ def _daemon_text(status: dict[str, Any] | None) -> str:
         return ""
     if status.get("problem"):
         return str(status["problem"])
+    if status.get("stages"):
+        return stage_text(status["stages"], most=1)
     if status.get("total"):
         return f"describing {status.get('done', 0)} of {status['total']}"
     return f"daemon {status.get('state', 'runs')}"

@@ -19,6 +19,7 @@ class Key(Struct, frozen=True):
 
 
 MOVE, CHOOSE, PHOTO, VIEW, PROGRAM = "Move", "Choose", "This photo", "View", "Program"
+COPIES = "Near-duplicates (f4)"
 
 KEYS: tuple[Key, ...] = (
     Key(
@@ -50,8 +51,27 @@ KEYS: tuple[Key, ...] = (
     Key("f1", "app.help", "show this page", PROGRAM, "f1"),
     Key("f2", "app.command_palette", "all commands by name", PROGRAM, "f2"),
     Key("f3", "app.folders", "folders and failed photos", PROGRAM, "f3"),
+    Key("f4", "app.duplicates", "near-duplicates in groups", PROGRAM, "f4"),
     Key("escape,ctrl+c", "app.abort", "quit without choosing", PROGRAM, "esc ctrl+c ctrl+q"),
 )
+
+# The page of near-duplicates has no query, so letters are keys.
+COPIES_KEYS: tuple[Key, ...] = (
+    Key("right,n", "move_group(1)", "the next group", COPIES, "→ n"),
+    Key("left,p", "move_group(-1)", "the previous group", COPIES, "← p"),
+    Key("up,k,ctrl+p", "move_copy(-1)", "up a copy", COPIES, "↑ k"),
+    Key("down,j,ctrl+n", "move_copy(1)", "down a copy", COPIES, "↓ j"),
+    Key("tab,space", "mark", "mark the copy and go down (with --multi)", COPIES, "tab space"),
+    Key("a", "mark_others", "mark all but the best copy, or none (with --multi)", COPIES, "a"),
+    Key("ctrl+g", "toggle_grid", "list or grid", COPIES, "ctrl+g"),
+    Key("enter", "choose", "print the path, or those of marked photos, and quit", COPIES, "enter"),
+    Key("escape,q,f4,ctrl+c", "close", "back to the search, without the marks", COPIES, "esc q f4"),
+)
+
+
+def copies_bindings() -> list[Binding]:
+    """The bindings of the page of near-duplicates."""
+    return [Binding(key.keys, key.action, key.description, show=False, priority=True) for key in COPIES_KEYS]
 
 
 def bindings() -> list[Binding]:
@@ -70,8 +90,8 @@ def actions_by_key() -> dict[str, str]:
 def keys_by_group() -> list[tuple[str, list[Key]]]:
     """The table by group, in the order of the help page."""
     return [
-        (group, [key for key in KEYS if key.group == group])
-        for group in dict.fromkeys(key.group for key in KEYS)
+        (group, [key for key in (*KEYS, *COPIES_KEYS) if key.group == group])
+        for group in dict.fromkeys(key.group for key in (*KEYS, *COPIES_KEYS))
     ]
 
 

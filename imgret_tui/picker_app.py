@@ -23,6 +23,7 @@ from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.image_loader import ImageLoader
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
+from imgret_tui.screens.duplicates_screen import MOST_GROUPS, DuplicatesScreen
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.search_backend import SearchBackend
 from imgret_tui.terminal_images import TerminalImages
@@ -76,6 +77,8 @@ class PickerApp(App[Outcome]):
         )
         self.terminal.text_before_exit = self.images.discard_all
         self.backend = BackendThreads(open_backend, self.post_message)
+        self._multi = multi
+        self.duplicates: DuplicatesScreen | None = None  # the page that was opened last
         self.search = SearchScreen(query, self.backend, self.images, history, multi=multi)
 
     def on_mount(self) -> None:
@@ -136,6 +139,8 @@ class PickerApp(App[Outcome]):
         self.images.send_loaded()
         self.search.hit_list.image_loaded(message.path)
         self.search.photo_pane.preview.image_loaded(message.path)
+        if self.duplicates is not None and self.screen is self.duplicates:
+            self.duplicates.hit_list.image_loaded(message.path)
 
     def on_file_changed(self, message: messages.FileChanged) -> None:
         """Load the image and the details again."""
@@ -149,6 +154,11 @@ class PickerApp(App[Outcome]):
     def on_folders_ready(self, message: messages.FoldersReady) -> None:
         """Show the folders and failed photos, and retry those if the user wants to."""
         self.push_screen(FoldersDialog(message.folders, message.failed), self._retry_failed)
+
+    def on_duplicates_ready(self, message: messages.DuplicatesReady) -> None:
+        """Show the near-duplicates, if their page is still open."""
+        if self.duplicates is not None and self.screen is self.duplicates:
+            self.duplicates.show_groups(message.found)
 
     def on_retry_queued(self, message: messages.RetryQueued) -> None:
         """Say how many photos are tried again."""
@@ -179,6 +189,14 @@ class PickerApp(App[Outcome]):
         """Show the folders and failed photos, once they were read."""
         self.backend.run(
             "folders", lambda backend: messages.FoldersReady(backend.folders(), backend.failed_photos())
+        )
+
+    def action_duplicates(self) -> None:
+        """Open the page of near-duplicates, and find them on a thread of its own."""
+        self.duplicates = DuplicatesScreen(self.images, multi=self._multi)
+        self.push_screen(self.duplicates, lambda _: self.search.hit_list.reload_thumbnails())
+        self.backend.run_slowly(
+            "duplicates", lambda backend: messages.DuplicatesReady(backend.duplicates(MOST_GROUPS))
         )
 
     def action_toggle_theme(self) -> None:

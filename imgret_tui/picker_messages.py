@@ -6,7 +6,14 @@ from textual.message import Message
 
 from imgret.errors import ImgretError
 from imgret.photo import Hit
-from imgret_tui.search_backend import FailedPhoto, IndexStatus, PhotoDetails, SearchResults, WatchedFolder
+from imgret_tui.search_backend import (
+    DuplicateGroups,
+    FailedPhoto,
+    IndexStatus,
+    PhotoDetails,
+    SearchResults,
+    WatchedFolder,
+)
 
 
 class ResultsReady(Message):
@@ -68,6 +75,14 @@ class FoldersReady(Message):
         super().__init__()
         self.folders = folders
         self.failed = failed
+
+
+class DuplicatesReady(Message):
+    """The near-duplicates of the index."""
+
+    def __init__(self, found: DuplicateGroups) -> None:
+        super().__init__()
+        self.found = found
 
 
 class RetryQueued(Message):

@@ -51,6 +51,20 @@ class FailedPhoto(Struct, frozen=True):
     attempts: int
 
 
+class DuplicateGroup(Struct, frozen=True):
+    """Copies of one picture, the best first. `why` of each has its size."""
+
+    kind: str  # one of `imgret.search.duplicates`
+    hits: tuple[Hit, ...]
+
+
+class DuplicateGroups(Struct, frozen=True):
+    """The near-duplicates of the index."""
+
+    groups: tuple[DuplicateGroup, ...]
+    has_more: bool = False  # there are more groups than these
+
+
 class IndexStatus(Struct, frozen=True):
     """The counts of `imgret status`, and what the daemon does."""
 
@@ -103,6 +117,10 @@ class SearchBackend(Protocol):
 
     def failed_photos(self) -> tuple[FailedPhoto, ...]:
         """The photos that could not be described, by path."""
+        ...
+
+    def duplicates(self, limit: int) -> DuplicateGroups:
+        """At most `limit` groups of near-duplicates. Takes minutes for a million photos."""
         ...
 
     def retry_failed(self) -> int:

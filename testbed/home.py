@@ -26,6 +26,8 @@ from imgret.store import paths
 from imgret.store.sqlite.sqlite_store import SqliteStore
 
 NO_MODELS = """
+[image]
+weights = "none"
 [caption]
 weights = "none"
 [detect]

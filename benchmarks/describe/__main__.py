@@ -1,6 +1,6 @@
 """Photos described per second, compared with the baseline loop of *image-retrieval* in the same run.
 
-    python -m benchmarks.describe [--quick] [--json] [--device cuda:0] [--dtype bfloat16] [--memory 10000]
+    python -m benchmarks.describe [--quick] [--json] [--device cuda:0] [--dtype bfloat16] [--captions 3] [--memory 10000]
 
 Both describe the same photos with the same weights: the real architectures with random weights and captions of 25
 tokens, and the tiny checkpoints in `imgret.demo`. The baseline loop describes only the first few photos. `ratio` compares
@@ -41,6 +41,7 @@ def main() -> None:
         "--seed-photos", type=int, dest="baseline_photos", help=argparse.SUPPRESS
     )  # the old name
     parser.add_argument("--batch", type=int, default=0, help="photos per batch; 0: adapted to the memory")
+    parser.add_argument("--captions", type=int, help="also with this many captions of each photo")
     parser.add_argument("--models", choices=["exact", "tiny", "both"], default="both")
     parser.add_argument("--weights", help="keep the exact checkpoints (3 GB) in this folder for the next run")
     parser.add_argument(
@@ -137,6 +138,13 @@ def _models(
             "seed": msgspec.to_builtins(baseline),
             "imgret": msgspec.to_builtins(ours),
         }
+        if options.captions:
+            more = msgspec.structs.replace(settings.of("caption"), captions=options.captions)
+            several, _ = measure.pipeline(settings.with_tables(caption=more), private, device, paths)
+            cost, cpu_cost = several.seconds / ours.seconds, several.cpu_seconds / ours.cpu_seconds
+            _say(f"    with {options.captions} captions: {_line(several)}")
+            _say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
+            figures[name]["captions"] = {"cost": round(cost, 3), "cpu_cost": round(cpu_cost, 3)}
         if gpu or options.decoded:
             bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
             _say(f"    from decoded pixels: {_line(bare)}")

@@ -69,12 +69,12 @@ def baseline_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tu
     loop.describe(paths[0])
     torch_device.threads()  # ultralytics has reduced the number of threads; both sides must use all cores
     loop.seconds = dict.fromkeys(loop.seconds, 0.0)
-    began, cpu = time.perf_counter(), _cpu()
+    began, cpu = time.perf_counter(), cpu_seconds()
     described = [loop.describe(path) for path in paths]
     speed = Speed(
         len(paths),
         (time.perf_counter() - began) / len(paths),
-        (_cpu() - cpu) / len(paths),
+        (cpu_seconds() - cpu) / len(paths),
         {stage: seconds / len(paths) for stage, seconds in loop.seconds.items()},
     )
     del loop
@@ -114,11 +114,11 @@ def pipeline(
         line = Pipeline(models, InMemory(paths, pool) if decoded else pool, batch=settings.batch)
         list(line.run([Job(0, paths[0], stages)]))
         before = line.stats.stage_seconds
-        began, cpu = time.perf_counter(), _cpu()
+        began, cpu = time.perf_counter(), cpu_seconds()
         for batch in line.run(Job(key, path, stages) for key, path in enumerate(paths)):
             found |= {outcome.key: outcome for outcome in batch}
         seconds, taken = time.perf_counter() - began, line.stats.stage_seconds
-    cpu = _cpu() - cpu
+    cpu = cpu_seconds() - cpu
     models.close()
     gc.collect()
     speed = Speed(
@@ -167,7 +167,7 @@ def _vectors(outcome: Outcome) -> Mapping[str, Any]:
     return outcome.results["embed"].vectors if "embed" in outcome.results else {}
 
 
-def _cpu() -> float:
+def cpu_seconds() -> float:
     """Return the CPU seconds of this process and of its children that have exited."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

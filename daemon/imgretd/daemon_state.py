@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from imgret.intake import SyncResult
+from imgret.pipeline.pipeline import StageProgress
+from imgret.stage_progress import stage_fields, stage_text
 from imgretd.notify import notify
 
 log = logging.getLogger(__name__)
@@ -28,11 +30,13 @@ class State:
         self._done = 0
         self._total = 0
         self._rate = 0.0
+        self._stages: tuple[StageProgress, ...] = ()
         self.problem: str | None = None
         self.slow: str | None = None  # which disk or call does not respond
 
-    def progress(self, done: int, total: int, rate: float) -> None:
-        """Set the number of photos described in this run, their total, and the rate in photos per second."""
+    def progress(self, done: int, total: int, rate: float, stages: tuple[StageProgress, ...] = ()) -> None:
+        """Set the number of photos described in this run, their total, the rate in photos per second, and the stages."""
+        self._stages = stages
         self._done, self._total, self._rate = done, total, rate
         self._resting = False
         self._publish(*self.event())
@@ -65,6 +69,7 @@ class State:
         self._resting = idle or (waits_for is not None and scanning is None)
         if self._resting:
             self._done = self._total = 0
+            self._stages = ()
         if self._reported() != before:
             self._publish(*self.event())
             notify(f"STATUS={self._sentence()}")
@@ -78,12 +83,19 @@ class State:
             "done": self._done,
             "total": self._total,
             "rate": round(self._rate, 1),
+            "stages": stage_fields(self._stages),
             "problem": self.problem,
         }
 
     def event(self) -> tuple[str, dict[str, Any]]:
         """Return the event for subscribers: its name, `idle` or `progress`, and its data with a `message`."""
-        data = {"done": self._done, "total": self._total, "rate": round(self._rate, 1), "note": self._note()}
+        data = {
+            "done": self._done,
+            "total": self._total,
+            "rate": round(self._rate, 1),
+            "note": self._note(),
+            "stages": stage_fields(self._stages),
+        }
         return "idle" if self._resting else "progress", {**data, "message": self._sentence()}
 
     def _reported(self) -> tuple[object, ...]:
@@ -108,6 +120,8 @@ class State:
         return self._word()
 
     def _note(self) -> str:
+        if self._stages and not self._resting:
+            return stage_text(stage_fields(self._stages))
         return f"{self._rate:.1f}/s" if self._total else self._word()
 
 

@@ -73,7 +73,8 @@ class LoadedModels:
             held = self._encoders.pop(stage, None)
             if held is None or held.identity != wanted:
                 held = None
-                if identities(self._settings, self._places).get(stage) == wanted:
+                shared = stage in self._for_search
+                if shared and identities(self._settings, self._places).get(stage) == wanted:
                     held = self._configured_encoder(stage, wanted)
                 if held is None:  # the previous vectors are searched until the new ones are complete
                     held = UrgentEncoder(self._others.encoder(stage, wanted), self._lock)

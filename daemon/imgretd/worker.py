@@ -18,6 +18,8 @@ from imgret.config import Places, Settings
 from imgret.errors import ImgretError
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
+from imgret.photo import ModelIdentity
+from imgret.pipeline.passes import Costs
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
@@ -27,7 +29,8 @@ from imgretd.workable_stages import WorkableStages
 
 if TYPE_CHECKING:
     from imgret.decode.pool import DecodePool
-    from imgret.pipeline.pipeline import Progress
+    from imgret.pipeline.models import Models
+    from imgret.pipeline.pipeline import Progress, StageProgress
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +47,12 @@ class Worker(threading.Thread):
         places: Places,
         settings: Settings,
         warm: LoadedModels,
-        on_progress: Callable[[int, int, float], None],
+        on_progress: Callable[[int, int, float, tuple[StageProgress, ...]], None],
         on_problem: Callable[[str], None],
         on_change: Callable[[], None],
         on_file_changed: Callable[[bytes], None],
     ) -> None:
-        """`on_progress` is called with the photos done in this run, their total, and the photos per second.
+        """`on_progress` is called with the photos done in this run, their total, the photos per second, and the stages.
 
         `on_file_changed` is called with a folder in which a file differs from the index.
         """
@@ -70,6 +73,7 @@ class Worker(threading.Thread):
         self._ingest: Ingest | None = None
         self._workable = WorkableStages(places, on_problem)
         self._decoder: DecodePool | None = None
+        self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
@@ -160,8 +164,8 @@ class Worker(threading.Thread):
         self._last_check = time.monotonic()
         available = self._workable.identities(self._settings)
         prepare(store, self._settings, available)
-        total = store.work.due(workable(self._settings, available), int(time.time()))
-        if not total:
+        stages = workable(self._settings, available)
+        if not store.work.due(stages, int(time.time()), at_most=1):
             self.waits_for = None
             return
         self.waits_for = self._reason_to_wait()
@@ -171,14 +175,16 @@ class Worker(threading.Thread):
             return
         models = self._workable.models(store, self._settings, self._warm, available)
         self.heartbeat = time.monotonic()
-        ingest = Ingest(store, self._settings, models)
+        ingest = Ingest(store, self._settings, models, costs=self._costs_of(models), arrivals=True)
         with self._changed:
             if self._stopping or self._paused or self._reloaded is not None:
                 self._awake = True
                 return
             self._ingest = ingest
         try:
-            self._on_progress(0, total, 0.0)
+            waiting = store.summary.progress().waiting
+            total = max((waiting.get(stage, 0) for stage in stages), default=0)
+            self._on_progress(0, total, 0.0, ())
             described = ingest.run(lambda progress: self._advance(ingest, progress, total), self._pool())
             for folder in {os.path.dirname(path) for path in described.changed}:
                 self._on_file_changed(folder)
@@ -190,10 +196,21 @@ class Worker(threading.Thread):
     def _advance(self, ingest: Ingest, progress: Progress, total: int) -> None:
         self.heartbeat = time.monotonic()
         rate = progress.done / progress.seconds if progress.seconds else 0.0
-        self._on_progress(progress.done, max(total, progress.done), rate)
+        self._on_progress(progress.done, max(total, progress.done), rate, progress.stages)
         if self._reason_to_wait() is not None:
             self.wake()
             ingest.stop()
+
+    def _costs_of(self, models: Models) -> Costs:
+        """Return the costs that runs with the same models have measured."""
+        from imgret.decode.pool import default_workers
+
+        identities = {stage: models[stage].identity for stage in models}
+        known = self._costs
+        if known is None or any(identities.get(stage, each) != each for stage, each in known[0].items()):
+            known = {}, Costs(default_workers(self._settings.decode_workers), 1 + len(models.peers))
+        self._costs = {**known[0], **identities}, known[1]
+        return known[1]
 
     def _reason_to_wait(self) -> str | None:
         return "paused" if self._paused else reason_to_wait(self._settings)

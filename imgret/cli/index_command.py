@@ -27,6 +27,7 @@ from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
 from imgret.errors import Exit, UsageError
 from imgret.limits import limits_explained
+from imgret.stage_progress import stage_fields, stage_text
 from imgret.store import paths
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     store.work.recover()
     available = identities(here.settings, here.places)
     prepare(store, here.settings, available)
+    if wanted:
+        store.work.request(wanted, store.summary.waiting_stages())
     waiting = store.work.due(workable(here.settings, available), int(time.time()))
     report_missing_weights(here, store)
     if not waiting:
@@ -198,9 +201,8 @@ def _loaded(here: Session, store: Store, available: dict[str, ModelIdentity]) ->
 
 
 def _advance(advance: Advance, progress: Progress, total: int) -> None:
-    rate = progress.done / progress.seconds if progress.seconds else 0.0
-    note = f"{rate:.1f}/s  decode {progress.decoding}  model {progress.waiting + progress.describing}"
-    advance(progress.done, max(total, progress.done), f"{note}  save {progress.saving}")
+    note = stage_text(stage_fields(progress.stages), most=3)
+    advance(progress.done, max(total, progress.done), note)
 
 
 @contextmanager

@@ -103,20 +103,21 @@ def _wait_for_daemon(here: Session, wanted: list[bytes], advance: Advance) -> di
         if job is None:
             raise DaemonError("the daemon is older than this command", "Restart the daemon.")
         console.say(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
-        left: set[int] | None = None  # those of the photos that were due when the scan was complete
+        request: int | None = None  # of the photos that were due when the scan was complete
         most = 0
         with here.index() as store:
             while True:
                 looked: dict[str, Any] = daemon.ask("looked", {"job": job})
                 began = time.monotonic()
-                pending = store.summary.pending_below(wanted, store.summary.waiting_stages())
-                if left is not None:
-                    left &= pending
-                elif not looked["looking"]:
-                    left = pending
-                shown = len(pending if left is None else left)
-                most = max(most, shown)
-                advance(most - shown, most or None, "scanning folders" if left is None else "")
-                if left == set() or looked["waits_for"] or looked["problem"]:
-                    return {**looked, "pending": shown}
+                waiting = store.summary.waiting_stages()
+                if request is None and not looked["looking"] and not looked["waits_for"]:
+                    request = store.work.request(wanted, waiting)
+                if request is None:
+                    left = len(store.summary.pending_below(wanted, waiting))
+                else:  # photos and notes that come later belong to no request, or to another one
+                    left = store.work.left_of(request, waiting)
+                most = max(most, left)
+                advance(most - left, most or None, "scanning folders" if request is None else "")
+                if (request is not None and not left) or looked["waits_for"] or looked["problem"]:
+                    return {**looked, "pending": left}
                 time.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - began)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +14,9 @@ from imgret.errors import Exit, UsageError, WeightsError
 from imgret.terminal.clean import clean
 
 if TYPE_CHECKING:
+    from imgret.cli.session import Session
     from imgret.stages.interface import Stage
+    from imgret.weights.sources import Weights
 
 models_app = typer.Typer(no_args_is_help=True, help="List, download and verify the weights of the models.")
 
@@ -26,15 +28,13 @@ def list_models(
     """List the stages, their weights, and whether they are on this disk."""
     import msgspec
 
-    from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights.sources import Kind
 
     here = session()
     stages = registry.installed()
     width = max(8, *map(len, stages.names))
-    for stage in stages.stages:
-        found = locate(stage, here.settings, here.places)
+    for stage, found in _weights(stages.stages, here):
         off = found.kind is Kind.NONE
         state = "off" if off else "here" if found.present else "missing"
         if as_json:
@@ -71,7 +71,6 @@ def pull(
     ] = None,
 ) -> None:
     """Download missing weights; an interrupted download is resumed. No other command uses the network."""
-    from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights import pull as pulling
     from imgret.weights.sources import Kind
@@ -79,8 +78,7 @@ def pull(
     here = session()
     wanted = [_stage(name) for name in stages] if stages else list(registry.installed().stages)
     pulled = False
-    for stage in wanted:
-        found = locate(stage, here.settings, here.places)
+    for stage, found in _weights(wanted, here):
         if found.kind not in (Kind.HUB, Kind.RELEASE):
             off = found.kind is Kind.NONE
             console.say(f"{stage.name}: " + ("switched off" if off else f"{found.name} needs no download"))
@@ -100,14 +98,12 @@ def pull(
 @models_app.command("verify")
 def verify() -> None:
     """Check every file of the weights against the hashes of its download."""
-    from imgret.pipeline.loading import locate
     from imgret.stages import registry
     from imgret.weights.sources import Kind, checked
 
     here = session()
     all_ok = True
-    for stage in registry.installed().stages:
-        found = locate(stage, here.settings, here.places)
+    for stage, found in _weights(registry.installed().stages, here):
         if found.kind is Kind.NONE:
             continue
         try:
@@ -121,6 +117,15 @@ def verify() -> None:
             console.out_line(clean(f"ok    {stage.name}: {found.name} {(found.revision or '')[:19]}"))
     if not all_ok:
         raise typer.Exit(Exit.INDEX)
+
+
+def _weights(stages: Iterable[Stage], here: Session) -> Iterator[tuple[Stage, Weights]]:
+    """Yield the weights of each model of each stage."""
+    from imgret.pipeline.loading import locate_each
+
+    for stage in stages:
+        for found in locate_each(stage, here.settings, here.places):
+            yield stage, found
 
 
 def _stage(name: str) -> Stage:

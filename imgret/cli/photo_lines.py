@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,9 +14,14 @@ from imgret.search.hit_json import path as path_fields
 from imgret.search.hit_json import taken
 from imgret.terminal.clean import clean, escaped
 
+MOST_SIMILAR = 8  # near-duplicates that a person is shown
 
-def state_line(state: PhotoState) -> bytes:
-    """Return the JSON of `imgret show`: the keys of a hit without its score, and `state`, `reason`, `models`."""
+
+def state_line(state: PhotoState, similar: Sequence[bytes] = ()) -> bytes:
+    """Return the JSON of `imgret show`: the keys of a hit without its score, and `state`, `reason`, `models`.
+
+    `similar` are the paths of near-duplicates.
+    """
     facts = state.facts
     fields: dict[str, object] = {
         "v": 1,
@@ -39,6 +45,7 @@ def state_line(state: PhotoState) -> bytes:
         "models": state.models,
         "waiting": list(state.waiting),
         "other_paths": [path_fields(path) for path in state.other_paths],
+        "similar_paths": [path_fields(path) for path in similar],
     }
     return escaped(msgspec.json.encode(fields))
 
@@ -50,7 +57,7 @@ def _exists(path: bytes) -> bool:
         return False
 
 
-def state_text(state: PhotoState) -> list[str]:
+def state_text(state: PhotoState, similar: Sequence[bytes] = ()) -> list[str]:
     """Return the state as lines of text for a person, without control characters."""
     facts = state.facts
     lines = [
@@ -70,6 +77,9 @@ def state_text(state: PhotoState) -> list[str]:
         if facts.latitude is not None:
             lines.append(f"  place    {facts.latitude:.5f}, {facts.longitude:.5f}")
     lines += [f"  also at  {clean(path)}" for path in state.other_paths]
+    lines += [f"  similar  {clean(path)}" for path in similar[:MOST_SIMILAR]]
+    if len(similar) > MOST_SIMILAR:
+        lines.append(f"  similar  and {len(similar) - MOST_SIMILAR} more: `imgret dupes` lists them")
     for stage, identity in sorted(state.models.items()):
         lines.append(f"  {stage:<8} by {clean(identity.name)} {clean(identity.revision[:19])}")
     return [clean(line) for line in lines]

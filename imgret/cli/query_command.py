@@ -29,7 +29,7 @@ def query(
     rank: Annotated[
         str,
         typer.Option(
-            help="hybrid; vector: the cosine alone; words: BM25 alone.",
+            help="hybrid; image: the image alone; vector: the text's cosine alone; words: BM25 alone.",
             autocompletion=completion.one_of(*RANKS),
         ),
     ] = "hybrid",

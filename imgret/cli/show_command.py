@@ -27,6 +27,7 @@ def show(
     """
     from imgret.cli.photo_lines import state_line, state_text
     from imgret.photo_state import DESCRIBED, OFFLINE, photo_state
+    from imgret.search.similar import near_duplicates
 
     here = session()
     store = _index_if_any(here)
@@ -34,10 +35,11 @@ def show(
     for file in files:
         state = photo_state(store, here.settings, absolute(file))
         all_described &= state.state in (DESCRIBED, OFFLINE)
+        similar = near_duplicates(store, state.photo.content) if store and state.photo else []
         if as_json:
-            console.out_line(state_line(state))
+            console.out_line(state_line(state, similar))
         else:
-            console.out_line("\n".join(state_text(state)))
+            console.out_line("\n".join(state_text(state, similar)))
     if not all_described:
         raise typer.Exit(Exit.NO_HITS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -25,21 +26,46 @@ def status_fields(here: Session) -> dict[str, Any]:
     if not os.path.exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
-        return fields | empty | {"waiting": {}, "stages": {}, "daemon": daemon_state(here)} | lists
+        return (
+            fields
+            | empty
+            | {"waiting": {}, "stages": {}, "progress": [], "daemon": daemon_state(here)}
+            | lists
+        )
     with here.index() as store:
         waiting = store.summary.waiting_stages()
         fields |= msgspec.structs.asdict(store.summary.totals(waiting))
         waits = store.work.waiting()
         fields["waiting"] = {stage: waits[stage] for stage in sorted(waiting) if stage in waits}
         wanted = here.settings.stages()
+        daemon = daemon_state(here)
+        fields["progress"] = _progress(store, wanted, waiting, daemon or {})
         fields["stages"] = {
             stage: waits.get(stage, 0) for stage in (DECODE, *registry.installed().names) if stage in wanted
         }
-        fields["daemon"] = daemon_state(here)
+        fields["daemon"] = daemon
         fields["folders"] = _folders(store)
         fields["failures"] = _failures(store)
         fields["lost_notes"] = _lost_notes(store)
     return fields
+
+
+def _progress(
+    store: Store, wanted: Collection[str], missing: Collection[str], daemon: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the stages that are not finished, with the times left that the daemon has estimated."""
+    progress = store.summary.progress()
+    left = {each["stage"]: each["seconds_left"] for each in daemon.get("stages", ())}
+    return [
+        {
+            "stage": stage,
+            "done": progress.done(stage),
+            "total": progress.contents - progress.failed.get(stage, 0),
+            "seconds_left": left.get(stage),
+        }
+        for stage in registry.installed().in_order(wanted)
+        if progress.waiting.get(stage) and stage not in missing
+    ]
 
 
 def _folders(store: Store) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from imgret.cli import console
 from imgret.cli.index_report import NO_FOLDERS, shortened
+from imgret.stage_progress import stage_lines
 from imgret.terminal.clean import clean
 
 
@@ -17,11 +18,7 @@ def status_text(fields: dict[str, Any]) -> list[str]:
     ]
     for stage, count in fields["waiting"].items():
         lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
-    todo = {
-        stage: count for stage, count in fields["stages"].items() if count and stage not in fields["waiting"]
-    }
-    if todo:
-        lines.append("to do: " + ", ".join(f"{stage} {count}" for stage, count in todo.items()))
+    lines += [f"  {line}" for line in stage_lines(fields["progress"])]
     for folder in fields["folders"]:
         words = ["watched"] if folder["watched"] else []
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]

@@ -40,7 +40,8 @@ class Decoded(Struct, frozen=True, eq=False):
     facts: Facts
     pixels: NDArray[np.uint8]  # (height, width, 3), RGB, upright, long side at most the pool's `side`
     pixel_hash: bytes  # 32-byte BLAKE3 of width and height (u32, little-endian) and the pixels, row by row
-    signature: bytes  # `perceptual.signature`
+    signature: bytes  # `perceptual.look`
+    seconds: float = 0.0  # that decoding took
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -124,7 +125,8 @@ class Worker:
             kind = FileChanged if reply.changed else PhotoError
             return kind(problem, os.fsdecode(reply.hint), transient=reply.transient)
         shape = reply.height, reply.width, 3
-        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature)
+        took = time.monotonic() - (self._deadline - seconds)
+        return Decoded(reply.facts, pixels.reshape(shape), reply.pixel_hash, reply.signature, took)
 
     def kill(self) -> None:
         """Kill the process. May be called from another thread: the waiting thread sees the pipe close."""

@@ -15,7 +15,7 @@ class Traits(Struct, frozen=True):
 
     facts: Facts | None = None
     pixels: bytes | None = None  # BLAKE3 of the upright pixels
-    signature: bytes | None = None  # `perceptual.signature`
+    signature: bytes | None = None  # `perceptual.look`
 
 
 def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
@@ -26,18 +26,25 @@ def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
     """
     if before.pixels is not None and before.pixels == after.pixels:
         return True
-    was, now = before.facts or Facts("", 0, 0), after.facts or Facts("", 0, 0)
-    if was.camera and now.camera and was.camera != now.camera:
-        return False
-    if was.taken_at is not None and now.taken_at is not None:
-        if was.taken_at != now.taken_at:
-            return False
-        if was.subsecond is not None and now.subsecond is not None:
-            return was.subsecond == now.subsecond
-        if (
-            was.taken_at % DAY
-        ):  # midnight means a date alone, which many scans share: compare signatures instead
-            return True
+    same = same_shot(before.facts or Facts("", 0, 0), after.facts or Facts("", 0, 0))
+    if same is not None:
+        return same
     if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_PICTURE:
         return True
-    return same_file and now.taken_at is None  # editors may drop the capture time; none adds one
+    return same_file and (
+        after.facts is None or after.facts.taken_at is None
+    )  # editors may drop the capture time; none adds one
+
+
+def same_shot(one: Facts, other: Facts) -> bool | None:
+    """Return whether two pictures are of one shot, by camera and capture time; None where these are not conclusive."""
+    if one.camera and other.camera and one.camera != other.camera:
+        return False
+    if one.taken_at is None or other.taken_at is None:
+        return None
+    if one.taken_at != other.taken_at:
+        return False
+    if one.subsecond is not None and other.subsecond is not None:
+        return one.subsecond == other.subsecond
+    # Midnight means a date alone, which many scans share: compare signatures instead.
+    return True if one.taken_at % DAY else None

@@ -1,7 +1,9 @@
-"""A perceptual signature of an image, robust to re-encoding, resizing, rotation by right angles and mirroring.
+"""A perceptual hash of an image, robust to re-encoding, resizing, rotation by right angles and mirroring.
 
-It distinguishes an edit of a photo from another photo. It is never the only evidence that two files are equal.
-Pure functions without numpy: the decoder process computes one signature per photo.
+A hash (`look`) has two parts. The *signature*, 8 x 8 coarse frequencies, finds candidates: its cosine survives crops and
+changes of contrast. The *detail*, the signs of 192 finer frequencies, confirms them: two beaches or two pages of text
+have similar signatures and different details. It is never the only evidence that two files are equal.
+Pure functions without numpy: the decoder process computes one hash per photo.
 """
 
 from __future__ import annotations
@@ -19,7 +21,36 @@ SIGNATURE_BYTES = _KEPT * _KEPT
 SAME_PICTURE = 0.8
 FLAT = 1500  # a smaller sum of squares means an image of one tone with noise; photos have 10,000 and more
 
+FINE_GRID = 32  # pixels: each side of the grey image that a detail is computed from
+_FINE = 16  # frequencies, each way, of which the lowest _KEPT belong to the signature
+DETAIL_BITS = _FINE * _FINE - _KEPT * _KEPT
+DETAIL_BYTES = DETAIL_BITS // 8
+
 _COSINES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * GRID)) for x in range(GRID)] for u in range(_KEPT)]
+
+_FINE_COSINES = [
+    [math.cos(math.pi * (2 * x + 1) * u / (2 * FINE_GRID)) for x in range(FINE_GRID)] for u in range(_FINE)
+]
+# (row, column) of the frequencies of a detail, in the order of its bits
+DETAIL_PLACES = [(v, u) for v in range(_FINE) for u in range(_FINE) if v >= _KEPT or u >= _KEPT]
+
+
+def look(grey: bytes, fine_grey: bytes) -> bytes:
+    """Return the hash of an image: the signature of GRID x GRID grey values, the detail of FINE_GRID x FINE_GRID."""
+    return signature(grey) + detail(fine_grey)
+
+
+def detail(grey: bytes) -> bytes:
+    """Return the detail, DETAIL_BYTES, of FINE_GRID x FINE_GRID grey values, row by row.
+
+    A bit is 1 where the frequency at its place in DETAIL_PLACES is positive. The first bit is the highest of the first byte.
+    """
+    rows = [grey[y * FINE_GRID : (y + 1) * FINE_GRID] for y in range(FINE_GRID)]
+    columns = list(zip(*([sum(map(mul, wave, row)) for wave in _FINE_COSINES] for row in rows), strict=True))
+    bits = 0
+    for v, u in DETAIL_PLACES:
+        bits = bits << 1 | (sum(map(mul, _FINE_COSINES[v], columns[u])) > 0)
+    return bits.to_bytes(DETAIL_BYTES)
 
 
 def signature(grey: bytes) -> bytes:
@@ -37,7 +68,7 @@ def signature(grey: bytes) -> bytes:
 
 
 def similarity(one: bytes, other: bytes) -> float:
-    """Return the greatest cosine of two signatures, -1 to 1, over the eight orientations; 0 for flat images."""
+    """Return the greatest cosine of the signatures of two hashes, -1 to 1, in any orientation; 0 for flat images."""
     ours, theirs = _signed(one), _signed(other)
     size = sum(map(mul, ours, ours)), sum(map(mul, theirs, theirs))
     if min(size) < FLAT:
@@ -47,13 +78,13 @@ def similarity(one: bytes, other: bytes) -> float:
 
 
 def orientations(packed: bytes) -> list[list[int]]:
-    """Return the values of a signature, (8, SIGNATURE_BYTES), in the eight orientations; [] for a flat image."""
+    """Return the signature of a hash, (8, SIGNATURE_BYTES), in the eight orientations; [] for a flat image."""
     values = _signed(packed)
     return list(_orientations(values)) if sum(map(mul, values, values)) >= FLAT else []
 
 
 def _signed(packed: bytes) -> list[int]:
-    return [value - 256 if value > 127 else value for value in packed]
+    return [value - 256 if value > 127 else value for value in packed[:SIGNATURE_BYTES]]
 
 
 def _orientations(values: list[int]) -> Iterator[list[int]]:

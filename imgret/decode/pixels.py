@@ -23,7 +23,7 @@ from imgret.decode import png, raw_files, truncated
 from imgret.decode.exif import ORIENTATION, Tags, facts, printable, upright_size, valid_orientation
 from imgret.decode.formats import applies_orientation, prepare, sniff, unsupported_format
 from imgret.decode.hashing import OPEN_FLAGS, not_a_file, unreadable
-from imgret.decode.perceptual import GRID, signature
+from imgret.decode.perceptual import FINE_GRID, GRID, look
 from imgret.decode.resize import load_reduced, reduced, to_rgb
 from imgret.errors import FileChanged, PhotoError
 from imgret.photo import Facts
@@ -57,7 +57,7 @@ class Picture(Struct, frozen=True):
     width: int  # pixels, upright, as reduced
     height: int
     pixels: bytes  # RGB, row by row
-    signature: bytes  # `perceptual.signature`
+    signature: bytes  # `perceptual.look`
 
 
 def read(path: bytes, limits: Limits, expected: bytes | None = None) -> Picture:
@@ -159,7 +159,7 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
         shown = to_rgb(reduced(shown, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
-        return Picture(replace(found, truncated=share < 1), *shown.size, shown.tobytes(), _signature(shown))
+        return Picture(replace(found, truncated=share < 1), *shown.size, shown.tobytes(), _look(shown))
 
 
 def _loaded(
@@ -195,9 +195,13 @@ def _loaded(
     return again, min(share, 0.999) if known == "JPEG" else share
 
 
-def _signature(upright: Image.Image) -> bytes:
-    small = upright.resize((GRID, GRID), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return signature(small.convert("L").tobytes())
+def _look(upright: Image.Image) -> bytes:
+    return look(_small_grey(upright, GRID), _small_grey(upright, FINE_GRID))
+
+
+def _small_grey(upright: Image.Image, side: int) -> bytes:
+    small = upright.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return small.convert("L").tobytes()
 
 
 def _exif(image: Image.Image) -> Image.Exif:

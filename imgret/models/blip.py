@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
+from imgret.errors import WeightsError
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
@@ -57,9 +58,16 @@ class BlipCaptioner:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         begin = self._model.config.text_config.bos_token_id
+        beginnings = [[begin, *self._processor.tokenizer(prompt)["input_ids"][1:-1]] for prompt in prompts]
+        positions, longest = self._model.config.text_config.max_position_embeddings, max(map(len, beginnings))
+        if longest + max_tokens - 1 > positions:  # the last token is not read
+            raise WeightsError(
+                f"{path} has {positions} positions, too few for a prompt of {longest} tokens and a caption of {max_tokens}",
+                "Reduce `max_tokens` or shorten the prompts under [caption].",
+            )
         self._token_ids = searcher(
             self._model,
-            [[begin, *self._processor.tokenizer(prompt)["input_ids"][1:-1]] for prompt in prompts],
+            beginnings,
             Search(beams=beams, max_tokens=max_tokens),
             captions - 1,
             replay=device.startswith("cuda"),

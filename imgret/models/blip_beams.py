@@ -16,7 +16,7 @@ from msgspec import Struct
 from torch import Tensor
 from transformers import BlipForConditionalGeneration
 
-from imgret.models.blip_decoder import encode_image
+from imgret.models.blip_decoder import Decoder, encode_image
 from imgret.models.blip_replay import Decoders
 
 _NEVER = -1e9  # the score that transformers gives to beams that must not be chosen
@@ -51,7 +51,7 @@ def generate(
     token and has no end token. `decoders` must be for the same model, prompt and search.
     """
     decoders = decoders or Decoders(model, prompt, search.beams, search.max_tokens, replay=False)
-    return searched(model, encoded_images(model, pixels), prompt, search, decoders)
+    return searched(model, encoded_images(model, pixels), prompt, search, decoders.of(len(pixels)))
 
 
 @torch.inference_mode()
@@ -67,11 +67,10 @@ def searched(
     encoded: Tensor,
     prompt: Sequence[int],
     search: Search,
-    decoders: Decoders,
+    decoder: Decoder,
 ) -> list[list[int]]:
-    """Return the same as `generate`, for encoded images (B, T, D)."""
+    """Return the same as `generate`, for encoded images (B, T, D), with a decoder for as many images."""
     end = model.config.text_config.sep_token_id
-    decoder = decoders.of(len(encoded))
     beams = _Beams(len(encoded), search, end, encoded.device)
     numbers = list(range(len(encoded)))  # the image of each row of the batch
     found: dict[int, list[int]] = {}

@@ -72,17 +72,31 @@ class Decoder:
         self._past = like.new_empty((*shape, self.slots, first.attention_head_size))
         self._images = like.new_empty((*shape, positions, first.attention_head_size))
 
-    def begin(self, encoded: Tensor) -> Tensor:
-        """Read the prompt for each encoded image (B, T, D). Return the logits of the first token, (B, V)."""
-        for layer, images in zip(self._layers, self._images, strict=True):
-            cross = layer.crossattention.self
-            images[0] = _split(cross, cross.key(encoded))
-            images[1] = _split(cross, cross.value(encoded))
+    @property
+    def images(self) -> Tensor:
+        """Keys and values of the images. `begin` writes them; the tensor stays as it is when `keep` removes images."""
+        return self._images
+
+    def begin(self, encoded: Tensor, images: Tensor | None = None) -> Tensor:
+        """Read the prompt for each encoded image (B, T, D). Return the logits of the first token, (B, V).
+
+        `images` are the keys and values of the same images from another decoder; else they are computed.
+        """
+        if images is not None:
+            self._images.copy_(images)
+        else:
+            self._attend_to(encoded)
         tokens = torch.tensor(self._prompt, device=encoded.device).expand(len(encoded), -1)
         read = slice(0, len(self._prompt))
         causal = torch.ones(read.stop, read.stop, dtype=torch.bool, device=encoded.device).tril()
         logits: Tensor = self._head(self._read(tokens, read, read, causal)[:, -1])
         return logits
+
+    def _attend_to(self, encoded: Tensor) -> None:
+        for layer, images in zip(self._layers, self._images, strict=True):
+            cross = layer.crossattention.self
+            images[0] = _split(cross, cross.key(encoded))
+            images[1] = _split(cross, cross.value(encoded))
 
     def read(self, tokens: Tensor, ancestors: Tensor) -> Tensor:
         """Read one more token per beam, (B, K). Return the logits of the next, (B, K, V).

@@ -72,11 +72,11 @@ class ReplayedDecoder(Decoder):
         self._logits = torch.empty(0)
         self._again: Callable[[], None] | None = None
 
-    def begin(self, encoded: Tensor) -> Tensor:
+    def begin(self, encoded: Tensor, images: Tensor | None = None) -> Tensor:
         """Do the same as `Decoder.begin`, and mask the slots of the previous batch."""
         self._mask.zero_()
         self._mask[..., : len(self._prompt)] = True
-        return super().begin(encoded)
+        return super().begin(encoded, images)
 
     def read(self, tokens: Tensor, ancestors: Tensor) -> Tensor:
         """Do the same as `Decoder.read`. The next call overwrites the logits."""

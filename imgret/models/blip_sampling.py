@@ -15,16 +15,17 @@ from imgret.models.nucleus import choose
 
 @torch.inference_mode()
 def sampled(
-    encoded: Tensor, decoder: Decoder, samples: int, max_tokens: int, end: int
+    encoded: Tensor, images: Tensor, decoder: Decoder, samples: int, max_tokens: int, end: int
 ) -> list[list[list[int]]]:
     """Return the new token ids of each sample of each image, with the end token unless `max_tokens` was reached.
 
-    `encoded` (B, T, D) are the encoded images. `decoder` is for as many images and for `samples` beams.
+    `encoded` (B, T, D) are the encoded images, `images` their keys and values (`Decoder.images`). `decoder` is for as many
+    images and for `samples` beams.
     """
     batch = len(encoded)
     numbers = list(range(batch))  # the image of each row of the batch
     found: list[list[list[int]]] = [[] for _ in numbers]
-    logits = decoder.begin(encoded)[:, None].expand(-1, samples, -1)
+    logits = decoder.begin(encoded, images)[:, None].expand(-1, samples, -1)
     sentences = torch.zeros((batch, samples, 0), dtype=torch.long, device=encoded.device)
     ended = torch.zeros((batch, samples), dtype=torch.bool, device=encoded.device)
     for step in range(max_tokens):

@@ -74,9 +74,11 @@ def searcher(
         encoded = blip_beams.encoded_images(model, pixels)
         rows: list[list[list[int]]] = []
         for at, prompt in enumerate(prompts):
-            rows.append(blip_beams.searched(model, encoded, prompt, search, decoders[at]))
+            decoder = decoders[at].of(len(pixels))
+            images = decoder.images
+            rows.append(blip_beams.searched(model, encoded, prompt, search, decoder))
             if samples:
-                drawn = sampled(encoded, samplers[at].of(len(pixels)), samples, steps, end)
+                drawn = sampled(encoded, images, samplers[at].of(len(pixels)), samples, steps, end)
                 rows += [[[*prompt, *of_image[sample]] for of_image in drawn] for sample in range(samples)]
         return _of_each_image(rows)
 
@@ -103,7 +105,7 @@ def generated(
         # BLIP drops the last token, because it expects an end token there.
         input_ids=torch.tensor([[*prompt, end]], device=pixels.device).repeat(len(pixels), 1),
         num_beams=search.beams if sample is None else 1,
-        logits_processor=[] if sample is None else [NucleusChoice(sample)],
+        logits_processor=[] if sample is None else [NucleusChoice(range(sample, sample + 1))],
         max_new_tokens=search.max_tokens,
         min_new_tokens=search.min_tokens or None,
         length_penalty=search.length_penalty,

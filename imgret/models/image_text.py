@@ -17,6 +17,7 @@ from imgret.models import torch_device
 from imgret.models.image_text_tokens import TextTokenizer
 from imgret.models.image_text_weights import Checkpoint
 from imgret.models.model_protocols import Pixels, Vectors
+from imgret.models.torch_linear import is_bfloat16_fast
 from imgret.photo import ModelIdentity
 
 _TEXTS = 32  # in a batch
@@ -29,6 +30,10 @@ class ImageTextEncoder:
         """Read the settings in the folder `path`; no weights yet. Raises WeightsError."""
         self._identity = identity
         self._device = device
+        if dtype == "auto" and device == "cpu" and is_bfloat16_fast():
+            dtype = (
+                "bfloat16"  # 3.3 times as fast with AMX; the cosine with vectors in float32 is above 0.9999
+            )
         self._dtype = torch_device.dtype(dtype, device)
         self._path = path
         with torch_device.loading(path):

@@ -79,6 +79,10 @@ class InstructorEmbedder:
         torch_device.release_openmp_threads()  # another thread may be describing photos meanwhile
         return found
 
+    def embed_queries(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """Embed queries: as documents are embedded, but with the topics of the query in the instruction."""
+        return self.embed(pairs)
+
     def close(self) -> None:
         """Release the memory."""
         del self._model, self._encoder, self._further

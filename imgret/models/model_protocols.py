@@ -60,10 +60,14 @@ class Embedder(Model, Protocol):
         ...
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
-        """Embed (instruction, text) pairs. Return float32 (len(pairs), dimension), unit norm, in order.
+        """Embed (instruction, text) pairs of photos. Return float32 (len(pairs), dimension), unit norm, in order.
 
         An embedder without instructions ignores them.
         """
+        ...
+
+    def embed_queries(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """Embed (instruction, text) pairs of queries, as `embed` does."""
         ...
 
 

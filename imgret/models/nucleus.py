@@ -29,17 +29,21 @@ def choose(logits: Tensor, samples: int, step: int) -> Tensor:
 
 
 class NucleusChoice(LogitsProcessor):  # type: ignore[misc]
-    """Lets transformers' greedy `generate` choose the tokens of one sample. Valid for one call of `generate`."""
+    """Chooses the tokens in transformers' `generate`: each row of scores that it gets has one possible token.
 
-    def __init__(self, sample: int) -> None:
-        self._sample = sample
+    The rows are those of the samples of the first image, then those of the next. Valid for one call of `generate`.
+    """
+
+    def __init__(self, samples: range) -> None:
+        self._samples = samples
         self._step = 0
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - transformers calls it
         """Return scores (rows, V) in which only the chosen token of each row is possible."""
-        chosen = _chosen(scores, _gumbel(scores.shape[-1], self._sample, self._step))
+        noise = torch.stack([_gumbel(scores.shape[-1], sample, self._step) for sample in self._samples])
+        chosen = _chosen(scores.view(-1, *noise.shape), noise).flatten()
         self._step += 1
-        return torch.full_like(scores, -torch.inf).scatter(-1, chosen[..., None], 0.0)
+        return torch.full_like(scores, -torch.inf).scatter(-1, chosen[:, None], 0.0)
 
 
 def _chosen(logits: Tensor, noise: Tensor) -> Tensor:

@@ -70,6 +70,11 @@ def loading(path: str) -> Iterator[None]:
             _mute_transformers()
             yield
     except ImportError as error:
+        if error.name is None:  # raised by a library that checks for an optional package
+            raise WeightsError(
+                f"{path} cannot be loaded: {str(error).strip().splitlines()[0]}",
+                "Install the package that it names.",
+            ) from error
         raise WeightsError(
             f"{path} needs the package {error.name or error}", f"Install it: `pip install {error.name}`."
         ) from error

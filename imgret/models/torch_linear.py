@@ -63,6 +63,15 @@ def has_bfloat16() -> bool:
     return supported is not None and bool(supported())
 
 
+def is_bfloat16_fast() -> bool:
+    """Return whether this CPU computes bfloat16 faster than float32: by AMX or AVX-512 BF16, not by emulation.
+
+    False if torch does not report it.
+    """
+    reports = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16"))
+    return usable(torch.bfloat16) and any(report is not None and report() for report in reports)
+
+
 def _pack(layer: nn.Linear) -> None:
     packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
     layer.weight = nn.Parameter(packed, requires_grad=False)

@@ -12,24 +12,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from imgret.errors import WeightsError
 from imgret.models.model_protocols import Vectors
+from imgret.models.static_embedder import TokenMeans, load_tokenizer
 from imgret.photo import ModelIdentity
 
 TOKENIZER = os.path.join(
     "tokenizers", "l2_supercat_tokenizer_config.json"
 )  # beside the folder of the weights
-BATCH = 256  # texts: limits the memory for the vectors of all their tokens
+_ADVICE = "Install it again: `pip install --force-reinstall wordllama`."
 
 
 class WordLlamaEmbedder:
-    """An `Embedder` of 256 dimensions.
-
-    The empty text has no tokens and so no mean. It gets a fixed unit vector that is close to no real text: a vector of
-    zeros or NaN would disturb the nearest-neighbour search.
-    """
+    """An `Embedder` of 256 dimensions."""
 
     dimension = 256
 
@@ -37,26 +32,14 @@ class WordLlamaEmbedder:
         """Load the weights at `path`, a file inside the package. Raises WeightsError."""
         from safetensors import SafetensorError, safe_open
 
-        # Its own threads gain nothing here, and after one failed start they would never work again.
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        from tokenizers import Tokenizer
-
         self._identity = identity
-        tokenizer = os.path.join(os.path.dirname(os.path.dirname(path)), TOKENIZER)
+        tokenizer = load_tokenizer(os.path.join(os.path.dirname(os.path.dirname(path)), TOKENIZER), _ADVICE)
         try:
-            with open(tokenizer, encoding="utf-8") as file:
-                self._tokenizer = Tokenizer.from_str(file.read())
             with safe_open(path, framework="numpy") as tensors:
-                self._table = tensors.get_tensor("embedding.weight")  # (tokens, 256), float16
+                table = tensors.get_tensor("embedding.weight")  # (tokens, 256), float16
         except (OSError, ValueError, SafetensorError) as error:
-            raise WeightsError(
-                f"{path} cannot be loaded: {error}",
-                "Install it again: `pip install --force-reinstall wordllama`.",
-            ) from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._empty = np.zeros(self.dimension, dtype=np.float32)  # the vector of the empty text
-        self._empty[0] = 1.0
+            raise WeightsError(f"{path} cannot be loaded: {error}", _ADVICE) from error
+        self._means = TokenMeans(tokenizer, table)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -65,15 +48,10 @@ class WordLlamaEmbedder:
 
     def embed(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
         """Embed (instruction, text) pairs. Return float32 (len(pairs), 256), unit norm, in order."""
-        vectors = np.empty((len(pairs), self.dimension), dtype=np.float32)
-        for start in range(0, len(pairs), BATCH):
-            texts = [text for _, text in pairs[start : start + BATCH]]
-            for row, found in enumerate(self._tokenizer.encode_batch(texts, add_special_tokens=False), start):
-                mean = self._table[found.ids].astype(np.float32).sum(axis=0)  # normalised below
-                norm = float(np.linalg.norm(mean))
-                vectors[row] = mean / norm if norm > 0 else self._empty
-        return vectors
+        return self._means.of([text for _, text in pairs])
+
+    embed_queries = embed
 
     def close(self) -> None:
         """Release the memory."""
-        del self._table, self._tokenizer
+        del self._means

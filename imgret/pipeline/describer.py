@@ -14,6 +14,7 @@ from imgret.errors import PhotoError
 from imgret.models.batching import BatchSize, in_batches
 from imgret.pipeline.jobs import Draft, Outcome
 from imgret.pipeline.models import Models
+from imgret.pipeline.passes import Costs
 from imgret.stages import registry
 from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel
 from imgret.stages.verify import verify
@@ -27,8 +28,18 @@ def pixel_stages(models: Models) -> frozenset[str]:
 class Describer:
     """Runs the models of one device. Adapts the batch size of each model and counts its seconds."""
 
-    def __init__(self, models: Models, size: BatchSize, release: Callable[[], None] = lambda: None) -> None:
-        """`size` is in photos; `release` frees the cached memory of the device after it ran out."""
+    def __init__(
+        self,
+        models: Models,
+        size: BatchSize,
+        release: Callable[[], None] = lambda: None,
+        costs: Costs | None = None,
+    ) -> None:
+        """`size` is in photos; `release` frees the cached memory of the device after it ran out.
+
+        The seconds of each stage are also added to `costs`.
+        """
+        self._costs = costs or Costs()
         self._models = models
         self._release = release
         self._stages = [stage for stage in registry.installed().pixels_first() if stage.name in models]
@@ -69,7 +80,9 @@ class Describer:
             self._sizes[stage.name],
             self._release,
         )
-        self.seconds[stage.name] += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self.seconds[stage.name] += seconds
+        self._costs.add(stage.name, seconds, len(todo))
         for (draft, _), result in zip(todo, results, strict=True):
             if isinstance(result, PhotoError):
                 draft.failures[stage.name] = result

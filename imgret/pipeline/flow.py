@@ -19,6 +19,7 @@ from imgret.errors import ImgretError, PhotoError
 from imgret.limits import as_sentence
 from imgret.pipeline.describer import Describer
 from imgret.pipeline.jobs import Draft, Job, Outcome
+from imgret.pipeline.passes import Costs
 from imgret.pipeline.ready import Ready
 from imgret.stages.interface import DECODE
 
@@ -48,10 +49,11 @@ class Run:
     def __init__(
         self,
         decoder: Decoder,
-        known_pixels: Callable[[int, bytes], bool] | None,
+        known_pixels: Callable[[Job, bytes], bool] | None,
         describers: Sequence[Describer],
         stages: frozenset[str],
         pixel_stages: frozenset[str],
+        costs: Costs,
     ) -> None:
         self.inbox: SimpleQueue[_Event] = SimpleQueue()
         self.ready = Ready()
@@ -67,6 +69,7 @@ class Run:
         self._describers = describers
         self._stages = stages
         self._pixel_stages = pixel_stages
+        self._costs = costs
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
         self._mean_bytes = 2 << 20  # of a decoded image
@@ -153,16 +156,15 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
+            self._costs.add(DECODE, decoded.seconds, 1)
             draft.facts, draft.pixel_hash, draft.signature = (
                 decoded.facts,
                 decoded.pixel_hash,
                 decoded.signature,
             )
-            if DECODE in job.stages and self._known_pixels is not None:
-                twin = self._known_pixels(job.key, decoded.pixel_hash)
-            else:
-                twin = False
-            if twin:
+            # Results that are there already are only replaced by those of a model.
+            first = DECODE in job.stages or job.results.keys().isdisjoint(job.stages)
+            if first and self._known_pixels is not None and self._known_pixels(job, decoded.pixel_hash):
                 self._settle(draft.outcome(twin=True))
             else:
                 self._mean_bytes += (decoded.pixels.nbytes - self._mean_bytes) // 8

@@ -27,6 +27,7 @@ class Job(Struct, frozen=True):
     note: str | None = None
     names: str = ""  # words from the names of the file and its folders, see `passage.views`
     content_hash: bytes | None = None  # BLAKE3 that the file's bytes must have; None: any
+    urgent: bool = False  # the models take it before jobs that are not
 
 
 class Outcome(Struct, frozen=True):
@@ -35,7 +36,7 @@ class Outcome(Struct, frozen=True):
     key: int
     facts: Facts | None = None
     pixel_hash: bytes | None = None
-    signature: bytes | None = None  # `perceptual.signature`
+    signature: bytes | None = None  # `perceptual.look`
     results: dict[str, Result] = struct_field(default_factory=dict)  # by stage
     failures: dict[str, PhotoError] = struct_field(default_factory=dict)  # by stage
     twin: bool = False  # another content with the same pixels is described already: no model was run

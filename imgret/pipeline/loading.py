@@ -44,6 +44,13 @@ def locate(stage: Stage, settings: Settings, places: Places) -> Weights:
         return sources.unusable(stage.name, table.weights, as_sentence(error))
 
 
+def locate_each(stage: Stage, settings: Settings, places: Places) -> list[Weights]:
+    """Do the same as `locate` for each model that a stage uses; most use one."""
+    table = settings.of(stage.name)
+    tables = (table,) if table.weights == NONE else stage.tables(table)
+    return [locate(stage, settings.with_tables(**{stage.name: each}), places) for each in tables]
+
+
 def load_models(
     settings: Settings,
     places: Places,

@@ -24,8 +24,18 @@ from imgret.pipeline.describer import Describer, pixel_stages
 from imgret.pipeline.flow import Decoder, Run
 from imgret.pipeline.jobs import Job, Outcome
 from imgret.pipeline.models import Models
+from imgret.pipeline.passes import Costs
 
-__all__ = ["Job", "Outcome", "Pipeline", "Progress"]
+__all__ = ["Job", "Outcome", "Pipeline", "Progress", "StageProgress"]
+
+
+class StageProgress(Struct, frozen=True):
+    """How far a stage is over the whole library."""
+
+    stage: str
+    done: int  # contents that have its result
+    total: int  # contents, without those that failed
+    seconds_left: float | None  # None: not known yet
 
 
 class Progress(Struct, frozen=True):
@@ -39,6 +49,7 @@ class Progress(Struct, frozen=True):
     failed: int  # of `done`, those with at least one failure
     seconds: float  # since the run began
     stage_seconds: dict[str, float]  # stage -> seconds of its model, summed over all devices
+    stages: tuple[StageProgress, ...] = ()  # those that are not finished, in the order of their passes
 
 
 class Pipeline:
@@ -50,19 +61,21 @@ class Pipeline:
         decoder: Decoder,
         *,
         batch: BatchSize | int = 0,
-        known_pixels: Callable[[int, bytes], bool] | None = None,
+        known_pixels: Callable[[Job, bytes], bool] | None = None,
         release: Callable[[], None] = devices.release,
+        costs: Costs | None = None,
     ) -> None:
         """Create a pipeline of `decoder`, `models` and their peers on other devices.
 
         `batch` is the initial and the maximal batch size in photos (a number sets both; 0: automatic).
-        `known_pixels(key, pixel_hash)` returns whether another content with these pixels is described already.
-        `release` frees the cached memory of the device after it ran out.
+        `known_pixels(job, pixel_hash)` returns whether another content with these pixels has the results of this job.
+        `release` frees the cached memory of the device after it ran out. The seconds of each stage are added to `costs`.
         """
         if isinstance(batch, int):
             batch = BatchSize(batch, batch) if batch else devices.batch_size(devices.free_memory())
         sets = [models, *models.peers]
-        self._describers = [Describer(each, batch, release) for each in sets]
+        self._costs = costs or Costs(devices=len(sets))
+        self._describers = [Describer(each, batch, release, self._costs) for each in sets]
         self._stages = sets[0].stages()
         self._pixel_stages = pixel_stages(models)
         self._decoder = decoder
@@ -77,7 +90,7 @@ class Pipeline:
         Raises what `jobs` and `known_pixels` raise, and ImgretError if a device fails.
         """
         run = self._current = Run(
-            self._decoder, self._known_pixels, self._describers, self._stages, self._pixel_stages
+            self._decoder, self._known_pixels, self._describers, self._stages, self._pixel_stages, self._costs
         )
         threads = [
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)
@@ -99,6 +112,12 @@ class Pipeline:
             run.close()
             for thread in started:
                 thread.join()
+
+    @property
+    def sample(self) -> int:
+        """How many photos measure the costs of the stages: a batch on a CPU; two on a GPU, where the first takes longer."""
+        photos = sum(describer.photos for describer in self._describers)
+        return photos if devices.free_memory() is None else 2 * photos
 
     def stop(self) -> None:
         """End the run after the batch in flight. May be called from any thread or signal handler."""

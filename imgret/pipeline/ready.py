@@ -13,13 +13,35 @@ from imgret.pipeline.jobs import Draft
 TEXTS_PER_PHOTO = 4  # photos without pixels taken per photo with pixels, because they need far less memory
 
 
+class _Line:
+    """A queue in which urgent drafts come first."""
+
+    def __init__(self) -> None:
+        self._urgent: deque[Draft] = deque()
+        self._others: deque[Draft] = deque()
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._others)
+
+    def append(self, draft: Draft) -> None:
+        (self._urgent if draft.job.urgent else self._others).append(draft)
+
+    def take(self, most: int) -> list[Draft]:
+        """Remove and return the first drafts, at most `most`."""
+        return [(self._urgent or self._others).popleft() for _ in range(min(most, len(self)))]
+
+    def clear(self) -> None:
+        self._urgent.clear()
+        self._others.clear()
+
+
 class Ready:
     """Drafts between the decoder and the models. `close` ends every `take` at once."""
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._with_pixels: deque[Draft] = deque()
-        self._texts: deque[Draft] = deque()  # without pixels: they never wait for images
+        self._with_pixels = _Line()
+        self._texts = _Line()  # without pixels: they never wait for images
         self._expected = 0  # images that are being decoded
         self._describing = 0
         self._bytes = 0
@@ -62,10 +84,8 @@ class Ready:
             while not self._closed:
                 self._changed.wait_for(lambda: self._closed or self._with_pixels or self._texts)
                 self._changed.wait_for(lambda: self._full(photos), linger)
-                images = [self._with_pixels.popleft() for _ in range(min(photos, len(self._with_pixels)))]
-                texts = [
-                    self._texts.popleft() for _ in range(min(photos * TEXTS_PER_PHOTO, len(self._texts)))
-                ]
+                images = self._with_pixels.take(photos)
+                texts = self._texts.take(photos * TEXTS_PER_PHOTO)
                 self._bytes -= sum(draft.pixels.nbytes for draft in images if draft.pixels is not None)
                 self._describing += len(images) + len(texts)
                 if images or texts:

@@ -28,6 +28,7 @@ def fields(hit: Hit) -> dict[str, Any]:
         "rank": hit.rank,
         "score": round(hit.score, 4),
         "cosine": None if hit.cosine is None else round(hit.cosine, 4),
+        "confidence": round(hit.confidence, 3),
         "strength": hit.strength,
         **path(hit.path),
         **hit.shown,
@@ -37,6 +38,7 @@ def fields(hit: Hit) -> dict[str, Any]:
         "height": hit.height,
         "online": hit.online,
         "why": hit.why,
+        "copies": len(hit.other_paths),
     }
     if hit.other_paths:
         told["other_paths"] = [path(other) for other in hit.other_paths]

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from imgret import inputs
 from imgret.errors import QueryError
+from imgret.search import negation
 from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
@@ -26,6 +27,7 @@ from imgret.store.fold import has_word
 
 MOST_CHARACTERS = 10_000  # of a question; several pages of text
 MOST_FILTERS = 100
+MOST_NEGATED = 8  # texts in prose; more are no query but a page of text
 MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
 
 
@@ -35,7 +37,7 @@ class ParsedQuery(Struct, frozen=True):
     words: str = ""  # the text to embed, in the order in which it was written
     terms: tuple[str, ...] = ()  # words and phrases to look up
     weights: tuple[tuple[str, float], ...] = ()  # texts that count more or less than once
-    negatives: tuple[str, ...] = ()  # texts to push away (`--not`)
+    negatives: tuple[str, ...] = ()  # texts to push away (`--not`, `without ...`)
     clauses: tuple[Clause, ...] = ()
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
@@ -113,6 +115,7 @@ class _Reader:
         self._end = end  # of the text, in characters
         self._words: list[tuple[str, int]] = []  # and where each ends
         self._terms: list[str] = []
+        self._prose: list[bool] = []  # of the words: neither quoted nor part of anything else
         self._weights: list[tuple[str, float]] = []
         self._clauses: list[Clause] = []
         self._remarks: list[str] = []
@@ -122,10 +125,23 @@ class _Reader:
         """Everything that was read."""
         if self._doubtful and len(self._doubtful) == len(self._words):
             return ParsedQuery(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
+        words = [word for word, _ in self._words]
+        prose = [word if plain else "," for word, plain in zip(words, self._prose, strict=True)]
+        stays, negatives = negation.split(prose, self._is_label)
+        if all(stays) or len(negatives) > MOST_NEGATED:
+            if negatives:
+                self._remarks.append(
+                    f'to rank photos lower that match a text, write --not "{short(negatives[0])}"'
+                )
+            stays, negatives = [True] * len(words), []
+        elif negatives:
+            listed = " ".join(f'--not "{short(text)}"' for text in negatives)
+            self._remarks.append(f"read as {listed}; quote the words to search for them as they are")
         return ParsedQuery(
-            " ".join(word for word, _ in self._words),
-            tuple(self._terms),
+            " ".join(word for word, stay in zip(words, stays, strict=True) if stay),
+            tuple(term for term, stay in zip(self._terms, stays, strict=True) if stay),
             tuple(self._weights),
+            tuple(negatives),
             clauses=tuple(self._clauses),
             remarks=tuple(dict.fromkeys(self._remarks)),
         )
@@ -148,10 +164,13 @@ class _Reader:
             if not negated or not has_word(text):  # `->` is no word that could be left out
                 self._add_words(text if part["quoted"] else match[0], match)
         else:
-            self._add_words(part["word"], match)
+            self._add_words(part["word"], match, prose=True)
 
-    def _add_words(self, text: str, match: re.Match[str], looked_up: str | None = None) -> None:
+    def _add_words(
+        self, text: str, match: re.Match[str], looked_up: str | None = None, *, prose: bool = False
+    ) -> None:
         if text.strip():
+            self._prose.append(prose)
             self._words.append((inputs.clean_text(text), match.end()))
             self._terms.append(inputs.clean_text(text if looked_up is None else looked_up))
 
@@ -210,6 +229,7 @@ class _Reader:
             if self._is_label(longer):
                 self._words.pop()
                 self._terms.pop()
+                self._prose.pop()
                 return longer
         return label
 

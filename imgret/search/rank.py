@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from imgret.photo import STRENGTHS, Hit
-from imgret.search import describe_hits, empty_reasons, scoring
+from imgret.search import confidence, describe_hits, empty_reasons, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.describe_hits import Found
 from imgret.search.parse import ParsedQuery
@@ -32,7 +32,7 @@ from imgret.search.space_queries import (
 from imgret.search.stopwords import STOPWORDS
 from imgret.search.warm_index import WarmIndex
 from imgret.store.interface import Store
-from imgret.store.records import TEXT, Term
+from imgret.store.records import IMAGE, TEXT, Term
 
 POOL = 80  # candidates from each source; all their views are scored exactly
 MORE = 4  # candidates for each hit: codes are approximate, and copies are folded into one hit
@@ -95,7 +95,8 @@ def search(
 ) -> SearchResult:
     """Return the `limit` best hits.
 
-    - `rank` is one of RANKS: `vector` is the cosine of the baseline recipe's passage alone, `words` is BM25 alone.
+    - `rank` is one of RANKS: `vector` is the cosine of the baseline recipe's passage alone, `image` that of the image
+      alone, `words` is BM25 alone.
     - `encoder` encodes the words for the space of texts. Without it, or if another model made the vectors of the
       index, only words are searched, and a note says so. `others` are the encoders of further spaces, by stage.
     - `all_copies` shows near-duplicates as hits of their own. Hits below `min_strength`, one of STRENGTHS, are left out.
@@ -106,10 +107,16 @@ def search(
     - `off` are the stages that are switched off: if there is no hit, a note names them where they are the reason.
     """
     spaces, notes = Spaces({}, {}), list(query.remarks)
+    if rank == "image":
+        encoder, towards = None, None
     if rank != "words":
         vectors = dict(towards_others) | ({} if towards is None else {TEXT: towards})
         spaces, about_spaces = usable_spaces(store, encoder, others, vectors)
         notes = about_spaces + notes
+        if rank == "image" and IMAGE not in spaces.active:
+            notes.append(
+                "only words were searched: no photo has an image vector yet; `imgret index` computes them"
+            )
     has_words = bool(query.words.strip() or query.negatives)
     has_picture = towards is not None or bool(towards_others or copies or alike)
     request = _Request(
@@ -143,23 +150,26 @@ def _newest(request: _Request) -> list[Found]:
     """Everything that passes the filters, the newest first."""
     among = request.store.filters.matching(request.query.clauses)
     ids = request.store.filters.newest(among, request.pool)
-    return [Found(content, 0.0, None, "strong", ()) for content in ids.tolist()]
+    return [Found(content, 0.0, None, 1.0, "strong") for content in ids.tolist()]
 
 
 def _search(request: _Request, notes: list[str]) -> list[Found]:
     """The copies, then the scored candidates, best first. Adds to `notes` if a damaged table was rebuilt."""
     store, query = request.store, request.query
-    terms = _terms(request) if request.rank != "vector" else []
+    only = {"vector": TEXT, "image": IMAGE}.get(request.rank)
     queries = (
-        space_queries(store, query, request.spaces, request.warm, text_only=request.rank == "vector")
+        space_queries(store, query, request.spaces, request.warm, only=only)
         if request.rank != "words"
         else []
     )
+    terms = [] if only is not None and queries else _terms(request)
     copies = _passing(request, list(request.copies))
     out = np.array([*request.excluded, *copies], np.int64)
     candidates = np.setdiff1d(_candidates(request, terms, queries, len(out), notes), out)
-    first = [Found(content, 1.0, None, "strong", (request.copies[content],)) for content in copies]
-    return first + _scored(request, candidates, terms, queries)
+    rest = _scored(request, candidates, terms, queries)
+    best = max([1.0, *(one.score for one in rest)])  # copies come first, whatever the score of others
+    first = [Found(content, best, None, 1.0, "strong", (request.copies[content],)) for content in copies]
+    return first + rest
 
 
 def _candidates(
@@ -168,7 +178,7 @@ def _candidates(
     """The contents to score: the best by words, and `extra` more than those from each space."""
     store, query, warm = request.store, request.query, request.warm
     scope = scope_of(store, query.clauses, warm) if query.clauses else None
-    pool = request.pool if request.rank == "vector" else max(POOL, request.pool)
+    pool = max(POOL, request.pool)
     pool *= MORE if query.negatives else 1  # some of them rank lower because of the negatives
     budget, strict = (BUDGET, False) if not queries else (SHARED_BUDGET, True)
 
@@ -218,17 +228,23 @@ def _scored(
     store, rank = request.store, request.rank
     main = scoring.scored(store, ids, terms, queries, rank)
     matches = np.ones(len(ids), np.bool_) if queries else main.score > 0
-    if rank != "vector":  # there, the query vector itself points away from the negatives
+    if terms or rank not in (
+        "vector",
+        "image",
+    ):  # there, the query vector itself points away from the negatives
         for text in request.query.negatives:
             negative = negative_queries(text, request.spaces, queries)
             found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)
-            main = scoring.pushed(main, found, PENALTY, scoring.unit(queries))
+            main = scoring.pushed(main, found, PENALTY, words_only=not queries)
+    level = confidence.levels(main.confidence)
     return [
         Found(
             content=int(ids[at]),
             score=float(main.score[at]),
             cosine=None if np.isnan(main.cosine[at]) else float(main.cosine[at]),
-            strength=STRENGTHS[main.level[at]],
+            confidence=float(main.confidence[at]),
+            strength=STRENGTHS[level[at]],
+            seen=bool(main.seen[at]),
             matched=tuple(term.text for term, held in zip(terms, main.held[at], strict=True) if held),
         )
         for at in np.lexsort((ids, -main.score)).tolist()[: request.pool]

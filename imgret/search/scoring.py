@@ -1,33 +1,35 @@
-"""How well candidates answer a text: its vector and its words against all their views, and how strongly."""
+"""How well candidates answer a text: its vectors and its words against all their views, and how strongly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.search import fuse, score_baseline
+from imgret.search import confidence, fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
 from imgret.store import records
 from imgret.store.interface import Store
+from imgret.store.records import IMAGE, TEXT
 
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+SPEAKS = 2.75  # evidence of the image from which on it is a reason for a hit: right 3 times in 10
 AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
-PUSHED_FROM = 1.5  # spreads above the middle from which on an answer to a text of `--not` is pushed away
 
 
 class Scored(NamedTuple):
     """What is known of each candidate, in their order."""
 
     score: Scores
-    level: NDArray[np.int_]  # places in STRENGTHS
-    cosine: Scores  # of the leading view; NaN where there is none
-    held: NDArray[np.bool_]  # (candidates, terms): the term stands there
-    above: Scores  # the score over the question's own background, in spreads; BM25 where there is no vector
+    confidence: Scores
+    cosine: Scores  # of the leading view of the space that leads; NaN where there is none
+    held: Flags  # (candidates, terms): the term occurs in it
+    seen: Flags  # the image space speaks for it
 
 
 class SpaceQuery(NamedTuple):
@@ -38,91 +40,136 @@ class SpaceQuery(NamedTuple):
     sample: Sample  # of the space
 
 
+class _Spoken(NamedTuple):
+    """What one space says of the candidates, in their order."""
+
+    standard: Scores  # standard scores; NaN where there is no vector
+    evidence: Scores  # of the vectors
+    described: Flags  # by more than a file name
+    cosine: Scores  # of the leading view, not corrected; NaN where there is none
+    sampled: Scores  # standard scores of the sample
+
+
 def scored(
     store: Store, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
 ) -> Scored:
     """Score contents by words and by a vector in each of some spaces. `rank` is one of RANKS.
 
-    Vectors of different spaces are never compared: the text vectors give a score, and each other space
-    adds its weight times the standard score of its own cosines.
+    Vectors of different spaces are never compared: each space gives evidence, and that is added (`imgret.search.fuse`).
     """
     found = store.words.occurrences(terms, ids, _described(terms))
     total = store.words.document_count()
     rarity = fuse.rarity(np.array([*(term.documents for term in terms), 0], np.int64), total)
     matches = fuse.Matches(found.counts, found.lengths, rarity[:-1], float(rarity[-1]), found.weights)
-    told, covered = fuse.bm25(matches), fuse.coverage(matches)
+    by_words, covered = fuse.bm25(matches), fuse.coverage(matches)
     held = np.asarray(matches.counts.any(axis=2), np.bool_)
-    none = np.full(len(ids), np.nan, np.float32)
-    if not queries:
-        level = score_baseline.capped(score_baseline.worded(covered), found.apart)
-        return Scored(told, level, none, held, told)
-    text = next((query for query in queries if query.space.stage == records.TEXT), None)
-    others = [query for query in queries if query is not text and (text is None or rank != "vector")]
-    beside = sum((_standard(store, ids, query) for query in others), np.zeros(len(ids), np.float32))
-    if text is None:
-        score = beside
-        if rank != "vector":
-            score = score + np.float32(fuse.WEIGHTS.words) * fuse.worded(matches, fuse.WEIGHTS.words_power)
-        above, cosine = beside, none
+    nothing, nowhere = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.bool_)
+    spoken = {query.space.stage: _spoken(store, ids, query, rank) for query in queries}
+    text, image = spoken.get(TEXT), spoken.get(IMAGE)
+    lead = text or image
+    seen = ~np.isnan(image.standard) if image else nowhere
+    if rank in ("vector", "image") and lead:
+        score = np.nan_to_num(lead.cosine, nan=-1.0)
+    elif not queries:
+        score = by_words
     else:
-        views = (fuse.PASSAGE,) if rank == "vector" else fuse.VIEWS
-        cosines = _cosines(store, ids, text, views)
-        grounds, cosine = text.sample.grounds(text.vector), cosines[fuse.PASSAGE]
-        if rank == "vector":
-            score = np.nan_to_num(cosine, nan=-1.0)
-        else:
-            score = fuse.fused(cosines, grounds, matches, text.sample.spread)
-            score = score + np.float32(text.sample.spread) * beside if others else score
-        above = score_baseline.above(score, grounds[fuse.PASSAGE], text.sample.spread)
-    level = score_baseline.levels(above)
-    if rank != "vector":
-        level = score_baseline.capped(np.maximum(level, score_baseline.worded(covered)), found.apart)
-    return Scored(score, level, cosine, held, above)
+        score = _hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest))
+    likely = confidence.confidence(
+        text.evidence if text else nothing,
+        image.evidence if image else nothing,
+        nothing if rank in ("vector", "image") and lead else covered,
+        seen=seen,
+        apart=found.apart,
+    )
+    cosine = lead.cosine if lead else np.full(len(ids), np.nan, np.float32)
+    speaks = image.evidence >= SPEAKS if image else nowhere
+    return Scored(score, likely, cosine, held, speaks)
 
 
-def unit(queries: Sequence[SpaceQuery]) -> float | None:
-    """What a standard score of 1 is in the scores of these queries; None: they are of words alone."""
-    if not queries:
-        return None
-    return next((query.sample.spread for query in queries if query.space.stage == records.TEXT), 1.0)
+def _hybrid(queries: Sequence[SpaceQuery], spoken: Mapping[str, _Spoken], words: Scores) -> Scores:
+    """Join what the spaces and the words say."""
+    text, image = spoken.get(TEXT), spoken.get(IMAGE)
+    sizes = {query.space.stage: query.sample.size for query in queries}
+    missing = np.full(len(words), np.nan, np.float32)
+    score = fuse.evidence(
+        text.standard if text else missing,
+        text.sampled if text else missing[:0],
+        sizes.get(TEXT, 1),
+        fuse.WEIGHTS.text,
+        words,
+    )
+    if image:
+        described = text.described if text else np.zeros(len(words), np.bool_)
+        score = fuse.joined(score, image.evidence, described=described, seen=~np.isnan(image.standard))
+    for query in queries:
+        if query.space.stage not in (TEXT, IMAGE):
+            score = score + np.float32(query.space.weight) * spoken[query.space.stage].evidence
+    return np.asarray(score, np.float32)
 
 
-def pushed(main: Scored, away: Scored, weight: float, spread: float | None) -> Scored:
+def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Scored:
     """Lower the scores in `main` of contents that match the text of `away`, by how well they match; they become weak."""
-    if spread is None:  # words alone: all that holds all words of the text comes behind all that does not
+    if words_only:  # all that holds all words of the text comes behind all that does not
         much = away.held.all(axis=1) if away.held.shape[1] else np.zeros(len(away.score), np.bool_)
         score = np.where(much, main.score - main.score.max(initial=0.0), main.score)
     else:
-        over = np.maximum(away.above - PUSHED_FROM, 0.0)
-        much = away.level > 0
-        score = main.score - np.float32(weight * spread) * over
-    level = np.where(much, 0, main.level)
-    return main._replace(score=np.asarray(score, np.float32), level=level)
+        much = away.confidence >= confidence.FAIR
+        score = main.score - np.float32(weight) * away.score
+    likely = np.where(much, 0, main.confidence * (1 - away.confidence))
+    return main._replace(score=np.asarray(score, np.float32), confidence=np.asarray(likely, np.float32))
 
 
-def _standard(store: Store, ids: Ids, query: SpaceQuery) -> Scores:
-    """What a space adds to the score of each of these contents, in spreads."""
-    lead = query.space.lead
-    cosines = _cosines(store, ids, query, (lead,))[lead]
-    ground = query.sample.grounds(query.vector)[lead]
-    weight = np.float32(query.space.weight)
-    return np.asarray(weight * fuse.standard(cosines, ground, query.sample.spread), np.float32)
+def _spoken(store: Store, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
+    """Compare a query with all views of some contents in its space, in relation to the sample."""
+    sample, lead = query.sample, query.space.lead
+    is_text, recipe = query.space.stage == TEXT, rank == "vector"
+    views = (lead,) if recipe else sample.view_names
+    raw, corrected = _cosines(store, ids, query, views)
+    ours = raw if recipe else corrected
+    sampled = {
+        view: rows
+        for view, rows in sample.cosines(query.vector, corrected=not recipe).items()
+        if view in views
+    }
+    grounds = score_baseline.grounds(sampled, lead)
+    if is_text and not recipe:
+        ours_one, sampled_one = fuse.text_cosines(ours, grounds), fuse.text_cosines(sampled, grounds)
+        ground = fuse.baseline(sampled_one)
+        standard = fuse.standard(ours_one, ground, sample.least)
+        sample_standard = fuse.standard(sampled_one, ground, sample.least)
+    else:  # the view that matches best
+        standard, sample_standard = (
+            np.fmax.reduce([fuse.standard(one[view], grounds[view], sample.least) for view in views])
+            for one in (ours, sampled)
+        )
+    curve = fuse.WEIGHTS.text if is_text else fuse.WEIGHTS.image
+    found = fuse.evidence(standard, sample_standard, sample.size, curve)
+    described = ~np.isnan(raw[lead])
+    others = [raw[view] for view in views if view != lead]
+    if is_text and others:  # a passage alone may be words of the file's name
+        described = np.asarray(~np.isnan(others).all(axis=0), np.bool_)
+    return _Spoken(standard, found, described, raw[lead], sample_standard)
 
 
-def _cosines(store: Store, ids: Ids, query: SpaceQuery, views: tuple[str, ...]) -> dict[str, Scores]:
-    """The cosine of each of these contents in each view; NaN where it lacks the view."""
-    parts = [
-        {
-            view: rows @ query.vector
-            for view, rows in store.vectors.of(query.space, ids[at : at + AT_ONCE], views).items()
-        }
-        for at in range(0, max(len(ids), 1), AT_ONCE)
-    ]
-    return {view: np.concatenate([part[view] for part in parts]) for view in views}
+def _cosines(
+    store: Store, ids: Ids, query: SpaceQuery, views: tuple[str, ...]
+) -> tuple[dict[str, Scores], dict[str, Scores]]:
+    """Return the cosine of each content in each view, NaN where it lacks the view; and the same without hubness."""
+    plain: dict[str, list[Scores]] = {view: [] for view in views}
+    corrected: dict[str, list[Scores]] = {view: [] for view in views}
+    for at in range(0, max(len(ids), 1), AT_ONCE):
+        for view, rows in store.vectors.of(query.space, ids[at : at + AT_ONCE], views).items():
+            cosines = rows @ query.vector
+            plain[view].append(cosines)
+            corrected[view].append(np.asarray(cosines - query.sample.hubness(view, rows), np.float32))
+    return (
+        {view: np.concatenate(parts) for view, parts in plain.items()},
+        {view: np.concatenate(parts) for view, parts in corrected.items()},
+    )
 
 
 def _described(terms: Sequence[records.Term]) -> list[tuple[int, int]]:
-    """(adjective, the next term that is none) for the adjectives among the terms of a question."""
+    """(adjective, the next term that is none) for the adjectives among the terms of a query."""
     pairs: list[tuple[int, int]] = []
     noun = -1
     for at in range(len(terms) - 1, -1, -1):

@@ -7,7 +7,7 @@ without an embedder that fits the index it is answered by words, and that is sai
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -18,10 +18,11 @@ from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
 from imgret.limits import as_sentence
 from imgret.photo import Hit, ModelIdentity
+from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.store.interface import Store
-from imgret.store.records import TEXT, Space
+from imgret.store.records import IMAGE, TEXT, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from imgret.search.similar import Likeness
     from imgret.search.space_queries import SpaceEncoder
     from imgret.search.warm_index import WarmIndexLoader
-
-MANY = 1000  # photos without a caption, of which it is not worth while to know how many
 
 
 class SearchOutput(NamedTuple):
@@ -96,8 +95,8 @@ class LocalEncoders:
         return QueryEncoder(model, inputs)
 
 
-class _Other:
-    """The encoder of a stage beside that of texts: where it fails, the search goes on without it, and a note says so."""
+class _Checked:
+    """The encoder of a space: where it fails, the search goes on without it, and a note says so."""
 
     def __init__(self, space: Space, encoder: SpaceEncoder, notes: list[str]) -> None:
         self._space = space
@@ -114,10 +113,19 @@ class _Other:
         import numpy as np
 
         try:
-            return self._encoder.vectors(texts)
-        except Exception as error:  # the code of another package
+            found = self._encoder.vectors(texts)
+            if found.shape != (len(texts), self._space.dimension):
+                raise ValueError(
+                    f"its vectors of texts have the shape {found.shape}, not (n, {self._space.dimension})"
+                )
+            if not np.isfinite(found).all():
+                raise ValueError("its vectors of texts are not finite numbers")
+            return found
+        except Exception as error:  # the code of another package, or damaged weights
             reason = as_sentence(error)
-            self._notes.append(f"the vectors of {self._space.stage} were not searched: {reason}")
+            note = f"the vectors of {self._space.stage} were not searched: {reason}"
+            if note not in self._notes:
+                self._notes.append(note)
             return np.zeros((len(texts), self._space.dimension), np.float32)
 
 
@@ -154,15 +162,12 @@ class SearchService:
 
         check(request)
         question = _question(request, self._store.facets.labels(), self._kinds())
-        notes = self._missing()
-        # A known photo alone has its vector: no model is needed.
-        told = question.words.strip() or question.negatives
-        encoder = (
-            self._embedder(notes) if request.rank != "words" and (told or request.like is None) else None
-        )
-        seen = None
-        if request.like is not None:
-            seen = self._likeness(request.like, lambda: encoder or self._embedder(notes))
+        coverage = coverage_note(self._store, self._settings.stages(), by_words=request.rank == "words")
+        notes = [coverage] if coverage else []
+        seen = self._likeness(request.like) if request.like is not None else None
+        # A picture alone has its vector: no text has to be encoded.
+        has_text = bool(question.words.strip() or question.negatives)
+        encoder = self._embedder(notes) if has_text and request.rank in ("hybrid", "vector") else None
         found = rank.search(
             self._store,
             question,
@@ -178,7 +183,7 @@ class SearchService:
             alike=seen.alike if seen else (),
             warm=self._keeper.current(self._store) if self._keeper else None,
             off=self._settings.switched_off(),
-            others=self._others(notes) if told and request.rank == "hybrid" else {},
+            others=self._others(notes, request.rank) if has_text else {},
         )
         return rank.SearchResult(found.hits, [*notes, *found.notes])
 
@@ -187,14 +192,14 @@ class SearchService:
         if self._keeper is not None:
             self._keeper.current(self._store)
         self._embedder([])
-        self._others([])
+        self._others([], "hybrid")
 
-    def _likeness(self, path: str, encoder: Callable[[], SpaceEncoder | None]) -> Likeness:
+    def _likeness(self, path: str) -> Likeness:
         from imgret.search.similar import likeness
 
         try:
             return likeness(
-                self._store, inputs.path_bytes(path), encoder, self._encoders.for_query_image, self._settings
+                self._store, inputs.path_bytes(path), self._encoders.for_query_image, self._settings
             )
         except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
             if not os.path.lexists(inputs.path_bytes(path)):
@@ -206,11 +211,11 @@ class SearchService:
 
     def _embedder(self, notes: list[str]) -> SpaceEncoder | None:
         """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
-        wanted = self._store.vectors.active_model()
-        if wanted is None:
+        space = self._store.vectors.active_space()
+        if space is None:
             return None
         try:
-            return self._encoders.encoder(TEXT, wanted)
+            return _Checked(space, self._encoders.encoder(TEXT, space.identity), notes)
         except WeightsError as error:
             notes.append(f"answered by words alone: {error}")
             return None
@@ -220,27 +225,19 @@ class SearchService:
         off = [registry.find(stage) for stage in self._settings.switched_off()]
         return [*self._store.facets.kinds(), *(kind for stage in off if stage for kind in stage.kinds)]
 
-    def _others(self, notes: list[str]) -> dict[str, SpaceEncoder]:
-        """The encoders of the spaces of other stages, by stage; a note for each that cannot be used."""
+    def _others(self, notes: list[str], rank: str) -> dict[str, SpaceEncoder]:
+        """The encoders of the spaces of other stages that a ranking uses, by stage; a note for each that cannot be used."""
         found: dict[str, SpaceEncoder] = {}
-        for space in self._store.vectors.active_spaces():
-            if space.stage == TEXT or not space.weight:
+        for space in self._store.vectors.active_spaces() if rank in ("hybrid", "image") else ():
+            if space.stage == TEXT or not space.weight or (rank == "image" and space.stage != IMAGE):
                 continue
             try:
-                found[space.stage] = _Other(space, self._encoders.encoder(space.stage, space.identity), notes)
+                found[space.stage] = _Checked(
+                    space, self._encoders.encoder(space.stage, space.identity), notes
+                )
             except WeightsError as error:
-                notes.append(f"the vectors of {space.stage} were not searched: {error}")
+                notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
-
-    def _missing(self) -> list[str]:
-        """One line when photos wait for captions."""
-        if "caption" not in self._store.summary.waiting_stages():
-            return []
-        count = self._store.work.waiting_for("caption", MANY + 1)
-        told = f"more than {MANY}" if count > MANY else str(count)
-        advice = "run `imgret models pull`, then `imgret index`"
-        have = "photo has" if count == 1 else "photos have"
-        return [f"{told} {have} no caption yet: {advice}"] if count else []
 
 
 def _question(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:

@@ -1,15 +1,15 @@
 """A picture as a question: its copies in the index, found by hashes and by how they look, and the vector to
 look for others with.
 
-A file of which the index knows no copy is described as a photo would be, by the same models, and nothing of
-it is kept.
+A file of which the index knows no copy is decoded and embedded by the image encoder; nothing else is loaded, and
+nothing of it is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +18,18 @@ from imgret import disk_calls
 from imgret.config import Settings
 from imgret.decode.decoder_handle import Decoded
 from imgret.decode.hashing import content_hash
-from imgret.decode.perceptual import FLAT, orientations
 from imgret.decode.pool import DecodePool
 from imgret.errors import UsageError
-from imgret.stages import registry
-from imgret.stages.interface import PIXELS, Item, Result
-from imgret.stages.passage import views
+from imgret.search import looks
+from imgret.stages.interface import Item, Result
 from imgret.store.interface import Store
-from imgret.store.records import TEXT, Space
+from imgret.store.records import IMAGE, TEXT, Space
 
 if TYPE_CHECKING:
     from imgret.pipeline.models import Models
-    from imgret.search.space_queries import SpaceEncoder
 
 
-# Where a photo was replaced by an edit, `perceptual.SAME_PICTURE` is enough; among 100,000 photos it is not. Of 112
-# photos, each re-encoded, resized, rotated or mirrored copy was above 0.97, and each without 2 % at one side, at two
-# or all around above 0.89. No two unrelated ones were above 0.70; extrapolated, one of 30 questions meets one above
-# this among 100,000.
-COPY = 0.88
 MOST_ALIKE = 200  # of a series of hundreds of nearly equal shots, the vector finds the others
-ROWS = 512  # signatures compared at a time: BLAS starts no threads for so few, which a busy machine waits for
 
 
 class Likeness(NamedTuple):
@@ -54,14 +45,13 @@ class Likeness(NamedTuple):
 def likeness(
     store: Store,
     path: bytes,
-    encoder: Callable[[], SpaceEncoder | None],
     models: Callable[[Collection[str]], Models],
     settings: Settings,
 ) -> Likeness:
-    """The likeness of the file at an absolute path. `models` gives the models of stages that describe a picture,
-    and `encoder` the embedder, each only for a picture of which no copy has a vector.
+    """The likeness of the file at an absolute path. `models` gives the models of stages; it is called with the image
+    stage alone, and only for a picture of which no copy is known or has a vector.
 
-    Raises PhotoError for a file that is no picture, UsageError where no model can describe it.
+    Raises PhotoError for a file that is no picture, UsageError where no model can compare it.
     """
     own = _indexed(store, path)
     copies = store.contents.copies(content=own)
@@ -77,35 +67,34 @@ def likeness(
     found = {space.stage: _vector(store, space, [*known, *alike]) for space in store.vectors.active_spaces()}
     vectors = {stage: vector for stage, vector in found.items() if vector is not None}
     vector = vectors.pop(TEXT, None)
-    if vector is None and not copies and not alike:
-        vector = _described_vector(decoded or _decoded(path, settings), encoder, models)
+    if vector is None and not vectors and not copies and not alike:
+        vectors = {IMAGE: _embedded(store, decoded or _decoded(path, settings), models)}
     return Likeness(vector, own, tuple(copies), tuple(alike), vectors)
 
 
 def looking_alike(store: Store, look: bytes) -> list[int]:
-    """The living contents that look like a picture with this signature, in any orientation, the likest first.
+    """The living contents that look like a picture with this perceptual hash, in any orientation, the likest first.
 
-    `MOST_ALIKE` at most. Every signature is compared: 100,000 take 30 to 50 ms of a processor.
+    `MOST_ALIKE` at most. Every hash is compared: 100,000 take 30 to 50 ms of a processor.
     """
-    turned = np.array(orientations(look), np.float32)
-    if not len(turned):
-        return []
-    turned /= np.linalg.norm(turned[0])
+    one = looks.packed(look)
     found: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    for ids, found_here in store.signatures.all():
-        for start in range(0, len(ids), ROWS):
-            rows = found_here[start : start + ROWS].astype(np.float32)
-            squares = np.vecdot(rows, rows)
-            alike = (turned @ rows.T).max(axis=0) / np.sqrt(np.maximum(squares, FLAT))
-            near = (alike >= COPY) & (squares >= FLAT)
-            if near.any():
-                found.append((ids[start : start + ROWS][near], alike[near]))
+    for many in store.signatures.all():
+        rows, cosines = looks.alike(one, many, lenient=True)
+        if len(rows):
+            found.append((many.contents[rows], cosines))
     if not found:
         return []
-    contents, alike = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(-alike, kind="stable")
-    contents = contents[order]
+    contents, cosines = (np.concatenate(part) for part in zip(*found, strict=True))
+    contents = contents[np.argsort(-cosines, kind="stable")]
     return [int(content) for content in contents[store.filters.living(contents)][:MOST_ALIKE]]
+
+
+def near_duplicates(store: Store, content: int | None) -> list[bytes]:
+    """The paths of other contents that show the same picture as a content, the most similar ones first."""
+    look = store.contents.look(content) if content is not None else None
+    found = looking_alike(store, look) if look else []
+    return [photo.path for other in found if other != content for photo in store.photos.paths(other)]
 
 
 def _indexed(store: Store, path: bytes) -> int | None:
@@ -138,24 +127,33 @@ def _decoded(path: bytes, settings: Settings) -> Decoded:
         return pool.submit(path).result()
 
 
-def _described_vector(
-    decoded: Decoded, encoder: Callable[[], SpaceEncoder | None], models: Callable[[Collection[str]], Models]
+def _embedded(
+    store: Store, decoded: Decoded, models: Callable[[Collection[str]], Models]
 ) -> NDArray[np.float32]:
-    """The vector of what the models say of a picture, in words."""
-    own = registry.own()
-    reads = [name for name in own["embed"].stages if PIXELS in own[name].inputs]
-    loaded = models(reads)
-    results: dict[str, Any] = {}
-    for stage in reads:
-        if stage in loaded:
-            (result,) = loaded[stage].run([Item(decoded.pixels)])
-            if isinstance(result, Result):
-                results[stage] = result.payload
-    text = views(results).get("passage")
-    embedder = encoder() if text else None
-    if embedder is None or text is None:
+    """The vector of a picture in the image space. Raises UsageError where there is none, or no encoder that fits it."""
+    unknown = "that picture is not in the index, and neither is a copy of it"
+    space = store.vectors.active_space(IMAGE)
+    if space is None:
         raise UsageError(
-            "that picture is not in the index, and there is no model here that can describe it",
-            "Run `imgret models pull`, or ask with a photo that is indexed.",
+            f"{unknown}; to find photos that look like it, the index needs image vectors",
+            "Run `imgret models pull image` and `imgret index`, or ask with a photo that is indexed.",
         )
-    return np.asarray(embedder.vectors([text])[0], np.float32)
+    loaded = models([IMAGE])
+    model = loaded.get(IMAGE)
+    if model is None:
+        raise UsageError(
+            f"{unknown}; the image encoder cannot be loaded: {loaded.missing.get(IMAGE, 'it is switched off')}",
+            "Ask with a photo that is indexed.",
+        )
+    if model.identity != space.identity:
+        raise UsageError(
+            f"{unknown}; the image vectors are still those of {space.identity.name}, not of {model.identity.name}",
+            "`imgret index` computes them again. Ask with a photo that is indexed.",
+        )
+    (result,) = model.run([Item(decoded.pixels)])
+    if not isinstance(result, Result):
+        raise UsageError(f"{unknown}; the image encoder failed on it: {result}")
+    vector = np.asarray(result.vectors[space.lead], np.float32)
+    if vector.shape != (space.dimension,) or not np.isfinite(vector).all():
+        raise UsageError(f"{unknown}; the image encoder gave no usable vector for it")
+    return vector

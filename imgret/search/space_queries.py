@@ -77,17 +77,22 @@ def usable_spaces(
 
 
 def space_queries(
-    store: Store, query: ParsedQuery, spaces: Spaces, warm: WarmIndex | None, *, text_only: bool
+    store: Store, query: ParsedQuery, spaces: Spaces, warm: WarmIndex | None, *, only: str | None = None
 ) -> list[SpaceQuery]:
-    """Return a query vector, unit norm, for each space in which the query means something."""
-    searched = [space for stage, space in spaces.active.items() if stage == TEXT or space.weight]
-    if text_only and TEXT in spaces.active:
-        searched = [spaces.active[TEXT]]
-    vectors = [(space, _vector(query, spaces, space.stage)) for space in searched]
-    sample = warm.sample if warm is not None else score_baseline.sample
-    return [
-        SpaceQuery(space, vector, sample(store, space)) for space, vector in vectors if vector is not None
+    """Return a query vector, unit norm, for each space in which the query means something; `only` that of a stage."""
+    searched = [
+        space
+        for stage, space in spaces.active.items()
+        if (stage == only if only is not None else stage == TEXT or space.weight)
     ]
+    take = warm.sample if warm is not None else score_baseline.sample
+    found = []
+    for space in searched:
+        sample = take(store, space)
+        vector = _vector(query, spaces, space.stage, sample)
+        if vector is not None:
+            found.append(SpaceQuery(space, vector, sample))
+    return found
 
 
 def negative_queries(text: str, spaces: Spaces, queries: Sequence[SpaceQuery]) -> list[SpaceQuery]:
@@ -101,7 +106,7 @@ def negative_queries(text: str, spaces: Spaces, queries: Sequence[SpaceQuery]) -
     return found
 
 
-def _vector(query: ParsedQuery, spaces: Spaces, stage: str) -> Vector | None:
+def _vector(query: ParsedQuery, spaces: Spaces, stage: str, sample: score_baseline.Sample) -> Vector | None:
     """The weighted sum of the picture's vector, the words, the weighted texts and the negatives; None if it is zero."""
     total, encoder = spaces.vectors.get(stage), spaces.encoders.get(stage)
     weighted = [(query.words, 1.0)] if query.words.strip() else []
@@ -110,8 +115,14 @@ def _vector(query: ParsedQuery, spaces: Spaces, stage: str) -> Vector | None:
     if weighted and encoder is not None:
         rows = encoder.vectors([text for text, _ in weighted])
         words = np.array([weight for _, weight in weighted], np.float32) @ rows
-        total = words if total is None else total + words
+        if total is not None and stage != TEXT and rows.any():
+            # Cosines of two images differ more than those of a text and an image: both are to count the same.
+            total = total / np.float32(sample.spread_of(total)) + words / np.float32(
+                max(sample.spread_of(row) for row in rows if row.any())
+            )
+        else:
+            total = words if total is None else total + words
     if total is None:
         return None
     norm = float(np.linalg.norm(total))
-    return total / np.float32(norm) if norm > 1e-6 else None
+    return np.asarray(total / np.float32(norm), np.float32) if norm > 1e-6 else None

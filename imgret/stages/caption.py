@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from imgret.photo import ModelIdentity
 from imgret.stages import passage
 from imgret.stages.interface import (
     ALTERNATIVE,
@@ -17,14 +21,18 @@ from imgret.stages.interface import (
     StageSettings,
     TextColumn,
 )
+from imgret.weights import NONE
 
 if TYPE_CHECKING:
     from imgret.models.model_protocols import Captioner
     from imgret.places import Places
+    from imgret.weights.sources import Weights
 
 LONGEST = 2000  # characters of a caption
-# Control characters, direction marks, line separators and lone surrogates, with the spaces around them.
-_CONTROLS = re.compile("(?:\\s*[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff])+\\s*")
+# What may not reach a terminal (see `terminal.clean`), with the spaces around it.
+_CONTROLS = re.compile(
+    "(?:\\s*[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U0010eeee])+\\s*"
+)
 
 
 class CaptionSettings(StageSettings, frozen=True):
@@ -33,26 +41,32 @@ class CaptionSettings(StageSettings, frozen=True):
     weights: str = "noamrot/FuseCap_Image_Captioning"
     captions: int = 1  # for each prompt: the best one of the beam search, and samples
     prompts: tuple[str, ...] = ()  # what the captioner reads before it writes; default: that of its kind
+    also: tuple[str, ...] = ()  # further captioners, each with the default prompt of its kind
     beams: int = 3
     max_tokens: int = 60
     dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
 
 
 class CaptionModel(StageModel):
-    """Adapts a captioner to the interface of a stage model."""
+    """Adapts captioners to the interface of a stage model."""
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(
+        self, captioner: Captioner, *others: Captioner, identity: ModelIdentity | None = None
+    ) -> None:
         self.captioner = captioner
-        self.identity = captioner.identity
+        self.others = others
+        self.identity = identity or captioner.identity
 
     def run(self, items: Sequence[Item]) -> list[Result]:
         """Return the sentences of each photo, cleaned, each once."""
         images = [item.pixels for item in items if item.pixels is not None]
-        return [Result(distinct(sentences)) for sentences in self.captioner.captions(images)]
+        found = [captioner.captions(images) for captioner in (self.captioner, *self.others)]
+        return [Result(distinct(chain.from_iterable(sentences))) for sentences in zip(*found, strict=True)]
 
     def close(self) -> None:
         """Release the memory."""
-        self.captioner.close()
+        for captioner in (self.captioner, *self.others):
+            captioner.close()
 
 
 class Caption(Stage):
@@ -77,26 +91,53 @@ class Caption(Stage):
             parts.append(f"prompts={list(settings.prompts)!r}")
         return " ".join(parts)
 
+    def tables(self, settings: CaptionSettings) -> tuple[CaptionSettings, ...]:
+        """Return settings for `weights` and for each captioner in `also`."""
+        further = dict.fromkeys(name for name in settings.also if name != NONE)
+        return (
+            replace(settings, also=()),
+            *(replace(settings, weights=name, revision=None, prompts=(), also=()) for name in further),
+        )
+
+    def locate(self, settings: CaptionSettings, places: Places) -> Weights:
+        """Return the weights of the first captioner that are missing, or else those of `weights`."""
+        found = [super(Caption, self).locate(table, places) for table in self.tables(settings)]
+        return next((weights for weights in found if not weights.present), found[0])
+
+    def identity(self, settings: CaptionSettings, places: Places) -> ModelIdentity | None:
+        """Return the identity of the captioner in `weights`; its settings name the further ones with their revisions."""
+        made = [super(Caption, self).identity(table, places) for table in self.tables(settings)]
+        present = [identity for identity in made if identity is not None]
+        return _joined(present) if len(present) == len(made) else None
+
     def load(self, settings: CaptionSettings, places: Places, device: str) -> CaptionModel:
-        """Load any BLIP captioning model in the layout of the Hugging Face hub."""
+        """Load any captioner in the layout of the Hugging Face hub that needs no code of its own."""
         from imgret.models import torch_device
 
-        path, identity = self.checked(settings, places)
+        checked = [(table, *self.checked(table, places)) for table in self.tables(settings)]
         device = torch_device.ready(places, device)
-        from imgret.models.blip import BlipCaptioner
+        from imgret.models import captioners
 
-        return CaptionModel(
-            BlipCaptioner(
-                path,
-                identity,
-                device,
-                prompts=settings.prompts or (passage.PROMPT,),
-                captions=settings.captions,
-                beams=settings.beams,
-                max_tokens=settings.max_tokens,
-                dtype=settings.dtype,
-            )
-        )
+        loaded: list[Captioner] = []
+        try:
+            for table, path, identity in checked:
+                captioner = captioners.load(
+                    path,
+                    identity,
+                    device,
+                    blip_prompt=passage.PROMPT,
+                    prompts=table.prompts,
+                    captions=table.captions,
+                    beams=table.beams,
+                    max_tokens=table.max_tokens,
+                    dtype=table.dtype,
+                )
+                loaded.append(captioner)
+        except BaseException:
+            for captioner in loaded:
+                captioner.close()
+            raise
+        return CaptionModel(*loaded, identity=_joined([identity for _, _, identity in checked]))
 
     def texts(self, payload: tuple[str, ...]) -> Mapping[str, str]:
         """Return the sentences as alternatives of one text, so that a word in all of them counts once."""
@@ -112,6 +153,14 @@ class Caption(Stage):
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return each sentence as a row."""
         return [("also" if at else "caption", caption) for at, caption in enumerate(shown["captions"])]
+
+
+def _joined(identities: Sequence[ModelIdentity]) -> ModelIdentity:
+    first, *others = identities
+    if not others:
+        return first
+    names = [f"{other.name}@{other.revision}" for other in others]
+    return ModelIdentity(first.name, first.revision, f"{first.settings} also={names!r}")
 
 
 def distinct(sentences: Iterable[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgret.photo import Detection, Tag
 from imgret.stages.interface import PIXELS, Item, LabelMatcher, Result, Stage, StageModel, StageSettings
 from imgret.stages.passage import counts, numeral
+from imgret.stages.plurals import plural
 
 if TYPE_CHECKING:
     from imgret.models.model_protocols import Detector
@@ -94,9 +95,13 @@ class Detect(Stage):
         return [("objects", text)] if text else []
 
     def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
-        """Return, for example, `two dog` for a word that matches the label `dog`."""
+        """Return, for example, `two dogs` for a word that matches the label `dog`."""
         objects: dict[str, int] = shown["objects"]
-        return [f"{numeral(objects[label])} {label}" for label in matching(word, objects)]
+        return [
+            f"{numeral(count)} {label if count == 1 else plural(label)}"
+            for label in matching(word, objects)
+            for count in (objects[label],)
+        ]
 
 
 STAGE = Detect()

@@ -1,6 +1,7 @@
 """Text vectors of the passage of a photo and of each of its parts, with an instruction made from its topics.
 
-The embedder is INSTRUCTOR, or `wordllama`, a small embedder whose weights are part of its package.
+The embedder is INSTRUCTOR; any model of sentence-transformers or model2vec, which have prompts of their own and no
+instructions; or `wordllama`, a small embedder whose weights are part of its package.
 """
 
 from __future__ import annotations
@@ -8,25 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
+from imgret.models import embedders
+from imgret.photo import ModelIdentity
 from imgret.stages import passage
 from imgret.stages.interface import NAMES, NOTE, Item, Result, Stage, StageModel, StageSettings
 from imgret.weights import WORDLLAMA
 
 if TYPE_CHECKING:
     from imgret.models.model_protocols import Embedder
-    from imgret.photo import ModelIdentity
     from imgret.places import Places
     from imgret.stages.interface import Vectors
     from imgret.weights.sources import Weights
 
 
+_PROMPTS = "prompts="  # in the identity of a model without instructions
+_Prompts = tuple[str | None, str | None]  # of queries, of documents; None: the model's own
+
+
 class EmbedSettings(StageSettings, frozen=True):
-    """`[embed]`: an INSTRUCTOR model, or `wordllama`."""
+    """`[embed]`: an INSTRUCTOR model, one of sentence-transformers or model2vec, or `wordllama`."""
 
     weights: str = "hkunlp/instructor-large"
     dtype: str = "auto"
+    # What a model without instructions reads before a text; default: what its files say.
+    query_prompt: str | None = None
+    document_prompt: str | None = None
 
 
 class EmbedModel(StageModel):
@@ -51,12 +61,12 @@ class EmbedModel(StageModel):
         return [Result(tuple(sorted(vectors)), vectors) for vectors in results]
 
     def encode_query(self, texts: Sequence[str], results: Sequence[Mapping[str, Any]]) -> Vectors:
-        """Embed the text of a search like that of a photo, with an instruction made from the topics of the text."""
+        """Embed the text of a search, with an instruction made from the topics of the text."""
         pairs = [
             (passage.instruction(found.get("topics") or ()), text)
             for text, found in zip(texts, results, strict=True)
         ]
-        return self.embedder.embed(pairs)
+        return self.embedder.embed_queries(pairs)
 
     def close(self) -> None:
         """Release the memory."""
@@ -91,6 +101,14 @@ class Embed(Stage):
         """Return the dtype; `wordllama` has none."""
         return "" if settings.weights == WORDLLAMA else f"dtype={settings.dtype}"
 
+    def identity(self, settings: EmbedSettings, places: Places) -> ModelIdentity | None:
+        """Return the identity; it names the prompts of a model that has them instead of instructions."""
+        made = super().identity(settings, places)
+        path = self.locate(settings, places).path
+        if made is None or path is None or settings.weights == WORDLLAMA:
+            return made
+        return _with_prompts(made, settings, embedders.kind(path, made.name))
+
     def stand_in(self, settings: EmbedSettings) -> EmbedSettings | None:
         """Return `wordllama`, with which photos can be searched before any weights are downloaded."""
         return None if settings.weights == WORDLLAMA else EmbedSettings(weights=WORDLLAMA)
@@ -100,29 +118,48 @@ class Embed(Stage):
         if identity.name == WORDLLAMA:
             return EmbedSettings(weights=WORDLLAMA)
         found: EmbedSettings = super().settings_of(identity, settings, places)
-        return replace(found, dtype=identity.settings.removeprefix("dtype=") or settings.dtype)
+        dtype, _, prompts = identity.settings.partition(_PROMPTS)
+        query, document = msgspec.json.decode(prompts, type=_Prompts) if prompts else (None, None)
+        dtype = dtype.strip().removeprefix("dtype=") or settings.dtype
+        return replace(found, dtype=dtype, query_prompt=query, document_prompt=document)
 
     def query_inputs(self, identity: ModelIdentity | None) -> tuple[str, ...]:
-        """Return `topics`; none for `wordllama`, which does not use instructions."""
-        return () if identity is not None and identity.name == WORDLLAMA else ("topics",)
+        """Return `topics` for a model with instructions, and none for others."""
+        without = identity is not None and (identity.name == WORDLLAMA or _PROMPTS in identity.settings)
+        return () if without else ("topics",)
 
     def load(self, settings: EmbedSettings, places: Places, device: str) -> EmbedModel:
-        """Load the embedder. torch is not imported for `wordllama`."""
+        """Load the embedder. torch is not imported for `wordllama` and other static ones."""
         path, identity = self.checked(settings, places)
         if settings.weights == WORDLLAMA:
             from imgret.models.wordllama import WordLlamaEmbedder
 
             return EmbedModel(WordLlamaEmbedder(path, identity))
-        from imgret.models import torch_device
-
-        device = torch_device.ready(places, device)
-        from imgret.models.instructor import InstructorEmbedder
-
-        return EmbedModel(InstructorEmbedder(path, identity, device, dtype=settings.dtype))
+        kind = embedders.kind(path, identity.name)
+        loaded = embedders.load(
+            kind,
+            path,
+            _with_prompts(identity, settings, kind),
+            places,
+            device,
+            query_prompt=settings.query_prompt,
+            document_prompt=settings.document_prompt,
+            dtype=settings.dtype,
+        )
+        return EmbedModel(loaded)
 
     def json(self, payload: tuple[str, ...] | None) -> dict[str, Any]:
         """Return nothing: vectors are not readable."""
         return {}
+
+
+def _with_prompts(identity: ModelIdentity, settings: EmbedSettings, kind: embedders.Kind) -> ModelIdentity:
+    """Return the identity of a model of this kind. That of INSTRUCTOR is the dtype; a static one has no dtype."""
+    if kind is embedders.Kind.INSTRUCTOR:
+        return identity
+    prompts = msgspec.json.encode((settings.query_prompt, settings.document_prompt)).decode()
+    dtype = "" if kind is embedders.Kind.STATIC else f"{identity.settings} "
+    return ModelIdentity(identity.name, identity.revision, f"{dtype}{_PROMPTS}{prompts}")
 
 
 STAGE = Embed()

@@ -25,7 +25,7 @@ class ImageSettings(StageSettings, frozen=True):
     """`[image]`: a CLIP, SigLIP or SigLIP 2 model in the layout of the Hugging Face hub."""
 
     weights: str = AUTO  # see `Image.resolved`
-    dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
+    dtype: str = "auto"  # bfloat16 on a GPU and on a CPU with instructions for it, else float32
 
 
 class ImageModel(StageModel):

@@ -124,6 +124,13 @@ class Stage:
 
     # The model
 
+    def tables(self, settings: Any) -> tuple[Any, ...]:
+        """Return settings for each model that it uses, beginning with `settings`: several, if it joins their results.
+
+        `locate` must return weights that are missing, if those of one of them are.
+        """
+        return (settings,)
+
     def resolved(self, settings: Any, places: Places, device: str) -> Any:
         """Return the settings with the weights that a name such as `auto` stands for on this machine. Loads nothing."""
         return settings

@@ -81,6 +81,10 @@ class Registry:
             waiting += new
         return frozenset(found)
 
+    def in_order(self, names: Collection[str]) -> list[str]:
+        """Return these stages, `decode` first, each after those that it reads."""
+        return [name for name in (DECODE, *self._by_name) if name in names]
+
     def pixels_first(self) -> tuple[Stage, ...]:
         """Return the stages in the order to run them: those that read pixels as early as their inputs allow."""
         return tuple(_sorted(self._by_name, key=lambda stage: PIXELS not in stage.inputs))

@@ -9,4 +9,8 @@ OTHER_INODE = -2  # the file had other contents than expected
 PAUSES = (60, 600, 3600, 6 * 3600, 24 * 3600)  # seconds until the next try, by the number of attempts
 # The error of a photo that is not retried because the process died each time it was described.
 CRASHED = f"the program ended {MAX_ATTEMPTS} times while it described only this photo"
+# Request numbers of queued work. Those of the user's requests are greater than ARRIVED.
+BACKLOG = 0
+ARRIVED = 1  # new and changed photos, changed notes, and failures to be retried
+FAILED = -1  # failed work that may be retried: it is claimed last
 KEEP_TOMBSTONES = 30 * 86400  # seconds

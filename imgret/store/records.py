@@ -15,12 +15,33 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int32]
 
 
+class Position(NamedTuple):
+    """A place in the order in which work is claimed: greater ones first."""
+
+    request: int
+    date: int  # of the photo, seconds since 1970
+    content: int
+
+
 class Claim(Struct, frozen=True):
     """A content whose work was claimed."""
 
     content: int
     path: bytes  # one of its present paths on a root that is online
     stages: frozenset[str]
+    position: Position
+
+
+class Progress(Struct, frozen=True):
+    """How far the stages are. Counts contents that a photo has now."""
+
+    contents: int
+    waiting: dict[str, int]  # by stage: contents whose result is missing or outdated
+    failed: dict[str, int]  # by stage: of those, the ones that have failed; not in `waiting`
+
+    def done(self, stage: str) -> int:
+        """Return how many contents have a result of the stage."""
+        return self.contents - self.waiting.get(stage, 0) - self.failed.get(stage, 0)
 
 
 class Root(Struct, frozen=True):
@@ -43,6 +64,33 @@ class MountPoint(Struct, frozen=True):
     reason: str | None  # why it is offline; None if it is online
 
 
+class Looks(NamedTuple):
+    """The perceptual hashes (`decode.perceptual`) of some contents."""
+
+    contents: NDArray[np.int64]  # (photos,), ascending
+    signatures: NDArray[np.int8]  # (photos, 64)
+    details: NDArray[np.uint8]  # (photos, 24); zeros where there is none
+    has_detail: NDArray[np.bool_]  # (photos,); an older version did not compute it
+
+
+class Traits(NamedTuple):
+    """What is compared of copies, of some living contents."""
+
+    contents: NDArray[np.int64]  # ascending
+    paths: NDArray[np.int64]  # at how many paths each is
+    pixels: NDArray[np.uint8]  # (contents, 32): the BLAKE3 of the upright pixels; zeros before it was decoded
+    area: NDArray[np.int64]  # pixels
+    size: NDArray[np.int64]  # bytes
+    taken_at: NDArray[np.int64]  # seconds since 1970; NO_TIME if not known
+    subsecond: NDArray[np.float64]  # of `taken_at`; -1 if not known
+    camera: NDArray[np.int64]  # a number for each camera, the same in one process; 0 if not known
+    has_place: NDArray[np.bool_]
+    has_note: NDArray[np.bool_]
+    formats: list[str]  # Pillow's names; empty before it was decoded
+    names: list[bytes]  # the name of one file of each
+
+
+NO_TIME = -(1 << 62)
 READ = "read"  # used as the stage of a file that could not be read at all
 
 
@@ -104,7 +152,8 @@ class Damaged(Exception):
     """The table `nearest` is missing, damaged or incomplete; `rebuild` recreates it."""
 
 
-TEXT = "embed"  # the stage of the text vectors, by which photos are ranked
+TEXT = "embed"  # the stage of the text vectors
+IMAGE = "image"  # ... and that of the vectors of the images themselves, in one space with texts
 LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 

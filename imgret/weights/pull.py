@@ -50,7 +50,7 @@ _UNSET = ("", "0", "false", "no", "off")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # The files of a model: in the root, or in the folder of a sentence-transformers module such as `2_Dense`.
-_TEXT = re.compile(r"(\d+_\w+/)?\w[\w.-]*\.(json|txt|model)")
+_TEXT = re.compile(r"(\d+_\w+/)?\w[\w.-]*\.(json|txt|model|jinja)")
 _TENSORS = re.compile(r"(?P<folder>\d+_\w+/)?(pytorch_)?model(-\d+-of-\d+)?\.(?P<format>safetensors|bin)")
 
 
@@ -172,7 +172,7 @@ def _chosen(repository: _Repository, name: str) -> list[_Sibling]:
     tensors = [(match, s) for s in repository.siblings if (match := _TENSORS.fullmatch(s.path))]
     safe = {match["folder"] for match, _ in tensors if match["format"] == "safetensors"}
     chosen = [s for match, s in tensors if match["format"] == "safetensors" or match["folder"] not in safe]
-    if not any(not match["folder"] for match, _ in tensors):
+    if not any(not match["folder"] or match["folder"].startswith("0_") for match, _ in tensors):
         raise WeightsError(
             f"{name} contains no weights that imgret can load (model.safetensors or pytorch_model.bin)",
             "Name another repository in the configuration.",

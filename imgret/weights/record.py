@@ -28,7 +28,7 @@ PULLED = "weights.lock.toml"
 LOCAL = "local-weights.toml"
 
 # Loaders may read these files without being named; such a file that is not in the record is refused.
-_READ_IMPLICITLY = (".safetensors", ".json", ".txt", ".model")
+_READ_IMPLICITLY = (".safetensors", ".json", ".txt", ".model", ".jinja")
 _KEPT = (*_READ_IMPLICITLY, ".bin", ".pt", ".onnx")
 
 

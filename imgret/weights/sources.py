@@ -36,7 +36,9 @@ BRANCH = "main"  # the branch of a hub repository if the settings do not pin a r
 
 _OFFICIAL = re.compile(r"yolo(v3|v5|v8|v9|v10|11|12|26)[a-z0-9-]*\.pt")
 _LOCAL_PREFIXES = ("/", "./", "../", "~")
+_MODEL_FILES = ("config.json", "modules.json")  # the second alone: a static embedder of sentence-transformers
 _WEIGHT_FILES = (
+    "0_StaticEmbedding/model.safetensors",
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -240,7 +242,7 @@ def _local(found: Weights, places: Places, suffixes: tuple[str, ...]) -> Weights
         problem = f"{path} does not exist"
     elif suffixes and not (os.path.isfile(path) and path.endswith(suffixes)):
         problem = f"{path} is not a {' or '.join(suffixes)} file"
-    elif not suffixes and not os.path.isfile(os.path.join(path, "config.json")):
+    elif not suffixes and not any(os.path.isfile(os.path.join(path, name)) for name in _MODEL_FILES):
         problem = f"{path} is not a folder with a config.json"
     found = replace(found, path=path)
     if problem is None:

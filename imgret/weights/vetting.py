@@ -6,7 +6,8 @@ weights, a class of any installed package, a compiled kernel on the model hub. T
 libraries might resolve conflicting settings differently.
 
 Loaders read JSON in the folder itself and in the folders of sentence-transformers modules. Two kinds of files need no
-check: Python files are opened only if a JSON file names them, and chat templates are never rendered.
+check: Python files are opened only if a JSON file names them, and transformers renders chat templates in Jinja's sandbox
+for immutable values.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ MOST_JSON = 64 << 20  # bytes of one file; the largest tokenizers in use have 35
 _HINT = "imgret runs no code from a folder of weights: choose other weights in the configuration."
 # The modules of sentence-transformers were moved twice; their class names did not change.
 _MODULE = re.compile(
-    r"sentence_transformers\.(\w+\.)*(Transformer|Pooling|Dense|Normalize|LayerNorm|Dropout)"
+    r"sentence_transformers\.(\w+\.)*(Transformer|Pooling|Dense|Normalize|LayerNorm|Dropout|StaticEmbedding)"
 )
-_MODULE_FOLDER = re.compile(r"\w[\w.-]*|")
+_MODULE_FOLDER = re.compile(r"\w[\w.-]*|\.?")
 _ACTIVATION = re.compile(r"torch\.nn\.(modules\.\w+\.)?[A-Z]\w*")
 
 

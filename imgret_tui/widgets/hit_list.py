@@ -6,6 +6,7 @@ than what the screen shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -131,11 +132,15 @@ class HitList(ScrollView, can_focus=False):
 
     def toggle_all_marks(self) -> bool:
         """Mark every hit; if all are marked, unmark them. -> whether they are marked now."""
-        marking = not self.all_marked
+        return self.toggle_marks(self._hits)
+
+    def toggle_marks(self, hits: Sequence[Hit]) -> bool:
+        """As `toggle_all_marks`, for some of the hits."""
+        marking = not all(hit.path in self._marked for hit in hits)
         if marking:
-            self._marked.update((hit.path, hit) for hit in self._hits)
+            self._marked.update((hit.path, hit) for hit in hits)
         else:
-            for hit in self._hits:
+            for hit in hits:
                 del self._marked[hit.path]
         self.refresh()
         return marking

@@ -235,3 +235,20 @@ def test_the_quick_path_finds_the_same_places(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("IMGRET_INDEX", "here.db")
     assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("captions = 0", "caption.captions must be between 1 and 10"),
+        ("captions = 1000", "caption.captions must be between 1 and 10"),
+        ('prompts = [" "]', "caption.prompts contains an empty text"),
+        ('also = [""]', "caption.also contains an empty text"),
+        ('prompts = ["' + 'x" , "' * 10 + '"]', "caption.prompts has 11 entries; at most 10 are allowed"),
+        ('prompts = "a"', "array"),
+    ],
+)
+def test_captions_and_prompts_are_checked(line: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=r"the\.toml, line 2") as refused:
+        parse("[caption]\n" + line, "the.toml")
+    assert problem in str(refused.value)

@@ -16,7 +16,9 @@ HEAVY = {"torch", "transformers", "ultralytics", "sentence_transformers", "textu
 MODELS = {
     f"imgret.models.{name}"
     for name in (
-        "blip", "blip_beams", "blip_decoder", "blip_replay", "blip_search", "image_text", "image_text_pixels", "image_text_weights", "instructor", "roberta_topics", "torch_linear", "yolo", "yolo_network",
+        "blip", "blip_beams", "blip_decoder", "blip_replay", "blip_sampling", "blip_search", "generated_captions",
+        "image_text", "image_text_pixels", "image_text_weights", "instructor", "nucleus", "roberta_topics",
+        "sentence_embedder", "torch_linear", "yolo", "yolo_network",
         "yolo_pickle"
     )
 }  # fmt: skip

@@ -20,6 +20,8 @@ from imgret.photo import Detection, Facts, FileStat, ModelIdentity
 from imgret.store.factory import open_store
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
+from imgret.store.policy import BACKLOG
+from imgret.store.records import Position
 
 MODEL = ModelIdentity("model", "1")
 STAGES = ("caption", "detect", "topics", "embed")
@@ -42,7 +44,7 @@ def describe(store: Store, number: int, rows: Any) -> int:
 
 
 def claimed(store: Store, content: int) -> None:
-    (claim,) = store.work.claim(STAGES, 1, 10**9, after=content - 1)
+    (claim,) = store.work.claim(STAGES, 1, 10**9, after=Position(BACKLOG, content + 1, 0))
     assert claim.content == content
     store.work.failed(content, ["caption"], "no", 1)
     store.work.release([content])

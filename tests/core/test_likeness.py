@@ -21,9 +21,10 @@ from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
 from imgret.photo import FileStat, ModelIdentity
 from imgret.pipeline.models import Models
+from imgret.search.looks import COPY
 from imgret.search.request import SearchRequest
 from imgret.search.service import SearchService
-from imgret.search.similar import COPY, likeness, looking_alike
+from imgret.search.similar import likeness, looking_alike
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
@@ -74,7 +75,7 @@ def test_copies_are_told_by_bytes_and_by_pixels(
     one = known(picture("one.png", 1), row[0])
     known(picture("other.png", 2), row[1])
     for asked in (picture("../same.png", 1), picture("../packed.png", 1, level=0)):
-        found = likeness(store, asked, never, never, Settings())
+        found = likeness(store, asked, never, Settings())
         assert (found.content, found.copies) == (None, (one,))
         assert found.vector is not None
         assert float(found.vector @ row[0]) == pytest.approx(1, abs=1e-3)
@@ -125,15 +126,15 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
         asked = tmp_path / f"asked-{number}.{ending}"
         with Image.open(folder / "2.jpg") as image:
             made(image).save(asked, **options)
-        found = likeness(store, os.fsencode(asked), never, never, Settings())
+        found = likeness(store, os.fsencode(asked), never, Settings())
         assert (found.content, found.copies + found.alike) == (None, (3,)), what
         assert found.vector is not None, what
         why = ("the same picture",) if what == "PNG" else ("looks the same",)
         hits = service.find(SearchRequest(like=str(asked))).hits
         assert (os.path.basename(hits[0].path), hits[0].why, len(hits)) == (b"2.jpg", why, 6), what
     scene(77).save(tmp_path / "another.jpg")
-    with pytest.raises(AssertionError, match="a model was loaded"):
-        likeness(store, os.fsencode(tmp_path / "another.jpg"), never, never, Settings())
+    with pytest.raises(UsageError, match="the index needs image vectors"):
+        likeness(store, os.fsencode(tmp_path / "another.jpg"), never, Settings())
 
 
 def test_versions_follow_the_copies_the_likest_first(
@@ -149,13 +150,13 @@ def test_versions_follow_the_copies_the_likest_first(
     cropped, good, whole, packed = (
         known(os.fsencode(folder / name)) for name in ("cropped.png", "good.jpg", "whole.png", "packed.png")
     )
-    found = likeness(store, os.fsencode(folder / "whole.png"), never, never, Settings())
+    found = likeness(store, os.fsencode(folder / "whole.png"), never, Settings())
     assert (found.content, found.copies, found.alike) == (whole, (packed,), (good, cropped))
     image.save(tmp_path / "again.png", compress_level=1)
-    found = likeness(store, os.fsencode(tmp_path / "again.png"), never, never, Settings())
+    found = likeness(store, os.fsencode(tmp_path / "again.png"), never, Settings())
     assert (found.content, found.copies, found.alike) == (None, (whole, packed), (good, cropped))
     store.photos.mark_deleted(store.roots.all()[0].id, b"", [b"good.jpg"], now=5)
-    assert likeness(store, os.fsencode(folder / "whole.png"), never, never, Settings()).alike == (cropped,)
+    assert likeness(store, os.fsencode(folder / "whole.png"), never, Settings()).alike == (cropped,)
 
 
 @settings(max_examples=30, deadline=None)  # each makes an index
@@ -207,11 +208,11 @@ def test_an_indexed_photo_is_no_answer_but_its_twin_is(
     one, twin = known(path, units(1)[0]), known(picture("twin.png", 1, level=0), units(1)[0])
     (tmp_path / "link").symlink_to(os.fsdecode(os.path.dirname(path)))
     for asked in (path, os.fsencode(tmp_path / "link" / "one.png")):
-        found = likeness(store, asked, never, never, Settings())
+        found = likeness(store, asked, never, Settings())
         assert (found.content, found.copies) == (one, (twin,))
     root = store.roots.all()[0].id
     store.photos.mark_deleted(root, b"", [b"twin.png"], now=5)
-    assert likeness(store, path, never, never, Settings()).copies == ()
+    assert likeness(store, path, never, Settings()).copies == ()
 
 
 def test_a_copy_that_is_not_described_yet_is_an_answer_all_the_same(
@@ -248,7 +249,7 @@ def test_what_is_no_picture_and_what_nobody_can_describe(
     text = tmp_path / "text.png"
     text.write_text("no picture")
     with pytest.raises(PhotoError, match=r"text\.png"):
-        likeness(store, os.fsencode(text), never, never, Settings())
+        likeness(store, os.fsencode(text), never, Settings())
 
     with pytest.raises(UsageError, match="not in the index"):
-        likeness(store, picture("new.png", 9), lambda: None, lambda _: Models(), Settings())
+        likeness(store, picture("new.png", 9), lambda _: Models(), Settings())

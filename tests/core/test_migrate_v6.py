@@ -24,6 +24,7 @@ from imgret import stage_results
 from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.photo import ModelIdentity
+from imgret.search import copy_folding
 from imgret.search.request import SearchRequest
 from imgret.search.service import SearchService
 from imgret.search.warm_index import WarmIndexLoader
@@ -36,7 +37,7 @@ from imgret.store.sqlite.opening import load_extension
 DATA = Path(__file__).parent.parent / "data"
 BEFORE: dict[str, Any] = json.loads(lzma.decompress((DATA / "answers-v6.json.xz").read_bytes()))
 FILE = lzma.decompress((DATA / "index-v6.db.xz").read_bytes())
-OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics"))
+OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
 
 
 class Encoder:
@@ -64,6 +65,12 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture(autouse=True)
+def no_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 6 showed near-duplicates as hits of their own."""
+    monkeypatch.setattr(copy_folding, "_compared", lambda *_: ({}, {}))
+
+
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
     with open_store(str(path)) as opened:
@@ -74,7 +81,8 @@ def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = N
     service = SearchService(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
     found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
     lines = [json.loads(line) for line in found.output.splitlines()]
-    for line in lines:  # a key that version 6 did not have
+    for line in lines:  # keys that version 6 did not have
+        assert line.pop("copies") == len(line.get("other_paths", ()))
         assert line.pop("captions") == ([line["caption"]] if line["caption"] else [])
     return lines
 
@@ -258,3 +266,18 @@ def test_a_kill_within_the_migration_leaves_the_file_as_it_was(path: Path, at: s
         assert hits(store, asked["query"]) == asked["hits"]
         assert store.problems() == []
     assert os.path.getsize(f"{path}.v6.bak") > 1 << 20
+
+
+def test_the_counts_of_waiting_and_failed_photos_are_those_of_the_rows(store: Store) -> None:
+    progress = store.summary.progress()
+    living = "SELECT content FROM photo WHERE gone_at IS NULL"
+    rows = store.db.execute(  # type: ignore[attr-defined]
+        f"SELECT stage, error IS NOT NULL, count(*) FROM work WHERE content IN ({living}) GROUP BY 1, 2"
+    ).fetchall()
+    assert rows
+    assert progress.waiting == {stage: count for stage, failed, count in rows if not failed}
+    assert progress.failed == {stage: count for stage, failed, count in rows if failed}
+    contents = store.db.execute(f"SELECT count(DISTINCT content) FROM ({living})").get  # type: ignore[attr-defined]
+    assert progress.contents == contents
+    dated = store.db.execute("SELECT count(*) FROM work WHERE date > 0").get  # type: ignore[attr-defined]
+    assert dated == store.db.execute("SELECT count(*) FROM work").get  # type: ignore[attr-defined]

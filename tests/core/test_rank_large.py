@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from text_spaces import text_space
 
 from imgret.photo import Facts, ModelIdentity
-from imgret.search import describe_hits, rank, scoring
+from imgret.search import copy_folding, rank, scoring
 from imgret.search.parse import ParsedQuery
 from imgret.search.warm_index import WarmIndex
 from imgret.store.clauses import Clause, Has, Taken
@@ -107,7 +107,7 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     pixels = {
         number: b"p%d" % shot[4] if shot[4] < 5 else b"own %d" % number for number, shot in enumerate(shots)
     }
-    seen = describe_hits._Seen(None)  # type: ignore[arg-type]
+    seen = copy_folding.Seen(None, ())  # type: ignore[arg-type]
     seen._hash = lambda content: pixels[content]  # type: ignore[method-assign]
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):
@@ -118,9 +118,10 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
         assert place == expected
         if place is not None:
             assert seen.may_hold(number, facts)
+        add = seen.add_hit if place is None else seen.add_copy
         place = len(kept) if place is None else place
         kept.append((number, place))
-        seen.keep(place, number, facts, shown)
+        add(place, number, facts, shown)
 
 
 def _slowly(
@@ -134,7 +135,11 @@ def _slowly(
         return None
     for other, place in kept:
         at, *look, _ = shots[other]
-        if at is not None and abs(at - when) <= describe_hits.BURST and look == [camera, caption, dogs]:
+        if (
+            at is not None
+            and abs(at - when) <= copy_folding.SAME_WORDS_GAP
+            and look == [camera, caption, dogs]
+        ):
             return place
     return None
 

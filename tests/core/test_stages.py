@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.stages import Stage, StageSettings, Tag, TextColumn, registry
+from imgret.stages import Stage, StageSettings, Tag, TextColumn, caption, registry
 from imgret.stages.interface import PIXELS, SOURCES
 from imgret.stages.registry import Registry
+from imgret.terminal.clean import clean
 
 
 def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stage:
@@ -239,3 +240,26 @@ def test_what_the_own_stages_give_to_the_search() -> None:
         ("embed", ("note",)),
     ):
         assert found[name].decode(msgspec.json.encode(payload)) == payload
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_captions_are_clean_and_each_stands_once(sentences: list[str]) -> None:
+    found = caption.distinct(sentences)
+    assert len({sentence.casefold() for sentence in found}) == len(found)
+    for sentence in found:
+        sentence.encode()  # no lone surrogates
+        assert clean(sentence) == sentence == sentence.strip()
+    assert caption.distinct(found) == found
+    plain = [sentence.strip() for sentence in sentences if sentence.strip() and clean(sentence) == sentence]
+    assert {sentence.casefold() for sentence in plain} <= {sentence.casefold() for sentence in found}
+
+
+def test_odd_captions_are_mended() -> None:
+    assert caption.distinct(["", " \n", "A dog", "a dog", "a\x1b[31m red\ncat\u202e"]) == (
+        "A dog",
+        "a [31m red cat",
+    )
+    (cut,) = caption.distinct(["word " * 2000])
+    assert len(cut) <= caption.LONGEST
+    assert cut.endswith("word")
+    assert caption.distinct(["x" * 9000]) == ("x" * caption.LONGEST,)

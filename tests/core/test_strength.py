@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgret.photo import STRENGTHS
-from imgret.search import fuse, parse, rank, score_baseline
+from imgret.search import confidence, fuse, parse, rank
 from imgret.search.query_encoder import QueryEncoder
 from imgret.store.interface import Store
 
@@ -108,29 +107,41 @@ def test_one_photo_alone_can_be_strong(store: Store, encoder: QueryEncoder, add:
     st.floats(-0.5, 0.5),
     st.floats(0.5, 4),
 )
-def test_background_follows_shifts_and_scales(cosines: list[float], shift: float, scale: float) -> None:
+def test_a_baseline_follows_shifts_and_scales(cosines: list[float], shift: float, scale: float) -> None:
     values = np.array(cosines, np.float64)
-    plain, moved = fuse.background(values), fuse.background(values * scale + shift)
-    assert moved.middle == pytest.approx(plain.middle * scale + shift, abs=1e-6)
-    if plain.spread > fuse.LEAST_SPREAD and moved.spread > fuse.LEAST_SPREAD:
-        assert moved.spread == pytest.approx(plain.spread * scale, rel=1e-4)
+    plain, moved = fuse.baseline(values), fuse.baseline(values * scale + shift)
+    assert moved.middle == pytest.approx(plain.middle * scale + shift, abs=1e-5)
+    if plain.spread > fuse.LEAST_SPREAD * 1.01 and moved.spread > fuse.LEAST_SPREAD * 1.01:
+        assert moved.spread == pytest.approx(plain.spread * scale, rel=1e-3)
 
 
-@given(st.lists(st.floats(-1, 2, width=32), min_size=2, max_size=30))
-def test_a_better_score_is_never_weaker(scores: list[float]) -> None:
-    above = score_baseline.above(np.sort(np.array(scores, np.float32)), fuse.Background(0.1, 0.05), 0.08)
-    levels = score_baseline.levels(above).tolist()
-    assert levels == sorted(levels)
-    assert set(levels) <= set(range(len(STRENGTHS)))
+EVIDENCE = st.floats(0, 20, width=32)
+SHARE = st.floats(0, 1, width=32)
 
 
-@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
-def test_words_are_as_strong_as_their_share_and_adjectives_apart_are_fair(covered: list[float]) -> None:
-    levels = score_baseline.worded(np.array(covered, np.float32))
-    capped = score_baseline.capped(levels, np.ones(len(levels), np.bool_))
-    assert (capped <= 1).all()
-    assert (capped == np.minimum(levels, 1)).all()
-    assert (score_baseline.capped(levels, np.zeros(len(levels), np.bool_)) == levels).all()
+def believed(text: float, image: float, share: float, *, seen: bool, apart: bool = False) -> float:
+    rows = [np.array([value], np.float32) for value in (text, image if seen else 0, share)]
+    flags = {"seen": np.array([seen]), "apart": np.array([apart])}
+    return float(confidence.confidence(*rows, **flags)[0])
+
+
+@given(EVIDENCE, EVIDENCE, SHARE, EVIDENCE, EVIDENCE, SHARE, st.booleans())
+def test_more_evidence_is_never_believed_less(
+    text: float, image: float, share: float, text2: float, image2: float, share2: float, seen: bool
+) -> None:
+    least = [min(pair) for pair in ((text, text2), (image, image2), (share, share2))]
+    most = [max(pair) for pair in ((text, text2), (image, image2), (share, share2))]
+    low, high = believed(*least, seen=seen), believed(*most, seen=seen)
+    assert 0 <= low <= high + 1e-6 <= 1 + 1e-6
+    assert believed(*most, seen=seen, apart=True) <= high + 1e-6
+    if not seen or image <= confidence.APART:
+        level = confidence.levels(np.float32([believed(text, 0, share, seen=False, apart=True)]))
+        assert level[0] <= 1
+
+
+def test_the_strengths_are_shares_of_confidence() -> None:
+    found = confidence.levels(np.array([0, 0.39, 0.4, 0.79, 0.8, 1], np.float32))
+    assert found.tolist() == [0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(

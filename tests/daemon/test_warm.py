@@ -21,6 +21,8 @@ from imgret.sync import add_root, sync
 from testbed.small_pngs import write_picture
 
 WORDLLAMA = """
+[image]
+weights = "none"
 [caption]
 weights = "none"
 [detect]
@@ -173,6 +175,24 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
     assert warm.unload_heavy()
     assert warm.loaded == []
     assert loaded["caption"].run([Item(pixels)]) == expected  # it is loaded again
+    warm.close()
+
+
+def test_a_search_in_the_image_space_and_describing_have_models_of_their_own():
+    settings = demo_settings(Settings())
+    warm = LoadedModels(settings, places(), load_models)
+    wanted = identities(settings, places())["image"]
+    encoder = warm.encoder("image", wanted)
+    (vector,) = encoder.vectors(["a red circle"])
+    assert warm.loaded == []  # neither the image tower nor the text embedder
+    with warm._heavy_locks["image"].normal():  # while a batch of photos is embedded
+        assert np.array_equal(encoder.vectors(["a red circle"])[0], vector)
+    pixels = np.full((48, 64, 3), 200, np.uint8)
+    (seen,) = warm.for_query_image({"image"})["image"].run([Item(pixels)])
+    assert seen.vectors["image"].shape == vector.shape
+    assert warm.loaded == ["image"]
+    assert warm.unload_heavy()
+    assert np.array_equal(warm.encoder("image", wanted).vectors(["a red circle"])[0], vector)
     warm.close()
 
 

@@ -19,12 +19,13 @@ from imgret.cli.commands import run
 from imgret.demo.bundled import MODELS
 from imgret.demo.draw import render, single
 
-NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics"))
+NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
 WORDS_ONLY = NO_MODELS + '[embed]\nweights = "none"\n'
 WORDLLAMA = NO_MODELS + '[embed]\nweights = "wordllama"\n'
 TINY = 'device = "cpu"\ndecode_workers = 1\n' + "".join(
     f'[{stage}]\nweights = "{MODELS}/{name}"\n'
     for stage, name in (
+        ("image", "image"),
         ("caption", "caption"),
         ("detect", "detect.pt"),
         ("topics", "topics"),

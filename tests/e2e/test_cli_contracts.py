@@ -15,10 +15,11 @@ from imgret.store.factory import open_store
 
 HIT = {
     "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "topics", "note", "taken_at",
-    "width", "height", "online", "why",
+    "width", "height", "online", "why", "copies", "confidence",
 }  # fmt: skip
-SHOWN = (HIT - {"rank", "score", "cosine", "strength", "why"}) | {
+SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "copies"}) | {
     "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
+    "similar_paths",
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
@@ -88,7 +89,7 @@ def test_show_has_these_keys_and_every_state_its_reason(words: Library) -> None:
     described = words.shown("IMG_1.jpg")
     assert set(described) == SHOWN
     assert described["state"] == "described"
-    assert set(described["models"]) == {"caption", "detect", "topics", "embed"}
+    assert set(described["models"]) == {"image", "caption", "detect", "topics", "embed"}
     assert set(described["models"]["caption"]) == {"name", "revision", "settings"}
     assert described["models"]["caption"]["revision"].startswith("sha256:")
     (words.photos / "new.jpg").write_bytes(b"new")
@@ -261,19 +262,19 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
     listed = imgret("models", "list", "--json")
     assert listed.code == 0
     assert {line["stage"]: line["state"] for line in listed.objects} == dict.fromkeys(
-        ("caption", "detect", "topics", "embed"), "missing"
+        ("image", "caption", "detect", "topics", "embed"), "missing"
     )
     assert all(
         set(line) == {"stage", "weights", "kind", "state", "revision", "path"} for line in listed.objects
     )
     verified = imgret("models", "verify")
     assert verified.code == 3
-    assert verified.out.count(b"Run `imgret models pull`") == 4
+    assert verified.out.count(b"Run `imgret models pull`") == 5
 
 
 def test_verify_finds_the_bundled_models_sound(library: Library) -> None:
     verified = imgret("models", "verify")
-    assert (verified.code, verified.out.count(b"ok    ")) == (0, 4)
+    assert (verified.code, verified.out.count(b"ok    ")) == (0, 5)
     for_people = imgret("models", "list")
     assert for_people.out.count(b"here") == 4
 

@@ -119,7 +119,7 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
     assert library.shown("IMG_1.jpg")["waiting"] == ["caption", "topics"]
     asked = imgret("query", "circle")
     assert asked.code == 0
-    assert "5 photos have no caption yet" in asked.err
+    assert "searched 0 of 5 photos" in asked.err
 
     shutil.copytree(Path(MODELS) / "caption", weights)
     assert "5 described" in library.index().err
@@ -203,3 +203,41 @@ def test_the_defaults_without_any_weights_index_by_names_and_say_so_once(library
     assert embedders(library) == {"wordllama"}
     assert imgret("query", "img 1").paths[0].endswith("IMG_1.jpg")
     assert imgret("doctor").code == 0
+
+
+@pytest.mark.must_run
+def test_more_captions_are_added_and_all_are_found(library: Library) -> None:
+    before = library.shown("IMG_1.jpg")
+    assert before["captions"] == [before["caption"]]
+    prompts = 'prompts = ["a picture of ", "a picture of a blue"]\nmax_tokens = 20\n'
+    reconfigure(library, "caption", Path(MODELS) / "caption", prompts)
+    assert "5 described" in library.index().err
+    after = library.shown("IMG_1.jpg")
+    assert after["caption"] == before["caption"]  # the first one stays that of the recipe
+    assert after["captions"][0] == after["caption"]
+    assert len(after["captions"]) == 2
+    assert after["captions"][1].startswith("a picture of a blue")
+    (row,) = [
+        line
+        for line in imgret("show", library.photos / "IMG_1.jpg").out.decode().splitlines()
+        if "also" in line
+    ]
+    assert after["captions"][1] in row
+    found = imgret("query", "--json", "--rank", "words", "blue")
+    assert {Path(hit["path"]).name for hit in found.objects} == {
+        f"IMG_{n}.{'png' if n == 3 else 'jpg'}" for n in range(1, 6)
+    }
+    assert all(hit["captions"][0] == hit["caption"] for hit in found.objects)
+
+
+def test_further_captioners_are_listed_and_verified(library: Library) -> None:
+    reconfigure(library, "caption", Path(MODELS) / "caption", 'also = ["someone/captioner"]\n')
+    listed = [line for line in imgret("models", "list", "--json").objects if line["stage"] == "caption"]
+    assert [(line["weights"].rpartition("/")[2], line["state"]) for line in listed] == [
+        ("caption", "here"),
+        ("captioner", "missing"),
+    ]
+    verified = imgret("models", "verify")
+    assert verified.code == 3
+    assert b"WRONG caption: someone/captioner is not on this disk" in verified.out
+    assert library.shown("IMG_1.jpg")["caption"]  # nothing is lost

@@ -180,13 +180,18 @@ def test_the_whole_pipeline_finds_a_drawn_red_circle(models: Models, tmp_path: P
 
 
 @pytest.mark.must_run
-@pytest.mark.parametrize("stage", ["caption", "detect", "topics", "embed"])
+@pytest.mark.parametrize("stage", ["image", "caption", "detect", "topics", "embed"])
 def test_results_do_not_depend_on_the_batch(models: Models, stage: str) -> None:
     mixed = singles(1009, 3) + scenes(1010, 5)
     images = [pixels(drawing) for drawing in mixed]
     images += [images[0][:200, :333], images[4][::2, ::2], images[5][:77]]  # including unusual shapes
     texts = [drawing.caption for drawing in mixed] + ["", "a", "zzyzx " * 30]
-    if stage == "caption":
+    if stage == "image":
+        together = models["image"].run([Item(image) for image in images])
+        for result, image in zip(together, images, strict=True):
+            (alone,) = models["image"].run([Item(image)])
+            assert result.vectors["image"] @ alone.vectors["image"] > 0.9995  # in bfloat16 where that is fast
+    elif stage == "caption":
         assert models["caption"].captioner.captions(images) == [
             models["caption"].captioner.captions([image])[0] for image in images
         ]

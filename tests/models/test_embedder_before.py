@@ -35,5 +35,5 @@ def test_the_embedder_before_is_found_again(tmp_path: Path) -> None:
     assert embedder.identity == identity
     embedder.close()
     shutil.rmtree(here.state)
-    with pytest.raises(WeightsError, match="no longer on this disk"):
+    with pytest.raises(WeightsError, match="not on this disk"):
         load_model_of(registry.own()["embed"], identity, after, here)

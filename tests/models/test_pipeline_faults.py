@@ -298,7 +298,7 @@ def test_photos_without_pixels_to_see_do_not_wait_for_those_that_have(files, dec
 
 def test_twins_cost_a_decode_and_no_model(files, decoder):
     bundle = models()
-    pipeline = Pipeline(bundle, decoder, known_pixels=lambda key, pixels: pixels[0] < 20)
+    pipeline = Pipeline(bundle, decoder, known_pixels=lambda job, pixels: pixels[0] < 20)
     found = outcomes(pipeline, [Job(key, path, ALL) for key, path in enumerate(files)])
     assert {key for key, outcome in found.items() if outcome.twin} == set(range(20))
     assert sum(function(bundle, "caption").calls) == len(files) - 20

@@ -18,7 +18,7 @@ from imgret.pipeline.pipeline import Job, Outcome, Pipeline
 from imgret.stages import passage
 from imgret.stages.interface import StageModel
 
-ALL = frozenset({"decode", "caption", "detect", "topics", "embed"})
+ALL = frozenset({"decode", "image", "caption", "detect", "topics", "embed"})
 ROUNDING = 2e-5  # of a vector and of a box, between a batch and a single run
 
 

@@ -21,7 +21,7 @@ def fail(store: Store, content: int, error: str, times: int = 1) -> int:
     store.work.queue(content, STAGES)
     now = NOW
     for _ in range(times):
-        (claim,) = store.work.claim(STAGES, 1, now, after=content - 1, last=content)
+        (claim,) = store.work.claim(STAGES, 1, now, last=content)
         store.work.failed(content, claim.stages, error, now)
         now = store.work.of(content)[DECODE][1]
     return now

@@ -30,9 +30,9 @@ def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
     contents = queue_photos(store, 5)
     first = store.work.claim(STAGES, 3, NOW)
     second = store.work.claim(STAGES, 3, NOW)
-    assert [claim.content for claim in first + second] == contents
+    assert [claim.content for claim in first + second] == contents[::-1]
     assert store.work.claim(STAGES, 3, NOW) == []
-    assert first[0].path == b"/p/0.jpg"
+    assert first[0].path == b"/p/4.jpg"
     assert first[0].stages == STAGES
 
 
@@ -148,7 +148,7 @@ def test_one_in_flight_alone_is_alone_no_more_when_others_come(store: Store) -> 
     (first,) = queue_photos(store, 1)
     assert len(store.work.claim(STAGES, 9, NOW)) == 1
     queue_photos(store, 3)
-    assert len(store.work.claim(STAGES, 9, NOW, after=first)) == 2
+    assert len(store.work.claim(STAGES, 9, NOW)) == 2
     store.work.recover()
     assert store.work.of(first)[DECODE][0] == 0
 
@@ -202,4 +202,4 @@ def test_one_that_is_away_with_its_disk_does_not_slow_the_others(store: Store) -
         store.work.done(content, STAGES)
     store.roots.mark_offline(other.id, "unplugged")
     more = queue_photos(store, 6)
-    assert [claim.content for claim in store.work.claim(STAGES, 9, NOW)] == sorted(more)
+    assert [claim.content for claim in store.work.claim(STAGES, 9, NOW)] == sorted(more, reverse=True)

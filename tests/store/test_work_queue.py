@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     multiple,
     precondition,
     rule,
     run_state_machine_as_test,
 )
+from queue_model import ALONE, FREE, SUSPECT, TOGETHER, QueueModel, Todo
 from store_engines import Engine
 from store_library import (
     DAY,
     EMBED,
-    NOW,
     STAGES,
     TOPICS,
+    decode,
     digest,
     followers,
     stat,
 )
 
 from imgret.store import policy, records
-from imgret.store.interface import Store
 
 TEXT = frozenset({TOPICS, EMBED})
 SOME = st.sets(st.sampled_from(sorted(STAGES)), min_size=1)
 WAITS = st.sampled_from([0, 59, 60, 600, 4000, DAY, 2 * DAY])
-FREE, ALONE, TOGETHER, SUSPECT = "free", "alone", "together", "suspect"
 
 
-@dataclass
-class Todo:
-    """What the model knows of one stage of one content."""
-
-    attempts: int = 0
-    not_before: int = 0
-    error: str | None = None
-    state: str = FREE
-
-    @property
-    def claimed(self) -> bool:
-        return self.state in (ALONE, TOGETHER)
-
-
-class Queue(RuleBasedStateMachine):
+class Queue(QueueModel):
     """Two connections queue, claim and finish work; a dictionary says what each of them must find."""
 
     contents: Bundle[int] = Bundle("contents")
@@ -60,11 +41,6 @@ class Queue(RuleBasedStateMachine):
         super().__init__()
         self._opened = engine.connections(2)
         self.store, self.other = self._opened.__enter__()
-        self.now = NOW
-        self.todo: dict[int, dict[str, Todo]] = {}
-        self.paths: dict[int, bytes] = {}  # of each content that was ever saved
-        self.deleted: set[int] = set()
-        self.offline = False
 
     @initialize(target=contents)
     def add_three(self) -> object:
@@ -89,11 +65,28 @@ class Queue(RuleBasedStateMachine):
         self.now += wait
         self.store, self.other = self.other, self.store
 
-    @rule(content=contents, stages=SOME)
-    def queue(self, content: int, stages: set[str]) -> None:
-        self.store.work.queue(content, stages)
+    @rule(content=contents, stages=SOME, request=st.sampled_from([policy.BACKLOG, policy.ARRIVED]))
+    def queue(self, content: int, stages: set[str], request: int = policy.BACKLOG) -> None:
+        self.store.work.queue(content, stages, request)
         for stage in stages:
-            self.todo[content].setdefault(stage, Todo())
+            each = self.todo[content].setdefault(stage, Todo(request=request))
+            if each.request == policy.BACKLOG:
+                each.request = request
+
+    @rule()
+    def ask_for_all(self) -> None:
+        number = self.store.work.request([b"/p"])
+        assert number > max(policy.ARRIVED, *(each.request for each in self.rows()), 0)
+        if not self.offline:
+            for content, stages in self.todo.items():
+                if content not in self.deleted and not any(each.error for each in stages.values()):
+                    for each in stages.values():
+                        each.request = number
+
+    @rule(content=contents, taken=st.integers(0, 3))
+    def decode(self, content: int, taken: int) -> None:
+        decode(self.store, content, taken_at=taken)
+        self.dates[content] = taken
 
     @rule(content=contents)
     def delete_or_bring_back(self, content: int) -> None:
@@ -114,24 +107,36 @@ class Queue(RuleBasedStateMachine):
         else:
             self.store.roots.mark_online(self.root, None)
 
-    @rule(stages=SOME, limit=st.integers(1, 3), whole=st.booleans(), bound=st.integers(0, 6))
-    def claim(self, stages: set[str], limit: int, whole: bool, bound: int) -> None:
-        after, last = (0, None) if whole else (bound // 2, bound)
-        wanted = [
-            content
-            for content in sorted(self.todo)
-            if self.due(content, stages)
-            and all(each.state == FREE for each in self.todo[content].values())
-            and content > after
-            and (last is None or content <= last)
-        ][:limit]
+    @rule(
+        data=st.data(),
+        stages=SOME,
+        limit=st.integers(1, 3),
+        last=st.none() | st.integers(0, 6),
+        later=st.booleans(),
+    )
+    def claim(self, data: st.DataObject, stages: set[str], limit: int, last: int | None, later: bool) -> None:
+        used = {policy.BACKLOG, *(each.request for each in self.rows() if each.request > policy.BACKLOG)}
+        request = data.draw(st.none() | st.sampled_from(sorted(used)))
+        free = sorted(
+            (
+                position
+                for content in self.todo
+                if all(each.state == FREE for each in self.todo[content].values())
+                and (position := self.position(content, stages, request)) is not None
+                and (last is None or content <= last)
+            ),
+            reverse=True,
+        )
+        after = data.draw(st.sampled_from(free)) if later and free else None
+        wanted = [position.content for position in free if after is None or position < after][:limit]
         alone = len(wanted) == 1 and not self.in_flight()
         if wanted and not alone:
             for each in self.rows():
                 each.state = TOGETHER if each.state == ALONE else each.state
-        found = self.store.work.claim(stages, limit, self.now, after=after, last=last)
+        found = self.store.work.claim(stages, limit, self.now, request=request, after=after, last=last)
         assert [claim.content for claim in found] == wanted
         for claim in found:
+            assert claim.position == self.position(claim.content, stages, request)
             self.take(claim, stages, ALONE if alone else TOGETHER)
 
     @precondition(lambda self: not self.in_flight())
@@ -152,9 +157,12 @@ class Queue(RuleBasedStateMachine):
     def take(self, claim: records.Claim, stages: set[str], state: str) -> None:
         due = self.due(claim.content, stages)
         todo = due | {follower for stage in due for follower in followers(stage) & stages}
-        assert claim == records.Claim(claim.content, self.paths[claim.content], frozenset(todo))
+        assert claim == records.Claim(
+            claim.content, self.paths[claim.content], frozenset(todo), claim.position
+        )
         for stage in todo:
-            each = self.todo[claim.content].setdefault(stage, Todo())
+            first = Todo(request=max(claim.position.request, policy.BACKLOG))
+            each = self.todo[claim.content].setdefault(stage, first)
             each.attempts += 1
             each.state = state
 
@@ -175,7 +183,7 @@ class Queue(RuleBasedStateMachine):
         for stage in claimed:
             each = self.todo[content][stage]
             pause = policy.PAUSES[min(each.attempts, policy.MAX_ATTEMPTS) - 1]
-            self.todo[content][stage] = Todo(each.attempts, self.now + pause, error)
+            self.todo[content][stage] = Todo(each.attempts, self.now + pause, error, request=policy.FAILED)
 
     @rule(content=contents)
     def release_one(self, content: int) -> None:
@@ -202,7 +210,7 @@ class Queue(RuleBasedStateMachine):
             if each.claimed:
                 each.state = SUSPECT
             if each.attempts >= policy.MAX_ATTEMPTS and each.error is None:
-                each.error, each.state = policy.CRASHED, FREE
+                each.error, each.state, each.request = policy.CRASHED, FREE, policy.FAILED
 
     @rule()
     def retry(self) -> None:
@@ -210,61 +218,7 @@ class Queue(RuleBasedStateMachine):
         assert self.store.failures.retry() == len(failed)
         for each in self.rows():
             if each.error is not None:
-                each.attempts, each.not_before, each.error = 0, 0, None
-
-    def rows(self) -> list[Todo]:
-        return [each for stages in self.todo.values() for each in stages.values()]
-
-    def in_flight(self) -> list[int]:
-        return [c for c, stages in self.todo.items() if any(each.claimed for each in stages.values())]
-
-    def due(self, content: int, stages: set[str]) -> set[str]:
-        """The stages of a content that may be claimed now, whoever holds them."""
-        if self.offline or content in self.deleted:
-            return set()
-        return {
-            stage
-            for stage, each in self.todo[content].items()
-            if stage in stages and each.not_before <= self.now and each.attempts < policy.MAX_ATTEMPTS
-        }
-
-    @invariant()
-    def both_connections_find_the_same(self) -> None:
-        waiting: dict[str, int] = {}
-        for content, stages in self.todo.items():
-            for stage, each in stages.items():
-                if content not in self.deleted and each.attempts < policy.MAX_ATTEMPTS:
-                    waiting[stage] = waiting.get(stage, 0) + 1
-        for store in (self.store, self.other):
-            for content, stages in self.todo.items():
-                found = store.work.of(content)
-                assert found == {
-                    stage: (each.attempts, each.not_before, each.error) for stage, each in stages.items()
-                }
-            assert store.work.waiting() == waiting
-            assert store.work.last() == max((c for c, stages in self.todo.items() if stages), default=0)
-            for asked in (STAGES, TEXT):
-                due = [content for content in self.todo if self.due(content, set(asked))]
-                assert store.work.due(asked, self.now) == len(due)
-            for stage in STAGES:
-                assert store.work.waiting_for(stage, 2) == min(2, waiting.get(stage, 0))
-            self.compare_failures(store)
-
-    def compare_failures(self, store: Store) -> None:
-        wanted = []
-        for content, stages in self.todo.items():
-            failed = [
-                (-each.attempts, -each.not_before, stage, each.error)
-                for stage, each in stages.items()
-                if each.error is not None
-            ]
-            if failed and content not in self.deleted:
-                attempts, not_before, stage, error = min(failed)
-                aside = -attempts >= policy.MAX_ATTEMPTS
-                wanted.append(
-                    records.Failure(self.paths[content], stage, error or "", -attempts, -not_before, aside)
-                )
-        assert store.failures.all() == sorted(wanted, key=lambda failure: failure.path)
+                each.attempts, each.not_before, each.error, each.request = 0, 0, None, policy.ARRIVED
 
 
 def test_the_queue_is_as_a_dictionary_has_it(engine: Engine) -> None:

@@ -37,6 +37,7 @@ hits = st.builds(
     shown=st.fixed_dictionaries(
         {
             "caption": st.none() | texts,
+            "captions": st.lists(texts, max_size=2),
             "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
             "topics": st.lists(st.text(max_size=8), max_size=2),
         }
@@ -149,6 +150,8 @@ def test_a_date_outside_the_calendar_is_empty() -> None:
 
 
 def test_no_key_has_two_actions() -> None:
-    keys = [key for entry in keymap.KEYS for key in entry.keys.split(",")]
-    assert len(keys) == len(set(keys))
-    assert [entry for _, entries in keymap.keys_by_group() for entry in entries] == list(keymap.KEYS)
+    for table in (keymap.KEYS, keymap.COPIES_KEYS):
+        keys = [key for entry in table for key in entry.keys.split(",")]
+        assert len(keys) == len(set(keys))
+    listed = [entry for _, entries in keymap.keys_by_group() for entry in entries]
+    assert listed == [*keymap.KEYS, *keymap.COPIES_KEYS]

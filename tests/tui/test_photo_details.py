@@ -10,7 +10,7 @@ from imgret_tui.widgets.photo_details import details_lines
 def test_all_details_of_a_photo() -> None:
     hit = Hit(
         rank=1, content=1, path=b"/photos/a\x1b.jpg", score=1.0, cosine=0.5, strength="fair",
-        shown={"caption": "a dog", "captions": ["a dog"], "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
+        shown={"caption": "a dog", "captions": ["a dog", "a puppy"], "objects": {"dog": 2}, "topics": ["diaries_&_daily_life"]},
         note="grandma's\ndog", taken_at=86400, width=640, height=480, online=False, why=("two dog",), other_paths=(b"/photos/copy.jpg",),
     )  # fmt: skip
     known = PhotoDetails(
@@ -25,6 +25,7 @@ def test_all_details_of_a_photo() -> None:
         "a dog",
         "why     two dog",
         "match   fair (0.500)",
+        "also    a puppy",
         "objects 2 dog",
         "topics  diaries & daily life",
         "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",

@@ -40,7 +40,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     config = tmp_path / "config.toml"
     config.write_text(
-        "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics", "embed"))
+        "".join(
+            f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+        )
     )
     monkeypatch.setenv("IMGRET_CONFIG", str(config))
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "index.db"))

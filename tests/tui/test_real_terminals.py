@@ -81,7 +81,9 @@ def library(tmp_path: Path, private_places: Path) -> dict[str, str]:
     Image.fromarray(pixels).save(photos / "quadrants.png")
     config = tmp_path / "config.toml"
     config.write_text(
-        "".join(f'[{stage}]\nweights = "none"\n' for stage in ("caption", "detect", "topics", "embed"))
+        "".join(
+            f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+        )
     )
     environ = {**os.environ, "IMGRET_CONFIG": str(config), "IMGRET_INDEX": str(tmp_path / "index.db")}
     indexing = [sys.executable, "-m", "imgret", "index", str(photos)]

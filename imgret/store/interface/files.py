@@ -10,13 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imgret.photo import Facts, FileStat, Photo
-    from imgret.store.records import (
-        MountPoint,
-        Root,
-    )
+    from imgret.store.records import Looks, MountPoint, Root, Traits
 
     Ids = NDArray[np.int64]
-    Rows = NDArray[np.int8]
 
 
 class Photos(Protocol):
@@ -118,11 +114,11 @@ class Contents(Protocol):
         ...
 
     def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
-        """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.signature`."""
+        """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.look`."""
         ...
 
     def look(self, content: int) -> bytes | None:
-        """The `perceptual.signature` of a content; None before it was decoded."""
+        """The `perceptual.look` of a content; None before it was decoded."""
         ...
 
     def facts(self, content: int) -> Facts | None:
@@ -209,8 +205,16 @@ class Removal(Protocol):
 
 
 class Signatures(Protocol):
-    """What all pictures look like, read in bulk."""
+    """What pictures look like, and what else is compared of copies, read in bulk."""
 
-    def all(self) -> Iterator[tuple[Ids, Rows]]:
-        """The contents that have a signature, in steps: their ids and signatures, (contents, 64)."""
+    def all(self) -> Iterator[Looks]:
+        """The contents that have a perceptual hash, in steps."""
+        ...
+
+    def of(self, contents: Ids) -> Looks:
+        """Those of these contents that have a perceptual hash."""
+        ...
+
+    def traits(self) -> Iterator[Traits]:
+        """All living contents, in steps."""
         ...

@@ -9,6 +9,7 @@ from imgret.store.clauses import OBJECT
 
 if TYPE_CHECKING:
     from imgret.store.records import (
+        Progress,
         Totals,
     )
 
@@ -50,6 +51,10 @@ class Summary(Protocol):
 
     def totals(self, waiting: Collection[str] = ()) -> Totals:
         """The figures. A stage in `waiting` has no weights yet: what waits for it alone is not pending."""
+        ...
+
+    def progress(self) -> Progress:
+        """How far the stages are. Fast: the figures are kept, not counted."""
         ...
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from imgret.store.policy import BACKLOG
+
 if TYPE_CHECKING:
     from imgret.photo import ModelIdentity, Photo
     from imgret.store.records import (
         Claim,
         Failure,
+        Position,
     )
 
 
 class Work(Protocol):
-    """The queue of stages to run, with claims, attempts and pauses."""
+    """The queue of stages to run, with claims, attempts and pauses.
 
-    def queue(self, content: int, stages: Collection[str]) -> None:
-        """These stages of a content are to do. What waits already keeps its attempts."""
+    Work belongs to a request: BACKLOG, ARRIVED, or a number that `request` returned. Within a request the newest
+    photos come first: by capture time, or until that is known by the time of the file; of equal times, the greater
+    id. A time in the future counts as now.
+    """
+
+    def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
+        """Queue these stages of a content. What waits already keeps its attempts; from the backlog, it moves ahead."""
         ...
 
     def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
@@ -27,16 +35,44 @@ class Work(Protocol):
         """
         ...
 
+    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
+        """Put what waits below these absolute folders in a request of its own, and return its number.
+
+        Failures, photos whose disk is away, and stages in `waiting` stay where they are. In short transactions.
+        """
+        ...
+
+    def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
+        """How many contents of a request are still to be described; failures, photos whose disk is away and stages in
+        `waiting` do not count. Reads only the rows of the request."""
+        ...
+
+    def requests(self, stages: Collection[str], at_most: int, *, last: int | None = None) -> dict[int, int]:
+        """The requests above BACKLOG -> how many contents wait for that one of `stages` for which most wait.
+
+        Contents in flight and those above `last` do not count. Counts up to `at_most`, so it is fast.
+        """
+        ...
+
     def last(self) -> int:
-        """The newest content that has anything to do; 0 where none has. Contents that come later have larger ids."""
+        """The greatest id of a content that is queued; 0 if nothing is. Most contents that come later have a greater id."""
         ...
 
     def claim(
-        self, stages: Collection[str], limit: int, now: int, *, after: int = 0, last: int | None = None
+        self,
+        stages: Collection[str],
+        limit: int,
+        now: int,
+        *,
+        request: int | None = None,
+        after: Position | None = None,
+        last: int | None = None,
     ) -> list[Claim]:
-        """Up to `limit` contents, by id, above `after` and up to `last`, with something due among `stages` and what follows.
+        """Claim up to `limit` contents with something due among `stages`, and what follows from that among them.
 
-        Suspects are left out: see `claim_suspect`.
+        Only those of `request`; None: of all, greater numbers first. With None and BACKLOG, failures whose pause is over
+        come last. In the order of positions, after `after`. Contents that are in flight, suspects (see `claim_suspect`) and ids above `last` are left out.
+        Takes the same time however long the queue is.
         """
         ...
 
@@ -52,7 +88,10 @@ class Work(Protocol):
         ...
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
-        """These stages failed for the same reason: they are tried again after growing pauses."""
+        """These stages failed for the same reason: they are tried again after growing pauses.
+
+        A stage that was not claimed counts as tried once.
+        """
         ...
 
     def release(self, contents: Iterable[int] | None = None) -> None:
@@ -66,16 +105,15 @@ class Work(Protocol):
         """
         ...
 
-    def due(self, stages: Collection[str], now: int) -> int:
-        """How many contents have something due among `stages`, those in flight and suspects included."""
+    def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
+        """How many contents have something due among `stages`, those in flight and suspects included.
+
+        Reads the whole queue, unless `at_most` says how far to count.
+        """
         ...
 
     def waiting(self) -> dict[str, int]:
         """Stage -> how many contents wait for it, failures that were set aside not counted."""
-        ...
-
-    def waiting_for(self, stage: str, at_most: int) -> int:
-        """How many contents wait for a stage, counted no further than `at_most`: cheap for a question."""
         ...
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
@@ -95,5 +133,8 @@ class Failures(Protocol):
         ...
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
-        """Let failed photos be tried again at once, those set aside too; None: all of them. -> how many contents and files"""
+        """Let failed photos be tried again at once, those set aside too; None: all of them. -> how many contents and files
+
+        Their work becomes that of ARRIVED.
+        """
         ...

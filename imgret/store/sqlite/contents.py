@@ -13,7 +13,9 @@ from imgret.photo import Facts
 from imgret.store.policy import KEEP_TOMBSTONES
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
+from imgret.store.sqlite.signatures import SIGNATURE
 from imgret.store.sqlite.vectors import Vectors
+from imgret.store.sqlite.work import update_date
 
 
 class Contents:
@@ -49,14 +51,21 @@ class Contents:
     def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
         with self._connection.writing() as db:
             db.execute(
-                "UPDATE content SET pixels = ?, look = ?, format = ?, width = ?, height = ?, taken_at = ?,"
+                "UPDATE content SET pixels = ?, look = ?, detail = ?, format = ?, width = ?, height = ?, taken_at = ?,"
                 " camera = ?, latitude = ?, longitude = ?, truncated = ?, subsecond = ? WHERE id = ?",
-                (pixels, look, *msgspec.structs.astuple(facts), content),
+                (
+                    pixels,
+                    look and look[:SIGNATURE],
+                    look and (look[SIGNATURE:] or None),
+                    *msgspec.structs.astuple(facts),
+                    content,
+                ),
             )
+            update_date(db, content)
 
     def look(self, content: int) -> bytes | None:
-        row = self._connection.row("SELECT look FROM content WHERE id = ?", (content,))
-        return row[0] if row else None
+        row = self._connection.row("SELECT look, detail FROM content WHERE id = ?", (content,))
+        return row[0] + (row[1] or b"") if row and row[0] is not None else None
 
     def facts(self, content: int) -> Facts | None:
         row = self._connection.row(

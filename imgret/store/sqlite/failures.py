@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from imgret.photo import Photo
 from imgret.store import paths
-from imgret.store.policy import MAX_ATTEMPTS
+from imgret.store.policy import ARRIVED, MAX_ATTEMPTS
 from imgret.store.records import READ, Failure
 from imgret.store.sqlite.connection import Connection
 
@@ -48,7 +48,10 @@ class Failures:
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
         with self._connection.writing() as db:
-            reset = "UPDATE work SET attempts = 0, not_before = 0, error = NULL WHERE error IS NOT NULL"
+            reset = (
+                f"UPDATE work SET attempts = 0, not_before = 0, error = NULL, request = {ARRIVED}"
+                " WHERE error IS NOT NULL"
+            )
             if only is None:
                 tried = db.execute(
                     "SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL"

@@ -10,10 +10,15 @@ image editor, so the comparison is postponed, and `requeue_edits` queues it agai
 
 from __future__ import annotations
 
+from typing import Any
+
+from imgret.stages.interface import DECODE
 from imgret.store import paths
+from imgret.store.policy import ARRIVED
 from imgret.store.records import LostNote, PreviousContent
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import Roots
+from imgret.store.sqlite.work import queued
 
 _ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
 
@@ -51,12 +56,14 @@ class Notes:
     def requeue_edits(self, content: int | None = None) -> None:
         of = "" if content is None else f" AND replaced.content = {int(content)}"
         with self._connection.writing() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO work (content, stage) SELECT photo.content, 'decode' FROM replaced"
+            rows: Any = db.execute(
+                "SELECT photo.content FROM replaced"
                 " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
                 f" WHERE format IS NOT NULL{of}"
                 f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
-            )
+            ).fetchall()
+            for (edit,) in rows:
+                queued(db, edit, [DECODE], ARRIVED)
 
     def noted(self, content: int) -> None:
         """Record that a note was written for a content, so that it is not copied to an edit that existed before."""

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
+from imgret.stages.interface import DECODE
+from imgret.store.policy import ARRIVED
 from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
 from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
@@ -22,6 +24,7 @@ from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.model_rows import Models
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
+from imgret.store.sqlite.work import queued
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
 
@@ -132,11 +135,10 @@ class Results:
                         (each, text, int(time.time())),
                     )
                     # Decoded before there were signatures: once more, so that an edit of it is recognized.
-                    db.execute(
-                        "INSERT OR IGNORE INTO work (content, stage)"
-                        " SELECT id, 'decode' FROM content WHERE id = ? AND format IS NOT NULL AND look IS NULL",
-                        (each,),
-                    )
+                    if db.execute(
+                        "SELECT 1 FROM content WHERE id = ? AND format IS NOT NULL AND look IS NULL", (each,)
+                    ).fetchone():
+                        queued(db, each, [DECODE], ARRIVED)
                 else:
                     db.execute("DELETE FROM note WHERE content = ?", (each,))
                 self.refresh_words(each)

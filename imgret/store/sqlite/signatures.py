@@ -1,19 +1,22 @@
-"""Read the perceptual signatures (`decode.perceptual`) of all images in bulk."""
+"""Read the perceptual hashes (`decode.perceptual`) of images, and other properties of copies, in bulk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.store.records import NO_TIME, Looks, Traits
+from imgret.store.sqlite import words
 from imgret.store.sqlite.connection import Connection
 
-SIGNATURE = 64  # bytes
+SIGNATURE, DETAIL = 64, 24  # bytes: the two parts of a hash, in the columns `look` and `detail`
+PIXELS = 32  # bytes
 STEP = 16_384  # ids per query, which keeps each query short and its result at 1 MiB
 
 Ids = NDArray[np.int64]
-Rows = NDArray[np.int8]
 
 
 class Signatures:
@@ -22,15 +25,70 @@ class Signatures:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def all(self) -> Iterator[tuple[Ids, Rows]]:
+    def all(self) -> Iterator[Looks]:
+        for start, end in self._steps():
+            found = self._looks("id > ? AND id <= ?", (start, end))
+            if len(found.contents):
+                yield found
+
+    def of(self, contents: Ids) -> Looks:
+        # Not as a list of ids in one text: SQLite looks each up by its key, in ascending order.
+        return self._looks("id IN (SELECT value FROM carray(?))", (words.carray(np.unique(contents)),))
+
+    def traits(self) -> Iterator[Traits]:
+        for start, end in self._steps():
+            rows = list(
+                self._connection.rows(
+                    "SELECT content.id, count(*), coalesce(pixels, zeroblob(32)), coalesce(width * height, 0),"
+                    " max(size), coalesce(taken_at, ?), subsecond, camera, latitude IS NOT NULL,"
+                    " EXISTS (SELECT 1 FROM note WHERE note.content = content.id), coalesce(format, ''), min(name)"
+                    " FROM content JOIN photo ON photo.content = content.id AND gone_at IS NULL"
+                    " WHERE content.id > ? AND content.id <= ? GROUP BY content.id ORDER BY content.id",
+                    (NO_TIME, start, end),
+                )
+            )
+            if rows:
+                yield _traits(rows)
+
+    def _steps(self) -> Iterator[tuple[int, int]]:
         last = int(self._connection.db.execute("SELECT coalesce(max(id), 0) FROM content").get)
         for start in range(0, last, STEP):
-            # Concatenated to one text and one blob in the same order: separate rows would take twice as long.
-            row = self._connection.row(
-                "SELECT group_concat(id, ' '), CAST(group_concat(look, '') AS BLOB) FROM content"
-                " WHERE id > ? AND id <= ? AND look IS NOT NULL",
-                (start, start + STEP),
-            )
-            if row is not None and row[0] is not None:
-                ids = np.fromstring(str(row[0]), np.int64, sep=" ")
-                yield ids, np.frombuffer(row[1], np.int8).reshape(len(ids), SIGNATURE)
+            yield start, start + STEP
+
+    def _looks(self, where: str, values: Sequence[object]) -> Looks:
+        """The hashes of the contents that pass a condition, ascending."""
+        # Concatenated to texts and blobs in the same order: separate rows would take twice as long.
+        row = self._connection.row(
+            "SELECT group_concat(id, ' '), CAST(group_concat(look, '') AS BLOB),"
+            " CAST(group_concat(coalesce(detail, zeroblob(24)), '') AS BLOB), group_concat(detail IS NOT NULL, '')"
+            f" FROM (SELECT id, look, detail FROM content WHERE {where} AND look IS NOT NULL ORDER BY id)",
+            values,
+        )
+        ids, looks, details, known = row if row and row[0] is not None else ("", b"", b"", "")
+        contents = np.fromstring(str(ids), np.int64, sep=" ")
+        return Looks(
+            contents,
+            np.frombuffer(looks, np.int8).reshape(len(contents), SIGNATURE),
+            np.frombuffer(details, np.uint8).reshape(len(contents), DETAIL),
+            np.frombuffer(str(known).encode(), np.uint8) == ord("1"),
+        )
+
+
+def _traits(rows: Sequence[Sequence[Any]]) -> Traits:
+    ids, paths, pixels, area, size, taken, subsecond, camera, place, note, formats, names = zip(
+        *rows, strict=True
+    )
+    return Traits(
+        np.array(ids, np.int64),
+        np.array(paths, np.int64),
+        np.frombuffer(b"".join(pixels), np.uint8).reshape(len(ids), PIXELS),
+        np.array(area, np.int64),
+        np.array(size, np.int64),
+        np.array(taken, np.int64),
+        np.array([-1.0 if text is None else float(f"0.{text or 0}") for text in subsecond], np.float64),
+        np.array([hash(name) if name else 0 for name in camera], np.int64),
+        np.array(place, np.bool_),
+        np.array(note, np.bool_),
+        list(formats),
+        list(names),
+    )

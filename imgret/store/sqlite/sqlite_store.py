@@ -38,10 +38,10 @@ class SqliteStore(Connection):
         self.text_columns = TextColumns(self)
         self.documents = Documents(self, self.text_columns)
         self.signatures = Signatures(self)
-        self.work = Work(self)
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)
+        self.work = Work(self, self.summary)
         self.words = Words(self, self.text_columns, self.facets)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self, NearestBuild(self))
@@ -61,6 +61,7 @@ class SqliteStore(Connection):
         self.results.forget_stage(stage)
         with self.writing() as db:
             db.execute("DELETE FROM work WHERE stage = ?", (stage,))
+            db.execute("DELETE FROM progress WHERE stage = ?", (stage,))
             kept = [column for column in self.text_columns.all() if column.stage not in (None, stage)]
             self.text_columns.set(kept)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from imgret.store import paths
-from imgret.store.records import Totals
+from imgret.store.records import Progress, Totals
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import AWAY, Roots
 
@@ -31,6 +31,17 @@ class Summary:
             pending = self._count(f"{living} AND {todo} AND NOT {broken}")
             offline = self._count(f"{living} AND (root IN (SELECT id FROM root WHERE NOT online) OR {AWAY})")
         return Totals(photos, photos - failed - pending, pending, failed, offline)
+
+    def progress(self) -> Progress:
+        contents = 0
+        waiting: dict[str, int] = {}
+        failed: dict[str, int] = {}
+        for stage, state, count in self._connection.rows("SELECT stage, state, contents FROM progress"):
+            if state == "living":
+                contents = count
+            elif count:
+                (waiting if state == "waiting" else failed)[stage] = count
+        return Progress(contents, waiting, failed)
 
     def pending_below(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> set[int]:
         aside = ",".join(f"'{stage}'" for stage in waiting)

@@ -16,45 +16,43 @@ import apsw
 
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
-from imgret.store import paths
+from imgret.stages.interface import DECODE
 from imgret.store.fold import encodable
-from imgret.store.policy import CRASHED, MAX_ATTEMPTS, OTHER_INODE, PAUSES
-from imgret.store.records import Claim
-from imgret.store.sqlite import roots
+from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
+from imgret.store.records import Claim, Position
+from imgret.store.sqlite import claims
 from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.summary import Summary
 
-# A time further ahead than any pause was set before the clock was set back, so the pause is over.
-_DUE = f"(not_before <= ?1 OR not_before > ?1 + {2 * PAUSES[-1]})"
+AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
 _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
 
-
-_ONLINE = (
-    "EXISTS (SELECT 1 FROM photo JOIN root ON root.id = photo.root"
-    f" WHERE photo.content = work.content AND gone_at IS NULL AND {roots.ONLINE})"
+# The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
+_DATE = (
+    "max(0, min(unixepoch(), coalesce((SELECT taken_at FROM content WHERE content.id = {0}), (SELECT"
+    " max(mtime_ns) / 1000000000 FROM photo WHERE photo.content = {0} AND gone_at IS NULL), 0)))"
 )
 
 
 class Work:
     """Implements `imgret.store.interface.work_queue.Work`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, summary: Summary) -> None:
         self._connection = connection
+        self._summary = summary
 
-    def queue(self, content: int, stages: Collection[str]) -> None:
+    def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
         with self._connection.writing() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO work (content, stage) VALUES (?, ?)",
-                [(content, s) for s in stages],
-            )
+            queued(db, content, stages, request)
 
     def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         queued = 0
         with self._connection.writing() as db:
             for stage, identity in identities.items():
                 db.execute(
-                    "INSERT OR IGNORE INTO work (content, stage)"
-                    " SELECT content.id, ?1 FROM content"
+                    "INSERT OR IGNORE INTO work (content, stage, date)"
+                    f" SELECT content.id, ?1, {_DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = ?1"
                     " LEFT JOIN model ON model.id = r.model"
                     " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
@@ -65,40 +63,91 @@ class Work:
             db.executemany("DELETE FROM work WHERE stage = ?", [(stage,) for stage in off])
         return queued
 
+    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
+        aside = ",".join(f"'{stage}'" for stage in waiting)
+        with self._connection.writing():
+            number = max(int(self._connection.setting("requests") or 0), ARRIVED) + 1
+            self._connection.remember("requests", str(number))
+        contents = sorted(self._summary.pending_below(folders, waiting))
+        for start in range(0, len(contents), AT_ONCE):
+            with self._connection.writing() as db:
+                db.executemany(
+                    f"UPDATE work SET request = ? WHERE content = ? AND error IS NULL AND stage NOT IN ({aside})",
+                    [(number, content) for content in contents[start : start + AT_ONCE]],
+                )
+        return number
+
+    def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
+        stages = {DECODE, *registry.installed().names}.difference(waiting)
+        left: set[int] = set()
+        with self._connection.reading() as db:
+            for stage in stages:
+                for where in (
+                    "INDEXED BY work_next WHERE claim = 0",
+                    "INDEXED BY work_claimed WHERE claim <> 0",
+                ):
+                    rows: Any = db.execute(
+                        f"SELECT content FROM work {where} AND stage = ? AND request = ? AND {claims.ONLINE}",
+                        (stage, request),
+                    )
+                    left.update(content for (content,) in rows)
+        return len(left)
+
+    def requests(self, stages: Collection[str], at_most: int, *, last: int | None = None) -> dict[int, int]:
+        found: dict[int, int] = {}
+        with self._connection.reading() as db:
+            for request, count in claims.waiting_requests(db, stages, at_most, last):
+                found[request] = max(count, found.get(request, 0))
+        return found
+
     def last(self) -> int:
         row = self._connection.row("SELECT max(content) FROM work")
         return int(row[0] or 0) if row else 0
 
     def claim(
-        self, stages: Collection[str], limit: int, now: int, *, after: int = 0, last: int | None = None
+        self,
+        stages: Collection[str],
+        limit: int,
+        now: int,
+        *,
+        request: int | None = None,
+        after: Position | None = None,
+        last: int | None = None,
     ) -> list[Claim]:
         with self._connection.writing() as db:
-            due = _due(stages, now)
-            rows: list[Any] = db.execute(
-                f"SELECT content, group_concat(stage) FROM work WHERE {due} AND claim = 0 AND content > ? AND content <= ?"
-                " AND NOT EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0)"
-                f" AND {_ONLINE} GROUP BY content ORDER BY content LIMIT ?",
-                (after, (1 << 62) if last is None else last, limit),
-            ).fetchall()
+            positions = claims.next_positions(db, stages, limit, now, request, after, last)
             # A photo counts as processed alone (claim 1) only if no other one is claimed.
             others = db.execute(
                 "SELECT 1 FROM work INDEXED BY work_claimed WHERE claim > 0 AND claim <> 0"
             ).get
-            alone = len(rows) == 1 and others is None
-            if rows and not alone:
+            alone = len(positions) == 1 and others is None
+            if positions and not alone:
                 db.execute("UPDATE work INDEXED BY work_claimed SET claim = 2 WHERE claim = 1 AND claim <> 0")
-            return [_claimed(db, content, found, stages, 1 if alone else 2) for content, found in rows]
+            return [
+                claims.claimed(
+                    db, each, claims.due_stages(db, each.content, stages, now), stages, 1 if alone else 2
+                )
+                for each in positions
+            ]
 
     def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
+        ours = ",".join(f"'{stage}'" for stage in sorted(stages))
         with self._connection.writing() as db:
             row: Any = db.execute(
-                f"SELECT content, group_concat(stage) FROM work WHERE {_due(stages, now)} AND claim <= 0 AND {_ONLINE}"
+                "SELECT max(request), max(date), content FROM work"
+                f" WHERE stage IN ({ours}) AND {claims.DUE} AND attempts < {MAX_ATTEMPTS}"
+                f" AND claim <= 0 AND {claims.ONLINE}"
                 # SQLite uses the partial index only with INDEXED BY and the exact condition of the index.
                 " AND content IN (SELECT content FROM work INDEXED BY work_claimed WHERE claim <> 0 AND claim < 0)"
                 f" AND content NOT IN ({','.join(str(int(each)) for each in tried)})"
-                " GROUP BY content ORDER BY max(attempts), content LIMIT 1"
+                " GROUP BY content ORDER BY max(attempts), content LIMIT 1",
+                (now,),
             ).fetchone()
-            return _claimed(db, row[0], row[1], stages, 1) if row else None
+            if row is None:
+                return None
+            position = Position(*row)
+            due = claims.due_stages(db, position.content, stages, now)
+            return claims.claimed(db, position, due, stages, 1)
 
     def done(self, content: int, stages: Iterable[str]) -> None:
         with self._connection.writing() as db:
@@ -110,10 +159,12 @@ class Work:
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         with self._connection.writing() as db:
             for stage in stages:
+                # A stage that was not claimed has failed for the first time, although no attempt was counted.
                 db.execute(
-                    "UPDATE work SET claim = 0, error = ?, not_before = ? + CASE attempts WHEN 1 THEN ?"
+                    "UPDATE work SET claim = 0, error = ?, request = ?, attempts = max(attempts, 1),"
+                    " not_before = ? + CASE max(attempts, 1) WHEN 1 THEN ?"
                     " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
-                    (encodable(error), now, *PAUSES, content, stage),
+                    (encodable(error), FAILED, now, *PAUSES, content, stage),
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
@@ -133,16 +184,16 @@ class Work:
             db.execute("UPDATE work SET attempts = max(attempts - 1, 0), claim = -1 WHERE claim > 1")
             db.execute("UPDATE work SET claim = -1 WHERE claim = 1")
             db.execute(
-                "UPDATE work SET claim = 0, error = ? WHERE attempts >= ? AND error IS NULL",
-                (CRASHED, MAX_ATTEMPTS),
+                "UPDATE work SET claim = 0, error = ?, request = ? WHERE attempts >= ? AND error IS NULL",
+                (CRASHED, FAILED, MAX_ATTEMPTS),
             )
 
-    def due(self, stages: Collection[str], now: int) -> int:
+    def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
         ours = ",".join(f"'{stage}'" for stage in sorted(stages))
         row = self._connection.row(
-            f"SELECT count(DISTINCT content) FROM work WHERE stage IN ({ours}) AND {_DUE} AND attempts < ?2"
-            f" AND {_ONLINE}",
-            (now, MAX_ATTEMPTS),
+            f"SELECT count(*) FROM (SELECT DISTINCT content FROM work WHERE stage IN ({ours})"
+            f" AND {claims.DUE} AND attempts < ?2 AND {claims.ONLINE} LIMIT ?3)",
+            (now, MAX_ATTEMPTS, -1 if at_most is None else at_most),
         )
         return int(row[0]) if row else 0
 
@@ -153,13 +204,6 @@ class Work:
         )
         return dict(rows)
 
-    def waiting_for(self, stage: str, at_most: int) -> int:
-        row = self._connection.row(
-            f"SELECT count(*) FROM (SELECT 1 FROM work WHERE stage = ? AND attempts < ? AND {_LIVING} LIMIT ?)",
-            (stage, MAX_ATTEMPTS, at_most),
-        )
-        return int(row[0]) if row else 0
-
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         rows = self._connection.rows(
             "SELECT stage, attempts, not_before, error FROM work WHERE content = ?", (content,)
@@ -167,24 +211,17 @@ class Work:
         return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
 
 
-def _due(stages: Collection[str], now: int) -> str:
-    ours = ",".join(f"'{stage}'" for stage in sorted(stages))
-    return f"stage IN ({ours}) AND {_DUE.replace('?1', str(int(now)))} AND attempts < {MAX_ATTEMPTS}"
+def update_date(db: apsw.Connection, content: int) -> None:
+    """Order the work of a content by its capture time, which has just been read from the file."""
+    db.execute(f"UPDATE work SET date = {_DATE.format('?1')} WHERE content = ?1", (content,))
 
 
-def _claimed(db: apsw.Connection, content: int, due: str, stages: Collection[str], mark: int) -> Claim:
-    todo = set(due.split(","))
-    todo |= registry.installed().all_followers(todo).intersection(stages)
+def queued(db: apsw.Connection, content: int, stages: Collection[str], request: int) -> None:
+    """Queue stages of a content. What waits already keeps its attempts, but may move ahead."""
+    date = db.execute(f"SELECT {_DATE.format('?1')}", (content,)).get
     db.executemany(
-        "INSERT INTO work (content, stage, attempts, claim) VALUES (?, ?, 1, ?)"
-        " ON CONFLICT (content, stage) DO UPDATE SET attempts = attempts + 1, claim = excluded.claim",
-        [(content, stage, mark) for stage in todo],
+        "INSERT INTO work (content, stage, request, date) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (content, stage) DO UPDATE SET request = excluded.request"
+        f" WHERE request = {BACKLOG} AND excluded.request > {BACKLOG}",
+        [(content, stage, request, date) for stage in stages],
     )
-    path = db.execute(
-        "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-        f" WHERE content = ? AND gone_at IS NULL AND {roots.ONLINE}"
-        f" ORDER BY photo.inode = {OTHER_INODE}, photo.id LIMIT 1",
-        (content,),
-    ).fetchone()
-    assert path is not None
-    return Claim(content, paths.join(*path), frozenset(todo))

@@ -1,0 +1,49 @@
+"""What share of the photos a search could find, while photos are still being described."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from imgret.stages import registry
+from imgret.stages.interface import DECODE, Stage
+from imgret.store.interface import Store
+from imgret.store.records import TEXT
+
+
+def coverage_note(store: Store, wanted: Collection[str], *, by_words: bool) -> str | None:
+    """Return a sentence about the stages in `wanted` that are not finished; None if all are.
+
+    With `by_words`, only texts are searched, so vectors do not matter. Costs microseconds: the counts are kept.
+    """
+    progress = store.summary.progress()
+    waiting = {stage for stage in wanted if progress.waiting.get(stage)}
+    if not waiting:
+        return None
+    own = [name for name in registry.own().names if name in waiting]
+    stages = [registry.find(name) for name in [*own, *sorted(waiting.difference(own))]]
+    senses = [each.name for each in stages if each is not None and _is_searched(each, by_words=by_words)]
+    if len(senses) > 1 and TEXT in senses:  # its vectors are those of the other results
+        senses.remove(TEXT)
+    counts = [f"{progress.done(name):,} by {_sense(name)}" for name in senses]
+    unread = progress.waiting.get(DECODE, 0) if DECODE in wanted else 0
+    if not counts and not unread:
+        return None
+    total = f"{progress.contents:,} photo{'' if progress.contents == 1 else 's'}"
+    if counts:
+        first, *more = counts
+        count, by = first.split(" ", 1)
+        sentence = ", ".join([f"searched {count} of {total} {by}", *more])
+        sentence += f"; {unread:,} are still to be read" if unread else "; the rest by name"
+    else:
+        sentence = f"searched {progress.done(DECODE):,} of {total}; the others are still to be read"
+    if not store.summary.waiting_stages().isdisjoint(senses):
+        sentence += ". For all of them, run `imgret models pull`, then `imgret index`"
+    return sentence
+
+
+def _sense(stage: str) -> str:
+    return "text vectors" if stage == TEXT else stage
+
+
+def _is_searched(stage: Stage, *, by_words: bool) -> bool:
+    return bool(stage.columns) or bool(stage.views and not by_words)

@@ -1,0 +1,33 @@
+"""Groups of copies as hits, which the list of the picker shows."""
+
+from __future__ import annotations
+
+from imgret.cli.duplicate_lines import bytes_text
+from imgret.photo import Hit
+from imgret.search.duplicates import Copy, Group
+from imgret_tui.search_backend import DuplicateGroup
+
+
+def group_hits(group: Group) -> DuplicateGroup:
+    """The copies as hits without captions: the list shows their names, sizes and folders."""
+    return DuplicateGroup(group.kind, tuple(_hit(rank, copy) for rank, copy in enumerate(group.copies, 1)))
+
+
+def _hit(rank: int, copy: Copy) -> Hit:
+    facts = copy.facts
+    size = f"{facts.width} x {facts.height}, " if facts else ""
+    return Hit(
+        rank=rank,
+        content=0,
+        path=copy.path,
+        score=copy.similarity,
+        cosine=None,
+        strength="",
+        shown={},
+        note="note" if copy.has_note else None,
+        taken_at=facts.taken_at if facts else None,
+        width=facts.width if facts else None,
+        height=facts.height if facts else None,
+        online=copy.online,
+        why=(*(("best",) if rank == 1 else ()), f"{size}{bytes_text(copy.size)}"),
+    )

@@ -1,0 +1,68 @@
+"""The sentence about photos that a search could not find yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgret.photo import FileStat
+from imgret.search.coverage import coverage_note
+from imgret.stages.interface import DECODE
+from imgret.store.interface import Store
+
+WANTED = (DECODE, "image", "detect", "caption", "topics", "embed")
+
+
+@pytest.fixture
+def contents(store: Store) -> list[int]:
+    """Four photos without any result."""
+    root = store.roots.add(b"/p").id
+    found = []
+    for number in range(4):
+        file = FileStat(1, 1, 1, number)
+        content, _ = store.photos.save(root, b"", b"%d.jpg" % number, file, b"%032d" % number, 1)
+        store.work.queue(content, WANTED)
+        found.append(content)
+    return found
+
+
+def note(store: Store, *, by_words: bool = False) -> str | None:
+    return coverage_note(store, WANTED, by_words=by_words)
+
+
+def test_it_names_each_sense_until_all_photos_have_it(store: Store, contents: list[int]) -> None:
+    assert note(store) == "searched 0 of 4 photos by image, 0 by caption; 4 are still to be read"
+    for content in contents:
+        store.work.done(content, [DECODE, "detect"])
+    for content in contents[:3]:
+        store.work.done(content, ["image"])
+    store.work.done(contents[0], ["caption"])
+    assert note(store) == "searched 3 of 4 photos by image, 1 by caption; the rest by name"
+    assert note(store, by_words=True) == "searched 1 of 4 photos by caption; the rest by name"
+    for content in contents:
+        store.work.done(content, ["image", "caption", "topics"])
+    assert note(store) == "searched 0 of 4 photos by text vectors; the rest by name"
+    assert note(store, by_words=True) is None
+    for content in contents:
+        store.work.done(content, WANTED)
+    assert note(store) is None
+
+
+def test_photos_that_failed_or_are_gone_do_not_count_as_to_do(store: Store, contents: list[int]) -> None:
+    for content in contents:
+        store.work.done(content, [stage for stage in WANTED if stage != "caption"])
+    store.work.done(contents[0], ["caption"])
+    store.work.failed(contents[1], ["caption"], "truncated", 1)
+    assert note(store) == "searched 1 of 4 photos by caption; the rest by name"
+    store.photos.mark_deleted(1, b"", [b"2.jpg"], 1)
+    assert note(store) == "searched 1 of 3 photos by caption; the rest by name"
+    store.work.done(contents[3], ["caption"])
+    assert note(store) is None
+
+
+def test_it_says_what_to_do_while_weights_are_missing(store: Store, contents: list[int]) -> None:
+    for content in contents:
+        store.work.done(content, [stage for stage in WANTED if stage != "caption"])
+    store.remember("waiting", "caption")
+    assert (note(store) or "").endswith(
+        "by name. For all of them, run `imgret models pull`, then `imgret index`"
+    )
