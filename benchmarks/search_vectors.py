@@ -1,4 +1,4 @@
-"""Vectors of generated photos for `benchmarks.search`, in a text space and an image space of 768 dimensions.
+"""Vectors of generated photos for `benchmarks.two_spaces`, in a text space and an image space of 768 dimensions.
 
 Each space is calibrated on real vectors where they are at hand: 112 photos of the baseline project (INSTRUCTOR's
 vectors of their passages) and 200 photos of COCO with a question each (CLIP ViT-B/16). Real are the mean, the leading

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import os
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgret.cli import console
 from imgret.cli.session import session
@@ -32,6 +34,7 @@ class Rank(StrEnum):
 
     VECTOR = "vector"
     WORDS = "words"
+    IMAGE = "image"
     HYBRID = "hybrid"
 
 
@@ -51,29 +54,52 @@ Captions = Annotated[
 Split = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="A split, a list of photos, or `all`. Default: test.")
 ]
-Recipes = Annotated[
-    list[Recipe] | None, typer.Option("--recipe", help="Which texts are embedded. Default: all three.")
-]
-Ranks = Annotated[
-    list[Rank] | None, typer.Option("--rank", help="How photos are ranked. Default: all three.")
-]
-StandIns = Annotated[
-    str | None,
-    typer.Option(
-        "--stand-in-captions", metavar="FILE", help='Captions to use: {"path":..., "caption":...} lines.'
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")]
-Save = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Save the rank of every query, for `eval compare`.")
-]
-IndexFile = Annotated[
-    str | None,
-    typer.Option(
-        "--index", metavar="FILE", help="The index of the described photos, reused by the next run."
-    ),
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use only the first photos, at most this many.")]
+
+
+class Options(Struct, frozen=True):
+    """The options that all data sets have in common, as the command line has them."""
+
+    recipes: Annotated[
+        list[Recipe] | None,
+        typer.Option(
+            "--recipe",
+            help="What is searched: `image`, the vectors of the images; `caption`, the captions; `detect`, the counts of"
+            " objects; `both`, the image and its text: image vectors, captions and counts, without image vectors as in"
+            " the baseline recipe; `all`, the results of all stages. Default: all for which there are results.",
+        ),
+    ] = None
+    ranks: Annotated[
+        list[Rank] | None,
+        typer.Option("--rank", help="How photos are ranked. Default: all ways that the recipe has."),
+    ] = None
+    stand_in_captions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help='Captions to use: {"path":..., "caption":...} lines, several for several captions of a photo.'
+            " The photos need not exist.",
+        ),
+    ] = None
+    stand_in_vectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Image vectors to use: the arrays names (n,), images (n, d), questions (m,), vectors (m, d)."
+            " The photos need not exist.",
+        ),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Save the rank of every query, for `eval compare`.")
+    ] = None
+    index: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The index of the described photos, reused by the next run."),
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only the first photos, at most this many.")
+    ] = None
+
 
 eval_app = typer.Typer(
     no_args_is_help=True,
@@ -81,37 +107,33 @@ eval_app = typer.Typer(
 )
 
 
-class Options(Struct, frozen=True):
-    """The options that all data sets have in common."""
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that has a parameter for each of `Options` in place of the parameter `options`."""
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=getattr(Options(), name), annotation=kind
+        )
+        for name, kind in get_type_hints(Options, include_extras=True).items()
+    ]
+    own = inspect.signature(command, eval_str=True)
+    before = [each for each in own.parameters.values() if each.name != "options"]
 
-    recipes: list[Recipe] | None
-    ranks: list[Rank] | None
-    stand_in_captions: str | None
-    as_json: bool
-    save: str | None
-    index: str | None
-    limit: int | None
+    def with_options(**given: Any) -> None:
+        options = Options(**{each.name: given.pop(each.name) for each in shared})
+        command(**given, options=options)
+
+    with_options.__doc__ = command.__doc__
+    with_options.__signature__ = own.replace(parameters=[*before, *shared])  # type: ignore[attr-defined]
+    return with_options
 
 
 def _on(dataset: str) -> Callable[..., None]:
     """Return the command of a published data set."""
 
-    def command(
-        images: Images,
-        captions: Captions = None,
-        split: Split = None,
-        recipes: Recipes = None,
-        ranks: Ranks = None,
-        stand_in_captions: StandIns = None,
-        as_json: AsJson = False,
-        save: Save = None,
-        index: IndexFile = None,
-        limit: Limit = None,
-    ) -> None:
-        options = Options(recipes, ranks, stand_in_captions, as_json, save, index, limit)
+    def command(images: Images, captions: Captions = None, split: Split = None, *, options: Options) -> None:
         _evaluate(dataset, captions or _captions(dataset, images), images, split, options)
 
-    return command
+    return _with_options(command)
 
 
 for name, title in TITLES.items():
@@ -119,22 +141,40 @@ for name, title in TITLES.items():
 
 
 @eval_app.command("jsonl")
+@_with_options
 def jsonl(
-    file: Annotated[str, typer.Argument(metavar="FILE", help='{"path": ..., "queries": [...]} lines.')],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help='{"path":..., "queries": [...]} or {"photo":..., "question":...} lines.'
+        ),
+    ],
     images: OwnImages = None,
-    recipes: Recipes = None,
-    ranks: Ranks = None,
-    stand_in_captions: StandIns = None,
-    as_json: AsJson = False,
-    save: Save = None,
-    index: IndexFile = None,
-    limit: Limit = None,
+    *,
+    options: Options,
 ) -> None:
     """Your own photos and queries."""
-    name = os.path.splitext(os.path.basename(file))[0]
-    folder = images or os.path.dirname(os.path.abspath(file))
-    options = Options(recipes, ranks, stand_in_captions, as_json, save, index, limit)
-    _evaluate(name, file, folder, None, options)
+    _evaluate(_stem(file), file, _folder(file, images), None, options)
+
+
+@eval_app.command("npz")
+@_with_options
+def npz(
+    file: Annotated[str, typer.Argument(metavar="FILE.npz", help="Photos and questions with their vectors.")],
+    images: OwnImages = None,
+    *,
+    options: Options,
+) -> None:
+    """Photos and questions of a file of vectors.
+
+    The file is also --stand-in-vectors. Question i belongs to photo i, or to the photo that the array photos (m,) names.
+    """
+    if options.stand_in_vectors is not None:
+        raise UsageError(
+            "--stand-in-vectors does not go with `imgret eval npz`, whose file has the vectors",
+            "Leave the option out, or give the questions as JSON lines to `imgret eval jsonl`.",
+        )
+    _evaluate(_stem(file), None, _folder(file, images), None, replace(options, stand_in_vectors=file))
 
 
 @eval_app.command("compare")
@@ -160,27 +200,45 @@ def compare(
         _print(table.compared(found))
 
 
-def _evaluate(name: str, captions: str, images: str, split: str | None, options: Options) -> None:
+def _evaluate(name: str, captions: str | None, images: str, split: str | None, options: Options) -> None:
+    """Evaluate on the data set in the file `captions`; None: on that of the stand-in vectors."""
     from imgret.cli.measuring import Plan, measure
-    from imgret.evaluate import saved, stand_ins, table
+    from imgret.evaluate import saved, stand_in_vectors, stand_ins, table, vector_file
     from imgret.evaluate.dataset import first_photos, summarize
     from imgret.evaluate.dataset_formats import read
 
     if not os.path.isdir(images):
-        raise UsageError(f"{images} is not a folder", "Name the folder with the photos with --images.")
+        raise UsageError(
+            f"{images} is not a folder", "Name the folder that paths are relative to with --images."
+        )
     here = session()
-    dataset = read(captions, images, name=name, split=split)
+    texts = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
+    file = vector_file.read(options.stand_in_vectors) if options.stand_in_vectors else None
+    vectors = stand_in_vectors.located(file, images) if file else None
+    described = frozenset(texts.captions if texts else ()).union(vectors.images if vectors else ())
+    if captions is not None:
+        dataset = read(captions, images, name=name, split=split, described=described)
+    else:
+        assert file is not None
+        dataset = stand_in_vectors.dataset(file, images, name)
     if options.limit is not None:
         dataset = first_photos(dataset, options.limit)
     console.say_all(summarize(dataset.problems))
     if not dataset.queries:
-        raise UsageError(f"{captions} contains no usable query", "The messages above say what was left out.")
-    given = stand_ins.read(options.stand_in_captions, images) if options.stand_in_captions else None
+        raise UsageError(
+            f"{captions or options.stand_in_vectors} contains no usable query",
+            "The messages above say what was left out.",
+        )
+    if vectors is not None:
+        known = len(dataset.problems)
+        dataset = stand_in_vectors.with_vectors(dataset, vectors)
+        console.say_all(summarize(dataset.problems[known:]))
     plan = Plan(
-        recipes=tuple(dict.fromkeys(options.recipes or Recipe)),
+        recipes=tuple(dict.fromkeys(options.recipes or ())),
         ranks=tuple(rank.value for rank in dict.fromkeys(options.ranks or Rank)),
         index=os.path.abspath(options.index or os.path.join(here.places.state, "eval", f"{name}.db")),
-        stand_ins=given,
+        captions=texts,
+        vectors=vectors,
     )
     report = measure(here, dataset, plan)
     if options.save:
@@ -189,6 +247,14 @@ def _evaluate(name: str, captions: str, images: str, split: str | None, options:
         console.out_json(msgspec.json.encode(table.as_json(report)))
     else:
         _print(table.markdown(report))
+
+
+def _stem(file: str) -> str:
+    return os.path.splitext(os.path.basename(file))[0]
+
+
+def _folder(file: str, images: str | None) -> str:
+    return images or os.path.dirname(os.path.abspath(file))
 
 
 def _captions(dataset: str, images: str) -> str:

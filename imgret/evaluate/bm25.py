@@ -41,14 +41,13 @@ class Bm25:
             word: (np.array(which), np.array(often, np.float64)) for word, (which, often) in postings.items()
         }
 
-    def __call__(self, text: str, count: int) -> tuple[Ids, Floats]:
-        """Return the best `count` contents that share a word with the query, best first, and their scores."""
+    def __call__(self, text: str) -> tuple[Ids, Floats]:
+        """Return the contents that share a word with the query, and their scores."""
         scores = np.zeros(len(self._contents))
         for word, times in Counter(words(text)).items():
             if word in self._postings:
                 which, often = self._postings[word]
                 idf = np.log1p((len(scores) - len(which) + 0.5) / (len(which) + 0.5))
                 scores[which] += times * idf * often * (K1 + 1) / (often + self._norm[which])
-        order = np.argsort(-scores, kind="stable")[:count]
-        order = order[scores[order] > 0]
-        return self._contents[order], scores[order]
+        found = scores > 0
+        return self._contents[found], scores[found]

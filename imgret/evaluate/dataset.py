@@ -21,6 +21,7 @@ class ProblemKind(StrEnum):
     MALFORMED = "malformed row"
     MISSING = "missing image"
     DUPLICATE = "duplicate id"
+    NO_VECTOR = "query without a vector"
     BOM = "byte order mark"
     CRLF = "CRLF line endings"
 
@@ -62,7 +63,12 @@ class Dataset(Struct, frozen=True):
 
     def path(self, photo: str) -> bytes:
         """Return the absolute path of a photo."""
-        return os.fsencode(os.path.abspath(os.path.join(self.images, photo)))
+        return path_of(self.images, photo)
+
+
+def path_of(images: str, photo: str) -> bytes:
+    """Return the absolute path of a photo whose path is relative to the folder `images`, or absolute."""
+    return os.fsencode(os.path.abspath(os.path.join(images, photo)))
 
 
 def assemble(
@@ -72,11 +78,13 @@ def assemble(
     *,
     split: str = "",
     only: Collection[str] | None = None,
+    described: Collection[bytes] = (),
 ) -> Dataset:
     """Build a data set from the entries and problems that a reader found; with `only`, of these photos alone.
 
-    Of two entries with the same id, the first is used. Photos that do not exist are left out with their captions.
-    Captions are stripped, and empty ones are reported as malformed.
+    Of two entries with the same id, the first is used. Photos that do not exist are left out with their captions,
+    except those in `described` (absolute paths), for which there are stand-ins. Captions are stripped, and empty ones
+    are reported as malformed.
     """
     captions: dict[str, list[str]] = {}
     first: dict[str, str] = {}  # photo -> the first place that names it
@@ -102,7 +110,7 @@ def assemble(
                 what = "the caption is empty"
                 problems.append(Problem(ProblemKind.MALFORMED, entry.where, what, lost - len(usable)))
     for photo, where in first.items():
-        if not os.path.isfile(os.path.join(images, photo)):
+        if not os.path.isfile(os.path.join(images, photo)) and path_of(images, photo) not in described:
             lost = len(captions.pop(photo))
             problems.append(Problem(ProblemKind.MISSING, where, f"{photo} is not in {images}", lost))
     return Dataset(

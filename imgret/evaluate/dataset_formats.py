@@ -5,7 +5,8 @@
 - Kaggle's `captions.txt`: `image,caption`, quoted like CSV;
 - Karpathy's `dataset_*.json`, which contains its splits;
 - COCO's `captions_*.json`;
-- imgret's own JSON lines: `{"path": ..., "queries": [...]}`.
+- imgret's own JSON lines: `{"path": ..., "queries": [...]}` with all queries of a photo, or
+  `{"photo": ..., "question": ...}` with one query each.
 
 Each line, or each element of a JSON document, is parsed on its own. An invalid one does not affect the others and is
 reported with its place.
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -37,6 +39,11 @@ Row = TypeVar("Row", bound=Struct)
 class _Own(Struct):
     path: str
     queries: list[str]
+
+
+class _Asked(Struct):
+    photo: str
+    question: str
 
 
 class _Sentence(Struct):
@@ -66,13 +73,21 @@ class _Document(Struct):
     annotations: list[Raw] | None = None
 
 
-def read(captions: str, images: str, *, name: str = "", split: str | None = None) -> Dataset:
+def read(
+    captions: str,
+    images: str,
+    *,
+    name: str = "",
+    split: str | None = None,
+    described: Collection[bytes] = (),
+) -> Dataset:
     """Read the data set in the file `captions`, whose photos are in the folder `images`.
 
     `split` is the name of a split, the path of a list of photos, or `all`. The default is the test split if there is
-    one, otherwise all photos. Raises UsageError if the file cannot be read, has an unknown format or no such split.
+    one, otherwise all photos. Photos in `described` (absolute paths) need not exist. Raises UsageError if the file
+    cannot be read, has an unknown format or no such split.
     """
-    name = name or os.path.basename(captions)
+    build = partial(assemble, name or os.path.basename(captions), images, described=described)
     suffix = os.path.splitext(captions)[1].lower()
     if suffix == ".json":
         data, odd = document(captions)
@@ -83,7 +98,7 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
         if whole.annotations is None:
             wanted = "test" if split is None else split
             pictured = chain(odd, _karpathy(captions, whole, images, wanted))
-            return assemble(name, images, pictured, split="" if wanted == ALL else wanted)
+            return build(pictured, split="" if wanted == ALL else wanted)
         found: Found = chain(odd, _coco(captions, whole))
         split = split or ALL
     elif suffix in (".jsonl", ".ndjson"):
@@ -93,10 +108,10 @@ def read(captions: str, images: str, *, name: str = "", split: str | None = None
         found = _delimited(captions)
     path = _list(captions, split)
     if path is None:
-        return assemble(name, images, found)
+        return build(found)
     listed = list(_names(path))
     only = frozenset(entry.photo for entry in listed if isinstance(entry, Entry))
-    return assemble(name, images, chain(listed, found), split=os.path.basename(path), only=only)
+    return build(chain(listed, found), split=os.path.basename(path), only=only)
 
 
 def _delimited(path: str) -> Found:
@@ -155,9 +170,15 @@ def _own(path: str) -> Found:
             yield line
             continue
         try:
-            row = msgspec.json.decode(line.text, type=_Own)
+            kind: type[_Own | _Asked] = (
+                _Asked if "question" in msgspec.json.decode(line.text, type=dict[str, Raw]) else _Own
+            )
+            row = msgspec.json.decode(line.text, type=kind)
         except (msgspec.DecodeError, UnicodeError) as error:
             yield _malformed(line, str(error))
+            continue
+        if isinstance(row, _Asked):
+            yield Entry(row.photo, (row.question,), line.where)
         else:
             yield Entry(row.path, tuple(row.queries), line.where, row.path)
 

@@ -83,24 +83,15 @@ class Difference(Struct, frozen=True):
         return (self.value < 0) == (measure in LOWER_IS_BETTER)
 
 
-def photo_rank(contents: Ids, scores: Floats, relevant: int | None) -> PhotoRank:
-    """Return the rank of `relevant` in a ranking: `contents` and their descending `scores`, both (returned,).
-
-    `relevant` is None for a photo that is not in the index. Raises ValueError if the scores are not descending.
-    """
-    if np.any(np.diff(scores) > 0):
-        raise ValueError("the scores of a ranking must be in descending order")
-    if relevant is None or relevant not in contents:
+def photo_rank(contents: Ids, scores: Floats, relevant: int) -> PhotoRank:
+    """Return the rank of `relevant` in a ranking: `contents` and their scores, both (returned,), in any order."""
+    place = np.flatnonzero(contents == relevant)
+    if not len(place):
         return PhotoRank(None, len(contents))
-    score = scores[contents == relevant][0]
-    tied = equal(scores, score)
+    score = scores[place[0]]
+    tied = np.abs(scores - score) <= _EQUAL * max(1.0, abs(score))  # up to rounding errors of float32
     above = int(np.count_nonzero((scores > score) & ~tied))
     return PhotoRank(above + (int(np.count_nonzero(tied)) + 1) / 2, len(contents))
-
-
-def equal(scores: Floats, score: float) -> NDArray[np.bool_]:
-    """Return which scores equal `score`, up to the rounding errors of a matrix product."""
-    return np.abs(np.asarray(scores) - score) <= _EQUAL
 
 
 def ranks(found: Sequence[PhotoRank], relevant: Sequence[object], photos: int) -> Ranks:

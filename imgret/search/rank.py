@@ -19,7 +19,7 @@ from imgret.search import confidence, describe_hits, empty_reasons, scoring
 from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.describe_hits import Found
 from imgret.search.parse import ParsedQuery
-from imgret.search.scoring import SpaceQuery
+from imgret.search.scoring import KnownWords, Scored, ScoredStore, SpaceQuery
 from imgret.search.shortlist import shortlist
 from imgret.search.space_queries import (
     SpaceEncoder,
@@ -156,13 +156,7 @@ def _newest(request: _Request) -> list[Found]:
 def _search(request: _Request, notes: list[str]) -> list[Found]:
     """The copies, then the scored candidates, best first. Adds to `notes` if a damaged table was rebuilt."""
     store, query = request.store, request.query
-    only = {"vector": TEXT, "image": IMAGE}.get(request.rank)
-    queries = (
-        space_queries(store, query, request.spaces, request.warm, only=only)
-        if request.rank != "words"
-        else []
-    )
-    terms = [] if only is not None and queries else _terms(request)
+    terms, queries = asked(store, store.words, query, request.spaces, request.warm, request.rank)
     copies = _passing(request, list(request.copies))
     out = np.array([*request.excluded, *copies], np.int64)
     candidates = np.setdiff1d(_candidates(request, terms, queries, len(out), notes), out)
@@ -195,6 +189,8 @@ def _candidates(
 
         parts.append(living(store, together, 2 * pool + extra, scope))
         return np.concatenate(parts)
+    if request.rank in ("vector", "image"):
+        pool *= MORE  # one view is scored, so more of what the codes find nearest are affordable
     for each in queries:
 
         def nearest(count: int, each: SpaceQuery = each) -> Ids:
@@ -212,30 +208,49 @@ def _passing(request: _Request, contents: list[int]) -> list[int]:
     return [content for content in contents if content in passing]
 
 
-def _terms(request: _Request) -> list[Term]:
+def asked(
+    store: Store, words: KnownWords, query: ParsedQuery, spaces: Spaces, warm: WarmIndex | None, rank: str
+) -> tuple[list[Term], list[SpaceQuery]]:
+    """Return the words to look up and the vectors to compare for a ranking, one of RANKS."""
+    only = {"vector": TEXT, "image": IMAGE}.get(rank)
+    queries = space_queries(store, query, spaces, warm, only=only) if rank != "words" else []
+    return [] if only is not None and queries else _terms(words, query, rank), queries
+
+
+def _terms(words: KnownWords, query: ParsedQuery, rank: str) -> list[Term]:
     """The words to look up: those that are no stopwords, or all if there are no others."""
-    given = request.query.terms
+    given = query.terms
     content_words = [term for term in given if term.lower().strip(".,;:!?()") not in STOPWORDS]
     # The vector of a sentence covers synonyms; a search by words, or for one or two words, needs them looked up.
-    wider = request.rank == "words" or len(content_words) <= FEW_TERMS
-    found = request.store.words.terms((content_words or given)[:MOST_TERMS], wider=wider)
+    wider = rank == "words" or len(content_words) <= FEW_TERMS
+    found = words.terms((content_words or given)[:MOST_TERMS], wider=wider)
     return found[:MOST_TERMS]  # a phrase is several words
+
+
+def score(
+    store: ScoredStore,
+    query: ParsedQuery,
+    spaces: Spaces,
+    ids: Ids,
+    terms: Sequence[Term],
+    queries: Sequence[SpaceQuery],
+    rank: str,
+) -> tuple[Scored, NDArray[np.bool_]]:
+    """Score candidates, negatives included. Return the scores, and which candidates are hits: (candidates,)."""
+    main = scoring.scored(store, ids, terms, queries, rank)
+    matches = np.ones(len(ids), np.bool_) if queries else main.score > 0
+    if terms or rank not in ("vector", "image"):  # there, the query vector itself points away from them
+        for text in query.negatives:
+            negative = negative_queries(text, spaces, queries)
+            found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)
+            main = scoring.pushed(main, found, PENALTY, words_only=not queries)
+    return main, matches
 
 
 def _scored(
     request: _Request, ids: NDArray[np.int64], terms: list[Term], queries: Sequence[SpaceQuery]
 ) -> list[Found]:
-    store, rank = request.store, request.rank
-    main = scoring.scored(store, ids, terms, queries, rank)
-    matches = np.ones(len(ids), np.bool_) if queries else main.score > 0
-    if terms or rank not in (
-        "vector",
-        "image",
-    ):  # there, the query vector itself points away from the negatives
-        for text in request.query.negatives:
-            negative = negative_queries(text, request.spaces, queries)
-            found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)
-            main = scoring.pushed(main, found, PENALTY, words_only=not queries)
+    main, matches = score(request.store, request.query, request.spaces, ids, terms, queries, request.rank)
     level = confidence.levels(main.confidence)
     return [
         Found(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from imgret.search import confidence, fuse, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
 from imgret.store import records
-from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT
 
 Ids = NDArray[np.int64]
@@ -20,6 +19,46 @@ Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 SPEAKS = 2.75  # evidence of the image from which on it is a reason for a hit: right 3 times in 10
 AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
+
+
+class KnownWords(Protocol):
+    """What a search reads of the words index: part of `store.words`."""
+
+    def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[records.Term]:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+    def document_count(self) -> int:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+    def occurrences(
+        self, asked: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+    ) -> records.Occurrences:
+        """See `imgret.store.interface.retrieval.Words`."""
+        ...
+
+
+class KnownVectors(Protocol):
+    """What scoring reads of the vectors: part of `store.vectors`."""
+
+    def of(self, space: records.Space, contents: Ids, views: Sequence[str]) -> dict[str, Scores]:
+        """See `imgret.store.interface.retrieval.Vectors`."""
+        ...
+
+
+class ScoredStore(Protocol):
+    """What scoring reads: an open store, or a copy of these parts in memory."""
+
+    @property
+    def words(self) -> KnownWords:
+        """The words of each content."""
+        ...
+
+    @property
+    def vectors(self) -> KnownVectors:
+        """The vectors of each content."""
+        ...
 
 
 class Scored(NamedTuple):
@@ -51,7 +90,7 @@ class _Spoken(NamedTuple):
 
 
 def scored(
-    store: Store, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
+    store: ScoredStore, ids: Ids, terms: Sequence[records.Term], queries: Sequence[SpaceQuery], rank: str
 ) -> Scored:
     """Score contents by words and by a vector in each of some spaces. `rank` is one of RANKS.
 
@@ -119,7 +158,7 @@ def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Sc
     return main._replace(score=np.asarray(score, np.float32), confidence=np.asarray(likely, np.float32))
 
 
-def _spoken(store: Store, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
+def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
     """Compare a query with all views of some contents in its space, in relation to the sample."""
     sample, lead = query.sample, query.space.lead
     is_text, recipe = query.space.stage == TEXT, rank == "vector"
@@ -152,7 +191,7 @@ def _spoken(store: Store, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
 
 
 def _cosines(
-    store: Store, ids: Ids, query: SpaceQuery, views: tuple[str, ...]
+    store: ScoredStore, ids: Ids, query: SpaceQuery, views: tuple[str, ...]
 ) -> tuple[dict[str, Scores], dict[str, Scores]]:
     """Return the cosine of each content in each view, NaN where it lacks the view; and the same without hubness."""
     plain: dict[str, list[Scores]] = {view: [] for view in views}

@@ -1,6 +1,12 @@
-"""Constants that all stores share: retries, pauses and how long deleted photos are kept."""
+"""Decisions that all stores share: retries, pauses, how long deleted photos are kept, which words are searched."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgret.store.records import Term
 
 MAX_ATTEMPTS = 5
 # Not real inode numbers: a photo with one of these differs from its file, so the next scan hashes the file.
@@ -14,3 +20,18 @@ BACKLOG = 0
 ARRIVED = 1  # new and changed photos, changed notes, and failures to be retried
 FAILED = -1  # failed work that may be retried: it is claimed last
 KEEP_TOMBSTONES = 30 * 86400  # seconds
+
+
+def rarest(terms: Iterable[Term], budget: int, *, strict: bool) -> list[Term]:
+    """Return the rarest terms that are in at most `budget` documents together, by which documents are found.
+
+    The rarest one is always among them unless `strict`. Terms of no document are left out.
+    """
+    chosen: list[Term] = []
+    total = 0
+    for term in sorted((term for term in terms if term.documents), key=lambda term: term.documents):
+        total += term.documents
+        if (chosen or strict) and total > budget:
+            break
+        chosen.append(term)
+    return chosen

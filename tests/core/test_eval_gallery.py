@@ -5,8 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-from saving import STAGES, caption, save, save_vectors
+from saving import STAGES, save, save_vectors
 
+from imgret import stage_results
 from imgret.errors import UsageError
 from imgret.evaluate import gallery, stand_ins
 from imgret.evaluate.dataset import ProblemKind
@@ -121,7 +122,7 @@ def test_a_recipe_has_only_its_part_of_the_results(store, paths, tmp_path, recip
         found = gallery.derive(store, derived, held, recipe, EMBEDDER)
         content = found[paths[0]]
         assert gallery.passages(derived, [content]) == {content: text}
-        assert set(derived.results.identities(content)) == recipe.stages
+        assert set(derived.results.identities(content)) == recipe.stages & {"caption", "topics", "detect"}
         assert due(derived) == {"embed"}
         assert derived.results.names(content) == store.results.names(held[paths[0]])
 
@@ -159,22 +160,30 @@ def test_stand_in_captions(store, paths, tmp_path):
     rows = (
         '{"path": "a.jpg", "caption": " a dog ", "other": 1}\n\n{"path": "a.jpg", "caption": "again"}\n'
         f'{{"path": "{os.fsdecode(paths[1])}", "caption": "a cat"}}\n{{"path": "x"}}\n'
+        '{"path": "a.jpg", "caption": "a dog", "captions": ["once more", " "]}\n'
+        '{"path": "inner/c.jpg", "caption": ""}\n{"path": "a.jpg", "captions": ["a", 3]}\n'
+        '{"path": "a\\u0000b", "caption": "x"}\n'
     )
     file = tmp_path / "captions.jsonl"
     file.write_text(rows)
     given = stand_ins.read(str(file), folder)
-    assert given.captions == {paths[0]: "a dog", paths[1]: "a cat"}
+    assert given.captions == {
+        paths[0]: ("a dog", "again", "once more"),
+        paths[1]: ("a cat",),
+        paths[2]: (),
+        os.path.join(os.fsencode(folder), b"a\0b"): ("x",),
+    }
     assert [(problem.kind, problem.where) for problem in given.problems] == [
-        (ProblemKind.DUPLICATE, "captions.jsonl:3"),
         (ProblemKind.MALFORMED, "captions.jsonl:5"),
+        (ProblemKind.MALFORMED, "captions.jsonl:8"),
     ]
     held = gallery.synchronize(store, paths)
     for content in held.values():
         save(store, content, "caption", SEEN, ("by a model",))
     stages = {"topics", "detect"}
     assert stand_ins.put(store, held, given, stages) == 1
-    told = [caption(store, held[path]) for path in paths]
-    assert told == ["a dog", "a cat", ""]
+    told = [stage_results.payloads(store, held[path])["caption"] for path in paths]
+    assert told == [("a dog", "again", "once more"), ("a cat",), ()]
     assert due(store) == {"topics"}
     made = gallery.makers(store, held.values())["caption"]
     assert all(stand_ins.made_by(identity) for identity in made)
@@ -185,6 +194,21 @@ def test_stand_in_captions(store, paths, tmp_path):
     assert due(store) == set()
     file.write_text(rows.replace("a cat", "a cow"))
     assert stand_ins.read(str(file), folder).identity != given.identity
+
+
+def test_a_photo_without_a_file_is_kept_until_there_is_one(store, paths, tmp_path):
+    os.unlink(paths[0])
+    held = gallery.synchronize(store, paths, ["caption"])
+    assert len(set(held.values())) == 3
+    assert set(store.work.of(held[paths[0]])) == set()
+    assert gallery.synchronize(store, paths, ["caption"]) == held
+    with open_store(str(tmp_path / "derived.db")) as derived:
+        assert gallery.derive(store, derived, held, Recipe.CAPTION, EMBEDDER).keys() == held.keys()
+    with open(paths[0], "wb") as file:
+        file.write(b"there it is")
+    found = gallery.synchronize(store, paths, ["caption"])
+    assert found[paths[0]] not in held.values()
+    assert set(store.work.of(found[paths[0]])) == {"caption"}
 
 
 def test_the_paths_of_a_gallery_are_those_of_the_index(store, paths):

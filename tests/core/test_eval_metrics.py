@@ -84,13 +84,16 @@ def test_equal_scores_get_their_mean_rank():
 def test_photos_outside_the_ranking_or_the_index_have_no_rank():
     contents, falling = ranking(0.9, 0.5)
     assert photo_rank(contents, falling, 7) == PhotoRank(None, 2)
-    assert photo_rank(contents, falling, None) == PhotoRank(None, 2)
     assert photo_rank(*ranking(), 7) == PhotoRank(None, 0)
 
 
-def test_ascending_scores_are_refused():
-    with pytest.raises(ValueError, match="descending order"):
-        photo_rank(*ranking(0.1, 0.9), 1)
+def test_the_order_of_a_ranking_has_no_influence():
+    assert [photo_rank(*ranking(0.1, 0.9, 0.5, 0.9), right).rank for right in (1, 2, 3, 4)] == [
+        4,
+        1.5,
+        3,
+        1.5,
+    ]
 
 
 def test_captions_of_one_photo_make_the_interval_wider_than_captions_of_different_photos():

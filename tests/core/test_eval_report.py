@@ -116,10 +116,10 @@ def test_other_data_sets_have_no_published_results():
 
 def test_published_results_increase_with_k_and_from_recipe_to_recipe():
     for figures in table.PUBLISHED.values():
-        assert set(figures) == set(Recipe)
+        assert set(figures) == {Recipe.DETECT, Recipe.CAPTION, Recipe.BOTH}
         for one in figures.values():
             assert 0 < one[0] < one[1] < one[2] < 1
-        detect, caption, both = (figures[recipe] for recipe in Recipe)
+        detect, caption, both = (figures[recipe] for recipe in (Recipe.DETECT, Recipe.CAPTION, Recipe.BOTH))
         assert detect[:3] < caption[:3] < both[:3]
         assert detect[3] > caption[3] > both[3]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgret.stages.interface import ALTERNATIVE
@@ -195,6 +195,16 @@ def test_any_word_of_a_note_finds_it(tmp_path_factory: pytest.TempPathFactory, n
             assert term.documents == 1
             assert store.words.best([term], 5, 10).tolist() == [1]
             assert store.words.occurrences([term], np.array([1]))[0].sum() > 0
+
+
+@given(text=st.text(st.characters(codec="ascii"), max_size=40))
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_length_of_a_text_does_not_depend_on_the_query(store: Store, add: Add, text: str) -> None:
+    content = np.array([add("a.jpg", note="dog", embed=False)])
+    store.documents.update(int(content[0]), {"note": text})
+    held, other = store.words.terms([f"{text} q"]), store.words.terms(["q"])
+    one, two = (store.words.occurrences(asked, content).lengths for asked in (held, other))
+    assert one.tolist() == two.tolist()
 
 
 CAPTION = st.lists(st.sampled_from(["dog", "red", "lake", "été", "犬"]), min_size=1, max_size=6).map(" ".join)

@@ -26,7 +26,13 @@ def tiny(private_places):
     """Write a configuration that uses the bundled checkpoints."""
     config = private_places / "config" / "imgret"
     config.mkdir()
-    stages = {"caption": "caption", "detect": "detect.pt", "topics": "topics", "embed": "embed"}
+    stages = {
+        "image": "image",
+        "caption": "caption",
+        "detect": "detect.pt",
+        "topics": "topics",
+        "embed": "embed",
+    }
     tables = [f'[{stage}]\nweights = "{os.path.join(MODELS, name)}"\n' for stage, name in stages.items()]
     (config / "config.toml").write_text('device = "cpu"\n' + "".join(tables))
 
@@ -39,18 +45,20 @@ def test_the_tiny_models_find_the_drawings_and_each_recipe_improves(drawn, tmp_p
     found = rows(
         evaluate("flickr8k", "--images", drawn / "Images", "--index", store, "--save", save, "--json")
     )
+    texts = ("vector", "words", "hybrid", "bm25")
     assert set(found) == {
-        (recipe, rank)
-        for recipe in ("detect", "caption", "both")
-        for rank in ("vector", "words", "hybrid", "bm25")
+        *((recipe, rank) for recipe in ("detect", "caption") for rank in texts),
+        ("image", "image"),
+        *((recipe, rank) for recipe in ("both", "all") for rank in ("image", *texts)),
     }
+    assert len({value(found[recipe, "image"], "MRR") for recipe in ("image", "both", "all")}) == 1
     assert value(found["both", "vector"], "R@1") >= 0.9
     assert value(found["both", "hybrid"], "R@1") >= 0.9
     for measure in ("R@1", "MRR", "nDCG@10"):
         detect, caption, both = (value(found[r, "vector"], measure) for r in ("detect", "caption", "both"))
         assert detect <= caption <= both
     assert found["both", "vector"]["published"]["R@1"] == 0.432
-    assert {"caption", "detect", "topics", "embed"} == set(found["both", "vector"]["models"])
+    assert {"image", "caption", "detect", "topics", "embed"} == set(found["both", "vector"]["models"])
     assert {"detect", "embed"} == set(found["detect", "vector"]["models"])
     assert load(str(save)).queries[0].text
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from imgret.stages.interface import ALTERNATIVE
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
+from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import WORD
@@ -27,6 +28,8 @@ TOKENIZER = (  # as in the schema
     "porter",
     ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
 )
+
+_ASCII_TOKEN = re.compile("[A-Za-z0-9]+")  # what the tokenizer makes of ASCII text, before stemming
 
 Ids = NDArray[np.int64]
 
@@ -73,11 +76,7 @@ class Words:
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen: list[Term] = []
-        for term in sorted((term for term in asked if term.documents), key=lambda term: term.documents):
-            if (chosen or strict) and sum(kept.documents for kept in chosen) + term.documents > budget:
-                break
-            chosen.append(term)
+        chosen = rarest(asked, budget, strict=strict)
         if not chosen or count < 1:
             return np.zeros(0, np.int64)
         match = " OR ".join(_match(term.text, term.labels) for term in chosen)
@@ -121,7 +120,7 @@ class Words:
                 for column, text in enumerate(texts):
                     for part in text.split(ALTERNATIVE) if text else ():
                         if part.isascii() and not may_hold(part.lower()):
-                            lengths[at, column] = max(lengths[at, column], part.count(" ") + 1)
+                            lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
                             continue
                         tokens = tokens_of(part)
                         lengths[at, column] = max(lengths[at, column], len(tokens))
