@@ -184,7 +184,7 @@ class InMemoryIndex:
             return self._best(query, count, positions)
         weights = self._projection.weights(query)
         total = self._size if positions is None else len(positions)
-        full = max(FULL, total // SHARE, 16 * count)
+        full = max(FULL, total // SHARE, 4 * count)
         if total > 2 * full:
             rough = self._rough(weights[:LEADING], positions)
             sample = rough[:: max(1, total // SAMPLE)]
