@@ -149,7 +149,7 @@ def _identity(path: bytes) -> str | None:
         return None
     rest = b"" if real == mount.point else real[len(mount.point.rstrip(b"/")) + 1 :]
     place = os.path.join(mount.inside, rest) if rest else mount.inside
-    return f"{_volume(mount)} {_as_text(place)}"
+    return f"{_volume(mount)} {as_text(place)}"
 
 
 def _health(path: bytes, identity: str | None, *, photos: bool) -> RootHealth:
@@ -214,11 +214,11 @@ def _volume(mount: Mount) -> str:
                 if os.stat(entry.path).st_rdev == device:
                     return f"uuid:{entry.name}"
     with ignored(OSError), open(f"/sys/dev/block/{mount.device}/loop/backing_file", "rb") as file:
-        return f"loop:{_as_text(file.read().strip())}"
-    return f"{mount.kind}:{_as_text(mount.source)}"
+        return f"loop:{as_text(file.read().strip())}"
+    return f"{mount.kind}:{as_text(mount.source)}"
 
 
-def _as_text(name: bytes) -> str:
+def as_text(name: bytes) -> str:
     """Return a name as text that can be stored; different names give different texts."""
     return name.decode("utf-8", "backslashreplace")
 

@@ -16,7 +16,7 @@ _MONTHS = ["january", "february", "march", "april", "may", "june"]
 _MONTHS += ["july", "august", "september", "october", "november", "december"]
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
-EXAMPLES = "2019, 2019-07, 2019-07-14, july 2019, summer 2010, last winter, yesterday, last week, 3 days ago"
+EXAMPLES = "2019, 2019-07, 2019-07-14, july 2019, summer 2010, last week, 3 days ago"
 
 Span = tuple[int, int]  # [from, to), seconds since 1970 of the wall clock
 

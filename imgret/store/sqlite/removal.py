@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
+from imgret import mounts
 from imgret.store import paths
 from imgret.store.records import Root
 from imgret.store.sqlite import photos
@@ -100,7 +101,7 @@ class Removal:
                 identity, inside = mount.filesystem, below
         if identity is None or not inside:
             return identity
-        return f"{identity.rstrip('/')}/{inside.decode('utf-8', 'backslashreplace')}"
+        return f"{identity.rstrip('/')}/{mounts.as_text(inside)}"
 
 
 def _outermost(folders: Iterable[bytes | None]) -> list[bytes]:
