@@ -187,7 +187,9 @@ def _candidates(
         def together(count: int) -> Ids:
             return shortlist(warm, queries, count, masks)
 
-        parts.append(living(store, together, 2 * pool + extra, scope))
+        # Codes of all views are nearly exact; those of the leading views alone are not.
+        wanted = pool if all(memory.is_coded for memory in warm.memories.values()) else 2 * pool
+        parts.append(living(store, together, wanted + extra, scope))
         return np.concatenate(parts)
     if request.rank in ("vector", "image"):
         pool *= MORE  # one view is scored, so more of what the codes find nearest are affordable

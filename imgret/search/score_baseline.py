@@ -17,6 +17,7 @@ from imgret.stages import registry
 from imgret.store.interface import Store
 from imgret.store.records import TEXT, Space
 
+Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
@@ -31,17 +32,23 @@ ACROSS_MODALITIES = 0.4
 class Sample:
     """The vectors of some photos, spread evenly over the library, and how far these lie apart."""
 
-    def __init__(self, space: Space, views: Mapping[str, Matrix], size: int) -> None:
-        """`views` are the vectors of the same photos, (photos, dimension), NaN where one lacks the view.
+    def __init__(self, space: Space, contents: Ids, views: Mapping[str, Matrix], size: int) -> None:
+        """`views` are the vectors of `contents`, (photos, dimension), NaN where one lacks the view.
 
         `size` is the number of photos in the space.
         """
         self.space = space
+        self.contents = contents
         self.size = size
         self._views = views
         lead = views[space.lead]
         across = lead[:: max(1, len(lead) // 32)] @ lead.T if len(lead) else np.zeros((0, 0), np.float32)
         self.spread = fuse.spread(across) if across.size else fuse.LEAST_SPREAD  # of cosines between photos
+
+    @property
+    def vectors(self) -> Mapping[str, Matrix]:
+        """The vectors of the sample by view, (photos, dimension)."""
+        return self._views
 
     @property
     def view_names(self) -> tuple[str, ...]:
@@ -94,7 +101,7 @@ def sample(store: Store, space: Space) -> Sample:
     """Take a sample of a space; the same library gives the same one."""
     ids = store.vectors.evenly_spread(space, SIZE)
     size = len(ids) if len(ids) < SIZE else max(SIZE, store.words.document_count())
-    return Sample(space, store.vectors.of(space, ids, views_of(space)), size)
+    return Sample(space, ids, store.vectors.of(space, ids, views_of(space)), size)
 
 
 def views_of(space: Space) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class SpaceQuery(NamedTuple):
     sample: Sample  # of the space
 
 
-class _Spoken(NamedTuple):
+class Spoken(NamedTuple):
     """What one space says of the candidates, in their order."""
 
     standard: Scores  # standard scores; NaN where there is no vector
@@ -112,7 +112,7 @@ def scored(
     elif not queries:
         score = by_words
     else:
-        score = _hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest))
+        score = hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest))
     likely = confidence.confidence(
         text.evidence if text else nothing,
         image.evidence if image else nothing,
@@ -125,7 +125,7 @@ def scored(
     return Scored(score, likely, cosine, held, speaks)
 
 
-def _hybrid(queries: Sequence[SpaceQuery], spoken: Mapping[str, _Spoken], words: Scores) -> Scores:
+def hybrid(queries: Sequence[SpaceQuery], spoken: Mapping[str, Spoken], words: Scores) -> Scores:
     """Join what the spaces and the words say."""
     text, image = spoken.get(TEXT), spoken.get(IMAGE)
     sizes = {query.space.stage: query.sample.size for query in queries}
@@ -146,6 +146,11 @@ def _hybrid(queries: Sequence[SpaceQuery], spoken: Mapping[str, _Spoken], words:
     return np.asarray(score, np.float32)
 
 
+def curve_of(space: records.Space) -> fuse.Curve:
+    """Return the curve from standard scores to evidence of a space."""
+    return fuse.WEIGHTS.text if space.stage == TEXT else fuse.WEIGHTS.image
+
+
 def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Scored:
     """Lower the scores in `main` of contents that match the text of `away`, by how well they match; they become weak."""
     if words_only:  # all that holds all words of the text comes behind all that does not
@@ -158,7 +163,7 @@ def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Sc
     return main._replace(score=np.asarray(score, np.float32), confidence=np.asarray(likely, np.float32))
 
 
-def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
+def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> Spoken:
     """Compare a query with all views of some contents in its space, in relation to the sample."""
     sample, lead = query.sample, query.space.lead
     is_text, recipe = query.space.stage == TEXT, rank == "vector"
@@ -181,13 +186,12 @@ def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spok
             np.fmax.reduce([fuse.standard(one[view], grounds[view], sample.least) for view in views])
             for one in (ours, sampled)
         )
-    curve = fuse.WEIGHTS.text if is_text else fuse.WEIGHTS.image
-    found = fuse.evidence(standard, sample_standard, sample.size, curve)
+    found = fuse.evidence(standard, sample_standard, sample.size, curve_of(query.space))
     described = ~np.isnan(raw[lead])
     others = [raw[view] for view in views if view != lead]
     if is_text and others:  # a passage alone may be words of the file's name
         described = np.asarray(~np.isnan(others).all(axis=0), np.bool_)
-    return _Spoken(standard, found, described, raw[lead], sample_standard)
+    return Spoken(standard, found, described, raw[lead], sample_standard)
 
 
 def _cosines(

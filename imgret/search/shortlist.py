@@ -1,7 +1,8 @@
 """Candidates of a search in several spaces at once, from the vectors in memory.
 
-A photo that is only fairly near in each of two spaces can be better than the nearest of one. So the nearest of each
-space, many more than are wanted, are compared in all spaces by their codes, and the best together are scored exactly.
+The best photos of all spaces together are near in one of them, though perhaps not among the very nearest. So the
+nearest of each space, many more than are wanted, get the evidence of all spaces from their codes, by some components
+and then by all. What remains is scored exactly by the caller.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.search.scoring import SpaceQuery
+from imgret.search import fuse, scoring
+from imgret.search.scoring import SpaceQuery, Spoken
 from imgret.search.warm_index import WarmIndex
 
-DEEP = 12  # photos of each space that are compared in all spaces, for each candidate
-STEEP, FROM = 2.0, 2.0  # a standard score counts from FROM spreads on, as in `imgret.search.fuse`
+DEEP = 3000  # photos of each space that are compared in all spaces, or
+DEEPER = 12  # ... so many for each candidate, if there are more
+FINE = 24  # photos that are compared by all components, for each candidate
 
 Ids = NDArray[np.int64]
 
@@ -26,23 +29,36 @@ def shortlist(
     count: int,
     masks: Mapping[int, NDArray[np.bool_]] | None = None,
 ) -> Ids:
-    """Return `count` contents, or fewer: the best by all spaces together, then the nearest of each space.
+    """Return the best `count` contents by all spaces together, or fewer.
 
     `masks` are the vectors that pass the filters, by the id of the space.
     """
-    memories = [warm.memories[query.space.id] for query in queries]
-    nearest = [
-        memory.nearest(query.vector, DEEP * count, None if masks is None else masks[query.space.id])
-        for memory, query in zip(memories, queries, strict=True)
-    ]
-    ids = np.unique(np.concatenate(nearest))
-    total = np.zeros(len(ids), np.float32)
-    for memory, query in zip(memories, queries, strict=True):
-        above = np.nan_to_num(memory.standard_scores(query.vector, ids), nan=0.0)
-        # Softly from FROM on, so that a photo may be good in one space only; without a tie below it.
-        total += np.logaddexp(0, STEEP * (above - np.float32(FROM)))
-    best = ids[np.argsort(-total, kind="stable")]
-    together = count - len(nearest) * (count // 4)
-    first = np.concatenate([best[:together], *(found[: count // 4] for found in nearest), best[together:]])
-    _, places = np.unique(first, return_index=True)
-    return first[np.sort(places)][:count]
+    deep = max(DEEP, DEEPER * count)
+
+    def near(query: SpaceQuery) -> Ids:
+        mask = None if masks is None else masks[query.space.id]
+        return warm.memories[query.space.id].nearest(query.vector, deep, mask, fine=False)
+
+    ids = np.unique(np.concatenate(warm.at_once(near, queries)))
+    for fine, kept in ((False, FINE * count), (True, count)):
+        if len(ids) > kept:
+            best = _joined(warm, queries, ids, fine=fine)
+            ids = ids[np.argpartition(-best, kept)[:kept]]
+    return ids
+
+
+def _joined(warm: WarmIndex, queries: Sequence[SpaceQuery], ids: Ids, *, fine: bool) -> scoring.Scores:
+    """Return the evidence of all spaces together, about, (ids,)."""
+    spoken = {query.space.stage: _spoken(warm, query, ids, fine=fine) for query in queries}
+    return scoring.hybrid(queries, spoken, np.zeros(len(ids), np.float32))
+
+
+def _spoken(warm: WarmIndex, query: SpaceQuery, ids: Ids, *, fine: bool) -> Spoken:
+    """Return about what `scoring` computes from the vectors themselves."""
+    memory, sample = warm.memories[query.space.id], query.sample
+    scores = memory.scores(query.vector, np.concatenate([sample.contents, ids]), fine=fine)
+    sampled, found = scores[: len(sample.contents)], scores[len(sample.contents) :]
+    ground = fuse.baseline(sampled)
+    standard, usual = fuse.standard(found, ground, sample.least), fuse.standard(sampled, ground, sample.least)
+    evidence = fuse.evidence(standard, usual, sample.size, scoring.curve_of(query.space))
+    return Spoken(standard, evidence, ~np.isnan(found), found, usual)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from imgret.store.codes import product
 
-BLOCK = 16_384  # rows
+BLOCK = 65_536  # rows
 
 Codes = NDArray[np.int8]
 Matrix = NDArray[np.float32]
