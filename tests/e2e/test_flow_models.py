@@ -30,11 +30,12 @@ def made_by(library: Library, stage: str) -> set[tuple[str, str]]:
 
 
 def embedders(library: Library) -> set[str]:
-    """The embedders that have vectors in the index."""
+    """The embedders of texts that have vectors in the index."""
     return {
         name
         for (name,) in library.rows(
             "SELECT name FROM model JOIN space ON model = model.id WHERE space.id IN (SELECT space FROM vector)"
+            " AND space.stage = 'embed'"
         )
     }
 
