@@ -185,7 +185,7 @@ def _candidates(
         masks = scope.masks if scope else None
 
         def together(count: int) -> Ids:
-            return shortlist(warm, queries, count, masks)
+            return shortlist(warm, queries, count, masks, living=None if scope else store.filters.living)
 
         # Codes of all views are nearly exact; those of the leading views alone are not.
         wanted = pool if all(memory.is_coded for memory in warm.memories.values()) else 2 * pool

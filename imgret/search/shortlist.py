@@ -7,7 +7,7 @@ and then by all. What remains is scored exactly by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,13 @@ def shortlist(
     queries: Sequence[SpaceQuery],
     count: int,
     masks: Mapping[int, NDArray[np.bool_]] | None = None,
+    *,
+    living: Callable[[Ids], NDArray[np.bool_]] | None = None,
 ) -> Ids:
-    """Return the best `count` contents by all spaces together, or fewer.
+    """Return the best `count` contents by all spaces together, or fewer; the best first.
 
-    `masks` are the vectors that pass the filters, by the id of the space.
+    `masks` are the vectors that pass the filters, by the id of the space. Without filters, `living` says which
+    contents still have a photo: one that matches well makes all others less likely, so the nearest are asked for.
     """
     deep = max(DEEP, DEEPER * count)
 
@@ -39,11 +42,15 @@ def shortlist(
         mask = None if masks is None else masks[query.space.id]
         return warm.memories[query.space.id].nearest(query.vector, deep, mask, fine=False)
 
-    ids = np.unique(np.concatenate(warm.at_once(near, queries)))
+    nearest = warm.at_once(near, queries)
+    ids = np.unique(np.concatenate(nearest))
+    if living is not None:
+        first = np.unique(np.concatenate([found[:count] for found in nearest]))
+        ids = np.setdiff1d(ids, first[~living(first)], assume_unique=True)
     for fine, kept in ((False, FINE * count), (True, count)):
-        if len(ids) > kept:
+        if fine or len(ids) > kept:
             best = _joined(warm, queries, ids, fine=fine)
-            ids = ids[np.argpartition(-best, kept)[:kept]]
+            ids = ids[np.argsort(-best, kind="stable")[:kept]]
     return ids
 
 

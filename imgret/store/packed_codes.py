@@ -29,11 +29,13 @@ class PackedCodes:
         self._numkong: Any = numkong
         self._components = components
         self._blocks: list[Any] = []
+        self._found: Any = numkong.zeros((1, BLOCK), dtype="int32")  # products of a block
+        self._scores = np.zeros(0, np.int32)  # kept: the kernel clears new memory page by page, as slowly as this multiplies
 
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return sum(int(block.nbytes) for block in self._blocks)
+        return sum(int(block.nbytes) for block in self._blocks) + self._scores.nbytes
 
     def extend(self, codes: Codes) -> None:
         """Pack what fills a block. `codes` (rows, components or more) are all rows, not the new ones only."""
@@ -44,14 +46,16 @@ class PackedCodes:
     def scores(self, codes: Codes, weights: Matrix) -> NDArray[np.int32]:
         """Return the products of all `codes` with weights (components,) as int32 (rows,), to be compared with each other only.
 
-        The weights are rounded to int8.
+        The weights are rounded to int8. The array is overwritten by the next call, so one thread may call at a time.
         """
         largest = float(np.abs(weights).max(initial=0.0)) or 1.0
         rounded = np.rint(weights * np.float32(127 / largest)).astype(np.int8)
-        scores = np.empty(len(codes), np.int32)
+        if len(self._scores) < len(codes):
+            self._scores = np.zeros(max(len(codes), len(self._scores) * 5 // 4), np.int32)
+        scores, found = self._scores[: len(codes)], np.asarray(self._found)[0]
         for number, block in enumerate(self._blocks):
-            found = self._numkong.dots_packed(rounded[np.newaxis], block)
-            scores[number * BLOCK : (number + 1) * BLOCK] = np.asarray(found)[0]
+            self._numkong.dots_packed(rounded[np.newaxis], block, out=self._found)
+            scores[number * BLOCK : (number + 1) * BLOCK] = found
         rest = len(self._blocks) * BLOCK
         scores[rest:] = product(codes[rest:, : self._components], rounded.astype(np.float32))
         return scores
