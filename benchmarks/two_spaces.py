@@ -6,8 +6,8 @@ text vector near a caption and an image vector as far from the images as CLIP's 
 
 Prints warm p50 and p99 in milliseconds with the vectors in memory and in process, and recall@20: of `--rank vector` and
 `--rank image` against the cosines of all photos, of the hybrid ranking against a search that scores 1,500 candidates of
-each source exactly. The same with filters that select 0.1 %, 1 %, 10 % and 50 % of the photos. A million photos need 8 GB
-of disk and 2 GB of memory.
+each source exactly. The same with filters that select 0.1 %, 1 %, 10 % and 50 % of the photos. Then the memory of a daemon, and
+the time of queries over its socket. A million photos need 8 GB of disk and 3 GB of memory.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 
+from benchmarks.search_daemon import for_seconds, served
 from benchmarks.search_library import FIRST_DAY, LAST_DAY
 from benchmarks.search_vectors import Generator, Matrix
 from benchmarks.two_spaces_library import IMAGE_MODEL, TEXT_MODEL, fill
@@ -34,6 +36,7 @@ from imgret.store.sqlite.sqlite_store import SqliteStore
 
 K = 20
 REFERENCE = 1500  # candidates of each source
+MIDDLE = datetime.fromtimestamp((FIRST_DAY + LAST_DAY) // 2, UTC).date().isoformat()
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter selects
 
 
@@ -174,6 +177,20 @@ def measure(path: str, photos: int, queries: int) -> None:
             passing = measured.reference(filtered, warm)
             measured.row(f"in memory, hybrid, {share:.1%} pass", filtered, passing, "hybrid", warm)
         measured.row("in process, hybrid", plain[:20], right[:20], "hybrid", None)
+        del warm
+    through_daemon(path, photos, queries)
+
+
+def through_daemon(path: str, photos: int, queries: int) -> None:
+    """Time hybrid queries through a daemon's socket; their vectors are those of photos, in both spaces."""
+    chosen = (np.random.default_rng(4).choice(photos, queries, replace=False) + 1).tolist()
+    with served(path) as library:
+        print(f"  daemon: {library.daemon.own_bytes() / 1e6:.0f} MB")
+        for label, before in (("daemon, hybrid", ""), ("daemon, hybrid, 50 % pass", MIDDLE)):
+            ask = partial(library.like, rank="hybrid", k=K, before=before)
+            for_seconds(0.0, ask, chosen[:5])
+            p50, p99 = np.percentile(for_seconds(0.0, ask, chosen), [50, 99])
+            print(f"  {label:28s} p50 {p50:7.1f} ms  p99 {p99:7.1f} ms", flush=True)
 
 
 def _memory() -> float:

@@ -32,7 +32,7 @@ class WarmIndex:
     """
 
     def __init__(self, store: Store) -> None:
-        """Load everything: minutes for a million photos."""
+        """Load everything: a minute for each space of a million photos."""
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="space")
         self.memories: dict[int, InMemoryIndex] = {}
         self._samples: dict[int, tuple[score_baseline.Sample, int]] = {}  # with the size of the library then

@@ -30,7 +30,9 @@ class PackedCodes:
         self._components = components
         self._blocks: list[Any] = []
         self._found: Any = numkong.zeros((1, BLOCK), dtype="int32")  # products of a block
-        self._scores = np.zeros(0, np.int32)  # kept: the kernel clears new memory page by page, as slowly as this multiplies
+        self._scores = np.zeros(
+            0, np.int32
+        )  # kept: the kernel clears new memory page by page, as slowly as this multiplies
 
     @property
     def nbytes(self) -> int:
