@@ -125,7 +125,8 @@ class CodedRows:
         """See `Rows`."""
         weights = self._codes.weights(query, corrected=not fine)
         total = self._size if positions is None else len(positions)
-        widely = max(WIDELY, total // SHARE, 2 * count)
+        # With `fine`, the caller wants one view, which the blended codes know less well.
+        widely = max(WIDELY, total // SHARE * (2 if fine else 1), 2 * count)
         if total > 2 * widely:
             rough = self._rough(weights.wide[:LEADING], positions)
             sample = rough[:: max(1, total // SAMPLE)]
