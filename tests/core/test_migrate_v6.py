@@ -80,17 +80,16 @@ def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = N
     found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
     lines = [json.loads(line) for line in found.output.splitlines()]
     for line in lines:  # keys that version 6 did not have
-        assert line.pop("copies") == len(line.get("other_paths", ()))
         assert (line.pop("metadata"), line.pop("taken_precision") is None) == (None, line["taken_at"] is None)
         assert line.pop("captions") == ([line["caption"]] if line["caption"] else [])
         assert (line.pop("text"), line.pop("place")) == ([], None)
+        assert line.pop("copies") == len(line.get("other_paths", ()))
     return lines
 
 
 def stored(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The hits without what the ranking of a version computes."""
-    computed = ("score", "confidence", "strength", "why")
-    return [{key: value for key, value in hit.items() if key not in computed} for hit in found]
+    ranking = ("score", "confidence", "strength", "why")
+    return [{key: value for key, value in hit.items() if key not in ranking} for hit in found]
 
 
 def printed(*arguments: str) -> list[Any]:

@@ -16,6 +16,8 @@ from imgret.stages.interface import PIXELS, SOURCES
 from imgret.stages.registry import Registry
 from imgret.terminal.clean import clean
 
+OWN = ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embed")
+
 
 def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stage:
     """A stage that says the least that one must."""
@@ -23,16 +25,7 @@ def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stag
 
 
 def test_each_stage_comes_after_those_that_it_needs() -> None:
-    assert registry.own().names == (
-        "metadata",
-        "place",
-        "image",
-        "caption",
-        "detect",
-        "ocr",
-        "topics",
-        "embed",
-    )
+    assert registry.own().names == OWN
     assert registry.own().problems == {}
 
 
@@ -101,7 +94,7 @@ def test_any_order_of_stages_without_a_circle_is_sorted(names: list[str], data: 
 def test_a_circle_costs_its_stages_and_what_needs_them() -> None:
     circle = [made("a", ("c",)), made("b", ("a",)), made("c", ("b",))]
     found = Registry([*registry.own().stages, *circle, made("d", (PIXELS, "a")), made("e")])
-    assert found.names == ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embed", "e")
+    assert found.names == (*OWN, "e")
     assert found.problems == {
         **dict.fromkeys("abc", "it depends on its own results: a -> c -> b -> a"),
         "d": "it needs the results of a, and there is no such stage",
@@ -153,17 +146,7 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
 )  # fmt: skip
 def test_what_a_stage_says_wrongly_of_itself_is_said(stage: Stage, words: str) -> None:
     found = Registry([*registry.own().stages, stage, made("other")])
-    assert found.names == (
-        "metadata",
-        "place",
-        "image",
-        "caption",
-        "detect",
-        "ocr",
-        "topics",
-        "embed",
-        "other",
-    )
+    assert found.names == (*OWN, "other")
     assert words in found.problems[stage.name]
 
 
@@ -209,17 +192,7 @@ def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(
     assert registry.installed.cache_info().currsize == 0
     stage = registry.find("brightness")
     assert stage is not None
-    assert registry.installed().names == (
-        "metadata",
-        "place",
-        "image",
-        "caption",
-        "detect",
-        "ocr",
-        "topics",
-        "embed",
-        "brightness",
-    )
+    assert registry.installed().names == (*OWN, "brightness")
     assert registry.find("nothing") is None
 
 
@@ -238,17 +211,7 @@ def test_a_broken_package_costs_itself_alone(packages: Path, code: str, words: s
     install(packages, "broken", code)
     install(packages, "brightness", GOOD)
     found = registry.installed()
-    assert found.names == (
-        "metadata",
-        "place",
-        "image",
-        "caption",
-        "detect",
-        "ocr",
-        "topics",
-        "embed",
-        "brightness",
-    )
+    assert found.names == (*OWN, "brightness")
     assert list(found.problems) == ["broken"]
     assert found.problems["broken"].startswith("broken 1.0 cannot be used: ")
     assert words in found.problems["broken"]
