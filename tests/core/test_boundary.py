@@ -42,6 +42,7 @@ COMMANDS: dict[str, list[str]] = {
     "folders": [],
     "show": ["a.jpg"],
     "dupes": [],
+    "places": [],
     "note": ["a.jpg", "words"],
     "status": [],
     "retry": [],

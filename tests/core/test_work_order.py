@@ -86,7 +86,7 @@ def test_a_library_is_done_stage_by_stage_and_the_newest_photos_first(library: L
     assert [number for number, stages in done if DECODE in stages] == newest_first
     assert [number for number, stages in done if "caption" in stages] == newest_first
     assert DECODE in done[99][1]
-    assert done[100:200] == [(number, frozenset({"detect"})) for number in newest_first]
+    assert done[100:200] == [(number, frozenset({"detect", "ocr"})) for number in newest_first]
     assert len(done) == 300
     assert library.store.work.waiting() == {}
 

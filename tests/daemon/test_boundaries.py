@@ -19,7 +19,8 @@ from imgret.config import parse, places
 from imgret.errors import DaemonError, DiskFull
 from imgret.ingest import Ingest
 from imgret.limits import Shortage, as_sentence, shortage
-from imgret.pipeline.loading import load_models
+from imgret.pipeline.loading import identities, load_models
+from imgret.requeue import prepare
 from imgret.search.warm_index import WarmIndexLoader
 from imgret.store.factory import open_store
 from imgret.store.sqlite import results
@@ -159,6 +160,7 @@ def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library,
     monkeypatch.setattr(warm_index, "WarmIndex", fails)
     keeper = WarmIndexLoader(places().index)
     with open_store(places().index) as store:
+        prepare(store, library, identities(library, places()))
         Ingest(store, library, load_models(library, places())).run()
         assert keeper.current(store) is None
         keeper.wait()

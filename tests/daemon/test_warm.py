@@ -259,6 +259,6 @@ def test_a_broken_model_file_costs_its_stage_with_a_sentence(tmp_path, content):
     path.write_bytes(content)
     settings = parse(WORDLLAMA.replace('[detect]\nweights = "none"', f'[detect]\nweights = "{path}"'))
     models = load_models(settings, places())
-    assert models.stages() == {"decode", "embed"}
+    assert models.stages() == {"decode", "metadata", "embed"}
     assert "no counts of objects" in models.missing["detect"]
     assert str(path) in models.missing["detect"]

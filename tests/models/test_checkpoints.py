@@ -225,6 +225,8 @@ def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settin
     announced = identities(tiny, here)
     assert announced == {
         "metadata": models["metadata"].identity,
+        "place": models["place"].identity,
+        "ocr": models["ocr"].identity,
         "image": models["image"].identity,
         "caption": models["caption"].captioner.identity,
         "detect": models["detect"].detector.identity,

@@ -21,6 +21,7 @@ from imgret.stages.caption import CaptionSettings
 from imgret.stages.detect import DetectSettings
 from imgret.stages.embed import EmbedSettings
 from imgret.stages.interface import StageSettings
+from imgret.stages.metadata import MetadataSettings
 from imgret.stages.ocr import OcrSettings
 from imgret.stages.place import PlaceSettings
 from imgret.weights import record, sources
@@ -160,6 +161,7 @@ def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_r
 ) -> None:
     off = {"caption": CaptionSettings(weights="none")}
     off |= {"ocr": OcrSettings(weights="none"), "place": PlaceSettings(weights="none")}
+    off |= {"metadata": MetadataSettings(weights="none")}
     found = identities(Settings().with_tables(**off), here)
     assert set(found) == {"embed"}
     assert found["embed"].name == "wordllama"
@@ -181,14 +183,14 @@ def test_a_damaged_record_is_reported_and_a_damaged_hash_cache_is_rebuilt(
     os.makedirs(here.state)
     for name in (record.PULLED, record.LOCAL):
         Path(here.state, name).write_text("not = [toml")
-    assert len(identities(tiny, here)) == 5
+    assert len(identities(tiny, here)) == 8
     with pytest.raises(WeightsError, match=r"weights\.lock\.toml is damaged"):
         identities(Settings(), here)
 
 
 def test_a_read_only_state_folder_only_disables_the_cache(here: Places, tiny: Settings) -> None:
     Path(here.state).write_text("a file where the folder should be")
-    assert len(identities(tiny, here)) == 5
+    assert len(identities(tiny, here)) == 8
 
 
 @settings(deadline=None, max_examples=40)  # each example is written with fsync
