@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError, UsageError
 from imgret.photo import FileStat, ModelIdentity
 from imgret.pipeline.models import Models
-from imgret.search.looks import COPY
+from imgret.search.looks import COPY, MOST_CONTRAST, energies, packed
 from imgret.search.request import SearchRequest
 from imgret.search.service import SearchService
 from imgret.search.similar import likeness, looking_alike
@@ -193,8 +194,14 @@ def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
             ids.append(id_)
         alike = {id_: similarity(looks[0], look) for id_, look in zip(ids, looks, strict=True)}
         found = looking_alike(store, looks[0])
-        assert set(found) == {id_ for id_ in ids if alike[id_] >= COPY}
-        assert found == sorted(found, key=lambda id_: (-round(alike[id_], 6), id_))
+        energy = {
+            id_: int(energies(packed(look).signatures)[0]) for id_, look in zip(ids, looks, strict=True)
+        }
+        contrast = {
+            id_: max(energy[ids[0]], each) / max(min(energy[ids[0]], each), 1) for id_, each in energy.items()
+        }
+        assert set(found) == {id_ for id_ in ids if alike[id_] >= COPY and contrast[id_] <= MOST_CONTRAST}
+        assert all(alike[one] >= alike[other] - 1e-6 for one, other in pairwise(found))
 
 
 def test_an_indexed_photo_is_no_answer_but_its_twin_is(

@@ -90,7 +90,7 @@ async def settled(pilot: Pilot[object]) -> DuplicatesScreen:
         busy = here.search.is_searching or here.images.is_loading
         page = here.duplicates
         quiet = 0 if busy or page is None or page.is_loading else quiet + 1
-        if quiet > 3 and page is not None:
+        if quiet > 20 and page is not None:  # a busy machine requests the pictures late
             return page
         await pilot.pause(0.02)
     raise AssertionError("it does not settle")
