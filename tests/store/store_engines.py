@@ -24,12 +24,14 @@ class Engine:
     new_place: Callable[[Path], str]  # a place without a store; the folder is empty and private to the caller
     abilities: frozenset[str] = frozenset()
 
+    remove: Callable[[str], None] = lambda place: None  # a store that is not needed any more
+
     @contextmanager
     def empty(self) -> Iterator[Store]:
         """An empty store, for one example of a property. It must be sound in the end."""
-        with TemporaryDirectory() as folder, open_store(self.new_place(Path(folder))) as store:
+        with self.connections(1) as (store,):
             yield store
-            assert store.problems() == []
+            assert store.documents.check() == []
 
     @contextmanager
     def connections(self, count: int) -> Iterator[list[Store]]:
@@ -43,3 +45,4 @@ class Engine:
             finally:
                 for store in opened:
                     store.close()
+                self.remove(place)

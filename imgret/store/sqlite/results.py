@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
+from imgret.store import path_words
 from imgret.store.policy import ARRIVED
 from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
-from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.model_rows import Models
@@ -185,7 +185,7 @@ class Results:
             (content,),
         )
         for root, folder, name in rows:
-            found.update(dict.fromkeys(documents.name_words(root, folder, name).split()))
+            found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
         return " ".join(found)
 
     def _labels(self, content: int) -> str:

@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 from imgret.stages.interface import ALTERNATIVE
 from imgret.store import labels, nearby
 from imgret.store.fold import cut
+from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.documents import WORD
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.text_columns import TextColumns
-
-TOKENIZER = (  # as in the schema
-    "porter",
-    ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
-)
+from imgret.store.tokens import tokenizer
 
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")  # what the tokenizer makes of ASCII text, before stemming
 
@@ -45,7 +41,7 @@ class Words:
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
         found: dict[tuple[str, ...], Term] = {}
         with self._connection.reading() as db:
-            tokens_of, there = _tokenizer(db), self._facets.labels()
+            tokens_of, there = tokenizer(db), self._facets.labels()
 
             def documents(tokens: Iterable[str]) -> int:
                 counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
@@ -109,7 +105,7 @@ class Words:
             of_labels, of_names = names.index(LABELS), names.index(NAMES)
             read = ", ".join(f'"{name}"' for name in names)
             sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
-            tokens_of = _tokenizer(db)
+            tokens_of = tokenizer(db)
             also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
             may_hold = _beginnings(
                 [term.tokens for term in asked] + [label for some in also for label in some]
@@ -160,17 +156,6 @@ def carray(ids: Ids) -> apsw.CArrayBinding:
     if not len(ids):
         ids = np.array([-1])  # SQLite refuses an empty array, and no content has this id
     return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
-
-
-def _tokenizer(db: apsw.Connection) -> Callable[[str], list[str]]:
-    make = db.fts5_tokenizer(*TOKENIZER)
-
-    def tokens(text: str) -> list[str]:
-        data, reason = text.encode("utf-8", "replace"), apsw.FTS5_TOKENIZE_DOCUMENT
-        found: list[str] = make(data, reason, None, include_offsets=False, include_colocated=False)  # type: ignore[assignment]
-        return found
-
-    return tokens
 
 
 def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
