@@ -5,9 +5,10 @@ A library is a schema of a database: `imgret`, or the first one of the `search_p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryDumper
@@ -48,13 +49,13 @@ class Database(psycopg.Connection[Any]):
     """A connection whose cursors are of the class above."""
 
     def execute(self, query: Any, params: Any = (), **named: Any) -> Cursor:
-        """Execute one statement; `%s` are places of values."""
+        """Execute one statement; `%s` are places of values. A list of integers is sent as bigint[]."""
+        if not isinstance(params, Mapping):
+            params = [
+                np.array(each, np.int64) if isinstance(each, list) and each and type(each[0]) is int else each
+                for each in params
+            ]
         return super().execute(query, params, **named)  # type: ignore[return-value]
-
-    def execute_many(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Execute a statement for each row of values, without waiting for each answer."""
-        with self.cursor() as cursor:
-            cursor.executemany(query.encode(), rows)
 
 
 class _Text(StrBinaryDumper):
