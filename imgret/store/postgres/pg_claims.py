@@ -63,7 +63,7 @@ def next_positions(
 
 
 def claimed(
-    db: Database, positions: Collection[Position], stages: Collection[str], now: int, mark: int
+    db: Database, positions: Collection[Position], stages: Collection[str], now: int, mark: int, worker: int
 ) -> list[Claim]:
     """Mark the due stages of these contents, and those of `stages` that follow from them, as in flight."""
     contents = [position.content for position in positions]
@@ -79,11 +79,14 @@ def claimed(
     todo = {content: some | followers(some).intersection(stages) for content, some in ready.items()}
     new = [(each, stage) for each in positions for stage in sorted(todo[each.content])]
     db.execute(
-        "INSERT INTO work (content, stage, attempts, claim, request, date) SELECT content, stage, 1, %s, request, date"
+        "INSERT INTO work (content, stage, attempts, claim, worker, request, date)"
+        " SELECT content, stage, 1, %s, %s, request, date"
         " FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS new (content, stage, request, date)"
-        " ON CONFLICT (content, stage) DO UPDATE SET attempts = work.attempts + 1, claim = excluded.claim",
+        " ON CONFLICT (content, stage) DO UPDATE SET attempts = work.attempts + 1, claim = excluded.claim,"
+        " worker = excluded.worker",
         (
             mark,
+            worker,
             [each.content for each, _ in new],
             [stage for _, stage in new],
             [max(each.request, BACKLOG) for each, _ in new],

@@ -1,10 +1,8 @@
-"""The persistent queue of work: pairs of content and stage, each claimed by one process at a time.
+"""The persistent queue of work: pairs of content and stage, each claimed by one worker at a time.
 
-`claim` counts an attempt before the work starts, so that a photo that crashes the process is also given up after five
-attempts. `recover`, called once when the writer starts, releases the claims of a crashed process. Photos that were
-processed together at that time become suspects: `claim_suspect` returns them one at a time, and the caller processes
-nothing else meanwhile. Only a photo that was processed alone when the process ended loses an attempt. The caller saves
-a result and calls `done` in one transaction.
+As in the SQLite store, but several hosts may describe one library. Each claim belongs to a worker, whose lease is
+renewed while it works (`pg_workers`). What a worker recovers or releases is its own, and what workers without a lease
+have claimed. Claims need no row locks, because transactions that write come one after the other.
 """
 
 from __future__ import annotations
@@ -15,11 +13,12 @@ from typing import Any
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
-from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
+from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_summary import Summary
+from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
 
 AT_ONCE = 1000  # contents that are moved to a request in one transaction
@@ -37,8 +36,9 @@ _DATE = (
 class Work:
     """Implements `imgret.store.interface.work_queue.Work`."""
 
-    def __init__(self, connection: Connection, summary: Summary) -> None:
+    def __init__(self, connection: Connection, summary: Summary, workers: Workers) -> None:
         self._connection = connection
+        self._workers = workers
         self._summary = summary
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
@@ -106,13 +106,18 @@ class Work:
         last: int | None = None,
     ) -> list[Claim]:
         with self._connection.writing() as db:
+            worker = self._workers.own()
             positions = claims.next_positions(db, stages, limit, now, request, after, last)
-            # A photo counts as processed alone (claim 1) only if no other one is claimed.
-            others = db.execute("SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 LIMIT 1").get
+            # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
+            others = db.execute(
+                "SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 AND worker = %s LIMIT 1", (worker,)
+            ).get
             alone = len(positions) == 1 and others is None
             if positions and not alone:
-                db.execute("UPDATE work SET claim = 2 WHERE claim = 1 AND claim <> 0")
-            return claims.claimed(db, positions, stages, now, 1 if alone else 2)
+                db.execute(
+                    "UPDATE work SET claim = 2 WHERE claim = 1 AND claim <> 0 AND worker = %s", (worker,)
+                )
+            return claims.claimed(db, positions, stages, now, 1 if alone else 2, worker)
 
     def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
         with self._connection.writing() as db:
@@ -127,16 +132,18 @@ class Work:
             ).fetchone()
             if row is None:
                 return None
-            return claims.claimed(db, [Position(*row)], stages, now, 1)[0]
+            return claims.claimed(db, [Position(*row)], stages, now, 1, self._workers.own())[0]
 
     def done(self, content: int, stages: Iterable[str]) -> None:
         with self._connection.writing() as db:
+            self._workers.renew()
             db.execute(
                 "DELETE FROM work WHERE content = %s AND stage = ANY (%s::text[])", (content, list(stages))
             )
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         with self._connection.writing() as db:
+            self._workers.renew()
             # A stage that was not claimed has failed for the first time, although no attempt was counted.
             db.execute(
                 "UPDATE work SET claim = 0, error = %s, request = %s, attempts = greatest(attempts, 1),"
@@ -152,20 +159,14 @@ class Work:
             db.execute(
                 # A suspect is not claimed. The first condition is that of the index.
                 "UPDATE work SET claim = 0, attempts = greatest(attempts - 1, 0) WHERE claim <> 0 AND claim > 0"
-                " AND (%s::bigint[] IS NULL OR content = ANY (%s::bigint[]))",
-                (which, which),
+                " AND worker = %s AND (%s::bigint[] IS NULL OR content = ANY (%s::bigint[]))",
+                (self._workers.own(), which, which),
             )
 
     def recover(self) -> None:
-        with self._connection.writing() as db:
-            db.execute(
-                "UPDATE work SET attempts = CASE WHEN claim > 1 THEN greatest(attempts - 1, 0) ELSE attempts END,"
-                " claim = -1 WHERE claim <> 0 AND claim > 0"
-            )
-            db.execute(
-                "UPDATE work SET claim = 0, error = %s, request = %s WHERE attempts >= %s AND error IS NULL",
-                (CRASHED, FAILED, MAX_ATTEMPTS),
-            )
+        with self._connection.writing():
+            self._workers.release_own()
+            self._workers.release_expired()
 
     def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
         return self._connection.number(

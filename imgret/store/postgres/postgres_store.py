@@ -23,6 +23,7 @@ from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_words import Words
 from imgret.store.postgres.pg_work import Work
+from imgret.store.postgres.pg_workers import Workers
 
 
 class PostgresStore(Connection):
@@ -40,7 +41,7 @@ class PostgresStore(Connection):
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)
-        self.work = Work(self, self.summary)
+        self.work = Work(self, self.summary, Workers(self))
         self.words = Words(self, self.text_columns, self.documents, self.facets)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self)
