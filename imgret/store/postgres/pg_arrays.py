@@ -81,6 +81,11 @@ def int8s(array: bytes | None) -> Ids:
     return np.frombuffer(array, _ELEMENT, offset=_HEADER.size)["value"].astype(np.int64)
 
 
+def text(vector: NDArray[np.float16]) -> str:
+    """A vector as the text of a halfvec, exactly."""
+    return f"[{','.join(map(str, vector.astype(np.float32).tolist()))}]"
+
+
 def vectors(rows: list[bytes], dimension: int) -> Matrix:
     """Values of halfvec as the server sent them -> float32 (rows, dimension)."""
     halves = np.frombuffer(b"".join(rows), ">f2").reshape(len(rows), dimension + 2)

@@ -20,6 +20,7 @@ from imgret.store.postgres.pg_signatures import Signatures
 from imgret.store.postgres.pg_spaces import Spaces
 from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.postgres.pg_transfer import PgTransfer
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_words import Words
 from imgret.store.postgres.pg_work import Work
@@ -51,6 +52,7 @@ class PostgresStore(Connection):
         self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
         self.contents = Contents(self, self.notes, self.documents)
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
+        self.transfer = PgTransfer(self)
         self.removal = Removal(self, self.notes, self.results, self.roots)
 
     def stages(self) -> set[str]:

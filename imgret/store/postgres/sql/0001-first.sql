@@ -51,7 +51,7 @@ CREATE TABLE content (
   subsecond text COLLATE "C",                     -- digits after the decimal point, without zeros at the end
   look      bytea CHECK (length(look) = 64),      -- `perceptual.signature`
   detail    bytea CHECK (length(detail) = 24),    -- `perceptual.detail`
-  edit_of   bigint REFERENCES content (id) ON DELETE SET NULL
+  edit_of   bigint REFERENCES content (id) ON DELETE SET NULL DEFERRABLE INITIALLY IMMEDIATE
 );
 CREATE INDEX content_pixels ON content (pixels) WHERE pixels IS NOT NULL;
 CREATE INDEX content_taken ON content (taken_at DESC, id) WHERE taken_at IS NOT NULL;
@@ -194,7 +194,7 @@ CREATE TABLE token (
 -- another part of a text (`ALTERNATIVE`).
 CREATE TABLE document (
   content bigint PRIMARY KEY REFERENCES content (id),
-  tokens  integer[] NOT NULL
+  tokens  integer[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX document_tokens ON document USING gin (tokens);
 
