@@ -29,6 +29,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "quality": (),
     "copies": ("--photos", "20000"),
     "eval_table": ("--photos", "200"),
+    "postgresql": (),
 }
 
 
