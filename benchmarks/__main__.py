@@ -28,6 +28,8 @@ QUICK: Mapping[str, Sequence[str]] = {
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
     "copies": ("--photos", "20000"),
+    "image_speed": ("--photos", "16", "--megapixels", "0.3", "--rounds", "1"),
+    "first_query": (),
     "eval_table": ("--photos", "200"),
     "postgresql": (),
 }

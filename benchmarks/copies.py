@@ -44,6 +44,11 @@ def cropped(image: Image.Image, left: float, top: float, right: float, bottom: f
     return image.crop(tuple(map(int, box)))  # type: ignore[arg-type]
 
 
+def tinted(image: Image.Image, red: float, blue: float) -> Image.Image:
+    """The image with its red and blue multiplied."""
+    return Image.fromarray((np.asarray(image) * np.array([red, 1, blue])).clip(0, 255).astype(np.uint8))
+
+
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG, quality 30": lambda image: jpeg(image, 30),
     "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
@@ -55,6 +60,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "brighter by 1.3": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
     "darker by 0.7": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
     "contrast by 1.3": lambda image: ImageEnhance.Contrast(image).enhance(1.3),
+    "white balance by 15 %": lambda image: tinted(image, 1.15, 0.85),
     "grey": lambda image: ImageOps.grayscale(image).convert("RGB"),
     "turned by 90 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_90),
     "turned by 180 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_180),
@@ -65,14 +71,16 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def hashed(image: Image.Image) -> bytes:
     """The perceptual hash, as `decode.pixels` computes it."""
-    sides = (image.resize((s, s), Image.Resampling.BILINEAR, reducing_gap=2.0) for s in (GRID, FINE_GRID))
-    return look(*(small.convert("L").tobytes() for small in sides))
+    coarse, fine = (
+        image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0) for side in (GRID, FINE_GRID)
+    )
+    return look(coarse.convert("L").tobytes(), fine.convert("L").tobytes(), coarse.convert("RGB").tobytes())
 
 
 def joined(hashes: list[bytes]) -> Looks:
     """Many hashes."""
     parts = [looks.packed(each) for each in hashes]
-    return Looks(np.arange(len(parts)), *(np.concatenate([part[n] for part in parts]) for n in (1, 2, 3)))
+    return Looks(np.arange(len(parts)), *(np.concatenate([part[n] for part in parts]) for n in (1, 2, 3, 4)))
 
 
 def other_hashes() -> dict[str, tuple[Callable[[Image.Image], Any], int]]:
@@ -160,7 +168,8 @@ def synthetic(count: int) -> tuple[Looks, set[tuple[int, int]]]:
     signatures[places] = looks.turned(changed, side)
     details[places] = looks.turned_details(details[copied] ^ flips, side)
     planted = set(zip(copied.tolist(), places.tolist(), strict=True))
-    return Looks(np.arange(count), signatures, details, np.ones(count, np.bool_)), planted
+    colours = np.zeros((count, 2), np.int8)  # grey, so that the other parts decide
+    return Looks(np.arange(count), signatures, details, colours, np.ones(count, np.bool_)), planted
 
 
 def library(count: int) -> None:

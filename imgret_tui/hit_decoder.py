@@ -21,6 +21,7 @@ class _Path(Struct):
 class _Line(_Path):
     rank: int = 0
     score: float = 0.0
+    confidence: float = 0.0
     cosine: float | None = None
     strength: str = "weak"
     v: int = 1
@@ -72,6 +73,7 @@ def _hit(keys: dict[str, Any]) -> Hit:
         content=0,
         path=_path_bytes(line),
         score=line.score,
+        confidence=line.confidence,
         cosine=line.cosine,
         strength=line.strength,
         shown=shown,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from imgret.photo import Hit
+from imgret.stages.plurals import counted, plural
 from imgret.terminal.clean import clean
 from imgret_tui.cell_image import CellImage
 from imgret_tui.highlight import highlight
@@ -59,9 +60,9 @@ def date_text(taken_at: int | None) -> str:
 
 
 def counts_text(objects: Mapping[str, int]) -> str:
-    """The objects, most frequent first: `2 dog, 1 ball`."""
+    """The objects, most frequent first: `2 dogs, 1 ball`."""
     return ", ".join(
-        f"{count} {clean(label)}" for label, count in sorted(objects.items(), key=lambda item: -item[1])
+        counted(count, clean(label)) for label, count in sorted(objects.items(), key=lambda item: -item[1])
     )
 
 
@@ -140,11 +141,17 @@ def _reasons(hit: Hit, styles: LineStyles) -> list[Segment]:
     """Why the photo was found, and the objects that are no reason."""
     why = ", ".join(clean(reason) for reason in hit.why)
     line = [Segment(why, styles.highlight)] if why else []
-    named = {reason.rpartition(" ")[2] for reason in hit.why}
-    objects = counts_text({label: count for label, count in hit.objects.items() if label not in named})
+    objects = counts_text(
+        {label: count for label, count in hit.objects.items() if not _is_named(label, hit.why)}
+    )
     if objects:
         line.append(Segment(("  " if why else "") + objects, styles.dim))
     return line
+
+
+def _is_named(label: str, why: Sequence[str]) -> bool:
+    """Whether a reason is a count of these objects: `two traffic lights`."""
+    return any(f" {reason}".endswith((f" {label}", f" {plural(label)}")) for reason in why)
 
 
 def _facts(hit: Hit) -> str:

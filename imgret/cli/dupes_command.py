@@ -42,7 +42,7 @@ def dupes(
         typer.Option("--min-similarity", metavar="0.8..1", help="How similar near-duplicates are at least."),
     ] = DEFAULT,
 ) -> None:
-    """Show photos that are in the index more than once, the best copy first. Never deletes anything.
+    """List copies and near-duplicates, the best first. Deletes nothing.
 
     Finds equal files, and re-encoded, resized, turned or slightly cropped copies. The best copy is a raw file, or has most
     pixels, metadata and notes. On a terminal, a line has dimensions, size, date, name and folder; into a pipe, paths are

@@ -1,8 +1,8 @@
 """A perceptual hash of an image, robust to re-encoding, resizing, rotation by right angles and mirroring.
 
-A hash (`look`) has two parts. The *signature*, 8 x 8 coarse frequencies, finds candidates: its cosine survives crops and
+A hash (`look`) has three parts. The *signature*, 8 x 8 coarse frequencies, finds candidates: its cosine survives crops and
 changes of contrast. The *detail*, the signs of 192 finer frequencies, confirms them: two beaches or two pages of text
-have similar signatures and different details. It is never the only evidence that two files are equal.
+have similar signatures and different details. The *colour* tells a red thing from a blue one of the same shape. A hash is never the only evidence that two files are equal.
 Pure functions without numpy: the decoder process computes one hash per photo.
 """
 
@@ -25,6 +25,7 @@ FINE_GRID = 32  # pixels: each side of the grey image that a detail is computed 
 _FINE = 16  # frequencies, each way, of which the lowest _KEPT belong to the signature
 DETAIL_BITS = _FINE * _FINE - _KEPT * _KEPT
 DETAIL_BYTES = DETAIL_BITS // 8
+COLOUR_BYTES = 2
 
 _COSINES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * GRID)) for x in range(GRID)] for u in range(_KEPT)]
 
@@ -35,9 +36,29 @@ _FINE_COSINES = [
 DETAIL_PLACES = [(v, u) for v in range(_FINE) for u in range(_FINE) if v >= _KEPT or u >= _KEPT]
 
 
-def look(grey: bytes, fine_grey: bytes) -> bytes:
-    """Return the hash of an image: the signature of GRID x GRID grey values, the detail of FINE_GRID x FINE_GRID."""
-    return signature(grey) + detail(fine_grey)
+def look(grey: bytes, fine_grey: bytes, rgb: bytes) -> bytes:
+    """Return the hash of an image.
+
+    The signature is that of GRID x GRID grey values, the detail of FINE_GRID x FINE_GRID, the colour of any number of
+    pixels of 3 bytes.
+    """
+    return signature(grey) + detail(fine_grey) + colour(rgb)
+
+
+def colour(rgb: bytes) -> bytes:
+    """Return the mean blue and red chroma (Cb, Cr of ITU-R BT.601) of the pixels, two signed bytes.
+
+    Each pixel is weighted by its chroma: it is the colour of what has a colour, before a black or white background too.
+    """
+    sums = [0.0, 0.0]
+    total = 0.0
+    for red, green, blue in zip(rgb[::3], rgb[1::3], rgb[2::3], strict=True):
+        chroma = 0.5 * blue - 0.331 * green - 0.169 * red, 0.5 * red - 0.419 * green - 0.081 * blue
+        weight = math.hypot(*chroma)
+        total += weight
+        sums[0] += weight * chroma[0]
+        sums[1] += weight * chroma[1]
+    return bytes(round(each / total) & 0xFF if total else 0 for each in sums)
 
 
 def detail(grey: bytes) -> bytes:

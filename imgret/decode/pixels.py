@@ -196,12 +196,11 @@ def _loaded(
 
 
 def _look(upright: Image.Image) -> bytes:
-    return look(_small_grey(upright, GRID), _small_grey(upright, FINE_GRID))
-
-
-def _small_grey(upright: Image.Image, side: int) -> bytes:
-    small = upright.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return small.convert("L").tobytes()
+    coarse, fine = (
+        upright.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        for side in (GRID, FINE_GRID)
+    )
+    return look(coarse.convert("L").tobytes(), fine.convert("L").tobytes(), coarse.convert("RGB").tobytes())
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 from imgret.stages import registry
 from imgret.stages.interface import DECODE, Stage
@@ -10,13 +10,13 @@ from imgret.store.interface import Store
 from imgret.store.records import TEXT
 
 
-def coverage_note(store: Store, wanted: Collection[str], *, by_words: bool) -> str | None:
-    """Return a sentence about the stages in `wanted` that are not finished; None if all are.
+def coverage_note(store: Store, wants: Callable[[str], bool], *, by_words: bool) -> str | None:
+    """Return a sentence about the enabled stages (`wants`) that are not finished; None if all are.
 
     With `by_words`, only texts are searched, so vectors do not matter. Costs microseconds: the counts are kept.
     """
     progress = store.summary.progress()
-    waiting = {stage for stage in wanted if progress.waiting.get(stage)}
+    waiting = {stage for stage, count in progress.waiting.items() if count and wants(stage)}
     if not waiting:
         return None
     own = [name for name in registry.own().names if name in waiting]
@@ -25,7 +25,7 @@ def coverage_note(store: Store, wanted: Collection[str], *, by_words: bool) -> s
     if len(senses) > 1 and TEXT in senses:  # its vectors are those of the other results
         senses.remove(TEXT)
     counts = [f"{progress.done(name):,} by {_sense(name)}" for name in senses]
-    unread = progress.waiting.get(DECODE, 0) if DECODE in wanted else 0
+    unread = progress.waiting[DECODE] if DECODE in waiting else 0
     if not counts and not unread:
         return None
     total = f"{progress.contents:,} photo{'' if progress.contents == 1 else 's'}"

@@ -159,9 +159,8 @@ def _spread(before: Rows, leader: Rows, similarity: Scores, kinds: NDArray[np.in
 
 def _looks_in_order(found: list[Looks], contents: Rows, same: Rows) -> tuple[Looks, Rows]:
     """The hashes of the first rows with their pixels, in the order of the rows, and those rows."""
-    empty = Looks(
-        np.zeros(0, np.int64), np.zeros((0, 64), np.int8), np.zeros((0, 24), np.uint8), np.zeros(0, np.bool_)
-    )
+    bytes_, signed = np.zeros((0, 24), np.uint8), np.zeros((0, 64), np.int8)
+    empty = Looks(np.zeros(0, np.int64), signed, bytes_, signed[:, :2], np.zeros(0, np.bool_))
     all_ = Looks(*(np.concatenate(column) for column in zip(*[empty, *found], strict=True)))
     order = np.argsort(contents)
     _, there, places = np.intersect1d(all_.contents, contents[order], assume_unique=True, return_indices=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.decode.perceptual import DETAIL_BYTES, DETAIL_PLACES, FLAT, SIGNATURE_BYTES
+from imgret.decode.perceptual import COLOUR_BYTES, DETAIL_BYTES, DETAIL_PLACES, FLAT, SIGNATURE_BYTES
 from imgret.store.records import Looks
 
 Signatures = NDArray[np.int8]  # (photos, 64)
 Details = NDArray[np.uint8]  # (photos, 24)
+Colours = NDArray[np.int8]  # (photos, 2)
 Orientations = NDArray[np.int64]  # (photos,), 0 to 7: places in the order of `perceptual.orientations`
 Floats = NDArray[np.float32]
 Energies = NDArray[np.int64]
@@ -22,7 +23,10 @@ MOST_BITS = 48  # of 192 that differ: at most 45 in copies, 64 and more in unrel
 # Pages of text and skies have little but one composition: their copies must agree more closely.
 PLAIN = 14_000  # sum of squares of a signature; 19 of 20 photos have more, no page of text has
 MOST_BITS_PLAIN = 28  # 27 at most if 2 % are missing at one side; 41 and more in pages of different texts
-
+# The colours of 112 photos, and of their copies with another white balance (red and blue by 15 %), differ by less if both
+# are as strong as this.
+STRONG_COLOUR = 20  # of 127
+SAME_HUE = 0.707  # the cosine of 45 degrees
 
 ROWS = 512  # photos compared at a time: BLAS starts no threads for so few, which a busy machine waits for
 
@@ -58,17 +62,25 @@ _BIT_SOURCES, _BIT_FLIPS = _detail_turns()
 def packed(look: bytes) -> Looks:
     """One perceptual hash; that of an older version has no detail."""
     detail = look[SIGNATURE_BYTES:]
+    fine = np.frombuffer(detail or bytes(DETAIL_BYTES + COLOUR_BYTES), np.uint8)[None]
     return Looks(
         np.zeros(1, np.int64),
         np.frombuffer(look, np.int8, SIGNATURE_BYTES)[None],
-        np.frombuffer(detail or bytes(DETAIL_BYTES), np.uint8)[None],
+        np.ascontiguousarray(fine[:, :DETAIL_BYTES]),
+        fine[:, DETAIL_BYTES:].view(np.int8),
         np.array([bool(detail)]),
     )
 
 
 def chosen(found: Looks, rows: NDArray[np.int64]) -> Looks:
     """These rows."""
-    return Looks(found.contents[rows], found.signatures[rows], found.details[rows], found.has_detail[rows])
+    return Looks(
+        found.contents[rows],
+        found.signatures[rows],
+        found.details[rows],
+        found.colours[rows],
+        found.has_detail[rows],
+    )
 
 
 def turned(signatures: Signatures, orientation: Orientations | int) -> Signatures:
@@ -108,6 +120,14 @@ def differing_bits(one: Details, other: Details) -> NDArray[np.int64]:
     return np.asarray(np.bitwise_count(differ).sum(axis=-1), np.int64)
 
 
+def same_hue(one: Colours, other: Colours) -> NDArray[np.bool_]:
+    """Whether pairs of colours can be those of one picture: always, if one of them is weak or grey."""
+    ours, theirs = one.astype(np.float32), other.astype(np.float32)
+    strength = np.sqrt(np.vecdot(ours, ours)), np.sqrt(np.vecdot(theirs, theirs))
+    weak = np.minimum(*strength) < STRONG_COLOUR
+    return np.asarray(weak | (np.vecdot(ours, theirs) >= SAME_HUE * strength[0] * strength[1]), np.bool_)
+
+
 def confirmed(
     cosine: Floats,
     energy: Energies,
@@ -116,7 +136,8 @@ def confirmed(
 ) -> NDArray[np.bool_]:
     """Which pairs of photos, whose cosine is high, show the same picture.
 
-    `energy` is the smaller of a pair, `bits` the number that differ, `detailed` whether both have a detail.
+    `energy` is the smaller of a pair, `bits` the number that differ, `detailed` whether both have a detail. Their colours
+    are compared by `same_hue`.
     """
     plain = energy < PLAIN
     agree = bits <= np.where(plain, MOST_BITS_PLAIN, MOST_BITS)
@@ -151,6 +172,7 @@ def alike(
         )
         if lenient:
             same |= ~(one.has_detail & many.has_detail[rows])
+        same[same] = same_hue(one.colours, many.colours[rows[same]])
         rows_found.append(rows[same])
         cosines_found.append(found[same])
     return np.concatenate(rows_found), np.concatenate(cosines_found)

@@ -116,7 +116,7 @@ def _pairs_of_cell(
     sides = _of(table.rows, cell), _of(table.columns, cell)
     rows, columns = (looks.unit(looks.turned(found.signatures[cell], side)) for side in sides)
     row_bits, column_bits = (looks.turned_details(found.details[cell], side) for side in sides)
-    detailed, cell_energy = found.has_detail[cell], energy[cell]
+    detailed, cell_energy, colours = found.has_detail[cell], energy[cell], found.colours[cell]
     for start in range(0, len(cell), BLOCK):
         end = min(start + BLOCK, len(cell))
         first, width = 0, FIRST_CHUNK
@@ -139,6 +139,7 @@ def _pairs_of_cell(
                 looks.differing_bits(row_bits[worse], column_bits[better]),
                 detailed[better] & detailed[worse],
             )
+            keep[keep] = looks.same_hue(colours[worse[keep]], colours[better[keep]])
             keep[keep] = _nth(worse[keep]) < ENOUGH  # bounds the memory
             worse, better = cell[worse[keep]], cell[better[keep]]
             np.add.at(counts, worse, 1)

@@ -162,7 +162,7 @@ class SearchService:
 
         check(request)
         question = _question(request, self._store.facets.labels(), self._kinds())
-        coverage = coverage_note(self._store, self._settings.stages(), by_words=request.rank == "words")
+        coverage = coverage_note(self._store, self._settings.wants, by_words=request.rank == "words")
         notes = [coverage] if coverage else []
         seen = self._likeness(request.like) if request.like is not None else None
         # A picture alone has its vector: no text has to be encoded.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgret.photo import Detection, Tag
 from imgret.stages.interface import PIXELS, Item, LabelMatcher, Result, Stage, StageModel, StageSettings
 from imgret.stages.passage import counts, numeral
-from imgret.stages.plurals import plural
+from imgret.stages.plurals import counted, plural
 
 if TYPE_CHECKING:
     from imgret.models.model_protocols import Detector
@@ -91,7 +91,7 @@ class Detect(Stage):
     def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return the counts, highest first."""
         most_first = sorted(shown["objects"].items(), key=lambda label_count: -label_count[1])
-        text = ", ".join(f"{count} {label}" for label, count in most_first)
+        text = ", ".join(counted(count, label) for label, count in most_first)
         return [("objects", text)] if text else []
 
     def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:

@@ -48,3 +48,8 @@ def plural(label: str) -> str:
     if re.search(r"[^aeiou]y$", word):
         return f"{label[:-1]}ies"
     return f"{label}s"
+
+
+def counted(count: int, label: str) -> str:
+    """Return `1 dog`, `2 dogs`."""
+    return f"{count} {label if count == 1 else plural(label)}"

@@ -70,7 +70,8 @@ class Looks(NamedTuple):
     contents: NDArray[np.int64]  # (photos,), ascending
     signatures: NDArray[np.int8]  # (photos, 64)
     details: NDArray[np.uint8]  # (photos, 24); zeros where there is none
-    has_detail: NDArray[np.bool_]  # (photos,); an older version did not compute it
+    colours: NDArray[np.int8]  # (photos, 2); zeros where there is no detail
+    has_detail: NDArray[np.bool_]  # (photos,); an older version computed neither detail nor colour
 
 
 class Traits(NamedTuple):

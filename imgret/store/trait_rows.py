@@ -9,7 +9,7 @@ import numpy as np
 
 from imgret.store.records import Traits
 
-SIGNATURE, DETAIL = 64, 24  # bytes: the two parts of a perceptual hash, in the columns `look` and `detail`
+SIGNATURE, DETAIL, COLOUR = 64, 24, 2  # bytes of a perceptual hash; the column `detail` also has the colour
 PIXELS = 32  # bytes
 
 

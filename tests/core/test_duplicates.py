@@ -12,6 +12,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgret.decode.perceptual import COLOUR_BYTES
 from imgret.photo import Facts, FileStat
 from imgret.search import describe_hits
 from imgret.search.describe_hits import Found
@@ -37,13 +38,14 @@ def look(seed: int, noise: float = 0, side: int = 0) -> bytes:
     values += np.random.default_rng(int(noise * 1000)).normal(size=64) * noise
     values[0] = 0
     signature = values.round().clip(-127, 127).astype(np.int8)[None]
-    return turned(signature, side).tobytes() + (detail if side == 0 else packed_detail(detail, side))
+    turned_detail = detail if side == 0 else packed_detail(detail, side)
+    return turned(signature, side).tobytes() + turned_detail + bytes(COLOUR_BYTES)
 
 
 def packed_detail(detail: bytes, side: int) -> bytes:
     from imgret.search.looks import turned_details
 
-    return turned_details(packed(bytes(64) + detail).details, side).tobytes()
+    return turned_details(packed(bytes(64) + detail + bytes(COLOUR_BYTES)).details, side).tobytes()
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_a_series_that_changes_slowly_is_not_one_group(store: Store, put: Put) -
 
 def test_flat_and_undecoded_photos_and_old_hashes(store: Store, put: Put) -> None:
     for number in range(6):
-        put(f"black {number}.jpg", bytes(64) + os.urandom(24))
+        put(f"black {number}.jpg", bytes(64) + os.urandom(26))
         put(f"new {number}.jpg")
     put("old 1.jpg", look(1)[:64])
     put("old 2.jpg", look(1, 2)[:64])
@@ -184,7 +186,9 @@ def test_groups_are_those_of_a_greedy_choice(pairs: set[tuple[int, int]]) -> Non
     better, worse = (np.array([pair[side] for pair in ordered], np.int64) for side in (0, 1))
     similarity = np.array([1 / (1 + a * 7 % 5) for a, _ in ordered], np.float32)
     nothing = np.zeros((13, 24), np.uint8)
-    found = Looks(np.arange(13), np.zeros((13, 64), np.int8), nothing, nothing[:, 0] > 0)
+    found = Looks(
+        np.arange(13), np.zeros((13, 64), np.int8), nothing, np.zeros((13, 2), np.int8), nothing[:, 0] > 0
+    )
     joined = {
         photo: leader
         for photo, leader, _ in Stars(found, COPY, lambda a, _: a >= 0).joins(

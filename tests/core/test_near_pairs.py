@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,14 @@ def every(better: Rows, _: Rows) -> NDArray[np.bool_]:
     return np.ones(len(better), np.bool_)
 
 
-def hashes(signatures: Any, details: Any = None) -> Looks:
+def hashes(signatures: Any, details: Any = None, colours: Any = None) -> Looks:
     count = len(signatures)
     known = details is not None
     return Looks(
         np.arange(count),
         np.asarray(signatures, np.int8),
         np.asarray(details, np.uint8) if known else np.zeros((count, DETAIL_BYTES), np.uint8),
+        np.zeros((count, 2), np.int8) if colours is None else np.asarray(colours, np.int8),
         np.full(count, known),
     )
 
@@ -62,7 +65,7 @@ def picture(seed: int) -> Image.Image:
 
 def look_of(image: Image.Image) -> bytes:
     sides = (image.resize((side, side), Image.Resampling.BOX) for side in (GRID, FINE_GRID))
-    return look(*(small.tobytes() for small in sides))
+    return look(*(small.tobytes() for small in sides), bytes(3))
 
 
 @pytest.mark.parametrize("side", range(8))
@@ -144,6 +147,25 @@ def test_details_and_other_evidence_decide() -> None:
     same = hashes(np.repeat(one.signatures, 2, axis=0), np.repeat(one.details, 2, axis=0))
     assert near_pairs(same, looks.COPY, every).worse.tolist() == [1]
     assert len(near_pairs(same, looks.COPY, lambda better, _: better < 0).worse) == 0
+    for colours, copies in (
+        ([[60, -30], [-30, 60]], 0),
+        ([[60, -30], [60, -10]], 1),
+        ([[60, -30], [-5, 9]], 1),
+    ):
+        pair = same._replace(colours=np.array(colours, np.int8))
+        assert len(near_pairs(pair, looks.COPY, every).worse) == copies
+        first, second = (looks.chosen(pair, np.array([row])) for row in (0, 1))
+        assert len(looks.alike(first, second)[0]) == copies
+
+
+@given(st.lists(st.tuples(st.integers(-127, 127), st.integers(-127, 127)), min_size=2, max_size=2))
+def test_hues_are_compared_by_their_angle(pair: list[tuple[int, int]]) -> None:
+    one, other = (complex(*colour) for colour in pair)
+    strong = min(abs(one), abs(other)) >= looks.STRONG_COLOUR
+    angle = abs(math.degrees(cmath.phase(one / other))) if strong else 0.0
+    assume(abs(angle - 45) > 0.1)
+    colours = [np.array([colour], np.int8) for colour in pair]
+    assert looks.same_hue(*colours)[0] == looks.same_hue(*reversed(colours))[0] == (angle < 45)
 
 
 def test_many_equal_photos_cost_neither_memory_nor_time() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from imgret.decode.edit_detection import Traits, is_edit
-from imgret.decode.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, signature, similarity
+from imgret.decode.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, colour, signature, similarity
 from imgret.demo.draw import render, single
 from imgret.photo import Facts
 
@@ -45,6 +47,27 @@ def test_a_signature_matches_itself_in_every_orientation(grey: bytes) -> None:
 def test_similarity_is_symmetric_and_bounded(one: bytes, other: bytes) -> None:
     assert similarity(one, other) == pytest.approx(similarity(other, one))
     assert -1.0 <= similarity(one, other) <= 1.000001
+
+
+PIXELS = st.lists(st.tuples(*[st.integers(0, 255)] * 3), max_size=40)
+
+
+@given(PIXELS)
+def test_a_colour_is_the_chroma_weighted_by_itself(pixels: list[tuple[int, int, int]]) -> None:
+    blue, red = (each - 256 if each > 127 else each for each in colour(bytes(chain(*pixels))))
+    chroma = [(0.5 * b - 0.331 * g - 0.169 * r, 0.5 * r - 0.419 * g - 0.081 * b) for r, g, b in pixels]
+    total = sum(math.hypot(*each) for each in chroma)
+    for found, part in ((blue, 0), (red, 1)):
+        mean = sum(math.hypot(*each) * each[part] for each in chroma) / total if total else 0
+        assert abs(found - mean) <= 0.5001
+
+
+def test_the_colour_of_a_shape_is_that_on_white_black_and_grey() -> None:
+    red, white, black, grey = (220, 30, 30), (255,) * 3, (0,) * 3, (128,) * 3
+    alone = colour(bytes(red))
+    for ground in (white, black, grey):
+        assert colour(bytes(chain(*[red] * 2, *[ground] * 30))) == alone
+        assert colour(bytes(ground) * 9) == bytes(2)
 
 
 def test_edits_are_similar_and_other_images_are_not() -> None:

@@ -49,7 +49,7 @@ def test_paths_best_first(query: Query) -> None:
     code, out, _ = query("two", "giraffes", "by", "a", "tree")
     assert code == 0
     assert out.splitlines()[0] == "/photos/2019/a.jpg"
-    assert query("-0", "red bus", "-k", "1") == (0, "/photos/2020/b.png\0", "")
+    assert query("-0", "red bus", "-k", "1")[:2] == (0, "/photos/2020/b.png\0")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
     assert found.hits[0].path == b"/photos/c.jpg"
     assert not any("words" in note for note in found.notes)
     told = service.find(SearchRequest(like="/photos/2019/a.jpg", text="a giraffe"))
-    assert told.notes[0].startswith("answered by words alone")
+    assert any(note.startswith("answered by words alone") for note in told.notes)
 
 
 def test_a_batch(query: Query, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_what_the_own_stages_give_to_the_search() -> None:
     assert found["detect"].json(boxes) == {"objects": {"street_sign": 1, "dog": 2}}
     assert found["detect"].json(None) == {"objects": {}}
     assert found["detect"].tags(boxes) == [Tag("object", "street_sign", 1), Tag("object", "dog", 2)]
-    assert found["detect"].rows({"objects": {"dog": 2, "tree": 1}}) == [("objects", "2 dog, 1 tree")]
+    assert found["detect"].rows({"objects": {"dog": 2, "tree": 1}}) == [("objects", "2 dogs, 1 tree")]
     assert found["topics"].tags(("sports", "sports")) == [Tag("topic", "sports")]
     assert found["topics"].rows({"topics": ["food_&_dining"]}) == [("topics", "food & dining")]
     assert found["caption"].texts(("a dog", "a cat")) == {"caption": "a dog\x1ea cat"}

@@ -23,7 +23,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "cop
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures", "lost_notes", "stages",
+    "failures", "lost_notes", "progress", "stages",
 }  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def test_verify_finds_the_bundled_models_sound(library: Library) -> None:
     verified = imgret("models", "verify")
     assert (verified.code, verified.out.count(b"ok    ")) == (0, 5)
     for_people = imgret("models", "list")
-    assert for_people.out.count(b"here") == 4
+    assert for_people.out.count(b"here") == 5
 
 
 def test_a_daemon_that_is_not_there_is_named(words: Library) -> None:

@@ -68,7 +68,7 @@ def test_a_copy_and_a_rename_keep_note_and_vector_and_cost_no_model(library: Lib
     assert library.index().code == 0
     content = mark(library, "IMG_1.jpg")
     before = vectors(library, content)
-    assert [view for view, _ in before] == ["captions", "counts", "note", "passage"]
+    assert [view for view, _ in before] == ["captions", "counts", "image", "note", "passage"]
 
     (library.photos / "sub").mkdir()
     (library.photos / "IMG_1.jpg").rename(library.photos / "sub" / "renamed.jpg")

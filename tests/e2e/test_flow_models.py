@@ -30,11 +30,12 @@ def made_by(library: Library, stage: str) -> set[tuple[str, str]]:
 
 
 def embedders(library: Library) -> set[str]:
-    """The embedders that have vectors in the index."""
+    """The embedders of texts that have vectors in the index."""
     return {
         name
         for (name,) in library.rows(
             "SELECT name FROM model JOIN space ON model = model.id WHERE space.id IN (SELECT space FROM vector)"
+            " AND space.stage = 'embed'"
         )
     }
 
@@ -82,7 +83,7 @@ def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_an
 
 @pytest.mark.must_run
 def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library) -> None:
-    dimension = library.rows("SELECT DISTINCT length(data) FROM vector")
+    dimension = library.rows("SELECT DISTINCT length(data) FROM vector WHERE view != 'image'")
     assert embedders(library) == {"embed"}
     reconfigure(library, "embed", "wordllama")
     found = imgret("query", "--rank", "vector", "a red circle")
@@ -90,7 +91,11 @@ def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library
     assert found.paths[0].endswith("IMG_1.jpg")  # asked of the old vectors, by the embedder that made them
     assert "5 described" in library.index().err
     assert embedders(library) == {"wordllama"}
-    assert library.rows("SELECT DISTINCT length(data) FROM vector") == [(512,)] != dimension
+    assert (
+        library.rows("SELECT DISTINCT length(data) FROM vector WHERE view != 'image'")
+        == [(512,)]
+        != dimension
+    )
     found = imgret("query", "--rank", "vector", "a red circle")
     assert found.paths[0].endswith("IMG_1.jpg")
     assert "words alone" not in found.err

@@ -13,7 +13,7 @@ from imgret.store.interface import Store
 from imgret.store.records import NO_TIME, Looks
 
 FACTS = Facts("JPEG", 4, 3)
-OLD, NEW = 64, 88  # bytes of a perceptual hash: that of an older version has no detail
+OLD, NEW = 64, 90  # bytes of a perceptual hash: that of an older version has neither detail nor colour
 
 
 def by_content(found: Looks) -> dict[int, bytes]:
@@ -22,14 +22,14 @@ def by_content(found: Looks) -> dict[int, bytes]:
     assert (found.contents.dtype, found.contents.shape) == (np.int64, (count,))
     assert (found.signatures.dtype, found.signatures.shape) == (np.int8, (count, 64))
     assert (found.details.dtype, found.details.shape) == (np.uint8, (count, 24))
+    assert (found.colours.dtype, found.colours.shape) == (np.int8, (count, 2))
     assert (found.has_detail.dtype, found.has_detail.shape) == (np.bool_, (count,))
     assert found.contents.tolist() == sorted(set(found.contents.tolist()))
     assert not found.details[~found.has_detail].any()
+    assert not found.colours[~found.has_detail].any()
     return {
-        content: signature.tobytes() + (detail.tobytes() if known else b"")
-        for content, signature, detail, known in zip(
-            found.contents.tolist(), found.signatures, found.details, found.has_detail, strict=True
-        )
+        content: signature.tobytes() + (detail.tobytes() + colour.tobytes() if known else b"")
+        for content, signature, detail, colour, known in zip(found.contents.tolist(), *found[1:], strict=True)
     }
 
 

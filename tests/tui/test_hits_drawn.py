@@ -34,6 +34,7 @@ hits = st.builds(
     score=st.floats(-1, 1).map(lambda score: round(score, 4)),
     cosine=st.none() | st.floats(-1, 1).map(lambda cosine: round(cosine, 4)),
     strength=st.sampled_from(["strong", "fair", "weak"]),
+    confidence=st.floats(0, 1).map(lambda share: round(share, 3)),
     shown=st.fixed_dictionaries(
         {
             "caption": st.none() | texts,
@@ -147,6 +148,38 @@ def test_fitted_segments_have_exactly_the_requested_width(parts: list[str], widt
 def test_a_date_outside_the_calendar_is_empty() -> None:
     assert date_text(10**15) == ""
     assert date_text(0) == "1970-01-01"
+
+
+@pytest.mark.parametrize(
+    ("why", "objects", "line"),
+    [
+        (("two dogs",), {"dog": 2, "ball": 1}, "two dogs  1 ball"),
+        (("one traffic light",), {"traffic light": 1, "light": 3}, "one traffic light"),
+        (("dog",), {"person": 1, "bench": 2}, "dog  2 benches, 1 person"),
+        ((), {"person": 5, "sheep": 2}, "5 people, 2 sheep"),
+    ],
+)
+def test_counts_are_in_the_plural_and_not_repeated(
+    why: tuple[str, ...], objects: dict[str, int], line: str
+) -> None:
+    hit = Hit(
+        1,
+        0,
+        b"/photos/a.jpg",
+        0.0,
+        None,
+        "weak",
+        {"objects": objects},
+        online=True,
+        note=None,
+        taken_at=None,
+        width=None,
+        height=None,
+        why=why,
+    )
+    entry = ListedHit(hit, frozenset(), False, False, None)
+    drawn = "".join(segment.text for segment in list_line(entry, 1, 3, 60, STYLES, 0))
+    assert drawn.strip() == line
 
 
 def test_no_key_has_two_actions() -> None:

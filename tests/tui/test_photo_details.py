@@ -26,7 +26,7 @@ def test_all_details_of_a_photo() -> None:
         "why     two dog",
         "match   fair (0.500)",
         "also    a puppy",
-        "objects 2 dog",
+        "objects 2 dogs",
         "topics  diaries & daily life",
         "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",
         "place   33.8568° S, 151.2153° E",

@@ -1,4 +1,4 @@
-"""How the main screens look. A change on purpose: `pytest tests/tui/test_snapshots.py --snapshot-update`.
+"""How the main screens look. A change on purpose: `pytest tests/tui/test_picker_snapshots.py --snapshot-update`.
 
 The library is made for the picture: drawn photos with captions written here, searched by their words, so
 that no model and no folder's name can change what is seen.

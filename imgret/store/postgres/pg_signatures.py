@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgret.store.postgres.pg_arrays import int8s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import NO_TIME, Looks, Traits
-from imgret.store.trait_rows import DETAIL, PIXELS, SIGNATURE, traits_of
+from imgret.store.trait_rows import COLOUR, DETAIL, PIXELS, SIGNATURE, traits_of
 
 STEP = 16_384  # ids per query, which keeps each query short and its result at 1 MiB
 
@@ -59,13 +59,15 @@ class Signatures:
             " string_agg(coalesce(detail, %s), ''::bytea ORDER BY id),"
             " string_agg(CASE WHEN detail IS NULL THEN '0' ELSE '1' END, '' ORDER BY id)"
             f" FROM content WHERE {where} AND look IS NOT NULL",
-            (bytes(DETAIL), *values),
+            (bytes(DETAIL + COLOUR), *values),
         )
         ids, looks, details, known = row if row and row[0] is not None else (None, b"", b"", "")
         contents = int8s(ids)
+        fine = np.frombuffer(details, np.uint8).reshape(len(contents), DETAIL + COLOUR)
         return Looks(
             contents,
             np.frombuffer(looks, np.int8).reshape(len(contents), SIGNATURE),
-            np.frombuffer(details, np.uint8).reshape(len(contents), DETAIL),
+            np.ascontiguousarray(fine[:, :DETAIL]),
+            fine[:, DETAIL:].view(np.int8),
             np.frombuffer(known.encode(), np.uint8) == ord("1"),
         )

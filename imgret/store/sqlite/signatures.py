@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgret.store.records import NO_TIME, Looks, Traits
 from imgret.store.sqlite import words
 from imgret.store.sqlite.connection import Connection
-from imgret.store.trait_rows import DETAIL, SIGNATURE, traits_of
+from imgret.store.trait_rows import COLOUR, DETAIL, SIGNATURE, traits_of
 
 STEP = 16_384  # ids per query, which keeps each query short and its result at 1 MiB
 
@@ -58,15 +58,17 @@ class Signatures:
         # Concatenated to texts and blobs in the same order: separate rows would take twice as long.
         row = self._connection.row(
             "SELECT group_concat(id, ' '), CAST(group_concat(look, '') AS BLOB),"
-            " CAST(group_concat(coalesce(detail, zeroblob(24)), '') AS BLOB), group_concat(detail IS NOT NULL, '')"
+            " CAST(group_concat(coalesce(detail, zeroblob(26)), '') AS BLOB), group_concat(detail IS NOT NULL, '')"
             f" FROM (SELECT id, look, detail FROM content WHERE {where} AND look IS NOT NULL ORDER BY id)",
             values,
         )
         ids, looks, details, known = row if row and row[0] is not None else ("", b"", b"", "")
         contents = np.fromstring(str(ids), np.int64, sep=" ")
+        fine = np.frombuffer(details, np.uint8).reshape(len(contents), DETAIL + COLOUR)
         return Looks(
             contents,
             np.frombuffer(looks, np.int8).reshape(len(contents), SIGNATURE),
-            np.frombuffer(details, np.uint8).reshape(len(contents), DETAIL),
+            np.ascontiguousarray(fine[:, :DETAIL]),
+            fine[:, DETAIL:].view(np.int8),
             np.frombuffer(str(known).encode(), np.uint8) == ord("1"),
         )

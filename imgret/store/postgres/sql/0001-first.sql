@@ -50,7 +50,7 @@ CREATE TABLE content (
   truncated boolean NOT NULL DEFAULT false,
   subsecond text COLLATE "C",                     -- digits after the decimal point, without zeros at the end
   look      bytea CHECK (length(look) = 64),      -- `perceptual.signature`
-  detail    bytea CHECK (length(detail) = 24),    -- `perceptual.detail`
+  detail    bytea CHECK (length(detail) = 26),    -- `perceptual.detail` and `perceptual.colour`
   edit_of   bigint REFERENCES content (id) ON DELETE SET NULL DEFERRABLE INITIALLY IMMEDIATE
 );
 CREATE INDEX content_pixels ON content (pixels) WHERE pixels IS NOT NULL;

@@ -1,6 +1,6 @@
 """Photos per second of the image stage, compared with the flow of rclip 4 in the same run.
 
-    python -m benchmarks.describe.image_speed [--photos 64] [--megapixels 0.3 12] [--device cuda:0] [--weights FOLDER]
+    python -m benchmarks.image_speed [--photos 64] [--megapixels 0.3 12] [--device cuda:0] [--weights FOLDER]
 
 Both embed the same JPEG files with the same CLIP ViT-B/32-256 (random weights): rclip's flow with onnxruntime, imgret
 with the image stage alone, one by one and in batches. SigLIP 2 B/32-256 and B/16-256, imgret's defaults, follow. `ratio`
@@ -38,9 +38,7 @@ STAGES = frozenset({"decode", "image"})
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="benchmarks.describe.image_speed", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="benchmarks.image_speed", description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument(
         "--megapixels", type=float, nargs="+", default=[0.3, 12.0], help="sizes of the photos"
