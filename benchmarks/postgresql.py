@@ -51,6 +51,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, SqliteStore(f"{folder}/index.db") as sqlite:
             generator = Generator()
             vectors = np.concatenate([each for each, _ in fill(sqlite, generator, options.photos)])
+            sqlite.vectors.rebuild()
             with open_store(place) as server:
                 _compare(sqlite, server, generator.queries(vectors[: options.queries], 5), options.photos)
                 admin.execute("VACUUM ANALYZE")
