@@ -53,7 +53,11 @@ def _index(here: Session) -> Iterator[Check]:
             problems = store.problems() + (
                 store.documents.check() if writable else []
             )  # the check is a write
-            size = "" if is_server(path) else f", {os.path.getsize(path) / 1e6:.1f} MB"
+            size = (
+                " (support for servers is incomplete: docs/postgresql.md)"
+                if is_server(path)
+                else f", {os.path.getsize(path) / 1e6:.1f} MB"
+            )
     except ImgretError as error:
         yield False, f"index: {error.advice}"
         return
