@@ -27,7 +27,9 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture(scope="session")
 def postgres(postgres_server: PostgresServer) -> Engine:
     """Libraries on a real server, each in a schema of its own."""
-    return Engine("postgres", lambda _: postgres_server.new_library(), remove=postgres_server.remove_library)
+    return Engine(
+        "postgres", lambda _: postgres_server.new_library(), remove=postgres_server.remove_library, share=0.25
+    )
 
 
 @pytest.fixture(autouse=True)

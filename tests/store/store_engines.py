@@ -26,6 +26,14 @@ class Engine:
 
     remove: Callable[[str], None] = lambda place: None  # a store that is not needed any more
 
+    share: float = (
+        1.0  # of the examples of long properties that there is time for: a server answers more slowly
+    )
+
+    def examples(self, number: int) -> int:
+        """How many examples of a long property to try."""
+        return max(5, int(number * self.share))
+
     @contextmanager
     def empty(self) -> Iterator[Store]:
         """An empty store, for one example of a property. It must be sound in the end."""
