@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "imgret needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): the first time this takes some minutes and 7 GB, most of it torch with CUDA."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx,jxl,smolvlm]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx,jxl,ocr,smolvlm]'
 	@touch $@
 
 clean:

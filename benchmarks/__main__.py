@@ -27,6 +27,8 @@ QUICK: Mapping[str, Sequence[str]] = {
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
     "quality": (),
+    "ocr": ("--quick",),
+    "geocoding": (),
     "copies": ("--photos", "20000"),
     "image_speed": ("--photos", "16", "--megapixels", "0.3", "--rounds", "1"),
     "first_query": (),

@@ -2,7 +2,7 @@
 
 Creates a tree of tiny files in a temporary folder and an index of it, then scans it repeatedly; no scan may find a
 change. Prints the median files per second of the warm runs, with the index and of the scan alone (with the known files
-in memory). With --cold (root only, Linux) also once after dropping the kernel's caches. With --rclip (`pip install
+in memory). With --sidecars each photo has a sidecar, which is not counted as a file. With --cold (root only, Linux) also once after dropping the kernel's caches. With --rclip (`pip install
 rclip`) also of rclip's own check of the same files, and the ratio.
 """
 
@@ -29,8 +29,11 @@ from imgret.sync import sync
 RCLIP_VECTOR = 512 * 4  # bytes: CLIP ViT-B/32 in float32
 
 
-def make_tree(root: bytes, files: int, folders: int) -> None:
-    """Create `files` tiny files in `folders` folders, two levels deep, with an mtime one hour ago."""
+def make_tree(root: bytes, files: int, folders: int, *, sidecars: bool = False) -> None:
+    """Create `files` tiny files in `folders` folders, two levels deep, with an mtime one hour ago.
+
+    With `sidecars`, each has a `.xmp` beside it.
+    """
     per_folder, more = divmod(files, folders)
     old = time.time() - 3600
     for number in range(folders):
@@ -38,9 +41,10 @@ def make_tree(root: bytes, files: int, folders: int) -> None:
         os.makedirs(folder)
         for photo in range(per_folder + (number < more)):
             path = os.path.join(folder, b"IMG_%05d.JPG" % photo)
-            with open(path, "wb") as file:
-                file.write(b"%d/%d" % (number, photo))
-            os.utime(path, (old, old))
+            for each in (path, path + b".xmp") if sidecars else (path,):
+                with open(each, "wb") as file:
+                    file.write(b"%d/%d" % (number, photo))
+                os.utime(each, (old, old))
 
 
 def timed(reconcile: Callable[[], tuple[int, int]], files: int) -> float:
@@ -106,7 +110,7 @@ def drop_caches() -> bool:
 def measure(base: str, options: argparse.Namespace) -> None:
     """Create the library below `base`, index it, and print the times of its scans."""
     root = os.fsencode(os.path.join(base, "photos"))
-    make_tree(root, options.files, options.folders)
+    make_tree(root, options.files, options.folders, sidecars=options.sidecars)
     time.sleep(2.1)  # until all files are older than 2 s
     settings, rules = Settings(exclude=tuple(options.exclude)), Exclude(options.exclude)
     with open_store(os.path.join(base, "index.db")) as store:
@@ -116,16 +120,20 @@ def measure(base: str, options: argparse.Namespace) -> None:
         place = store.roots.add(root)  # read it again: now its file system is known
         print(f"first scan, every file hashed: {time.perf_counter() - begin:.1f} s")
         folders = store.photos.known_folders(place.id)
-        known = {folder: store.photos.known(place.id, folder) for folder in folders}
+        known = {
+            folder: store.photos.known(place.id, folder) | store.sidecars.known(place.id, folder)
+            for folder in folders
+        }
         nothing: Mapping[bytes, FileStat] = {}
 
         def with_index() -> tuple[int, int]:
             found = sync(store, settings, place)
-            return found.seen, found.new + found.moved + found.changed + found.gone + found.unreadable
+            changes = found.new + found.moved + found.changed + found.gone + found.unreadable
+            return found.seen, changes + found.described
 
         def scan_alone() -> tuple[int, int]:
             looks = scan(root, lambda folder: known.get(folder, nothing), rules, known_folders=folders)
-            counts = [(look.photos, len(look.findings)) for look in looks]
+            counts = [(look.photos, len(look.findings) + len(look.sidecars)) for look in looks]
             return sum(seen for seen, _ in counts), sum(found for _, found in counts)
 
         def median(reconcile: Callable[[], tuple[int, int]]) -> float:
@@ -159,6 +167,7 @@ def main() -> None:
     parser.add_argument("--folders", type=int, default=2_500)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--exclude", action="append", default=[], help="a gitignore pattern, repeatable")
+    parser.add_argument("--sidecars", action="store_true", help="a `.xmp` beside each file")
     parser.add_argument("--cold", action="store_true", help="also once after dropping the caches")
     parser.add_argument("--rclip", action="store_true", help="also rclip's check, in the same run")
     parser.add_argument("--folder", help="create the tree in this folder instead of the temporary folder")

@@ -48,7 +48,8 @@ WORDS += (
     "standing running holding table window train giraffe kitchen plate pizza field sky water night".split(" ")  # noqa: SIM905
 )
 NO_MODELS = "".join(
-    f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+    f'[{stage}]\nweights = "none"\n'
+    for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
 )
 HIT = "●".encode()  # shows the strength of a hit
 DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x07"

@@ -88,8 +88,13 @@ class Exclude:
 
     def excludes_file(self, folder: bytes, name: bytes) -> bool:
         """Return whether the file `name` is not indexed; `folder` itself must not be excluded."""
-        if not is_picture(name):
-            return True
+        return not is_picture(name) or self._excludes(folder, name)
+
+    def excludes_sidecar(self, folder: bytes, name: bytes) -> bool:
+        """Return whether the file `name` is no sidecar that is read; `folder` itself must not be excluded."""
+        return not is_sidecar(name) or self._excludes(folder, name)
+
+    def _excludes(self, folder: bytes, name: bytes) -> bool:
         dotted, search = name.startswith(b"."), self._may_match_file
         if not dotted and search is None:
             return False
@@ -140,6 +145,11 @@ class Exclude:
 def is_picture(name: bytes) -> bool:
     """Return whether the extension of a file name, in upper or lower case, is that of an image format."""
     return name[name.rfind(b".") :].lower() in PICTURES
+
+
+def is_sidecar(name: bytes) -> bool:
+    """Return whether a file has the suffix of the files in which other programs describe photos."""
+    return name[-4:].lower() == b".xmp" or name[-5:].lower() == b".json"
 
 
 def invalid(pattern: str) -> str | None:

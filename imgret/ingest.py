@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret import disks, stage_results
+from imgret import disks, photo_metadata, stage_results
 from imgret.config import Settings
 from imgret.decode.edit_detection import Traits, is_edit
 from imgret.decode.pool import DecodePool, decode_pool, default_workers
@@ -26,7 +26,8 @@ from imgret.pipeline.passes import Costs
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
 from imgret.requeue import read_notes
 from imgret.stages import registry
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, POSITION
+from imgret.stages.metadata import NAME as METADATA
 from imgret.store import records
 from imgret.store.interface import Store
 from imgret.store.policy import BACKLOG
@@ -69,6 +70,7 @@ class Ingest:
         self._settings = settings
         self._models = models
         self._note_stages = read_notes(settings)
+        self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
@@ -156,7 +158,9 @@ class Ingest:
             results=results,
             note=note,
             names=store.results.names(content),
+            facts=store.contents.facts(content),
             content_hash=store.contents.hash_of(content),
+            sidecars=photo_metadata.sidecars(store, content) if METADATA in claim.stages else (),
             urgent=claim.position.request > BACKLOG,
         )
 
@@ -222,6 +226,7 @@ class Ingest:
         store, content = self._store, outcome.key
         claim = self._claims[content]
         finished: set[str] = set()
+        before = store.contents.facts(content)
         if outcome.facts is not None and outcome.pixel_hash is not None:
             store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
             finished.add(DECODE)
@@ -234,12 +239,19 @@ class Ingest:
         for stage, result in outcome.results.items():
             stage_results.save(store, content, stage, self._models[stage].identity, result)
             finished.add(stage)
+        if outcome.facts is not None or METADATA in outcome.results:
+            read = stage_results.payloads(store, content).get(METADATA)
+            photo_metadata.save_date(store, self._settings, content, read)
+        moved = photo_metadata.elsewhere(store, content, before, outcome.facts)
         if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)
         store.work.done(content, finished)
-        followers = registry.installed().all_followers(outcome.results) & self._settings.stages()
+        outdated = {*registry.installed().all_followers(outcome.results), *moved}
+        followers = outdated & self._settings.stages()
         # Those that run now are done; one whose weights are missing now waits with an old result.
-        store.work.queue(content, followers - finished, max(claim.position.request, BACKLOG))
+        store.work.queue(content, followers - (finished - moved), max(claim.position.request, BACKLOG))
+        if not self._stages.isdisjoint(moved):
+            self._order_again()
         todo = store.work.of(content)
         stale = self._note_stages.difference(todo)
         if stale and store.results.note(content) != self._notes.get(content):
@@ -256,8 +268,8 @@ class Ingest:
             store.work.failed(content, of_these, reason, int(time.time()))
         elif left.isdisjoint(claim.stages):
             pass
-        elif twin is not None and not left.isdisjoint(self._note_stages):
-            store.work.release([content])  # the copied results were made with another note
+        elif twin is not None and not left.isdisjoint(self._own_stages):
+            store.work.release([content])  # the twin may have another note and another position
             self._order_again()
         return not left
 
@@ -279,4 +291,5 @@ class Ingest:
         )
 
     def _twin(self, content: int, pixels: bytes, stages: frozenset[str]) -> int | None:
-        return self._store.results.twin(content, pixels, stages)
+        # Metadata is not copied from a twin, so it does not have to be complete.
+        return self._store.results.twin(content, pixels, stages - {METADATA})

@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
 
+from imgret import photo_metadata
 from imgret.config import Settings
 from imgret.decode.hash_many import Hash, Read, hash_many
 from imgret.decode.hashing import PhotoGone
 from imgret.errors import ImgretError, PhotoError
-from imgret.listing import Change, RootOffline
+from imgret.exclude import is_sidecar
+from imgret.listing import Change, FolderScan, RootOffline
 from imgret.mounts import root_health
 from imgret.photo import FileStat
 from imgret.store import paths, policy
@@ -35,6 +37,7 @@ class SyncResult(Struct):
     changed: int = 0  # known paths with a new content
     gone: int = 0  # deleted files
     unreadable: int = 0
+    described: int = 0  # photos whose sidecars are new, changed or deleted
     racy: set[bytes] = set()  # folders with files modified so recently that a scan in 2 s is needed
     problems: list[str] = []  # messages about folders that cannot be listed and files that cannot be read
     folder_problems: dict[bytes, list[str]] = {}  # the `problems` found by the scan, by folder
@@ -74,13 +77,13 @@ def save_found(
             _check_online(root)
         files = list(zip(some, hashes, strict=True))
         try:
-            _save(store, root, files, stages, outcome)
+            _save(store, settings, root, files, stages, outcome)
         except (ImgretError, RootRemoved):
             raise
         except Exception:  # nothing of this batch was saved: save the files one by one to find the bad one
             for each in files:
                 try:
-                    _save(store, root, [each], stages, outcome)
+                    _save(store, settings, root, [each], stages, outcome)
                 except (ImgretError, RootRemoved):
                     raise
                 except Exception as error:
@@ -88,8 +91,33 @@ def save_found(
                     outcome.problems.append(f"{name} cannot be indexed: {type(error).__name__} {error}")
 
 
+def save_found_sidecars(
+    store: Store, settings: Settings, root: Root, scanned: FolderScan, outcome: SyncResult
+) -> None:
+    """Save the new and changed sidecars of a folder."""
+    found: list[tuple[bytes, FileStat]] = []
+    for each in scanned.sidecars:
+        if each.file_stat is not None:
+            found.append(
+                (each.name, _young(each.file_stat) if each.change is Change.RACY else each.file_stat)
+            )
+            if each.change is Change.RACY:
+                outcome.racy.add(scanned.folder)
+    if found and store.roots.is_active(root.id):
+        outcome.described += photo_metadata.save_sidecars(store, settings, root.id, scanned.folder, found)
+
+
+def _young(file_stat: FileStat) -> FileStat:
+    """Return a FileStat that no file has, so that the next scan looks at the file again.
+
+    A later write may leave the same FileStat on a file that was modified a moment ago.
+    """
+    return file_stat._replace(inode=policy.YOUNG_INODE)
+
+
 def _save(
     store: Store,
+    settings: Settings,
     root: Root,
     files: list[tuple[FoundFile, Read]],
     stages: Collection[str],
@@ -106,9 +134,13 @@ def _save(
             elif isinstance(read_as, PhotoError):
                 _save_unreadable(store, root, each, read_as, outcome)
             else:
-                renamed |= _save_file(store, root, each, read_as, stages, outcome)
+                renamed |= (changed := _save_file(store, root, each, read_as, stages, outcome))
+                if changed and photo_metadata.has_sidecar(store, root.id, each.folder, each.name):
+                    for content in changed:
+                        photo_metadata.queue(store, settings, content)
         for content in renamed:  # once per batch, because many copies of one image are one content
             store.results.refresh_words(content)
+            photo_metadata.moved(store, settings, content)
 
 
 def _check_online(root: Root) -> None:
@@ -122,11 +154,7 @@ def _save_file(
     store: Store, root: Root, each: FoundFile, read_as: Hash, stages: Collection[str], outcome: SyncResult
 ) -> set[int]:
     """Save one file. Returns the contents whose set of file names has changed."""
-    # A later write may leave the same FileStat on a file modified this recently. The index then stores a
-    # FileStat that no file has, so the next scan hashes the file again.
-    file_stat = (
-        each.file_stat._replace(inode=policy.YOUNG_INODE) if each.change is Change.RACY else each.file_stat
-    )
+    file_stat = _young(each.file_stat) if each.change is Change.RACY else each.file_stat
     before = store.photos.content_at(root.id, each.folder, each.name)
     content, new = store.photos.save(
         root.id,
@@ -161,15 +189,29 @@ def _save_unreadable(
         outcome.problems.append(error.advice)
 
 
-def mark_deleted(store: Store, root: Root, missing: list[tuple[bytes, list[bytes]]]) -> int:
-    """Turn these files, given as (folder, names), into tombstones. Returns how many were not tombstones before."""
+def mark_deleted(
+    store: Store, settings: Settings, root: Root, missing: list[tuple[bytes, list[bytes]]]
+) -> int:
+    """Turn these photos, given as (folder, names), into tombstones, and forget sidecars among them.
+
+    Returns how many photos were not tombstones before.
+    """
     now, deleted = int(time.time()), 0
     renamed: set[int | None] = set()
     for folder, names in missing:
-        renamed.update(store.photos.content_at(root.id, folder, name) for name in names)
-        deleted += store.photos.mark_deleted(root.id, folder, names, now)
+        photos = [name for name in names if not is_sidecar(name)]
+        for name in photos:
+            content = store.photos.content_at(root.id, folder, name)
+            renamed.add(content)
+            if content is not None and photo_metadata.has_sidecar(store, root.id, folder, name):
+                photo_metadata.queue(store, settings, content)
+        deleted += store.photos.mark_deleted(root.id, folder, photos, now)
+        sidecars = [name for name in names if is_sidecar(name)]
+        if sidecars:
+            photo_metadata.forget_sidecars(store, settings, root.id, folder, sidecars)
     for content in renamed - {None}:
         assert content is not None
         store.results.refresh_words(content)
         store.notes.requeue_edits(content)
+        photo_metadata.moved(store, settings, content)
     return deleted

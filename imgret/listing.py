@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
 from imgret.errors import ImgretError
-from imgret.exclude import NOMEDIA, Exclude
+from imgret.exclude import NOMEDIA, Exclude, is_sidecar
 from imgret.limits import ignored, shortage
 from imgret.photo import FileStat, file_stat_of
 from imgret.safe_open import Descent
@@ -53,6 +53,7 @@ class FolderScan(Struct, frozen=True):
     folder: bytes  # relative to the root; b"" is the root itself
     photos: int = 0  # the number of image files in it
     findings: tuple[Finding, ...] = ()
+    sidecars: tuple[Finding, ...] = ()  # files that describe photos, see `imgret.sidecar_names`
     subfolders: tuple[bytes, ...] = ()  # names, without the excluded ones
     problem: str | None = None  # why it was not listed completely; missing files are then not reported
     uncertain: tuple[bytes, ...] = ()  # names of entries whose type is unknown, see `faults`
@@ -122,6 +123,7 @@ def _listed(
 ) -> FolderScan | None:
     """List one folder; None if it does not exist or is excluded by a `.nomedia`. Errors become `problem` or `faults`."""
     findings: list[Finding] = []
+    sidecars = 0
     subfolders: list[bytes] = []
     uncertain: list[bytes] = []
     faults: list[str] = []
@@ -140,7 +142,9 @@ def _listed(
                             subfolders.append(name)
                         continue
                     if excludes(folder, name):
-                        continue
+                        if rules.excludes_sidecar(folder, name):
+                            continue
+                        sidecars += 1
                     seen = file_stat_of(entry.stat(follow_symlinks=False))
                 except FileNotFoundError:  # deleted after the folder was read
                     continue
@@ -169,10 +173,14 @@ def _listed(
     if len(faults) > _MOST_FAULTS:
         more = len(faults) - _MOST_FAULTS
         faults[_MOST_FAULTS:] = [f"{_shown(root, folder)}: {more} more entries cannot be read"]
+    photos = len(present) - sidecars
+    if not photos:  # files with these suffixes that describe no photo
+        findings = [each for each in findings if each.change is Change.MISSING or not is_sidecar(each.name)]
     return FolderScan(
         folder,
-        len(present),
-        tuple(findings),
+        photos,
+        tuple(each for each in findings if not is_sidecar(each.name)),
+        tuple(each for each in findings if is_sidecar(each.name)),
         tuple(sorted(subfolders)),
         problem,
         tuple(uncertain),

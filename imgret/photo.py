@@ -69,6 +69,51 @@ class Facts(Struct, frozen=True):
     truncated: bool = False  # the end of the image data is missing; the rest was described
     subsecond: str | None = None  # of `taken_at`: the digits after the decimal point, without trailing zeros
 
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """Latitude and longitude, if both are known."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
+
+PRECISIONS = ("year", "month", "day", "second")  # how exactly a date is known
+
+
+class PhotoDate(Struct, frozen=True, omit_defaults=True):
+    """When a photo was taken, as far as anything says it."""
+
+    at: int  # seconds since 1970 of the wall clock; the beginning of the year, month or day if no more is known
+    source: str  # exif, xmp, iptc, sidecar, name, folder or mtime
+    precision: str = "second"  # one of PRECISIONS
+    zone: int | None = None  # minutes east of UTC
+    subsecond: str | None = None  # the digits after the decimal point, without trailing zeros
+
+
+class Face(Struct, frozen=True):
+    """A named region of the image."""
+
+    name: str
+    box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
+
+
+class Metadata(Struct, frozen=True, omit_defaults=True):
+    """What people and programs wrote into a file and its sidecars. All texts are printable and of limited length."""
+
+    title: str | None = None
+    description: str | None = None
+    keywords: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # hierarchical keywords: "Places|Italy|Rome"
+    people: tuple[str, ...] = ()
+    faces: tuple[Face, ...] = ()
+    albums: tuple[str, ...] = ()
+    rating: int | None = None  # 0 to 5 stars; -1: rejected
+    label: str | None = None  # a colour label, in lower case
+    creator: tuple[str, ...] = ()
+    copyright: str | None = None
+    location: tuple[str, ...] = ()  # names of places, the smallest first
+    taken: PhotoDate | None = None
+    position: tuple[float, float] | None = None  # latitude, longitude in degrees
+    problems: tuple[str, ...] = ()  # sentences about what could not be read
+
 
 class Detection(Struct, frozen=True):
     """One object found by the detector."""
@@ -76,6 +121,18 @@ class Detection(Struct, frozen=True):
     label: str  # in lower case, as in the baseline recipe
     confidence: float  # 0..1
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
+
+
+# x, y of four corners as fractions of width and height, clockwise from the one where the text begins
+Corners = tuple[float, float, float, float, float, float, float, float]
+
+
+class TextLine(Struct, frozen=True):
+    """A line of text in the image."""
+
+    text: str
+    confidence: float  # 0..1, the mean over its characters
+    box: Corners
 
 
 class Tag(Struct, frozen=True):
@@ -128,6 +185,7 @@ class Hit(Struct, frozen=True):
     online: bool
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
     other_paths: tuple[bytes, ...] = ()  # copies of the same content
+    taken_precision: str | None = None  # of `taken_at`: one of PRECISIONS
     confidence: float = 0.0  # 0..1, the estimated probability that a person agrees
 
     @property

@@ -17,7 +17,7 @@ from imgret.decode.hashing import content_hash
 from imgret.disk_calls import NotAnswering
 from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
-from imgret.photo import Facts, ModelIdentity, Photo
+from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate
 from imgret.skipped import why_not_entered
 from imgret.store import paths, policy
 from imgret.store.interface import Store
@@ -40,6 +40,7 @@ class PhotoState(Struct, frozen=True):
     reason: str | None  # why it is not described, and what to do
     photo: Photo | None = None
     facts: Facts | None = None
+    date: PhotoDate | None = None
     shown: dict[str, Any] = {}  # keys of its JSON from the results of its stages: `caption`, `objects`, ...
     note: str | None = None
     models: dict[str, ModelIdentity] = {}  # by stage
@@ -138,6 +139,7 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         reason,
         photo,
         store.contents.facts(content),
+        store.contents.date(content),
         stage_results.shown(stage_results.payloads(store, content)),
         store.results.note(content),
         store.results.identities(content),

@@ -40,7 +40,7 @@ def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIden
     wanted = settings.stages()
     columns = _columns(store)
     made = [f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted)]
-    current = ";".join([*made, *(f"{column.stage}.{column.name}*{column.weight:g}" for column in columns)])
+    current = ";".join([*made, *map(str, columns)])
     if store.setting("models") == current:
         return 0
     stages = registry.installed()
@@ -66,7 +66,7 @@ def _columns(store: Store) -> list[TextColumn]:
     broken = stages.problems.keys() - set(stages.names)
     return [
         *(
-            TextColumn(each.name, stage.name, each.weight)
+            TextColumn(each.name, stage.name, each.weight, each.substrings)
             for stage in stages.stages
             for each in stage.columns
         ),

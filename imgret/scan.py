@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from imgret import disk_calls
 from imgret.disk_calls import NotAnswering
-from imgret.exclude import Exclude
+from imgret.exclude import Exclude, is_sidecar
 from imgret.listing import (
     Change,
     Finding,
@@ -48,8 +48,8 @@ def scan(
 ) -> Iterator[FolderScan]:
     """List `folders` (relative to `root`), and with `recursive` all folders below them, each once.
 
-    `known(folder)` returns the photos that the index has directly in a folder, as name -> FileStat.
-    `known_folders` are all folders of this root with photos in the index: those that no longer exist are yielded
+    `known(folder)` returns the photos and sidecars that the index has directly in a folder, as name -> FileStat.
+    `known_folders` are all folders of this root with photos or sidecars in the index: those that no longer exist are yielded
     last, with every photo missing. Folders at or below `offline`, on disks that are unavailable, are not listed
     and their photos are not reported as missing. `now_ns` is the wall clock; None: it is read for each folder.
 
@@ -79,14 +79,18 @@ def scan(
             if recursive:
                 waiting += reversed([path for path in below if path not in offline] if offline else below)
             existing.update(below)
-            if any(finding.change is Change.MISSING for finding in result.findings):
+            if any(each.change is Change.MISSING for each in (*result.findings, *result.sidecars)):
                 _check_not_replaced(root, identity)
             yield result
     missing.update(each for each in known_folders if _is_missing(each, existing, listed, missing))
     for folder in sorted(missing):
         _check_not_replaced(root, identity)
-        findings = tuple(Finding(name, Change.MISSING, None) for name in known(folder))
-        yield FolderScan(folder, findings=findings)
+        findings = [Finding(name, Change.MISSING, None) for name in known(folder)]
+        yield FolderScan(
+            folder,
+            findings=tuple(each for each in findings if not is_sidecar(each.name)),
+            sidecars=tuple(each for each in findings if is_sidecar(each.name)),
+        )
 
 
 def _is_offline(folder: bytes, offline: Collection[bytes]) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from imgret.limits import as_sentence
-from imgret.photo import ModelIdentity
+from imgret.photo import Corners, ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import LabelMatcher, Result, Stage
 from imgret.store.interface import Store
@@ -33,7 +33,20 @@ RESERVED_KEYS = frozenset(
             "path_bytes",
             "state",
         ),
-        *("reason", "note", "taken_at", "width", "height", "format", "camera", "latitude", "longitude"),
+        *(
+            "reason",
+            "note",
+            "taken",
+            "taken_at",
+            "taken_precision",
+            "taken_source",
+            "width",
+            "height",
+            "format",
+            "camera",
+            "latitude",
+            "longitude",
+        ),
         *("truncated", "online", "why", "models", "waiting", "other_paths"),
     }
 )
@@ -111,6 +124,26 @@ def why(keys: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]
             if keys.keys() >= stage.json(None).keys():
                 found += stage.why(keys, word, matching)
     return found
+
+
+def why_contained(keys: Mapping[str, Any], part: str) -> list[str]:
+    """Return the texts of the stages for a part of the text in the image; `keys` is the output of `shown`."""
+    found: list[str] = []
+    for stage in _stages_of(keys):
+        with _isolated(stage):
+            if keys.keys() >= stage.json(None).keys():
+                found += stage.why_contained(keys, part)
+    return found
+
+
+def outlines(keys: Mapping[str, Any], reasons: Collection[str]) -> tuple[Corners, ...]:
+    """Return where in the image the things stand that `reasons`, the *why* of a hit, name."""
+    found: list[Corners] = []
+    for stage in _stages_of(keys):
+        with _isolated(stage):
+            if keys.keys() >= stage.json(None).keys():
+                found += stage.outlines(keys, reasons)
+    return tuple(found)
 
 
 def _stages_of(keys: Mapping[str, Any]) -> tuple[Stage, ...]:

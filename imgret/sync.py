@@ -8,7 +8,7 @@ offline, and none of its photos is deleted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -16,9 +16,17 @@ from imgret import disks
 from imgret.config import Settings
 from imgret.disk_calls import NotAnswering
 from imgret.exclude import Exclude
-from imgret.intake import FoundFile, RootRemoved, SyncResult, mark_deleted, save_found
+from imgret.intake import (
+    FoundFile,
+    RootRemoved,
+    SyncResult,
+    mark_deleted,
+    save_found,
+    save_found_sidecars,
+)
 from imgret.listing import Change, FolderScan, RootOffline, stat_files
 from imgret.mounts import root_health, root_identity
+from imgret.photo import FileStat
 from imgret.scan import scan
 from imgret.store.interface import Store
 from imgret.store.records import Root
@@ -86,7 +94,7 @@ def sync(
         if not store.roots.is_active(root.id):
             outcome.removed = True
             return outcome
-        outcome.gone += mark_deleted(store, root, missing)
+        outcome.gone += mark_deleted(store, settings, root, missing)
         if full:
             store.roots.mark_scanned(root.id, int(time.time()))
     return outcome
@@ -107,11 +115,18 @@ def _found(
     yielded: set[tuple[bytes, bytes]] = set()
     known_folders: set[bytes] = set()
     offline = disks.offline_below(store, root)
+    with_sidecars = store.sidecars.folders(root.id)
     if recursive:
         known_folders.update(*(store.photos.known_folders(root.id, each) for each in folders))
+        known_folders.update(*(store.sidecars.folders(root.id, each) for each in folders))
+
+    def known(folder: bytes) -> Mapping[bytes, FileStat]:
+        photos = store.photos.known(root.id, folder)
+        return photos | store.sidecars.known(root.id, folder) if folder in with_sidecars else photos
+
     scans: Iterable[FolderScan] = scan(
         root.path,
-        lambda folder: store.photos.known(root.id, folder),
+        known,
         rules,
         folders=folders,
         recursive=recursive,
@@ -125,9 +140,12 @@ def _found(
         if problems:
             outcome.folder_problems[each.folder] = problems
             outcome.problems += problems
-        names = [finding.name for finding in each.findings if finding.change is Change.MISSING]
+        names = [
+            finding.name for finding in (*each.findings, *each.sidecars) if finding.change is Change.MISSING
+        ]
         if names and not disks.is_inside(each.folder, disks.offline_below(store, root)):
             missing.append((each.folder, names))
+        save_found_sidecars(store, settings, root, each, outcome)
         for finding in each.findings:
             if finding.file_stat is not None:
                 yielded.add((each.folder, finding.name))

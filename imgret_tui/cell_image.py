@@ -10,9 +10,10 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from imgret.photo import FileStat
+from imgret.photo import Corners, FileStat
 from imgret.terminal import blocks, kitty, sixel
 from imgret.terminal.fit import HALF_BLOCK, fit, scaled
+from imgret.terminal.outline import outlined
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret.terminal.sent import Sent
 
@@ -29,6 +30,7 @@ class ImageRequest(Struct, frozen=True):
     columns: int
     rows: int
     is_preview: bool = False
+    outlines: tuple[Corners, ...] = ()
 
 
 class CellImage(Struct, frozen=True, eq=False):
@@ -84,24 +86,25 @@ def render_image(
     height, width = pixels.shape[:2]
     box = fit(width, height, min(request.columns, most), min(request.rows, most), cell)
     text = ""
+
+    def fitted(height: int) -> Pixels:
+        return outlined(scaled(pixels, box.width, height), request.outlines)
+
     if graphics is Graphics.KITTY and request.is_preview and not terminal.tmux:
-        text = kitty.store(image_id, scaled(pixels, box.width, box.height), folder=terminal.folder)
+        text = kitty.store(image_id, fitted(box.height), folder=terminal.folder)
         overlay = kitty.place(image_id, box.columns, box.rows)
         image = CellImage(box.columns, box.rows, image_id=image_id, overlay=overlay)
     elif graphics is Graphics.KITTY:
-        fitted = scaled(pixels, box.width, box.height)
-        text = kitty.transmit(image_id, fitted, box.columns, box.rows, folder=terminal.folder)
+        text = kitty.transmit(image_id, fitted(box.height), box.columns, box.rows, folder=terminal.folder)
         text = kitty.through_tmux(text) if terminal.tmux else text
         image = CellImage(box.columns, box.rows, image_id=image_id)
     elif graphics is Graphics.SIXEL:
         high = max(sixel.BAND, box.height // sixel.BAND * sixel.BAND)  # some terminals fill the last band
-        overlay = sixel.encode(scaled(pixels, box.width, high), terminal.colours)
+        overlay = sixel.encode(fitted(high), terminal.colours)
         image = CellImage(box.columns, box.rows, overlay=overlay)
     else:
-        fitted = scaled(pixels, box.width, box.height)
-        if grey:
-            fitted = _grey(fitted)
-        image = CellImage(box.columns, box.rows, colours=blocks.cell_colours(fitted))
+        shades = _grey(fitted(box.height)) if grey else fitted(box.height)
+        image = CellImage(box.columns, box.rows, colours=blocks.cell_colours(shades))
     return Sent(image_id, box.columns, box.rows, box.width * box.height * 3), image, text
 
 

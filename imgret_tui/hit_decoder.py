@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from imgret.errors import DaemonError
-from imgret.photo import Hit
+from imgret.geography.gazetteer import Place
+from imgret.photo import Hit, TextLine
 
 
 class _Path(Struct):
@@ -21,12 +22,13 @@ class _Path(Struct):
 class _Line(_Path):
     rank: int = 0
     score: float = 0.0
-    confidence: float = 0.0
     cosine: float | None = None
+    confidence: float = 0.0
     strength: str = "weak"
     v: int = 1
     note: str | None = None
     taken_at: str | None = None
+    taken_precision: str | None = None
     width: int | None = None
     height: int | None = None
     online: bool = True
@@ -42,6 +44,9 @@ class _OwnKeys(Struct):
     captions: list[str] = []
     objects: dict[str, int] = {}
     topics: list[str] = []
+    text: list[TextLine] = []
+    metadata: dict[str, Any] | None = None
+    place: Place | None = None
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
@@ -61,7 +66,7 @@ def decode_hits(lines: bytes) -> tuple[Hit, ...]:
 
 def _hit(keys: dict[str, Any]) -> Hit:
     line = msgspec.convert(keys, _Line)
-    shown = msgspec.structs.asdict(msgspec.convert(keys, _OwnKeys))
+    shown = msgspec.to_builtins(msgspec.convert(keys, _OwnKeys))
     others = keys.keys() - _OWN_KEYS - set(_Line.__struct_fields__)
     if others:
         from imgret.stages import registry
@@ -73,12 +78,13 @@ def _hit(keys: dict[str, Any]) -> Hit:
         content=0,
         path=_path_bytes(line),
         score=line.score,
-        confidence=line.confidence,
         cosine=line.cosine,
+        confidence=line.confidence,
         strength=line.strength,
         shown=shown,
         note=line.note,
         taken_at=_seconds(line.taken_at),
+        taken_precision=line.taken_precision,
         width=line.width,
         height=line.height,
         online=line.online,

@@ -20,6 +20,7 @@ from imgret_tui.highlight import highlight
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}
 THUMBNAIL_COLUMNS = 8  # of a list entry three rows high: 4:3 at cells of 1:2
 CURSOR, MARK = "▌", "✓"
+_FORMATS: dict[str | None, str] = {"year": "%Y", "month": "%Y-%m"}
 _STRENGTH_WIDTH = 20  # cells: a narrower list has no column for the strength
 
 
@@ -49,12 +50,15 @@ def file_name(hit: Hit) -> str:
     return clean(os.path.basename(hit.path))
 
 
-def date_text(taken_at: int | None) -> str:
-    """The date of seconds since 1970 in UTC; empty if it is not known or not in the calendar."""
+def date_text(taken_at: int | None, precision: str | None = None) -> str:
+    """The day, or the month or year if no more is known, of seconds since 1970 in UTC.
+
+    Empty if it is not known or not in the calendar.
+    """
     if taken_at is None:
         return ""
     try:
-        return datetime.fromtimestamp(taken_at, UTC).strftime("%Y-%m-%d")
+        return datetime.fromtimestamp(taken_at, UTC).strftime(_FORMATS.get(precision, "%Y-%m-%d"))
     except (ValueError, OverflowError, OSError):  # a camera's clock can have any value
         return ""
 
@@ -159,7 +163,7 @@ def _facts(hit: Hit) -> str:
     copies = len(hit.other_paths)
     facts = (
         place,
-        date_text(hit.taken_at),
+        date_text(hit.taken_at, hit.taken_precision),
         "" if hit.online else "offline",
         "note" if hit.note else "",
         f"{copies} {'copy' if copies == 1 else 'copies'}" if copies else "",

@@ -32,6 +32,10 @@ weights = "none"
 weights = "none"
 [detect]
 weights = "none"
+[place]
+weights = "none"
+[ocr]
+weights = "none"
 [topics]
 weights = "none"
 [embed]

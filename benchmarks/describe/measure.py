@@ -92,7 +92,14 @@ class InMemory:
         self._paths = {path: number for number, path in enumerate(paths)}
         self._decoded = [pool.submit(path).result() for path in paths[:MOST_IN_MEMORY]]
 
-    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:  # noqa: ARG002
+    def submit(
+        self,
+        path: bytes,
+        expected: bytes | None = None,  # noqa: ARG002
+        *,
+        sidecars: Sequence[bytes] = (),  # noqa: ARG002
+        with_pixels: bool = True,  # noqa: ARG002
+    ) -> Future[Decoded]:
         """Return a finished future with the photo, or with another one if it is not in memory."""
         future: Future[Decoded] = Future()
         future.set_result(self._decoded[self._paths[path] % len(self._decoded)])

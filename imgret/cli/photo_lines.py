@@ -10,10 +10,19 @@ import msgspec
 from imgret import disk_calls, stage_results
 from imgret.disk_calls import NotAnswering
 from imgret.photo_state import PhotoState
+from imgret.search.hit_json import dated, taken
 from imgret.search.hit_json import path as path_fields
-from imgret.search.hit_json import taken
 from imgret.terminal.clean import clean, escaped
 
+# Where a date comes from, if not from the camera.
+_SOURCES = {
+    "xmp": ", by its XMP",
+    "iptc": ", by its IPTC",
+    "sidecar": ", by a sidecar",
+    "name": ", by its name",
+    "folder": ", by its folder",
+    "mtime": ", by the time of the file",
+}
 MOST_SIMILAR = 8  # near-duplicates that a person is shown
 
 
@@ -33,7 +42,10 @@ def state_line(state: PhotoState, similar: Sequence[bytes] = ()) -> bytes:
         **stage_results.shown({}),
         **state.shown,
         "note": state.note,
-        "taken_at": taken(facts.taken_at) if facts else None,
+        "taken_at": taken(state.date.at) if state.date else None,
+        "taken_precision": state.date.precision if state.date else None,
+        "taken": dated(state.date) if state.date else None,
+        "taken_source": state.date.source if state.date else None,
         "width": facts.width if facts else None,
         "height": facts.height if facts else None,
         "format": facts.format if facts else None,
@@ -70,12 +82,12 @@ def state_text(state: PhotoState, similar: Sequence[bytes] = ()) -> list[str]:
     if facts:
         cut = ", truncated: the end of the file is missing" if facts.truncated else ""
         lines.append(f"  picture  {facts.width} x {facts.height} {clean(facts.format)}{cut}")
-        if facts.taken_at is not None:
-            lines.append(f"  taken    {taken(facts.taken_at)}")
+        if state.date is not None:
+            lines.append(f"  taken    {dated(state.date)}{_SOURCES.get(state.date.source, '')}")
         if facts.camera:
             lines.append(f"  camera   {clean(facts.camera)}")
         if facts.latitude is not None:
-            lines.append(f"  place    {facts.latitude:.5f}, {facts.longitude:.5f}")
+            lines.append(f"  gps      {facts.latitude:.5f}, {facts.longitude:.5f}")
     lines += [f"  also at  {clean(path)}" for path in state.other_paths]
     lines += [f"  similar  {clean(path)}" for path in similar[:MOST_SIMILAR]]
     if len(similar) > MOST_SIMILAR:

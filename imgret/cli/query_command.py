@@ -14,7 +14,7 @@ from imgret.cli.quick_query import asked, folder, paths_format
 from imgret.errors import UsageError
 from imgret.photo import RANKS, STRENGTHS
 
-_KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "has", "format")
+_KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "place", "near", "text", "has", "format")
 
 
 def query(
@@ -62,9 +62,16 @@ def query(
     name: Annotated[str | None, typer.Option(help="Part of the file name, or a pattern.")] = None,
     topic: Annotated[str | None, typer.Option(help="A topic.")] = None,
     camera: Annotated[str | None, typer.Option(help="Part of the camera's name.")] = None,
+    place: Annotated[str | None, typer.Option(help="Part of a town's, region's or country's name.")] = None,
+    near: Annotated[
+        str | None, typer.Option(help="Around a town or a point: rome,10km or 44.13,9.71,5km.")
+    ] = None,
+    text_in: Annotated[
+        str | None, typer.Option("--text", help="Part of the text in the photo; spaces do not matter.")
+    ] = None,
     has: Annotated[
         str | None,
-        typer.Option(help="note, caption, gps, objects, topics, date.", autocompletion=completion.has),
+        typer.Option(help="note, caption, gps, objects, topics, date, text.", autocompletion=completion.has),
     ] = None,
     format_: Annotated[
         str | None,
@@ -80,14 +87,14 @@ def query(
     """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
 
     Uses the daemon if one is running, otherwise searches in this process. In a query, `after:2019 in:FOLDER name:x
-    topic:x camera:x has:note is:offline format:png dog>=2 dogs!=2 animal: -word -key:value "these words"
-    2:beach` are filters and weights; case and accents do not matter.
+    topic:x keyword:x person:x rating>=4 label:red camera:x place:x near:x text:x has:note is:offline format:png dog>=2
+    dogs!=2 animal: -word -key:value "these words" 2:beach` are filters and weights; case and accents do not matter.
     """
     if as_json + nul + preview > 1:
         raise UsageError("give one of --json, --print0 and --preview")
     if preview and not sys.stdout.isatty():
         raise UsageError("--preview shows pictures in a terminal, and the output is none")
-    given = (after, before, on, inside, name, topic, camera, has, format_)
+    given = (after, before, on, inside, name, topic, camera, place, near, text_in, has, format_)
     filters = [(key, value) for key, value in zip(_KEYS, given, strict=True) if value is not None]
     for word in words or ():
         if word.startswith("--"):  # one dash leaves a word out; two are an option that is not there

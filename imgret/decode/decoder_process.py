@@ -4,8 +4,7 @@
 libraries that parse untrusted files. Here a crash, a hang or a decompression bomb fails one file only. The process is
 restricted by `sandbox` and exits with its parent.
 
-Protocol, over pipes, integers little-endian. Request: length of the path (u32), the expected BLAKE3 of the file
-(32 bytes; zeros: any), path. Reply: lengths of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as
+Protocol, over pipes, integers little-endian. Request: its length (u32), a `DecodeRequest` as MessagePack. Reply: lengths of the `WorkerReply` and of the pixels (u32, u32), the `WorkerReply` as
 MessagePack, the pixels row by row. The first reply is sent before any request and has no facts: it reports that the
 process is ready and which sandbox mechanisms are in effect.
 """
@@ -21,20 +20,21 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
-from imgret.decode import sandbox
+from imgret import sandbox
+from imgret.decode.decode_request import DecodeRequest
 from imgret.errors import FileChanged, PhotoError
 from imgret.inputs import encodable
-from imgret.photo import Facts
+from imgret.photo import Facts, Metadata
 
 LENGTH = struct.Struct("<I")
 LENGTHS = struct.Struct("<II")
-ANY_HASH = bytes(32)
 
 
 class WorkerReply(Struct, frozen=True):
     """The result for one file: its facts and the size and hash of its pixels, or the `problem`."""
 
     facts: Facts | None = None
+    metadata: Metadata | None = None
     width: int = 0
     height: int = 0
     pixel_hash: bytes = b""  # BLAKE3 of width and height (u32 each) and the pixels that follow
@@ -59,20 +59,24 @@ def main(arguments: list[str]) -> None:
 
     warnings.simplefilter("ignore")
     limits = Limits(megapixels=megapixels, memory_mb=memory_mb, side=side)
-    encoder = msgspec.msgpack.Encoder()
+    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(DecodeRequest)
     _send(replies, encoder.encode(WorkerReply(confined=sandbox.restrict())), b"")
     os.dup2(nowhere, 2)
     os.close(nowhere)
     while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
-        expected = sys.stdin.buffer.read(len(ANY_HASH))
-        path = sys.stdin.buffer.read(LENGTH.unpack(head)[0])
+        request = decoder.decode(sys.stdin.buffer.read(LENGTH.unpack(head)[0]))
         pixels = b""
         try:
-            picture = read(path, limits, None if expected == ANY_HASH else expected)
+            picture = read(request, limits)
             pixels = picture.pixels
             digest = blake3(LENGTHS.pack(picture.width, picture.height)).update(pixels).digest()
             reply = WorkerReply(
-                picture.facts, picture.width, picture.height, pixel_hash=digest, signature=picture.signature
+                picture.facts,
+                picture.metadata,
+                picture.width,
+                picture.height,
+                pixel_hash=digest,
+                signature=picture.signature,
             )
         except PhotoError as error:
             changed = isinstance(error, FileChanged)

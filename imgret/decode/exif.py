@@ -37,7 +37,7 @@ _TIME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # The epochs of Unix and of QuickTime: a camera whose clock was never set writes one of them.
-_UNSET_CLOCK = {datetime(1970, 1, 1), datetime(1904, 1, 1)}
+UNSET_CLOCK = {datetime(1970, 1, 1), datetime(1904, 1, 1)}
 
 # A number or a fraction, and an angle of one to three of them with an optional letter for the direction.
 _NUMBER = r"\d+(?:\.\d*)?(?:/\d+)?"
@@ -92,7 +92,7 @@ def text(value: object) -> str | None:
             value = value.encode("latin-1")  # Pillow reads every string as Latin-1
         except UnicodeEncodeError:
             return printable(str(value))
-    return printable(_decoded(value.partition(b"\0")[0])) if isinstance(value, bytes) else None
+    return printable(decoded(value.partition(b"\0")[0])) if isinstance(value, bytes) else None
 
 
 def printable(value: str) -> str | None:
@@ -101,7 +101,8 @@ def printable(value: str) -> str | None:
     return " ".join(kept.split())[:LONGEST_STRING].rstrip() or None
 
 
-def _decoded(value: bytes) -> str:
+def decoded(value: bytes) -> str:
+    """Decode bytes as UTF-8, or else as Latin-1."""
     try:
         return value.decode()
     except UnicodeDecodeError as error:
@@ -131,7 +132,7 @@ def taken_at(candidates: Iterable[object]) -> int | None:
     """
     for value in candidates:
         moment = _moment(text(value) or "")
-        if moment is not None and moment not in _UNSET_CLOCK:
+        if moment is not None and moment not in UNSET_CLOCK:
             return timegm(moment.timetuple())
     return None
 

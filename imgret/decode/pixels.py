@@ -20,13 +20,15 @@ from msgspec.structs import replace
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from imgret.decode import png, raw_files, truncated
+from imgret.decode.decode_request import DecodeRequest
 from imgret.decode.exif import ORIENTATION, Tags, facts, printable, upright_size, valid_orientation
 from imgret.decode.formats import applies_orientation, prepare, sniff, unsupported_format
 from imgret.decode.hashing import OPEN_FLAGS, not_a_file, unreadable
 from imgret.decode.perceptual import FINE_GRID, GRID, look
+from imgret.decode.read_metadata import read_metadata
 from imgret.decode.resize import load_reduced, reduced, to_rgb
 from imgret.errors import FileChanged, PhotoError
-from imgret.photo import Facts
+from imgret.photo import Facts, Metadata
 
 _READ = 1 << 20  # bytes hashed at a time
 
@@ -51,20 +53,22 @@ class Limits(Struct, frozen=True):
 
 
 class Picture(Struct, frozen=True):
-    """A decoded file."""
+    """A decoded file. Without pixels, if only the metadata was requested."""
 
     facts: Facts
-    width: int  # pixels, upright, as reduced
-    height: int
-    pixels: bytes  # RGB, row by row
-    signature: bytes  # `perceptual.look`
+    metadata: Metadata
+    width: int = 0  # pixels, upright, as reduced
+    height: int = 0
+    pixels: bytes = b""  # RGB, row by row
+    signature: bytes = b""  # `perceptual.look`
 
 
-def read(path: bytes, limits: Limits, expected: bytes | None = None) -> Picture:
-    """Decode the file at `path`. Every failure is raised as PhotoError.
+def read(request: DecodeRequest, limits: Limits) -> Picture:
+    """Decode a file. Every failure is raised as PhotoError.
 
-    With `expected`, a 32-byte BLAKE3, raises FileChanged when the file has other bytes or does not exist.
+    Raises FileChanged when the file has other bytes than the expected ones, or does not exist although some are expected.
     """
+    path, expected = request.path, request.expected
     name = os.fsdecode(path)
     try:
         fd = os.open(path, OPEN_FLAGS)
@@ -73,7 +77,7 @@ def read(path: bytes, limits: Limits, expected: bytes | None = None) -> Picture:
             os.close(fd)
             raise _missing(not_a_file(path, mode), expected)
         with os.fdopen(fd, "rb") as file:
-            return _unchanged(path, file, limits, expected)
+            return _unchanged(file, limits, request)
     except PhotoError:
         raise
     except MemoryError:
@@ -90,15 +94,16 @@ def read(path: bytes, limits: Limits, expected: bytes | None = None) -> Picture:
         raise _damaged(name, error, limits) from None
 
 
-def _unchanged(path: bytes, file: IO[bytes], limits: Limits, expected: bytes | None) -> Picture:
-    """Decode an open file. Raises FileChanged, before any decoder error, when its bytes are not `expected`."""
+def _unchanged(file: IO[bytes], limits: Limits, request: DecodeRequest) -> Picture:
+    """Decode an open file. Raises FileChanged, before any decoder error, when its bytes are not the expected ones."""
+    path, expected = request.path, request.expected
     before = _hash(file.fileno())
     if expected not in (None, before):
         raise FileChanged(f"{os.fsdecode(path)} was replaced by another file", transient=True)
     if before == blake3().digest():
         raise PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
     try:
-        return _decoded(path, file, limits)
+        return _decoded(file, limits, request)
     finally:
         if _hash(file.fileno()) != before:
             raise FileChanged(f"{os.fsdecode(path)} changed while it was read", transient=True)
@@ -118,7 +123,8 @@ def _hash(fd: int) -> bytes:
     return hasher.digest()
 
 
-def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
+def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> Picture:
+    path, file = request.path, whole
     name, exif, kind = os.fsdecode(path), None, ""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = limits.megapixels * 1_000_000
@@ -145,21 +151,19 @@ def _decoded(path: bytes, file: IO[bytes], limits: Limits) -> Picture:
         size = image.size  # read now: loading a JPEG may reduce it
         if known != "PNG":
             exif = exif or _exif(image)
-        shown, share = _loaded(name, image, file, known, limits)
+        shown, share = _loaded(name, image, file, known, limits) if request.with_pixels else (image, 1.0)
         exif = exif or _exif(shown)  # for a PNG, where it may follow the pixels
-        tags = _directory(exif)
+        tags, photo, gps = _directory(exif), _directory(exif, 0x8769), _directory(exif, 0x8825)
+        metadata = read_metadata(path, whole, image, (tags, photo, gps), request.sidecars)
         orientation = 1 if applies_orientation(image) else valid_orientation(tags.get(ORIENTATION))
-        found = facts(
-            kind or image.format or known,
-            upright_size(size, orientation),
-            tags,
-            _directory(exif, 0x8769),
-            _directory(exif, 0x8825),
-        )
+        found = facts(kind or image.format or known, upright_size(size, orientation), tags, photo, gps)
+        if not request.with_pixels:
+            return Picture(found, metadata)
         shown = to_rgb(reduced(shown, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
-        return Picture(replace(found, truncated=share < 1), *shown.size, shown.tobytes(), _look(shown))
+        found = replace(found, truncated=share < 1)
+        return Picture(found, metadata, *shown.size, shown.tobytes(), _look(shown))
 
 
 def _loaded(

@@ -10,11 +10,13 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from imgret.config import Settings
-from imgret.decode.decoder_handle import Decoded, Worker, WorkerLost, cannot_start
-from imgret.decode.decoder_process import ANY_HASH
+from imgret.confined_process import ProcessLost
+from imgret.decode.decode_request import DecodeRequest
+from imgret.decode.decoder_handle import Decoded, Worker, cannot_start
 from imgret.errors import PhotoError
 
 MOST_WORKERS = 16
@@ -75,15 +77,25 @@ class DecodePool:
         # kills a worker (PR_SET_PDEATHSIG) when the *thread* that started it ends.
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
-    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:
+    def submit(
+        self,
+        path: bytes,
+        expected: bytes | None = None,
+        *,
+        sidecars: Sequence[bytes] = (),
+        with_pixels: bool = True,
+    ) -> Future[Decoded]:
         """Queue the file at `path` and return the future of its decoded photo. Files finish in any order.
+
+        `sidecars` are the paths of files that describe it. Without pixels, only its facts and metadata are read.
 
         The future raises PhotoError if the file cannot be decoded. With `expected`, the 32-byte BLAKE3 of the file's
         bytes, it raises FileChanged if the file has other bytes or does not exist. Any other ImgretError means that no
         decoder process can be started. Raises RuntimeError if the pool is closed.
         """
         try:
-            return self._threads.submit(self._decode, path, expected or ANY_HASH)
+            request = DecodeRequest(path, expected, tuple(sidecars), with_pixels)
+            return self._threads.submit(self._decode, request)
         except RuntimeError as error:
             if self._closed or "thread" not in str(error):
                 raise
@@ -111,7 +123,7 @@ class DecodePool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _decode(self, path: bytes, expected: bytes) -> Decoded:
+    def _decode(self, request: DecodeRequest) -> Decoded:
         try:
             worker = self._idle.pop()
         except IndexError:
@@ -121,13 +133,14 @@ class DecodePool:
             if self._closed:  # it started while close() killed the others
                 worker.kill()
         try:
-            decoded = worker.decode(path, expected, self._seconds)
-        except WorkerLost as lost:
-            raise self._reason(path, lost, self._end(worker)) from None
+            decoded = worker.decode(request, self._seconds)
+        except ProcessLost as lost:
+            raise self._reason(request.path, lost, self._end(worker)) from None
         except MemoryError:  # in this process, in the middle of a reply
             self._end(worker)
             raise PhotoError(
-                f"{os.fsdecode(path)} was decoded, but there is no memory left for its pixels", transient=True
+                f"{os.fsdecode(request.path)} was decoded, but there is no memory left for its pixels",
+                transient=True,
             ) from None
         self._idle.append(worker)
         if isinstance(decoded, PhotoError):
@@ -141,7 +154,7 @@ class DecodePool:
         worker.kill()
         return worker.exit_code()
 
-    def _reason(self, path: bytes, lost: WorkerLost, code: int) -> PhotoError:
+    def _reason(self, path: bytes, lost: ProcessLost, code: int) -> PhotoError:
         name = os.fsdecode(path)
         if self._closed:
             return PhotoError(f"{name}: decoding was stopped", transient=True)

@@ -16,13 +16,18 @@ from imgret.pipeline.jobs import Draft, Outcome
 from imgret.pipeline.models import Models
 from imgret.pipeline.passes import Costs
 from imgret.stages import registry
-from imgret.stages.interface import PIXELS, Item, Result, Stage, StageModel
+from imgret.stages.interface import PIXELS, POSITION, Item, Result, Stage, StageModel
 from imgret.stages.verify import verify
 
 
 def pixel_stages(models: Models) -> frozenset[str]:
     """Return the stages with a model that read pixels."""
     return frozenset(name for name in models if PIXELS in registry.installed()[name].inputs)
+
+
+def decoder_stages(models: Models) -> frozenset[str]:
+    """Return the stages whose results the decoder reads from the file."""
+    return frozenset(name for name in models if registry.installed()[name].from_decoder)
 
 
 class Describer:
@@ -42,7 +47,11 @@ class Describer:
         self._costs = costs or Costs()
         self._models = models
         self._release = release
-        self._stages = [stage for stage in registry.installed().pixels_first() if stage.name in models]
+        self._stages = [
+            stage
+            for stage in registry.installed().pixels_first()
+            if stage.name in models and not stage.from_decoder
+        ]
         self._sizes = {stage.name: _scaled(size, stage.batch) for stage in self._stages}
         self.seconds = dict.fromkeys(self._sizes, 0.0)
         with_pixels = [stage for stage in self._stages if PIXELS in stage.inputs]
@@ -69,7 +78,7 @@ class Describer:
     def _run(self, stage: Stage, drafts: Sequence[Draft]) -> None:
         """Run one stage for the photos whose job contains it and whose inputs are present."""
         todo = [(draft, draft.item()) for draft in drafts if stage.name in draft.job.stages]
-        todo = [(draft, item) for draft, item in todo if self._can_run(stage, item)]
+        todo = [(draft, item) for draft, item in todo if self._can_run(stage, draft, item)]
         if not todo:
             return
         model = self._models[stage.name]
@@ -89,7 +98,9 @@ class Describer:
             else:
                 draft.results[stage.name] = result
 
-    def _can_run(self, stage: Stage, item: Item) -> bool:
+    def _can_run(self, stage: Stage, draft: Draft, item: Item) -> bool:
+        if POSITION in stage.inputs and draft.facts is None and draft.job.facts is None:
+            return False  # whether it has a position is not known yet
         if PIXELS in stage.inputs and item.pixels is None:
             return False
         return all(name in item.results or name in self._models.disabled for name in stage.required)

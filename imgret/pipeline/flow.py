@@ -21,7 +21,7 @@ from imgret.pipeline.describer import Describer
 from imgret.pipeline.jobs import Draft, Job, Outcome
 from imgret.pipeline.passes import Costs
 from imgret.pipeline.ready import Ready
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, Result
 
 _PIXEL_BYTES = 512 << 20  # of decoded images that wait for a model
 _LEAST_WINDOW = 32  # photos in flight at once
@@ -34,7 +34,14 @@ _LINGER_SECONDS = (0.25, 0.5)  # initially, at most; no wait if nothing is being
 class Decoder(Protocol):
     """The part of `imgret.decode.pool.DecodePool` that is used here."""
 
-    def submit(self, path: bytes, expected: bytes | None = None) -> Future[Decoded]:
+    def submit(
+        self,
+        path: bytes,
+        expected: bytes | None = None,
+        *,
+        sidecars: Sequence[bytes] = (),
+        with_pixels: bool = True,
+    ) -> Future[Decoded]:
         """Start decoding a file. The future raises PhotoError if the file cannot be decoded."""
         ...
 
@@ -53,6 +60,7 @@ class Run:
         describers: Sequence[Describer],
         stages: frozenset[str],
         pixel_stages: frozenset[str],
+        decoder_stages: frozenset[str],
         costs: Costs,
     ) -> None:
         self.inbox: SimpleQueue[_Event] = SimpleQueue()
@@ -67,8 +75,9 @@ class Run:
         self._decoder = decoder
         self._known_pixels = known_pixels
         self._describers = describers
-        self._stages = stages
+        self._with_model = stages - decoder_stages - {DECODE}
         self._pixel_stages = pixel_stages
+        self._decoder_stages = decoder_stages
         self._costs = costs
         self._settled: list[Outcome] = []  # outcomes that needed no model
         self._settled_since = 0.0
@@ -130,8 +139,11 @@ class Run:
     def _start(self, job: Job) -> None:
         self.in_flight += 1
         draft = Draft(job)
-        if DECODE in job.stages or job.stages & self._pixel_stages:
-            future = self._decoder.submit(job.path, job.content_hash)
+        with_pixels = DECODE in job.stages or not job.stages.isdisjoint(self._pixel_stages)
+        if with_pixels or not job.stages.isdisjoint(self._decoder_stages):
+            future = self._decoder.submit(
+                job.path, job.content_hash, sidecars=job.sidecars, with_pixels=with_pixels
+            )
             self.decoding.add(future)
             self.ready.expect(1)
             future.add_done_callback(lambda done: self.inbox.put((draft, done)))
@@ -156,6 +168,13 @@ class Run:
         error = CancelledError() if future.cancelled() else future.exception()
         if error is None:
             decoded, job = future.result(), draft.job
+            for stage in job.stages & self._decoder_stages:
+                draft.results[stage] = Result(decoded.metadata)
+                self._costs.add(stage, 0.0 if decoded.pixels.size else decoded.seconds, 1)
+            if not decoded.pixels.size:
+                self._place(draft)
+                self.ready.expect(-1)
+                return
             self._costs.add(DECODE, decoded.seconds, 1)
             draft.facts, draft.pixel_hash, draft.signature = (
                 decoded.facts,
@@ -163,7 +182,8 @@ class Run:
                 decoded.signature,
             )
             # Results that are there already are only replaced by those of a model.
-            first = DECODE in job.stages or job.results.keys().isdisjoint(job.stages)
+            of_models = job.stages - self._decoder_stages
+            first = DECODE in job.stages or job.results.keys().isdisjoint(of_models)
             if first and self._known_pixels is not None and self._known_pixels(job, decoded.pixel_hash):
                 self._settle(draft.outcome(twin=True))
             else:
@@ -183,7 +203,7 @@ class Run:
 
     def _place(self, draft: Draft) -> None:
         """Pass a photo to the models, if one of its stages has one."""
-        if draft.job.stages & self._stages - {DECODE}:
+        if draft.job.stages & self._with_model:
             self.ready.offer(draft)
         else:
             self._settle(draft.outcome())

@@ -26,7 +26,9 @@ class Job(Struct, frozen=True):
     results: Mapping[str, Any] = {}  # stage -> payload, of the stored results
     note: str | None = None
     names: str = ""  # words from the names of the file and its folders, see `passage.views`
+    facts: Facts | None = None  # the stored ones
     content_hash: bytes | None = None  # BLAKE3 that the file's bytes must have; None: any
+    sidecars: tuple[bytes, ...] = ()  # paths of the files that describe it
     urgent: bool = False  # the models take it before jobs that are not
 
 
@@ -60,8 +62,10 @@ class Draft:
 
     def item(self) -> Item:
         """Return the input for a model."""
-        job = self.job
-        return Item(self.pixels, self.payloads(), job.note, job.names, job.path)
+        job, facts = self.job, self.facts or self.job.facts
+        return Item(
+            self.pixels, self.payloads(), job.note, job.names, job.path, facts.position if facts else None
+        )
 
     def outcome(self, *, twin: bool = False) -> Outcome:
         """Return the finished outcome, without the pixels."""

@@ -42,8 +42,12 @@ class Costs:
         return self._seconds.get(stage)
 
     def total(self, stages: Collection[str]) -> float | None:
-        """Return the seconds per photo of decoding and of these stages; None if one has not been measured."""
-        found = [self.of(stage) for stage in {DECODE, *stages}]
+        """Return the seconds per photo of decoding and of these stages; None if one has not been measured.
+
+        What the decoder reads besides the pixels costs next to nothing.
+        """
+        free = {stage.name for stage in registry.installed().stages if stage.from_decoder}
+        found = [self.of(stage) for stage in {DECODE, *stages} - free]
         return None if None in found else sum(each for each in found if each is not None)
 
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from imgret.models.batching import BatchSize
 from imgret.pipeline import devices
-from imgret.pipeline.describer import Describer, pixel_stages
+from imgret.pipeline.describer import Describer, decoder_stages, pixel_stages
 from imgret.pipeline.flow import Decoder, Run
 from imgret.pipeline.jobs import Job, Outcome
 from imgret.pipeline.models import Models
@@ -78,6 +78,7 @@ class Pipeline:
         self._describers = [Describer(each, batch, release, self._costs) for each in sets]
         self._stages = sets[0].stages()
         self._pixel_stages = pixel_stages(models)
+        self._decoder_stages = decoder_stages(models)
         self._decoder = decoder
         self._known_pixels = known_pixels
         self._current: Run | None = None
@@ -90,7 +91,13 @@ class Pipeline:
         Raises what `jobs` and `known_pixels` raise, and ImgretError if a device fails.
         """
         run = self._current = Run(
-            self._decoder, self._known_pixels, self._describers, self._stages, self._pixel_stages, self._costs
+            self._decoder,
+            self._known_pixels,
+            self._describers,
+            self._stages,
+            self._pixel_stages,
+            self._decoder_stages,
+            self._costs,
         )
         threads = [
             Thread(target=run.describe, args=(each,), name=f"describe-{number}", daemon=True)

@@ -13,6 +13,7 @@ from imgret.photo import Facts, Hit
 from imgret.search.copy_folding import Seen
 from imgret.search.parse import ParsedQuery
 from imgret.store import labels
+from imgret.store.clauses import Containing
 from imgret.store.interface import Store
 
 IMAGE_MATCHES = "the image"  # why: the image itself matches the query
@@ -35,6 +36,8 @@ def describe(
 ) -> list[Hit]:
     """The first `limit` different pictures of `found`, as hits; with `all_copies` each copy is a hit of its own."""
     hits: list[Hit] = []
+    wanted = [clause.filter for clause in question.clauses if not clause.negated]
+    parts = [each.text for each in wanted if isinstance(each, Containing)]
     copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
     seen = Seen(store, () if all_copies else [one.content for one in found])
     for one in found:
@@ -53,7 +56,7 @@ def describe(
             copies.setdefault(place, []).extend(path for path, _ in paths)
         elif len(hits) < limit:
             seen.add_hit(len(hits), one.content, facts, shown)
-            hit = _hit(store, one, facts, shown, paths[0])
+            hit = _hit(store, one, facts, shown, paths[0], parts)
             for path, online in (paths if all_copies else paths[:1])[: limit - len(hits)]:
                 hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
             if not all_copies and len(paths) > 1:
@@ -63,7 +66,15 @@ def describe(
     return hits
 
 
-def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], at: tuple[bytes, bool]) -> Hit:
+def _hit(
+    store: Store,
+    one: Found,
+    facts: Facts | None,
+    shown: dict[str, Any],
+    at: tuple[bytes, bool],
+    parts: Sequence[str],
+) -> Hit:
+    date = store.contents.date(one.content)
     return Hit(
         rank=0,
         content=one.content,
@@ -74,17 +85,23 @@ def _hit(store: Store, one: Found, facts: Facts | None, shown: dict[str, Any], a
         strength=one.strength,
         shown=shown,
         note=store.results.note(one.content),
-        taken_at=facts.taken_at if facts else None,
+        taken_at=date.at if date else None,
+        taken_precision=date.precision if date else None,
         width=facts.width if facts else None,
         height=facts.height if facts else None,
         online=at[1],
-        why=_why(one, shown),
+        why=_why(one, shown, parts),
     )
 
 
-def _why(one: Found, shown: dict[str, Any]) -> tuple[str, ...]:
-    """The matching words, or what the stages say of them: the counts of objects, for one; and the image."""
+def _why(one: Found, shown: dict[str, Any], parts: Sequence[str]) -> tuple[str, ...]:
+    """The matching words, or what the stages say of them: the counts of objects, for one; and the image.
+
+    `parts` are those of the text in the image that filters found.
+    """
     said: list[str] = [IMAGE_MATCHES] if one.seen else []
+    for part in parts:
+        said += stage_results.why_contained(shown, part)
     for word in one.matched:
         said += stage_results.why(shown, word, labels.matching_labels) or [word]
     return tuple(dict.fromkeys(said))

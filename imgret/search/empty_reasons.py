@@ -10,13 +10,16 @@ from imgret.store import labels
 from imgret.store.clauses import (
     Camera,
     Clause,
+    Containing,
     Format,
     Has,
     Inside,
     Named,
+    Near,
     Objects,
     Online,
     Phrase,
+    Rated,
     Tagged,
     Taken,
 )
@@ -31,8 +34,14 @@ _LACKING = {
     "objects": "no photo has objects that were detected",
     "topics": "no photo has topics",
     "date": "no photo has a known date",
+    "text": "no text was read in any photo",
 }
-_STAGES = {"caption": "caption", "objects": "detect", "topics": "topics"}  # what `has:` asks for -> its stage
+_STAGES = {
+    "caption": "caption",
+    "objects": "detect",
+    "topics": "topics",
+    "text": "ocr",
+}  # what `has:` asks for -> its stage
 
 
 def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -83,6 +92,8 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             if there:
                 return f"no photo has a {kind} {name!r}; there is {_listed(there)}"
             return _off_kind(kind, off) or f"no photo has {kind}s yet"
+        case Rated():
+            return "no photo has such a rating"
         case Camera(name):
             there = store.facets.cameras(NAMED)
             if there:
@@ -97,6 +108,14 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
         case Format(name):
             there = store.facets.formats()
             return f"no photo has the format {name}" + (f"; there is {_listed(there)}" if there else "")
+        case Containing(text):
+            if len(store.filters.matching([Clause(Has("text"))])):
+                return f"{text!r} stands in no photo that has text"
+            return _off("ocr", off) or _LACKING["text"]
+        case Near(latitude, longitude, km):
+            if not len(store.filters.matching([Clause(Has("gps"))])):
+                return "no photo has coordinates"
+            return f"no photo was taken within {km:g} km of {latitude:.4f}, {longitude:.4f}"
         case Phrase(text):
             return f"{text!r} stands in no caption, label, note or name"
 
@@ -147,6 +166,12 @@ def _short(clause: Clause) -> str:
             return f"has:{what}"
         case Tagged(kind, text):
             return f"{kind}:{text}"
+        case Containing(text):
+            return f"text:{text}"
+        case Rated(least, most):
+            return f"rating:{least}" if least == most else f"rating>={least}"
+        case Near(latitude, longitude, km):
+            return f"near:{latitude:g},{longitude:g},{km:g}km"
         case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 

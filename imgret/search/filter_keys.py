@@ -11,11 +11,13 @@ from imgret import inputs
 from imgret.errors import QueryError
 from imgret.exclude import RAW_SUFFIXES
 from imgret.search import dates
+from imgret.search.near_filter import near
 from imgret.store import labels
 from imgret.store.clauses import (
     HAS,
     OBJECT,
     Camera,
+    Containing,
     Filter,
     Format,
     Has,
@@ -23,10 +25,13 @@ from imgret.store.clauses import (
     Named,
     Objects,
     Online,
+    Rated,
     Tagged,
     Taken,
 )
+from imgret.store.fold import squeezed
 
+RATING, MOST_STARS = "rating", 5
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 
 
@@ -41,8 +46,8 @@ FORMATS = {
 }
 
 
-def counted(name: str, sign: str, number: str, position: int) -> Objects:
-    """The filter `name sign number`. Raises QueryError for what is no number."""
+def counted(name: str, sign: str, number: str, position: int) -> Objects | Rated:
+    """The filter `name sign number`: of objects, or of stars for the name `rating`. Raises QueryError for what is no number."""
     if not number.isdecimal():
         raise QueryError(
             f"{short(f'{name}{sign}{number}')}: a whole number is wanted after {sign}",
@@ -58,6 +63,8 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects:
         "≤": (0, count),
         "<": (0, count - 1),
     }.get(sign, (count, count))
+    if name.lower() == RATING:
+        return Rated(least, MOST_STARS if most is None else most)
     return Objects(label_name(name), least, most)
 
 
@@ -78,6 +85,8 @@ def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[
     if key.lower() == "has":
         others = [kind for kind in kinds if kind not in (OBJECT, "topic")]  # which have plural names in HAS
         return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
+    if key.lower() == RATING and value.isdecimal():
+        return Rated(int(value[:9]), int(value[:9]))
     return make(value, now, position + len(key) + 1)
 
 
@@ -125,6 +134,12 @@ def _format(name: str) -> str:
     return FORMATS.get(name, name.upper())
 
 
+def _with_letters(value: str, position: int) -> str:
+    if not squeezed(value):
+        raise QueryError(f"text:{short(value)} has no letter or digit", "Only those are compared.", position)
+    return value
+
+
 def short(text: str) -> str:
     """As much of it as a sentence can hold."""
     return text if len(text) <= 60 else f"{text[:59]}…"
@@ -140,6 +155,8 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "camera": lambda value, _, __: Camera(value),
     "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),  # `keyed` adds the kinds of tags
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
+    "text": lambda value, _, at: Containing(_with_letters(value, at)),
+    "near": lambda value, _, at: near(value, at),
     "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }
 

@@ -7,7 +7,8 @@ instead, (..., sample). Leading axes, such as one for queries, broadcast. NaN st
    differ in where their cosines are (0.83 +- 0.03 for one, 0.05 +- 0.07 for another).
 2. `evidence`: a standard score becomes a log-likelihood ratio with a floor, which is 0 for what the space has nothing
    to say about. Chance differences of a weak encoder, or of poor captions, stay below the floor.
-3. `joined`: the evidence of the spaces is added.
+3. `doubt`: where images and texts disagree about the query all over the library, images must stand out to count.
+4. `joined`: the evidence of the spaces is added.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ class Curve(Struct, frozen=True):
     """How the standard scores of a space become evidence: `log(1 + exp(slope * z - normaliser - floor))`.
 
     `exp(slope * z)` relative to its mean over the library is how much more likely this photo is meant than any
-    photo. `floor` is the log odds that the space is wrong about the query, and every photo equally likely.
+    photo. `floor` is the log odds that the space is wrong about the query, and every photo equally likely. `own` is how
+    much the photo itself counts in that mean: with 1 the evidence is bounded, with 0 it is that of odds.
     """
 
     slope: float
     floor: float
+    own: float
 
 
 class Weights(Struct, frozen=True):
@@ -46,12 +49,16 @@ class Weights(Struct, frozen=True):
     counts: float = 0.05  # a little, beside a caption: labels repeat much of it, and a passage has them in it
     words: float = 20.0  # spreads for a word that only one photo has, when it is the whole query
     words_power: float = 8.0  # ... and how fast that falls when other words of the query are missing
-    shared_words: float = 0.3  # spreads for a rare word, times the share of the query that occurs with it
+    shared_words: float = 0.5  # spreads for a rare word, times the share of the query that occurs with it
     # Slopes and floors are in the middle of the region where the sum is at least as good as each space alone: CLIP
-    # with human captions, with noise of up to twice the vector's length, two captioners against each other, 30 to
-    # 240 photos. Image cosines are distributed more evenly than those of texts, so they get the steeper curve.
-    text: Curve = Curve(1.5, 2.5)
-    image: Curve = Curve(2.5, 1.5)
+    # with human captions, with noise of up to twice the vector's length, with poor or wrong captions, 10 to 240 photos,
+    # three text embedders. Image cosines are distributed more evenly than those of texts, so they get the steeper curve.
+    # The nearest text is the right one less often than it stands out: poor captions share a few words. So it is bounded.
+    text: Curve = Curve(2.0, 2.5, own=1.0)
+    image: Curve = Curve(3.0, 1.0, own=0.0)
+    agreeing: float = 0.5  # correlation of image and text scores from which on images are not doubted
+    doubt: float = 2.0  # added to the floor for each spread that the best image is below ...
+    stands_out: float = 1.0  # ... this many spreads above what chance gives
     # What a photo has evidence of stands for what it lacks as well, or photos that wait for a stage would sink:
     without_image: float = 1.6  # a photo without an image vector has its text evidence this many times
     without_text: float = 1.25  # ... and one that no text describes its image evidence
@@ -64,6 +71,7 @@ WEIGHTS = Weights()
 LEAST_SPREAD = 0.01  # of cosines: where all photos are alike, words must still count
 OUTLIER = 3.0  # standard scores above it are not of the baseline: the photos that match
 LARGEST = 12.0  # standard scores count up to here in the normaliser
+LEAST_COMMON = 4  # photos with scores in two spaces from which on their correlation says something
 
 
 class Baseline(Struct, frozen=True):
@@ -157,14 +165,22 @@ def standard(cosines: Scores, ground: Baseline, least: float = LEAST_SPREAD) -> 
     return np.asarray((cosines - ground.middle) / np.maximum(ground.spread, np.float32(least)), np.float32)
 
 
-def evidence(scores: Scores, sample: Scores, size: int, curve: Curve, words: Scores | float = 0.0) -> Scores:
+def evidence(
+    scores: Scores,
+    sample: Scores,
+    size: int,
+    curve: Curve,
+    *,
+    words: Scores | float = 0.0,
+    doubt: Scores | float = 0.0,
+) -> Scores:
     """Return how much these standard scores say for each candidate: 0 is nothing, and so is NaN.
 
     `sample` has standard scores of the same query all over the library, (..., sample), and `size` is how many
-    photos the library has in this space. `words` are further spreads from words.
+    photos the library has in this space. `words` are further spreads from words, `doubt` is added to the floor.
 
     Every other photo that matches makes each one less likely to be the one that is meant, so the normaliser is the
-    mean of `exp(slope * z)` over all photos but this one: from the sample up to OUTLIER, and above from the candidates.
+    mean of `exp(slope * z)` over the photos: from the sample up to OUTLIER, and above from the candidates.
     """
     slope = curve.slope
     with np.errstate(invalid="ignore"):
@@ -178,10 +194,46 @@ def evidence(scores: Scores, sample: Scores, size: int, curve: Curve, words: Sco
         there.sum(axis=-1, keepdims=True), 1
     )
     mean = np.where(there.any(axis=-1, keepdims=True), mean, 1.0)
-    others = np.maximum(beyond.sum(axis=-1, keepdims=True) - beyond, 0.0) / max(size, 1)
-    total = np.logaddexp(0, slope * (np.nan_to_num(z, nan=0.0) + words) - np.log(mean + others) - curve.floor)
+    matching = beyond.sum(axis=-1, keepdims=True) - (1 - curve.own) * beyond
+    normaliser = np.log(mean + np.maximum(matching, 0.0) / max(size, 1))
+    total = np.logaddexp(0, slope * (np.nan_to_num(z, nan=0.0) + words) - normaliser - curve.floor - doubt)
     spoken = ~np.isnan(z) | (np.asarray(words) > 0)
     return np.asarray(np.where(spoken, total, 0.0), np.float32)
+
+
+def agreement(first: Scores, second: Scores) -> Scores:
+    """Return the correlation of the standard scores of the same photos in two spaces, over the last axis, (..., 1).
+
+    NaN if fewer than LEAST_COMMON photos have both.
+    """
+    both = ~(np.isnan(first) | np.isnan(second))
+    count = both.sum(axis=-1, keepdims=True)
+
+    def centred(scores: Scores) -> NDArray[np.float64]:
+        kept = np.where(both, np.minimum(scores, OUTLIER), 0.0).astype(np.float64)
+        return np.where(both, kept - kept.sum(axis=-1, keepdims=True) / np.maximum(count, 1), 0.0)
+
+    one, other = centred(first), centred(second)
+    spreads = np.sqrt((one**2).sum(axis=-1, keepdims=True) * (other**2).sum(axis=-1, keepdims=True))
+    found = (one * other).sum(axis=-1, keepdims=True) / np.maximum(spreads, 1e-9)
+    return np.asarray(np.where(count >= LEAST_COMMON, found, np.nan), np.float32)
+
+
+def doubt(scores: Scores, sample: Scores, size: int, agreeing: Scores, weights: Weights = WEIGHTS) -> Scores:
+    """Return what is added to the floor of the images, (..., 1), by their `agreement` with the texts; NaN is none.
+
+    Noise agrees with nothing, and its greatest standard score is what chance gives among so many photos,
+    `sqrt(2 log(size))`. Images that say something, beside captions that do not, stand out.
+    """
+    with np.errstate(invalid="ignore"):
+        best = np.fmax(
+            np.fmax.reduce(scores, axis=-1, keepdims=True, initial=0.0),
+            np.fmax.reduce(sample, axis=-1, keepdims=True, initial=0.0),
+        )
+    chance = np.sqrt(2 * np.log(max(size, 1)))
+    short = np.maximum(chance + weights.stands_out - best, 0.0)
+    apart = np.clip(1 - np.nan_to_num(agreeing, nan=weights.agreeing) / weights.agreeing, 0.0, 1.0)
+    return np.asarray(weights.doubt * short * apart, np.float32)
 
 
 def joined(

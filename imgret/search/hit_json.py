@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from imgret.photo import Hit
+from imgret.photo import Hit, PhotoDate
 from imgret.terminal.clean import escaped
 
 VERSION = 1
@@ -34,6 +34,7 @@ def fields(hit: Hit) -> dict[str, Any]:
         **hit.shown,
         "note": hit.note,
         "taken_at": taken(hit.taken_at),
+        "taken_precision": hit.taken_precision,
         "width": hit.width,
         "height": hit.height,
         "online": hit.online,
@@ -51,6 +52,18 @@ def path(name: bytes) -> dict[str, str]:
         return {"path": name.decode()}
     except UnicodeDecodeError:
         return {"path": name.decode(errors="replace"), "path_bytes": base64.b64encode(name).decode()}
+
+
+def dated(date: PhotoDate) -> str:
+    """A date as precisely as it is known, with its fraction of a second and its zone: `2019-07`, `2019-07-14T10:30:00.25+02:00`."""
+    whole = taken(date.at) or ""
+    if date.precision != "second":
+        return whole[: {"year": 4, "month": 7}.get(date.precision, 10)]
+    fraction = f".{date.subsecond}" if date.subsecond else ""
+    if date.zone is None:
+        return whole + fraction
+    hours, minutes = divmod(abs(date.zone), 60)
+    return f"{whole}{fraction}{'-' if date.zone < 0 else '+'}{hours:02}:{minutes:02}"
 
 
 def taken(at: int | None) -> str | None:

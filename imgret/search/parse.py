@@ -185,9 +185,11 @@ class _Reader:
             )  # `E=mc2`, `width > 3` and `a->b` are no counts
             return
         filter_ = counted(name, sign, number, match.start("label"))
-        label = self._with_words_before(filter_.label, match.start())
         differs = sign in ("!=", "<>", "≠")
-        self._clauses.append(Clause(replace(filter_, label=label), negated != differs))
+        if isinstance(filter_, Objects):
+            label = self._with_words_before(filter_.label, match.start())
+            filter_ = replace(filter_, label=label)
+        self._clauses.append(Clause(filter_, negated != differs))
 
     def _read_key(self, match: re.Match[str], *, negated: bool) -> None:
         key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])

@@ -19,6 +19,7 @@ from imgret.store.records import TEXT, Space
 
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
+Ids = NDArray[np.int64]
 
 SIZE = 256  # photos
 BANK = 64  # of them, the neighbours for `fuse.hubness`
@@ -31,12 +32,13 @@ ACROSS_MODALITIES = 0.4
 class Sample:
     """The vectors of some photos, spread evenly over the library, and how far these lie apart."""
 
-    def __init__(self, space: Space, views: Mapping[str, Matrix], size: int) -> None:
-        """`views` are the vectors of the same photos, (photos, dimension), NaN where one lacks the view.
+    def __init__(self, space: Space, contents: Ids, views: Mapping[str, Matrix], size: int) -> None:
+        """`views` are the vectors of `contents`, (photos, dimension), NaN where one lacks the view.
 
         `size` is the number of photos in the space.
         """
         self.space = space
+        self.contents = contents
         self.size = size
         self._views = views
         lead = views[space.lead]
@@ -94,7 +96,7 @@ def sample(store: Store, space: Space) -> Sample:
     """Take a sample of a space; the same library gives the same one."""
     ids = store.vectors.evenly_spread(space, SIZE)
     size = len(ids) if len(ids) < SIZE else max(SIZE, store.words.document_count())
-    return Sample(space, store.vectors.of(space, ids, views_of(space)), size)
+    return Sample(space, ids, store.vectors.of(space, ids, views_of(space)), size)
 
 
 def views_of(space: Space) -> tuple[str, ...]:

@@ -80,13 +80,20 @@ class SpaceQuery(NamedTuple):
 
 
 class _Spoken(NamedTuple):
-    """What one space says of the candidates, in their order."""
+    """What one space says of the candidates, in their order, and of its sample."""
 
     standard: Scores  # standard scores; NaN where there is no vector
-    evidence: Scores  # of the vectors
     described: Flags  # by more than a file name
     cosine: Scores  # of the leading view, not corrected; NaN where there is none
     sampled: Scores  # standard scores of the sample
+    compared: Scores  # the same, NaN where only a file name describes the photo
+    sample: Sample
+
+    def evidence(
+        self, curve: fuse.Curve, *, words: Scores | float = 0.0, doubt: Scores | float = 0.0
+    ) -> Scores:
+        """Return the evidence of the candidates (see `fuse.evidence`)."""
+        return fuse.evidence(self.standard, self.sampled, self.sample.size, curve, words=words, doubt=doubt)
 
 
 def scored(
@@ -107,42 +114,55 @@ def scored(
     text, image = spoken.get(TEXT), spoken.get(IMAGE)
     lead = text or image
     seen = ~np.isnan(image.standard) if image else nowhere
+    doubt = _doubt(text, image) if text and image else 0.0
     if rank in ("vector", "image") and lead:
         score = np.nan_to_num(lead.cosine, nan=-1.0)
     elif not queries:
         score = by_words
     else:
-        score = _hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest))
+        score = _hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest), doubt)
+    by_image = image.evidence(confidence.IMAGE, doubt=doubt) if image else nothing
     likely = confidence.confidence(
-        text.evidence if text else nothing,
-        image.evidence if image else nothing,
+        text.evidence(confidence.TEXT) if text else nothing,
+        by_image,
         nothing if rank in ("vector", "image") and lead else covered,
         seen=seen,
         apart=found.apart,
     )
     cosine = lead.cosine if lead else np.full(len(ids), np.nan, np.float32)
-    speaks = image.evidence >= SPEAKS if image else nowhere
-    return Scored(score, likely, cosine, held, speaks)
+    return Scored(score, likely, cosine, held, np.asarray(by_image >= SPEAKS))
 
 
-def _hybrid(queries: Sequence[SpaceQuery], spoken: Mapping[str, _Spoken], words: Scores) -> Scores:
-    """Join what the spaces and the words say."""
-    text, image = spoken.get(TEXT), spoken.get(IMAGE)
-    sizes = {query.space.stage: query.sample.size for query in queries}
-    missing = np.full(len(words), np.nan, np.float32)
-    score = fuse.evidence(
-        text.standard if text else missing,
-        text.sampled if text else missing[:0],
-        sizes.get(TEXT, 1),
-        fuse.WEIGHTS.text,
-        words,
+def _doubt(text: _Spoken, image: _Spoken) -> Scores:
+    """Return what is added to the floor of the images, (1,), by how well they agree with the texts over the sample."""
+    _, of_text, of_image = np.intersect1d(
+        text.sample.contents, image.sample.contents, assume_unique=True, return_indices=True
     )
+    agreeing = fuse.agreement(text.compared[of_text], image.compared[of_image])
+    return fuse.doubt(image.standard, image.sampled, image.sample.size, agreeing)
+
+
+def _hybrid(
+    queries: Sequence[SpaceQuery],
+    spoken: Mapping[str, _Spoken],
+    words: Scores,
+    doubt: Scores | float,
+) -> Scores:
+    """Join what the spaces and the words say; `doubt` is about the images."""
+    text, image = spoken.get(TEXT), spoken.get(IMAGE)
+    if text:
+        score = text.evidence(fuse.WEIGHTS.text, words=words)
+    else:
+        missing = np.full(len(words), np.nan, np.float32)
+        score = fuse.evidence(missing, missing[:0], 1, fuse.WEIGHTS.text, words=words)
     if image:
         described = text.described if text else np.zeros(len(words), np.bool_)
-        score = fuse.joined(score, image.evidence, described=described, seen=~np.isnan(image.standard))
+        by_image = image.evidence(fuse.WEIGHTS.image, doubt=doubt)
+        score = fuse.joined(score, by_image, described=described, seen=~np.isnan(image.standard))
     for query in queries:
         if query.space.stage not in (TEXT, IMAGE):
-            score = score + np.float32(query.space.weight) * spoken[query.space.stage].evidence
+            by_other = spoken[query.space.stage].evidence(fuse.WEIGHTS.image)
+            score = score + np.float32(query.space.weight) * by_other
     return np.asarray(score, np.float32)
 
 
@@ -181,13 +201,23 @@ def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spok
             np.fmax.reduce([fuse.standard(one[view], grounds[view], sample.least) for view in views])
             for one in (ours, sampled)
         )
-    curve = fuse.WEIGHTS.text if is_text else fuse.WEIGHTS.image
-    found = fuse.evidence(standard, sample_standard, sample.size, curve)
-    described = ~np.isnan(raw[lead])
-    others = [raw[view] for view in views if view != lead]
-    if is_text and others:  # a passage alone may be words of the file's name
-        described = np.asarray(~np.isnan(others).all(axis=0), np.bool_)
-    return _Spoken(standard, found, described, raw[lead], sample_standard)
+    described, compared = (_described_by(one, lead, is_text=is_text) for one in (raw, sampled))
+    return _Spoken(
+        standard=standard,
+        described=described,
+        cosine=raw[lead],
+        sampled=sample_standard,
+        compared=np.asarray(np.where(compared, sample_standard, np.nan), np.float32),
+        sample=sample,
+    )
+
+
+def _described_by(cosines: Mapping[str, Scores], lead: str, *, is_text: bool) -> Flags:
+    """Whether each photo has more than a passage, which alone may be words of the file's name. Other spaces: any vector."""
+    others = [rows for view, rows in cosines.items() if view != lead]
+    if is_text and others:
+        return np.asarray(~np.isnan(others).all(axis=0), np.bool_)
+    return ~np.isnan(cosines[lead])
 
 
 def _cosines(

@@ -21,6 +21,7 @@ from imgret.photo import Hit, ModelIdentity
 from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
+from imgret.stages.metadata import NAME as METADATA
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, Space
 
@@ -221,9 +222,10 @@ class SearchService:
             return None
 
     def _kinds(self) -> list[str]:
-        """The kinds of tags: those of the library, and those of stages that are switched off, to say so."""
-        off = [registry.find(stage) for stage in self._settings.switched_off()]
-        return [*self._store.facets.kinds(), *(kind for stage in off if stage for kind in stage.kinds)]
+        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, to say so."""
+        more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
+        kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
+        return list(dict.fromkeys(kinds))
 
     def _others(self, notes: list[str], rank: str) -> dict[str, SpaceEncoder]:
         """The encoders of the spaces of other stages that a ranking uses, by stage; a note for each that cannot be used."""

@@ -7,14 +7,14 @@ module with an instance of a subclass of `Stage`, called `STAGE`; all other code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgret.photo import ModelIdentity, Tag
+from imgret.photo import Corners, ModelIdentity, Tag
 from imgret.weights import BUILT_IN
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ LabelMatcher = Callable[
 DECODE = (
     "decode"  # the name of the first stage: the facts of the file and the hash of its pixels; it has no model
 )
-FILE, PIXELS, NOTE, NAMES = "file", "pixels", "note", "names"
-SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES})  # inputs that are not results of stages
+FILE, PIXELS, NOTE, NAMES, POSITION = "file", "pixels", "note", "names", "position"
+SOURCES = frozenset({FILE, PIXELS, NOTE, NAMES, POSITION})  # inputs that are not results of stages
 # Between texts of one column that describe the same thing, such as several captions. A word counts as often as in the
 # text that has it most often, and only words of one text are near each other.
 ALTERNATIVE = "\x1e"
@@ -54,6 +54,7 @@ class TextColumn(NamedTuple):
 
     name: str
     weight: float = 1.0  # of a word in it, in the ranking by words
+    substrings: bool = False  # parts of its words are found, too, and spaces do not matter
 
 
 class Item(NamedTuple):
@@ -64,6 +65,7 @@ class Item(NamedTuple):
     note: str | None = None
     names: str = ""  # words from the names of the file and its folders
     path: bytes = b""  # absolute
+    position: tuple[float, float] | None = None  # latitude and longitude in degrees, north and east positive
 
 
 class Result(NamedTuple):
@@ -109,6 +111,7 @@ class Stage:
     ranges: Mapping[str, tuple[float, float]] = {}  # setting -> (minimum, maximum)
     demo: str = ""  # name of its tiny weights in `imgret/demo/models`
     version: str = ""  # of its code, for a stage without weights: when it changes, results are recomputed
+    from_decoder = False  # its result is read from the file while it is decoded; it has no model to run
     payload: Any = Any  # the type of its payloads, as msgspec decodes it from JSON
     noun: str  # the plural noun for its results: "captions"
     lack: str = ""  # what photos lack without it, as a clause; "" means "no NOUN"
@@ -223,6 +226,14 @@ class Stage:
 
         `matching(word, labels)` returns the labels that a word matches: "dogs" matches "dog".
         """
+        return ()
+
+    def why_contained(self, shown: Mapping[str, Any], part: str) -> Sequence[str]:
+        """Return texts for the *why* of a hit, for a part of its text in the image that a filter `text:` found."""
+        return ()
+
+    def outlines(self, shown: Mapping[str, Any], reasons: Collection[str]) -> Sequence[Corners]:
+        """Return where in the image the things stand that `reasons` name; they are what `why` returned."""
         return ()
 
     # Derived

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "imgret.stages"
-OWN = ("image", "caption", "detect", "topics", "embed")  # modules of this package
+OWN = ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embed")  # modules of this package
 # Reserved names: keys and tables of the configuration, and fixed columns of the words index.
 RESERVED = SOURCES | {
     *("folders", "exclude", "hidden", "device", "decode_workers", "decode_memory_mb", "decode_seconds"),
     *("max_megapixels", "batch", "tables", "daemon", "labels", "content", "words", "rank", "rowid", DECODE),
 }
 # Keys of the query language that are not kinds of tags.
-KEYS = frozenset({"after", "before", "on", "in", "name", "camera", "has", "is", "format"})
+KEYS = frozenset({"after", "before", "on", "in", "name", "camera", "has", "is", "format", "text", "near"})
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 OBJECT = "object"  # the kind of tags that are counted: `dog>=2`
-HAS = ("note", "caption", "gps", "objects", "topics", "date")
+HAS = ("note", "caption", "gps", "objects", "topics", "date", "text")
 
 
 class Taken(Struct, frozen=True, tag=True):
-    """Taken within [start, end), wall-clock seconds since 1970."""
+    """Taken within [start, end), wall-clock seconds since 1970; with all of its day, month or year, if no more is known."""
 
     start: int | None
     end: int | None
@@ -42,6 +42,13 @@ class Tagged(Struct, frozen=True, tag=True):
     name: str
 
 
+class Rated(Struct, frozen=True, tag=True):
+    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0."""
+
+    least: int
+    most: int
+
+
 class Camera(Struct, frozen=True, tag=True):
     """The make and model of the camera contain this case-folded text."""
 
@@ -72,7 +79,35 @@ class Phrase(Struct, frozen=True, tag=True):
     words: str
 
 
-Filter = Taken | Inside | Named | Objects | Tagged | Camera | Has | Online | Format | Phrase
+class Containing(Struct, frozen=True, tag=True):
+    """The text in the image contains these letters and digits one behind the other, whatever stands between them."""
+
+    text: str
+
+
+class Near(Struct, frozen=True, tag=True):
+    """Taken at most so many kilometres from a point. Degrees, north and east positive."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+
+Filter = (
+    Taken
+    | Inside
+    | Named
+    | Objects
+    | Tagged
+    | Rated
+    | Camera
+    | Has
+    | Online
+    | Format
+    | Phrase
+    | Containing
+    | Near
+)
 
 
 class Clause(Struct, frozen=True):

@@ -88,6 +88,14 @@ def cut(text: str) -> str:
     return _UNSPACED.sub(r" \1 ", _NO_WORD.sub(" ", fold(text)))
 
 
+def squeezed(text: str) -> str:
+    """Return the letters and digits of a text, folded, with nothing between them: `RE-16 tgk` -> `re16tgk`.
+
+    `squeezed(squeezed(x)) == squeezed(x)`, and letters that stand together in a text do so in the result.
+    """
+    return "".join(letter for letter in fold(text) if letter.isalnum())
+
+
 def has_word(text: str) -> bool:
     """Return whether the text contains a word, not only punctuation."""
     return any(letter.isalnum() or _UNSPACED.match(letter) for letter in fold(text))

@@ -158,6 +158,10 @@ IMAGE = "image"  # ... and that of the vectors of the images themselves, in one 
 LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 
+# Kinds of tags that are filters only: a photo with the colour label "red" need not show anything red.
+SILENT_KINDS = ("label", "rating")
+
+
 class SpaceTraits(Struct, frozen=True):
     """How the space of the vectors of a stage is searched and weighted."""
 
@@ -186,3 +190,4 @@ class TextColumn(NamedTuple):
     name: str
     stage: str | None  # whose text it contains; None: labels, notes or names
     weight: float = 1.0  # of a word in it, in BM25
+    substrings: bool = False  # parts of its words are found, too, and spaces do not matter

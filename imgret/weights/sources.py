@@ -157,7 +157,7 @@ def wordllama(stage: str, places: Places) -> Weights:
         return _missing(
             found, f"this version of wordllama has no {path}", "Install the version in constraints.txt."
         )
-    return _found(found, path, _surveyed(path, places))
+    return _found(found, path, surveyed(path, places))
 
 
 def named(identity: ModelIdentity, places: Places) -> tuple[str, str | None]:
@@ -247,7 +247,7 @@ def _local(found: Weights, places: Places, suffixes: tuple[str, ...]) -> Weights
     found = replace(found, path=path)
     if problem is None:
         try:
-            revision = _surveyed(path, places)
+            revision = surveyed(path, places)
         except OSError as error:
             problem = f"{path} cannot be read: {error.strerror}"
         else:
@@ -257,7 +257,7 @@ def _local(found: Weights, places: Places, suffixes: tuple[str, ...]) -> Weights
     return _missing(found, problem, f"Correct [{found.stage}] in {places.config}.")
 
 
-def _surveyed(path: str, places: Places) -> str:
+def surveyed(path: str, places: Places) -> str:
     """Return `sha256:...` of a file or folder, from the cache of hashes if it is unchanged."""
     where = os.path.join(places.state, record.LOCAL)
     try:

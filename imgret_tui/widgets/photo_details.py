@@ -40,13 +40,14 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
         else Content.styled(_caption_substitute(details), "$muted")
     ]
     camera = details.camera or "" if details else ""
-    photo = " · ".join(part for part in (date_text(hit.taken_at), camera, _size_text(hit, details)) if part)
+    date = date_text(hit.taken_at, hit.taken_precision)
+    photo = " · ".join(part for part in (date, camera, _size_text(hit, details)) if part)
     rows = [
         ("why", ", ".join(hit.why)),
         ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),
         *((label, text) for label, text in stage_results.rows(hit.shown) if label != "caption"),
         ("photo", photo),
-        ("place", _place_text(details)),
+        ("gps", _position_text(details)),
     ]
     lines += [_row(label, Content(clean(text))) for label, text in rows if text]
     if hit.note:
@@ -89,7 +90,7 @@ def _size_text(hit: Hit, details: PhotoDetails | None) -> str:
     return ", ".join(part for part in (pixels, f"{size:.3g} {unit}") if part)
 
 
-def _place_text(details: PhotoDetails | None) -> str:
+def _position_text(details: PhotoDetails | None) -> str:
     if details is None or details.latitude is None or details.longitude is None:
         return ""
     north, east = details.latitude, details.longitude

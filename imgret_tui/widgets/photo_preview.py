@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from imgret.photo import Hit
+from imgret.photo import Corners, Hit
 from imgret.terminal import kitty
 from imgret.terminal.probe import Graphics
 from imgret_tui.cell_image import CellImage, ImageRequest
@@ -24,12 +24,13 @@ _CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
 
 class Preview(Widget):
-    """The image of the photo under the cursor."""
+    """The image of the photo under the cursor, with lines around the text in it that matches the query."""
 
     def __init__(self, images: TerminalImages) -> None:
         super().__init__(id="preview")
         self._images = images
         self._hit: Hit | None = None
+        self._outlines: tuple[Corners, ...] = ()
         self._image: CellImage | None = None
         self._placed: tuple[int, Region] | None = (
             None  # the id of the stored image over the screen, and where
@@ -38,8 +39,12 @@ class Preview(Widget):
 
     def show(self, hit: Hit | None) -> None:
         """Show this photo, or nothing."""
-        if hit is None or self._hit is None or hit.path != self._hit.path:
-            self._hit = hit
+        from imgret import stage_results
+
+        outlines = stage_results.outlines(hit.shown, hit.why) if hit else ()
+        path = hit.path if hit else None
+        if self._hit is None or (path, outlines) != (self._hit.path, self._outlines):
+            self._hit, self._outlines = hit, outlines
             self._update_image()
             if self._is_waiting:
                 self.set_timer(KEEP_SECONDS, self._drop_last_image)
@@ -144,4 +149,4 @@ class Preview(Widget):
             height -= 1  # a sixel that touches the last row of the screen scrolls it
         if self._hit is None or width < 2 or height < 2 or not self.display:
             return None
-        return ImageRequest(self._hit.path, width, height, is_preview=True)
+        return ImageRequest(self._hit.path, width, height, is_preview=True, outlines=self._outlines)

@@ -30,7 +30,7 @@ def test_the_designs_example_is_read() -> None:
         '[topics]\nweights = "cardiffnlp/tweet-topic-21-multi"\n[embed]\nweights = "wordllama" # offline\n'
     )
     assert found.folders == ("~/Pictures",)
-    assert found.stages() == {"decode", "image", "detect", "topics", "embed"}
+    assert found.stages() == {"decode", "metadata", "place", "image", "detect", "ocr", "topics", "embed"}
 
 
 @pytest.mark.parametrize(

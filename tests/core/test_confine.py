@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgret.decode import sandbox
-from imgret.decode.decoder_handle import environment
-from imgret.decode.decoder_process import ANY_HASH, LENGTH, LENGTHS, WorkerReply
+from imgret import sandbox
+from imgret.confined_process import environment
+from imgret.decode.decode_request import DecodeRequest
+from imgret.decode.decoder_process import LENGTH, LENGTHS, WorkerReply
 from imgret.decode.pool import DecodePool, confinement
 from imgret.errors import ImgretError
 
@@ -37,9 +38,9 @@ libc = ctypes.CDLL(None, use_errno=True)
 def call(*arguments):
     if libc.syscall(*arguments) < 0:
         raise OSError(ctypes.get_errno(), "refused")
-def run(code, limits, expected):
+def run(request, limits):
     try:
-        raise PhotoError("done: " + repr(eval(code)))
+        raise PhotoError("done: " + repr(eval(request.path)))
     except Exception as error:
         raise PhotoError(f"{type(error).__name__}: {error}" if not isinstance(error, PhotoError) else str(error))
 pixels.read = run
@@ -66,7 +67,8 @@ class ExploitedWorker:
         self.confined = self._reply().confined
 
     def __call__(self, code: str) -> str:
-        self._in.write(LENGTH.pack(len(code.encode())) + ANY_HASH + code.encode())
+        request = msgspec.msgpack.encode(DecodeRequest(code.encode()))
+        self._in.write(LENGTH.pack(len(request)) + request)
         self._in.flush()
         return os.fsdecode(self._reply().problem)
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from faulty_disk import faulty_disk
 
-from imgret.decode import decoder_handle
+from imgret import confined_process
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 from testbed.small_pngs import write_picture
@@ -17,7 +17,7 @@ def stuck(tmp_path, monkeypatch):
     """Return the path of a file whose open() never returns."""
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
-    monkeypatch.setattr(decoder_handle, "_KILLED_SECONDS", 0.3)
+    monkeypatch.setattr(confined_process, "_KILLED_SECONDS", 0.3)
     source, mount = tmp_path / "source", tmp_path / "mount"
     source.mkdir()
     mount.mkdir()
@@ -25,9 +25,9 @@ def stuck(tmp_path, monkeypatch):
     write_picture(tmp_path / "fine.png", 2)
     with faulty_disk(str(source), str(mount), hang_stat="stuck.png"):
         yield bytes(mount / "stuck.png")
-    for process in decoder_handle._hanging:
+    for process in confined_process._hanging:
         process.wait(20)
-    decoder_handle._hanging.clear()
+    confined_process._hanging.clear()
 
 
 def test_a_hanging_file_fails_alone(stuck, tmp_path):

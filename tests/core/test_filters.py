@@ -275,7 +275,7 @@ def test_dates_and_counts_pass_exactly_as_they_read(
         root = store.roots.add(b"/p").id
         made: dict[int, tuple[int | None, int]] = {}
         for number, moment in enumerate(taken):
-            db.execute("INSERT INTO content (hash, taken_at) VALUES (randomblob(32), ?)", (moment,))
+            db.execute("INSERT INTO content (hash, date) VALUES (randomblob(32), ?)", (moment,))
             content = db.last_insert_rowid()
             db.execute(
                 "INSERT INTO photo (root, folder, name, size, mtime_ns, ctime_ns, inode, content, first_seen, last_seen)"

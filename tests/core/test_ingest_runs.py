@@ -139,7 +139,7 @@ def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(
     draw(folder, 1)
     look(store, folder)
     photo = content(store, folder / "1.png")
-    everything = ["decode", "image", "caption", "detect", "topics", "embed"]
+    everything = ["decode", "metadata", "place", "image", "caption", "detect", "ocr", "topics", "embed"]
     stage_results.save(store, photo, "topics", ModelIdentity("classifier", "1"), Result(("pets",)))
     store.work.done(photo, everything)
     store.work.queue(photo, ["caption"])  # another captioner, while the classifier's weights are missing

@@ -37,7 +37,7 @@ from imgret.store.sqlite.opening import load_extension
 DATA = Path(__file__).parent.parent / "data"
 BEFORE: dict[str, Any] = json.loads(lzma.decompress((DATA / "answers-v6.json.xz").read_bytes()))
 FILE = lzma.decompress((DATA / "index-v6.db.xz").read_bytes())
-OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
+OFF = "".join(f'[{stage}]\nweights = "none"\n' for stage in registry.own().names if stage != "embed")
 
 
 class Encoder:
@@ -81,7 +81,9 @@ def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = N
     lines = [json.loads(line) for line in found.output.splitlines()]
     for line in lines:  # keys that version 6 did not have
         assert line.pop("copies") == len(line.get("other_paths", ()))
+        assert (line.pop("metadata"), line.pop("taken_precision") is None) == (None, line["taken_at"] is None)
         assert line.pop("captions") == ([line["caption"]] if line["caption"] else [])
+        assert (line.pop("text"), line.pop("place")) == ([], None)
     return lines
 
 

@@ -109,6 +109,27 @@ def test_a_query_without_a_negating_word_is_not_changed(words: list[str]) -> Non
     assert negation.split(plain, labels.is_label) == ([True] * len(plain), [])
 
 
+PLAIN = st.lists(
+    st.sampled_from(["a", "the", "red", "old", "beach", "street", "man", "dog", "on", "by", "two", "at"]),
+    min_size=1,
+    max_size=6,
+)
+THING = st.sampled_from(["hat", "dog", "car", "umbrella", "people", "bicycle"])
+
+
+@given(PLAIN, THING, st.sampled_from(["without a", "without any", "with no", "without"]))
+def test_what_follows_without_is_pushed_away_wherever_it_is_said(
+    before: list[str], thing: str, word: str
+) -> None:
+    found = parse.parse(f"{' '.join(before)} {word} {thing}", NOW)
+    assert found.negatives == (thing,)
+    assert found.words == " ".join(before)
+    for phrase in (f'"{word} {thing}"', f"no {thing} sign"):  # a quotation, and a name
+        kept = parse.parse(f"{' '.join(before)} {phrase}", NOW)
+        assert kept.negatives == ()
+        assert thing in kept.words
+
+
 def test_a_page_of_negations_is_no_error() -> None:
     found = parse.parse("a man without a hat, " * 400, NOW)
     assert found.negatives == ()

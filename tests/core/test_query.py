@@ -16,6 +16,7 @@ from imgret.search.parse import ParsedQuery, having, parse
 from imgret.store.clauses import (
     Camera,
     Clause,
+    Containing,
     Format,
     Has,
     Inside,
@@ -92,6 +93,8 @@ def test_words_and_filters_are_told_apart() -> None:
         ("format:.JPG", Format("JPEG"), False),
         ("has:notes", Has("note"), False),
         ("has:object", Has("objects"), False),
+        ('text:"RE16 TGK"', Containing("RE16 TGK"), False),
+        ("-TEXT:stop", Containing("stop"), True),
         ('"red circle"', Phrase("red circle"), False),
         ('-"red circle"', Phrase("red circle"), True),
         ("\u201cred circle\u201d", Phrase("red circle"), False),

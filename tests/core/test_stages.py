@@ -23,7 +23,16 @@ def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stag
 
 
 def test_each_stage_comes_after_those_that_it_needs() -> None:
-    assert registry.own().names == ("image", "caption", "detect", "topics", "embed")
+    assert registry.own().names == (
+        "metadata",
+        "place",
+        "image",
+        "caption",
+        "detect",
+        "ocr",
+        "topics",
+        "embed",
+    )
     assert registry.own().problems == {}
 
 
@@ -44,9 +53,12 @@ def test_what_follows_from_what_is_derived_from_the_inputs() -> None:
 
 def test_only_topics_wait_for_their_caption() -> None:
     assert {stage.name: stage.required for stage in registry.own().stages} == {
+        "metadata": (),
+        "place": (),
         "image": (),
         "caption": (),
         "detect": (),
+        "ocr": (),
         "topics": ("caption",),
         "embed": (),
     }
@@ -60,7 +72,10 @@ def test_pictures_are_let_go_of_before_texts_are_worked_on() -> None:
         "image",
         "caption",
         "detect",
+        "ocr",
         "colour",
+        "metadata",
+        "place",
         "topics",
         "crop",
         "embed",
@@ -86,7 +101,7 @@ def test_any_order_of_stages_without_a_circle_is_sorted(names: list[str], data: 
 def test_a_circle_costs_its_stages_and_what_needs_them() -> None:
     circle = [made("a", ("c",)), made("b", ("a",)), made("c", ("b",))]
     found = Registry([*registry.own().stages, *circle, made("d", (PIXELS, "a")), made("e")])
-    assert found.names == ("image", "caption", "detect", "topics", "embed", "e")
+    assert found.names == ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embed", "e")
     assert found.problems == {
         **dict.fromkeys("abc", "it depends on its own results: a -> c -> b -> a"),
         "d": "it needs the results of a, and there is no such stage",
@@ -138,7 +153,17 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
 )  # fmt: skip
 def test_what_a_stage_says_wrongly_of_itself_is_said(stage: Stage, words: str) -> None:
     found = Registry([*registry.own().stages, stage, made("other")])
-    assert found.names == ("image", "caption", "detect", "topics", "embed", "other")
+    assert found.names == (
+        "metadata",
+        "place",
+        "image",
+        "caption",
+        "detect",
+        "ocr",
+        "topics",
+        "embed",
+        "other",
+    )
     assert words in found.problems[stage.name]
 
 
@@ -184,7 +209,17 @@ def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(
     assert registry.installed.cache_info().currsize == 0
     stage = registry.find("brightness")
     assert stage is not None
-    assert registry.installed().names == ("image", "caption", "detect", "topics", "embed", "brightness")
+    assert registry.installed().names == (
+        "metadata",
+        "place",
+        "image",
+        "caption",
+        "detect",
+        "ocr",
+        "topics",
+        "embed",
+        "brightness",
+    )
     assert registry.find("nothing") is None
 
 
@@ -203,7 +238,17 @@ def test_a_broken_package_costs_itself_alone(packages: Path, code: str, words: s
     install(packages, "broken", code)
     install(packages, "brightness", GOOD)
     found = registry.installed()
-    assert found.names == ("image", "caption", "detect", "topics", "embed", "brightness")
+    assert found.names == (
+        "metadata",
+        "place",
+        "image",
+        "caption",
+        "detect",
+        "ocr",
+        "topics",
+        "embed",
+        "brightness",
+    )
     assert list(found.problems) == ["broken"]
     assert found.problems["broken"].startswith("broken 1.0 cannot be used: ")
     assert words in found.problems["broken"]

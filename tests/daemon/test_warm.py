@@ -21,6 +21,10 @@ from imgret.sync import add_root, sync
 from testbed.small_pngs import write_picture
 
 WORDLLAMA = """
+[place]
+weights = "none"
+[ocr]
+weights = "none"
 [image]
 weights = "none"
 [caption]

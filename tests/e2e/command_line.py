@@ -19,10 +19,12 @@ from imgret.cli.commands import run
 from imgret.demo.bundled import MODELS
 from imgret.demo.draw import render, single
 
-NO_MODELS = "".join(f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics"))
+NO_MODELS = "".join(
+    f'[{stage}]\nweights = "none"\n' for stage in ("place", "image", "caption", "detect", "ocr", "topics")
+)
 WORDS_ONLY = NO_MODELS + '[embed]\nweights = "none"\n'
 WORDLLAMA = NO_MODELS + '[embed]\nweights = "wordllama"\n'
-TINY = 'device = "cpu"\ndecode_workers = 1\n' + "".join(
+TINY = 'device = "cpu"\ndecode_workers = 1\n[place]\nweights = "none"\n[ocr]\nweights = "none"\n' + "".join(
     f'[{stage}]\nweights = "{MODELS}/{name}"\n'
     for stage, name in (
         ("image", "image"),

@@ -14,12 +14,12 @@ from imgret.photo import FileStat
 from imgret.store.factory import open_store
 
 HIT = {
-    "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "topics", "note", "taken_at",
-    "width", "height", "online", "why", "copies", "confidence",
+    "v", "rank", "score", "cosine", "strength", "path", "caption", "captions", "objects", "place", "text", "topics",
+    "metadata", "note", "taken_at", "taken_precision", "width", "height", "online", "why", "copies", "confidence",
 }  # fmt: skip
 SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "copies"}) | {
     "state", "reason", "format", "camera", "latitude", "longitude", "truncated", "models", "waiting", "other_paths",
-    "similar_paths",
+    "similar_paths", "taken", "taken_source",
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
@@ -89,7 +89,14 @@ def test_show_has_these_keys_and_every_state_its_reason(words: Library) -> None:
     described = words.shown("IMG_1.jpg")
     assert set(described) == SHOWN
     assert described["state"] == "described"
-    assert set(described["models"]) == {"image", "caption", "detect", "topics", "embed"}
+    assert set(described["models"]) == {
+        "metadata",
+        "image",
+        "caption",
+        "detect",
+        "topics",
+        "embed",
+    }
     assert set(described["models"]["caption"]) == {"name", "revision", "settings"}
     assert described["models"]["caption"]["revision"].startswith("sha256:")
     (words.photos / "new.jpg").write_bytes(b"new")
@@ -252,7 +259,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1" if variable == "HF_HUB_OFFLINE" else "0")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    empty.config.write_text("")
+    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs lie in packages
     done = imgret("models", "pull", "topics")
     assert done.code == 3
     first, second = done.err.strip().splitlines()
@@ -261,9 +268,9 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
     assert imgret("models", "pull", "ears").code == 2
     listed = imgret("models", "list", "--json")
     assert listed.code == 0
-    assert {line["stage"]: line["state"] for line in listed.objects} == dict.fromkeys(
-        ("image", "caption", "detect", "topics", "embed"), "missing"
-    )
+    assert {
+        line["stage"]: line["state"] for line in listed.objects if line["stage"] not in ("ocr", "place")
+    } == dict.fromkeys(("image", "caption", "detect", "topics", "embed"), "missing") | {"metadata": "here"}
     assert all(
         set(line) == {"stage", "weights", "kind", "state", "revision", "path"} for line in listed.objects
     )
@@ -274,9 +281,9 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
 
 def test_verify_finds_the_bundled_models_sound(library: Library) -> None:
     verified = imgret("models", "verify")
-    assert (verified.code, verified.out.count(b"ok    ")) == (0, 5)
+    assert (verified.code, verified.out.count(b"ok    ")) == (0, 6)
     for_people = imgret("models", "list")
-    assert for_people.out.count(b"here") == 5
+    assert for_people.out.count(b"here") == 6
 
 
 def test_a_daemon_that_is_not_there_is_named(words: Library) -> None:

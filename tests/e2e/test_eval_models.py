@@ -34,7 +34,9 @@ def tiny(private_places):
         "embed": "embed",
     }
     tables = [f'[{stage}]\nweights = "{os.path.join(MODELS, name)}"\n' for stage, name in stages.items()]
-    (config / "config.toml").write_text('device = "cpu"\n' + "".join(tables))
+    (config / "config.toml").write_text(
+        'device = "cpu"\n[place]\nweights = "none"\n[ocr]\nweights = "none"\n' + "".join(tables)
+    )
 
 
 @pytest.mark.must_run

@@ -52,6 +52,16 @@ def test_all_recipes_and_rankings_without_any_photo(folder):
     }
 
 
+def test_the_ranking_by_images_alone(folder):
+    image = ("npz", folder / "seen.npz", "--rank", "image", "--json")
+    captions = ("--stand-in-captions", folder / "captions.jsonl")
+    found = rows(evaluate(*image, *captions))
+    assert {name for name in found if name[1] != "bm25"} == {(r, "image") for r in ("image", "both", "all")}
+    assert all(value(row, "R@1") == 1 for (_, rank), row in found.items() if rank == "image")
+    with pytest.raises(UsageError, match="the recipe caption cannot be ranked by image"):
+        evaluate(*image, *captions, "--recipe", "caption")
+
+
 def test_vectors_beside_a_data_set_of_json_lines(folder):
     lines = [
         {"question": "waves", "photo": "sea.jpg"},

@@ -13,6 +13,8 @@ from command_line import draw
 
 CONFIG = """\
 caption.weights = "none"
+place.weights = "none"
+ocr.weights = "none"
 topics.weights = "none"
 detect.weights = "/nowhere/x.onnx"
 embed.weights = "wordllama"

@@ -128,7 +128,7 @@ def test_advice_fits_what_was_asked(words: Library) -> None:
     assert (done.code, "is a folder" in done.err) == (2, True)
     assert "it is a folder" in imgret("show", words.photos).out.decode()
     done = imgret("models", "pull")
-    assert (done.code, done.err.count("switched off")) == (0, 5)
+    assert (done.code, done.err.count("switched off")) == (0, 7)
     assert "described by the next" not in done.err
     assert imgret("query", "--batch", "/dev/null").err == "/dev/null contains no query\n"
 

@@ -110,7 +110,7 @@ def test_it_is_shown(indexed: Library, run: Run) -> None:
     assert "  colour   red\n" in text
     assert "  colour   by colour 1\n" in text
     (status,) = run("status", "--json").objects
-    assert status["stages"] == {"decode": 0, "embed": 0, "colour": 0}
+    assert status["stages"] == {"decode": 0, "metadata": 0, "embed": 0, "colour": 0}
     listed = {each["stage"]: each for each in run("models", "list", "--json").objects}
     assert listed["colour"] == {
         "stage": "colour",

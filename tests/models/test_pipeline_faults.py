@@ -41,7 +41,7 @@ class ThreadDecoder:
         self.pool = ThreadPoolExecutor(2)
         self.gate = threading.Event()
 
-    def submit(self, path, expected=None):
+    def submit(self, path, expected=None, *, sidecars=(), with_pixels=True):
         return self.pool.submit(self._decode, path)
 
     def _decode(self, path):

@@ -21,6 +21,8 @@ from imgret.stages.caption import CaptionSettings
 from imgret.stages.detect import DetectSettings
 from imgret.stages.embed import EmbedSettings
 from imgret.stages.interface import StageSettings
+from imgret.stages.ocr import OcrSettings
+from imgret.stages.place import PlaceSettings
 from imgret.weights import record, sources
 from imgret.weights.sources import Kind
 
@@ -156,10 +158,12 @@ def test_the_identity_contains_the_settings_that_affect_the_result(here: Places,
 def test_disabled_and_missing_stages_have_no_identity_and_the_offline_embedder_replaces_the_embedder(
     here: Places,
 ) -> None:
-    found = identities(Settings().with_tables(caption=CaptionSettings(weights="none")), here)
+    off = {"caption": CaptionSettings(weights="none")}
+    off |= {"ocr": OcrSettings(weights="none"), "place": PlaceSettings(weights="none")}
+    found = identities(Settings().with_tables(**off), here)
     assert set(found) == {"embed"}
     assert found["embed"].name == "wordllama"
-    assert identities(Settings().with_tables(embed=EmbedSettings(weights="none")), here) == {}
+    assert identities(Settings().with_tables(**off, embed=EmbedSettings(weights="none")), here) == {}
 
 
 def test_hashes_are_cached_in_a_private_file(here: Places, tiny: Settings) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
-from store_library import DAY, NOW, decode, delete, describe, digest, put, stat, topic
+from store_library import DAY, MODEL, NOW, decode, delete, describe, digest, put, stat, topic
 
-from imgret.store import clauses, labels, paths
+from imgret.store import clauses, labels, paths, positions
 from imgret.store.clauses import Clause
-from imgret.store.fold import fold, fold_bytes
+from imgret.store.fold import fold, fold_bytes, squeezed
 from imgret.store.interface import Store
+from imgret.store.records import TextColumn
 
 ROOTS = (b"/p", "/Été".encode())  # the second one is away
 FOLDERS = (b"", b"2019", b"2019/Rome", b"2019/rome2", b"20190", "Café".encode(), b"x\xff")
@@ -32,9 +33,10 @@ class Content:
     taken_at: int | None
     camera: str | None
     format: str
-    latitude: float | None
+    position: tuple[float, float] | None
     caption: str | None
     note: str
+    text: str
     objects: dict[str, int]
     topics: set[str]
 
@@ -57,9 +59,10 @@ CONTENTS = st.builds(
     taken_at=st.none() | TIMES,
     camera=st.sampled_from([None, "Canon EOS 5D", "Voigtländer 2"]),
     format=st.sampled_from(["JPEG", "MPO", "PNG"]),
-    latitude=st.none() | st.just(48.1),
+    position=st.none() | st.sampled_from([(48.1, 11.5), (48.1, 179.95)]),
     caption=st.none() | TEXT,
     note=TEXT,
+    text=TEXT,
     objects=st.dictionaries(st.sampled_from(OBJECTS), st.integers(1, 3), max_size=3),
     topics=st.sets(st.sampled_from(TOPICS), max_size=2),
 )
@@ -77,21 +80,9 @@ LIBRARIES = st.tuples(
     st.booleans(),  # whether the disk that is mounted at /p/2019 is away
 )
 PLACES = [
-    "/p",
-    "/p/2019",
-    "/p/2019/",
-    "/P/2019",
-    "/p/2019/rome",
-    "/",
-    "2019",
-    "ROME",
-    "2019/Rome",
-    "rom",
-    "/été",
-    "cafe",
-    "/p/CAFÉ",
-    "/nowhere",
-]
+    "/p", "/p/2019", "/p/2019/", "/P/2019", "/p/2019/rome", "/", "2019", "ROME", "2019/Rome", "rom", "/été", "cafe",
+    "/p/CAFÉ", "/nowhere",
+]  # fmt: skip
 PATTERNS = ("img", "IMG_1", "fruhstuck", "*.jpg", "?mg*", "c [1]", "[1]", "c [*", "%_", "_", "*", "x")
 COUNTED = ("dog", "dogs", "people", "man", "traffic_light", "kite x", "emu")
 MOMENTS = (None, -DAY, 0, 1, 2 * DAY)
@@ -111,6 +102,8 @@ ALL = [
     *(clauses.Has(what) for what in clauses.HAS),
     *(clauses.Online(online) for online in (True, False)),
     *(clauses.Format(name) for name in ("JPEG", "MPO", "PNG", "HEIF")),
+    *(clauses.Containing(text) for text in ("ver", "river cloud", "dzeb", "O", "!!!")),
+    *(clauses.Near(*at) for at in ((48.2, 11.6, 20), (48.1, -179.95, 10), (48.1, 11.5, 0.1), (0, 0, 20_000))),
     *(clauses.Phrase(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
 ]
 ASKED = st.lists(st.builds(Clause, st.sampled_from(ALL), st.booleans()), min_size=2, max_size=3)
@@ -180,13 +173,20 @@ class Model:
                 found = {
                     "note": bool(content.note),
                     "caption": bool(content.caption),
-                    "gps": content.latitude is not None,
+                    "gps": content.position is not None,
                     "objects": bool(content.objects),
                     "topics": bool(content.topics),
                     "date": content.taken_at is not None,
+                    "text": bool(content.text),
                 }[what]
+            case clauses.Containing(text):
+                found = squeezed(text) in squeezed(content.text)
+            case clauses.Near(north, east, km):
+                found = (
+                    bool(content.position) and positions.distance_km((north, east), content.position) <= km
+                )
             case clauses.Phrase(words):
-                texts = [f" {text or ''} " for text in (content.caption, content.note)]
+                texts = [f" {text or ''} " for text in (content.caption, content.note, content.text)]
                 found = words == "!!!" or any(f" {words} " in text for text in texts)
             case _:  # of topics
                 wanted = fold(filter_.name.replace("_", " "))
@@ -211,6 +211,7 @@ class Model:
 def save(store: Store, contents: dict[str, Content], files: list[File], *, away: bool) -> dict[str, int]:
     """Put a library in a store. -> the content of each data"""
     roots = {path: store.roots.add(path).id for path in ROOTS}
+    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("ocr", "ocr", substrings=True)])
     saved: dict[str, int] = {}
     with store.writing():
         for file in files:
@@ -220,10 +221,12 @@ def save(store: Store, contents: dict[str, Content], files: list[File], *, away:
             saved[file.data] = content
         for data, content in saved.items():
             known = contents[data]
-            facts = {key: getattr(known, key) for key in ("taken_at", "camera", "format", "latitude")}
-            decode(store, content, **facts)
+            facts = {key: getattr(known, key) for key in ("taken_at", "camera", "format")}
+            north, east = known.position or (None, None)
+            decode(store, content, **facts, latitude=north, longitude=east)
             if known.note:
                 store.results.write_note(content, known.note)
+            store.results.save(content, "ocr", MODEL, "", texts={"ocr": known.text})
             describe(store, content, caption=known.caption, objects=known.objects, topics=known.topics)
         for file in files:
             if file.deleted:
@@ -285,11 +288,3 @@ def test_one_path_must_pass_all_that_is_asked_of_paths(store: Store) -> None:
     outside = Clause(clauses.Inside(b"2019"), negated=True)
     assert store.filters.matching([outside, named]).tolist() == [content]
     assert store.filters.showing([inside], content) == [(b"/photos/2019/img.jpg", True)]
-
-
-def test_a_file_that_could_not_be_read_passes_nothing(store: Store) -> None:
-    root = store.roots.add(b"/photos")
-    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "denied", NOW)
-    assert store.filters.matching(()).tolist() == []
-    assert store.filters.matching([Clause(clauses.Named("a"))]).tolist() == []
-    assert store.filters.newest(None, 9).tolist() == []

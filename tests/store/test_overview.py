@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from store_library import (
     CAPTION,
     DECODE,
     DETECT,
+    MODEL,
     NOW,
     decode,
     delete,
@@ -69,6 +71,19 @@ def test_facets_are_what_the_photos_have(
         topics = Counter(topic for known in photos for topic in known["topics"])
         assert set(topics_of_most_photos(store, 9)) == set(topics)
         assert descending(topics, topics_of_most_photos(store, 2))
+
+
+def test_payloads_are_counted_with_the_contents_that_lie_somewhere(store: Store) -> None:
+    first, second, third = (put(store, b"/photos/%d.jpg" % number) for number in range(3))
+    for content, payload in ((first, {"city": "Rome"}), (second, {"city": "Rome"}), (third, None)):
+        store.results.save(content, "place", MODEL, payload)
+    store.results.save(first, "caption", MODEL, ["a dog"])
+    found = {str(json.loads(payload)): count for payload, count in store.facets.payloads("place")}
+    assert found == {"{'city': 'Rome'}": 2, "None": 1}
+    delete(store, b"/photos/1.jpg")
+    found = {str(json.loads(payload)): count for payload, count in store.facets.payloads("place")}
+    assert found == {"{'city': 'Rome'}": 1, "None": 1}
+    assert store.facets.payloads("nothing") == []
 
 
 def test_what_was_saved_again_counts_once(store: Store) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from store_library import DAY, NOW, caption_of, describe, digest, put, stat
 
-from imgret.store import policy, records
+from imgret.store import clauses, policy, records
+from imgret.store.clauses import Clause
 from imgret.store.interface import Store
 
 
@@ -123,3 +124,11 @@ def test_a_failure_to_read_keeps_what_was_known(store: Store, root: records.Root
     content = put(store, b"/photos/a.jpg")
     store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(2), "gone bad", 11)
     assert store.photos.content_at(root.id, b"", b"a.jpg") == content
+
+
+def test_a_file_that_could_not_be_read_passes_nothing(store: Store) -> None:
+    root = store.roots.add(b"/photos")
+    store.photos.save_unreadable(root.id, b"", b"a.jpg", stat(), "denied", NOW)
+    assert store.filters.matching(()).tolist() == []
+    assert store.filters.matching([Clause(clauses.Named("a"))]).tolist() == []
+    assert store.filters.newest(None, 9).tolist() == []

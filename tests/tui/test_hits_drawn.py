@@ -3,6 +3,7 @@
 import base64
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from imgret.errors import DaemonError
-from imgret.photo import Hit
+from imgret.geography.gazetteer import Place
+from imgret.photo import PRECISIONS, Hit, TextLine
 from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
 from imgret.terminal.kitty import PLACEHOLDER
@@ -26,6 +28,7 @@ STYLES = LineStyles(*[PLAIN] * 6)
 
 names = st.binary(min_size=1, max_size=30).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"0"))
 texts = st.text(max_size=60)
+fractions = st.floats(0, 1)
 hits = st.builds(
     Hit,
     rank=st.integers(1, 1000),
@@ -41,10 +44,19 @@ hits = st.builds(
             "captions": st.lists(texts, max_size=2),
             "objects": st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=3),
             "topics": st.lists(st.text(max_size=8), max_size=2),
+            "place": st.none()
+            | st.builds(Place, *[texts] * 5, st.lists(texts, max_size=2).map(tuple)).map(
+                msgspec.structs.asdict
+            ),
+            "text": st.lists(
+                st.builds(TextLine, texts, fractions, st.tuples(*[fractions] * 8)), max_size=2
+            ).map(msgspec.to_builtins),
+            "metadata": st.none() | st.fixed_dictionaries({"title": texts, "rating": st.integers(-1, 5)}),
         }
     ),
     note=st.none() | texts,
     taken_at=st.none() | st.integers(-(2**31), 2**33),
+    taken_precision=st.none() | st.sampled_from(PRECISIONS),
     width=st.none() | st.integers(1, 20_000),
     height=st.none() | st.integers(1, 20_000),
     online=st.booleans(),
@@ -148,6 +160,11 @@ def test_fitted_segments_have_exactly_the_requested_width(parts: list[str], widt
 def test_a_date_outside_the_calendar_is_empty() -> None:
     assert date_text(10**15) == ""
     assert date_text(0) == "1970-01-01"
+    assert [date_text(0, precision) for precision in ("year", "month", "day")] == [
+        "1970",
+        "1970-01",
+        "1970-01-01",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_all_details_of_a_photo() -> None:
         "objects 2 dogs",
         "topics  diaries & daily life",
         "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",
-        "place   33.8568° S, 151.2153° E",
+        "gps     33.8568° S, 151.2153° E",
         "note    grandma's dog",
         "path    /photos/a\ufffd.jpg",
         "copy    /photos/copy.jpg",

@@ -41,7 +41,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
         "".join(
-            f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+            f'[{stage}]\nweights = "none"\n'
+            for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
         )
     )
     monkeypatch.setenv("IMGRET_CONFIG", str(config))

@@ -26,7 +26,9 @@ Start = Callable[..., FakeTerminal]
 def start(demo: Any, tmp_path: Path) -> Start:
     """A terminal with the program on it, searching by words: no model is loaded."""
     config = tmp_path / "words.toml"
-    config.write_text('[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n')
+    config.write_text(
+        '[place]\nweights = "none"\n[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
+    )
 
     def started(*arguments: str, **how: Any) -> FakeTerminal:
         environ = {**os.environ, "IMGRET_CONFIG": str(config), **how.pop("more", {})}

@@ -82,7 +82,8 @@ def library(tmp_path: Path, private_places: Path) -> dict[str, str]:
     config = tmp_path / "config.toml"
     config.write_text(
         "".join(
-            f'[{stage}]\nweights = "none"\n' for stage in ("image", "caption", "detect", "topics", "embed")
+            f'[{stage}]\nweights = "none"\n'
+            for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
         )
     )
     environ = {**os.environ, "IMGRET_CONFIG": str(config), "IMGRET_INDEX": str(tmp_path / "index.db")}

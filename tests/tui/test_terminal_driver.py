@@ -91,7 +91,9 @@ def test_the_picker_works_without_the_driver(
     code = f"import sys; {change}\nfrom imgret_tui.__main__ import main; sys.exit(main())"
     program = [sys.executable, "-c", code]
     config = tmp_path / "words.toml"
-    config.write_text('[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n')
+    config.write_text(
+        '[place]\nweights = "none"\n[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[embed]\nweights = "none"\n'
+    )
     environ = {**os.environ, "IMGRET_CONFIG": str(config), "TEXTUAL_COLOR_SYSTEM": "truecolor"}
     monkeypatch.chdir(tmp_path)
     with FakeTerminal([*program, "red"], environ=environ, kind="kitty", shell="> out") as terminal:

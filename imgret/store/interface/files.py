@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imgret.photo import Facts, FileStat, Photo
+    from imgret.photo import Facts, FileStat, Photo, PhotoDate
     from imgret.store.records import Looks, MountPoint, Root, Traits
 
     Ids = NDArray[np.int64]
@@ -125,8 +125,44 @@ class Contents(Protocol):
         """What the file itself says; None before it was decoded."""
         ...
 
+    def save_date(self, content: int, date: PhotoDate | None) -> None:
+        """Save when the photo was taken, as far as anything says it. `save_facts` sets it to the time of the camera."""
+        ...
+
+    def date(self, content: int) -> PhotoDate | None:
+        """When the photo was taken; None if nothing says it."""
+        ...
+
+    def save_position(self, content: int, position: tuple[float, float] | None) -> None:
+        """Save (latitude, longitude) in degrees in place of those of the facts."""
+        ...
+
     def purge(self, now: int) -> int:
         """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path or a note. -> how many contents"""
+        ...
+
+
+class Sidecars(Protocol):
+    """Which files beside photos describe them. Folders are relative to a root."""
+
+    def known(self, root: int, folder: bytes) -> dict[bytes, FileStat]:
+        """The sidecars in one folder of a root: name -> (size, mtime_ns, ctime_ns, inode)."""
+        ...
+
+    def folders(self, root: int, under: bytes = b"") -> set[bytes]:
+        """The folders of a root that have sidecars: `under` and those below it."""
+        ...
+
+    def present(self, root: int, folder: bytes, names: Sequence[bytes]) -> list[bytes]:
+        """Those of these names that are sidecars in a folder, in their order."""
+        ...
+
+    def save(self, root: int, folder: bytes, name: bytes, file_stat: FileStat) -> None:
+        """Save that this sidecar is there, in place of what was saved of it before."""
+        ...
+
+    def forget(self, root: int, folder: bytes, names: Iterable[bytes]) -> None:
+        """Save that these sidecars are not there any more; unknown names are ignored."""
         ...
 
 

@@ -41,6 +41,10 @@ class Facets(Protocol):
         """The first and the last time at which photos were taken, seconds since 1970; None when none is known."""
         ...
 
+    def payloads(self, stage: str) -> list[tuple[str, int]]:
+        """The different payloads of a stage, as JSON, and how many contents have each; those that lie nowhere are left out."""
+        ...
+
     def commonest(self, kind: str, count: int) -> list[str]:
         """The labels of a kind that most photos have, at most `count` of them."""
         ...

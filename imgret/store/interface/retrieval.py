@@ -161,6 +161,7 @@ class Words(Protocol):
 
         BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
         once those before them hold more than `budget` documents; the rarest is always searched unless `strict`.
+        Before them come documents whose columns with `substrings` contain a long word, or neighbouring words, as a part.
         """
         ...
 
@@ -169,7 +170,8 @@ class Words(Protocol):
     ) -> Occurrences:
         """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
 
-        Names are no sentences: what stands in them describes anything.
+        Names are no sentences: what stands in them describes anything. In a column with `substrings` a long word counts
+        once where it is part of another, and neighbouring words where they are written together.
 
         The parts of a text between `ALTERNATIVE` describe the same thing: a term counts as often as in the part that has it
         most often, the length is that of the longest part, and pairs are found within one part.
@@ -187,7 +189,8 @@ class TextColumns(Protocol):
     def set(self, wanted: Sequence[TextColumn]) -> bool:
         """Have exactly these columns of stages. -> whether columns came or went. Cheap when nothing changed.
 
-        A column that comes is empty; the words in one that goes are lost. Raises ValueError for a name
+        A column that comes is empty; the words in one that goes are lost. A column that from now on has `substrings`
+        keeps its words, and parts of them are found at once. Raises ValueError for a name
         that no column can have.
         """
         ...

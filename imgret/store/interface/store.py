@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from imgret.errors import ImgretError
     from imgret.store.interface.descriptions import Notes, Results
-    from imgret.store.interface.files import Contents, Photos, Removal, Roots, Signatures
+    from imgret.store.interface.files import Contents, Photos, Removal, Roots, Sidecars, Signatures
     from imgret.store.interface.overview import Facets, Summary
     from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
     from imgret.store.interface.work_queue import Failures, Work
@@ -71,6 +71,8 @@ class Store(Protocol):
     def roots(self) -> Roots: ...
     @property
     def removal(self) -> Removal: ...
+    @property
+    def sidecars(self) -> Sidecars: ...
     @property
     def signatures(self) -> Signatures: ...
     @property

@@ -8,15 +8,17 @@ import apsw
 
 from imgret.store.fold import cut
 from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
 
 
 class Documents:
     """Implements `imgret.store.interface.retrieval.Documents`."""
 
-    def __init__(self, connection: Connection, text_columns: TextColumns) -> None:
+    def __init__(self, connection: Connection, text_columns: TextColumns, substrings: Substrings) -> None:
         self._connection = connection
         self._text_columns = text_columns
+        self._substrings = substrings
 
     def update(self, content: int, texts: Mapping[str, str]) -> None:
         """Replace the words in these columns of a content; the others stay. Raises ValueError for an unknown column."""
@@ -35,6 +37,7 @@ class Documents:
                 f" ON CONFLICT (content) DO UPDATE SET ({columns}) = ({new}) WHERE ({columns}) IS NOT ({new})",
                 (content, *values),
             )
+            self._substrings.update(content, names)
 
     def empty_texts(self) -> dict[str, str]:
         """The columns of stages, each without any words."""
@@ -53,11 +56,13 @@ class Documents:
         """Forget the words of a content."""
         with self._connection.writing() as db:
             db.execute("DELETE FROM document WHERE content = ?", (content,))
+            db.execute("DELETE FROM letters WHERE content = ?", (content,))
 
     def rebuild(self) -> None:
-        """Rebuild the words index from the documents."""
+        """Rebuild the indexes of words and of substrings from the documents."""
         with self._connection.writing() as db:
             db.execute("INSERT INTO words (words) VALUES ('rebuild')")
+            self._substrings.rebuild()
 
     def check(self) -> list[str]:
         with self._connection.writing() as db:
@@ -65,4 +70,4 @@ class Documents:
                 db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
             except apsw.CorruptError as error:
                 return [f"the words index does not fit its documents: {error}"]
-        return []
+        return self._substrings.check()

@@ -13,24 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret import disk_calls
-from imgret.store import labels, paths
+from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
     OBJECT,
     Camera,
     Clause,
+    Containing,
     Filter,
     Format,
     Has,
     Inside,
     Named,
+    Near,
     Objects,
     Online,
     Phrase,
+    Rated,
     Tagged,
     Taken,
 )
-from imgret.store.fold import fold, fold_bytes, has_word
-from imgret.store.sqlite import roots, words
+from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.roots import Roots
@@ -47,13 +50,19 @@ FAMILIES = {
 }  # MPO: a JPEG with more pictures inside, as many phones and cameras write it
 
 
+# The seconds during which a photo may have been taken; the shortest month and year are near enough.
+_DURATION = (
+    "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
+)
+
 _HAVING = {
     "note": "id IN (SELECT content FROM note)",
     "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
     "gps": "latitude IS NOT NULL",
     "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
     "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
-    "date": "taken_at IS NOT NULL",
+    "date": "date IS NOT NULL",
+    "text": "id IN (SELECT content FROM letters)",
 }
 
 
@@ -114,7 +123,7 @@ class Filters:
         found: list[int] = []
         with self._connection.reading() as db:
             # Apart, so that each is read in the order of an index and no further than is wanted.
-            for order in ("taken_at IS NOT NULL ORDER BY taken_at DESC, id", "taken_at IS NULL ORDER BY id"):
+            for order in ("date IS NOT NULL ORDER BY date DESC, id", "date IS NULL ORDER BY id"):
                 sql = f"SELECT id FROM content WHERE {lying} AND {order} LIMIT ?"
                 found += [row[0] for row in db.execute(sql, (*values, count - len(found)))]
         return np.array(found, np.int64)
@@ -144,7 +153,8 @@ class Filters:
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
-                return "(taken_at >= ? AND taken_at < ?)", [first, last]
+                # All of a day, a month or a year of which no more is known must be within the span.
+                return f"(date >= ? AND date < ? AND date + {_DURATION} <= ?)", [first, last, last]
             case Objects(label, least, most):
                 meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum
@@ -164,6 +174,13 @@ class Filters:
                     kind,
                     *found,
                 ]
+            case Rated(least, most):
+                stars = [str(number) for number in range(max(least, 1), most + 1)]
+                rated = "SELECT content FROM tag WHERE kind = 'rating'"
+                condition = f"id IN ({rated} AND label IN ({', '.join('?' * len(stars))}))"
+                # Photos without a rating have no stars; neither have rejected ones.
+                none = f"id NOT IN ({rated} AND label IN ('1', '2', '3', '4', '5'))"
+                return f"({condition} OR {none})" if least <= 0 <= most else condition, list(stars)
             case Camera(name):
                 return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
             case Format(name):
@@ -179,6 +196,13 @@ class Filters:
                 return "id IN (SELECT rowid FROM words WHERE words MATCH ?)", [
                     self._words.matching(text, kinds=kinds)
                 ]
+            case Containing(text):
+                if not squeezed(text):
+                    return "1", []
+                sql = f"id IN (SELECT rowid FROM letters_index WHERE {substrings.CONTAINS})"
+                return sql, [substrings.pattern(text)]
+            case Near(latitude, longitude, km):
+                return f"({positions.CONDITION})", [*positions.condition(latitude, longitude, km)]
             case Online(online):
                 return f"{roots.ONLINE} = ?", [int(online)]
             case Named(pattern):

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, POSITION
 from imgret.store import path_words
 from imgret.store.policy import ARRIVED
-from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
+from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.model_rows import Models
@@ -26,6 +26,7 @@ from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
 from imgret.store.sqlite.work import queued
 
+_SILENT = ", ".join(f"'{kind}'" for kind in SILENT_KINDS)
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
 
 
@@ -77,6 +78,9 @@ class Results:
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
             new = self.payloads(source).keys() - self.payloads(target).keys()
+            # Equal pixels do not mean equal metadata, and may be at two places.
+            new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
+            new -= set(registry.installed().followers(POSITION))
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
                 ("tag", "kind, label, stage, count"),
@@ -191,6 +195,7 @@ class Results:
     def _labels(self, content: int) -> str:
         """The labels of all tags of a content, as words."""
         rows = self._connection.rows(
-            "SELECT DISTINCT label FROM tag WHERE content = ? ORDER BY label", (content,)
+            f"SELECT DISTINCT label FROM tag WHERE content = ? AND kind NOT IN ({_SILENT}) ORDER BY label",
+            (content,),
         )
         return " ".join(str(label).replace("_", " ") for (label,) in rows)

@@ -19,8 +19,10 @@ from imgret.store.sqlite.removal import Removal
 from imgret.store.sqlite.results import Results
 from imgret.store.sqlite.roots import Roots
 from imgret.store.sqlite.row_transfer import RowTransfer
+from imgret.store.sqlite.sidecar_rows import Sidecars
 from imgret.store.sqlite.signatures import Signatures
 from imgret.store.sqlite.spaces import Spaces
+from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.summary import Summary
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.sqlite.vectors import Vectors
@@ -37,13 +39,15 @@ class SqliteStore(Connection):
         self.roots = Roots(self)
         self.facets = Facets(self)
         self.text_columns = TextColumns(self)
-        self.documents = Documents(self, self.text_columns)
+        substrings = Substrings(self, self.text_columns)
+        self.documents = Documents(self, self.text_columns, substrings)
+        self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)
         self.work = Work(self, self.summary)
-        self.words = Words(self, self.text_columns, self.facets)
+        self.words = Words(self, self.text_columns, self.facets, substrings)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self, NearestBuild(self))
         self._models = Models(self)

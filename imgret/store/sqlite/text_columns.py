@@ -25,8 +25,10 @@ class TextColumns:
         self._connection = connection
 
     def all(self) -> list[TextColumn]:
-        rows = self._connection.rows("SELECT name, stage, weight FROM text_column ORDER BY position")
-        return [TextColumn(name, stage, weight) for name, stage, weight in rows]
+        rows = self._connection.rows(
+            "SELECT name, stage, weight, substrings FROM text_column ORDER BY position"
+        )
+        return [TextColumn(name, stage, weight, bool(parts)) for name, stage, weight, parts in rows]
 
     def set(self, wanted: Sequence[TextColumn]) -> bool:
         for column in wanted:
@@ -44,8 +46,8 @@ class TextColumns:
         with self._connection.writing() as db:
             db.executemany("DELETE FROM text_column WHERE name = ?", [(name,) for name in gone])
             db.executemany(
-                "INSERT INTO text_column (name, stage, weight) VALUES (?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET stage = excluded.stage, weight = excluded.weight",
+                "INSERT INTO text_column (name, stage, weight, substrings) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET stage = excluded.stage, weight = excluded.weight, substrings = excluded.substrings",
                 [tuple(column) for column in wanted],
             )
             if gone or new:
@@ -55,7 +57,31 @@ class TextColumns:
                 for name in new:
                     db.execute(f"ALTER TABLE document ADD COLUMN \"{name}\" TEXT NOT NULL DEFAULT ''")
                 _make_index(db, [column.name for column in self.all()])
+            if _with_letters(there) != _with_letters(self.all()):
+                db.execute("DELETE FROM letters")
+                fill_letters(db, [column for column in self.all() if column.substrings])
         return bool(gone or new)
+
+
+def fill_letters(db: apsw.Connection, columns: Sequence[TextColumn], content: int | None = None) -> None:
+    """Fill `letters` of all contents, or of one, from these columns of `document`. It has no row of them yet."""
+    if columns:
+        letters = letters_of([column.name for column in columns])
+        one = "" if content is None else " AND content = ?"
+        db.execute(
+            f"INSERT INTO letters (content, text) SELECT content, {letters} FROM document WHERE {letters} <> ''{one}",
+            () if content is None else (content,),
+        )
+
+
+def letters_of(names: Sequence[str]) -> str:
+    """SQL for the letters of these columns, each in a line of its own; empty if there are none."""
+    lines = " || char(10) || ".join(f'squeezed("{name}")' for name in names)
+    return f"trim({lines or repr('')}, char(10))"
+
+
+def _with_letters(columns: Sequence[TextColumn]) -> list[str]:
+    return [column.name for column in columns if column.substrings]
 
 
 def _drop_index(db: apsw.Connection) -> None:

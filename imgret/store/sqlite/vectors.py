@@ -172,7 +172,10 @@ class Vectors:
                 (words.carray(tried), *key),
             )
             found = np.fromiter((row[0] for row in rows), np.int64)
-        return found[:: -(-len(found) // count)] if len(found) > count else found
+        # The first of each group that was tried: what one space lacks does not change which others it has in common
+        # with another space.
+        groups = np.searchsorted(tried, found) // -(-len(tried) // count)
+        return found[np.unique(groups, return_index=True)[1]] if len(found) > count else found
 
     def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         with self._connection.reading() as db:

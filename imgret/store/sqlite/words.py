@@ -22,6 +22,7 @@ from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.facets import Facets
+from imgret.store.sqlite.substrings import Substrings, contained
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.tokens import tokenizer
 
@@ -33,9 +34,12 @@ Ids = NDArray[np.int64]
 class Words:
     """Implements `imgret.store.interface.retrieval.Words`."""
 
-    def __init__(self, connection: Connection, text_columns: TextColumns, facets: Facets) -> None:
+    def __init__(
+        self, connection: Connection, text_columns: TextColumns, facets: Facets, substrings: Substrings
+    ) -> None:
         self._connection = connection
         self._text_columns = text_columns
+        self._substrings = substrings
         self._facets = facets
 
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
@@ -73,8 +77,20 @@ class Words:
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
         chosen = rarest(asked, budget, strict=strict)
-        if not chosen or count < 1:
+        if count < 1:
             return np.zeros(0, np.int64)
+        parts = self._substrings.containing(asked, count)
+        parts = parts if passes is None else parts[passes(parts)]
+        found = self._best(chosen, count, passes) if chosen else parts
+        return (
+            np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
+            if len(parts)
+            else found
+        )
+
+    def _best(
+        self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None
+    ) -> Ids:
         match = " OR ".join(_match(term.text, term.labels) for term in chosen)
         with self._connection.reading() as db:
             weights = [column.weight for column in self._text_columns.all()]
@@ -103,6 +119,7 @@ class Words:
             place = {content: at for at, content in enumerate(contents.tolist())}
             names = [column.name for column in columns]
             of_labels, of_names = names.index(LABELS), names.index(NAMES)
+            of_parts = {number for number, column in enumerate(columns) if column.substrings}
             read = ", ".join(f'"{name}"' for name in names)
             sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
             tokens_of = tokenizer(db)
@@ -114,8 +131,9 @@ class Words:
                 at = place[content]
                 joined: set[tuple[int, int]] = set()
                 for column, text in enumerate(texts):
+                    within = contained(text, asked) if column in of_parts else ()
                     for part in text.split(ALTERNATIVE) if text else ():
-                        if part.isascii() and not may_hold(part.lower()):
+                        if not within and part.isascii() and not may_hold(part.lower()):
                             lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
                             continue
                         tokens = tokens_of(part)
@@ -126,7 +144,7 @@ class Words:
                                 places[number] += [
                                     spot for label in labels_ for spot in nearby.positions(tokens, label)
                                 ]
-                        here = [len(spots) for spots in places]
+                        here = [len(spots) or (number in within) for number, spots in enumerate(places)]
                         np.maximum(counts[at, :, column], here, out=counts[at, :, column])
                         joined.update(
                             (one, other)

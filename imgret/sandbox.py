@@ -1,4 +1,4 @@
-"""Restrict a decoder process to reading files, computing and writing to its pipes.
+"""Restrict this process to reading files, computing and writing to its pipes.
 
 Image decoders parse untrusted files in C. A file that exploits a decoder must not gain anything by it. So a worker
 restricts itself before it opens the first file, by up to three mechanisms:

@@ -1,0 +1,146 @@
+"""Parse XMP, the RDF in XML that programs store in photos and in sidecars, to plain values.
+
+Follows XMP Specification Part 1 (ISO 16684-1), 6 and 7. The XML comes from untrusted files: document types, which
+entities need, are refused, and the size, the depth and the number of elements are limited.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+from xml.parsers import expat
+
+MOST_BYTES = 16 << 20  # of one packet; sidecars with brush strokes of darktable have a few MB
+_MOST_DEPTH = 40  # of nested elements
+_MOST_ELEMENTS = 200_000
+
+Value: TypeAlias = "str | Struct"
+Struct: TypeAlias = "dict[str, list[Value]]"  # "namespace}name" -> its values: one, or those of an array
+
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_XML = "http://www.w3.org/XML/1998/namespace}"
+_ARRAYS = (f"{_RDF}Bag", f"{_RDF}Seq", f"{_RDF}Alt")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 excludes
+_START = re.compile(rb"<(?:\?xpacket|x:x[am]pmeta|rdf:RDF|\?xml)")
+
+
+class XmpError(ValueError):
+    """The XMP cannot be read; the message completes the sentence "its XMP ..."."""
+
+
+class _Element:
+    """An XML element. Names have the form `namespace}name`."""
+
+    __slots__ = ("attributes", "children", "name", "texts")
+
+    def __init__(self, name: str, attributes: dict[str, str]) -> None:
+        self.name, self.attributes = name, attributes
+        self.children: list[_Element] = []
+        self.texts: list[str] = []
+
+
+def parse(packet: bytes) -> Struct:
+    """Return the properties of an XMP packet or sidecar. Raises XmpError.
+
+    Of a text in several languages, the default or else the first one is kept.
+    """
+    if len(packet) > MOST_BYTES:
+        raise XmpError(f"has {len(packet) >> 20} MB; at most {MOST_BYTES >> 20} are read")
+    try:
+        root = _tree(packet)
+    except expat.ExpatError as error:
+        root = _tree_of_damaged(packet, error)
+    found = _find_rdf(root)
+    if found is None:
+        raise XmpError("contains no RDF")
+    properties: Struct = {}
+    for description in found.children:
+        for name, values in _struct(description).items():
+            properties.setdefault(name, values)
+    return properties
+
+
+def _tree(packet: bytes | str) -> _Element:
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    root = _Element("", {})
+    stack = [root]
+    count = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if len(stack) > _MOST_DEPTH or count > _MOST_ELEMENTS:
+            raise XmpError("has too many or too deeply nested elements")
+        element = _Element(name, attributes)
+        stack[-1].children.append(element)
+        stack.append(element)
+
+    def refuse(*_: Any) -> None:
+        raise XmpError("declares a document type, which XMP does not allow")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: stack.pop()
+    parser.CharacterDataHandler = lambda text: stack[-1].texts.append(text)
+    parser.StartDoctypeDeclHandler = refuse
+    parser.Parse(packet.rstrip(b"\0 \t\r\n") if isinstance(packet, bytes) else packet, True)  # noqa: FBT003
+    return root
+
+
+def _tree_of_damaged(packet: bytes, error: expat.ExpatError) -> _Element:
+    """Parse once more without bytes that are not UTF-8, forbidden characters, and what is around the packet."""
+    begin = _START.search(packet)
+    for end in (b"</x:xmpmeta>", b"</x:xapmeta>", b"</rdf:RDF>"):
+        at = packet.rfind(end)
+        if begin and at > 0:
+            text = packet[begin.start() : at + len(end)].decode(errors="replace")
+            try:
+                return _tree(re.sub(r"^<\?xml[^>]*>", "", _FORBIDDEN.sub(" ", text)))
+            except expat.ExpatError:
+                break
+    raise XmpError(f"is not valid XML: {error}")
+
+
+def _find_rdf(root: _Element) -> _Element | None:
+    waiting = [root]
+    while waiting:
+        element = waiting.pop(0)
+        if element.name == f"{_RDF}RDF":
+            return element
+        waiting += element.children
+    return None
+
+
+def _struct(element: _Element) -> Struct:
+    """Return the properties of an rdf:Description, or of an element with parseType="Resource"."""
+    found: Struct = {
+        name: [text]
+        for name, text in element.attributes.items()
+        if "}" in name and not name.startswith((_RDF, _XML))
+    }
+    for child in element.children:
+        values = _values(child)
+        if values:
+            found[child.name] = values
+    return found
+
+
+def _values(element: _Element) -> list[Value]:
+    """Return the values of a property or of an array's item."""
+    for child in element.children:
+        if child.name in _ARRAYS:
+            items = child.children
+            if child.name.endswith("Alt"):
+                items = sorted(items, key=lambda item: item.attributes.get(f"{_XML}lang") != "x-default")[:1]
+            return [value for item in items for value in _values(item)]
+        if child.name == f"{_RDF}Description":
+            return [_struct(child)]
+        if child.name == f"{_RDF}value":  # a value with qualifiers
+            return _values(child)
+    if element.attributes.get(f"{_RDF}parseType") == "Resource" or element.children:
+        return [_struct(element)]
+    text = "".join(element.texts).strip() or element.attributes.get(f"{_RDF}resource", "")
+    if text:
+        return [text]
+    of_attributes = _struct(element)
+    return [of_attributes] if of_attributes else []

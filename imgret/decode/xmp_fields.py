@@ -1,0 +1,176 @@
+"""Turn XMP properties into Metadata, with the namespaces of the programs that write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgret.decode import exif
+from imgret.decode.metadata_dates import written_date
+from imgret.decode.metadata_texts import (
+    MOST_NAMES,
+    NAME,
+    TITLE,
+    description,
+    first,
+    names,
+    number,
+    separated,
+    stars,
+    stars_of_percent,
+    text,
+)
+from imgret.decode.xmp import Struct, Value
+from imgret.photo import Face, Metadata, PhotoDate
+
+DC = "http://purl.org/dc/elements/1.1/}"
+XMP = "http://ns.adobe.com/xap/1.0/}"
+PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/}"
+EXIF = "http://ns.adobe.com/exif/1.0/}"
+DIGIKAM = "http://www.digikam.org/ns/1.0/}"
+DARKTABLE = "http://darktable.sf.net/}"
+LIGHTROOM = "http://ns.adobe.com/lightroom/1.0/}"
+MICROSOFT = "http://ns.microsoft.com/photo/1.0/}"
+_MICROSOFT_BY_EXIFTOOL = "http://ns.microsoft.com/photo/1.0}"
+CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
+EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+ACDSEE = "http://ns.acdsee.com/iptc/1.0/}"
+# Face regions: of the Metadata Working Group, and of Microsoft.
+REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/}"
+AREA = "http://ns.adobe.com/xmp/sType/Area#}"
+MP = "http://ns.microsoft.com/photo/1.2/}"
+MPRI = "http://ns.microsoft.com/photo/1.2/t/RegionInfo#}"
+MPREG = "http://ns.microsoft.com/photo/1.2/t/Region#}"
+
+_DIGIKAM_LABELS = ("", "red", "orange", "yellow", "green", "blue", "magenta", "gray", "black", "white")
+_DARKTABLE_LABELS = ("red", "yellow", "green", "blue", "purple")
+
+
+def metadata(found: Struct, source: str) -> Metadata:
+    """Return what the properties say. `source` is that of the date: xmp or sidecar."""
+    found = {name.replace(_MICROSOFT_BY_EXIFTOOL, MICROSOFT): values for name, values in found.items()}
+    faces = tuple(_faces(found))
+    paths = _hierarchy(found)
+    flat = _all(found, DC + "subject") or [part for path in paths for part in path.split("|")]
+    people = [*(face.name for face in faces), *_all(found, EXTENSION + "PersonInImage")]
+    return Metadata(
+        title=first([*_all(found, DC + "title"), *_all(found, PHOTOSHOP + "Headline")], _title),
+        description=first(
+            [
+                *_all(found, DC + "description"),
+                *_all(found, ACDSEE + "caption"),
+                *_all(found, EXIF + "UserComment"),
+                *_all(found, CORE + "AltTextAccessibility"),
+            ],
+            description,
+        ),
+        keywords=names(flat),
+        paths=paths,
+        people=names(people),
+        faces=faces[:MOST_NAMES],
+        rating=_rating(found),
+        label=_label(found),
+        creator=names(_all(found, DC + "creator")),
+        copyright=first(_all(found, DC + "rights"), text),
+        location=_location(found),
+        taken=_taken(found, source),
+        position=_position(found),
+    )
+
+
+def _title(value: object) -> str | None:
+    return description(value, TITLE)
+
+
+def _all(found: Struct, name: str) -> list[Value]:
+    return found.get(name, [])
+
+
+def _one(found: Struct, name: str) -> Value | None:
+    return next(iter(found.get(name, ())), None)
+
+
+def _structs(values: list[Value]) -> Iterator[Struct]:
+    return (value for value in values if isinstance(value, dict))
+
+
+def _hierarchy(found: Struct) -> tuple[str, ...]:
+    """Return the hierarchical keywords with more than one level, divided by `|`."""
+    written: list[object] = [*_all(found, LIGHTROOM + "hierarchicalSubject")]
+    for name in (DIGIKAM + "TagsList", MICROSOFT + "LastKeywordXMP"):
+        written += [value.replace("/", "|") for value in _all(found, name) if isinstance(value, str)]
+    paths = ("|".join(names(separated(value, "|"))) for value in written)
+    return names(path for path in paths if "|" in path and not path.startswith("darktable|"))
+
+
+def _rating(found: Struct) -> int | None:
+    own = stars(_one(found, XMP + "Rating"))
+    return own if own is not None else stars_of_percent(_one(found, MICROSOFT + "Rating"))
+
+
+def _label(found: Struct) -> str | None:
+    written = text(_one(found, XMP + "Label"), NAME)
+    if written is not None:
+        return written.lower()
+    for name, labels in (
+        (DIGIKAM + "ColorLabel", _DIGIKAM_LABELS),
+        (DARKTABLE + "colorlabels", _DARKTABLE_LABELS),
+    ):
+        place = number(_one(found, name))
+        if place is not None and 0 <= place < len(labels) and labels[int(place)]:
+            return labels[int(place)]
+    return None
+
+
+def _location(found: Struct) -> tuple[str, ...]:
+    flat = [CORE + "Location", PHOTOSHOP + "City", PHOTOSHOP + "State", PHOTOSHOP + "Country"]
+    parts: list[object] = [_one(found, name) for name in flat]
+    for name in (EXTENSION + "LocationShown", EXTENSION + "LocationCreated"):
+        for place in _structs(_all(found, name)):
+            parts += [
+                _one(place, EXTENSION + part)
+                for part in ("Sublocation", "City", "ProvinceState", "CountryName")
+            ]
+    return names(parts)
+
+
+def _taken(found: Struct, source: str) -> PhotoDate | None:
+    written = (
+        _one(found, name)
+        for name in (
+            EXIF + "DateTimeOriginal",
+            PHOTOSHOP + "DateCreated",
+            EXIF + "DateTimeDigitized",
+            XMP + "CreateDate",
+        )
+    )
+    return next((date for value in written if (date := written_date(value, source)) is not None), None)
+
+
+def _position(found: Struct) -> tuple[float, float] | None:
+    """Return (latitude, longitude) of texts such as `43,45.5N`: degrees, minutes, and perhaps seconds."""
+    latitude, longitude = _one(found, EXIF + "GPSLatitude"), _one(found, EXIF + "GPSLongitude")
+    return exif.degrees({exif.LATITUDE: latitude, exif.LONGITUDE: longitude})
+
+
+def _faces(found: Struct) -> Iterator[Face]:
+    for regions in _structs(_all(found, REGIONS + "Regions")):
+        for region in _structs(_all(regions, REGIONS + "RegionList")):
+            kind, name = _one(region, REGIONS + "Type"), text(_one(region, REGIONS + "Name"), NAME)
+            area = next(_structs(_all(region, REGIONS + "Area")), {})
+            size = [number(_one(area, AREA + part)) for part in ("x", "y", "w", "h")]
+            if name and kind in (None, "Face", "Pet"):
+                x, y, width, height = (part or 0.0 for part in size)
+                yield Face(name, _box(x - width / 2, y - height / 2, width, height))
+    for info in _structs(_all(found, MP + "RegionInfo")):
+        for region in _structs(_all(info, MPRI + "Regions")):
+            name = text(_one(region, MPREG + "PersonDisplayName"), NAME)
+            sides = [number(part) or 0.0 for part in separated(_one(region, MPREG + "Rectangle"), ",")]
+            if name:
+                left, top, width, height = sides if len(sides) == 4 else (0.0, 0.0, 0.0, 0.0)
+                yield Face(name, _box(left, top, width, height))
+
+
+def _box(left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom, each from 0 to 1."""
+    sides = (left, top, left + width, top + height)
+    return tuple(round(min(1.0, max(0.0, side)), 4) for side in sides)  # type: ignore[return-value]

