@@ -25,12 +25,14 @@ TABLES = (
     _table("mount", "root folder filesystem reason", 2),
     _table(
         "content",
-        "id hash pixels format width height taken_at camera latitude longitude truncated subsecond look detail edit_of",
+        "id hash pixels format width height taken_at camera latitude longitude truncated subsecond look detail edit_of"
+        " date date_source date_precision date_zone date_fraction",
     ),
     _table(
         "photo",
         "id root folder name size mtime_ns ctime_ns inode content first_seen last_seen gone_at born",
     ),
+    _table("sidecar", "root folder name size mtime_ns ctime_ns inode", 3),
     _table("unreadable", "photo attempts not_before error"),
     _table("model", "id stage name revision settings"),
     _table("stage_result", "content stage model payload made_at", 2),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from imgret.photo import Facts
+from imgret.photo import Facts, PhotoDate
 from imgret.store.policy import KEEP_TOMBSTONES
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
@@ -62,7 +62,32 @@ class Contents:
                     content,
                 ),
             )
+            self.save_date(content, _of_camera(facts))
+
+    def save_date(self, content: int, date: PhotoDate | None) -> None:
+        values = (date.at, date.source, date.precision, date.zone, date.subsecond) if date else (None,) * 5
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET date = %s, date_source = %s, date_precision = %s, date_zone = %s, date_fraction = %s"
+                " WHERE id = %s",
+                (*values, content),
+            )
             update_date(db, content)
+
+    def date(self, content: int) -> PhotoDate | None:
+        row = self._connection.row(
+            "SELECT date, date_source, date_precision, date_zone, date_fraction FROM content"
+            " WHERE id = %s AND date IS NOT NULL",
+            (content,),
+        )
+        return PhotoDate(*row) if row else None
+
+    def save_position(self, content: int, position: tuple[float, float] | None) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET latitude = %s, longitude = %s WHERE id = %s",
+                (*(position or (None, None)), content),
+            )
 
     def look(self, content: int) -> bytes | None:
         row = self._connection.row("SELECT look, detail FROM content WHERE id = %s", (content,))
@@ -98,3 +123,7 @@ class Contents:
             for content in contents:
                 self._documents.remove(content)
                 db.execute("DELETE FROM content WHERE id = %s", (content,))
+
+
+def _of_camera(facts: Facts) -> PhotoDate | None:
+    return None if facts.taken_at is None else PhotoDate(facts.taken_at, "exif", subsecond=facts.subsecond)

@@ -19,10 +19,13 @@ from imgret.stages.interface import ALTERNATIVE
 from imgret.store.fold import cut
 from imgret.store.postgres.pg_arrays import int4s
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.records import LABELS, NAMES, NOTE
 from imgret.store.tokens import tokenizer
 
 LONGEST = 500  # bytes; a longer token is stored as its beginning and its hash
+FIXED = frozenset({LABELS, NOTE, NAMES})  # columns that belong to no stage
 KNOWN = 200_000  # tokens whose ids are kept in memory
 
 Tokens = NDArray[np.int32]
@@ -31,9 +34,10 @@ Tokens = NDArray[np.int32]
 class Documents:
     """Implements `imgret.store.interface.retrieval.Documents`."""
 
-    def __init__(self, connection: Connection, text_columns: TextColumns) -> None:
+    def __init__(self, connection: Connection, text_columns: TextColumns, substrings: Substrings) -> None:
         self._connection = connection
         self._text_columns = text_columns
+        self._substrings = substrings
         self._known: dict[str, int] = {}  # token -> id
         self._new: set[str] = set()  # tokens that this transaction added
         self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
@@ -52,9 +56,10 @@ class Documents:
         numbers = self._text_columns.numbers()
         if unknown := texts.keys() - numbers.keys():
             raise ValueError(f"the words index has no column {', '.join(sorted(unknown))}")
+        made = {name: cut(text) for name, text in texts.items()}
         parts = {
-            numbers[name]: [self.cut_into_tokens(part) for part in cut(text).split(ALTERNATIVE)]
-            for name, text in texts.items()
+            numbers[name]: [self.cut_into_tokens(part) for part in text.split(ALTERNATIVE)]
+            for name, text in made.items()
         }
         with self._connection.writing():
             ids = self.ids(
@@ -67,6 +72,8 @@ class Documents:
                     section += ([0] if at else []) + [ids[key(token)] for token in tokens]
                 sections[number] = section
             self._put(content, sections)
+            if of_stages := {numbers[name]: text for name, text in made.items() if name not in FIXED}:
+                self._substrings.update(content, of_stages)
 
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
@@ -77,10 +84,12 @@ class Documents:
             sections = divided(int4s(row[0]))
             with self._connection.writing():
                 self._put(target, {number: sections.get(number, []) for number in wanted})
+                self._substrings.copy(source, target, wanted)
 
     def remove(self, content: int) -> None:
         """Forget the words of a content."""
         with self._connection.writing() as db:
+            self._substrings.remove(content)
             gone = db.execute("DELETE FROM document WHERE content = %s RETURNING tokens", (content,)).get
             if gone is not None:
                 self._count(int4s(gone), -1)
@@ -147,7 +156,7 @@ class Documents:
             found.append(f"the words index has wrong counts of {different} words")
         if counted != (documents, tokens):
             found.append("the words index has wrong counts of documents")
-        return found
+        return found + self._substrings.check()
 
     def totals(self) -> tuple[int, int]:
         """How many documents there are, and how many tokens they have."""

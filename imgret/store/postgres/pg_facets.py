@@ -49,10 +49,15 @@ class Facets:
         return [str(format_) for (format_,) in self._connection.rows(sql)]
 
     def dates(self) -> tuple[int, int] | None:
-        row = self._connection.row(
-            "SELECT min(taken_at), max(taken_at) FROM content WHERE taken_at IS NOT NULL"
-        )
+        row = self._connection.row("SELECT min(date), max(date) FROM content WHERE date IS NOT NULL")
         return (int(row[0]), int(row[1])) if row and row[0] is not None else None
+
+    def payloads(self, stage: str) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT payload, count(*) FROM stage_result WHERE stage = %s AND EXISTS (SELECT 1 FROM photo"
+            " WHERE photo.content = stage_result.content AND gone_at IS NULL) GROUP BY payload"
+        )
+        return [(str(payload), int(count)) for payload, count in self._connection.rows(sql, (stage,))]
 
     def commonest(self, kind: str, count: int) -> list[str]:
         sql = "SELECT label FROM tag WHERE kind = %s GROUP BY label ORDER BY count(*) DESC, label LIMIT %s"

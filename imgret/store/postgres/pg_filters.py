@@ -13,24 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret import disk_calls
-from imgret.store import labels, paths
+from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
     OBJECT,
     Camera,
     Clause,
+    Containing,
     Filter,
     Format,
     Has,
     Inside,
     Named,
+    Near,
     Objects,
     Online,
     Phrase,
+    Rated,
     Tagged,
     Taken,
 )
-from imgret.store.fold import fold, fold_bytes, has_word
+from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.postgres import pg_roots as roots
+from imgret.store.postgres import pg_substrings as substrings
 from imgret.store.postgres.pg_arrays import int8s
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_facets import Facets
@@ -47,13 +51,19 @@ FAMILIES = {
 }  # MPO: a JPEG with more pictures inside, as many phones and cameras write it
 
 
+# The seconds during which a photo may have been taken; the shortest month and year are near enough.
+_DURATION = (
+    "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
+)
+
 _HAVING = {
     "note": "id IN (SELECT content FROM note)",
     "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
     "gps": "latitude IS NOT NULL",
     "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
     "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
-    "date": "taken_at IS NOT NULL",
+    "date": "date IS NOT NULL",
+    "text": "id IN (SELECT content FROM letters WHERE substrings)",
 }
 
 
@@ -112,7 +122,7 @@ class Filters:
         found: list[int] = []
         with self._connection.reading() as db:
             # Apart, so that each is read in the order of an index and no further than is wanted.
-            for order in ("taken_at IS NOT NULL ORDER BY taken_at DESC, id", "taken_at IS NULL ORDER BY id"):
+            for order in ("date IS NOT NULL ORDER BY date DESC, id", "date IS NULL ORDER BY id"):
                 sql = f"SELECT id FROM content WHERE {lying} AND {order} LIMIT %s"
                 found += [row[0] for row in db.execute(sql, (*values, max(count - len(found), 0)))]
         return np.array(found, np.int64)
@@ -142,7 +152,8 @@ class Filters:
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
-                return "(taken_at >= %s AND taken_at < %s)", [first, last]
+                # All of a day, a month or a year of which no more is known must be within the span.
+                return f"(date >= %s AND date < %s AND date + {_DURATION} <= %s)", [first, last, last]
             case Objects(label, least, most):
                 meant = labels.matching_labels(label, self._facets.labels())
                 # Each stage counts for itself: two detectors see the same dog.
@@ -168,6 +179,13 @@ class Filters:
                     kind,
                     found,
                 ]
+            case Rated(least, most):
+                stars = [str(number) for number in range(max(least, 1), most + 1)]
+                rated = "SELECT content FROM tag WHERE kind = 'rating' AND label = ANY (%s::text[])"
+                if not least <= 0 <= most:
+                    return f"id IN ({rated})", [stars]
+                # Photos without a rating have no stars; neither have rejected ones.
+                return f"(id IN ({rated}) OR id NOT IN ({rated}))", [stars, list("12345")]
             case Camera(name):
                 return "camera = ANY (%s::text[])", [self._cameras(fold(name))]
             case Format(name):
@@ -181,6 +199,14 @@ class Filters:
                     return "true", []
                 condition, values = self._words.matching(text, kinds=kinds)
                 return f"id IN (SELECT content FROM document WHERE {condition})", values
+            case Containing(text):
+                if not squeezed(text):
+                    return "true", []
+                sql = f"id IN (SELECT content FROM letters WHERE {substrings.CONTAINS})"
+                return sql, [substrings.pattern(text)]
+            case Near(latitude, longitude, km):
+                near = positions.CONDITION.replace("?", "%s")
+                return f"({near})", [*positions.condition(latitude, longitude, km)]
             case Online(online):
                 return f"{roots.ONLINE} = %s", [online]
             case Named(pattern):

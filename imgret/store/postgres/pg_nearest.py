@@ -64,7 +64,7 @@ class Nearest:
         total = rows_of.present(self._connection, space)
         learned = None
         if total > EXACT:
-            ids = rows_of.spread(self._connection, space, 4 * codes.SAMPLE)
+            ids = rows_of.spread(self._connection, space, 4 * codes.SAMPLE)[1]
             ids = ids[:: -(-len(ids) // codes.SAMPLE)]
             with self._connection.reading() as db:
                 found = db.execute(

@@ -36,14 +36,14 @@ def present(connection: Connection, space: Space, at_most: int | None = None) ->
     )
 
 
-def spread(connection: Connection, space: Space, tried: int) -> Ids:
-    """Return contents with leading vectors, evenly over the library, ascending: at most `tried`, and always the same."""
+def spread(connection: Connection, space: Space, tried: int) -> tuple[Ids, Ids]:
+    """Return at most so many ids evenly over the library, and those of them with leading vectors; both ascending."""
     where, key = "FROM vector WHERE space = %s AND view = %s", (space.id, space.lead)
     with connection.reading() as db:
         ends = db.execute(f"SELECT min(content), max(content) {where}", key).fetchone()
         if ends is None or ends[0] is None:
-            return np.zeros(0, np.int64)
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         # Ids have gaps where photos were forgotten: some of those that are tried do not exist.
         ids = np.unique(np.linspace(int(ends[0]), int(ends[1]), tried).astype(np.int64))
         found = db.execute(f"SELECT array_agg(content) {where} AND content = ANY (%s)", (*key, ids)).get
-    return np.sort(int8s(found))
+    return ids, np.sort(int8s(found))

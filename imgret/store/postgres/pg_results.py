@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
-from imgret.stages.interface import DECODE
+from imgret.stages.interface import DECODE, POSITION
 from imgret.store import path_words
 from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
@@ -24,7 +24,7 @@ from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import LABELS, NAMES, NOTE, SpaceTraits
+from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
 
@@ -88,6 +88,9 @@ class Results:
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
             new = self.payloads(source).keys() - self.payloads(target).keys()
+            # Equal pixels do not mean equal metadata, and may be at two places.
+            new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
+            new -= set(registry.installed().followers(POSITION))
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
                 ("tag", "kind, label, stage, count"),
@@ -203,6 +206,7 @@ class Results:
     def _labels(self, content: int) -> str:
         """The labels of all tags of a content, as words."""
         rows = self._connection.rows(
-            "SELECT DISTINCT label FROM tag WHERE content = %s ORDER BY label", (content,)
+            "SELECT DISTINCT label FROM tag WHERE content = %s AND kind <> ALL (%s::text[]) ORDER BY label",
+            (content, list(SILENT_KINDS)),
         )
         return " ".join(str(label).replace("_", " ") for (label,) in rows)

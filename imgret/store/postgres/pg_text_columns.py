@@ -20,8 +20,10 @@ class TextColumns:
         self.drop_words: Callable[[Collection[int]], None]  # of these columns; set by `postgres_store`
 
     def all(self) -> list[TextColumn]:
-        rows = self._connection.rows("SELECT name, stage, weight FROM text_column ORDER BY position")
-        return [TextColumn(name, stage, weight) for name, stage, weight in rows]
+        rows = self._connection.rows(
+            "SELECT name, stage, weight, substrings FROM text_column ORDER BY position"
+        )
+        return [TextColumn(*row) for row in rows]
 
     def numbers(self) -> dict[str, int]:
         """Name -> number of the column in the documents."""
@@ -47,8 +49,13 @@ class TextColumns:
                 db.execute("DELETE FROM text_column WHERE name = ANY (%s)", (list(gone),))
             for column in wanted:
                 db.execute(
-                    "INSERT INTO text_column (name, stage, weight) VALUES (%s, %s, %s)"
-                    " ON CONFLICT (name) DO UPDATE SET stage = excluded.stage, weight = excluded.weight",
+                    "INSERT INTO text_column (name, stage, weight, substrings) VALUES (%s, %s, %s, %s)"
+                    " ON CONFLICT (name) DO UPDATE SET stage = excluded.stage, weight = excluded.weight,"
+                    " substrings = excluded.substrings",
                     tuple(column),
                 )
+            db.execute(
+                "UPDATE letters SET substrings = text_column.substrings FROM text_column"
+                " WHERE text_column.position = letters.position AND text_column.substrings <> letters.substrings"
+            )
         return bool(gone or new)

@@ -136,8 +136,10 @@ class Vectors:
         return found
 
     def evenly_spread(self, space: Space, count: int) -> Ids:
-        found = pg_nearest_rows.spread(self._connection, space, 4 * count)
-        return found[:: -(-len(found) // count)] if len(found) > count else found
+        tried, found = pg_nearest_rows.spread(self._connection, space, 4 * count)
+        # The first of each group that was tried, as in SQLite: two spaces have most of them in common.
+        groups = np.searchsorted(tried, found) // -(-len(tried) // count)
+        return found[np.unique(groups, return_index=True)[1]] if len(found) > count else found
 
     def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         with self._connection.reading() as db:

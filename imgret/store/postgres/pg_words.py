@@ -19,8 +19,10 @@ from imgret.store.postgres.pg_arrays import int4s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents, divided, key
 from imgret.store.postgres.pg_facets import Facets
+from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.word_parts import contained
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5
 LEAST_IDF = 1e-6
@@ -41,9 +43,15 @@ class Words:
     """Implements `imgret.store.interface.retrieval.Words`."""
 
     def __init__(
-        self, connection: Connection, text_columns: TextColumns, documents: Documents, facets: Facets
+        self,
+        connection: Connection,
+        text_columns: TextColumns,
+        documents: Documents,
+        facets: Facets,
+        substrings: Substrings,
     ) -> None:
         self._connection = connection
+        self._substrings = substrings
         self._text_columns = text_columns
         self._documents = documents
         self._facets = facets
@@ -91,8 +99,18 @@ class Words:
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
         chosen = rarest(asked, budget, strict=strict)
-        if not chosen or count < 1:
+        if count < 1:
             return np.zeros(0, np.int64)
+        parts = self._substrings.containing(asked, count)
+        parts = parts if passes is None else parts[passes(parts)]
+        found = self._best(chosen, count, passes) if chosen else parts
+        if not len(parts):
+            return found
+        return np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
+
+    def _best(
+        self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None
+    ) -> Ids:
         with self._connection.reading() as db:
             self._documents.flush()
             phrases = [
@@ -148,11 +166,14 @@ class Words:
             rows: list[Any] = db.execute(
                 "SELECT content, tokens FROM document WHERE content = ANY (%s)", (contents,)
             ).fetchall()
+            letters = self._substrings.of(contents)
         for content, array in rows:
             at = place[content]
             joined: set[tuple[int, int]] = set()
             for number, section in divided(int4s(array)).items():
                 column = column_of[number]
+                text = letters.get((content, number))
+                within = contained(text, asked) if text else ()
                 for part in _parts(section):
                     lengths[at, column] = max(lengths[at, column], len(part))
                     places = [nearby.positions(part, term) for term in terms]
@@ -161,9 +182,8 @@ class Words:
                             places[each] += [
                                 spot for label in labels_ if label for spot in nearby.positions(part, label)
                             ]
-                    np.maximum(
-                        counts[at, :, column], [len(spots) for spots in places], out=counts[at, :, column]
-                    )
+                    here = [len(spots) or (each in within) for each, spots in enumerate(places)]
+                    np.maximum(counts[at, :, column], here, out=counts[at, :, column])
                     joined.update(
                         (one, other)
                         for one, other in pairs

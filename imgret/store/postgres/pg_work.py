@@ -28,7 +28,7 @@ _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND go
 # The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
 _DATE = (
     "greatest(0, least(extract(epoch FROM clock_timestamp())::bigint, coalesce("
-    "(SELECT taken_at FROM content AS dated WHERE dated.id = {0}), (SELECT"
+    "(SELECT date FROM content AS dated WHERE dated.id = {0}), (SELECT"
     " max(mtime_ns) / 1000000000 FROM photo WHERE photo.content = {0} AND gone_at IS NULL), 0)))"
 )
 
@@ -190,7 +190,7 @@ class Work:
 
 
 def update_date(db: Database, content: int) -> None:
-    """Order the work of a content by its capture time, which has just been read from the file."""
+    """Order the work of a content by the date of the photo, which has just become known."""
     db.execute(f"UPDATE work SET date = {_DATE.format('work.content')} WHERE content = %s", (content,))
 
 

@@ -16,8 +16,10 @@ from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_removal import Removal
 from imgret.store.postgres.pg_results import Results
 from imgret.store.postgres.pg_roots import Roots
+from imgret.store.postgres.pg_sidecars import Sidecars
 from imgret.store.postgres.pg_signatures import Signatures
 from imgret.store.postgres.pg_spaces import Spaces
+from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.postgres.pg_transfer import PgTransfer
@@ -36,14 +38,16 @@ class PostgresStore(Connection):
         self.roots = Roots(self)
         self.facets = Facets(self)
         self.text_columns = TextColumns(self)
-        self.documents = Documents(self, self.text_columns)
+        substrings = Substrings(self)
+        self.documents = Documents(self, self.text_columns, substrings)
         self.text_columns.drop_words = self.documents.drop_columns
+        self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)
         self.work = Work(self, self.summary, Workers(self))
-        self.words = Words(self, self.text_columns, self.documents, self.facets)
+        self.words = Words(self, self.text_columns, self.documents, self.facets, substrings)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self)
         self._models = Models(self)

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from imgret.stages.interface import ALTERNATIVE
 from imgret.store import labels, nearby
-from imgret.store.fold import cut
+from imgret.store.fold import cut, squeezed
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.facets import Facets
-from imgret.store.sqlite.substrings import Substrings, contained
+from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.tokens import tokenizer
+from imgret.store.word_parts import contained
 
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")  # what the tokenizer makes of ASCII text, before stemming
 
@@ -131,7 +132,7 @@ class Words:
                 at = place[content]
                 joined: set[tuple[int, int]] = set()
                 for column, text in enumerate(texts):
-                    within = contained(text, asked) if column in of_parts else ()
+                    within = contained(squeezed(text), asked) if column in of_parts else ()
                     for part in text.split(ALTERNATIVE) if text else ():
                         if not within and part.isascii() and not may_hold(part.lower()):
                             lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
