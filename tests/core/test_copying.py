@@ -10,8 +10,9 @@ from postgres_server import PostgresServer
 
 from imgret import stage_results
 from imgret.errors import IndexProblem
-from imgret.photo import Facts, FileStat, ModelIdentity, Tag
+from imgret.photo import Facts, FileStat, ModelIdentity, PhotoDate, Tag, TextLine
 from imgret.store import copying
+from imgret.store.clauses import Clause, Containing, Has, Near, Taken
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits, TextColumn
@@ -22,7 +23,7 @@ NOW = 1_700_000_000
 
 
 def fill(store: Store) -> None:
-    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("colour", "colour", 0.5)])
+    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("ocr", "ocr", 0.5, substrings=True)])
     root = store.roots.add(b"/p", watched=True).id
     store.roots.mark_mounted(root, b"disk", "ext4:1")
     rng = np.random.default_rng(3)
@@ -31,7 +32,13 @@ def fill(store: Store) -> None:
         stat, hash_ = FileStat(number, 2, 3, 4), number.to_bytes(32, "big")
         content, _ = store.photos.save(root, b"Caf\xc3\xa9", name, stat, hash_, NOW, born=5)
         facts = Facts("JPEG", 40, 30, NOW + number, "Camera", 1.25, -0.1)
-        store.contents.save_facts(content, facts, hash_, bytes(range(64)))
+        store.contents.save_facts(content, facts, hash_, bytes(range(90)))
+        if number % 5 == 0:
+            store.contents.save_date(content, PhotoDate(NOW - 90_000 - number, "xmp", "day", -210, "5"))
+            store.contents.save_position(content, (48.1, 11.5))
+            store.sidecars.save(root, b"Caf\xc3\xa9", name + b".xmp", stat)
+            payload = [TextLine("BAKERY", 0.99, (0, 0, 1, 0, 1, 1, 0, 1))]
+            store.results.save(content, "ocr", MODEL, payload, texts={"ocr": "BAKERY"})
         store.results.save(content, "caption", MODEL, ["a red car"], texts={"caption": "a red car"})
         store.results.save(content, "detect", MODEL, [], tags=[Tag("object", "dog", number)])
         vector = rng.normal(size=8).astype(np.float32)
@@ -71,6 +78,10 @@ def assert_equal(one: Store, other: Store) -> None:
         terms = one.words.terms([query])
         assert other.words.terms([query]) == terms
         assert other.words.best(terms, 50, 1000).tolist() == one.words.best(terms, 50, 1000).tolist()
+    for filter_ in (Containing("aker"), Has("text"), Near(48.2, 11.5, 20), Taken(None, NOW)):
+        expected = one.filters.matching([Clause(filter_)]).tolist()
+        assert other.filters.matching([Clause(filter_)]).tolist() == expected != []
+    assert other.facets.dates() == one.facets.dates()
     space = one.vectors.active_space()
     assert space is not None
     assert other.vectors.active_space() == space

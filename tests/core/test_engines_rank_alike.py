@@ -11,7 +11,7 @@ from postgres_server import PostgresServer
 
 from imgret.photo import FileStat, ModelIdentity, Tag
 from imgret.stages.interface import ALTERNATIVE
-from imgret.store.clauses import Clause, Filter, Has, Inside, Named, Objects, Phrase, Tagged
+from imgret.store.clauses import Clause, Containing, Filter, Has, Inside, Named, Objects, Phrase, Tagged
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 from imgret.store.records import TextColumn
@@ -59,6 +59,9 @@ QUERIES = [
     "strasse cafe",
     "nothing of this",
     "person person",
+    "redcar",
+    "white beach",
+    "eaches",
 ]
 FILTERS: list[Filter] = [
     Phrase("red car"),
@@ -76,6 +79,10 @@ FILTERS: list[Filter] = [
     Objects("people", 0, 0),
     Tagged("topic", "sport"),
     Has("topics"),
+    Has("text"),
+    Containing("red car"),
+    Containing("ach"),
+    Containing("滩"),
     Has("note"),
 ]
 
@@ -96,7 +103,7 @@ def stores(
 
 
 def fill(store: Store, rng: random.Random) -> None:
-    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("ocr", "ocr", 0.5)])
+    store.text_columns.set([TextColumn("caption", "caption"), TextColumn("ocr", "ocr", 0.5, substrings=True)])
     root = store.roots.add(b"/photos").id
 
     def text(most: int) -> str:

@@ -5,6 +5,7 @@ A library is a schema of a database: `imgret`, or the first one of the `search_p
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,10 @@ from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.string import StrBinaryDumper
 
-from imgret.errors import IndexProblem
+from imgret.errors import IndexProblem, ReadOnly
 from imgret.store.fold import encodable
 from imgret.store.postgres import pg_arrays
+from imgret.store.postgres.host_lock import worker_name
 
 SCHEMA = "imgret"
 CONNECT_SECONDS = 10
@@ -84,7 +86,10 @@ def checked(place: str) -> dict[str, Any]:
 
 def connect(place: str) -> Database:
     """Return a connection that commits each statement by itself. Raises psycopg.Error and IndexProblem."""
-    db = Database.connect(**checked(place), autocommit=True, cursor_factory=Cursor)
+    parameters = checked(place)
+    with contextlib.suppress(ReadOnly):  # who cannot write the name to a file does not index either
+        parameters["options"] += f" -c imgret.worker={worker_name(place)}"
+    db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
     try:
         db.adapters.register_dumper(str, _Text)
         db.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so that a statement is prepared once

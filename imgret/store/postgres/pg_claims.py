@@ -22,7 +22,7 @@ _LARGEST = (1 << 63) - 1
 DUE = "(not_before <= %s OR not_before > %s)"
 
 ONLINE = (
-    "EXISTS (SELECT 1 FROM photo JOIN root ON root.id = photo.root"
+    "EXISTS (SELECT 1 FROM photo JOIN root_here AS root ON root.id = photo.root"
     f" WHERE photo.content = work.content AND gone_at IS NULL AND {roots.ONLINE})"
 )
 
@@ -102,7 +102,7 @@ def claimed(
 def _places(db: Database, contents: list[int]) -> dict[int, bytes]:
     """A path of each content on a root that is online."""
     rows: Any = db.execute(
-        "SELECT DISTINCT ON (content) content, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+        "SELECT DISTINCT ON (content) content, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
         f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND {roots.ONLINE}"
         f" ORDER BY content, photo.inode = {OTHER_INODE}, photo.id",
         (contents,),

@@ -93,7 +93,7 @@ class Filters:
             self._documents.flush()
             where, values = self._all(of_paths)
             lying = (
-                "SELECT photo.content FROM photo JOIN root ON root.id = photo.root"
+                "SELECT photo.content FROM photo JOIN root_here AS root ON root.id = photo.root"
                 f" WHERE gone_at IS NULL AND photo.content IS NOT NULL AND {where}"
             )
             if of_contents:
@@ -132,7 +132,7 @@ class Filters:
             where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
             rows: Any = db.execute(
                 f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
-                " FROM photo JOIN root ON root.id = photo.root"
+                " FROM photo JOIN root_here AS root ON root.id = photo.root"
                 f" WHERE gone_at IS NULL AND content = %s AND {where} ORDER BY there DESC, photo.id",
                 (content, *values),
             )

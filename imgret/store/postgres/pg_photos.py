@@ -150,7 +150,7 @@ class Photos:
         while True:
             rows = list(
                 self._connection.rows(
-                    "SELECT photo.id, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                    "SELECT photo.id, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
                     " WHERE photo.id > %s AND gone_at IS NULL ORDER BY photo.id LIMIT 1000",
                     (last,),
                 )
@@ -168,7 +168,7 @@ class Photos:
     def _photos(self, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
         rows = self._connection.rows(
             "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content,"
-            f" {roots.ONLINE}, gone_at FROM photo JOIN root ON root.id = photo.root WHERE {where}",
+            f" {roots.ONLINE}, gone_at FROM photo JOIN root_here AS root ON root.id = photo.root WHERE {where}",
             values,
         )
         for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:

@@ -28,7 +28,9 @@ class Summary:
             photos = self._count(living)
             failed = self._count(f"{living} AND {broken}")
             pending = self._count(f"{living} AND {todo} AND NOT {broken}", (list(waiting),))
-            offline = self._count(f"{living} AND (root IN (SELECT id FROM root WHERE NOT online) OR {AWAY})")
+            offline = self._count(
+                f"{living} AND (root IN (SELECT id FROM root_here WHERE NOT online) OR {AWAY})"
+            )
         return Totals(photos, photos - failed - pending, pending, failed, offline)
 
     def progress(self) -> Progress:

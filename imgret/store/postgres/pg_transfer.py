@@ -15,6 +15,7 @@ from imgret.store.table_rows import Row, Table
 
 STEP = 2000  # rows
 TRUTHS = frozenset({"watched", "online", "removed", "truncated", "active"})  # columns of the type boolean
+VIEWS = {"root": "root_here", "mount": "mount_here"}  # what is read: disks as this worker sees them
 COUNTED = ("root", "content", "photo", "model", "space", "vector")  # tables whose ids a sequence counts
 
 
@@ -26,7 +27,7 @@ class PgTransfer:
         self._roots: dict[int, bytes] = {}
 
     def count(self, table: Table) -> int:
-        return self._connection.number(f"SELECT count(*) FROM {table.name}")
+        return self._connection.number(f"SELECT count(*) FROM {VIEWS.get(table.name, table.name)}")
 
     def read(self, table: Table) -> Iterator[list[Row]]:
         columns, key = ", ".join(table.columns), ", ".join(table.columns[: table.key])
@@ -36,7 +37,8 @@ class PgTransfer:
             where = f"WHERE ({key}) > ({marks})" if after else ""
             rows = list(
                 self._connection.rows(
-                    f"SELECT {columns} FROM {table.name} {where} ORDER BY {key} LIMIT {STEP}", after or ()
+                    f"SELECT {columns} FROM {VIEWS.get(table.name, table.name)} {where} ORDER BY {key} LIMIT {STEP}",
+                    after or (),
                 )
             )
             if not rows:
