@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from postgres_libraries import EmptyLibraries
 from postgres_server import PostgresServer
 from store_engines import BACKUP_FILE, WATCH, Engine
 
@@ -27,9 +28,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture(scope="session")
 def postgres(postgres_server: PostgresServer) -> Engine:
     """Libraries on a real server, each in a schema of its own."""
-    return Engine(
-        "postgres", lambda _: postgres_server.new_library(), remove=postgres_server.remove_library, share=0.25
-    )
+    libraries = EmptyLibraries(postgres_server)
+    return Engine("postgres", lambda _: libraries.take(), remove=libraries.give_back, share=0.25)
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +42,21 @@ def able(request: pytest.FixtureRequest, engine: Engine) -> None:
 
 @pytest.fixture
 def place(engine: Engine, tmp_path: Path) -> Iterator[str]:
-    """Where a store can be made."""
+    """Where a store can be made, or an empty one is."""
     folder = tmp_path / "store"
     folder.mkdir()
     made = engine.new_place(folder)
     yield made
     engine.remove(made)
+
+
+@pytest.fixture
+def vacant(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where no store is yet."""
+    if engine is SQLITE:
+        return str(tmp_path / "vacant.db")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_library()
 
 
 @pytest.fixture

@@ -60,12 +60,15 @@ class QueueModel(RuleBasedStateMachine):
             if stage in stages and each.not_before <= self.now and each.attempts < policy.MAX_ATTEMPTS
         }
 
-    def position(self, content: int, stages: set[str], request: int | None) -> records.Position | None:
-        """The first position of what is due of a content in a request; None if there is nothing."""
+    def position(
+        self, content: int, stages: set[str], request: int | None, after: records.Position | None = None
+    ) -> records.Position | None:
+        """The first position of what is due of a content in a request, after another; None if there is nothing."""
         found = [self.todo[content][stage].request for stage in self.due(content, stages)]
         if request is not None:
             found = [each for each in found if each == request or each < request == policy.BACKLOG]
-        return records.Position(max(found), self.dates.get(content, 0), content) if found else None
+        positions = [records.Position(each, self.dates.get(content, 0), content) for each in found]
+        return max((each for each in positions if after is None or each < after), default=None)
 
     @invariant()
     def both_connections_find_the_same(self) -> None:

@@ -21,7 +21,7 @@ class Engine:
     """One implementation of `imgret.store.interface.Store`."""
 
     name: str
-    new_place: Callable[[Path], str]  # a place without a store; the folder is empty and private to the caller
+    new_place: Callable[[Path], str]  # a place without photos; the folder is empty and private to the caller
     abilities: frozenset[str] = frozenset()
 
     remove: Callable[[str], None] = lambda place: None  # a store that is not needed any more

@@ -158,3 +158,17 @@ def test_there_is_nothing_to_claim_in_an_empty_store(store: Store) -> None:
     store.work.done(9, STAGES)
     store.work.failed(9, STAGES, "no", NOW)
     assert store.work.of(9) == {}
+
+
+def test_a_content_that_was_released_comes_again_at_its_later_position(store: Store) -> None:
+    content = put(store, b"/photos/a.jpg")
+    store.work.queue(content, ["decode"])
+    store.work.queue(content, ["caption"], 5)
+    (first,) = store.work.claim({"decode", "caption"}, 1, NOW)
+    assert (first.position.request, first.stages) == (5, {"decode", "caption"})
+    assert store.work.claim({"decode", "caption"}, 1, NOW, after=first.position) == []
+    store.work.release([content])
+    (again,) = store.work.claim({"decode", "caption"}, 1, NOW, after=first.position)
+    assert (again.position.request, again.stages) == (0, first.stages)
+    store.work.release([content])
+    assert store.work.claim({"decode", "caption"}, 1, NOW, after=again.position) == []

@@ -117,18 +117,17 @@ class Queue(QueueModel):
     def claim(self, data: st.DataObject, stages: set[str], limit: int, last: int | None, later: bool) -> None:
         used = {policy.BACKLOG, *(each.request for each in self.rows() if each.request > policy.BACKLOG)}
         request = data.draw(st.none() | st.sampled_from(sorted(used)))
-        free = sorted(
-            (
-                position
-                for content in self.todo
-                if all(each.state == FREE for each in self.todo[content].values())
-                and (position := self.position(content, stages, request)) is not None
-                and (last is None or content <= last)
-            ),
-            reverse=True,
-        )
-        after = data.draw(st.sampled_from(free)) if later and free else None
-        wanted = [position.content for position in free if after is None or position < after][:limit]
+        left = [
+            content
+            for content in self.todo
+            if all(each.state == FREE for each in self.todo[content].values())
+            and (last is None or content <= last)
+        ]
+        free = [position for each in left if (position := self.position(each, stages, request)) is not None]
+        after = data.draw(st.sampled_from(sorted(free))) if later and free else None
+        positions = {each: self.position(each, stages, request, after) for each in left}
+        following = sorted((each for each in positions.values() if each is not None), reverse=True)[:limit]
+        wanted = [position.content for position in following]
         alone = len(wanted) == 1 and not self.in_flight()
         if wanted and not alone:
             for each in self.rows():
@@ -136,7 +135,7 @@ class Queue(QueueModel):
         found = self.store.work.claim(stages, limit, self.now, request=request, after=after, last=last)
         assert [claim.content for claim in found] == wanted
         for claim in found:
-            assert claim.position == self.position(claim.content, stages, request)
+            assert claim.position == positions[claim.content]
             self.take(claim, stages, ALONE if alone else TOGETHER)
 
     @precondition(lambda self: not self.in_flight())

@@ -71,7 +71,8 @@ class Work(Protocol):
         """Claim up to `limit` contents with something due among `stages`, and what follows from that among them.
 
         Only those of `request`; None: of all, greater numbers first. With None and BACKLOG, failures whose pause is over
-        come last. In the order of positions, after `after`. Contents that are in flight, suspects (see `claim_suspect`) and ids above `last` are left out.
+        come last. In the order of positions, after `after`; stages of one content can be at several positions, so a content
+        that was released may come again. Contents that are in flight, suspects (see `claim_suspect`) and ids above `last` are left out.
         Takes the same time however long the queue is.
         """
         ...
