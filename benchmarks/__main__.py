@@ -18,6 +18,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "rescan": ("--files", "50000", "--folders", "2500", "--runs", "3"),
     "reconcile": ("--files", "20000", "--folders", "1000", "--runs", "3"),
     "search": ("--photos", "10000", "--queries", "20"),
+    "two_spaces": ("--photos", "10000", "--queries", "20"),
     "latency": ("--runs", "15", "--photos", "200"),
     "bursts": ("--clients", "20", "--queries", "5", "--photos", "200"),
     "landing": ("--photos", "20"),

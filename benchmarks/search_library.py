@@ -112,7 +112,7 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
     for first in range(1, photos + 1, STEP):
         count = min(STEP, photos + 1 - first)
         vectors, scenes = generator.photos(count, seed=first)
-        texts = [_caption(int(scene), random) for scene in scenes]
+        texts = [caption(int(scene), random) for scene in scenes]
         ids = range(first, first + count)
         days = random.integers(FIRST_DAY, LAST_DAY, count).tolist()
         data = [row.tobytes() for row in vectors.astype(np.float16)]
@@ -143,7 +143,7 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
         yield vectors, texts
 
 
-def _caption(scene: int, random: np.random.Generator) -> str:
+def caption(scene: int, random: np.random.Generator) -> str:
     """Return a caption. Photos of one scene share the object and the place, but not the other words."""
     thing, place = OBJECTS[scene % len(OBJECTS)], PLACES[scene // len(OBJECTS) % len(PLACES)]
     other = OBJECTS[int(random.zipf(1.5)) % len(OBJECTS)]

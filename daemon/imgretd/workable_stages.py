@@ -45,8 +45,7 @@ class WorkableStages:
         """
         due = set(store.work.waiting())
         stages = registry.installed()
-        needed = due | stages.all_followers(due) | (set(stages.names) - settings.stages())
-        models = warm.models(needed)
+        models = warm.models(stages.needed(due) | (set(stages.names) - settings.stages()))
         for sentence in models.unused_devices.values():
             if sentence not in self._reported_devices:
                 self._reported_devices.add(sentence)

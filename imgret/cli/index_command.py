@@ -185,10 +185,9 @@ def _loaded(here: Session, store: Store, available: dict[str, ModelIdentity]) ->
 
     stages = registry.installed()
     due = set(store.work.waiting())
-    needed = due | stages.all_followers(due)
     off = set(stages.names) - here.settings.stages()
     with bar("Loading the models"):
-        models = load_models(here.settings, here.places, needed | off)
+        models = load_models(here.settings, here.places, stages.needed(due) | off)
     broken = models.missing.keys() - missing(here.settings, here.places).keys()
     console.say_all(models.unused_devices.values())
     if broken:

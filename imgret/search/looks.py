@@ -23,10 +23,11 @@ MOST_BITS = 48  # of 192 that differ: at most 45 in copies, 64 and more in unrel
 # Pages of text and skies have little but one composition: their copies must agree more closely.
 PLAIN = 14_000  # sum of squares of a signature; 19 of 20 photos have more, no page of text has
 MOST_BITS_PLAIN = 28  # 27 at most if 2 % are missing at one side; 41 and more in pages of different texts
-# The colours of 112 photos, and of their copies with another white balance (red and blue by 15 %), differ by less if both
-# are as strong as this.
+# The colours of 112 photos, and of their copies with another white balance (red and blue by 15 %), differ by at most 28
+# degrees if both are as strong as this.
 STRONG_COLOUR = 20  # of 127
-SAME_HUE = 0.707  # the cosine of 45 degrees
+SAME_HUE = 0.819  # the cosine of 35 degrees
+MOST_CONTRAST = 1.8  # between the sums of squares of two signatures: 1.46 at most if a copy is darker by 0.7
 
 ROWS = 512  # photos compared at a time: BLAS starts no threads for so few, which a busy machine waits for
 
@@ -120,6 +121,11 @@ def differing_bits(one: Details, other: Details) -> NDArray[np.int64]:
     return np.asarray(np.bitwise_count(differ).sum(axis=-1), np.int64)
 
 
+def same_contrast(one: Energies, other: Energies) -> NDArray[np.bool_]:
+    """Whether pairs of sums of squares can be those of one picture."""
+    return np.asarray(np.maximum(one, other) <= MOST_CONTRAST * np.minimum(one, other), np.bool_)
+
+
 def same_hue(one: Colours, other: Colours) -> NDArray[np.bool_]:
     """Whether pairs of colours can be those of one picture: always, if one of them is weak or grey."""
     ours, theirs = one.astype(np.float32), other.astype(np.float32)
@@ -137,7 +143,7 @@ def confirmed(
     """Which pairs of photos, whose cosine is high, show the same picture.
 
     `energy` is the smaller of a pair, `bits` the number that differ, `detailed` whether both have a detail. Their colours
-    are compared by `same_hue`.
+    and contrasts are compared by `same_hue` and `same_contrast`.
     """
     plain = energy < PLAIN
     agree = bits <= np.where(plain, MOST_BITS_PLAIN, MOST_BITS)
@@ -173,6 +179,7 @@ def alike(
         if lenient:
             same |= ~(one.has_detail & many.has_detail[rows])
         same[same] = same_hue(one.colours, many.colours[rows[same]])
+        same &= same_contrast(energy, squares[rows - start].astype(np.int64))
         rows_found.append(rows[same])
         cosines_found.append(found[same])
     return np.concatenate(rows_found), np.concatenate(cosines_found)

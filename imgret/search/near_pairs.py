@@ -140,6 +140,7 @@ def _pairs_of_cell(
                 detailed[better] & detailed[worse],
             )
             keep[keep] = looks.same_hue(colours[worse[keep]], colours[better[keep]])
+            keep &= looks.same_contrast(cell_energy[worse], cell_energy[better])
             keep[keep] = _nth(worse[keep]) < ENOUGH  # bounds the memory
             worse, better = cell[worse[keep]], cell[better[keep]]
             np.add.at(counts, worse, 1)

@@ -20,6 +20,7 @@ from imgret.search.candidates import Ids, closest, living, scope_of
 from imgret.search.describe_hits import Found
 from imgret.search.parse import ParsedQuery
 from imgret.search.scoring import KnownWords, Scored, ScoredStore, SpaceQuery
+from imgret.search.shortlist import shortlist
 from imgret.search.space_queries import (
     SpaceEncoder,
     Spaces,
@@ -180,6 +181,20 @@ def _candidates(
         return store.words.best(terms, count, budget, strict=strict, passes=passes)
 
     parts = [living(store, by_words, pool, scope)]
+    is_coded = warm is not None and all(memory.is_coded for memory in warm.memories.values())
+    if warm is not None and len(queries) > 1:
+        masks = scope.masks if scope else None
+
+        def together(count: int) -> Ids:
+            return shortlist(warm, queries, count, masks, living=None if scope else store.filters.living)
+
+        # Codes of all views are nearly exact; those of the leading views alone are not.
+        wanted = pool if is_coded else 2 * pool
+        parts.append(living(store, together, wanted + extra, scope))
+        return np.concatenate(parts)
+    if request.rank in ("vector", "image"):
+        # One view is scored, so more of what is found nearest are affordable; in codes, other views count as well.
+        pool *= 2 * MORE if is_coded else MORE
     for each in queries:
 
         def nearest(count: int, each: SpaceQuery = each) -> Ids:

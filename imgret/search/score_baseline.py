@@ -17,9 +17,9 @@ from imgret.stages import registry
 from imgret.store.interface import Store
 from imgret.store.records import TEXT, Space
 
+Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 SIZE = 256  # photos
 BANK = 64  # of them, the neighbours for `fuse.hubness`
@@ -44,6 +44,11 @@ class Sample:
         lead = views[space.lead]
         across = lead[:: max(1, len(lead) // 32)] @ lead.T if len(lead) else np.zeros((0, 0), np.float32)
         self.spread = fuse.spread(across) if across.size else fuse.LEAST_SPREAD  # of cosines between photos
+
+    @property
+    def vectors(self) -> Mapping[str, Matrix]:
+        """The vectors of the sample by view, (photos, dimension)."""
+        return self._views
 
     @property
     def view_names(self) -> tuple[str, ...]:

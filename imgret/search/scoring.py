@@ -79,7 +79,7 @@ class SpaceQuery(NamedTuple):
     sample: Sample  # of the space
 
 
-class _Spoken(NamedTuple):
+class Spoken(NamedTuple):
     """What one space says of the candidates, in their order, and of its sample."""
 
     standard: Scores  # standard scores; NaN where there is no vector
@@ -114,14 +114,14 @@ def scored(
     text, image = spoken.get(TEXT), spoken.get(IMAGE)
     lead = text or image
     seen = ~np.isnan(image.standard) if image else nowhere
-    doubt = _doubt(text, image) if text and image else 0.0
+    doubted = doubt(text, image)
     if rank in ("vector", "image") and lead:
         score = np.nan_to_num(lead.cosine, nan=-1.0)
     elif not queries:
         score = by_words
     else:
-        score = _hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest), doubt)
-    by_image = image.evidence(confidence.IMAGE, doubt=doubt) if image else nothing
+        score = hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest), doubted)
+    by_image = image.evidence(confidence.IMAGE, doubt=doubted) if image else nothing
     likely = confidence.confidence(
         text.evidence(confidence.TEXT) if text else nothing,
         by_image,
@@ -133,8 +133,10 @@ def scored(
     return Scored(score, likely, cosine, held, np.asarray(by_image >= SPEAKS))
 
 
-def _doubt(text: _Spoken, image: _Spoken) -> Scores:
-    """Return what is added to the floor of the images, (1,), by how well they agree with the texts over the sample."""
+def doubt(text: Spoken | None, image: Spoken | None) -> Scores | float:
+    """Return what is added to the floor of the images, by how well they agree with the texts over the sample."""
+    if text is None or image is None:
+        return 0.0
     _, of_text, of_image = np.intersect1d(
         text.sample.contents, image.sample.contents, assume_unique=True, return_indices=True
     )
@@ -142,13 +144,10 @@ def _doubt(text: _Spoken, image: _Spoken) -> Scores:
     return fuse.doubt(image.standard, image.sampled, image.sample.size, agreeing)
 
 
-def _hybrid(
-    queries: Sequence[SpaceQuery],
-    spoken: Mapping[str, _Spoken],
-    words: Scores,
-    doubt: Scores | float,
+def hybrid(
+    queries: Sequence[SpaceQuery], spoken: Mapping[str, Spoken], words: Scores, doubted: Scores | float
 ) -> Scores:
-    """Join what the spaces and the words say; `doubt` is about the images."""
+    """Join what the spaces and the words say; `doubted` is the `doubt` about the images."""
     text, image = spoken.get(TEXT), spoken.get(IMAGE)
     if text:
         score = text.evidence(fuse.WEIGHTS.text, words=words)
@@ -157,7 +156,7 @@ def _hybrid(
         score = fuse.evidence(missing, missing[:0], 1, fuse.WEIGHTS.text, words=words)
     if image:
         described = text.described if text else np.zeros(len(words), np.bool_)
-        by_image = image.evidence(fuse.WEIGHTS.image, doubt=doubt)
+        by_image = image.evidence(fuse.WEIGHTS.image, doubt=doubted)
         score = fuse.joined(score, by_image, described=described, seen=~np.isnan(image.standard))
     for query in queries:
         if query.space.stage not in (TEXT, IMAGE):
@@ -178,7 +177,7 @@ def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Sc
     return main._replace(score=np.asarray(score, np.float32), confidence=np.asarray(likely, np.float32))
 
 
-def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spoken:
+def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> Spoken:
     """Compare a query with all views of some contents in its space, in relation to the sample."""
     sample, lead = query.sample, query.space.lead
     is_text, recipe = query.space.stage == TEXT, rank == "vector"
@@ -201,8 +200,8 @@ def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spok
             np.fmax.reduce([fuse.standard(one[view], grounds[view], sample.least) for view in views])
             for one in (ours, sampled)
         )
-    described, compared = (_described_by(one, lead, is_text=is_text) for one in (raw, sampled))
-    return _Spoken(
+    described, compared = (described_by(one, lead, is_text=is_text) for one in (raw, sampled))
+    return Spoken(
         standard=standard,
         described=described,
         cosine=raw[lead],
@@ -212,7 +211,7 @@ def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> _Spok
     )
 
 
-def _described_by(cosines: Mapping[str, Scores], lead: str, *, is_text: bool) -> Flags:
+def described_by(cosines: Mapping[str, Scores], lead: str, *, is_text: bool) -> Flags:
     """Whether each photo has more than a passage, which alone may be words of the file's name. Other spaces: any vector."""
     others = [rows for view, rows in cosines.items() if view != lead]
     if is_text and others:

@@ -18,7 +18,7 @@ import msgspec
 
 from imgret.errors import ImgretError
 from imgret.limits import as_sentence
-from imgret.stages.interface import DECODE, PIXELS, SOURCES, Stage, StageSettings
+from imgret.stages.interface import DECODE, PIXELS, POSITION, SOURCES, Stage, StageSettings
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -80,6 +80,15 @@ class Registry:
             found |= new
             waiting += new
         return frozenset(found)
+
+    def needed(self, due: Collection[str]) -> frozenset[str]:
+        """Return the stages whose models a run needs: those that are due, and those that may follow from them.
+
+        Decoding a photo and reading its sidecars can give it another position.
+        """
+        moving = {stage.name for stage in self.stages if stage.from_decoder} | {DECODE}
+        causes = {*due} if moving.isdisjoint(due) else {*due, POSITION}
+        return frozenset(due) | self.all_followers(causes)
 
     def in_order(self, names: Collection[str]) -> list[str]:
         """Return these stages, `decode` first, each after those that it reads."""

@@ -1,7 +1,11 @@
-"""Compress vectors for large libraries to int8 codes of their first 128 principal components.
+"""Compress vectors for large libraries to int8 codes: the direction of their mean, and principal components.
 
 The components are computed from the library itself, because embeddings of photos occupy a narrow cone whose axes
 depend on the photos. Truncating dimensions or keeping only signs loses too much recall (see ARCHITECTURE.md).
+
+The mean is a component because a query's product with a vector is `query @ mean + query @ (vector - mean)`, and a
+query may be far from the mean: the questions of a CLIP model are. Then small differences along the mean count more
+than the lengths of what the components leave out.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-DIMENSIONS = 128
+DIMENSIONS = 128  # of the codes in a nearest-neighbour table
 SAMPLE = 20_000  # vectors are enough to compute the components
 
 # Numbers converted to float at a time. They fit into the CPU cache, and BLAS starts no threads for so few: on a
@@ -27,7 +31,7 @@ class Projection(NamedTuple):
     """The conversion from vectors to codes: `clip(round((vector - mean) @ basis * scale))`."""
 
     mean: Matrix  # (dimension,)
-    basis: Matrix  # (dimension, components), orthonormal columns by descending variance
+    basis: Matrix  # (dimension, components), orthonormal columns: the mean's direction, then by descending variance
     scale: float
     learned_from: int  # number of photos in the library when the projection was computed
 
@@ -36,34 +40,28 @@ class Projection(NamedTuple):
         return np.clip(np.rint((vectors - self.mean) @ self.basis * self.scale), -127, 127).astype(np.int8)
 
     def weights(self, query: Matrix) -> Matrix:
-        """Return weights (components,) for a query (dimension,): the score of codes is `codes @ weights - norms(codes)`.
+        """Return weights (components,) for a query (dimension,): `codes @ weights` is the cosine, but for a constant.
 
-        Up to constants and a factor, the score is the negative squared distance between query and vector within
-        the components. The query is not rounded to a code, for better recall. The product alone would be worse:
-        the projection shortens each vector by a different amount.
+        The query is not rounded to a code, for better recall.
         """
-        return (((query - self.mean) @ self.basis) / np.float32(self.scale)).astype(np.float32)
+        return ((query @ self.basis) / np.float32(self.scale)).astype(np.float32)
 
-    def norms(self, codes: Codes) -> Matrix:
-        """Return half the squared length of each code (rows,), on the scale of the cosines."""
-        rows = codes.astype(np.float32)
-        return np.asarray(np.einsum("ij,ij->i", rows, rows) / np.float32(2 * self.scale**2), np.float32)
-
-    def scores(self, codes: Codes, weights: Matrix) -> Matrix:
-        """Return `codes @ weights - norms(codes)` (rows,), for codes whose norms are not stored."""
-        scores = np.empty(len(codes), np.float32)
-        half = np.float32(1 / (2 * self.scale**2))
-        for part, rows in _blocks(codes):
-            scores[part] = rows @ weights - half * np.vecdot(rows, rows)
-        return scores
+    def contains_mean(self) -> bool:
+        """Return whether the mean is a component. It was not in codes of older versions, which lose recall."""
+        length = float(np.linalg.norm(self.mean))
+        return bool(np.linalg.norm(self.mean @ self.basis) >= 0.99 * length)
 
 
-def learn(sample: Matrix, library: int) -> Projection:
+def learn(sample: Matrix, library: int, components: int = DIMENSIONS) -> Projection:
     """Compute a projection from `sample` (rows, dimension), taken from a library of `library` photos."""
-    mean = sample.mean(axis=0)
+    mean = sample.mean(axis=0, dtype=np.float64)
+    direction = mean / max(float(np.linalg.norm(mean)), 1e-12)
     centred = sample - mean
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    basis = np.ascontiguousarray(axes[:, ::-1][:, :DIMENSIONS], dtype=np.float32)
+    rest = (centred - np.outer(centred @ direction, direction)).astype(np.float32)
+    _, axes = np.linalg.eigh(rest.T @ rest)
+    count = min(components, len(mean)) - 1
+    basis = np.column_stack([direction, axes[:, ::-1][:, :count]])
+    basis = np.ascontiguousarray(np.linalg.qr(basis)[0], dtype=np.float32)
     widest = float(np.abs(centred @ basis).max(initial=0.0)) or 1.0
     return Projection(mean.astype(np.float32), basis, 127 / widest, library)
 
@@ -80,7 +78,7 @@ def product(rows: Codes | Matrix, weights: Matrix) -> Matrix:
 
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[slice, Matrix]]:
     """Yield the slice of each block and its rows as floats, in a buffer that the next block overwrites."""
-    step = BLOCK // codes.shape[1]
+    step = max(1, BLOCK // max(1, codes.shape[1]))
     block = np.empty((min(step, len(codes)), codes.shape[1]), np.float32)
     for start in range(0, len(codes), step):
         part = slice(start, min(start + step, len(codes)))

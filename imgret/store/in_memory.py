@@ -1,6 +1,9 @@
-"""The leading vectors of a space in memory, for a process that runs many searches: the daemon, a batch.
+"""The vectors of a space in memory, for a process that runs many searches: the daemon, a batch.
 
-Contains the data of the nearest-neighbour table as numpy arrays: float32 in a small library, int8 codes in a large one.
+Contains a float32 vector for each photo in a small library: that of the leading view. In a large library, it contains
+codes of one vector in which all views of a photo count (`Blend`), because a photo may be near by another view than the
+leading one.
+
 Newly committed vectors of any process are added. Filters are masks over the vectors, so they apply during the search
 and not after it.
 
@@ -12,27 +15,42 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgret.store import codes
 from imgret.store.clauses import Clause
-from imgret.store.codes import product
+from imgret.store.coded_rows import CodedRows, FloatRows, Rows, longer
+from imgret.store.fine_codes import FineCodes
 from imgret.store.interface import Store
 from imgret.store.records import Space
 
-LEADING = 32  # components of the rough scores, which select the rows to compare in full
-SHARE = 40  # one row in SHARE is compared in full, but at least FULL rows
-FULL = 4096
-SAMPLE = 65_536  # rough scores from which the threshold is estimated
+DEAD = 4  # one row in DEAD may belong to a vector that was replaced
 MASKS = 16  # filters cached
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float32]
+
+
+class Blend(Protocol):
+    """How the vectors of a photo's views become one vector, whose product with a query is about the photo's score."""
+
+    @property
+    def views(self) -> Sequence[str]:
+        """The views that count, the leading one first."""
+        ...
+
+    def blended(self, vectors: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
+        """Return vectors (photos, dimension), and offsets (photos,) that are subtracted from every product.
+
+        `vectors` has (photos, dimension) for each view, NaN where a photo lacks it.
+        """
+        ...
 
 
 class Passing(NamedTuple):
@@ -45,9 +63,10 @@ class Passing(NamedTuple):
 class InMemoryIndex:
     """Searches one space for nearest contents, and applies filters, in memory."""
 
-    def __init__(self, store: Store, space: Space) -> None:
-        """Load all leading vectors of the space. Takes seconds for a million photos."""
+    def __init__(self, store: Store, space: Space, blend: Blend | None = None) -> None:
+        """Load the vectors of the space. Takes a minute for a million photos. Without `blend`, the leading view counts."""
         self.space = space
+        self._blend = blend
         self._lock = threading.RLock()
         self._versions: WeakKeyDictionary[Store, tuple[int, int]] = (
             WeakKeyDictionary()
@@ -57,28 +76,31 @@ class InMemoryIndex:
         self._size = 0
         self._ids = np.zeros(0, np.int64)  # position -> content
         self._positions = np.zeros(0, np.int32)  # content -> position, or -1
-        self._rows: NDArray[Any] = np.zeros((0, 0), np.float32)  # float32, or int8 codes
-        self._leading = np.zeros(
-            (0, 0), np.int8
-        )  # the first components of the rows, in an array of their own for speed
-        self._norms = np.zeros(0, np.float32)  # of the codes, see `Projection.norms`
+        self._rows: Rows = FloatRows()
+        self._dead = 0  # rows of vectors that were replaced; their ids are -1
         with store.reading():
             self._active = True  # whether this is still the active space of its stage
-            self._projection = store.nearest.projection(space)
+            self._table = store.nearest.projection(space)
+            if self._table is not None:
+                self._rows = CodedRows(self._learned(store, self._table.learned_from))
             self._versions[store] = store.change_token()
             self._last = store.vectors.last_id()
             expected = store.nearest.count(space)
             for ids, vectors in store.nearest.leading_vectors(space):
-                self._add(ids, vectors, expected)
+                self._add(store, ids, vectors, expected)
 
     def __len__(self) -> int:
-        return self._size
+        return self._size - self._dead
 
     @property
     def nbytes(self) -> int:
         """Size in bytes, without the masks."""
-        arrays = (self._ids, self._positions, self._rows, self._leading, self._norms)
-        return sum(array.nbytes for array in arrays)
+        return self._ids.nbytes + self._positions.nbytes + self._rows.nbytes
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether scores are those of all views, without the vectors' hubness; otherwise of the leading view."""
+        return self._table is not None
 
     def refresh(self, store: Store) -> bool:
         """Add newly committed vectors. Return False if this index must be replaced by a new one.
@@ -97,10 +119,13 @@ class InMemoryIndex:
         return self._active and self._size > 0
 
     def is_outdated(self, store: Store) -> bool:
-        """Return whether the table `nearest` has another projection now. This index can be used until a new one is loaded."""
+        """Return whether the table `nearest` has another projection now, or many vectors were replaced.
+
+        This index can be used until a new one is loaded.
+        """
         now = store.nearest.projection(self.space)
-        mine = self._projection
-        return (now and now.learned_from) != (mine and mine.learned_from)
+        mine = self._table
+        return (now and now.learned_from) != (mine and mine.learned_from) or self._dead * DEAD > self._size
 
     def mask(
         self, store: Store, clauses: Sequence[Clause], matching: Callable[[], Ids] | None = None
@@ -138,47 +163,26 @@ class InMemoryIndex:
             placed &= mask[np.maximum(positions, 0)]
         return np.asarray(placed | np.isin(ids, others), bool)
 
-    def nearest(self, query: Matrix, count: int, mask: Mask | None = None) -> Ids:
-        """Return the `count` contents nearest to a unit vector (dimension,), nearest first, like `nearest.search`."""
+    def nearest(self, query: Matrix, count: int, mask: Mask | None = None, *, fine: bool = True) -> Ids:
+        """Return the `count` contents nearest to a unit vector (dimension,), nearest first, like `nearest.search`.
+
+        Without `fine`, those with the highest scores, by fewer components: for callers that compare them again.
+        """
         with self._lock:
             if mask is not None and len(mask) < self._size:
                 mask = np.concatenate([mask, np.zeros(self._size - len(mask), bool)])
-            return self._nearest(query, count, mask)
+            positions = None if mask is None else np.flatnonzero(mask)
+            ids = self._ids[: self._size]
+            return ids[self._rows.nearest(query, count, positions, ids, fine=fine)]
 
-    def _nearest(self, query: Matrix, count: int, mask: Mask | None) -> Ids:
-        positions = None if mask is None else np.flatnonzero(mask)
-        if self._projection is None:
-            return self._best(query, count, positions)
-        weights = self._projection.weights(query)
-        total = self._size if positions is None else len(positions)
-        full = max(FULL, total // SHARE, 8 * count)
-        if total > 2 * full:
-            rough = self._rough(weights[:LEADING], mask, positions)
-            stride = max(1, len(rough) // SAMPLE)
-            sample = rough[::stride]
-            bound = np.partition(sample, -(full // stride) - 1)[-(full // stride) - 1]
-            chosen = np.flatnonzero(rough > bound)
-            positions = chosen if positions is None or len(rough) == self._size else positions[chosen]
-        return self._best(weights, count, positions)
-
-    def _rough(self, weights: Matrix, mask: Mask | None, positions: Ids | None) -> Matrix:
-        """Return scores by the leading components: of `positions` only if these are few, else of all."""
-        if positions is not None and len(positions) * 4 < self._size:
-            return product(self._leading[positions], weights) - self._norms[positions]
-        rough = product(self._leading[: self._size], weights) - self._norms[: self._size]
-        if mask is not None:
-            rough[~mask] = -np.inf
-        return rough
-
-    def _best(self, weights: Matrix, count: int, positions: Ids | None) -> Ids:
-        rows = self._rows[: self._size] if positions is None else self._rows[positions]
-        scores = product(rows, weights)
-        if self._projection is not None:
-            scores -= self._norms[: self._size] if positions is None else self._norms[positions]
-        whole = count >= len(scores)
-        top = np.arange(len(scores)) if whole else np.argpartition(-scores, count)[:count]
-        top = top[np.argsort(-scores[top], kind="stable")]
-        return self._ids[top if positions is None else positions[top]]
+    def scores(self, query: Matrix, ids: Ids, *, fine: bool) -> Matrix:
+        """Return the scores of contents for a unit vector (dimension,), about, and but for a constant; NaN without a vector."""
+        found = np.full(len(ids), np.nan, np.float32)
+        with self._lock:
+            positions = self._positions_of(ids)
+            known = positions >= 0
+            found[known] = self._rows.scores(query, positions[known].astype(np.int64), fine=fine)
+        return found
 
     def _positions_of(self, ids: Ids) -> NDArray[np.int32]:
         positions = np.full(len(ids), -1, np.int32)
@@ -191,40 +195,41 @@ class InMemoryIndex:
         ids, vectors = store.nearest.leading_since(self.space, self._last)
         self._last = last
         if len(ids):
-            self._add(ids, vectors, 0)
+            self._add(store, ids, vectors, 0)
 
-    def _add(self, ids: Ids, vectors: Matrix, expected: int) -> None:
-        """Add vectors of distinct contents: replace their old ones, or append."""
-        rows = vectors if self._projection is None else self._projection.encode(vectors)
-        self._reserve(max(expected, self._size + len(ids)), rows, int(ids.max()))
-        positions = self._positions_of(ids)
-        new = positions < 0
-        positions[new] = self._size + np.arange(int(new.sum()))
-        self._ids[positions] = ids
-        self._positions[ids] = positions
-        self._rows[positions] = rows
-        if self._projection is not None:
-            self._leading[positions] = rows[:, :LEADING]
-            self._norms[positions] = self._projection.norms(rows.astype(np.int8, copy=False))
-        self._size += int(new.sum())
+    def _add(self, store: Store, ids: Ids, vectors: Matrix, expected: int) -> None:
+        """Append the vectors of distinct contents. The rows of their old vectors are dead: packed rows cannot change."""
+        self._reserve(max(expected, self._size + len(ids)), int(ids.max()))
+        old = self._positions_of(ids)
+        self._ids[old[old >= 0]] = -1
+        self._dead += int((old >= 0).sum())
+        new = self._size + np.arange(len(ids))
+        self._ids[new] = ids
+        self._positions[ids] = new
+        self._rows.add(*self._blended(store, ids, vectors))
+        self._size += len(ids)
 
-    def _reserve(self, size: int, like: NDArray[Any], last: int) -> None:
-        """Allocate space for `size` rows like these, and for contents up to the id `last`."""
+    def _blended(self, store: Store, ids: Ids, leading: Matrix) -> tuple[Matrix, Matrix]:
+        if self._blend is None or not self.is_coded:
+            return leading, np.zeros(len(leading), np.float32)
+        others = self._blend.views[1:]
+        views = store.vectors.of(self.space, ids, others) if others else {}
+        return self._blend.blended({self.space.lead: leading, **views})
+
+    def _learned(self, store: Store, photos: int) -> FineCodes:
+        """Learn the codes from a sample of the photos."""
+        ids = store.vectors.evenly_spread(self.space, codes.SAMPLE)
+        leading = store.vectors.of(self.space, ids, (self.space.lead,))[self.space.lead]
+        there = ~np.isnan(leading[:, 0])
+        return FineCodes(*self._blended(store, ids[there], leading[there]), photos)
+
+    def _reserve(self, size: int, last: int) -> None:
+        """Allocate space for `size` rows, and for contents up to the id `last`."""
         if size > len(self._ids):
             capacity = max(size, len(self._ids) * 5 // 4)
-            self._ids = _longer(self._ids, capacity)
-            self._rows = _longer(self._rows.astype(like.dtype, copy=False), capacity, like.shape[1])
-            if self._projection is not None:
-                self._leading = _longer(self._leading, capacity, min(LEADING, like.shape[1]))
-                self._norms = _longer(self._norms, capacity)
+            self._ids = longer(self._ids, capacity)
+            self._rows.reserve(capacity)
         if last >= len(self._positions):
             positions = np.full(max(last + 1, len(self._positions) * 5 // 4, size + 1), -1, np.int32)
             positions[: len(self._positions)] = self._positions
             self._positions = positions
-
-
-def _longer(array: NDArray[Any], rows: int, *columns: int) -> NDArray[Any]:
-    longer = np.zeros((rows, *columns), array.dtype)
-    if len(array):
-        longer[: len(array)] = array
-    return longer

@@ -30,10 +30,10 @@ def exact(matrix: Any, query: Any, count: int) -> list[int]:
 def test_memory_answers_as_the_table_and_keeps_up(
     store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
 ) -> None:
-    from imgret.store import in_memory as module
+    from imgret.store import coded_rows as module
 
     monkeypatch.setattr(nearest, "EXACT", 500 if coded else 10_000)
-    monkeypatch.setattr(module, "FULL", 200)
+    monkeypatch.setattr(module, "WIDELY", 200)
     rows = units(1200, dimension=64)
     contents = bulk(rows[:1000], A)
     store.nearest.rebuild_if_outgrown(text_space(store))

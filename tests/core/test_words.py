@@ -230,3 +230,17 @@ def test_occurrences_in_captions_are_the_most_of_any_one(
         counts, length = counted(ALTERNATIVE.join(captions))
         assert counts == np.max([of_one for of_one, _ in each], axis=0).tolist()
         assert length == max(of_one for _, of_one in each)
+
+
+def test_counts_of_documents_follow_every_write(store: Store, add: Add) -> None:
+    content = add("a.jpg", note="zebra", embed=False)
+
+    def count(word: str) -> int:
+        return store.words.terms([word])[0].documents
+
+    assert (count("zebra"), count("giraffe")) == (1, 0)
+    with open_store(store.path) as other:
+        other.documents.update(content, {"note": "giraffe"})
+    assert (count("zebra"), count("giraffe")) == (0, 1)
+    store.documents.update(content, {"note": "zebra"})
+    assert (count("zebra"), count("giraffe")) == (1, 0)

@@ -86,7 +86,9 @@ class Nearest:
         with self._connection.reading() as db:
             learned = projection(db, space.id)
             limit = EXACT if learned is None else learned.learned_from * GROWN
-            is_outdated = present(db, space, limit + 1) > limit
+            is_outdated = present(db, space, limit + 1) > limit or not (
+                learned is None or learned.contains_mean()
+            )
         if is_outdated:
             self.rebuild(space, progress)
         return is_outdated
@@ -149,7 +151,7 @@ def _compared(db: apsw.Connection, space: Space, query: Matrix, among: Ids | Non
     found: list[tuple[Ids, Matrix]] = [(np.zeros(0, np.int64), np.zeros(0, np.float32))]
     named, kind = table.name(db, space.id), np.float32 if learned is None else np.int8
     for ids, held in table.chunks(db, named, kind, len(weights)) if named else ():
-        scores = codes.product(held, weights) if learned is None else learned.scores(held, weights)
+        scores = codes.product(held, weights)
         kept = ids > 0 if wanted is None else wanted[ids]
         found.append((ids[kept], scores[kept]))
     return np.concatenate([ids for ids, _ in found]), np.concatenate([scores for _, scores in found])

@@ -27,6 +27,8 @@ from imgret.store.sqlite.text_columns import TextColumns
 from imgret.store.tokens import tokenizer
 from imgret.store.word_parts import contained
 
+MOST_COUNTS = 10_000  # tokens whose documents are counted at a time
+
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")  # what the tokenizer makes of ASCII text, before stemming
 
 Ids = NDArray[np.int64]
@@ -42,15 +44,17 @@ class Words:
         self._text_columns = text_columns
         self._substrings = substrings
         self._facets = facets
+        self._documents: dict[str, int] = {}  # with each token, at the change `_counted_at`
+        self._counted_at: tuple[int, int] | None = None
 
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
         found: dict[tuple[str, ...], Term] = {}
         with self._connection.reading() as db:
             tokens_of, there = tokenizer(db), self._facets.labels()
+            counted = self._counted(db)
 
             def documents(tokens: Iterable[str]) -> int:
-                counts = [db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get for token in tokens]
-                return min(int(count or 0) for count in counts)
+                return min(map(counted, tokens))
 
             for word in (word for text in texts for word in WORD.findall(text)):
                 tokens = tuple(tokens_of(cut(word)))
@@ -63,6 +67,20 @@ class Words:
                     holding = documents(tokens) + sum(map(documents, also.values()))
                     found[tokens] = Term(word, tokens, holding, tuple(also))
         return list(found.values())
+
+    def _counted(self, db: apsw.Connection) -> Callable[[str], int]:
+        """Return a function that counts the documents with a token. FTS5 reads all of them, so counts are kept until a write."""
+        now = self._connection.change_token()
+        if now != self._counted_at or len(self._documents) > MOST_COUNTS:
+            self._counted_at, self._documents = now, {}
+
+        def count(token: str) -> int:
+            if token not in self._documents:
+                found = db.execute("SELECT doc FROM term WHERE term = ?", (token,)).get
+                self._documents[token] = int(found or 0)
+            return self._documents[token]
+
+        return count
 
     def document_count(self) -> int:
         with self._connection.reading() as db:

@@ -1,0 +1,66 @@
+"""One vector for all views of a photo, for the search in memory: its product with a query is the photo's score in its space.
+
+`fuse.text_cosines` is linear in the vectors of the views, but for the note, and so is what is taken off for the hubness of
+a photo, which does not depend on the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.search import fuse
+from imgret.search.score_baseline import LEAST, Sample
+from imgret.store.records import TEXT
+
+Matrix = NDArray[np.float32]
+
+
+class ViewBlend:
+    """Blends the views of photos in one space. Notes do not count: the words of a note, and the passage, find its photo."""
+
+    def __init__(self, sample: Sample, weights: fuse.Weights = fuse.WEIGHTS) -> None:
+        """`sample` is of the space."""
+        self._sample, self._weights = sample, weights
+        self._is_text = sample.space.stage == TEXT
+        self.views: Sequence[str] = (
+            (fuse.PASSAGE, fuse.CAPTIONS, fuse.COUNTS) if self._is_text else (sample.space.lead,)
+        )
+        self._means = {view: self._mean(view) for view in self.views}
+
+    def blended(self, vectors: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
+        """Return one vector for each photo, (photos, dimension), and what is subtracted from its products, (photos,).
+
+        `vectors` has (photos, dimension) for each of `views`, NaN where a photo lacks one.
+        """
+        if not self._is_text:
+            lead = vectors[self.views[0]]
+            return lead, self._hubness(self.views[0], lead)
+        passage, captions, counts = (vectors[view] for view in self.views)
+        weights, means = self._weights, self._means
+        # Each view counts by how far it exceeds its mean in the library, as each cosine does by its baseline.
+        above = passage - means[fuse.PASSAGE]
+        own = captions - means[fuse.CAPTIONS]
+        captioned = ~np.isnan(own[:, :1])
+        own = np.where(captioned, own, above)
+        counted = np.where(captioned, np.nan_to_num(counts - means[fuse.COUNTS], nan=0.0), 0.0)
+        mean = means[fuse.PASSAGE]  # a constant for all photos; near their mean, as the codes expect
+        rows = mean + weights.passage * above + (1 - weights.passage) * own + weights.counts * counted
+        of_passage = self._hubness(fuse.PASSAGE, passage)
+        of_captions = np.where(
+            captioned[:, 0], self._hubness(fuse.CAPTIONS, np.nan_to_num(captions)), of_passage
+        )
+        offsets = weights.passage * of_passage + (1 - weights.passage) * of_captions
+        return np.asarray(rows, np.float32), np.asarray(offsets, np.float32)
+
+    def _hubness(self, view: str, rows: Matrix) -> Matrix:
+        return np.broadcast_to(np.asarray(self._sample.hubness(view, rows), np.float32), len(rows))
+
+    def _mean(self, view: str) -> Matrix:
+        rows = self._sample.vectors[view]
+        there = rows[~np.isnan(rows[:, 0])] if len(rows) else rows
+        if len(there) < LEAST and view != self.views[0]:  # as in `score_baseline.grounds`
+            return self._mean(self.views[0])
+        return np.asarray(there.mean(axis=0) if len(there) else np.zeros(rows.shape[1]), np.float32)
