@@ -34,6 +34,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "image_speed": ("--photos", "16", "--megapixels", "0.3", "--rounds", "1"),
     "first_query": (),
     "eval_table": ("--photos", "200"),
+    "postgresql": (),
 }
 
 

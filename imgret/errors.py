@@ -73,6 +73,12 @@ class IndexProblem(ImgretError):
     """The index file cannot be opened, read or written."""
 
 
+class IndexMissing(IndexProblem):
+    """There is no index at the place."""
+
+    hint = "Run `imgret index FOLDER` first."
+
+
 class IndexTooNew(IndexProblem):
     """The index was written by a newer version of imgret."""
 

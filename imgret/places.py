@@ -1,7 +1,7 @@
 """The paths of imgret's files, by the XDG base directory specification.
 
 - `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): the settings;
-- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`): the index;
+- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`, also the address of a PostgreSQL database): the index;
 - `$XDG_STATE_HOME/imgret/`: data that can be recreated (records of downloads, other programs' settings);
 - `$XDG_RUNTIME_DIR/imgretd.sock` (or `$IMGRET_SOCKET`): the daemon's socket.
 """
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 
 class Places(Struct, frozen=True):
-    """Absolute paths of imgret's files and folders."""
+    """Absolute paths of imgret's files and folders. The index may be the address of a database, too."""
 
     config: str
     index: str
@@ -41,11 +41,21 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
     config = os.path.join(base("XDG_CONFIG_HOME", ".config"), "imgret", "config.toml")
     return Places(
         config=os.path.abspath(environ.get("IMGRET_CONFIG") or config),
-        index=os.path.abspath(environ.get("IMGRET_INDEX") or os.path.join(data, "index.db")),
+        index=index_place(environ.get("IMGRET_INDEX") or os.path.join(data, "index.db")),
         state=state,
         models=os.path.join(data, "models"),
         socket=environ.get("IMGRET_SOCKET") or socket,
     )
+
+
+def index_place(given: str) -> str:
+    """Return the place of an index: an absolute path, or an address as it is."""
+    return given if is_server(given) else os.path.abspath(given)
+
+
+def is_server(place: str) -> bool:
+    """Return whether the place of an index is the address of a PostgreSQL database."""
+    return place.startswith(("postgresql://", "postgres://"))
 
 
 def _home_of_user() -> str:

@@ -63,7 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="{" + ",".join(Graphics) + "}",
         help="how to show pictures (default: what the terminal can do)",
     )
-    parser.add_argument("--index", metavar="FILE", help="the index (default: $IMGRET_INDEX or the usual one)")
+    parser.add_argument(
+        "--index",
+        metavar="PLACE",
+        help="the index: a file, or the address of a database (default: $IMGRET_INDEX or the usual one)",
+    )
     parser.add_argument("--version", action="version", version=f"imgret-tui {__version__}")
     return parser
 
@@ -75,6 +79,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         from msgspec.structs import replace
 
         from imgret.config import load, places
+        from imgret.places import index_place
         from imgret_tui.driver_selection import choose_driver
         from imgret_tui.index_backend import IndexBackend
         from imgret_tui.picker_app import PickerApp
@@ -83,7 +88,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
 
         where = places()
         if options.index:
-            where = replace(where, index=os.path.abspath(options.index))
+            where = replace(where, index=index_place(options.index))
         settings = load(where.config)
         capabilities, typed_ahead = query.capabilities(options.graphics)
         choice = choose_driver(capabilities)

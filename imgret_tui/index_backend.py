@@ -19,6 +19,7 @@ from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.search_client import SearchClient
 from imgret.stage_progress import stage_text
+from imgret.store.factory import exists
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     DuplicateGroups,
@@ -97,7 +98,7 @@ class IndexBackend:
     def status(self) -> IndexStatus:
         """See `SearchBackend`."""
         daemon = daemon_status(self._places.socket, self._places.index, STATUS_SECONDS)
-        if not os.path.exists(self._places.index):
+        if not exists(self._places.index):
             return IndexStatus(daemon=_daemon_text(daemon))
         summary = self._client.store.summary
         counts = summary.totals(summary.waiting_stages())
@@ -142,7 +143,7 @@ class IndexBackend:
         from imgret.search.duplicates import Library
         from imgret_tui.duplicate_hits import group_hits
 
-        if not os.path.exists(self._places.index):
+        if not exists(self._places.index):
             return DuplicateGroups(())
         found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
         return DuplicateGroups(found[:limit], len(found) > limit)

@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 # tests are imported by path (importlib mode), so their shared helpers must be told where they lie
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,3 +89,13 @@ def private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     for variable in ("IMGRET_CONFIG", "IMGRET_INDEX", "IMGRET_SOCKET"):
         monkeypatch.delenv(variable, raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, which ends with the tests."""
+    from postgres_server import PostgresServer
+
+    server = PostgresServer()
+    yield server
+    server.stop()

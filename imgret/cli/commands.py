@@ -10,6 +10,7 @@ from imgret import __version__
 from imgret.cli import (
     backup_commands,
     console,
+    copy_command,
     demo_command,
     dupes_command,
     folder_commands,
@@ -73,6 +74,7 @@ for command in (
     pause_commands.resume,
     backup_commands.backup,
     backup_commands.restore,
+    copy_command.copy_index,
     maintenance_commands.export,
 ):
     # `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.

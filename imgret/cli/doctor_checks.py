@@ -12,6 +12,8 @@ from imgret.cli import console
 from imgret.cli.session import Session
 from imgret.disk_calls import NotAnswering
 from imgret.errors import ImgretError, WeightsMissing
+from imgret.places import is_server
+from imgret.store.factory import exists
 
 Check = tuple[bool | None, str]  # True: ok; False: wrong; None: not a fault, but something is left to do
 
@@ -42,16 +44,20 @@ def rebuild_derived(here: Session) -> None:
 
 def _index(here: Session) -> Iterator[Check]:
     path = here.places.index
-    if not os.path.exists(path):
-        yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
-        return
     try:
+        if not exists(path):
+            yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
+            return
         with here.index() as store:
             writable = store.writable
             problems = store.problems() + (
                 store.documents.check() if writable else []
             )  # the check is a write
-            size = os.path.getsize(path)
+            size = (
+                " (support for servers is incomplete: docs/postgresql.md)"
+                if is_server(path)
+                else f", {os.path.getsize(path) / 1e6:.1f} MB"
+            )
     except ImgretError as error:
         yield False, f"index: {error.advice}"
         return
@@ -62,9 +68,8 @@ def _index(here: Session) -> Iterator[Check]:
         )
     if not problems:
         state = "no errors" if writable else "no errors; read-only: searches work, indexing does not"
-        yield True, f"index: {path}, {size / 1e6:.1f} MB, {state}"
-    others = stat.S_IMODE(os.stat(path).st_mode) & 0o077
-    if others:
+        yield True, f"index: {path}{size}, {state}"
+    if not is_server(path) and stat.S_IMODE(os.stat(path).st_mode) & 0o077:
         yield False, f"index: other users can read it; run `chmod 600 {path}`"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from imgret.cli.config_file import change_folders
 from imgret.cli.index_report import NO_FOLDERS
 from imgret.cli.session import folders, session
 from imgret.errors import UsageError
+from imgret.store.factory import exists
 from imgret.store.paths import relative
 
 
@@ -30,7 +30,7 @@ def add(
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
     change_folders(here.places.config, add=[_shortened(path) for path in wanted if path not in have])
-    if os.path.exists(here.places.index):
+    if exists(here.places.index):
         with here.index() as store:
             for path in wanted:
                 store.roots.accept_any_filesystem(path)
@@ -56,7 +56,7 @@ def remove(
         raise UsageError("a path is empty", "`imgret folders` lists the folders.")
     listed = [folder for folder in here.settings.folders if _resolved(folder) in unwanted]
     known = {_resolved(folder) for folder in here.settings.folders}
-    indexed = os.path.exists(here.places.index)
+    indexed = exists(here.places.index)
     if indexed:
         with here.index() as store:
             known |= {root.path for root in store.roots.all()}
@@ -82,7 +82,7 @@ def list_folders() -> None:
 
     here = session()
     seen = {_resolved(folder) for folder in here.settings.folders}
-    if os.path.exists(here.places.index):
+    if exists(here.places.index):
         with here.index() as store:
             seen |= {root.path for root in store.roots.all()}
     for path in sorted(seen):

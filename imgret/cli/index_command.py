@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from imgret.errors import Exit, UsageError
 from imgret.limits import limits_explained
 from imgret.stage_progress import stage_fields, stage_text
 from imgret.store import paths
+from imgret.store.factory import exists
 
 if TYPE_CHECKING:
     from imgret.ingest import Described, Ingest
@@ -95,7 +95,7 @@ def _known_folders(here: Session) -> list[bytes]:
     """Return the folders of the configuration and those that were indexed before, without nested ones."""
 
     found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
-    if os.path.exists(here.places.index):
+    if exists(here.places.index):
         with here.index() as store:
             found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]
     inner = {path for path in found for other in found if paths.relative(other, path)}

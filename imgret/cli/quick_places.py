@@ -21,7 +21,9 @@ def socket_path() -> str:
 
 def index_path() -> str:
     """Return the path of the index."""
-    given = os.environ.get("IMGRET_INDEX")
+    given = os.environ.get("IMGRET_INDEX", "")
+    if given.startswith(("postgresql://", "postgres://")):
+        return given
     return os.path.abspath(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
 
 

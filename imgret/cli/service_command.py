@@ -17,6 +17,7 @@ from imgret.cli import console
 from imgret.cli.session import session
 from imgret.config import Places
 from imgret.errors import DaemonError, Exit, UsageError
+from imgret.places import is_server
 
 SERVICE, SOCKET = "imgretd.service", "imgretd.socket"
 # Environment variables that determine the paths of the daemon's files. No access tokens: it downloads nothing.
@@ -39,7 +40,7 @@ def install() -> None:
     folder = units_folder()
     texts = {name: filled(unit(name), here.places, program()) for name in (SERVICE, SOCKET)}
     _require_systemd()  # before any file is created, so that nothing is left behind without systemd
-    for each in (folder, os.path.dirname(here.places.index), here.places.state):
+    for each in (folder, *_folder_of_index(here.places), here.places.state):
         # ReadWritePaths applies only to folders that exist when the daemon starts.
         os.makedirs(each, mode=0o700, exist_ok=True)
     before = _present(folder)
@@ -111,7 +112,7 @@ def filled(text: str, places: Places, imgretd: str) -> str:
     """
     environment = _environment(places)
     cache = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    writes = [os.path.dirname(places.index), places.state, cache]
+    writes = [*_folder_of_index(places), places.state, cache]
     named = [("the path of imgretd", imgretd), *((f"the path {path}", path) for path in writes)]
     for name, value in [*environment.items(), *named]:
         _require_plain(name, value)
@@ -146,6 +147,10 @@ def units_folder() -> str:
     if not os.path.isabs(base):
         base = os.path.expanduser("~/.config")
     return os.path.join(base, "systemd", "user")
+
+
+def _folder_of_index(places: Places) -> list[str]:
+    return [] if is_server(places.index) else [os.path.dirname(places.index)]
 
 
 def _environment(places: Places) -> dict[str, str]:

@@ -11,6 +11,7 @@ import typer
 from imgret.cli import console
 from imgret.cli.session import Session, absolute, session
 from imgret.errors import Exit, IndexProblem, UsageError
+from imgret.store.factory import exists
 from imgret.terminal.clean import clean
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _index_if_any(here: Session) -> Store | None:
     try:
         return here.index()
     except IndexProblem:
-        if os.path.exists(here.places.index):
+        if exists(here.places.index):
             raise
         return None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from imgret.cli import console
 from imgret.cli.session import session
+from imgret.store.factory import exists
 from imgret.terminal.clean import clean
 
 
@@ -33,7 +33,7 @@ def status(
     if skipped:
         from imgret.cli.skipped_report import skipped_fields, skipped_text
 
-        fields["skipped"] = skipped_fields(here) if os.path.exists(here.places.index) else []
+        fields["skipped"] = skipped_fields(here) if exists(here.places.index) else []
     if as_json:
         import msgspec
 

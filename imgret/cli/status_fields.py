@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from typing import Any
 
@@ -14,6 +13,7 @@ from imgret.search.hit_json import path as path_fields
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
 from imgret.store import paths
+from imgret.store.factory import exists
 from imgret.store.interface import Store
 
 SHOWN_FAILURES = 100
@@ -23,7 +23,7 @@ SHOWN_NOTES = 100  # notes whose photo is gone
 def status_fields(here: Session) -> dict[str, Any]:
     """Return the JSON object of `imgret status`; it has the same keys before there is an index."""
     fields: dict[str, Any] = {"v": 1, "index": here.places.index}
-    if not os.path.exists(here.places.index):
+    if not exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
         lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
         return (

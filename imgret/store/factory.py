@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from imgret.errors import IndexMissing, IndexProblem
+from imgret.places import is_server
+
 if TYPE_CHECKING:
     from imgret.store.interface import FileWatch, Store
+    from imgret.store.postgres.postgres_store import PostgresStore
 
-__all__ = ["open_store", "restore", "watch_file", "writer_lock"]
+__all__ = ["exists", "open_store", "restore", "watch_file", "writer_lock"]
+
+
+def exists(place: str) -> bool:
+    """Return whether there is a store at `place`. Raises IndexProblem if its server cannot be reached."""
+    if not is_server(place):
+        return os.path.exists(place)
+    try:
+        open_store(place, create=False).close()
+    except IndexMissing:
+        return False
+    return True
 
 
 def open_store(place: str, *, create: bool = True) -> Store:
-    """Open the store at `place`, an absolute path. Raises IndexProblem if it is missing and `create` is False."""
+    """Open the store at `place`: an absolute path, or the address of a PostgreSQL database.
+
+    Raises IndexMissing if it is missing and `create` is False.
+    """
+    if is_server(place):
+        return _postgres()(place, create=create)
     from imgret.store.sqlite.sqlite_store import SqliteStore
 
     return SqliteStore(place, create=create)
@@ -24,8 +45,13 @@ def writer_lock(
 ) -> AbstractContextManager[None]:
     """Return a context manager that holds the lock of the one process that may index into the store at `place`.
 
+    For a PostgreSQL database it is the one process of this user on this host: several hosts may index at the same time.
     Entering it waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with the name of the holder.
     """
+    if is_server(place):
+        from imgret.store.postgres.host_lock import writer_lock as host_lock
+
+        return host_lock(place, wait=wait, waiting=waiting)
     from imgret.store.sqlite.locks import writer_lock as sqlite_lock
 
     return sqlite_lock(place, wait=wait, waiting=waiting)
@@ -33,6 +59,10 @@ def writer_lock(
 
 def watch_file(place: str) -> FileWatch:
     """Return a watch that detects if the open store at `place` is replaced, overwritten or removed. Raises OSError."""
+    if is_server(place):
+        from imgret.store.postgres.library_watch import LibraryWatch
+
+        return LibraryWatch()
     from imgret.store.sqlite.identity import Watch
 
     return Watch(place)
@@ -44,6 +74,21 @@ def restore(place: str, source: str) -> str | None:
     The caller holds `writer_lock`, or a daemon is running, which detects the change. Raises IndexProblem, and changes
     nothing, if the backup is missing, damaged, not an index, or of a later version.
     """
+    if is_server(place):
+        raise IndexProblem(
+            f"{place} is no file that a backup could replace", "Use `pg_restore` on the server."
+        )
     from imgret.store.sqlite.restore import restore as put_in_place
 
     return put_in_place(place, source)
+
+
+def _postgres() -> type[PostgresStore]:
+    try:
+        from imgret.store.postgres.postgres_store import PostgresStore
+    except ImportError as error:
+        raise IndexProblem(
+            f"an index on a PostgreSQL server needs a package that is not installed: {error.name}",
+            "Install imgret[postgres].",
+        ) from None
+    return PostgresStore

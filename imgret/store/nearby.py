@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+Token = TypeVar("Token")  # a word, or its number
 
 # How far an adjective may be from its noun, in tokens: `a red and white car`, `the car is red`, but not
 # `a red shirt beside a car`.
 BEFORE, AFTER = 3, 2
 
 
-def positions(tokens: Sequence[str], wanted: tuple[str, ...]) -> list[int]:
+def positions(tokens: Sequence[Token], wanted: tuple[Token, ...]) -> list[int]:
     """Return the positions in `tokens` at which the phrase `wanted` begins, ascending."""
     first, length = wanted[0], len(wanted)
     found, at = [], -1

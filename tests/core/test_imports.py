@@ -52,7 +52,7 @@ def test_no_module_but_a_model_imports_anything_heavy() -> None:
 @pytest.mark.must_run
 def test_the_question_over_the_socket_imports_next_to_nothing() -> None:
     found = loaded_by("import imgret.__main__, imgret.cli.quick_query, imgret.client.socket_client")
-    assert not {"typer", "numpy", "msgspec", "apsw", "rich", "PIL", "asyncio", *HEAVY} & found
+    assert not {"typer", "numpy", "msgspec", "apsw", "psycopg", "rich", "PIL", "asyncio", *HEAVY} & found
 
 
 @pytest.mark.must_run

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgret.stages.interface import ALTERNATIVE
+from imgret.store import path_words
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
-from imgret.store.sqlite import documents, words
+from imgret.store.sqlite import words
 
 Add = Callable[..., int]
 
@@ -151,12 +152,12 @@ def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> N
 
 
 def test_names() -> None:
-    assert documents.name_words(b"/home/me/Pictures", b"beach_2019", b"IMG0042-RosaParks.jpg").split() == [
+    assert path_words.name_words(b"/home/me/Pictures", b"beach_2019", b"IMG0042-RosaParks.jpg").split() == [
         *("Pictures", "beach", "2019", "IMG0042", "RosaParks"),
         *("IMG", "0042", "Rosa", "Parks"),
     ]
-    assert documents.name_words(b"/", b"", b".jpg") == "jpg"
-    assert documents.name_words(b"/p", b"a\xffb", "海滩.png".encode()) == "p a b 海滩"
+    assert path_words.name_words(b"/", b"", b".jpg") == "jpg"
+    assert path_words.name_words(b"/p", b"a\xffb", "海滩.png".encode()) == "p a b 海滩"
 
 
 NAMES = st.binary(max_size=40).map(lambda raw: raw.replace(b"/", b"_"))
@@ -164,7 +165,7 @@ NAMES = st.binary(max_size=40).map(lambda raw: raw.replace(b"/", b"_"))
 
 @given(st.lists(NAMES, max_size=3), NAMES)
 def test_names_are_words_of_the_path_each_once(folders: list[bytes], name: bytes) -> None:
-    text = documents.name_words(b"/root", b"/".join(folders), name)
+    text = path_words.name_words(b"/root", b"/".join(folders), name)
     found = text.split()
     assert len(found) == len(set(found))
     assert text == " ".join(found)
@@ -174,7 +175,7 @@ def test_names_are_words_of_the_path_each_once(folders: list[bytes], name: bytes
 
 @given(st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True))
 def test_a_whole_name_is_kept_and_its_parts_make_it_up(stem: str) -> None:
-    found = documents.name_words(b"/", b"", stem.encode() + b".jpg").split()
+    found = path_words.name_words(b"/", b"", stem.encode() + b".jpg").split()
     assert found[0] == stem
     assert set("".join(found[1:])) <= set(stem)
 

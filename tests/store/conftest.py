@@ -10,17 +10,26 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from postgres_libraries import EmptyLibraries
+from postgres_server import PostgresServer
 from store_engines import BACKUP_FILE, WATCH, Engine
 
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
 
-ENGINES = (Engine("sqlite", lambda folder: str(folder / "index.db"), frozenset({BACKUP_FILE, WATCH})),)
+SQLITE = Engine("sqlite", lambda folder: str(folder / "index.db"), frozenset({BACKUP_FILE, WATCH}))
 
 
-@pytest.fixture(scope="session", params=ENGINES, ids=lambda engine: engine.name)
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return request.param  # type: ignore[no-any-return]
+    return SQLITE if request.param == "sqlite" else request.getfixturevalue("postgres")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> Engine:
+    """Libraries on a real server, each in a schema of its own."""
+    libraries = EmptyLibraries(postgres_server)
+    return Engine("postgres", lambda _: libraries.take(), remove=libraries.give_back, share=0.25)
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +41,22 @@ def able(request: pytest.FixtureRequest, engine: Engine) -> None:
 
 
 @pytest.fixture
-def place(engine: Engine, tmp_path: Path) -> str:
-    """Where a store can be made."""
+def place(engine: Engine, tmp_path: Path) -> Iterator[str]:
+    """Where a store can be made, or an empty one is."""
     folder = tmp_path / "store"
     folder.mkdir()
-    return engine.new_place(folder)
+    made = engine.new_place(folder)
+    yield made
+    engine.remove(made)
+
+
+@pytest.fixture
+def vacant(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where no store is yet."""
+    if engine is SQLITE:
+        return str(tmp_path / "vacant.db")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_library()
 
 
 @pytest.fixture

@@ -21,15 +21,25 @@ class Engine:
     """One implementation of `imgret.store.interface.Store`."""
 
     name: str
-    new_place: Callable[[Path], str]  # a place without a store; the folder is empty and private to the caller
+    new_place: Callable[[Path], str]  # a place without photos; the folder is empty and private to the caller
     abilities: frozenset[str] = frozenset()
+
+    remove: Callable[[str], None] = lambda place: None  # a store that is not needed any more
+
+    share: float = (
+        1.0  # of the examples of long properties that there is time for: a server answers more slowly
+    )
+
+    def examples(self, number: int) -> int:
+        """How many examples of a long property to try."""
+        return max(5, int(number * self.share))
 
     @contextmanager
     def empty(self) -> Iterator[Store]:
         """An empty store, for one example of a property. It must be sound in the end."""
-        with TemporaryDirectory() as folder, open_store(self.new_place(Path(folder))) as store:
+        with self.connections(1) as (store,):
             yield store
-            assert store.problems() == []
+            assert store.documents.check() == []
 
     @contextmanager
     def connections(self, count: int) -> Iterator[list[Store]]:
@@ -43,3 +53,4 @@ class Engine:
             finally:
                 for store in opened:
                     store.close()
+                self.remove(place)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
-from store_library import put, save_vectors, unit
+from store_library import MODEL, put, save_vectors, unit
 
 from imgret.store.interface import Store
+from imgret.store.records import IMAGE, SpaceTraits
 
 NUMBERS = st.lists(st.integers(-9, 9), min_size=3, max_size=3).filter(any)
 
@@ -44,3 +45,17 @@ def test_a_vector_that_cannot_be_searched_is_refused(store: Store, vector: list[
     with pytest.raises(ValueError):  # noqa: PT011 - the sentence is for developers
         save_vectors(store, content, passage=np.array(vector, np.float32))
     assert store.results.identities(content) == {}
+
+
+def test_two_spaces_have_most_of_an_even_sample_in_common(store: Store) -> None:
+    with store.writing():
+        for number in range(120):
+            content = put(store, b"/photos/%d.jpg" % number)
+            save_vectors(store, content, passage=unit(1, number))
+            if number % 5 != 3:
+                store.vectors.save(content, MODEL, {"image": unit(1, number)}, IMAGE, SpaceTraits("image"))
+    samples = [
+        set(store.vectors.evenly_spread(space, 30).tolist()) for space in store.vectors.active_spaces()
+    ]
+    assert [len(sample) for sample in samples] == [30, 30]
+    assert len(samples[0] & samples[1]) >= 20

@@ -229,5 +229,6 @@ class Paths(RuleBasedStateMachine):
 
 def test_paths_and_contents_are_as_a_dictionary_has_them(engine: Engine) -> None:
     run_state_machine_as_test(
-        lambda: Paths(engine), settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
+        lambda: Paths(engine),
+        settings=settings(max_examples=engine.examples(40), stateful_step_count=30, deadline=None),
     )

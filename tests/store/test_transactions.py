@@ -21,14 +21,14 @@ class Broken(Exception):
     """An error of the caller, which no store knows."""
 
 
-def test_a_store_that_is_not_there_is_an_error_and_is_not_made(place: str) -> None:
+def test_a_store_that_is_not_there_is_an_error_and_is_not_made(vacant: str) -> None:
     for _ in range(2):
         with pytest.raises(IndexProblem) as refused:
-            open_store(place, create=False)
-        assert place in str(refused.value)
+            open_store(vacant, create=False)
+        assert vacant in str(refused.value)
         assert refused.value.hint
-    open_store(place).close()
-    open_store(place, create=False).close()
+    open_store(vacant).close()
+    open_store(vacant, create=False).close()
 
 
 def test_a_new_store_is_empty_writable_and_sound(store: Store, place: str) -> None:

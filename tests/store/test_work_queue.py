@@ -223,5 +223,5 @@ class Queue(QueueModel):
 def test_the_queue_is_as_a_dictionary_has_it(engine: Engine) -> None:
     run_state_machine_as_test(
         lambda: Queue(engine),
-        settings=settings(max_examples=60, stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=engine.examples(60), stateful_step_count=25, deadline=None),
     )

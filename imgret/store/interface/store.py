@@ -7,12 +7,38 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imgret.errors import ImgretError
     from imgret.store.interface.descriptions import Notes, Results
     from imgret.store.interface.files import Contents, Photos, Removal, Roots, Sidecars, Signatures
     from imgret.store.interface.overview import Facets, Summary
     from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
     from imgret.store.interface.work_queue import Failures, Work
+    from imgret.store.table_rows import Row, Table
+
+
+class Transfer(Protocol):
+    """Rows of whole tables, to copy a library to a store of another engine; see `store.copying`.
+
+    Truth values are 0 and 1; vectors are float16, little-endian.
+    """
+
+    def count(self, table: Table) -> int:
+        """How many rows there are."""
+        ...
+
+    def read(self, table: Table) -> Iterator[list[Row]]:
+        """The rows in steps, in the order of their key. Within `reading()` or `writing()`."""
+        ...
+
+    def write(self, table: Table, rows: list[Row]) -> None:
+        """Add rows. Within `writing()`."""
+        ...
+
+    def finish(self) -> None:
+        """All rows were added: ids of later rows are greater. Within the same `writing()`."""
+        ...
 
 
 class FileWatch(Protocol):
@@ -73,6 +99,8 @@ class Store(Protocol):
     def text_columns(self) -> TextColumns: ...
     @property
     def summary(self) -> Summary: ...
+    @property
+    def transfer(self) -> Transfer: ...
 
     @property
     def writable(self) -> bool:

@@ -96,11 +96,15 @@ class Work(Protocol):
         ...
 
     def release(self, contents: Iterable[int] | None = None) -> None:
-        """Give back claims that were not worked on: the attempt does not count. None: all of them, suspects excepted."""
+        """Give back claims that were not worked on: the attempt does not count. None: all of them, suspects excepted.
+
+        Where several hosts describe photos, only the claims of this one."""
         ...
 
     def recover(self) -> None:
-        """What a dead process held is free again: as suspects, see `claim_suspect`.
+        """What a dead process held is free again: as suspects, see `claim_suspect`. Call it once, when a writer starts.
+
+        Where several hosts describe photos: what an earlier process of this host held, and others that were not seen for long.
 
         One that was alone each of the last times is set aside, and says why.
         """

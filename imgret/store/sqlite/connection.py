@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import apsw
 
-from imgret.errors import IndexProblem, IndexReplaced, ReadOnly
+from imgret.errors import IndexMissing, IndexProblem, IndexReplaced, ReadOnly
 from imgret.store.fold import encodable
 from imgret.store.sqlite import file_ids, identity, opening
 from imgret.store.sqlite.locks import preparation_lock
@@ -39,7 +39,7 @@ class Connection:
                 "Name another place with IMGRET_INDEX.",
             )
         if not create and not os.path.exists(path):
-            raise IndexProblem(f"there is no index at {path}", "Run `imgret index FOLDER` first.")
+            raise IndexMissing(f"there is no index at {path}")
         if os.path.exists(path) and not os.path.isfile(path):
             raise IndexProblem(f"{path} is not a file", "Name another place with IMGRET_INDEX.")
         with translated_errors(path):

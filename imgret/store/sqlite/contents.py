@@ -13,9 +13,9 @@ from imgret.photo import Facts, PhotoDate
 from imgret.store.policy import KEEP_TOMBSTONES
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
-from imgret.store.sqlite.signatures import SIGNATURE
 from imgret.store.sqlite.vectors import Vectors
 from imgret.store.sqlite.work import update_date
+from imgret.store.trait_rows import SIGNATURE
 
 
 class Contents:

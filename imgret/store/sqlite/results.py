@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
 from imgret.stages.interface import DECODE, POSITION
+from imgret.store import path_words
 from imgret.store.policy import ARRIVED
 from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
-from imgret.store.sqlite import documents
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.model_rows import Models
@@ -189,7 +189,7 @@ class Results:
             (content,),
         )
         for root, folder, name in rows:
-            found.update(dict.fromkeys(documents.name_words(root, folder, name).split()))
+            found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
         return " ".join(found)
 
     def _labels(self, content: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 from imgret.store.records import NO_TIME, Looks, Traits
 from imgret.store.sqlite import words
 from imgret.store.sqlite.connection import Connection
+from imgret.store.trait_rows import COLOUR, DETAIL, SIGNATURE, traits_of
 
-SIGNATURE, DETAIL, COLOUR = 64, 24, 2  # bytes of a hash; the column `detail` also has the colour
-PIXELS = 32  # bytes
 STEP = 16_384  # ids per query, which keeps each query short and its result at 1 MiB
 
 Ids = NDArray[np.int64]
@@ -48,7 +46,7 @@ class Signatures:
                 )
             )
             if rows:
-                yield _traits(rows)
+                yield traits_of(rows)
 
     def _steps(self) -> Iterator[tuple[int, int]]:
         last = int(self._connection.db.execute("SELECT coalesce(max(id), 0) FROM content").get)
@@ -74,23 +72,3 @@ class Signatures:
             fine[:, DETAIL:].view(np.int8),
             np.frombuffer(str(known).encode(), np.uint8) == ord("1"),
         )
-
-
-def _traits(rows: Sequence[Sequence[Any]]) -> Traits:
-    ids, paths, pixels, area, size, taken, subsecond, camera, place, note, formats, names = zip(
-        *rows, strict=True
-    )
-    return Traits(
-        np.array(ids, np.int64),
-        np.array(paths, np.int64),
-        np.frombuffer(b"".join(pixels), np.uint8).reshape(len(ids), PIXELS),
-        np.array(area, np.int64),
-        np.array(size, np.int64),
-        np.array(taken, np.int64),
-        np.array([-1.0 if text is None else float(f"0.{text or 0}") for text in subsecond], np.float64),
-        np.array([hash(name) if name else 0 for name in camera], np.int64),
-        np.array(place, np.bool_),
-        np.array(note, np.bool_),
-        list(formats),
-        list(names),
-    )

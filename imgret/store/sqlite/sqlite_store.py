@@ -18,6 +18,7 @@ from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.removal import Removal
 from imgret.store.sqlite.results import Results
 from imgret.store.sqlite.roots import Roots
+from imgret.store.sqlite.row_transfer import RowTransfer
 from imgret.store.sqlite.sidecar_rows import Sidecars
 from imgret.store.sqlite.signatures import Signatures
 from imgret.store.sqlite.spaces import Spaces
@@ -55,6 +56,7 @@ class SqliteStore(Connection):
         self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
         self.contents = Contents(self, self.notes, self.vectors)
         self.filters = Filters(self, self.facets, self.photos, self.roots, self.words)
+        self.transfer = RowTransfer(self)
         self.removal = Removal(self, self.notes, self.results, self.roots)
 
     def stages(self) -> set[str]:

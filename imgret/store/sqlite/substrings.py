@@ -7,7 +7,7 @@ nothing is found across two of them. It is derived from `document`; a content wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import apsw
 import numpy as np
@@ -17,9 +17,9 @@ from imgret.store.fold import squeezed
 from imgret.store.records import Term, TextColumn
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.text_columns import TextColumns, fill_letters, letters_of
+from imgret.store.word_parts import runs
 
 Ids = NDArray[np.int64]
-PART = 6  # letters from which on plain words are found as parts of others: `light` would find every FLIGHT
 
 
 class Substrings:
@@ -82,23 +82,3 @@ CONTAINS = (
 def pattern(text: str) -> str:
     """The pattern for GLOB that finds these letters; `squeezed` leaves none that GLOB reads as its own."""
     return f"*{squeezed(text)}*"
-
-
-def runs(asked: Sequence[Term]) -> Iterable[tuple[str, tuple[int, ...]]]:
-    """(letters, the places of its terms): all terms together, neighbours, and single terms, each of PART letters at least."""
-    texts = [squeezed(term.text) for term in asked]
-    every = [
-        tuple(range(len(texts))),
-        *((at, at + 1) for at in range(len(texts) - 1)),
-        *((at,) for at in range(len(texts))),
-    ]
-    for places in dict.fromkeys(every):
-        letters = "".join(texts[at] for at in places)
-        if len(letters) >= PART:
-            yield letters, places
-
-
-def contained(text: str, asked: Sequence[Term]) -> set[int]:
-    """The places of the terms that are part of the letters of this text, alone or together with others."""
-    letters = squeezed(text)
-    return {at for wanted, places in runs(asked) if wanted in letters for at in places}

@@ -19,9 +19,9 @@ from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.nearest import Nearest
 from imgret.store.sqlite.nearest_build import Progress
 from imgret.store.sqlite.spaces import Spaces
+from imgret.store.unit_vector import unit
 
 DROPPED = 5_000  # vectors of a space that are dropped in one transaction
-NORM_TOLERANCE = 0.02  # bf16 embedders drift by less; anything further off is not a unit vector
 
 Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]  # (rows, dimension)
@@ -43,7 +43,7 @@ class Vectors:
         stage: str = TEXT,
         space: SpaceTraits = TEXT_SPACE,
     ) -> None:
-        checked = {view: _unit(vector, content, view) for view, vector in vectors.items()}
+        checked = {view: unit(vector, content, view) for view, vector in vectors.items()}
         with self._connection.writing() as db:
             known = self._spaces.find(stage, model)
             if known is None and not checked:
@@ -222,13 +222,3 @@ class Vectors:
                 dropped = db.changes()
                 if dropped < DROPPED:
                     self._spaces.remove(space)
-
-
-def _unit(vector: Matrix, content: int, view: str) -> Matrix:
-    flat = np.asarray(vector, np.float32).reshape(-1)
-    norm = float(np.linalg.norm(flat))
-    if not np.isfinite(norm):
-        raise ValueError(f"the {view} vector of content {content} holds NaN or infinity")
-    if abs(norm - 1) > NORM_TOLERANCE:
-        raise ValueError(f"the {view} vector of content {content} has norm {norm:.3f} instead of 1")
-    return flat / np.float32(norm)

@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 
 from imgret.stages.interface import ALTERNATIVE
 from imgret.store import labels, nearby
-from imgret.store.fold import cut
+from imgret.store.fold import cut, squeezed
+from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
 from imgret.store.records import LABELS, NAMES, Occurrences, Term
 from imgret.store.sqlite.connection import Connection
-from imgret.store.sqlite.documents import WORD
 from imgret.store.sqlite.facets import Facets
-from imgret.store.sqlite.substrings import Substrings, contained
+from imgret.store.sqlite.substrings import Substrings
 from imgret.store.sqlite.text_columns import TextColumns
-
-TOKENIZER = (  # as in the schema
-    "porter",
-    ["unicode61", "remove_diacritics", "2", "categories", "L* N* Co So"],
-)
+from imgret.store.tokens import tokenizer
+from imgret.store.word_parts import contained
 
 MOST_COUNTS = 10_000  # tokens whose documents are counted at a time
 
@@ -53,7 +50,7 @@ class Words:
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
         found: dict[tuple[str, ...], Term] = {}
         with self._connection.reading() as db:
-            tokens_of, there = _tokenizer(db), self._facets.labels()
+            tokens_of, there = tokenizer(db), self._facets.labels()
             counted = self._counted(db)
 
             def documents(tokens: Iterable[str]) -> int:
@@ -144,7 +141,7 @@ class Words:
             of_parts = {number for number, column in enumerate(columns) if column.substrings}
             read = ", ".join(f'"{name}"' for name in names)
             sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
-            tokens_of = _tokenizer(db)
+            tokens_of = tokenizer(db)
             also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
             may_hold = _beginnings(
                 [term.tokens for term in asked] + [label for some in also for label in some]
@@ -153,7 +150,7 @@ class Words:
                 at = place[content]
                 joined: set[tuple[int, int]] = set()
                 for column, text in enumerate(texts):
-                    within = contained(text, asked) if column in of_parts else ()
+                    within = contained(squeezed(text), asked) if column in of_parts else ()
                     for part in text.split(ALTERNATIVE) if text else ():
                         if not within and part.isascii() and not may_hold(part.lower()):
                             lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
@@ -196,17 +193,6 @@ def carray(ids: Ids) -> apsw.CArrayBinding:
     if not len(ids):
         ids = np.array([-1])  # SQLite refuses an empty array, and no content has this id
     return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
-
-
-def _tokenizer(db: apsw.Connection) -> Callable[[str], list[str]]:
-    make = db.fts5_tokenizer(*TOKENIZER)
-
-    def tokens(text: str) -> list[str]:
-        data, reason = text.encode("utf-8", "replace"), apsw.FTS5_TOKENIZE_DOCUMENT
-        found: list[str] = make(data, reason, None, include_offsets=False, include_colocated=False)  # type: ignore[assignment]
-        return found
-
-    return tokens
 
 
 def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:

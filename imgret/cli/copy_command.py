@@ -1,0 +1,44 @@
+"""`imgret copy-index`: copy the index to another place, from a file to a PostgreSQL server or back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgret.cli import console
+from imgret.cli.progress import bar
+from imgret.errors import UsageError
+
+
+def copy_index(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A file, or the address of a database.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="A new file, or the address of a database without an index.")
+    ],
+) -> None:
+    """Copy an index from a file to a PostgreSQL server, or back.
+
+    Everything is copied, with notes, failures and vectors, and compared with the original. A copy that is
+    interrupted leaves nothing.
+    """
+    from imgret import stage_results
+    from imgret.places import index_place
+    from imgret.store import copying
+    from imgret.store.factory import open_store, writer_lock
+
+    places = index_place(source), index_place(target)
+    if places[0] == places[1]:
+        raise UsageError("both places are the same", "Name another place.")
+    with (
+        writer_lock(places[0]),
+        open_store(places[0], create=False) as one,
+        writer_lock(places[1]),
+        open_store(places[1]) as other,
+    ):
+        with bar("Copying") as advance:
+            copying.copy(one, other, advance)
+        with bar("Making the tables for searches"):
+            other.results.rebuild_words(stage_results.texts)
+            other.vectors.rebuild()
+    console.say(f"the index was copied to {target}")

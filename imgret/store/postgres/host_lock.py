@@ -1,0 +1,56 @@
+"""The one process of this user and host that indexes into a library: its lock, and the name of this worker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+
+from imgret.errors import ReadOnly
+from imgret.places import places
+from imgret.store import file_lock
+
+
+@contextlib.contextmanager
+def writer_lock(
+    place: str, *, wait: float = 0.0, waiting: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Hold the lock for indexing into `place` from here; see `file_lock.held`."""
+    path = _path(place, "lock")
+    try:
+        fd = file_lock.opened(path)
+    except OSError as error:
+        raise _refused(path, error) from None
+    with file_lock.held(fd, place, wait, waiting):
+        yield
+
+
+def worker_name(place: str) -> str:
+    """Return the name of this user and host among those that describe the library: random, and the same ever after."""
+    path = _path(place, "worker")
+    try:
+        fd = file_lock.opened(path)
+    except OSError as error:
+        raise _refused(path, error) from None
+    try:
+        name = os.pread(fd, 64, 0).decode("ascii", "replace").strip()
+        if not name:
+            name = secrets.token_hex(16)
+            os.pwrite(fd, f"{name}\n".encode(), 0)
+    except OSError as error:
+        raise _refused(path, error) from None
+    finally:
+        os.close(fd)
+    return name
+
+
+def _path(place: str, suffix: str) -> str:
+    return os.path.join(
+        places().state, f"postgresql-{blake2b(place.encode(), digest_size=8).hexdigest()}.{suffix}"
+    )
+
+
+def _refused(path: str, error: OSError) -> ReadOnly:
+    return ReadOnly(f"{path} cannot be written: {error.strerror}")

@@ -1,0 +1,106 @@
+"""The address of a library on a PostgreSQL server, and opening a connection to it.
+
+A library is a schema of a database: `imgret`, or the first one of the `search_path` in the address's `options`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg import conninfo, pq
+from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.string import StrBinaryDumper
+
+from imgret.errors import IndexProblem, ReadOnly
+from imgret.store.fold import encodable
+from imgret.store.postgres import pg_arrays
+from imgret.store.postgres.host_lock import worker_name
+
+SCHEMA = "imgret"
+CONNECT_SECONDS = 10
+# A connection whose other end is gone is noticed within 30 s.
+_DEFAULTS = {
+    "application_name": "imgret",
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+
+
+class Cursor(psycopg.Cursor[Any]):
+    """A cursor that gets its results in binary form."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.format = pq.Format.BINARY
+
+    @property
+    def get(self) -> Any:
+        """The first value of the first row; None if there is no row."""
+        row = self.fetchone()
+        return None if row is None else row[0]
+
+
+class Database(psycopg.Connection[Any]):
+    """A connection whose cursors are of the class above."""
+
+    def execute(self, query: Any, params: Any = (), **named: Any) -> Cursor:
+        """Execute one statement; `%s` are places of values. A list of integers is sent as bigint[]."""
+        if not isinstance(params, Mapping):
+            params = [
+                np.array(each, np.int64) if isinstance(each, list) and each and type(each[0]) is int else each
+                for each in params
+            ]
+        return super().execute(query, params, **named)  # type: ignore[return-value]
+
+
+class _Text(StrBinaryDumper):
+    """Text as PostgreSQL can store it: NUL and what UTF-8 cannot encode become U+FFFD."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(encodable(obj).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+
+def checked(place: str) -> dict[str, Any]:
+    """Return the parameters of an address. Raises IndexProblem for one that cannot be used."""
+    try:
+        given = conninfo.conninfo_to_dict(place)
+    except psycopg.Error as error:
+        raise IndexProblem(
+            f"the address of the index cannot be read: {' '.join(str(error).split())}",
+            "Write it as postgresql://USER@HOST/DATABASE.",
+        ) from None
+    if "password" in given:
+        raise IndexProblem(
+            "the address of the index contains a password, which other users could see in lists of processes",
+            "Write the password to ~/.pgpass (mode 0600), and remove it from the address.",
+        )
+    return _DEFAULTS | {"options": f"-c search_path={SCHEMA},public"} | given
+
+
+def connect(place: str) -> Database:
+    """Return a connection that commits each statement by itself. Raises psycopg.Error and IndexProblem."""
+    parameters = checked(place)
+    with contextlib.suppress(ReadOnly):  # who cannot write the name to a file does not index either
+        parameters["options"] += f" -c imgret.worker={worker_name(place)}"
+    db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
+    try:
+        db.adapters.register_dumper(str, _Text)
+        db.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so that a statement is prepared once
+        load_vectors(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def load_vectors(db: Database) -> None:
+    """Let the connection return vectors as the server sends them. Without effect until pgvector is installed."""
+    halfvec = db.execute("SELECT to_regtype('halfvec')::oid::int8").fetchone()
+    pg_arrays.register(db.adapters, halfvec[0] if halfvec else None)

@@ -1,0 +1,92 @@
+"""Ids and vectors in PostgreSQL's binary form, converted by numpy and not one by one."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import adapt, pq
+
+INT4, INT8, INT4_ARRAY, INT8_ARRAY = 23, 20, 1007, 1016  # oids
+_HEADER = struct.Struct(">iiiii")  # dimensions, has NULLs, type of the elements, length, first index
+_ELEMENT = np.dtype([("size", ">i4"), ("value", ">i8")])
+
+Ids = NDArray[np.int64]
+Matrix = NDArray[np.float32]
+
+
+class Half:
+    """A vector as a value of the type halfvec."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, vector: NDArray[Any]) -> None:
+        """`vector`: (dimension,)."""
+        self.data = struct.pack(">HH", len(vector), 0) + vector.astype(">f2").tobytes()
+
+
+class HalfDumper(adapt.Dumper):
+    """Sends a `Half`; a subclass has the oid of halfvec in this database."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Half) -> bytes:
+        return obj.data
+
+
+class IdsDumper(adapt.Dumper):
+    """Sends an array of numpy, (n,) integers, as bigint[]."""
+
+    format = pq.Format.BINARY
+    oid = INT8_ARRAY
+
+    def dump(self, obj: NDArray[Any]) -> bytes:
+        if not len(obj):
+            return struct.pack(">iii", 0, 0, INT8)
+        elements = np.empty(len(obj), _ELEMENT)
+        elements["size"], elements["value"] = 8, obj
+        return _HEADER.pack(1, 0, INT8, len(obj), 1) + elements.tobytes()
+
+
+class Raw(adapt.Loader):
+    """Returns the bytes that the server sent, copied."""
+
+    format = pq.Format.BINARY
+
+    def load(self, data: Any) -> bytes:
+        return bytes(data)
+
+
+def register(adapters: adapt.AdaptersMap, halfvec: int | None) -> None:
+    """Let a connection send ids and vectors, and return integer arrays and vectors as they were sent."""
+    adapters.register_dumper(np.ndarray, IdsDumper)
+    adapters.register_loader(INT4_ARRAY, Raw)
+    adapters.register_loader(INT8_ARRAY, Raw)
+    if halfvec:
+        adapters.register_loader(halfvec, Raw)
+        adapters.register_dumper(Half, type("HalfDumper", (HalfDumper,), {"oid": halfvec}))
+
+
+def int4s(array: bytes) -> NDArray[np.int32]:
+    """An integer[] without NULLs as the server sent it -> (elements,)."""
+    return np.frombuffer(array, ">i4")[6::2].astype(np.int32) if len(array) > 12 else np.zeros(0, np.int32)
+
+
+def int8s(array: bytes | None) -> Ids:
+    """A bigint[] without NULLs as the server sent it -> (elements,); empty for None."""
+    if array is None or len(array) <= _HEADER.size:
+        return np.zeros(0, np.int64)
+    return np.frombuffer(array, _ELEMENT, offset=_HEADER.size)["value"].astype(np.int64)
+
+
+def text(vector: NDArray[np.float16]) -> str:
+    """A vector as the text of a halfvec, exactly."""
+    return f"[{','.join(map(str, vector.astype(np.float32).tolist()))}]"
+
+
+def vectors(rows: list[bytes], dimension: int) -> Matrix:
+    """Values of halfvec as the server sent them -> float32 (rows, dimension)."""
+    halves = np.frombuffer(b"".join(rows), ">f2").reshape(len(rows), dimension + 2)
+    return halves[:, 2:].astype(np.float32)

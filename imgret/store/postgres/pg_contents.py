@@ -1,0 +1,129 @@
+"""Contents: images identified by the hashes of their bytes and pixels, and the deletion of unused ones.
+
+The paths of contents are in `photos`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from imgret.photo import Facts, PhotoDate
+from imgret.store.policy import KEEP_TOMBSTONES
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_documents import Documents
+from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_work import update_date
+from imgret.store.trait_rows import SIGNATURE
+
+
+class Contents:
+    """Implements `imgret.store.interface.files.Contents`."""
+
+    def __init__(self, connection: Connection, notes: Notes, documents: Documents) -> None:
+        self._connection = connection
+        self._notes = notes
+        self._documents = documents
+
+    def hash_of(self, content: int) -> bytes | None:
+        row = self._connection.row("SELECT hash FROM content WHERE id = %s", (content,))
+        return row[0] if row else None
+
+    def content_named(self, hash_: bytes) -> int | None:
+        row = self._connection.row("SELECT id FROM content WHERE hash = %s", (hash_,))
+        return int(row[0]) if row else None
+
+    def copies(
+        self, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
+    ) -> list[int]:
+        where = (
+            "(hash = %(hash)s OR pixels = %(pixels)s"
+            " OR pixels IN (SELECT pixels FROM content WHERE id = %(content)s::bigint OR hash = %(hash)s))"
+        )
+        rows = self._connection.rows(
+            f"SELECT id FROM content WHERE {where} AND id IS DISTINCT FROM %(content)s::bigint"
+            " AND EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+            " ORDER BY coalesce(hash = %(hash)s, false) DESC, id",
+            {"hash": hash_, "pixels": pixels, "content": content},
+        )
+        return [int(id_) for (id_,) in rows]
+
+    def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET pixels = %s, look = %s, detail = %s, format = %s, width = %s, height = %s, taken_at = %s,"
+                " camera = %s, latitude = %s, longitude = %s, truncated = %s, subsecond = %s WHERE id = %s",
+                (
+                    pixels,
+                    look and look[:SIGNATURE],
+                    look and (look[SIGNATURE:] or None),
+                    *msgspec.structs.astuple(facts),
+                    content,
+                ),
+            )
+            self.save_date(content, _of_camera(facts))
+
+    def save_date(self, content: int, date: PhotoDate | None) -> None:
+        values = (date.at, date.source, date.precision, date.zone, date.subsecond) if date else (None,) * 5
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET date = %s, date_source = %s, date_precision = %s, date_zone = %s, date_fraction = %s"
+                " WHERE id = %s",
+                (*values, content),
+            )
+            update_date(db, content)
+
+    def date(self, content: int) -> PhotoDate | None:
+        row = self._connection.row(
+            "SELECT date, date_source, date_precision, date_zone, date_fraction FROM content"
+            " WHERE id = %s AND date IS NOT NULL",
+            (content,),
+        )
+        return PhotoDate(*row) if row else None
+
+    def save_position(self, content: int, position: tuple[float, float] | None) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE content SET latitude = %s, longitude = %s WHERE id = %s",
+                (*(position or (None, None)), content),
+            )
+
+    def look(self, content: int) -> bytes | None:
+        row = self._connection.row("SELECT look, detail FROM content WHERE id = %s", (content,))
+        return row[0] + (row[1] or b"") if row and row[0] is not None else None
+
+    def facts(self, content: int) -> Facts | None:
+        row = self._connection.row(
+            "SELECT format, width, height, taken_at, camera, latitude, longitude, truncated, subsecond FROM content"
+            " WHERE id = %s AND format IS NOT NULL",
+            (content,),
+        )
+        if row is None:
+            return None
+        return msgspec.structs.replace(Facts(*row[:-2]), truncated=bool(row[-2]), subsecond=row[-1])
+
+    def purge(self, now: int) -> int:
+        with self._connection.writing() as db:
+            self._notes.remember_places(now - KEEP_TOMBSTONES)
+            db.execute("DELETE FROM photo WHERE gone_at < %s", (now - KEEP_TOMBSTONES,))
+            db.execute("DELETE FROM root WHERE removed AND id NOT IN (SELECT root FROM photo)")
+            orphans = [
+                content
+                for (content,) in db.execute(
+                    "SELECT id FROM content WHERE NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id)"
+                    " AND NOT EXISTS (SELECT 1 FROM note WHERE note.content = content.id)"
+                )
+            ]
+            self.forget(orphans)
+        return len(orphans)
+
+    def forget(self, contents: Iterable[int]) -> None:
+        with self._connection.writing() as db:
+            for content in contents:
+                self._documents.remove(content)
+                db.execute("DELETE FROM content WHERE id = %s", (content,))
+
+
+def _of_camera(facts: Facts) -> PhotoDate | None:
+    return None if facts.taken_at is None else PhotoDate(facts.taken_at, "exif", subsecond=facts.subsecond)

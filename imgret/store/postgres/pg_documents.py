@@ -1,0 +1,219 @@
+"""The document of each content: the tokens of its texts, and the counts that the ranking needs.
+
+The words index is an array of token ids for each content with a GIN index. The number of documents that hold a token
+is kept in `token`, the number of documents and of tokens in `counter`. They are added up in memory and written
+once at the end of a transaction, because common tokens change with every document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.stages.interface import ALTERNATIVE
+from imgret.store.fold import cut
+from imgret.store.postgres.pg_arrays import int4s
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_substrings import Substrings
+from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.records import LABELS, NAMES, NOTE
+from imgret.store.tokens import tokenizer
+
+LONGEST = 500  # bytes; a longer token is stored as its beginning and its hash
+FIXED = frozenset({LABELS, NOTE, NAMES})  # columns that belong to no stage
+KNOWN = 200_000  # tokens whose ids are kept in memory
+
+Tokens = NDArray[np.int32]
+
+
+class Documents:
+    """Implements `imgret.store.interface.retrieval.Documents`."""
+
+    def __init__(self, connection: Connection, text_columns: TextColumns, substrings: Substrings) -> None:
+        self._connection = connection
+        self._text_columns = text_columns
+        self._substrings = substrings
+        self._known: dict[str, int] = {}  # token -> id
+        self._new: set[str] = set()  # tokens that this transaction added
+        self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
+        self._totals: Counter[str] = Counter()
+        connection.at_commit(self.flush, self._forget)
+
+    @cached_property
+    def cut_into_tokens(self) -> Callable[[str], list[str]]:
+        """A text as `fold.cut` gives it -> its tokens."""
+        return tokenizer()
+
+    def update(self, content: int, texts: Mapping[str, str]) -> None:
+        """Replace the words in these columns of a content; the others stay. Raises ValueError for an unknown column."""
+        if not texts:
+            return
+        numbers = self._text_columns.numbers()
+        if unknown := texts.keys() - numbers.keys():
+            raise ValueError(f"the words index has no column {', '.join(sorted(unknown))}")
+        made = {name: cut(text) for name, text in texts.items()}
+        parts = {
+            numbers[name]: [self.cut_into_tokens(part) for part in text.split(ALTERNATIVE)]
+            for name, text in made.items()
+        }
+        with self._connection.writing():
+            ids = self.ids(
+                {token for part in parts.values() for tokens in part for token in tokens}, add=True
+            )
+            sections: dict[int, list[int]] = {}
+            for number, of_column in parts.items():
+                section: list[int] = []
+                for at, tokens in enumerate(of_column):
+                    section += ([0] if at else []) + [ids[key(token)] for token in tokens]
+                sections[number] = section
+            self._put(content, sections)
+            if of_stages := {numbers[name]: text for name, text in made.items() if name not in FIXED}:
+                self._substrings.update(content, of_stages)
+
+    def copy(self, source: int, target: int, stages: Collection[str]) -> None:
+        """Give a content the words that these stages found in another one with the same pixels."""
+        numbers = self._text_columns.numbers()
+        wanted = [numbers[column.name] for column in self._text_columns.all() if column.stage in stages]
+        row = self._connection.row("SELECT tokens FROM document WHERE content = %s", (source,))
+        if wanted and row is not None:
+            sections = divided(int4s(row[0]))
+            with self._connection.writing():
+                self._put(target, {number: sections.get(number, []) for number in wanted})
+                self._substrings.copy(source, target, wanted)
+
+    def remove(self, content: int) -> None:
+        """Forget the words of a content."""
+        with self._connection.writing() as db:
+            self._substrings.remove(content)
+            gone = db.execute("DELETE FROM document WHERE content = %s RETURNING tokens", (content,)).get
+            if gone is not None:
+                self._count(int4s(gone), -1)
+                self._totals["documents"] -= 1
+
+    def empty_texts(self) -> dict[str, str]:
+        """The columns of stages, each without any words."""
+        return {column.name: "" for column in self._text_columns.all() if column.stage is not None}
+
+    def drop_columns(self, numbers: Collection[int]) -> None:
+        """Forget the words in these columns, of all contents."""
+        with self._connection.writing() as db:
+            markers = [-number for number in numbers]
+            rows = db.execute("SELECT content FROM document WHERE tokens && %s::int[]", (markers,)).fetchall()
+            for (content,) in rows:
+                self._put(content, {number: [] for number in numbers})
+
+    def ids(self, tokens: Iterable[str], *, add: bool = False) -> dict[str, int]:
+        """The ids of these tokens by `key`; with `add`, unknown ones get one, else they are left out."""
+        keys = {key(token) for token in tokens}
+        if unknown := keys - self._known.keys():
+            if len(self._known) > KNOWN:
+                self._known = {token: self._known[token] for token in keys & self._known.keys()}
+            rows = self._connection.rows("SELECT text, id FROM token WHERE text = ANY (%s)", (list(unknown),))
+            self._known.update(rows)
+            if add and (new := sorted(unknown - self._known.keys())):
+                with self._connection.writing() as db:
+                    sql = "INSERT INTO token (text) SELECT unnest(%s::text[]) RETURNING text, id"
+                    self._known.update(db.execute(sql, (new,)).fetchall())
+                    self._new.update(new)
+        return {token: self._known[token] for token in keys & self._known.keys()}
+
+    def flush(self) -> None:
+        """Write the counts that have changed in this transaction."""
+        if any(self._holding.values()) or any(self._totals.values()):
+            changed = {token: number for token, number in sorted(self._holding.items()) if number}
+            with self._connection.writing() as db:
+                db.execute(
+                    "UPDATE token SET documents = documents + number FROM unnest(%s::int[], %s::int[])"
+                    " AS change (token, number) WHERE id = token",
+                    (list(changed), list(changed.values())),
+                )
+                db.execute(
+                    "UPDATE counter SET value = value + number FROM unnest(%s::text[], %s::int[])"
+                    " AS change (changed, number) WHERE name = changed",
+                    (list(self._totals), list(self._totals.values())),
+                )
+        self._clear()
+
+    def check(self) -> list[str]:
+        with self._connection.reading():
+            different = self._connection.number(
+                "SELECT count(*) FROM token FULL JOIN (SELECT each AS id, count(DISTINCT content) AS found FROM document,"
+                " unnest(tokens) AS each WHERE each > 0 GROUP BY each) AS counted USING (id)"
+                " WHERE documents IS DISTINCT FROM coalesce(found, 0)"
+            )
+            documents, tokens = self.totals()
+            counted = self._connection.row(
+                "SELECT count(*), coalesce(sum((SELECT count(*) FROM unnest(tokens) AS each WHERE each > 0)), 0)::bigint"
+                " FROM document"
+            )
+        found = []
+        if different:
+            found.append(f"the words index has wrong counts of {different} words")
+        if counted != (documents, tokens):
+            found.append("the words index has wrong counts of documents")
+        return found + self._substrings.check()
+
+    def totals(self) -> tuple[int, int]:
+        """How many documents there are, and how many tokens they have."""
+        rows = dict(
+            self._connection.rows("SELECT name, value FROM counter WHERE name IN ('documents', 'tokens')")
+        )
+        return rows["documents"], rows["tokens"]
+
+    def _put(self, content: int, sections: Mapping[int, Sequence[int]]) -> None:
+        """Replace these columns of a document: number -> ids of tokens."""
+        with self._connection.writing() as db:
+            row = db.execute("SELECT tokens FROM document WHERE content = %s", (content,)).fetchone()
+            before = int4s(row[0]) if row else np.zeros(0, np.int32)
+            merged = {**divided(before), **sections}
+            after = [
+                token for number in sorted(merged) if merged[number] for token in (-number, *merged[number])
+            ]
+            if row is not None and before.tolist() == after:
+                return
+            db.execute(
+                "INSERT INTO document VALUES (%s, %s::int[]) ON CONFLICT (content) DO UPDATE SET tokens = excluded.tokens",
+                (content, after),
+            )
+            self._count(before, -1)
+            self._count(np.array(after, np.int32), 1)
+            self._totals["documents"] += row is None
+
+    def _count(self, tokens: Tokens, number: int) -> None:
+        words = tokens[tokens > 0].tolist()
+        self._totals["tokens"] += number * len(words)
+        for token in set(words):
+            self._holding[token] += number
+
+    def _clear(self) -> None:
+        self._holding.clear()
+        self._totals.clear()
+        self._new.clear()
+
+    def _forget(self) -> None:
+        """Forget what belongs to a transaction that is undone."""
+        for token in self._new:
+            self._known.pop(token, None)
+        self._clear()
+
+
+def key(token: str) -> str:
+    """A token as it is stored: an index entry has a largest size."""
+    data = token.encode()
+    if len(data) <= LONGEST:
+        return token
+    return f"{data[:100].decode('utf-8', 'ignore')} {blake2b(data, digest_size=16).hexdigest()}"
+
+
+def divided(tokens: Tokens) -> dict[int, list[int]]:
+    """Column -> the ids of its tokens."""
+    starts = np.flatnonzero(tokens < 0).tolist()
+    ends = [*starts[1:], len(tokens)] if starts else []
+    return {
+        -int(tokens[start]): tokens[start + 1 : end].tolist() for start, end in zip(starts, ends, strict=True)
+    }

@@ -1,0 +1,67 @@
+"""Photos that could not be read or described: the reasons, the times of the next attempts, and retrying."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from imgret.photo import Photo
+from imgret.store import paths
+from imgret.store.policy import ARRIVED, MAX_ATTEMPTS
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.records import READ, Failure
+
+
+class Failures:
+    """Implements `imgret.store.interface.work_queue.Failures`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self, limit: int = 1000) -> list[Failure]:
+        rows = self._connection.rows(
+            "SELECT root.path, folder, photo.name, stage, error, attempts, not_before"
+            " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
+            " JOIN root ON root.id = photo.root WHERE error IS NOT NULL AND NOT EXISTS ("
+            # of several failed stages the one that was tried most
+            "  SELECT 1 FROM work other WHERE other.content = work.content AND other.error IS NOT NULL"
+            "  AND (other.attempts, other.not_before, work.stage) > (work.attempts, work.not_before, other.stage))"
+            f" UNION ALL SELECT root.path, folder, photo.name, '{READ}', error, attempts, not_before"
+            " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root ON root.id = photo.root"
+            " WHERE gone_at IS NULL ORDER BY 1, 2, 3 LIMIT %s",
+            (limit,),
+        )
+        return [
+            Failure(
+                paths.join(root, folder, name), stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS
+            )
+            for root, folder, name, stage, error, attempts, not_before in rows
+        ]
+
+    def unreadable(self, photo: Photo) -> Failure | None:
+        row = self._connection.row(
+            "SELECT error, attempts, not_before FROM unreadable WHERE photo = %s", (photo.id,)
+        )
+        if row is None:
+            return None
+        error, attempts, not_before = row
+        return Failure(photo.path, "read", error, attempts, not_before, attempts >= MAX_ATTEMPTS)
+
+    def retry(self, only: Collection[Photo] | None = None) -> int:
+        with self._connection.writing() as db:
+            reset = (
+                f"UPDATE work SET attempts = 0, not_before = 0, error = NULL, request = {ARRIVED}"
+                " WHERE error IS NOT NULL"
+            )
+            if only is None:
+                count = int(
+                    db.execute("SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL").get
+                )
+                db.execute(reset)
+                return count + db.execute("UPDATE unreadable SET attempts = 0, not_before = 0").rowcount
+            count = 0
+            for photo in only:
+                files = db.execute(
+                    "UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = %s", (photo.id,)
+                ).rowcount
+                count += bool(files + db.execute(f"{reset} AND content = %s", (photo.content,)).rowcount)
+            return count

@@ -1,0 +1,257 @@
+"""Filters: what a question asks of a photo beside its meaning, and the contents that pass.
+
+A filter is about a content (when it was taken, what was counted in it) or about a path (its folder, its
+name, its disk). A content passes if one of its living paths passes all filters about paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret import disk_calls
+from imgret.store import labels, paths, positions
+from imgret.store.clauses import (
+    OBJECT,
+    Camera,
+    Clause,
+    Containing,
+    Filter,
+    Format,
+    Has,
+    Inside,
+    Named,
+    Near,
+    Objects,
+    Online,
+    Phrase,
+    Rated,
+    Tagged,
+    Taken,
+)
+from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.postgres import pg_roots as roots
+from imgret.store.postgres import pg_substrings as substrings
+from imgret.store.postgres.pg_arrays import int8s
+from imgret.store.postgres.pg_documents import Documents
+from imgret.store.postgres.pg_facets import Facets
+from imgret.store.postgres.pg_photos import Photos
+from imgret.store.postgres.pg_roots import Roots, below
+from imgret.store.postgres.pg_words import Words
+
+if TYPE_CHECKING:
+    from imgret.store.postgres.pg_connection import Connection
+
+Ids = NDArray[np.int64]
+FAMILIES = {
+    "JPEG": ("JPEG", "MPO")
+}  # MPO: a JPEG with more pictures inside, as many phones and cameras write it
+
+
+# The seconds during which a photo may have been taken; the shortest month and year are near enough.
+_DURATION = (
+    "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
+)
+
+_HAVING = {
+    "note": "id IN (SELECT content FROM note)",
+    "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
+    "gps": "latitude IS NOT NULL",
+    "objects": "id IN (SELECT content FROM tag WHERE kind = 'object')",
+    "topics": "id IN (SELECT content FROM tag WHERE kind = 'topic')",
+    "date": "date IS NOT NULL",
+    "text": "id IN (SELECT content FROM letters WHERE substrings)",
+}
+
+
+class Filters:
+    """Implements `imgret.store.interface.retrieval.Filters`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        documents: Documents,
+        facets: Facets,
+        photos: Photos,
+        roots: Roots,
+        words: Words,
+    ) -> None:
+        self._connection = connection
+        self._documents = documents
+        self._facets = facets
+        self._photos = photos
+        self._roots = roots
+        self._words = words
+
+    def matching(self, clauses: Sequence[Clause]) -> Ids:
+        of_paths = [clause for clause in clauses if isinstance(clause.filter, Inside | Named | Online)]
+        of_contents = [clause for clause in clauses if clause not in of_paths]
+        with self._connection.reading() as db:
+            self._documents.flush()
+            where, values = self._all(of_paths)
+            lying = (
+                "SELECT photo.content FROM photo JOIN root_here AS root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND photo.content IS NOT NULL AND {where}"
+            )
+            if of_contents:
+                condition, more = self._all(of_contents)
+                lying = f"SELECT content.id AS content FROM content WHERE id IN ({lying}) AND {condition}"
+                values += more
+            return np.unique(
+                int8s(db.execute(f"SELECT array_agg(content) FROM ({lying}) AS found", values).get)
+            )
+
+    def living(self, contents: Ids) -> NDArray[np.bool_]:
+        with self._connection.reading() as db:
+            found = db.execute(
+                "SELECT array_agg(DISTINCT content) FROM photo WHERE content = ANY (%s) AND gone_at IS NULL",
+                (contents,),
+            ).get
+            return np.isin(contents, int8s(found))
+
+    def newest(self, among: Ids | None, count: int) -> Ids:
+        lying, values = (
+            "EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)",
+            [],
+        )
+        if among is not None:
+            lying, values = "id = ANY (%s)", [among]
+        found: list[int] = []
+        with self._connection.reading() as db:
+            # Apart, so that each is read in the order of an index and no further than is wanted.
+            for order in ("date IS NOT NULL ORDER BY date DESC, id", "date IS NULL ORDER BY id"):
+                sql = f"SELECT id FROM content WHERE {lying} AND {order} LIMIT %s"
+                found += [row[0] for row in db.execute(sql, (*values, max(count - len(found), 0)))]
+        return np.array(found, np.int64)
+
+    def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
+        with self._connection.reading() as db:
+            where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+            rows: Any = db.execute(
+                f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
+                " FROM photo JOIN root_here AS root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND content = %s AND {where} ORDER BY there DESC, photo.id",
+                (content, *values),
+            )
+            return [(paths.join(root, folder, name), online) for root, folder, name, online in rows]
+
+    def _all(self, clauses: Iterable[Clause]) -> tuple[str, list[Any]]:
+        """All of these together as a condition."""
+        made = [(self._sql(clause.filter, kinds=clause.negated), clause.negated) for clause in clauses]
+        conditions = [f"NOT coalesce({sql}, false)" if negated else sql for (sql, _), negated in made]
+        return " AND ".join(["true", *conditions]), [value for (_, values), _ in made for value in values]
+
+    def _sql(self, filter_: Filter, *, kinds: bool) -> tuple[str, list[Any]]:
+        """The filter as a condition on a row of `content`, or on one of `photo` joined with `root`.
+
+        With `kinds`, words stand also for the labels that they mean: `-people` leaves out the label `person`.
+        """
+        match filter_:
+            case Taken(start, end):
+                first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
+                # All of a day, a month or a year of which no more is known must be within the span.
+                return f"(date >= %s AND date < %s AND date + {_DURATION} <= %s)", [first, last, last]
+            case Objects(label, least, most):
+                meant = labels.matching_labels(label, self._facets.labels())
+                # Each stage counts for itself: two detectors see the same dog.
+                counted = "SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[]) GROUP BY content, stage"
+                if least > 0:
+                    bound = most if most is not None else 1 << 62
+                    return f"id IN ({counted} HAVING sum(count) BETWEEN %s AND %s)", [
+                        OBJECT,
+                        meant,
+                        least,
+                        bound,
+                    ]
+                possible = most is None or most >= 0
+                return f"%s AND id NOT IN ({counted} HAVING sum(count) > %s)", [
+                    possible,
+                    OBJECT,
+                    meant,
+                    1 << 62 if most is None else most,
+                ]
+            case Tagged(kind, name):
+                found = self._tags(kind, name)
+                return "id IN (SELECT content FROM tag WHERE kind = %s AND label = ANY (%s::text[]))", [
+                    kind,
+                    found,
+                ]
+            case Rated(least, most):
+                stars = [str(number) for number in range(max(least, 1), most + 1)]
+                rated = "SELECT content FROM tag WHERE kind = 'rating' AND label = ANY (%s::text[])"
+                if not least <= 0 <= most:
+                    return f"id IN ({rated})", [stars]
+                # Photos without a rating have no stars; neither have rejected ones.
+                return f"(id IN ({rated}) OR id NOT IN ({rated}))", [stars, list("12345")]
+            case Camera(name):
+                return "camera = ANY (%s::text[])", [self._cameras(fold(name))]
+            case Format(name):
+                return "format = ANY (%s::text[])", [list(FAMILIES.get(name, (name,)))]
+            case Has(what):
+                if what in _HAVING:
+                    return _HAVING[what], []
+                return "id IN (SELECT content FROM tag WHERE kind = %s)", [what]
+            case Phrase(text):
+                if not has_word(text):
+                    return "true", []
+                condition, values = self._words.matching(text, kinds=kinds)
+                return f"id IN (SELECT content FROM document WHERE {condition})", values
+            case Containing(text):
+                if not squeezed(text):
+                    return "true", []
+                sql = f"id IN (SELECT content FROM letters WHERE {substrings.CONTAINS})"
+                return sql, [substrings.pattern(text)]
+            case Near(latitude, longitude, km):
+                near = positions.CONDITION.replace("?", "%s")
+                return f"({near})", [*positions.condition(latitude, longitude, km)]
+            case Online(online):
+                return f"{roots.ONLINE} = %s", [online]
+            case Named(pattern):
+                like = _like(fold(pattern))
+                if "*" in pattern or "?" in pattern:
+                    return "folded_name LIKE %s", [like.replace("*", "%").replace("?", "_")]
+                return "folded_name LIKE %s", [f"%{like}%"]
+            case Inside(folder):
+                return self._inside(folder)
+
+    def _tags(self, kind: str, name: str) -> list[str]:
+        """The labels of this kind that contain the name, or that it means."""
+        there, text = self._facets.labels(kind), fold(name.replace("_", " "))
+        meant = set(labels.matching_labels(name, there))
+        return [label for label in there if label in meant or text in fold(label.replace("_", " "))]
+
+    def _cameras(self, name: str) -> list[str]:
+        """The cameras whose folded names contain this text."""
+        rows = self._connection.rows("SELECT DISTINCT camera FROM content WHERE camera IS NOT NULL")
+        return [camera for (camera,) in rows if name in fold(camera)]
+
+    def _inside(self, folder: bytes) -> tuple[str, list[Any]]:
+        """The folder as it is written, else where its symbolic links lead, else any that is called so, folded."""
+        if folder.startswith(b"/"):
+            for place in dict.fromkeys((folder, disk_calls.resolved(folder))):
+                if found := self._below(place):
+                    conditions, values = [], []
+                    for root, part in found:
+                        condition, more = below(part)
+                        conditions.append(f"(photo.root = %s{condition})")
+                        values += [root, *more]
+                    return f"({' OR '.join(conditions)})", values
+        wanted = _like(fold_bytes(b"/" + folder.strip(b"/") + b"/"))
+        return "folded_place LIKE %s", [f"{wanted}%" if folder.startswith(b"/") else f"%{wanted}%"]
+
+    def _below(self, folder: bytes) -> list[tuple[int, bytes]]:
+        """(root, folder in it; empty for all of it) of the roots that have living photos at or below this folder."""
+        found = []
+        for root in self._roots.all():
+            part = b"" if paths.relative(folder, root.path) is not None else paths.relative(root.path, folder)
+            if part is not None and self._photos.any_known(root.id, part):
+                found.append((root.id, part))
+        return found
+
+
+def _like(text: str) -> str:
+    """Text as LIKE finds it literally."""
+    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")

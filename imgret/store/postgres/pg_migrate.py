@@ -1,0 +1,147 @@
+"""Prepare a library: what the server must have, and numbered SQL files that bring the schema up to date.
+
+The files run in one transaction under an advisory lock, so several hosts may open a library at the same moment.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import errors, sql
+
+from imgret.errors import ImgretError, IndexMissing, IndexProblem, IndexTooNew, ReadOnly
+from imgret.store.postgres.pg_address import Database, load_vectors
+from imgret.store.postgres.pg_errors import sentence
+
+LOCK = 0x696D6774  # "imgt": the first half of the keys of our advisory locks
+OLDEST_SERVER = 160_000
+OLDEST_PGVECTOR = (0, 8)
+EXTENSIONS = ("vector", "pg_trgm")
+
+
+class Migration(NamedTuple):
+    """One numbered SQL file."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """Return all migrations, by ascending version."""
+    found = []
+    for entry in resources.files("imgret.store.postgres").joinpath("sql").iterdir():
+        match = re.fullmatch(r"(\d{4})-.*\.sql", entry.name)
+        if match:
+            found.append(Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+def prepare(db: Database, place: str, *, create: bool) -> ImgretError | None:
+    """Check the server and the library, and migrate it. -> why it cannot be written to; None where it can.
+
+    Raises IndexProblem for a server that is too old or lacks an extension, and for a missing library without `create`.
+    """
+    if db.info.server_version < OLDEST_SERVER:
+        raise IndexProblem(
+            f"the server of {place} is PostgreSQL {db.info.server_version // 10_000}; imgret needs 16 or later",
+            "Update the server.",
+        )
+    newest = migrations()[-1].version
+    current = version(db)
+    if current is None and not create:
+        raise IndexMissing(f"there is no index at {place}")
+    if current is not None and current > newest:
+        raise IndexTooNew(
+            f"{place} has schema version {current}; this imgret supports versions up to {newest}"
+        )
+    if current == newest:
+        return _refusal(db, place)
+    refusal = _server_refusal(db, place)
+    if refusal is not None:
+        raise refusal
+    _migrate(db, place)
+    load_vectors(db)
+    return None
+
+
+def version(db: Database) -> int | None:
+    """Return the schema version of the library; None if there is none."""
+    found: Any = db.execute(
+        "SELECT current_schema(), to_regclass(current_schema() || '.setting') IS NOT NULL"
+    ).fetchone()
+    if not found[1]:
+        return None
+    row: Any = db.execute("SELECT value FROM setting WHERE key = 'schema version'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def lacking(db: Database) -> list[str]:
+    """Return the SQL statements that an administrator has to execute in the database before imgret can use it."""
+    there = dict(db.execute("SELECT extname, extversion FROM pg_extension").fetchall())
+    found = [f"CREATE EXTENSION {name};" for name in EXTENSIONS if name not in there]
+    if "vector" in there and _numbers(there["vector"]) < OLDEST_PGVECTOR:
+        found.append("ALTER EXTENSION vector UPDATE;")
+    return found
+
+
+def _migrate(db: Database, place: str) -> None:
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", (LOCK, "migration"))
+        _make_schema(db)
+        _make_extensions(db, place)
+        current = version(db)
+        for step in migrations():
+            if current is None or step.version > current:
+                psycopg.Cursor(db).execute(step.sql.encode())  # several statements, so not in binary form
+                db.execute(
+                    "INSERT INTO setting VALUES ('schema version', %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (str(step.version),),
+                )
+
+
+def _make_schema(db: Database) -> None:
+    """Create the first schema of the search path, if it does not exist."""
+    row: Any = db.execute("SELECT current_setting('search_path')").fetchone()
+    wanted = row[0].split(",")[0].strip().strip('"')
+    if db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (wanted,)).fetchone() is None:
+        db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(wanted)))
+
+
+def _make_extensions(db: Database, place: str) -> None:
+    for statement in lacking(db):
+        try:
+            with db.transaction():
+                db.execute(
+                    f"{statement.rstrip(';')}{' SCHEMA public' if 'CREATE' in statement else ''}".encode()
+                )
+        except (errors.InsufficientPrivilege, errors.FeatureNotSupported, errors.UndefinedFile) as error:
+            raise IndexProblem(
+                f"the server of {place} lacks an extension that imgret needs: {sentence(error)}",
+                f"An administrator has to install pgvector 0.8 or later, and to execute in this database: {' '.join(lacking(db))}",
+            ) from None
+
+
+def _server_refusal(db: Database, place: str) -> ImgretError | None:
+    row: Any = db.execute(
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
+    ).fetchone()
+    return ReadOnly(f"{place} cannot be written: the server only reads") if row[0] else None
+
+
+def _refusal(db: Database, place: str) -> ImgretError | None:
+    refusal = _server_refusal(db, place)
+    if refusal is None:
+        row: Any = db.execute(
+            "SELECT has_table_privilege('content', 'INSERT') AND has_table_privilege('counter', 'UPDATE'), current_user"
+        ).fetchone()
+        if not row[0]:
+            return ReadOnly(f"{place} cannot be written: the user {row[1]} may only read it")
+    return refusal
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

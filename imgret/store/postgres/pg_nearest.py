@@ -1,0 +1,181 @@
+"""Nearest neighbours: exact in a small space, by pgvector's HNSW index in a large one.
+
+The vectors themselves are searched, so nothing can disagree with them. Above `EXACT` photos, `rebuild` makes an HNSW
+index of the leading vectors of a space, and the projection to the codes that a daemon holds in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from imgret.store import codes
+from imgret.store.postgres import pg_nearest_rows as rows_of
+from imgret.store.postgres.pg_address import Database
+from imgret.store.postgres.pg_arrays import Half, Ids, Matrix, vectors
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_spaces import hnsw_name
+from imgret.store.records import Space
+
+EXACT = 50_000  # photos: beyond, comparing all of them takes longer than people wait
+GROWN = 4  # the projection is learned again when the library is this many times larger
+FEW = 4096  # ids that are compared one by one
+MOST_EF = 1000  # candidates of an HNSW search; pgvector's limit
+
+Progress = Callable[[int, int], None]
+
+
+class Nearest:
+    """Implements `imgret.store.interface.retrieval.Nearest`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def search(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+        if count < 1 or (among is not None and not len(among)):
+            return np.zeros(0, np.int64)
+        with self._connection.reading() as db:
+            if (among is not None and len(among) <= FEW) or not self._has_index(db, space):
+                return self._exact(db, space, query, count, among)
+            db.execute("SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true)")
+            db.execute(
+                "SELECT set_config('hnsw.ef_search', %s, true)", (str(min(max(4 * count, 100), MOST_EF)),)
+            )
+            condition = "" if among is None else " AND content = ANY (%s)"
+            found = db.execute(
+                f"SELECT content FROM vector WHERE {_of(space)}{condition} ORDER BY {_distance(space)} LIMIT %s",
+                (*([] if among is None else [among]), Half(query), 2 * count),
+            ).fetchall()
+            return self._exact(db, space, query, count, np.array([content for (content,) in found], np.int64))
+
+    def scan(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
+        ids, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        with self._connection.reading() as db:
+            for step, rows in rows_of.rows(db, space, space.lead):
+                kept = slice(None) if among is None else np.isin(step, among)
+                ids.append(step[kept])
+                scores.append(rows[kept] @ query)
+        return _best(np.concatenate(ids), np.concatenate(scores), count)
+
+    def rebuild(
+        self, space: Space, progress: Progress | None = None, *, switch: Callable[[], bool] = lambda: True
+    ) -> bool:
+        total = rows_of.present(self._connection, space)
+        learned = None
+        if total > EXACT:
+            ids = rows_of.spread(self._connection, space, 4 * codes.SAMPLE)[1]
+            ids = ids[:: -(-len(ids) // codes.SAMPLE)]
+            with self._connection.reading() as db:
+                found = db.execute(
+                    "SELECT data FROM vector WHERE space = %s AND view = %s AND content = ANY (%s)",
+                    (space.id, space.lead, ids),
+                ).fetchall()
+            learned = codes.learn(vectors([row[0] for row in found], space.dimension), total)
+            self._make_index(space)
+        with self._connection.writing() as db:
+            if not switch():
+                return False
+            db.execute("DELETE FROM projection WHERE space = %s", (space.id,))
+            if learned is not None:
+                db.execute(
+                    "INSERT INTO projection (space, learned_from, scale, mean, basis) VALUES (%s, %s, %s, %s, %s)",
+                    (space.id, total, learned.scale, learned.mean.tobytes(), learned.basis.tobytes()),
+                )
+        if progress:
+            progress(total, total)
+        return True
+
+    def rebuild_if_outgrown(self, space: Space, progress: Progress | None = None) -> bool:
+        """Rebuild where there is no HNSW index yet and there should be one, or the projection is of a much smaller library."""
+        learned = self.projection(space)
+        limit = EXACT if learned is None else learned.learned_from * GROWN
+        is_outdated = rows_of.present(self._connection, space, limit + 1) > limit
+        if is_outdated:
+            self.rebuild(space, progress)
+        return is_outdated
+
+    def projection(self, space: Space) -> codes.Projection | None:
+        row = self._connection.row(
+            "SELECT learned_from, scale, mean, basis FROM projection WHERE space = %s", (space.id,)
+        )
+        if row is None:
+            return None
+        learned_from, scale, mean, basis = row
+        means = np.frombuffer(mean, np.float32)
+        return codes.Projection(
+            means, np.frombuffer(basis, np.float32).reshape(len(means), -1), scale, learned_from
+        )
+
+    def count(self, space: Space) -> int:
+        return rows_of.present(self._connection, space)
+
+    def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
+        with self._connection.reading() as db:
+            yield from rows_of.rows(db, space, space.lead)
+
+    def leading_since(self, space: Space, last: int) -> tuple[Ids, Matrix]:
+        with self._connection.reading() as db:
+            found = db.execute(
+                "SELECT content, data FROM vector WHERE id > %s AND view = %s AND space = %s ORDER BY id",
+                (last, space.lead, space.id),
+            ).fetchall()
+        newest: dict[int, bytes] = dict(found)
+        if not newest:
+            return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+        return np.array(list(newest), np.int64), vectors(list(newest.values()), space.dimension)
+
+    def check(self, space: Space) -> list[str]:
+        """What is wrong with the HNSW index, in sentences; empty when it is sound."""
+        if rows_of.present(self._connection, space, EXACT + 1) <= EXACT or self.projection(space) is None:
+            return []
+        with self._connection.reading() as db:
+            return (
+                []
+                if self._has_index(db, space)
+                else [f"the index `{hnsw_name(space)}` is missing or not complete"]
+            )
+
+    def _exact(self, db: Database, space: Space, query: Matrix, count: int, among: Ids | None) -> Ids:
+        condition = "" if among is None else " AND content = ANY (%s)"
+        rows = db.execute(
+            f"SELECT content FROM vector WHERE space = %s AND view = %s{condition} ORDER BY data <#> %s, content LIMIT %s",
+            (space.id, space.lead, *([] if among is None else [among]), Half(query), count),
+        ).fetchall()
+        return np.array([content for (content,) in rows], np.int64)
+
+    def _make_index(self, space: Space) -> None:
+        """Make the HNSW index, while others write; inside a transaction, while others wait."""
+        name = hnsw_name(space)
+        with self._connection.reading() as db:
+            if self._has_index(db, space):
+                return
+        concurrently = "" if self._connection.in_transaction else " CONCURRENTLY"
+        with self._connection.outside() as db:
+            db.execute(f"DROP INDEX{concurrently} IF EXISTS {name}")
+            db.execute(
+                f"CREATE INDEX{concurrently} {name} ON vector USING hnsw"
+                f" ((data::halfvec({int(space.dimension)})) halfvec_ip_ops)"
+                f" WHERE {_of(space)}"
+            )
+
+    def _has_index(self, db: Database, space: Space) -> bool:
+        valid = db.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (hnsw_name(space),)
+        ).get
+        return bool(valid)
+
+
+def _of(space: Space) -> str:
+    """The condition of the HNSW index. With values in it the planner would not see that the index fits."""
+    view = space.lead.replace("'", "''")
+    return f"space = {int(space.id)} AND view = '{view}'"
+
+
+def _distance(space: Space) -> str:
+    return f"data::halfvec({int(space.dimension)}) <#> %s::halfvec({int(space.dimension)})"
+
+
+def _best(ids: Ids, scores: Matrix, count: int) -> Ids:
+    """The `count` ids with the highest scores, the highest first."""
+    return ids[np.argsort(-scores, kind="stable")[:count]]

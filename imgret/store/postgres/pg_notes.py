@@ -1,0 +1,152 @@
+"""Track which content is an edit of which, so that the note of a photo is kept when the photo is edited.
+
+A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
+content is decoded, `imgret.ingest` compares the two images. `settle` then records an edit of the same image and copies
+the note; otherwise the note stays with the old content, and `imgret status` lists it.
+
+As long as the old content exists at another path, it keeps its note. That path may be a temporary copy made by an
+image editor, so the comparison is postponed, and `requeue_edits` queues it again when the copy is deleted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgret.stages.interface import DECODE
+from imgret.store import paths
+from imgret.store.policy import ARRIVED
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_roots import AT, Roots
+from imgret.store.postgres.pg_work import queued
+from imgret.store.records import LostNote, PreviousContent
+
+_SET_REPLACED = (
+    "INSERT INTO replaced VALUES (%s, %s, %s)"
+    " ON CONFLICT (photo) DO UPDATE SET content = excluded.content, born = excluded.born"
+)
+_ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
+
+
+class Notes:
+    """Implements `imgret.store.interface.descriptions.Notes`."""
+
+    def __init__(self, connection: Connection, roots: Roots) -> None:
+        self._connection = connection
+        self._roots = roots
+
+    def replaced(self, photo: int, before: int, born: int | None, after: int) -> None:
+        """Record that at the path of the row `photo`, the content `after` has replaced `before`.
+
+        `born` is the creation time of the old file, in ns. If `before` was never decoded, it was a file that was still
+        being written, and the content recorded before it is kept.
+        """
+        with self._connection.writing() as db:
+            settled = "SELECT 1 FROM content WHERE id = %s AND format IS NOT NULL"
+            if self._connection.row(
+                f"{settled} UNION SELECT 1 FROM note WHERE content = %s", (before, before)
+            ):
+                db.execute(_SET_REPLACED, (photo, before, born))
+            if self._connection.row(settled, (after,)):  # an image that was known already is not an edit
+                db.execute("DELETE FROM replaced WHERE photo = %s", (photo,))
+            if self._connection.row("SELECT 1 FROM note WHERE content = %s", (before,)):
+                place = self._connection.row(
+                    "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root WHERE photo.id = %s",
+                    (photo,),
+                )
+                assert place is not None
+                db.execute("UPDATE note SET path = %s WHERE content = %s", (paths.join(*place), before))
+            self.requeue_edits(before)
+
+    def requeue_edits(self, content: int | None = None) -> None:
+        of = "" if content is None else f" AND replaced.content = {int(content)}"
+        with self._connection.writing() as db:
+            rows: Any = db.execute(
+                "SELECT photo.content FROM replaced"
+                " JOIN photo ON photo.id = replaced.photo JOIN content ON content.id = photo.content"
+                f" WHERE format IS NOT NULL{of}"
+                f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
+            ).fetchall()
+            for (edit,) in rows:
+                queued(db, edit, [DECODE], ARRIVED)
+
+    def noted(self, content: int) -> None:
+        """Record that a note was written for a content, so that it is not copied to an edit that existed before."""
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM replaced WHERE content = %s AND EXISTS (SELECT 1 FROM photo"
+                " JOIN content ON content.id = photo.content WHERE photo.id = replaced.photo AND format IS NOT NULL)",
+                (content,),
+            )
+
+    def candidates(self, content: int) -> list[PreviousContent]:
+        rows = self._connection.rows(
+            "SELECT replaced.content, bool_or(replaced.born IS NOT NULL AND replaced.born IS NOT DISTINCT FROM photo.born)"
+            " FROM photo JOIN replaced ON replaced.photo = photo.id"
+            f" WHERE photo.content = %s AND replaced.content <> %s AND NOT {_ALIVE.format('replaced.content')}"
+            " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note), replaced.content",
+            (content, content),
+        )
+        return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
+
+    def settle(self, content: int, before: int | None) -> bool:
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = %s)"
+                f" AND NOT ({_ALIVE.format('replaced.content')} AND content IN (SELECT content FROM note))",
+                (content,),
+            )
+            if before is None:
+                return False
+            db.execute("UPDATE content SET edit_of = %s WHERE id = %s", (before, content))
+            copied = db.execute(
+                "INSERT INTO note (content, text, written_at)"
+                " SELECT %s, text, written_at FROM note WHERE content = %s ON CONFLICT DO NOTHING",
+                (content, before),
+            )
+            return copied.rowcount > 0
+
+    def later_edits(self, content: int) -> list[int]:
+        rows = self._connection.rows(
+            "WITH RECURSIVE edit (id) AS (SELECT %s::bigint UNION SELECT content.id FROM content JOIN edit"
+            f" ON content.edit_of = edit.id WHERE NOT {_ALIVE.format('edit.id')})"
+            " SELECT id FROM edit WHERE id <> %s",
+            (content, content),
+        )
+        return [edit for (edit,) in rows]
+
+    def remember_places(self, gone_before: int) -> None:
+        """Store the paths of noted photos in their notes, before tombstones older than `gone_before` are deleted."""
+        with self._connection.writing() as db:
+            rows = self._connection.rows(
+                "SELECT note.content, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                " JOIN note ON note.content = photo.content WHERE gone_at < %s",
+                (gone_before,),
+            )
+            for content, *place in list(rows):
+                db.execute("UPDATE note SET path = %s WHERE content = %s", (paths.join(*place), content))
+
+    def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
+        rows = self._connection.rows(
+            f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {_ALIVE.format('note.content')}"
+            " AND (%s::bytea IS NULL OR path = %s) AND content NOT IN (SELECT content FROM replaced)"
+            " ORDER BY path, written_at",
+            (at, at),
+        )
+        found = []
+        for path, text, content in list(rows):
+            place = self._roots.root_of(path)
+            here = place and self._connection.row(
+                "SELECT photo.content FROM photo LEFT JOIN note ON note.content = photo.content"
+                f" WHERE {AT} AND gone_at IS NULL AND text IS NULL",
+                (place[0].id, place[1], *place[1:]),
+            )
+            if here and here[0] not in self.later_edits(content):
+                found.append(LostNote(path, text, content))
+        return found
+
+    def forget_lost(self, path: bytes) -> int:
+        with self._connection.writing(durable=True) as db:
+            lost = [note.content for note in self.lost_notes(path)]
+            for content in lost:
+                db.execute("UPDATE note SET path = NULL WHERE content = %s", (content,))
+            return len(lost)

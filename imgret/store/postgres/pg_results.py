@@ -1,0 +1,212 @@
+"""What the stages found in a content and what the user wrote about it, and which model made each result.
+
+Saving a result keeps the tags, the words index and the vectors in sync in the same transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.photo import ModelIdentity, Tag
+from imgret.stages import registry
+from imgret.stages.interface import DECODE, POSITION
+from imgret.store import path_words
+from imgret.store.policy import ARRIVED
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_documents import Documents
+from imgret.store.postgres.pg_models import Models
+from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_vectors import Vectors
+from imgret.store.postgres.pg_work import queued
+from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
+
+AT_ONCE = 500  # contents whose tags are dropped in one transaction
+
+
+class Results:
+    """Implements `imgret.store.interface.descriptions.Results`."""
+
+    def __init__(
+        self, connection: Connection, models: Models, documents: Documents, notes: Notes, vectors: Vectors
+    ) -> None:
+        self._connection = connection
+        self._models = models
+        self._documents = documents
+        self._notes = notes
+        self._vectors = vectors
+
+    def save(
+        self,
+        content: int,
+        stage: str,
+        identity: ModelIdentity,
+        payload: object,
+        *,
+        texts: Mapping[str, str] | None = None,
+        tags: Collection[Tag] = (),
+        vectors: Mapping[str, NDArray[np.float32]] | None = None,
+        space: SpaceTraits | None = None,
+    ) -> None:
+        with self._connection.writing() as db:
+            if vectors is not None:
+                assert space is not None
+                self._vectors.save(content, identity, vectors, stage, space)
+            made = msgspec.json.encode(payload).decode()
+            db.execute(
+                "INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
+                " made_at = excluded.made_at",
+                (content, stage, self._models.id(stage, identity), made, int(time.time())),
+            )
+            words = dict(texts or {})
+            before = db.execute(
+                "DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage)
+            ).rowcount
+            if before or tags:
+                db.execute(
+                    "INSERT INTO tag (kind, label, content, stage, count)"
+                    " SELECT kind, label, %s, %s, count FROM unnest(%s::text[], %s::text[], %s::bigint[])"
+                    " AS new (kind, label, count)",
+                    (
+                        content,
+                        stage,
+                        [t.kind for t in tags],
+                        [t.label for t in tags],
+                        [t.count for t in tags],
+                    ),
+                )
+                words[LABELS] = self._labels(content)
+            if words:
+                self._documents.update(content, words)
+
+    def copy(self, source: int, target: int) -> set[str]:
+        with self._connection.writing() as db:
+            new = self.payloads(source).keys() - self.payloads(target).keys()
+            # Equal pixels do not mean equal metadata, and may be at two places.
+            new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
+            new -= set(registry.installed().followers(POSITION))
+            for table, columns in (
+                ("stage_result", "stage, model, payload, made_at"),
+                ("tag", "kind, label, stage, count"),
+            ):
+                db.execute(
+                    f"INSERT INTO {table} (content, {columns})"
+                    f" SELECT %s, {columns} FROM {table} WHERE content = %s AND stage = ANY (%s::text[])"
+                    " ON CONFLICT DO NOTHING",
+                    (target, source, list(new)),
+                )
+            self._documents.copy(source, target, new)
+            self._vectors.copy(source, target)
+            self.refresh_words(target)
+            same_note = self.note(source) == self.note(target)
+            of_notes = registry.installed().followers("note")
+            return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
+
+    def payloads(self, content: int) -> dict[str, str]:
+        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = %s", (content,))
+        return {str(stage): str(payload) for stage, payload in rows}
+
+    def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
+        row = self._connection.row(
+            "SELECT id FROM content WHERE pixels = %s AND id <> %s"
+            " AND EXISTS (SELECT 1 FROM stage_result WHERE stage_result.content = content.id)"
+            " AND NOT EXISTS (SELECT 1 FROM work WHERE work.content = content.id AND stage = ANY (%s::text[]))"
+            " ORDER BY id LIMIT 1",
+            (pixels, content, list(stages)),
+        )
+        return int(row[0]) if row else None
+
+    def pixels(self, content: int) -> bytes | None:
+        row = self._connection.row("SELECT pixels FROM content WHERE id = %s", (content,))
+        return row[0] if row else None
+
+    def identities(self, content: int) -> dict[str, ModelIdentity]:
+        rows = self._connection.rows(
+            "SELECT r.stage, name, revision, settings FROM stage_result r JOIN model ON model.id = r.model"
+            " WHERE content = %s",
+            (content,),
+        )
+        return {stage: ModelIdentity(*rest) for stage, *rest in rows}
+
+    def note(self, content: int) -> str | None:
+        row = self._connection.row("SELECT text FROM note WHERE content = %s", (content,))
+        return str(row[0]) if row else None
+
+    def write_note(self, content: int, text: str | None) -> list[int]:
+        text = (text or "").strip()
+        with self._connection.writing() as db:
+            changed = [content, *self._notes.later_edits(content)]
+            for each in changed:
+                self._notes.noted(each)
+                if text:
+                    db.execute(
+                        "INSERT INTO note (content, text, written_at) VALUES (%s, %s, %s) ON CONFLICT (content)"
+                        " DO UPDATE SET text = excluded.text, written_at = excluded.written_at, path = NULL",
+                        (each, text, int(time.time())),
+                    )
+                    # Decoded before there were signatures: once more, so that an edit of it is recognized.
+                    if db.execute(
+                        "SELECT 1 FROM content WHERE id = %s AND format IS NOT NULL AND look IS NULL", (each,)
+                    ).fetchone():
+                        queued(db, each, [DECODE], ARRIVED)
+                else:
+                    db.execute("DELETE FROM note WHERE content = %s", (each,))
+                self.refresh_words(each)
+            return changed
+
+    def refresh_words(self, content: int) -> None:
+        texts = {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
+        self._documents.update(content, texts)
+
+    def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
+        with self._connection.writing() as db:
+            empty = self._documents.empty_texts()
+            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
+            for (content,) in rows:
+                found = dict(empty)
+                for stage, payload in self.payloads(content).items():
+                    found.update(texts(stage, payload))
+                self._documents.update(content, found)
+                self.refresh_words(content)
+
+    def forget_stage(self, stage: str) -> None:
+        """Drop the results and tags of a stage, in short transactions: others write in between."""
+        while True:
+            with self._connection.writing() as db:
+                sql = "SELECT DISTINCT content FROM tag WHERE stage = %s LIMIT %s"
+                tagged: list[Any] = db.execute(sql, (stage, AT_ONCE)).fetchall()
+                if not tagged:
+                    break
+                for (content,) in tagged:
+                    db.execute("DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage))
+                    self._documents.update(content, {LABELS: self._labels(content)})
+        with self._connection.writing() as db:
+            db.execute(
+                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = %s)", (stage,)
+            )
+            db.execute("DELETE FROM model WHERE stage = %s", (stage,))
+
+    def names(self, content: int) -> str:
+        found: dict[str, None] = {}
+        rows = self._connection.rows(
+            "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+            " WHERE content = %s AND gone_at IS NULL ORDER BY photo.id LIMIT 100",
+            (content,),
+        )
+        for root, folder, name in rows:
+            found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
+        return " ".join(found)
+
+    def _labels(self, content: int) -> str:
+        """The labels of all tags of a content, as words."""
+        rows = self._connection.rows(
+            "SELECT DISTINCT label FROM tag WHERE content = %s AND kind <> ALL (%s::text[]) ORDER BY label",
+            (content, list(SILENT_KINDS)),
+        )
+        return " ".join(str(label).replace("_", " ") for (label,) in rows)

@@ -1,0 +1,196 @@
+"""The folders that were indexed or are watched, and whether their disks are available."""
+
+from __future__ import annotations
+
+from imgret.store.paths import relative
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.records import MountPoint, Root
+
+# SQL conditions on a row of `photo`. AWAY: the photo is on an unavailable disk that is mounted below its root.
+# ONLINE (joined with `root_here` AS root): the photo is available. The first EXISTS does not depend on the row, so it is
+# evaluated once and skips the second one if no disk is unavailable.
+AWAY = (
+    "(EXISTS (SELECT 1 FROM mount_here WHERE reason IS NOT NULL) AND EXISTS (SELECT 1 FROM mount_here AS mount"
+    " WHERE mount.root = photo.root AND mount.reason IS NOT NULL AND substring(photo.folder || '/'::bytea"
+    " FROM 1 FOR length(mount.folder) + 1) = mount.folder || '/'::bytea))"
+)
+ONLINE = f"(root.online AND NOT {AWAY})"
+
+
+# The folder of a row in the root that takes in its root: two values, both the path of that root in the new one.
+_MOVED = "CASE WHEN folder = ''::bytea THEN %s ELSE %s || '/'::bytea || folder END"
+_REPLACING = "ON CONFLICT (root, worker, sha256(folder)) DO UPDATE SET filesystem = excluded.filesystem, reason = excluded.reason"
+
+# A row of `photo` in this folder (twice the folder), and the one at this place (root, folder, folder, name).
+IN_FOLDER = "(sha256(folder) = sha256(%s) AND folder = %s)"
+AT = f"(root = %s AND {IN_FOLDER} AND name = %s)"
+
+_OWN = "root = %s AND worker = this_worker()"  # a row of this worker for a root
+
+INDEXED = 512  # bytes of a path in the index `photo_below`
+_BEGINNING = f"substring(folder FOR {INDEXED})"
+
+_COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
+
+
+class Roots:
+    """Implements `imgret.store.interface.files.Roots`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[Root]:
+        with self._connection.reading() as db:
+            return [
+                _root(row)
+                for row in db.execute(f"SELECT {_COLUMNS} FROM root_here WHERE NOT removed ORDER BY path")
+            ]
+
+    def root_of(self, path: bytes) -> tuple[Root, bytes, bytes] | None:
+        for root in sorted(self._every(), key=lambda root: len(root.path), reverse=True):
+            inside = relative(root.path, path)
+            if inside:
+                folder, _, name = inside.rpartition(b"/")
+                return root, folder, name
+        return None
+
+    def add(self, path: bytes, *, watched: bool | None = None) -> Root:
+        with self._connection.writing() as db:
+            db.execute(
+                "INSERT INTO root (path) VALUES (%s) ON CONFLICT (sha256(path)) DO UPDATE SET removed = false",
+                (path,),
+            )
+            if watched is not None:
+                db.execute("UPDATE root SET watched = %s WHERE sha256(path) = sha256(%s)", (watched, path))
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM root_here WHERE sha256(path) = sha256(%s)", (path,)
+            ).fetchone()
+            root = _root(row)
+            for inner in self._every():
+                inside = relative(path, inner.path)
+                if inside:
+                    db.execute(  # tombstones from the time before this root was removed and the inner one added
+                        "DELETE FROM photo WHERE root = %s AND (folder, name) IN (SELECT"
+                        f" {_MOVED}, name FROM photo WHERE root = %s)",
+                        (root.id, inside, inside, inner.id),
+                    )
+                    db.execute(
+                        f"UPDATE photo SET root = %s, folder = {_MOVED} WHERE root = %s",
+                        (root.id, inside, inside, inner.id),
+                    )
+                    db.execute(
+                        "INSERT INTO mount SELECT %s, worker, %s || '/'::bytea || folder, filesystem, reason FROM mount"
+                        f" WHERE root = %s {_REPLACING}",
+                        (root.id, inside, inner.id),
+                    )
+                    db.execute(  # its photos stay offline for whom they are
+                        "INSERT INTO mount SELECT %s, worker, %s, filesystem, coalesce(reason, 'it is not available') FROM"
+                        " (SELECT root, worker, filesystem, online, reason FROM root_seen"
+                        "  UNION ALL SELECT id, '', filesystem, online, reason FROM root) AS seen"
+                        f" WHERE root = %s AND NOT online AND filesystem IS NOT NULL {_REPLACING}",
+                        (root.id, inside, inner.id),
+                    )
+                    db.execute("DELETE FROM root WHERE id = %s", (inner.id,))
+            return root
+
+    def is_active(self, root: int) -> bool:
+        return self._connection.row("SELECT 1 FROM root WHERE id = %s AND NOT removed", (root,)) is not None
+
+    def enclosing(self, path: bytes) -> tuple[Root, bytes] | None:
+        for root in self.all():
+            inside = relative(root.path, path)
+            if inside is not None:
+                return root, inside
+        return None
+
+    def mark_online(self, root: int, filesystem: str | None) -> None:
+        with self._connection.writing() as db:
+            self._look(root)
+            seen = "online = true, reason = NULL, filesystem = coalesce(%s, filesystem)"
+            db.execute(f"UPDATE root SET {seen} WHERE id = %s", (filesystem, root))
+            db.execute(f"UPDATE root_seen SET {seen} WHERE {_OWN}", (filesystem, root))
+
+    def accept_any_filesystem(self, path: bytes) -> None:
+        with self._connection.writing() as db:
+            for root in self.all():
+                inside = relative(root.path, path)
+                if inside is not None:
+                    self._look(root.id)
+                    if not inside:
+                        db.execute(f"UPDATE root_seen SET filesystem = NULL WHERE {_OWN}", (root.id,))
+                    self.forget_mounts(root.id, inside)
+
+    def mark_offline(self, root: int, reason: str) -> None:
+        with self._connection.writing() as db:
+            self._look(root)
+            db.execute(f"UPDATE root_seen SET online = false, reason = %s WHERE {_OWN}", (reason, root))
+
+    def mounts(self, root: int) -> list[MountPoint]:
+        rows = self._connection.rows(
+            "SELECT folder, filesystem, reason FROM mount_here WHERE root = %s", (root,)
+        )
+        return [MountPoint(*row) for row in rows]
+
+    def mark_mounted(self, root: int, folder: bytes, filesystem: str) -> None:
+        with self._connection.writing() as db:
+            self._look(root)
+            db.execute(
+                f"INSERT INTO mount VALUES (%s, this_worker(), %s, %s, NULL) {_REPLACING}",
+                (root, folder, filesystem),
+            )
+
+    def mark_unmounted(self, root: int, folder: bytes, reason: str) -> None:
+        with self._connection.writing() as db:
+            self._look(root)
+            db.execute(f"UPDATE mount SET reason = %s WHERE {_OWN} AND folder = %s", (reason, root, folder))
+
+    def forget_mounts(self, root: int, folder: bytes) -> None:
+        with self._connection.writing() as db:
+            self._look(root)
+            db.execute(
+                f"DELETE FROM mount WHERE {_OWN} AND (%s OR folder = %s OR (folder > %s AND folder < %s))",
+                (root, not folder, folder, folder + b"/", folder + b"0"),
+            )
+
+    def mark_scanned(self, root: int, now: int) -> None:
+        with self._connection.writing() as db:
+            db.execute("UPDATE root SET scanned_at = %s WHERE id = %s", (now, root))
+
+    def _look(self, root: int) -> None:
+        """From now on this worker has rows of its own for a root: at first what it saw before."""
+        with self._connection.writing() as db:
+            if db.execute(f"SELECT 1 FROM root_seen WHERE {_OWN}", (root,)).fetchone() is None:
+                db.execute(
+                    "INSERT INTO mount SELECT root, this_worker(), folder, filesystem, reason FROM mount_here"
+                    f" WHERE root = %s {_REPLACING}",
+                    (root,),
+                )
+                db.execute(
+                    "INSERT INTO root_seen SELECT id, this_worker(), filesystem, online, reason FROM root WHERE id = %s",
+                    (root,),
+                )
+
+    def _every(self) -> list[Root]:
+        with self._connection.reading() as db:
+            return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root_here ORDER BY path")]
+
+
+def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """Return an SQL condition, beginning with AND, for rows at or below a folder of a root, and its values.
+
+    Empty for the root itself.
+    """
+    if not folder:
+        return "", ()
+    # "0" is the character after "/", so this is the range of all strings that start with `folder/`.
+    # The first condition has an index, but paths that are longer than its entries are alike in it.
+    return (
+        f" AND {_BEGINNING} BETWEEN %s AND %s AND (folder = %s OR (folder > %s AND folder < %s))",
+        (folder[:INDEXED], (folder + b"0")[:INDEXED], folder, folder + b"/", folder + b"0"),
+    )
+
+
+def _root(row: tuple[object, ...] | None) -> Root:
+    assert row is not None
+    id_, path, filesystem, watched, online, reason, scanned_at = row
+    return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]

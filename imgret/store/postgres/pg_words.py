@@ -1,0 +1,258 @@
+"""The words: terms of a query, the best documents by BM25, and where terms occur.
+
+BM25 is computed as FTS5 does (https://sqlite.org/fts5.html#the_bm25_function), so both engines rank alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgret.store import labels, nearby
+from imgret.store.fold import cut
+from imgret.store.path_words import WORD
+from imgret.store.policy import rarest
+from imgret.store.postgres.pg_arrays import int4s
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_documents import Documents, divided, key
+from imgret.store.postgres.pg_facets import Facets
+from imgret.store.postgres.pg_substrings import Substrings
+from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.records import LABELS, NAMES, Occurrences, Term
+from imgret.store.word_parts import contained
+
+K1, B = 1.2, 0.75  # of BM25, as in FTS5
+LEAST_IDF = 1e-6
+NEVER = -(1 << 30)  # stands for a token that no document has
+
+Ids = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+class Phrase(NamedTuple):
+    """Ids of tokens in this order, in one column or in any."""
+
+    tokens: tuple[int, ...]
+    column: int | None
+
+
+class Words:
+    """Implements `imgret.store.interface.retrieval.Words`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        text_columns: TextColumns,
+        documents: Documents,
+        facets: Facets,
+        substrings: Substrings,
+    ) -> None:
+        self._connection = connection
+        self._substrings = substrings
+        self._text_columns = text_columns
+        self._documents = documents
+        self._facets = facets
+
+    def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
+        with self._connection.reading():
+            self._documents.flush()
+            found: dict[tuple[str, ...], tuple[str, dict[str, tuple[str, ...]]]] = {}
+            there = self._facets.labels() if wider else ()
+            for word in (word for text in texts for word in WORD.findall(text)):
+                tokens = self._tokens(word)
+                if tokens and tokens not in found:
+                    also = {label: self._tokens(label) for label in labels.matching_labels(word, there)}
+                    found[tokens] = (
+                        word,
+                        {label: cut_ for label, cut_ in also.items() if cut_ and cut_ != tokens},
+                    )
+            holding = self._holding(
+                {
+                    token
+                    for tokens, (_, also) in found.items()
+                    for some in (tokens, *also.values())
+                    for token in some
+                }
+            )
+
+            def documents(tokens: tuple[str, ...]) -> int:
+                return min(holding.get(key(token), 0) for token in tokens)
+
+            return [
+                Term(word, tokens, documents(tokens) + sum(map(documents, also.values())), tuple(also))
+                for tokens, (word, also) in found.items()
+            ]
+
+    def document_count(self) -> int:
+        return self._connection.number("SELECT max(content) FROM document")
+
+    def best(
+        self,
+        asked: Sequence[Term],
+        count: int,
+        budget: int,
+        *,
+        strict: bool = False,
+        passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
+    ) -> Ids:
+        chosen = rarest(asked, budget, strict=strict)
+        if count < 1:
+            return np.zeros(0, np.int64)
+        parts = self._substrings.containing(asked, count)
+        parts = parts if passes is None else parts[passes(parts)]
+        found = self._best(chosen, count, passes) if chosen else parts
+        if not len(parts):
+            return found
+        return np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
+
+    def _best(
+        self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None
+    ) -> Ids:
+        with self._connection.reading() as db:
+            self._documents.flush()
+            phrases = [
+                phrase for term in chosen for phrase in self._phrases(self._tokens(term.text), term.labels)
+            ]
+            if not phrases:
+                return np.zeros(0, np.int64)
+            where = " OR ".join(["tokens @> %s::int[]"] * len(phrases))
+            rows: list[Any] = db.execute(
+                f"SELECT content, tokens FROM document WHERE {where}",
+                [list(phrase.tokens) for phrase in phrases],
+            ).fetchall()
+            numbers = self._text_columns.numbers()
+            weights = {numbers[column.name]: column.weight for column in self._text_columns.all()}
+            documents, tokens = self._documents.totals()
+        ids = np.array([content for content, _ in rows], np.int64)
+        scores = _bm25([array for _, array in rows], phrases, weights, documents, tokens)
+        found = ids[np.lexsort((ids, -scores))][: int((scores > 0).sum())]
+        return (found if passes is None else found[passes(found)])[:count]
+
+    def matching(self, text: str, *, kinds: bool) -> tuple[str, list[Any]]:
+        """A condition on a row of `document`: these words in this order; with `kinds`, also the labels that they mean."""
+        meant = labels.matching_labels(text, self._facets.labels()) if kinds else ()
+        conditions: list[str] = ["false"]
+        values: list[Any] = []
+        for tokens, column in self._phrases(self._tokens(text), meant):
+            condition = "tokens @> %s::int[]"
+            values.append(list(tokens))
+            if len(tokens) > 1 or column is not None:
+                start = "," if column is None else rf",-{column}(,\d+)*,"
+                condition += " AND ',' || array_to_string(array_remove(tokens, 0), ',') || ',' ~ %s"
+                values.append(start + ",".join(map(str, tokens)) + ",")
+            conditions.append(f"({condition})")
+        return f"({' OR '.join(conditions)})", values
+
+    def occurrences(
+        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+    ) -> Occurrences:
+        with self._connection.reading() as db:
+            columns, numbers = self._text_columns.all(), self._text_columns.numbers()
+            counts = np.zeros((len(contents), len(asked), len(columns)), np.int32)
+            lengths = np.zeros((len(contents), len(columns)), np.int32)
+            apart = np.zeros(len(contents), np.bool_)
+            weights = np.array([column.weight for column in columns], np.float32)
+            found = Occurrences(counts, lengths, apart, weights)
+            if not asked:
+                return found
+            place = {content: at for at, content in enumerate(contents.tolist())}
+            column_of = {numbers[column.name]: at for at, column in enumerate(columns)}
+            of_labels, of_names = column_of[numbers[LABELS]], column_of[numbers[NAMES]]
+            terms = [self._numbered(term.tokens) for term in asked]
+            also = [[self._numbered(self._tokens(label)) for label in term.labels] for term in asked]
+            rows: list[Any] = db.execute(
+                "SELECT content, tokens FROM document WHERE content = ANY (%s)", (contents,)
+            ).fetchall()
+            letters = self._substrings.of(contents)
+        for content, array in rows:
+            at = place[content]
+            joined: set[tuple[int, int]] = set()
+            for number, section in divided(int4s(array)).items():
+                column = column_of[number]
+                text = letters.get((content, number))
+                within = contained(text, asked) if text else ()
+                for part in _parts(section):
+                    lengths[at, column] = max(lengths[at, column], len(part))
+                    places = [nearby.positions(part, term) for term in terms]
+                    if column == of_labels:
+                        for each, labels_ in enumerate(also):
+                            places[each] += [
+                                spot for label in labels_ if label for spot in nearby.positions(part, label)
+                            ]
+                    here = [len(spots) or (each in within) for each, spots in enumerate(places)]
+                    np.maximum(counts[at, :, column], here, out=counts[at, :, column])
+                    joined.update(
+                        (one, other)
+                        for one, other in pairs
+                        if (column == of_names and places[one])
+                        or nearby.describes(places[one], places[other])
+                    )
+            if pairs:
+                held = counts[at].any(axis=1)
+                apart[at] = any(held[one] and (one, other) not in joined for one, other in pairs)
+        return found
+
+    def _tokens(self, text: str) -> tuple[str, ...]:
+        return tuple(self._documents.cut_into_tokens(cut(text)))
+
+    def _numbered(self, tokens: tuple[str, ...]) -> tuple[int, ...]:
+        """The ids of these tokens; NEVER for unknown ones."""
+        ids = self._documents.ids(tokens)
+        return tuple(ids.get(key(token), NEVER) for token in tokens)
+
+    def _phrases(self, tokens: tuple[str, ...], also: Iterable[str]) -> list[Phrase]:
+        """The tokens anywhere, and these labels in the column of labels; without those that no document can have."""
+        column = self._text_columns.numbers()[LABELS]
+        phrases = [Phrase(self._numbered(tokens), None)]
+        phrases += [Phrase(self._numbered(self._tokens(label)), column) for label in also]
+        return [phrase for phrase in phrases if phrase.tokens and NEVER not in phrase.tokens]
+
+    def _holding(self, tokens: Iterable[str]) -> dict[str, int]:
+        """Token by `key` -> how many documents have it."""
+        keys = list({key(token) for token in tokens})
+        return dict(self._connection.rows("SELECT text, documents FROM token WHERE text = ANY (%s)", (keys,)))
+
+
+def _bm25(
+    arrays: Sequence[bytes], phrases: Sequence[Phrase], weights: dict[int, float], documents: int, tokens: int
+) -> Scores:
+    """The scores of documents, (documents,), of which `arrays` has the tokens; 0 for those without any phrase."""
+    parts = [int4s(array) for array in arrays]
+    sizes = [len(part) for part in parts]
+    flat = np.concatenate([np.zeros(0, np.int32), *parts])
+    document = np.repeat(np.arange(len(parts)), sizes)
+    kept = flat != 0  # a phrase may go on in the next part
+    flat, document = flat[kept], document[kept]
+    started = np.maximum.accumulate(np.where(flat < 0, np.arange(len(flat)), 0))
+    column = -flat[started] if len(flat) else flat
+    weight = np.zeros(max([*weights, 0]) + 1)
+    weight[list(weights)] = list(weights.values())
+    length = np.bincount(document[flat > 0], minlength=len(parts))
+    scale = K1 * (1 - B + B * length / max(tokens / max(documents, 1), 1e-9))
+    scores = np.zeros(len(parts))
+    for phrase, in_column in phrases:
+        starts = np.flatnonzero(flat == phrase[0])
+        for offset, token in enumerate(phrase[1:], 1):
+            starts = starts[starts + offset < len(flat)]
+            starts = starts[flat[starts + offset] == token]
+        if in_column is not None:
+            starts = starts[column[starts] == in_column]
+        frequency = np.bincount(document[starts], weight[column[starts]], len(parts))
+        holding = len(np.unique(document[starts]))
+        idf = max(float(np.log((documents - holding + 0.5) / (holding + 0.5))), LEAST_IDF)
+        scores += idf * frequency * (K1 + 1) / (frequency + scale)
+    return scores
+
+
+def _parts(section: Sequence[int]) -> list[list[int]]:
+    """The tokens of a column, divided at each 0."""
+    parts: list[list[int]] = [[]]
+    for token in section:
+        if token == 0:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts

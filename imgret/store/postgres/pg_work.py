@@ -1,0 +1,205 @@
+"""The persistent queue of work: pairs of content and stage, each claimed by one worker at a time.
+
+As in the SQLite store, but several hosts may describe one library. Each claim belongs to a worker, whose lease is
+renewed while it works (`pg_workers`). What a worker recovers or releases is its own, and what workers without a lease
+have claimed. Claims need no row locks, because transactions that write come one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from imgret.photo import ModelIdentity
+from imgret.stages import registry
+from imgret.stages.interface import DECODE
+from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
+from imgret.store.postgres import pg_claims as claims
+from imgret.store.postgres.pg_address import Database
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_summary import Summary
+from imgret.store.postgres.pg_workers import Workers
+from imgret.store.records import Claim, Position
+
+AT_ONCE = 1000  # contents that are moved to a request in one transaction
+
+_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
+
+# The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
+_DATE = (
+    "greatest(0, least(extract(epoch FROM clock_timestamp())::bigint, coalesce("
+    "(SELECT date FROM content AS dated WHERE dated.id = {0}), (SELECT"
+    " max(mtime_ns) / 1000000000 FROM photo WHERE photo.content = {0} AND gone_at IS NULL), 0)))"
+)
+
+
+class Work:
+    """Implements `imgret.store.interface.work_queue.Work`."""
+
+    def __init__(self, connection: Connection, summary: Summary, workers: Workers) -> None:
+        self._connection = connection
+        self._workers = workers
+        self._summary = summary
+
+    def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
+        with self._connection.writing() as db:
+            queued(db, content, stages, request)
+
+    def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
+        queued = 0
+        with self._connection.writing() as db:
+            for stage, identity in identities.items():
+                queued += db.execute(
+                    "INSERT INTO work (content, stage, date)"
+                    f" SELECT content.id, %s, {_DATE.format('content.id')} FROM content"
+                    " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = %s"
+                    " LEFT JOIN model ON model.id = r.model"
+                    " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
+                    " AND (r.content IS NULL OR (model.name, model.revision, model.settings) <> (%s, %s, %s))"
+                    " ON CONFLICT DO NOTHING",
+                    (stage, stage, identity.name, identity.revision, identity.settings),
+                ).rowcount
+            db.execute("DELETE FROM work WHERE stage = ANY (%s::text[])", (list(off),))
+        return queued
+
+    def request(self, folders: Collection[bytes], waiting: Collection[str] = ()) -> int:
+        with self._connection.writing():
+            number = max(int(self._connection.setting("requests") or 0), ARRIVED) + 1
+            self._connection.remember("requests", str(number))
+        contents = sorted(self._summary.pending_below(folders, waiting))
+        for start in range(0, len(contents), AT_ONCE):
+            with self._connection.writing() as db:
+                db.execute(
+                    "UPDATE work SET request = %s WHERE content = ANY (%s::bigint[]) AND error IS NULL"
+                    " AND stage <> ALL (%s::text[])",
+                    (number, contents[start : start + AT_ONCE], list(waiting)),
+                )
+        return number
+
+    def left_of(self, request: int, waiting: Collection[str] = ()) -> int:
+        stages = {DECODE, *registry.installed().names}.difference(waiting)
+        return self._connection.number(
+            "SELECT count(DISTINCT content) FROM (SELECT content FROM work WHERE claim = 0 AND stage = ANY (%s)"
+            " AND request = %s UNION ALL SELECT content FROM work WHERE claim <> 0 AND stage = ANY (%s) AND request = %s)"
+            f" AS work WHERE {claims.ONLINE}",
+            (list(stages), request) * 2,
+        )
+
+    def requests(self, stages: Collection[str], at_most: int, *, last: int | None = None) -> dict[int, int]:
+        found: dict[int, int] = {}
+        with self._connection.reading() as db:
+            for request, count in claims.waiting_requests(db, stages, at_most, last):
+                found[request] = max(count, found.get(request, 0))
+        return found
+
+    def last(self) -> int:
+        return self._connection.number("SELECT max(content) FROM work")
+
+    def claim(
+        self,
+        stages: Collection[str],
+        limit: int,
+        now: int,
+        *,
+        request: int | None = None,
+        after: Position | None = None,
+        last: int | None = None,
+    ) -> list[Claim]:
+        with self._connection.writing() as db:
+            worker = self._workers.own()
+            positions = claims.next_positions(db, stages, limit, now, request, after, last)
+            # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
+            others = db.execute(
+                "SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 AND worker = %s LIMIT 1", (worker,)
+            ).get
+            alone = len(positions) == 1 and others is None
+            if positions and not alone:
+                db.execute(
+                    "UPDATE work SET claim = 2 WHERE claim = 1 AND claim <> 0 AND worker = %s", (worker,)
+                )
+            return claims.claimed(db, positions, stages, now, 1 if alone else 2, worker)
+
+    def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
+        with self._connection.writing() as db:
+            row: Any = db.execute(
+                "SELECT max(request), max(date), content FROM work"
+                f" WHERE stage = ANY (%s) AND {claims.DUE} AND attempts < {MAX_ATTEMPTS}"
+                f" AND claim <= 0 AND {claims.ONLINE}"
+                " AND content IN (SELECT content FROM work WHERE claim <> 0 AND claim < 0)"
+                " AND content <> ALL (%s::bigint[])"
+                " GROUP BY content ORDER BY max(attempts), content LIMIT 1",
+                (list(stages), *claims.due(now), list(tried)),
+            ).fetchone()
+            if row is None:
+                return None
+            return claims.claimed(db, [Position(*row)], stages, now, 1, self._workers.own())[0]
+
+    def done(self, content: int, stages: Iterable[str]) -> None:
+        with self._connection.writing() as db:
+            self._workers.renew()
+            db.execute(
+                "DELETE FROM work WHERE content = %s AND stage = ANY (%s::text[])", (content, list(stages))
+            )
+
+    def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
+        with self._connection.writing() as db:
+            self._workers.renew()
+            # A stage that was not claimed has failed for the first time, although no attempt was counted.
+            db.execute(
+                "UPDATE work SET claim = 0, error = %s, request = %s, attempts = greatest(attempts, 1),"
+                " not_before = %s + CASE greatest(attempts, 1) WHEN 1 THEN %s"
+                " WHEN 2 THEN %s WHEN 3 THEN %s WHEN 4 THEN %s ELSE %s END"
+                " WHERE content = %s AND stage = ANY (%s::text[])",
+                (error, FAILED, now, *PAUSES, content, list(stages)),
+            )
+
+    def release(self, contents: Iterable[int] | None = None) -> None:
+        which = None if contents is None else list(contents)
+        with self._connection.writing() as db:
+            db.execute(
+                # A suspect is not claimed. The first condition is that of the index.
+                "UPDATE work SET claim = 0, attempts = greatest(attempts - 1, 0) WHERE claim <> 0 AND claim > 0"
+                " AND worker = %s AND (%s::bigint[] IS NULL OR content = ANY (%s::bigint[]))",
+                (self._workers.own(), which, which),
+            )
+
+    def recover(self) -> None:
+        with self._connection.writing():
+            self._workers.release_own()
+            self._workers.release_expired()
+
+    def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
+        return self._connection.number(
+            "SELECT count(*) FROM (SELECT DISTINCT content FROM work WHERE stage = ANY (%s::text[])"
+            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE} LIMIT %s) AS due",
+            (list(stages), *claims.due(now), MAX_ATTEMPTS, at_most),
+        )
+
+    def waiting(self) -> dict[str, int]:
+        rows = self._connection.rows(
+            f"SELECT stage, count(*) FROM work WHERE attempts < %s AND {_LIVING} GROUP BY stage",
+            (MAX_ATTEMPTS,),
+        )
+        return dict(rows)
+
+    def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
+        rows = self._connection.rows(
+            "SELECT stage, attempts, not_before, error FROM work WHERE content = %s", (content,)
+        )
+        return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
+
+
+def update_date(db: Database, content: int) -> None:
+    """Order the work of a content by the date of the photo, which has just become known."""
+    db.execute(f"UPDATE work SET date = {_DATE.format('work.content')} WHERE content = %s", (content,))
+
+
+def queued(db: Database, content: int, stages: Collection[str], request: int) -> None:
+    """Queue stages of a content. What waits already keeps its attempts, but may move ahead."""
+    db.execute(
+        f"INSERT INTO work (content, stage, request, date) SELECT id, stage, %s, {_DATE.format('content.id')}"
+        " FROM content, unnest(%s::text[]) AS stage WHERE id = %s"
+        " ON CONFLICT (content, stage) DO UPDATE SET request = excluded.request"
+        f" WHERE work.request = {BACKLOG} AND excluded.request > {BACKLOG}",
+        (request, list(stages), content),
+    )

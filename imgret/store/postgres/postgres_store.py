@@ -1,0 +1,81 @@
+"""The store in a PostgreSQL database: a connection, and the groups of what can be done with it."""
+
+from __future__ import annotations
+
+from imgret.errors import IndexProblem
+from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_contents import Contents
+from imgret.store.postgres.pg_documents import Documents
+from imgret.store.postgres.pg_facets import Facets
+from imgret.store.postgres.pg_failures import Failures
+from imgret.store.postgres.pg_filters import Filters
+from imgret.store.postgres.pg_models import Models
+from imgret.store.postgres.pg_nearest import Nearest
+from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_photos import Photos
+from imgret.store.postgres.pg_removal import Removal
+from imgret.store.postgres.pg_results import Results
+from imgret.store.postgres.pg_roots import Roots
+from imgret.store.postgres.pg_sidecars import Sidecars
+from imgret.store.postgres.pg_signatures import Signatures
+from imgret.store.postgres.pg_spaces import Spaces
+from imgret.store.postgres.pg_substrings import Substrings
+from imgret.store.postgres.pg_summary import Summary
+from imgret.store.postgres.pg_text_columns import TextColumns
+from imgret.store.postgres.pg_transfer import PgTransfer
+from imgret.store.postgres.pg_vectors import Vectors
+from imgret.store.postgres.pg_words import Words
+from imgret.store.postgres.pg_work import Work
+from imgret.store.postgres.pg_workers import Workers
+
+
+class PostgresStore(Connection):
+    """An open library. Belongs to the thread that opened it."""
+
+    def __init__(self, place: str, *, create: bool = True) -> None:
+        """Connect to `place`, migrating the library if need be. Without `create`, a missing one is an IndexProblem."""
+        super().__init__(place, create=create)
+        self.roots = Roots(self)
+        self.facets = Facets(self)
+        self.text_columns = TextColumns(self)
+        substrings = Substrings(self)
+        self.documents = Documents(self, self.text_columns, substrings)
+        self.text_columns.drop_words = self.documents.drop_columns
+        self.sidecars = Sidecars(self)
+        self.signatures = Signatures(self)
+        self.failures = Failures(self)
+        self.notes = Notes(self, self.roots)
+        self.summary = Summary(self, self.roots)
+        self.work = Work(self, self.summary, Workers(self))
+        self.words = Words(self, self.text_columns, self.documents, self.facets, substrings)
+        self.photos = Photos(self, self.notes, self.roots)
+        self.nearest = Nearest(self)
+        self._models = Models(self)
+        self._spaces = Spaces(self, self._models)
+        self.vectors = Vectors(self, self._spaces, self.nearest)
+        self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
+        self.contents = Contents(self, self.notes, self.documents)
+        self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
+        self.transfer = PgTransfer(self)
+        self.removal = Removal(self, self.notes, self.results, self.roots)
+
+    def stages(self) -> set[str]:
+        return self._models.stages()
+
+    def forget_stage(self, stage: str) -> None:
+        self.vectors.forget_stage(stage)
+        self.results.forget_stage(stage)
+        with self.writing() as db:
+            db.execute("DELETE FROM work WHERE stage = %s", (stage,))
+            db.execute("DELETE FROM progress WHERE stage = %s", (stage,))
+            kept = [column for column in self.text_columns.all() if column.stage not in (None, stage)]
+            self.text_columns.set(kept)
+
+    def renew_identity(self) -> None:
+        """Nothing: no file beside the library can be taken for another one's."""
+
+    def backup(self, to: str) -> None:
+        raise IndexProblem(
+            f"{self.path} cannot be copied to {to}: it is on a server",
+            "Use `pg_dump`, see docs/postgresql.md.",
+        )

@@ -1,0 +1,29 @@
+"""Which words of a query are looked for as parts of longer ones, alone and written together with their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from imgret.store.fold import squeezed
+from imgret.store.records import Term
+
+PART = 6  # letters from which on plain words are found as parts of others: `light` would find every FLIGHT
+
+
+def runs(asked: Sequence[Term]) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """(letters, the places of its terms): all terms together, neighbours, and single terms, each of PART letters at least."""
+    texts = [squeezed(term.text) for term in asked]
+    every = [
+        tuple(range(len(texts))),
+        *((at, at + 1) for at in range(len(texts) - 1)),
+        *((at,) for at in range(len(texts))),
+    ]
+    for places in dict.fromkeys(every):
+        letters = "".join(texts[at] for at in places)
+        if len(letters) >= PART:
+            yield letters, places
+
+
+def contained(letters: str, asked: Sequence[Term]) -> set[int]:
+    """The places of the terms that are part of these squeezed letters, alone or together with others."""
+    return {at for wanted, places in runs(asked) if wanted in letters for at in places}

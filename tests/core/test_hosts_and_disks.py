@@ -1,0 +1,107 @@
+"""Hosts that describe one library see different disks: what one lacks is neither offline nor deleted for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from postgres_server import PostgresServer
+
+from imgret.disks import offline_below, offline_folders
+from imgret.mounts import root_identity
+from imgret.photo import FileStat
+from imgret.store.clauses import Clause, Online
+from imgret.store.factory import open_store
+from imgret.store.interface import Store
+
+NOW = 1_700_000_000
+Host = Callable[[str], Store]
+
+
+@pytest.fixture
+def host(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Opens one library as on the host of this name."""
+    place = postgres_server.new_library()
+    with ExitStack() as opened:
+
+        def open_on(name: str) -> Store:
+            monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "homes" / name))
+            return opened.enter_context(open_store(place))
+
+        yield open_on
+    postgres_server.remove_library(place)
+
+
+def put(store: Store, root: int, name: bytes, folder: bytes = b"") -> int:
+    """Save a photo that waits for a stage. -> its content"""
+    hash_ = name.ljust(32, b"-")
+    content = store.photos.save(root, folder, name, FileStat(1, 2, 3, 4), hash_, NOW)[0]
+    store.work.queue(content, ["caption"])
+    return content
+
+
+def online(store: Store) -> list[int]:
+    return store.filters.matching([Clause(Online(online=True))]).tolist()  # type: ignore[no-any-return]
+
+
+def roots(store: Store) -> list[tuple[bool, str | None, str | None]]:
+    return [(root.online, root.filesystem, root.reason) for root in store.roots.all()]
+
+
+def test_a_folder_that_one_host_does_not_see_is_offline_for_it_alone(host: Host, tmp_path: Path) -> None:
+    photos, away = tmp_path / "photos", tmp_path / "elsewhere"
+    photos.mkdir()
+    (photos / "a.jpg").touch()
+    one, other, reader = host("one"), host("other"), host("reader")
+    root = one.roots.add(bytes(photos)).id
+    content = put(one, root, b"a.jpg")
+    one.roots.mark_online(root, root_identity(bytes(photos)))
+
+    photos.rename(away)  # as on a host that has not mounted it
+    assert offline_folders(other) == [bytes(photos)]
+    assert online(other) == other.work.claim(["caption"], 9, NOW) == []
+    assert other.summary.totals().offline == 1
+    away.rename(photos)
+
+    for store in (one, reader):
+        assert online(store) == [content]
+        assert store.roots.all()[0].online
+        assert store.summary.totals().offline == 0
+    assert [claim.content for claim in one.work.claim(["caption"], 9, NOW)] == [content]
+    other.roots.mark_online(root, root_identity(bytes(photos)))
+    assert online(other) == [content]
+
+
+def test_a_host_knows_the_disks_of_others_until_it_accepts_another(host: Host) -> None:
+    one, other = host("one"), host("other")
+    root = one.roots.add(b"/p").id
+    one.roots.mark_online(root, "nfs:server")
+    one.roots.mark_mounted(root, b"disk", "ext4:1")
+    put(one, root, b"a.jpg", b"disk")
+    seen = [(mount.folder, mount.filesystem, mount.reason) for mount in other.roots.mounts(root)]
+    assert seen == [(b"disk", "ext4:1", None)]
+    assert offline_below(other, other.roots.all()[0]) == [b"disk"]
+    assert online(other) == []
+    assert [mount.reason for mount in one.roots.mounts(root)] == [None]
+    assert online(one) != []
+
+    other.roots.accept_any_filesystem(b"/p")
+    assert roots(other) == [(True, None, None)]
+    assert other.roots.mounts(root) == []
+    assert roots(one) == [(True, "nfs:server", None)]
+    assert [mount.folder for mount in one.roots.mounts(root)] == [b"disk"]
+
+
+def test_what_is_away_for_one_host_stays_away_when_another_adds_the_folder_above(host: Host) -> None:
+    one, other = host("one"), host("other")
+    root = one.roots.add(b"/p/disk").id
+    put(one, root, b"a.jpg")
+    for store in (one, other):
+        store.roots.mark_online(root, "ext4:1")
+    other.roots.mark_offline(root, "it is not mounted")
+    above = one.roots.add(b"/p")
+    assert offline_below(other, above) == [b"disk"]
+    assert online(other) == []
+    assert online(one) != []

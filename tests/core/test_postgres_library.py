@@ -1,0 +1,263 @@
+"""What only the PostgreSQL engine has: addresses, rights, several workers, a server that restarts, HNSW."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from postgres_server import PostgresServer
+
+from imgret.errors import ImgretError, IndexProblem, IndexTooNew, ReadOnly
+from imgret.photo import FileStat, ModelIdentity
+from imgret.store.factory import exists, open_store, restore
+from imgret.store.in_memory import InMemoryIndex
+from imgret.store.interface import Store
+from imgret.store.postgres import pg_nearest, pg_workers
+from imgret.store.records import SpaceTraits
+
+NOW = 1_700_000_000
+STAGES = ("decode", "caption")
+MODEL = ModelIdentity("model", "1", "")
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = postgres_server.new_library()
+    yield made
+    postgres_server.remove_library(made)
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[Store]:
+    with open_store(place) as opened:
+        yield opened
+        assert opened.problems() == []
+        assert opened.documents.check() == []
+
+
+def add(store: Store, number: int, folder: bytes = b"") -> int:
+    root = store.roots.add(b"/p")
+    stat, hash_ = FileStat(number, 1, 1, 1), number.to_bytes(32, "big")
+    return store.photos.save(root.id, folder, b"%d.jpg" % number, stat, hash_, NOW)[0]
+
+
+def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]]:
+    """Execute SQL in a library, as an administrator would."""
+    with psycopg.connect(place, autocommit=True) as db:
+        cursor = db.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_a_server_that_cannot_be_reached_is_an_error_in_words(tmp_path: Path) -> None:
+    place = f"postgresql://imgret@/library?host={tmp_path}"
+    for attempt in (open_store, exists):
+        with pytest.raises(IndexProblem) as refused:
+            attempt(place)
+        assert place in str(refused.value)
+        assert refused.value.hint
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(IndexProblem) as refused:
+        open_store("postgresql://me:secret@host/library")
+    assert "secret" not in refused.value.advice
+    assert "~/.pgpass" in refused.value.advice
+
+
+def test_an_address_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(IndexProblem, match="address"):
+        open_store("postgresql://host/library?colour=red")
+
+
+def test_a_library_exists_once_it_was_made(place: str) -> None:
+    assert not exists(place)
+    open_store(place).close()
+    assert exists(place)
+
+
+def test_a_library_of_a_newer_program_is_refused(postgres_server: PostgresServer, place: str) -> None:
+    open_store(place).close()
+    own(postgres_server, place, "UPDATE setting SET value = '99' WHERE key = 'schema version'")
+    with pytest.raises(IndexTooNew, match="99"):
+        open_store(place)
+
+
+def test_whoever_may_only_read_can_search_and_not_write(postgres_server: PostgresServer, place: str) -> None:
+    with open_store(place) as store:
+        content = add(store, 1)
+        store.results.refresh_words(content)
+    schema = own(postgres_server, place, "SELECT current_schema()")[0][0]
+    own(postgres_server, place, "CREATE USER reader")
+    own(postgres_server, place, f"GRANT USAGE ON SCHEMA {schema} TO reader")
+    own(postgres_server, place, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader")
+    try:
+        with open_store(place.replace("imgret@", "reader@")) as reader:
+            assert not reader.writable
+            assert reader.photos.find(b"/p/1.jpg") is not None
+            assert len(reader.words.best(reader.words.terms(["1"]), 5, 100)) == 1
+            with pytest.raises(ReadOnly, match="reader"):
+                reader.remember("key", "value")
+    finally:
+        own(postgres_server, place, "DROP OWNED BY reader")
+        own(postgres_server, place, "DROP USER reader")
+
+
+def test_a_server_without_the_extensions_gets_the_sql_for_them(postgres_server: PostgresServer) -> None:
+    own(postgres_server, postgres_server.uri("postgres"), "CREATE USER plain CREATEDB")
+    own(postgres_server, postgres_server.uri("postgres"), "CREATE DATABASE bare OWNER plain")
+    own(postgres_server, postgres_server.uri("postgres"), "CREATE DATABASE whole")
+    try:
+        with pytest.raises(IndexProblem) as refused:
+            open_store(postgres_server.uri("bare").replace("imgret@", "plain@"))
+        assert "CREATE EXTENSION vector;" in refused.value.hint
+        with open_store(postgres_server.uri("whole")) as store:  # an administrator needs no help
+            assert store.writable
+    finally:
+        for statement in ("DROP DATABASE bare", "DROP DATABASE whole", "DROP USER plain"):
+            own(postgres_server, postgres_server.uri("postgres"), statement)
+
+
+def test_it_is_no_file(store: Store, place: str, tmp_path: Path) -> None:
+    with pytest.raises(IndexProblem, match="server"):
+        store.backup(str(tmp_path / "copy"))
+    with pytest.raises(IndexProblem, match="no file"):
+        restore(place, str(tmp_path / "copy"))
+
+
+def test_long_paths_and_texts_that_postgresql_cannot_store(store: Store) -> None:
+    deep = b"/".join([b"x" * 250] * 16)
+    content = add(store, 1, deep)
+    assert store.photos.find(b"/p/" + deep + b"/1.jpg") is not None
+    root = store.roots.all()[0].id
+    assert store.photos.known_folders(root, deep[:-251]) == {deep}
+    assert store.photos.known_folders(root, deep[:-252]) == set()
+    hostile = "'; DROP TABLE photo; --\0\udcff %s $1"
+    store.results.write_note(content, hostile)
+    assert store.results.note(content) == hostile.replace("\0", "\N{REPLACEMENT CHARACTER}").replace(
+        "\udcff", "\N{REPLACEMENT CHARACTER}"
+    )
+    long_word = "long" * 5000
+    store.results.write_note(content, f"{long_word} end")
+    assert store.words.best(store.words.terms([long_word]), 5, 100).tolist() == [content]
+
+
+def test_workers_do_not_take_what_others_hold(
+    postgres_server: PostgresServer, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(place) as one, open_store(place) as other:
+        contents = {add(one, number) for number in range(1, 9)}
+        for content in contents:
+            one.work.queue(content, STAGES)
+        ours = {each.content for each in one.work.claim(STAGES, 3, NOW)}
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
+        theirs = {each.content for each in other.work.claim(STAGES, 3, NOW)}
+        assert not ours & theirs
+        other.work.release()
+        other.work.recover()
+        assert {each.content for each in other.work.claim(STAGES, 9, NOW)} == contents - ours
+        assert other.work.claim_suspect(STAGES, NOW) is None
+
+        # The first worker is silent for longer than its lease: its photos return, as those of a dead process.
+        own(
+            postgres_server,
+            place,
+            f"UPDATE worker SET seen_at = seen_at - interval '{pg_workers.LEASE + 1} s'"
+            f" WHERE id = (SELECT worker FROM work WHERE content = {min(ours)} LIMIT 1)",
+        )
+        other.work.release()
+        other.work.recover()
+        suspects = set()
+        while (suspect := other.work.claim_suspect(STAGES, NOW, suspects)) is not None:
+            suspects.add(suspect.content)
+            other.work.done(suspect.content, suspect.stages)
+        assert suspects == ours
+
+
+def test_a_worker_that_starts_again_gets_back_what_it_held(place: str) -> None:
+    with open_store(place) as before:
+        content = add(before, 1)
+        before.work.queue(content, STAGES)
+        assert len(before.work.claim(STAGES, 3, NOW)) == 1
+    with open_store(place) as after:
+        assert after.work.claim(STAGES, 3, NOW) == []
+        after.work.recover()
+        suspect = after.work.claim_suspect(STAGES, NOW)
+        assert suspect is not None
+        assert suspect.content == content
+
+
+def test_a_store_goes_on_after_the_server_was_restarted(place: str, postgres_server: PostgresServer) -> None:
+    with open_store(place) as store, open_store(place) as writer:
+        content = add(store, 1)
+        with store.writing(durable=True):
+            store.remember("key", "kept")
+        postgres_server.kill()
+        with pytest.raises(ImgretError):
+            store.setting("key")
+        postgres_server.start()
+        assert store.setting("key") == "kept"
+        writer.results.write_note(content, "after")
+        assert store.results.note(content) == "after"
+        with pytest.raises(ImgretError), writer.writing():
+            writer.remember("key", "lost")
+            postgres_server.kill()
+            writer.remember("key", "never")
+        postgres_server.start()
+        assert writer.setting("key") == "kept"
+
+
+def test_a_large_space_is_searched_by_hnsw_and_scored_exactly(
+    store: Store, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_nearest, "EXACT", 300)
+    monkeypatch.setattr(pg_nearest, "FEW", 50)
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(1200, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    with store.writing():
+        contents = [add(store, number) for number in range(1, len(rows) + 1)]
+        for content, row in zip(contents, rows, strict=True):
+            store.vectors.save(content, MODEL, {"passage": row}, "embed", SpaceTraits("passage"))
+    space = store.vectors.active_space()
+    assert space is not None
+    assert store.vectors.activate_when_complete(MODEL)
+    assert store.nearest.projection(space) is not None
+    ids = np.array(contents, np.int64)
+    half, few = ids[::2], ids[:200]
+    kept = 0
+    for query in rows[:40]:
+        for among in (None, half, few):
+            allowed = ids if among is None else among
+            cosines = rows[np.isin(ids, allowed)] @ query
+            wanted = set(allowed[np.argsort(-cosines)[:20]].tolist())
+            found = store.nearest.search(space, query, 20, among).tolist()
+            assert len(set(found)) == 20
+            assert set(found) <= set(allowed.tolist())
+            assert found == store.nearest.search(space, query, 20, np.sort(np.array(found))).tolist()
+            kept += len(wanted & set(found))
+    assert kept / (40 * 3 * 20) > 0.95  # recall
+
+    index = InMemoryIndex(store, space)
+    with open_store(place) as other:
+        new = add(other, 5000)
+        other.vectors.save(new, MODEL, {"passage": rows[0]}, "embed", SpaceTraits("passage"))
+    assert index.refresh(store)
+    assert new in index.nearest(rows[0], 2).tolist()
+
+
+def test_the_lock_is_of_one_user_and_host(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imgret.store.factory import writer_lock
+
+    with writer_lock(place):
+        with pytest.raises(ImgretError, match=str(os.getpid())), writer_lock(place):
+            pass
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
+        with writer_lock(place):
+            pass
