@@ -171,7 +171,8 @@ class Work:
     def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
         return self._connection.number(
             "SELECT count(*) FROM (SELECT DISTINCT content FROM work WHERE stage = ANY (%s::text[])"
-            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE} LIMIT %s) AS due",
+            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE}"
+            " AND (claim <= 0 OR worker = (SELECT id FROM worker WHERE name = this_worker())) LIMIT %s) AS due",
             (list(stages), *claims.due(now), MAX_ATTEMPTS, at_most),
         )
 
