@@ -29,20 +29,21 @@ def found(db: Database, path: bytes, filesystem: str | None) -> int:
         if own is not None:
             placed(db, own, path)
     if own is None:
-        return separate(db, path)
+        return separate(db, path, filesystem)
     db.execute("UPDATE root SET removed = false WHERE id = %s AND removed", (own,))
     return int(own)
 
 
-def separate(db: Database, path: bytes) -> int:
+def separate(db: Database, path: bytes, filesystem: str | None = None) -> int:
     """Make a new root of the folder `path` of this host, whatever other hosts have at that path."""
     _vacate(db, path)
-    root = db.execute(
-        "INSERT INTO root (path, host) VALUES (%s, %s) RETURNING id", (path, socket.gethostname())
+    root = db.execute(  # with its disk, so that another host that adds it at this moment recognises it
+        "INSERT INTO root (path, host, filesystem) VALUES (%s, %s, %s) RETURNING id",
+        (path, socket.gethostname(), filesystem),
     ).get
     db.execute(
-        "INSERT INTO root_seen (root, worker, online, path) VALUES (%s, this_worker(), true, %s)",
-        (root, path),
+        "INSERT INTO root_seen (root, worker, filesystem, online, path) VALUES (%s, this_worker(), %s, true, %s)",
+        (root, filesystem, path),
     )
     return int(root)
 

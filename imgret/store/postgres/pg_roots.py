@@ -67,7 +67,11 @@ class Roots:
         separate: bool = False,
     ) -> Root:
         with self._connection.writing() as db:
-            id_ = root_paths.separate(db, path) if separate else root_paths.found(db, path, filesystem)
+            id_ = (
+                root_paths.separate(db, path, filesystem)
+                if separate
+                else root_paths.found(db, path, filesystem)
+            )
             if watched is not None:
                 db.execute(f"UPDATE root_seen SET watched = %s WHERE {_OWN}", (watched, id_))
                 db.execute(
