@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgret.store.interface import Changes, FileWatch, Store
     from imgret.store.postgres.postgres_store import PostgresStore
 
-__all__ = ["changes", "exists", "open_store", "restore", "watch_file", "writer_lock"]
+__all__ = ["changes", "exists", "open_store", "restore", "server_lacks", "watch_file", "writer_lock"]
 
 
 def exists(place: str) -> bool:
@@ -78,6 +78,19 @@ def changes(place: str) -> Changes | None:
     from imgret.store.postgres.pg_changes import PgChanges
 
     return PgChanges(place)
+
+
+def server_lacks(place: str) -> list[str]:
+    """Return what the server of `place` lacks, in sentences with SQL for its administrator; nothing for a file.
+
+    Raises ImgretError if the server cannot be reached.
+    """
+    if not is_server(place):
+        return []
+    _postgres()
+    from imgret.store.postgres.pg_diagnosis import lacks
+
+    return lacks(place)
 
 
 def restore(place: str, source: str) -> str | None:

@@ -38,3 +38,16 @@ CREATE FUNCTION announce_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER counter_changed AFTER UPDATE ON counter FOR EACH ROW WHEN (NEW.name = 'change' AND NEW.value <> OLD.value)
   EXECUTE FUNCTION announce_change();
+
+-- Only what begins or ceases to fail changes the figures: claims do not, so they need not look for the photos.
+CREATE OR REPLACE FUNCTION count_work_changed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO progress AS p
+    SELECT stage, state, sum(number) FROM (
+      SELECT content, stage, unnest(ARRAY['waiting', 'failed']) AS state,
+        unnest(CASE WHEN added.error IS NULL THEN ARRAY[1, -1] ELSE ARRAY[-1, 1] END) AS number
+      FROM added JOIN gone USING (content, stage) WHERE (added.error IS NULL) <> (gone.error IS NULL)) AS change
+    WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = change.content AND gone_at IS NULL)
+    GROUP BY stage, state HAVING sum(number) <> 0
+    ON CONFLICT (stage, state) DO UPDATE SET contents = p.contents + excluded.contents;
+  RETURN NULL;
+END $$;
