@@ -55,11 +55,17 @@ class LoopbackProxy:
 
         async def run() -> None:
             self._flowing.set()
-            await asyncio.start_unix_server(self._connected, str(Path(self._folder.name) / SOCKET))
+            self._listener = await asyncio.start_unix_server(
+                self._connected, str(Path(self._folder.name) / SOCKET)
+            )
             self._ready.set()
 
         self._loop.run_until_complete(run())
         self._loop.run_forever()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.1))  # until the tasks have closed their connections
+        self._loop.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
@@ -88,6 +94,8 @@ class LoopbackProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
+        self.mend()
+        self._loop.call_soon_threadsafe(self._listener.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._folder.cleanup()

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from postgres_server import PostgresServer
 
-from imgret.errors import ImgretError, IndexBusy, IndexProblem, IndexTooNew, ReadOnly
+from imgret.errors import ImgretError, IndexProblem, IndexTooNew, ReadOnly
 from imgret.photo import FileStat, ModelIdentity
-from imgret.store.factory import exists, open_store, restore, server_lacks
+from imgret.store.factory import exists, open_store, restore
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.postgres import pg_nearest, pg_workers
@@ -262,67 +262,3 @@ def test_the_lock_is_of_one_user_and_host(
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
         with writer_lock(place):
             pass
-
-
-def test_doctor_says_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
-    admin = postgres_server.uri("postgres")
-    assert server_lacks(place) == []
-    own(postgres_server, admin, "CREATE USER plain")
-    own(postgres_server, admin, "CREATE DATABASE bare")
-    try:
-        extensions, schema = server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@"))
-        assert "CREATE EXTENSION vector; CREATE EXTENSION pg_trgm;" in extensions
-        assert schema.endswith("GRANT CREATE ON DATABASE bare TO plain;")
-        statements = f"{extensions.partition(': ')[2]} {schema.partition(': ')[2]}"
-        own(postgres_server, postgres_server.uri("bare"), statements)
-        assert server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@")) == []
-        open_store(place).close()
-        (lack,) = server_lacks(place.replace("imgret@", "plain@"))
-        own(postgres_server, place, lack.partition(": ")[2])
-        (lack,) = server_lacks(place.replace("imgret@", "plain@")) or ("",)
-        own(postgres_server, place, lack.partition(": ")[2] or "SELECT 1")
-        assert server_lacks(place.replace("imgret@", "plain@")) == []
-        with open_store(place.replace("imgret@", "plain@")) as store:
-            assert store.writable
-            add(store, 1)
-    finally:
-        own(postgres_server, place, "DROP OWNED BY plain")
-        for statement in ("DROP DATABASE bare", "DROP USER plain"):
-            own(postgres_server, admin, statement)
-
-
-def test_the_limit_of_connections_and_a_statement_timeout_are_sentences(
-    postgres_server: PostgresServer, place: str
-) -> None:
-    admin = postgres_server.uri("postgres")
-    open_store(place).close()
-    own(postgres_server, admin, "CREATE USER few SUPERUSER CONNECTION LIMIT 1")
-    own(postgres_server, admin, "ALTER USER few NOSUPERUSER")
-    own(postgres_server, admin, "GRANT imgret TO few")
-    try:
-        limited = place.replace("imgret@", "few@")
-        with open_store(limited), pytest.raises(IndexBusy, match="no more connections"):
-            open_store(limited)
-        with open_store(place) as store:
-            store.row("SET statement_timeout = 50")  # type: ignore[attr-defined]
-            with pytest.raises(IndexBusy, match="ended a statement") as refused:
-                store.row("SELECT pg_sleep(5)")  # type: ignore[attr-defined]
-            assert "statement_timeout" in refused.value.hint
-    finally:
-        own(postgres_server, admin, "DROP USER few")
-
-
-def test_only_the_clock_of_the_server_decides_leases(
-    postgres_server: PostgresServer, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_store(place) as one, open_store(place) as other:
-        content = add(one, 1)
-        one.work.queue(content, STAGES)
-        later = NOW + 300  # the clocks of the hosts are five minutes apart
-        assert len(one.work.claim(STAGES, 3, NOW)) == 1
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
-        other.roots.mark_online(one.roots.all()[0].id, None)
-        other.work.recover()
-        assert other.work.claim(STAGES, 3, later) == []
-        one.work.failed(content, STAGES, "it failed", later)
-        assert [each.content for each in other.work.claim(STAGES, 3, later + 3600)] == [content]

@@ -61,6 +61,14 @@ class PgTransfer:
                 columns, rows = [*columns, "worker"], [(*row, worker) for row in rows]
             if table.name == "content":  # a content may be an edit of a later one
                 db.execute("SET CONSTRAINTS content_edit_of_fkey DEFERRED")
+            if (
+                table.name == "vector"
+            ):  # as text, vectors would take three quarters of the time of all copying
+                with db.cursor().copy(
+                    f"COPY vector ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)".encode()
+                ) as copy:
+                    copy.write(pg_arrays.copied_vectors(rows))
+                return
             with db.cursor().copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
                 for row in rows:
                     copy.write_row([_ours(name, value) for name, value in zip(columns, row, strict=True)])
@@ -94,6 +102,4 @@ def _neutral(column: str, value: Any) -> Any:
 def _ours(column: str, value: Any) -> Any:
     if column in TRUTHS:
         return bool(value)
-    if column == "data":
-        return pg_arrays.text(np.frombuffer(value, "<f2"))
     return value
