@@ -95,7 +95,7 @@ def save_note(
     if note is None or not note.text.strip():
         return False
     seen = before.note.text if before is not None and before.note is not None else None
-    if note.text == seen or (before is not None and not note.edited):
+    if note.text.split() == (seen or "").split() or (before is not None and not note.edited):
         return False
     written_at = store.results.noted_at(content)
     if written_at is not None and written_at >= note.at:

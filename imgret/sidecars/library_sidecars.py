@@ -171,7 +171,7 @@ class _Folder:
                 for name, make in changes(()):
                     self._change_one(None, name, make, frozenset())
                 return
-            os.makedirs(self._path, exist_ok=True)
+            replace_file.make_folders(self._path, self._target.umask)
         with Descent(base) as descent:
             opened = descent.folder(self._folder)
             present = frozenset(map(os.fsencode, os.listdir(opened)))
@@ -210,7 +210,8 @@ class _Folder:
                     os.unlink(name, dir_fd=folder)
         except (XmpError, replace_file.Refused) as error:
             self._outcome.left += 1
-            self._outcome.problems.append(f"{os.fsdecode(path)} {error}")
+            left = ", so it is left as it is" if isinstance(error, XmpError) else ""
+            self._outcome.problems.append(f"{os.fsdecode(path)} {error}{left}")
             return
         self._outcome.written += new is not None
         self._outcome.deleted += new is None

@@ -91,13 +91,16 @@ def _wanted(before: Record, known: Known, kinds: frozenset[str]) -> Record:
     }
     new = {field: values[field] for kind in kinds for field in _FIELDS[kind]}
     kept = {field: getattr(before, field) for kind in KINDS for field in _FIELDS[kind]}
-    made_by = {f"{each} " for each, kind in STAGES.items() if kind in kinds}
-    models = (
-        [each for each in before.models if not each.startswith(tuple(made_by))] if made_by else before.models
-    )
-    models = [*models, *(each for each in known.models if each.startswith(tuple(made_by)))]
     cleaned: dict[str, Any] = {field: _cleaned(value) for field, value in (kept | new).items()}
-    return Record(**cleaned, models=tuple(sorted(models)))
+    # Models of what is written now, and of what was written before.
+    sources = {f"{stage} ": (known if kind in kinds else before).models for stage, kind in STAGES.items()}
+    models = [
+        each
+        for stage, made_by in sources.items()
+        for each in made_by
+        if each.startswith(stage) and cleaned[_FIELDS[STAGES[stage.strip()]][0]]
+    ]
+    return Record(**cleaned, models=tuple(models))
 
 
 def _is_older_note(data: bytes, before: Record, known: Known, wanted: Record, modified: int) -> bool:

@@ -53,6 +53,14 @@ def write(folder: int, name: bytes, data: bytes, before: os.stat_result | None, 
     os.fsync(folder)
 
 
+def make_folders(path: bytes, umask: int) -> None:
+    """Make a folder and those above it, readable as the files in them. Raises OSError."""
+    if not os.path.isdir(path):
+        make_folders(os.path.dirname(path), umask)
+        os.mkdir(path)
+        os.chmod(path, 0o755 & ~umask)
+
+
 def check_unchanged(folder: int, name: bytes, before: os.stat_result | None) -> None:
     """Raise Refused if the file is not the one whose status is `before` any more."""
     try:
