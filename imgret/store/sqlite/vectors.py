@@ -148,14 +148,16 @@ class Vectors:
                 f" WHERE space = ? AND view IN ({wanted})",
                 (words.carray(contents), space.id, *map(str, views)),
             ).fetchall()
-        found = {}
-        place = {content: at for at, content in enumerate(contents.tolist())}
-        for view in views:
-            of_view = [(place[content], data) for name, content, data in rows if name == view]
-            found[view] = np.full((len(contents), space.dimension), np.nan, np.float32)
-            if of_view:
-                matrix = np.frombuffer(b"".join(data for _, data in of_view), np.float16)
-                found[view][[at for at, _ in of_view]] = matrix.reshape(len(of_view), -1)
+        found = {view: np.full((len(contents), space.dimension), np.nan, np.float32) for view in views}
+        if rows:
+            names, ids, data = zip(*rows, strict=True)
+            matrix = np.frombuffer(b"".join(data), np.float16).reshape(len(rows), -1)
+            place = {content: at for at, content in enumerate(contents.tolist())}
+            places = np.array([place[content] for content in ids])
+            of_view = np.array(names)
+            for view in views:
+                chosen = np.flatnonzero(of_view == view)
+                found[view][places[chosen]] = matrix[chosen]
         return found
 
     def evenly_spread(self, space: Space, count: int) -> Ids:
