@@ -21,6 +21,7 @@ from imgret.cli.index_report import (
     failed_message,
     report_missing_weights,
     report_scan,
+    report_unread,
 )
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
@@ -79,6 +80,7 @@ def index(
             while described.changed and rescans < RESCANS:
                 problems += scan_folders(here, store, wanted)
                 described, rescans = describe(here, store, wanted), rescans + 1
+            report_unread(store)
             store.checkpoint()
     except KeyboardInterrupt:
         console.say("interrupted: finished photos are saved; run the command again to continue")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imgret.cli import console
-from imgret.cli.index_report import NO_FOLDERS, shortened
+from imgret.cli.index_report import NO_FOLDERS, shortened, unread_message
 from imgret.stage_progress import stage_lines
 from imgret.terminal.clean import clean
 
@@ -36,6 +36,8 @@ def status_text(fields: dict[str, Any]) -> list[str]:
             else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    if fields["unread_metadata"]:
+        lines.append(f"  {unread_message(fields['unread_metadata'])}")
     for lost in fields["lost_notes"]:
         text = shortened(lost["note"])
         lines.append(

@@ -173,8 +173,9 @@ IMAGE = "image"  # ... and that of the vectors of the images themselves, in one 
 LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 
+IMPORTED = "imported"  # in place of a stage: tags that the user imported
 # Kinds of tags that are filters only: a photo with the colour label "red" need not show anything red.
-SILENT_KINDS = ("label", "rating")
+SILENT_KINDS = ("label", "rating", "problem")
 
 
 class SpaceTraits(Struct, frozen=True):

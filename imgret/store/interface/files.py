@@ -140,7 +140,7 @@ class Contents(Protocol):
         ...
 
     def purge(self, now: int) -> int:
-        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path or a note. -> how many contents"""
+        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags. -> how many contents"""
         ...
 
 

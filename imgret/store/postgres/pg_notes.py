@@ -18,7 +18,7 @@ from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_roots import AT, Roots
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import LostNote, PreviousContent
+from imgret.store.records import IMPORTED, LostNote, PreviousContent
 
 _SET_REPLACED = (
     "INSERT INTO replaced VALUES (%s, %s, %s)"
@@ -102,6 +102,11 @@ class Notes:
                 "INSERT INTO note (content, text, written_at)"
                 " SELECT %s, text, written_at FROM note WHERE content = %s ON CONFLICT DO NOTHING",
                 (content, before),
+            )
+            db.execute(
+                "INSERT INTO tag (kind, label, content, stage)"
+                " SELECT kind, label, %s, stage FROM tag WHERE content = %s AND stage = %s ON CONFLICT DO NOTHING",
+                (content, before, IMPORTED),
             )
             return copied.rowcount > 0
 
