@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
+from imgret.cli.hit_output import HitOutput
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
@@ -18,12 +19,12 @@ from imgret.search_client import SearchClient
 MANY = 32  # questions for which it pays to read all vectors into memory first
 
 
-def ask_here(params: dict[str, object]) -> int:
+def ask_here(params: dict[str, object], form: HitOutput) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
     with _client(session()) as client:
         answered = client.search_locally(params)
     console.say_all(answered.notes)
-    console.out(answered.output)
+    console.out(form.printed(answered.output, str(params["text"]), str(params["folder"])))
     return int(answered.exit)
 
 
@@ -47,7 +48,7 @@ def questions(path: str) -> list[str]:
     return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
 
 
-def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
+def ask_all(params: dict[str, object], asked: Sequence[str], form: HitOutput) -> int:
     """Answer one question after the other; a sentence that says why, for one that cannot be read.
 
     The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
@@ -69,7 +70,7 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
                 continue
             console.say_all(note for note in answered.notes if note not in told)
             told.update(answered.notes)
-            console.out(answered.output)
+            console.out(form.printed(answered.output, text, str(params["folder"])))
             any_hits = any_hits or answered.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
 
