@@ -30,9 +30,9 @@ def query(
             "--limit", "-k", help="At most that many hits; 20, and all for --count.", min=1, max=MOST
         ),
     ] = None,
-    first: Annotated[bool, typer.Option("--first", "-1", help="The best hit only.")] = False,
+    first: Annotated[bool, typer.Option("--first", help="The best hit only.")] = False,
     count: Annotated[
-        bool, typer.Option("--count", "-c", help="The number of hits that are fair or strong.")
+        bool, typer.Option("--count", help="The number of hits that are fair or strong.")
     ] = False,
     sort: Annotated[
         str,

@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
     from typing import Any
 
-_FORMS = {"--json": "json", "-0": "null", "--print0": "null", "-c": "count", "--count": "count"}
+_FORMS = {"--json": "json", "-0": "null", "--print0": "null", "--count": "count"}
 _VALUES = {"-k": "limit", "--limit": "limit", "--rank": "rank", "--sort": "sort", "--format": "template"}
 
 
@@ -95,7 +95,7 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
     for argument in rest:
         if argument in _FORMS:
             forms.append(_FORMS[argument])
-        elif argument in ("-1", "--first"):
+        elif argument == "--first":
             options["first"] = True
         elif argument in _VALUES:
             given = next(rest, "")

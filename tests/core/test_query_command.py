@@ -171,7 +171,7 @@ def test_wrong_questions(query: Query, arguments: list[str], told: str) -> None:
 
 def test_a_count_is_of_what_matches(query: Query) -> None:
     assert query("--count", "has:date")[:2] == (0, "2\n")
-    assert query("-c", "has:date", "-k", "1")[:2] == (0, "1\n")
+    assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
     code, out, _ = query("--count", "name:nowhere")
     assert (code, out) == (1, "0\n")
 
