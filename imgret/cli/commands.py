@@ -19,6 +19,7 @@ from imgret.cli import (
     pause_commands,
     places_command,
     query_command,
+    shell_command,
     show_command,
     status_command,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
     name="imgret",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     rich_markup_mode=None,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,6 +78,7 @@ for command in (
     backup_commands.restore,
     copy_command.copy_index,
     maintenance_commands.export,
+    shell_command.shell,
 ):
     # `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.
     settings = {

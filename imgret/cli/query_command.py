@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 
 from imgret import inputs
-from imgret.cli import completion, console
-from imgret.cli.hit_output import MOST, SORTS, HitOutput
+from imgret.cli import console
+from imgret.cli.hit_output import MOST, HitOutput
 from imgret.cli.quick_query import asked, folder
 from imgret.errors import UsageError
-from imgret.photo import RANKS, STRENGTHS
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "place", "near", "text", "has", "format")
 
@@ -38,7 +37,6 @@ def query(
         str,
         typer.Option(
             help="Order of the hits that are printed: score; date, the newest first; path.",
-            autocompletion=completion.one_of(*SORTS),
         ),
     ] = "score",
     template: Annotated[
@@ -51,7 +49,6 @@ def query(
         str,
         typer.Option(
             help="hybrid; image: the image alone; vector: the text's cosine alone; words: BM25 alone.",
-            autocompletion=completion.one_of(*RANKS),
         ),
     ] = "hybrid",
     min_strength: Annotated[
@@ -59,7 +56,6 @@ def query(
         typer.Option(
             "--min-strength",
             help="Leave out hits below: weak, fair, strong. Paths into a pipe, --count: fair, all else: weak.",
-            autocompletion=completion.one_of(*STRENGTHS),
         ),
     ] = None,
     all_copies: Annotated[
@@ -92,14 +88,13 @@ def query(
     ] = None,
     has: Annotated[
         str | None,
-        typer.Option(help="note, caption, gps, objects, topics, date, text.", autocompletion=completion.has),
+        typer.Option(help="note, caption, gps, objects, topics, date, text."),
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
             "--file-format",
             help="JPEG, PNG, HEIF, ...",
-            autocompletion=completion.one_of(*completion.FORMATS),
         ),
     ] = None,
     batch: Annotated[

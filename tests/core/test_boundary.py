@@ -53,6 +53,7 @@ COMMANDS: dict[str, list[str]] = {
     "backup": ["/nowhere/copy.db"],
     "restore": ["/nowhere/copy.db"],
     "export": [],
+    "shell": ["bash"],
     "models list": [],
     "models pull": [],
     "models verify": [],
@@ -68,7 +69,7 @@ COMMANDS: dict[str, list[str]] = {
     "service logs": [],
 }
 # What the commands call first that can be made to fail, wherever it was imported to.
-FIRST = ("session", "demo_folder", "asked", "_run", "units_folder")
+FIRST = ("session", "script", "demo_folder", "asked", "_run", "units_folder")
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

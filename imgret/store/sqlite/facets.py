@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
 from imgret.store.clauses import OBJECT
-from imgret.store.sqlite.connection import Connection
+
+
+class Rows(Protocol):
+    """What a connection reads."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query."""
+        ...
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        ...
 
 
 class Facets:
     """Implements `imgret.store.interface.overview.Facets`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Rows) -> None:
         self._connection = connection
 
     def kinds(self) -> list[str]:
