@@ -54,6 +54,8 @@ COMMANDS: dict[str, list[str]] = {
     "restore": ["/nowhere/copy.db"],
     "export": [],
     "shell": ["bash"],
+    "report": ["/nowhere/a.html", "a"],
+    "stats": [],
     "models list": [],
     "models pull": [],
     "models verify": [],
