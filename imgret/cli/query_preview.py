@@ -23,7 +23,6 @@ SIDE = 512  # longer side of the decoded image in pixels
 def preview_hits(params: dict[str, object], form: HitOutput) -> int:
     """Search and print the hits. Return the exit code. Raises ImgretError."""
     output = ask(params)
-    console.say_all(output.notes)
     question, folder = str(params["text"]), str(params["folder"])
     hits = [json.loads(line) for line in form.printed(output.output, question, folder).splitlines()]
     style = style_of(os.environ, folder, question)
@@ -38,6 +37,7 @@ def preview_hits(params: dict[str, object], form: HitOutput) -> int:
             except PhotoError as error:
                 console.say(str(error))
             console.flush()
+    console.say_all(output.notes)
     return int(output.exit)
 
 

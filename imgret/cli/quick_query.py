@@ -63,8 +63,6 @@ def asked(params: dict[str, object], form: HitOutput) -> int | None:
     except DaemonError as error:
         _say(f"imgret: {error}; searching without it")
         return None
-    for note in notes:
-        _say(note)
     printed = form.printed(output, str(params["text"]), str(params["folder"]))
     try:
         sys.stdout.buffer.write(printed)
@@ -74,6 +72,8 @@ def asked(params: dict[str, object], form: HitOutput) -> int | None:
         if not isinstance(error, BrokenPipeError):
             _say(f"imgret: the output cannot be written: {error.strerror}")
             return 3
+    for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
+        _say(note)
     return int(code)
 
 
