@@ -92,6 +92,7 @@ class Ingest:
         own = None if decoder is not None else decode_pool(self._settings)
         done = failed = 0
         began = time.monotonic()
+        disks.look(self._store)
         try:
             self._pipeline = pipeline = Pipeline(
                 self._models,

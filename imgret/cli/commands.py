@@ -20,7 +20,10 @@ from imgret.cli import (
     pause_commands,
     places_command,
     query_command,
+    report_command,
+    shell_command,
     show_command,
+    stats_command,
     status_command,
 )
 from imgret.cli.boundary import bypass_typer, exit_code
@@ -38,6 +41,7 @@ app = typer.Typer(
     name="imgret",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     rich_markup_mode=None,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,10 +83,14 @@ for command in (
     backup_commands.restore,
     copy_command.copy_index,
     maintenance_commands.export,
+    report_command.report,
+    stats_command.stats,
+    shell_command.shell,
 ):
     # `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.
     settings = {
         query_command.query: {"ignore_unknown_options": True},
+        report_command.report: {"ignore_unknown_options": True},
         show_command.note: {"allow_extra_args": True},
     }
     app.command(epilog=_EPILOG, context_settings=settings.get(command, {}))(bypass_typer(command))

@@ -99,7 +99,9 @@ def _known_folders(here: Session) -> list[bytes]:
     found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if exists(here.places.index):
         with here.index() as store:
-            found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]
+            found += [
+                root.path for root in store.roots.all() if root.here and store.summary.photos_under(root.id)
+            ]
     inner = {path for path in found for other in found if paths.relative(other, path)}
     return [path for path in dict.fromkeys(found) if path not in inner]
 

@@ -26,7 +26,7 @@ def status_fields(here: Session) -> dict[str, Any]:
     fields: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not exists(here.places.index):
         empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline", "unread_metadata"), 0)
-        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
+        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes", "hosts")}
         return (
             fields
             | empty
@@ -49,6 +49,7 @@ def status_fields(here: Session) -> dict[str, Any]:
         fields["failures"] = _failures(store)
         fields["lost_notes"] = _lost_notes(store)
         fields["unread_metadata"] = unread_metadata(store)
+        fields["hosts"] = [msgspec.structs.asdict(host) for host in store.workers.all()]
     return fields
 
 
@@ -76,6 +77,7 @@ def _folders(store: Store) -> list[dict[str, Any]]:
             **path_fields(root.path),
             "photos": store.summary.photos_under(root.id),
             "watched": root.watched,
+            "here": root.here,
             "online": root.online,
             "reason": root.reason,
             "away": [

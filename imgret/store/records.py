@@ -44,6 +44,20 @@ class Progress(Struct, frozen=True):
         return self.contents - self.waiting.get(stage, 0) - self.failed.get(stage, 0)
 
 
+class Host(Struct, frozen=True):
+    """A process that describes photos of a store that several hosts share."""
+
+    name: str  # of the host
+    process: int
+    version: str  # of imgret
+    devices: str
+    state: str
+    rate: float  # photos a second
+    claimed: int  # photos in flight
+    silent: int  # seconds since it was last seen, by the clock of the server
+    own: bool  # of this user on this host
+
+
 class Root(Struct, frozen=True):
     """A folder that was indexed or is watched."""
 
@@ -54,6 +68,7 @@ class Root(Struct, frozen=True):
     online: bool
     reason: str | None  # why it is offline
     scanned_at: int | None  # last full scan, seconds since 1970
+    here: bool = True  # this host has looked at it; the others are known from other hosts alone
 
 
 class MountPoint(Struct, frozen=True):

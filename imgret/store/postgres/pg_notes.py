@@ -50,7 +50,7 @@ class Notes:
                 db.execute("DELETE FROM replaced WHERE photo = %s", (photo,))
             if self._connection.row("SELECT 1 FROM note WHERE content = %s", (before,)):
                 place = self._connection.row(
-                    "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root WHERE photo.id = %s",
+                    "SELECT root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root WHERE photo.id = %s",
                     (photo,),
                 )
                 assert place is not None
@@ -123,7 +123,7 @@ class Notes:
         """Store the paths of noted photos in their notes, before tombstones older than `gone_before` are deleted."""
         with self._connection.writing() as db:
             rows = self._connection.rows(
-                "SELECT note.content, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                "SELECT note.content, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
                 " JOIN note ON note.content = photo.content WHERE gone_at < %s",
                 (gone_before,),
             )
