@@ -124,12 +124,17 @@ def _readable(path: bytes) -> bool:
 
 def _programs(here: Session) -> Iterator[Check]:
     from importlib.metadata import version
+    from importlib.util import find_spec
 
     from imgret.cli.daemon_link import daemon_state
 
     yield (
         True,
-        ", ".join(f"{name} {version(name)}" for name in ("apsw", "sqlite-vec", "torch")),
+        ", ".join(
+            f"{name} {version(name)}"
+            for name in ("apsw", "sqlite-vec", "torch")
+            if find_spec(name.replace("-", "_"))
+        ),
     )
     state = daemon_state(here)
     yield True, f"daemon: {'running' if state else 'not running'}"

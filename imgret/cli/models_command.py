@@ -83,6 +83,9 @@ def pull(
             off = found.kind is Kind.NONE
             console.say(f"{stage.name}: " + ("switched off" if off else f"{found.name} needs no download"))
             continue
+        if found.needs and not stages:  # the names of stages override this: the packages may follow later
+            console.say(f"{stage.name}: not downloaded, because {found.problem}. {found.hint}")
+            continue
         pulled = True
         with bar(f"{stage.name}: {found.name}") as advance:
             record = pulling.pull(found, here.places, _on_progress(advance))

@@ -104,6 +104,10 @@ class Caption(Stage):
         found = [super(Caption, self).locate(table, places) for table in self.tables(settings)]
         return next((weights for weights in found if not weights.present), found[0])
 
+    def packages(self, settings: CaptionSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[caption]")
+
     def identity(self, settings: CaptionSettings, places: Places) -> ModelIdentity | None:
         """Return the identity of the captioner in `weights`; its settings name the further ones with their revisions."""
         made = [super(Caption, self).identity(table, places) for table in self.tables(settings)]

@@ -101,6 +101,12 @@ class Embed(Stage):
         """Return the dtype; `wordllama` has none."""
         return "" if settings.weights == WORDLLAMA else f"dtype={settings.dtype}"
 
+    def packages(self, settings: EmbedSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and sentence-transformers, unless the embedder is a static one or is not known yet."""
+        if settings.weights == WORDLLAMA or path is None or embedders.kind(path, "") is embedders.Kind.STATIC:
+            return {}
+        return dict.fromkeys(("torch", "sentence_transformers"), "imgret[embed]")
+
     def identity(self, settings: EmbedSettings, places: Places) -> ModelIdentity | None:
         """Return the identity; it names the prompts of a model that has them instead of instructions."""
         made = super().identity(settings, places)

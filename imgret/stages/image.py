@@ -85,6 +85,10 @@ class Image(Stage):
         """Locate the weights; those of `auto` for this machine's device."""
         return super().locate(self.resolved(settings, places, AUTO), places)
 
+    def packages(self, settings: ImageSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[image]")
+
     def load(self, settings: ImageSettings, places: Places, device: str) -> ImageModel:
         """Load the image tower."""
         model = self._model(settings, places, device)

@@ -151,6 +151,13 @@ class Stage:
         keys = [key for key in settings.__struct_fields__ if key not in ("weights", "revision")]
         return " ".join(f"{key}={getattr(settings, key)}" for key in keys)
 
+    def packages(self, settings: Any, path: str | None) -> Mapping[str, str]:
+        """Return what `load` imports and may not be installed: module -> requirement for pip.
+
+        `path` is that of the weights; None while they are not on the disk.
+        """
+        return {}
+
     def identity(self, settings: Any, places: Places) -> ModelIdentity | None:
         """Return the identity of the model of these settings; None if its weights are missing. Loads nothing."""
         weights = self.locate(settings, places)

@@ -58,6 +58,10 @@ class Topics(Stage):
         """Return the threshold."""
         return f"threshold={settings.threshold:g}"
 
+    def packages(self, settings: TopicsSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[topics]")
+
     def load(self, settings: TopicsSettings, places: Places, device: str) -> TopicsModel:
         """Load the classifier."""
         from imgret.models import torch_device
