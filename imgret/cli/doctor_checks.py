@@ -84,10 +84,10 @@ def _weights(here: Session) -> Iterator[Check]:
             yield True, f"{stage.name}: off"
         elif found.present:
             yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
-        else:  # missing weights that can be pulled are not a fault: photos are indexed without them
-            to_pull = found.kind in (Kind.HUB, Kind.RELEASE)
+        else:  # what can be pulled or installed is not a fault: photos are indexed without it
+            to_get = found.kind in (Kind.HUB, Kind.RELEASE) or found.needs is not None
             missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
-            yield None if to_pull else False, f"{stage.name}: {missing.advice}"
+            yield None if to_get else False, f"{stage.name}: {missing.advice}"
     for name, problem in registry.installed().problems.items():
         yield False, f"{name}: {problem}"
 
