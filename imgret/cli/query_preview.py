@@ -23,7 +23,6 @@ SIDE = 512  # longer side of the decoded image in pixels
 def preview_hits(params: dict[str, object]) -> int:
     """Search and print the hits. Return the exit code. Raises ImgretError."""
     output = ask({**params, "format": "json"})
-    console.say_all(output.notes)
     hits = [json.loads(line) for line in output.output.splitlines()]
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
@@ -36,6 +35,7 @@ def preview_hits(params: dict[str, object]) -> int:
             except PhotoError as error:
                 console.say(str(error))
             console.flush()
+    console.say_all(output.notes)
     return int(output.exit)
 
 

@@ -22,8 +22,7 @@ def ask_here(params: dict[str, object]) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
     with _client(session()) as client:
         answered = client.search_locally(params)
-    console.say_all(answered.notes)
-    console.out(answered.output)
+    _print(answered, answered.notes)
     return int(answered.exit)
 
 
@@ -54,24 +53,31 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
     """
     check(read_request(params))
     worst, any_hits = Exit.OK, False
-    told: set[str] = set()
+    printed: set[str] = set()
     with _client(session(), many=len(asked) >= MANY) as client:
         for number, text in enumerate(asked):
             try:
                 answered = client.search({**params, "text": text, "number": number})
             except Exception as error:
                 # One question costs itself alone; without an index, all that follow would end like this one.
-                told_ = as_imgret_error(error)
+                problem = as_imgret_error(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
-                console.say(f"query {number}: {told_}")
-                worst = Exit(told_.exit_code)
+                console.say(f"query {number}: {problem}")
+                worst = Exit(problem.exit_code)
                 continue
-            console.say_all(note for note in answered.notes if note not in told)
-            told.update(answered.notes)
-            console.out(answered.output)
+            _print(answered, [note for note in answered.notes if note not in printed])
+            printed.update(answered.notes)
             any_hits = any_hits or answered.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
+
+
+def _print(found: SearchOutput, notes: Sequence[str]) -> None:
+    """Print the hits, then the notes: hits come first wherever stdout and stderr are read together."""
+    console.out(found.output)
+    if notes:
+        console.flush()
+        console.say_all(notes)
 
 
 def _client(here: Session, *, many: bool = False) -> SearchClient:

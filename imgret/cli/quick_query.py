@@ -57,8 +57,6 @@ def asked(params: dict[str, object]) -> int | None:
     except DaemonError as error:
         _say(f"imgret: {error}; searching without it")
         return None
-    for note in notes:
-        _say(note)
     try:
         sys.stdout.buffer.write(output)
         sys.stdout.flush()
@@ -67,6 +65,8 @@ def asked(params: dict[str, object]) -> int | None:
         if not isinstance(error, BrokenPipeError):
             _say(f"imgret: the output cannot be written: {error.strerror}")
             return 3
+    for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
+        _say(note)
     return int(code)
 
 

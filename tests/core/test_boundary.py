@@ -53,6 +53,7 @@ COMMANDS: dict[str, list[str]] = {
     "backup": ["/nowhere/copy.db"],
     "restore": ["/nowhere/copy.db"],
     "export": [],
+    "copy-index": ["/nowhere/index.db", "/nowhere/copy.db"],
     "models list": [],
     "models pull": [],
     "models verify": [],
@@ -68,7 +69,7 @@ COMMANDS: dict[str, list[str]] = {
     "service logs": [],
 }
 # What the commands call first that can be made to fail, wherever it was imported to.
-FIRST = ("session", "demo_folder", "asked", "_run", "units_folder")
+FIRST = ("session", "demo_folder", "asked", "_run", "units_folder", "writer_lock")
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -94,6 +95,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], list[i
 
         import imgret.demo.draw
         import imgret.evaluate.saved
+        import imgret.store.factory
 
         for module in [m for name, m in sys.modules.items() if name.startswith("imgret.")]:
             for name in FIRST:
