@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # One thread per process: the tests run faster this way, above all on two cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench test-slow test-systemd test-terminals dist docs clean
+.PHONY: demo test check bench test-slow test-systemd test-terminals dist docs reference clean
 
 demo: $(READY)
 	$(BIN)/imgret demo
@@ -41,6 +41,10 @@ dist: $(READY)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
+
+# docs/configuration.md, from the settings of the program.
+reference: $(READY)
+	$(BIN)/python -m testbed.config_reference
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -42,8 +42,8 @@ class CaptionSettings(StageSettings, frozen=True):
     captions: int = 1  # for each prompt: the best one of the beam search, and samples
     prompts: tuple[str, ...] = ()  # what the captioner reads before it writes; default: that of its kind
     also: tuple[str, ...] = ()  # further captioners, each with the default prompt of its kind
-    beams: int = 3
-    max_tokens: int = 60
+    beams: int = 3  # of the search for the best caption
+    max_tokens: int = 60  # of a caption, beside its prompt
     dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
 
 

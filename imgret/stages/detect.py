@@ -20,7 +20,7 @@ class DetectSettings(StageSettings, frozen=True):
     """`[detect]`: any ultralytics weights, `.pt` or `.onnx`."""
 
     weights: str = "yolov8m-oiv7.pt"
-    confidence: float = 0.25  # the default of ultralytics, and so of the baseline recipe
+    confidence: float = 0.25  # the least of an object; the default of ultralytics and of the baseline recipe
     dtype: str = "auto"  # for `.pt` weights; an `.onnx` file has a fixed one
 
 

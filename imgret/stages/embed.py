@@ -33,10 +33,11 @@ class EmbedSettings(StageSettings, frozen=True):
     """`[embed]`: an INSTRUCTOR model, one of sentence-transformers or model2vec, or `wordllama`."""
 
     weights: str = "hkunlp/instructor-large"
-    dtype: str = "auto"
-    # What a model without instructions reads before a text; default: what its files say.
-    query_prompt: str | None = None
-    document_prompt: str | None = None
+    dtype: str = "auto"  # auto (bfloat16 on a GPU, float32 on a CPU), float32, bfloat16, float16
+    query_prompt: str | None = (
+        None  # what a model without instructions reads before a query; default: see its files
+    )
+    document_prompt: str | None = None  # the same before a text of a photo
 
 
 class EmbedModel(StageModel):

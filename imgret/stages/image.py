@@ -24,7 +24,7 @@ ON_GPU, ON_CPU = "google/siglip2-base-patch16-256", "google/siglip2-base-patch32
 class ImageSettings(StageSettings, frozen=True):
     """`[image]`: a CLIP, SigLIP or SigLIP 2 model in the layout of the Hugging Face hub."""
 
-    weights: str = AUTO  # see `Image.resolved`
+    weights: str = AUTO  # auto: siglip2-base-patch16-256 of google on a GPU, patch32-256 on a CPU
     dtype: str = "auto"  # bfloat16 on a GPU and on a CPU with instructions for it, else float32
 
 

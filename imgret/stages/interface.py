@@ -45,7 +45,7 @@ ALTERNATIVE = "\x1e"
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The table of a stage in config.toml. A subclass adds keys, each with a default."""
 
-    weights: str = BUILT_IN
+    weights: str = BUILT_IN  # a repository of the model hub, a local path, or none
     revision: str | None = None
 
 

@@ -18,7 +18,7 @@ class TopicsSettings(StageSettings, frozen=True):
     """`[topics]`: any multi-label sequence classifier in the layout of the Hugging Face hub."""
 
     weights: str = "cardiffnlp/tweet-topic-21-multi"
-    threshold: float = 0.2
+    threshold: float = 0.2  # the least probability of a topic
 
 
 class TopicsModel(StageModel):
