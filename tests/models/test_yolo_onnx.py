@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -79,6 +79,7 @@ def test_objects_equal_those_of_ultralytics_on_real_photos(seed: Path) -> None:
     assert compared > 20
 
 
+@settings(deadline=None)  # the library is imported by the first example
 @given(sides, sides, st.sampled_from([(64, 64, 0), (64, 96, 0), (64, 64, 32)]), st.integers(0, 2**32 - 1))
 def test_the_letterbox_equals_that_of_ultralytics(
     height: int, width: int, size: tuple[int, int, int], seed: int
