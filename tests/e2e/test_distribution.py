@@ -23,7 +23,7 @@ def run(*command: str | Path, cwd: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PIP_PYTHON": sys.executable},
+        env=os.environ | {"BUILD_PYTHON": sys.executable},
     )
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
