@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # One thread per process: the tests run faster this way, above all on two cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench test-slow test-systemd test-terminals clean
+.PHONY: demo test check bench test-slow test-systemd test-terminals dist docs reference clean
 
 demo: $(READY)
 	$(BIN)/imgret demo
@@ -32,13 +32,27 @@ test-systemd: $(READY)
 test-terminals: $(READY)
 	$(BIN)/python -m pytest -m terminals
 
+# The wheel and the source distribution, checked, and the wheel installed into a new environment and used.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	packaging/smoke-test dist/*.whl
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict
+
+# docs/configuration.md, from the settings of the program.
+reference: $(READY)
+	$(BIN)/python -m testbed.config_reference
+
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "imgret needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): the first time this takes some minutes and 7 GB, most of it torch with CUDA."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx,jxl,ocr,smolvlm]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,all,smolvlm]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site

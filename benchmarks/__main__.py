@@ -35,6 +35,7 @@ QUICK: Mapping[str, Sequence[str]] = {
     "first_query": (),
     "eval_table": ("--photos", "200"),
     "postgresql": (),
+    "footprint": (),
 }
 
 

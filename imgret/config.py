@@ -52,25 +52,27 @@ _RANGES: dict[str, tuple[float, float]] = {  # minimum and maximum; NaN is outsi
 class DaemonSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[daemon]`: timers of imgretd, and when it pauses."""
 
-    full_scan_hours: float = 6.0
-    network_scan_minutes: float = 5.0
-    unload_after_minutes: float = 10.0
-    pause_on_battery: bool = True
+    full_scan_hours: float = (
+        6.0  # between scans of all folders, which find what no event reported; inf: never
+    )
+    network_scan_minutes: float = 5.0  # the same for network shares, which report no events
+    unload_after_minutes: float = 10.0  # without work, until the large models are unloaded
+    pause_on_battery: bool = True  # whether describing waits for mains power
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of the configuration file."""
 
     index: str = ""  # the address of a database, or a path; "": `index.db` in the folder of data
-    folders: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()  # gitignore syntax
+    folders: tuple[str, ...] = ()  # that the daemon watches; `imgret add` adds one
+    exclude: tuple[str, ...] = ()  # files and folders that are left out, in gitignore syntax
     hidden: bool = False  # whether to index files and folders whose name begins with a dot
-    device: str | tuple[str, ...] = "auto"
-    decode_workers: int = 0  # 0: the number of processors, at most 16
-    decode_memory_mb: int = 1536  # of address space per worker
+    device: str | tuple[str, ...] = "auto"  # for the models: auto, cpu, cuda, cuda:0, or a list of these
+    decode_workers: int = 0  # processes that decode photos; 0: the number of processors, at most 16
+    decode_memory_mb: int = 1536  # of address space of each such process
     decode_seconds: float = 30.0  # time limit for one file
-    max_megapixels: int = 200
-    batch: int = 0  # photos; 0: determined automatically
+    max_megapixels: int = 200  # of a photo; larger ones are not decoded
+    batch: int = 0  # photos that a model gets together; 0: by the memory of the device
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     tables: Mapping[str, StageSettings] = {}  # stage -> its table, for stages that have one in the file
 

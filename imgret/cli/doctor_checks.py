@@ -83,10 +83,10 @@ def _weights(here: Session) -> Iterator[Check]:
             yield True, f"{stage.name}: off"
         elif found.present:
             yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
-        else:  # missing weights that can be pulled are not a fault: photos are indexed without them
-            to_pull = found.kind in (Kind.HUB, Kind.RELEASE)
+        else:  # what can be pulled or installed is not a fault: photos are indexed without it
+            to_get = found.kind in (Kind.HUB, Kind.RELEASE) or found.needs is not None
             missing = WeightsMissing(found.problem or f"{found.name} is not on this disk", found.hint)
-            yield None if to_pull else False, f"{stage.name}: {missing.advice}"
+            yield None if to_get else False, f"{stage.name}: {missing.advice}"
     for name, problem in registry.installed().problems.items():
         yield False, f"{name}: {problem}"
 
@@ -123,12 +123,17 @@ def _readable(path: bytes) -> bool:
 
 def _programs(here: Session) -> Iterator[Check]:
     from importlib.metadata import version
+    from importlib.util import find_spec
 
     from imgret.cli.daemon_link import daemon_state
 
     yield (
         True,
-        ", ".join(f"{name} {version(name)}" for name in ("apsw", "sqlite-vec", "torch")),
+        ", ".join(
+            f"{name} {version(name)}"
+            for name in ("apsw", "sqlite-vec", "torch")
+            if find_spec(name.replace("-", "_"))
+        ),
     )
     state = daemon_state(here)
     yield True, f"daemon: {'running' if state else 'not running'}"

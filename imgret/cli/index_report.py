@@ -60,9 +60,7 @@ def report_missing_weights(here: Session, store: Store) -> None:
     report = encodable("\n".join(sentences.values()))  # as the store returns it: a path may not be UTF-8
     if report and store.setting(_REPORTED_MISSING) != report:
         console.say_all(sentences.values())
-        console.say(
-            "Photos are indexed without them; run `imgret models pull`, then `imgret index` completes them."
-        )
+        console.say("Photos are indexed without this; once it is there, `imgret index` completes them.")
     if (store.setting(_REPORTED_MISSING) or "") != report:
         store.remember(_REPORTED_MISSING, report or None)
 

@@ -80,7 +80,11 @@ def pull(
     for stage, found in _weights(wanted, here):
         if found.kind not in (Kind.HUB, Kind.RELEASE):
             off = found.kind is Kind.NONE
-            console.say(f"{stage.name}: " + ("switched off" if off else f"{found.name} needs no download"))
+            state = f"{found.problem}. {found.hint}" if found.needs else f"{found.name} needs no download"
+            console.say(f"{stage.name}: " + ("switched off" if off else state))
+            continue
+        if found.needs and not stages:  # the names of stages override this: the packages may follow later
+            console.say(f"{stage.name}: not downloaded, because {found.problem}. {found.hint}")
             continue
         pulled = True
         with bar(f"{stage.name}: {found.name}") as advance:

@@ -17,7 +17,7 @@ def status_text(fields: dict[str, Any]) -> list[str]:
         f" {fields['failed']} failed, {fields['offline']} offline"
     ]
     for stage, count in fields["waiting"].items():
-        lines.append(f"{count} without {stage}: weights are missing, run `imgret models pull`")
+        lines.append(f"{count} without {stage}: its weights or packages are missing, see `imgret doctor`")
     lines += [f"  {line}" for line in stage_lines(fields["progress"])]
     for folder in fields["folders"]:
         words = ["watched"] if folder["watched"] else []

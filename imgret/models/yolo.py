@@ -1,15 +1,13 @@
-"""Detect objects with any YOLO that ultralytics runs, from `.pt` or `.onnx`.
+"""Detect objects with any YOLO that ultralytics runs, from `.pt`. `yolo_onnx` runs `.onnx` files.
 
 Call `imgret.models.torch_device.prepare` before importing this module.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from imgret.errors import WeightsError
 from imgret.models import torch_device, yolo_network
 from imgret.models.model_protocols import Pixels
 from imgret.models.yolo_pickle import forbid_code
@@ -29,17 +27,12 @@ class YoloDetector:
         dtype: str = "auto",
     ) -> None:
         """Load the file at `path`. Raises WeightsError."""
-        if path.endswith(".onnx") and importlib.util.find_spec("onnxruntime") is None:
-            raise WeightsError(
-                f"{path} needs the package onnxruntime", "Install it: `pip install 'imgret[onnx]'`."
-            )
         self._identity = identity
         self._device = device
         # Counts depend on a threshold. Of 112 real photos, float16 kept the counts of 111, bfloat16 of 99.
         computed = torch_device.dtype(dtype, device, gpu="float16")
         with torch_device.loading(path):
-            if path.endswith(".pt"):
-                forbid_code()
+            forbid_code()
             self._yolo = yolo_network.load(path, confidence, device, computed)
         self._labels = {number: label.lower() for number, label in self._yolo.names().items()}
 

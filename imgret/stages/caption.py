@@ -42,8 +42,8 @@ class CaptionSettings(StageSettings, frozen=True):
     captions: int = 1  # for each prompt: the best one of the beam search, and samples
     prompts: tuple[str, ...] = ()  # what the captioner reads before it writes; default: that of its kind
     also: tuple[str, ...] = ()  # further captioners, each with the default prompt of its kind
-    beams: int = 3
-    max_tokens: int = 60
+    beams: int = 3  # of the search for the best caption
+    max_tokens: int = 60  # of a caption, beside its prompt
     dtype: str = "auto"  # auto (bf16 on a GPU, float32 on a CPU), float32, bfloat16, float16
 
 
@@ -103,6 +103,10 @@ class Caption(Stage):
         """Return the weights of the first captioner that are missing, or else those of `weights`."""
         found = [super(Caption, self).locate(table, places) for table in self.tables(settings)]
         return next((weights for weights in found if not weights.present), found[0])
+
+    def packages(self, settings: CaptionSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[caption]")
 
     def identity(self, settings: CaptionSettings, places: Places) -> ModelIdentity | None:
         """Return the identity of the captioner in `weights`; its settings name the further ones with their revisions."""

@@ -20,7 +20,7 @@ class DetectSettings(StageSettings, frozen=True):
     """`[detect]`: any ultralytics weights, `.pt` or `.onnx`."""
 
     weights: str = "yolov8m-oiv7.pt"
-    confidence: float = 0.25  # the default of ultralytics, and so of the baseline recipe
+    confidence: float = 0.25  # the least of an object; the default of ultralytics and of the baseline recipe
     dtype: str = "auto"  # for `.pt` weights; an `.onnx` file has a fixed one
 
 
@@ -63,6 +63,12 @@ class Detect(Stage):
             self.name, settings.weights, settings.revision, places, suffixes=(".pt", ".onnx")
         )
 
+    def packages(self, settings: DetectSettings, path: str | None) -> Mapping[str, str]:
+        """Return onnxruntime for an `.onnx` file, ultralytics for a `.pt`."""
+        if settings.weights.endswith(".onnx"):
+            return {"onnxruntime": "imgret[onnx]"}
+        return {"ultralytics": "imgret[detect]"}
+
     def shape(self, settings: DetectSettings) -> str:
         """Return the minimal confidence, and the dtype unless it is `auto`."""
         dtype = "" if settings.dtype == "auto" else f" dtype={settings.dtype}"
@@ -73,6 +79,11 @@ class Detect(Stage):
         from imgret.models import torch_device
 
         path, identity = self.checked(settings, places)
+        if path.endswith(".onnx"):  # needs neither torch nor ultralytics, which take seconds and much memory
+            torch_device.prepare(places)
+            from imgret.models.yolo_onnx import OnnxDetector
+
+            return DetectModel(OnnxDetector(path, identity, device, confidence=settings.confidence))
         device = torch_device.ready(places, device)
         from imgret.models.yolo import YoloDetector
 

@@ -33,10 +33,11 @@ class EmbedSettings(StageSettings, frozen=True):
     """`[embed]`: an INSTRUCTOR model, one of sentence-transformers or model2vec, or `wordllama`."""
 
     weights: str = "hkunlp/instructor-large"
-    dtype: str = "auto"
-    # What a model without instructions reads before a text; default: what its files say.
-    query_prompt: str | None = None
-    document_prompt: str | None = None
+    dtype: str = "auto"  # auto (bfloat16 on a GPU, float32 on a CPU), float32, bfloat16, float16
+    query_prompt: str | None = (
+        None  # what a model without instructions reads before a query; default: see its files
+    )
+    document_prompt: str | None = None  # the same before a text of a photo
 
 
 class EmbedModel(StageModel):
@@ -100,6 +101,12 @@ class Embed(Stage):
     def shape(self, settings: EmbedSettings) -> str:
         """Return the dtype; `wordllama` has none."""
         return "" if settings.weights == WORDLLAMA else f"dtype={settings.dtype}"
+
+    def packages(self, settings: EmbedSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and sentence-transformers, unless the embedder is a static one or is not known yet."""
+        if settings.weights == WORDLLAMA or path is None or embedders.kind(path, "") is embedders.Kind.STATIC:
+            return {}
+        return dict.fromkeys(("torch", "sentence_transformers"), "imgret[embed]")
 
     def identity(self, settings: EmbedSettings, places: Places) -> ModelIdentity | None:
         """Return the identity; it names the prompts of a model that has them instead of instructions."""

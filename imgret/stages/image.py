@@ -24,7 +24,7 @@ ON_GPU, ON_CPU = "google/siglip2-base-patch16-256", "google/siglip2-base-patch32
 class ImageSettings(StageSettings, frozen=True):
     """`[image]`: a CLIP, SigLIP or SigLIP 2 model in the layout of the Hugging Face hub."""
 
-    weights: str = AUTO  # see `Image.resolved`
+    weights: str = AUTO  # auto: siglip2-base-patch16-256 of google on a GPU, patch32-256 on a CPU
     dtype: str = "auto"  # bfloat16 on a GPU and on a CPU with instructions for it, else float32
 
 
@@ -84,6 +84,10 @@ class Image(Stage):
     def locate(self, settings: ImageSettings, places: Places) -> Weights:
         """Locate the weights; those of `auto` for this machine's device."""
         return super().locate(self.resolved(settings, places, AUTO), places)
+
+    def packages(self, settings: ImageSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[image]")
 
     def load(self, settings: ImageSettings, places: Places, device: str) -> ImageModel:
         """Load the image tower."""

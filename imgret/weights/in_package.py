@@ -25,8 +25,10 @@ def locate(
     spec = importlib.util.find_spec(package)
     lacking = package if spec is None else needs if importlib.util.find_spec(needs) is None else None
     if spec is None or spec.origin is None or lacking is not None:
-        problem = f"the package {lacking or package} is not installed"
-        return replace(found, problem=problem, hint=f"Install it: `pip install {install}`.")
+        problem = f"the package {(lacking or package).replace('_', '-')} is not installed"
+        return replace(
+            found, needs=lacking or package, problem=problem, hint=f"Install it: `pip install {install}`."
+        )
     found = replace(found, name=f"{package}-{importlib.metadata.version(package)}")
     path = os.path.join(os.path.dirname(spec.origin), folder)
     for name in files or (folder,):

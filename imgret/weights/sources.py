@@ -68,6 +68,7 @@ class Weights(Struct, frozen=True):
     revision: str | None  # commit id or "sha256:..."; None if not present
     problem: str | None = None  # why they are not present, in one sentence
     hint: str = ""  # what the user can do about the problem
+    needs: str | None = None  # the package that would run them, if it is not installed
 
     @property
     def key(self) -> str:

