@@ -14,6 +14,7 @@ from imgret.cli import (
     demo_command,
     dupes_command,
     folder_commands,
+    import_tags_command,
     index_command,
     maintenance_commands,
     pause_commands,
@@ -29,6 +30,7 @@ from imgret.cli.boundary import bypass_typer, exit_code
 from imgret.cli.eval_command import eval_app
 from imgret.cli.models_command import models_app
 from imgret.cli.service_command import service_app
+from imgret.cli.sidecars_command import sidecars_app
 from imgret.errors import EXIT_MEANING
 
 _EPILOG = (
@@ -68,6 +70,7 @@ for command in (
     folder_commands.remove,
     show_command.show,
     show_command.note,
+    import_tags_command.import_tags,
     dupes_command.dupes,
     places_command.places,
     status_command.status,
@@ -92,7 +95,12 @@ for command in (
     }
     app.command(epilog=_EPILOG, context_settings=settings.get(command, {}))(bypass_typer(command))
 app.command("folders", epilog=_EPILOG)(bypass_typer(folder_commands.list_folders))
-for name, group in (("models", models_app), ("eval", eval_app), ("service", service_app)):
+for name, group in (
+    ("models", models_app),
+    ("eval", eval_app),
+    ("service", service_app),
+    ("sidecars", sidecars_app),
+):
     for member in group.registered_commands:
         member.epilog = _EPILOG
         assert member.callback is not None

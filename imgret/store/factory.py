@@ -11,11 +11,20 @@ from imgret.errors import IndexMissing, IndexProblem
 from imgret.places import is_server
 
 if TYPE_CHECKING:
-    from imgret.store.interface import FileWatch, Store
+    from imgret.store.interface import Changes, FileWatch, Store
     from imgret.store.interface.overview import Facets
     from imgret.store.postgres.postgres_store import PostgresStore
 
-__all__ = ["exists", "open_facets", "open_store", "restore", "watch_file", "writer_lock"]
+__all__ = [
+    "changes",
+    "exists",
+    "open_facets",
+    "open_store",
+    "restore",
+    "server_lacks",
+    "watch_file",
+    "writer_lock",
+]
 
 
 def exists(place: str) -> bool:
@@ -83,6 +92,31 @@ def watch_file(place: str) -> FileWatch:
     from imgret.store.sqlite.identity import Watch
 
     return Watch(place)
+
+
+def changes(place: str) -> Changes | None:
+    """Return what notices the commits of other hosts; None for a file, whose `data_version` costs next to nothing.
+
+    Raises ImgretError if the server cannot be reached.
+    """
+    if not is_server(place):
+        return None
+    from imgret.store.postgres.pg_changes import PgChanges
+
+    return PgChanges(place)
+
+
+def server_lacks(place: str) -> list[str]:
+    """Return what the server of `place` lacks, in sentences with SQL for its administrator; nothing for a file.
+
+    Raises ImgretError if the server cannot be reached.
+    """
+    if not is_server(place):
+        return []
+    _postgres()
+    from imgret.store.postgres.pg_diagnosis import lacks
+
+    return lacks(place)
 
 
 def restore(place: str, source: str) -> str | None:
