@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FORMS = {"--json": "json", "-0": "null", "--print0": "null", "--count": "count"}
-_VALUES = {"-k": "limit", "--limit": "limit", "--rank": "rank", "--sort": "sort", "--format": "template"}
+_VALUES = {
+    "-k": "limit",
+    "--limit": "limit",
+    "--rank": "rank",
+    "--min-strength": "minimum",
+    "--sort": "sort",
+    "--format": "template",
+}
 
 
 def answered(arguments: list[str]) -> int | None:
@@ -112,13 +119,13 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
     params["text"] = text = " ".join(words)
     if not text.strip():
         return None  # nothing is asked, as by "$UNSET": refused there
-    if "rank" in options:
-        params["rank"] = options.pop("rank")
+    own = {name: options.pop(name) for name in ("rank", "minimum") if name in options}
     try:
         form = HitOutput(forms, **options)
     except UsageError:
         return None  # said there
-    return params | {"format": form.request_format, "k": form.limit, "minimum": form.min_strength}, form
+    params |= {"format": form.request_format, "k": form.limit, "minimum": form.min_strength} | own
+    return params, form
 
 
 def _say(sentence: str) -> None:

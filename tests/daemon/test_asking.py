@@ -47,6 +47,7 @@ def answering(home, daemon):
 
 def test_a_person_at_a_terminal_is_answered_by_the_daemon_and_sees_clean_names(answering):
     ours, theirs = pty.openpty()
+    answering.environ["TERM"] = "dumb"  # neither colours nor links
     code, _, loaded, _ = asked(answering, "query", "sunset", stdout=theirs)
     os.close(theirs)
     screen = os.read(ours, 65536)
@@ -55,7 +56,7 @@ def test_a_person_at_a_terminal_is_answered_by_the_daemon_and_sees_clean_names(a
     assert not {"apsw", "numpy", "typer", "msgspec"} & loaded
     assert b"\x1b" not in screen
     assert b"\x07" not in screen
-    lines = screen.decode().splitlines()
+    lines = [line for line in screen.decode().splitlines() if line[:2].strip().isdigit()]
     assert len(lines) == 3
     assert sum("sunset \ufffd" in line for line in lines) == 2
 
@@ -127,3 +128,11 @@ def test_a_preview_of_a_photo_that_vanished_says_so_and_shows_the_others(answeri
         assert terminal.ended(60) == 0
     assert terminal.sent == 2
     assert b"sunset.png" in terminal.text()
+
+
+def test_completion_gets_the_values_of_the_library_from_the_daemon(answering):
+    code, printed, loaded, said = asked(
+        answering, "__complete", "fish", "imgret", "query", "format:", stdout=subprocess.PIPE
+    )
+    assert (code, printed, said) == (0, b"words\nformat:png\t\n", "")
+    assert not {"apsw", "numpy"} & loaded

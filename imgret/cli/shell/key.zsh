@@ -1,11 +1,11 @@
 # A key inserts the paths of photos chosen in imgret-tui.
 _imgret_pick() {
-    local photo
+    local chosen
     local -a photos
-    while IFS= read -r -d '' photo; do
-        photos+=("${(q)photo}")
-    done < <(command imgret-tui --multi --print0)
-    (( $#photos )) && LBUFFER+="${(j: :)photos} "
+    # Not <(...): it would run in the background, where a program may not read the terminal.
+    chosen="$(command imgret-tui --multi --print0 </dev/tty)"
+    photos=(${(0)chosen})
+    (( $#photos )) && LBUFFER+="${(j: :)${(@q)photos}} "
     zle reset-prompt
 }
 if [[ -o interactive ]]; then
