@@ -1,10 +1,14 @@
 """Photos described per second, compared with the baseline loop of *image-retrieval* in the same run.
 
     python -m benchmarks.describe [--quick] [--json] [--device cuda:0] [--dtype bfloat16] [--captions 3] [--memory 10000]
+    python -m benchmarks.describe --device cuda:0 --stages --whole 0.3 12 [--seconds 10] [--profile]
 
 Both describe the same photos with the same weights: the real architectures with random weights and captions of 25
 tokens, and the tiny checkpoints in `imgret.demo`. The baseline loop describes only the first few photos. `ratio` compares
 wall seconds per photo. `cpu_ratio` compares CPU seconds; it is more reliable on a busy machine, with OMP_NUM_THREADS=1.
+
+`--stages` measures each stage alone from decoded pixels, with the least time that its arithmetic and its traffic need
+(`floor`). `--whole` measures all of them, the image embedding included, from decoded pixels and from JPEGs of these sizes.
 Results so far are in benchmarks/NOTES.md.
 """
 
@@ -21,8 +25,10 @@ from typing import Any
 import msgspec
 
 from imgret.config import Places, Settings, places
+from imgret.weights import NONE
 
-FLOOR = "lower bound on one H200: 0.35 ms of arithmetic and 0.12 ms of memory traffic per photo"
+_DISTINCT = {0.3: 512}  # different files of a size in megapixels, which are described repeatedly
+_FEW_DISTINCT = 32  # of larger ones
 
 
 def main() -> None:
@@ -44,6 +50,12 @@ def main() -> None:
     parser.add_argument("--captions", type=int, help="also with this many captions of each photo")
     parser.add_argument("--models", choices=["exact", "tiny", "both"], default="both")
     parser.add_argument("--weights", help="keep the exact checkpoints (3 GB) in this folder for the next run")
+    parser.add_argument("--stages", action="store_true", help="also each stage alone, with its floor")
+    parser.add_argument(
+        "--whole", type=float, nargs="+", metavar="MP", help="also from JPEGs of these megapixels"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each measurement of these two")
+    parser.add_argument("--profile", action="store_true", help="also the share of time that a GPU is idle")
     parser.add_argument(
         "--memory",
         type=int,
@@ -79,7 +91,6 @@ def _compare(options: argparse.Namespace, private: Places, folder: str) -> dict[
 
         report["peak_gpu_mb"] = torch.cuda.max_memory_allocated() // 1_000_000
         _say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
-        _say(FLOOR)
     return report
 
 
@@ -95,9 +106,10 @@ def _models(
     if gpu:
         few, many = 16, 512 if options.quick else 4096
     few, many = options.baseline_photos or few, options.photos or many
-    base = Settings(batch=options.batch)
+    off = {stage: msgspec.structs.replace(Settings().of(stage), weights=NONE) for stage in ("place", "ocr")}
+    base = Settings(batch=options.batch).with_tables(**off)  # the loop has neither
     if models == "tiny":
-        base = demo_settings(base)
+        base = demo_settings(base).with_tables(**off)
     else:
         base = checkpoints.exact(options.weights or os.path.join(folder, "weights"), base)
     paths = measure.pictures(os.path.join(folder, "pictures"), many)
@@ -149,7 +161,94 @@ def _models(
             bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
             _say(f"    from decoded pixels: {_line(bare)}")
             figures[name]["decoded"] = msgspec.to_builtins(bare)
+    if options.stages or options.whole:
+        if models == "exact":
+            base = checkpoints.with_image(options.weights or os.path.join(folder, "weights"), base)
+        figures["alone"], figures["whole"] = _alone_and_whole(
+            options, base, private, device, folder, baseline.seconds
+        )
     return figures
+
+
+def _alone_and_whole(
+    options: argparse.Namespace,
+    settings: Settings,
+    private: Places,
+    device: str,
+    folder: str,
+    baseline: float,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure with the default dtypes. `baseline` is the loop's seconds per photo."""
+    from benchmarks.describe import floor, measure, stage_speed
+
+    alone: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
+    files = _files(os.path.join(folder, "0.3"), 0.3)
+    least = 0.0
+    if options.stages:
+        ceiling = floor.ceilings(device, ("float32", "bfloat16"))
+        alone["ceilings"] = msgspec.to_builtins(ceiling)
+        _say(
+            "    ceilings: "
+            + ", ".join(f"{name} {flops / 1e12:.2f} TFLOP/s" for name, flops in ceiling.flops.items())
+            + f", copy {ceiling.bytes / 1e12:.3f} TB/s"
+        )
+        for speed in stage_speed.measured(
+            settings,
+            private,
+            device,
+            [measure.pixels(path) for path in files[:8]],
+            batch=options.batch or (256 if device.startswith("cuda") else 8),
+            seconds=options.seconds / 2,
+            ceiling=ceiling,
+            profile=options.profile,
+        ):
+            alone[speed.stage] = msgspec.to_builtins(speed)
+            least += speed.floor.seconds
+            _say(
+                f"    {speed.stage} alone, {speed.batch} at once: {speed.per_second:.1f} per second; floor"
+                f" {speed.floor.arithmetic_ms:.4g} ms of arithmetic ({speed.floor.gflop:.4g} GFLOP),"
+                f" {speed.floor.traffic_ms:.4g} ms of traffic; {speed.of_floor:.1f} times the floor"
+                + (f"; the GPU is idle for {speed.idle:.0%}" if speed.idle is not None else "")
+            )
+        alone["floor_per_second"] = round(1 / least, 1)
+        _say(f"    floor of all stages: {1 / least:.1f} per second")
+    runs = {"decoded pixels": (files, True)} if options.whole else {}
+    for size in options.whole or ():
+        runs[f"{size:g}-megapixel JPEGs"] = (
+            files if size == 0.3 else _files(os.path.join(folder, f"{size:g}"), size),
+            False,
+        )
+    for name, (paths, decoded) in runs.items():
+        full, _ = measure.pipeline(
+            settings,
+            private,
+            device,
+            _repeated(paths, options.seconds),
+            decoded=decoded,
+            most_seconds=options.seconds,
+            profile=options.profile,
+        )
+        whole[name] = {**msgspec.to_builtins(full), "ratio": round(baseline / full.seconds, 2)}
+        _say(
+            f"    all stages from {name}: {_line(full)}; {baseline / full.seconds:.1f} times the baseline loop"
+            + (f"; the GPU is idle for {full.idle:.0%}" if full.idle is not None else "")
+        )
+    return alone, whole
+
+
+def _files(folder: str, megapixels: float) -> list[bytes]:
+    from benchmarks.describe import measure
+
+    os.makedirs(folder, exist_ok=True)
+    width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
+    size = measure.SIZE if megapixels == 0.3 else (width, width * 3 // 4)
+    return measure.pictures(folder, _DISTINCT.get(megapixels, _FEW_DISTINCT), size)
+
+
+def _repeated(paths: list[bytes], seconds: float) -> list[bytes]:
+    """Return more paths than are described in this time, at 5,000 a second."""
+    return paths * max(1, int(seconds * 5000 / len(paths)))
 
 
 def _memory(options: argparse.Namespace, private: Places, folder: str) -> None:
