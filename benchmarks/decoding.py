@@ -128,9 +128,10 @@ def _simplejpeg() -> Decode | None:
     def decode(file: bytes) -> Pixels:
         height, width, _, _ = simplejpeg.decode_jpeg_header(file)
         by = min(1.0, resize.DRAFT_SHORT_SIDE / min(height, width), SIDE / max(height, width))
-        # Pillow takes the first of 8, 4 and 2 that leaves both sides as long as wanted, cut to whole pixels.
-        wanted = max(1, round(height * by)), max(1, round(width * by))
-        found: Pixels = simplejpeg.decode_jpeg(file, "RGB", min_height=wanted[0], min_width=wanted[1])
+        # As Pillow: the greatest of 8, 4, 2 and 1 that leaves both sides as long as wanted. libjpeg-turbo has n/8 as well.
+        factor = next(each for each in (8, 4, 2, 1) if each == 1 or 1 / each >= by)
+        least = -(-height // factor), -(-width // factor)
+        found: Pixels = simplejpeg.decode_jpeg(file, "RGB", min_height=least[0], min_width=least[1])
         return found
 
     return decode

@@ -18,17 +18,14 @@ import argparse
 import json
 import os
 import resource
-import sys
 import tempfile
 from typing import Any
 
 import msgspec
 
+from benchmarks.describe.speed_lines import line, say
 from imgret.config import Places, Settings, places
 from imgret.weights import NONE
-
-_DISTINCT = {0.3: 512}  # different files of a size in megapixels, which are described repeatedly
-_FEW_DISTINCT = 32  # of larger ones
 
 
 def main() -> None:
@@ -85,19 +82,19 @@ def _compare(options: argparse.Namespace, private: Places, folder: str) -> dict[
         for name, figures in _models(options, models, device, private, folder).items():
             report[name if models == "exact" else f"tiny {name}"] = figures
     report["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
-    _say(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
+    say(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
     if device.startswith("cuda"):
         import torch
 
         report["peak_gpu_mb"] = torch.cuda.max_memory_allocated() // 1_000_000
-        _say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
+        say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
     return report
 
 
 def _models(
     options: argparse.Namespace, models: str, device: str, private: Places, folder: str
 ) -> dict[str, dict[str, Any]]:
-    from benchmarks.describe import checkpoints, measure
+    from benchmarks.describe import alone_and_whole, checkpoints, measure
     from imgret.demo.bundled import demo_settings
     from imgret.models.torch_linear import has_bfloat16
 
@@ -114,7 +111,7 @@ def _models(
         base = checkpoints.exact(options.weights or os.path.join(folder, "weights"), base)
     paths = measure.pictures(os.path.join(folder, "pictures"), many)
     baseline, expected = measure.baseline_loop(base, device, paths[: min(few, many)])
-    _say(f"{models} models, baseline loop: {_line(baseline)}")
+    say(f"{models} models, baseline loop: {line(baseline)}")
     figures: dict[str, dict[str, Any]] = {}
     exact: list[Any] | None = None  # imgret's descriptions of all photos in float32
     for dtype in options.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
@@ -127,8 +124,8 @@ def _models(
         ours, found = measure.pipeline(settings, private, device, paths)
         agreed = measure.agreement(expected, found)
         ratio, cpu_ratio = baseline.seconds / ours.seconds, baseline.cpu_seconds / ours.cpu_seconds
-        _say(f"{models} models, imgret in {dtype}: {_line(ours)}")
-        _say(
+        say(f"{models} models, imgret in {dtype}: {line(ours)}")
+        say(
             f"    {ratio:.2f} times as fast as the baseline loop ({cpu_ratio:.2f} by CPU time); equal for {len(expected)}"
             f" photos: captions {agreed.captions:.0%}, counts {agreed.counts:.0%}, topics {agreed.topics:.0%}, "
             f"smallest cosine {agreed.vectors:.6f}"
@@ -137,7 +134,7 @@ def _models(
             exact = measure.descriptions(found)
         elif exact:
             wide = measure.agreement(exact, found)
-            _say(
+            say(
                 f"    equal to imgret in float32 for {len(exact)} photos: captions {wide.captions:.0%}, "
                 f"counts {wide.counts:.0%}, topics {wide.topics:.0%}"
             )
@@ -154,101 +151,20 @@ def _models(
             more = msgspec.structs.replace(settings.of("caption"), captions=options.captions)
             several, _ = measure.pipeline(settings.with_tables(caption=more), private, device, paths)
             cost, cpu_cost = several.seconds / ours.seconds, several.cpu_seconds / ours.cpu_seconds
-            _say(f"    with {options.captions} captions: {_line(several)}")
-            _say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
+            say(f"    with {options.captions} captions: {line(several)}")
+            say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
             figures[name]["captions"] = {"cost": round(cost, 3), "cpu_cost": round(cpu_cost, 3)}
         if gpu or options.decoded:
             bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
-            _say(f"    from decoded pixels: {_line(bare)}")
+            say(f"    from decoded pixels: {line(bare)}")
             figures[name]["decoded"] = msgspec.to_builtins(bare)
     if options.stages or options.whole:
         if models == "exact":
             base = checkpoints.with_image(options.weights or os.path.join(folder, "weights"), base)
-        figures["alone"], figures["whole"] = _alone_and_whole(
+        figures["alone"], figures["whole"] = alone_and_whole.measured(
             options, base, private, device, folder, baseline.seconds
         )
     return figures
-
-
-def _alone_and_whole(
-    options: argparse.Namespace,
-    settings: Settings,
-    private: Places,
-    device: str,
-    folder: str,
-    baseline: float,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Measure with the default dtypes. `baseline` is the loop's seconds per photo."""
-    from benchmarks.describe import floor, measure, stage_speed
-
-    alone: dict[str, Any] = {}
-    whole: dict[str, Any] = {}
-    files = _files(os.path.join(folder, "0.3"), 0.3)
-    least = 0.0
-    if options.stages:
-        ceiling = floor.ceilings(device, ("float32", "bfloat16"))
-        alone["ceilings"] = msgspec.to_builtins(ceiling)
-        _say(
-            "    ceilings: "
-            + ", ".join(f"{name} {flops / 1e12:.2f} TFLOP/s" for name, flops in ceiling.flops.items())
-            + f", copy {ceiling.bytes / 1e12:.3f} TB/s"
-        )
-        for speed in stage_speed.measured(
-            settings,
-            private,
-            device,
-            [measure.pixels(path) for path in files[:8]],
-            batch=options.batch or (256 if device.startswith("cuda") else 8),
-            seconds=options.seconds / 2,
-            ceiling=ceiling,
-            profile=options.profile,
-        ):
-            alone[speed.stage] = msgspec.to_builtins(speed)
-            least += speed.floor.seconds
-            _say(
-                f"    {speed.stage} alone, {speed.batch} at once: {speed.per_second:.1f} per second; floor"
-                f" {speed.floor.arithmetic_ms:.4g} ms of arithmetic ({speed.floor.gflop:.4g} GFLOP),"
-                f" {speed.floor.traffic_ms:.4g} ms of traffic; {speed.of_floor:.1f} times the floor"
-                + (f"; the GPU is idle for {speed.idle:.0%}" if speed.idle is not None else "")
-            )
-        alone["floor_per_second"] = round(1 / least, 1)
-        _say(f"    floor of all stages: {1 / least:.1f} per second")
-    runs = {"decoded pixels": (files, True)} if options.whole else {}
-    for size in options.whole or ():
-        runs[f"{size:g}-megapixel JPEGs"] = (
-            files if size == 0.3 else _files(os.path.join(folder, f"{size:g}"), size),
-            False,
-        )
-    for name, (paths, decoded) in runs.items():
-        full, _ = measure.pipeline(
-            settings,
-            private,
-            device,
-            _repeated(paths, options.seconds),
-            decoded=decoded,
-            most_seconds=options.seconds,
-            profile=options.profile,
-        )
-        whole[name] = {**msgspec.to_builtins(full), "ratio": round(baseline / full.seconds, 2)}
-        _say(
-            f"    all stages from {name}: {_line(full)}; {baseline / full.seconds:.1f} times the baseline loop"
-            + (f"; the GPU is idle for {full.idle:.0%}" if full.idle is not None else "")
-        )
-    return alone, whole
-
-
-def _files(folder: str, megapixels: float) -> list[bytes]:
-    from benchmarks.describe import measure
-
-    os.makedirs(folder, exist_ok=True)
-    width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
-    size = measure.SIZE if megapixels == 0.3 else (width, width * 3 // 4)
-    return measure.pictures(folder, _DISTINCT.get(megapixels, _FEW_DISTINCT), size)
-
-
-def _repeated(paths: list[bytes], seconds: float) -> list[bytes]:
-    """Return more paths than are described in this time, at 5,000 a second."""
-    return paths * max(1, int(seconds * 5000 / len(paths)))
 
 
 def _memory(options: argparse.Namespace, private: Places, folder: str) -> None:
@@ -260,19 +176,7 @@ def _memory(options: argparse.Namespace, private: Places, folder: str) -> None:
         if options.json:
             print(json.dumps(msgspec.to_builtins(seen)), flush=True)
         else:
-            _say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
-
-
-def _line(speed: Any) -> str:
-    stages = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in speed.stages.items())
-    return (
-        f"{speed.seconds * 1000:.0f} ms per photo ({1 / speed.seconds:.2f} per second, "
-        f"{speed.cpu_seconds * 1000:.0f} ms of CPU time) over {speed.photos} photos; ms by stage: {stages}"
-    )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+            say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
 
 
 main()

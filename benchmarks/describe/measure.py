@@ -53,20 +53,26 @@ def pictures(folder: str, count: int, size: tuple[int, int] = SIZE) -> list[byte
     """Write `count` different JPEGs of `size`, by default 640 x 480 pixels. Return their paths."""
     paths = []
     for number in range(count):
-        rng = np.random.default_rng(number)
-        ground = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
-        image = Image.fromarray(ground).resize(SIZE, Image.Resampling.BICUBIC)
-        pen = ImageDraw.Draw(image)
-        for _ in range(6):
-            left, top, width, height = rng.integers(10, 300, 4).tolist()
-            colour = tuple(rng.integers(0, 255, 3).tolist())
-            pen.ellipse((left, top, left + width, top + height), fill=colour)
+        image = picture(number)
         if size != SIZE:
             image = image.resize(size, Image.Resampling.BICUBIC)
         path = os.path.join(folder, f"{number}.jpg")
         image.save(path, quality=90)
         paths.append(os.fsencode(path))
     return paths
+
+
+def picture(number: int) -> Image.Image:
+    """Return an image of `SIZE` with six ellipses, another one for each number."""
+    rng = np.random.default_rng(number)
+    ground = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    image = Image.fromarray(ground).resize(SIZE, Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        left, top, width, height = rng.integers(10, 300, 4).tolist()
+        colour = tuple(rng.integers(0, 255, 3).tolist())
+        pen.ellipse((left, top, left + width, top + height), fill=colour)
+    return image
 
 
 def pixels(path: bytes) -> Any:

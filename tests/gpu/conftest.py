@@ -22,7 +22,7 @@ from imgret.pipeline.loading import load_models
 from imgret.pipeline.models import Models
 
 DEVICE = os.environ.get("IMGRET_TEST_DEVICE", "cuda:0")
-PHOTOS = 24
+PHOTOS = 16
 
 LoadTiny = Callable[..., Models]
 
@@ -62,7 +62,7 @@ def tiny_in() -> Callable[..., Settings]:
             for stage in ("image", "caption", "detect", "embed")
         }
         changed["caption"] = msgspec.structs.replace(
-            changed["caption"], captions=2, prompts=("a picture of", "a")
+            changed["caption"], captions=2, prompts=("a picture of", "red")
         )
         return msgspec.structs.replace(base, device=device).with_tables(**changed)
 
