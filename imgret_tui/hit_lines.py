@@ -14,8 +14,8 @@ from rich.style import Style
 from imgret.photo import Hit
 from imgret.stages.plurals import counted, plural
 from imgret.terminal.clean import clean
+from imgret.terminal.highlight import highlight
 from imgret_tui.cell_image import CellImage
-from imgret_tui.highlight import highlight
 
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}
 THUMBNAIL_COLUMNS = 8  # of a list entry three rows high: 4:3 at cells of 1:2

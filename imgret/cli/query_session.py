@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
+from imgret.cli.hit_output import HitOutput
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
@@ -18,11 +19,11 @@ from imgret.search_client import SearchClient
 MANY = 32  # questions for which it pays to read all vectors into memory first
 
 
-def ask_here(params: dict[str, object]) -> int:
+def ask_here(params: dict[str, object], form: HitOutput) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
     with _client(session()) as client:
         answered = client.search_locally(params)
-    _print(answered, answered.notes)
+    _print(form.printed(answered.output, str(params["text"]), str(params["folder"])), answered.notes)
     return int(answered.exit)
 
 
@@ -46,7 +47,7 @@ def questions(path: str) -> list[str]:
     return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
 
 
-def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
+def ask_all(params: dict[str, object], asked: Sequence[str], form: HitOutput) -> int:
     """Answer one question after the other; a sentence that says why, for one that cannot be read.
 
     The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
@@ -66,15 +67,16 @@ def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
                 console.say(f"query {number}: {problem}")
                 worst = Exit(problem.exit_code)
                 continue
-            _print(answered, [note for note in answered.notes if note not in printed])
+            output = form.printed(answered.output, text, str(params["folder"]))
+            _print(output, [note for note in answered.notes if note not in printed])
             printed.update(answered.notes)
             any_hits = any_hits or answered.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
 
 
-def _print(found: SearchOutput, notes: Sequence[str]) -> None:
+def _print(output: bytes, notes: Sequence[str]) -> None:
     """Print the hits, then the notes: hits come first wherever stdout and stderr are read together."""
-    console.out(found.output)
+    console.out(output)
     if notes:
         console.flush()
         console.say_all(notes)

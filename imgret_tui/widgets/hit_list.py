@@ -18,9 +18,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from imgret.photo import Hit
+from imgret.terminal.highlight import query_words
 from imgret.terminal.probe import Graphics
 from imgret_tui.cell_image import ImageRequest
-from imgret_tui.highlight import query_words
 from imgret_tui.hit_layout import HitLayout
 from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
 from imgret_tui.picker_messages import CursorMoved, PhotosChosen
