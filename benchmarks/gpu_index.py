@@ -38,7 +38,8 @@ class Seen(Struct, frozen=True):
     """The state of the run at one moment."""
 
     seconds: float
-    described: int
+    embedded: int  # photos whose image is embedded: without a GPU this is a pass of its own before the others
+    described: int  # completely
     rss_mb: int  # of all processes together; pages that they share count in each
     gpu_mb: int | None  # used on the GPU by all programs
 
@@ -121,7 +122,7 @@ def _indexed(home: Home, photos: Path, seconds: float) -> tuple[int, list[Seen]]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_EVERY)
                 break
-            now = Seen(time.monotonic() - began, _described(home), _rss(process.pid) >> 20, _gpu_mb())
+            now = Seen(time.monotonic() - began, *_done(home), _rss(process.pid) >> 20, _gpu_mb())
             seen.append(structs.replace(now, seconds=round(now.seconds, 1)))
             _say(f"    {seen[-1]}")
             if now.seconds > seconds:
@@ -130,8 +131,12 @@ def _indexed(home: Home, photos: Path, seconds: float) -> tuple[int, list[Seen]]
     end = round(time.monotonic() - began, 1)
     if process.returncode not in (0, 130):
         _say((home.path / "log").read_text(errors="replace")[-2000:])
-    last = seen[-1] if seen else Seen(0.0, 0, 0, None)
-    return process.returncode, [*seen, structs.replace(last, seconds=end, described=_described(home))]
+    last = seen[-1] if seen else Seen(0.0, 0, 0, 0, None)
+    embedded, described = _done(home)
+    return process.returncode, [
+        *seen,
+        structs.replace(last, seconds=end, embedded=embedded, described=described),
+    ]
 
 
 def _report(models: str, code: int, seen: Sequence[Seen]) -> dict[str, Any]:
@@ -143,7 +148,7 @@ def _report(models: str, code: int, seen: Sequence[Seen]) -> dict[str, Any]:
         if last.seconds > first.seconds
         else None
     )
-    third = next((each for each in seen if each.described * 3 >= last.described), last)
+    third = next((each for each in seen if each.described and each.described * 3 >= last.described), None)
     return {
         "models": models,
         "exit": code,
@@ -152,16 +157,17 @@ def _report(models: str, code: int, seen: Sequence[Seen]) -> dict[str, Any]:
         "per_second": round(last.described / last.seconds, 1),
         "per_second_after_start": round(rate, 1) if rate is not None else None,
         "peak_rss_mb": max(each.rss_mb for each in seen),
-        "flat": round(last.rss_mb / third.rss_mb, 2) if third.rss_mb else None,
+        "flat": round(last.rss_mb / third.rss_mb, 2) if third is not None and third.rss_mb else None,
         "peak_gpu_mb": max((each.gpu_mb for each in seen if each.gpu_mb is not None), default=None),
     }
 
 
-def _described(home: Home) -> int:
+def _done(home: Home) -> tuple[int, int]:
+    """Return how many photos have their image embedded, and how many are described completely."""
     if not os.path.exists(home.places.index):
-        return 0
+        return 0, 0
     with home.index() as store:
-        return store.summary.totals().described
+        return store.summary.progress().done("image"), store.summary.totals().described
 
 
 def _rss(pid: int) -> int:

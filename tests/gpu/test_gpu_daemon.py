@@ -19,9 +19,13 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
 
 FILLER = """
 import sys, torch
-device, left, held = sys.argv[1], int(sys.argv[2]), []
-while (excess := torch.cuda.mem_get_info(device)[0] - left) > 2 << 20:
-    held.append(torch.empty(excess - excess % (2 << 20), dtype=torch.uint8, device=device))
+device, left, held, page, part = sys.argv[1], int(sys.argv[2]), [], 2 << 20, 1 << 40
+while part >= page and (excess := torch.cuda.mem_get_info(device)[0] - left) >= page:
+    part = min(part, excess - excess % page)
+    try:
+        held.append(torch.empty(part, dtype=torch.uint8, device=device))
+    except torch.OutOfMemoryError:
+        part //= 2
 print("full", flush=True)
 sys.stdin.read()
 """

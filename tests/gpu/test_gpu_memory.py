@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
 
 STAGES = frozenset({"image", "caption", "detect", "topics", "embed"})
 LEAST = 384 << 20  # bytes that a batch must need, so that the blocks of the allocator (20 MB) do not matter
+PAGE = 2 << 20  # bytes in which a GPU gives memory away
 MOST = 4096  # photos
 LEAK = 8 << 20  # bytes that may differ after models were loaded and unloaded: buffers of libraries
 
@@ -56,8 +57,13 @@ def leave(cuda) -> Callable[[int], None]:
     held = []
 
     def fill(bytes_left: int) -> None:
-        while (excess := free(cuda) - bytes_left) > 2 << 20:
-            held.append(torch.empty(excess - (excess % (2 << 20)), dtype=torch.uint8, device=cuda))
+        part = 1 << 40
+        while part >= PAGE and (excess := free(cuda) - bytes_left) >= PAGE:
+            part = min(part, excess - excess % PAGE)
+            try:
+                held.append(torch.empty(part, dtype=torch.uint8, device=cuda))
+            except torch.OutOfMemoryError:  # what is free is not all in one piece
+                part //= 2
 
     yield fill
     held.clear()
