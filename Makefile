@@ -6,13 +6,13 @@ READY  := $(VENV)/.ready
 # One thread per process: the tests run faster this way, above all on two cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench test-slow test-systemd test-terminals dist docs reference clean
+.PHONY: demo test check bench test-slow test-systemd test-terminals test-gpu dist docs reference clean
 
 demo: $(READY)
 	$(BIN)/imgret demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not systemd and not terminals"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not systemd and not terminals and not gpu"
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -45,6 +45,10 @@ docs: $(READY)
 # docs/configuration.md, from the settings of the program.
 reference: $(READY)
 	$(BIN)/python -m testbed.config_reference
+
+# IMGRET_TEST_DEVICE=cpu runs what a processor can run. -rP shows how far half precision agrees.
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu -rsP
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

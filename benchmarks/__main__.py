@@ -27,6 +27,8 @@ QUICK: Mapping[str, Sequence[str]] = {
     "tui": ("--photos", "5000"),
     "storms": ("--files", "500", "--seeds", "1", "--conditions", "alone"),
     "describe": ("--quick", "--models", "tiny"),
+    "gpu_index": ("--models", "tiny", "--photos", "60", "--seconds", "200"),
+    "decoding": ("--photos", "2", "--rounds", "2", "--megapixels", "0.3", "12"),
     "quality": (),
     "ocr": ("--quick",),
     "geocoding": (),

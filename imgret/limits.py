@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from imgret.errors import ImgretError
 
+GPU_FULL = "the GPU has too little free memory"
 _LIMITS = {
     errno.EMFILE: "too many files are open in this process (`ulimit -n`)",
     errno.ENFILE: "too many files are open on this machine",
@@ -21,10 +22,48 @@ _LIMITS = {
 }
 
 
+# Messages of torch, CUDA, cuBLAS, cuDNN, oneDNN and onnxruntime; some libraries have no exception class for it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate",
+    "cannot allocate",
+    "failed to allocate",
+    "bad alloc",
+    "status_alloc_failed",
+    "allocation_failed",
+)
+_ON_GPU = ("cuda", "cublas", "cudnn", "hip ", "mps")
+
+
 class Shortage(ImgretError):
     """The system has no memory, thread, process or file descriptor left; a later attempt may succeed."""
 
     hint = "End other programs, or raise the limit."
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the error means that memory ran out: in Python, on CUDA or MPS, or in the CPU allocator."""
+    if isinstance(error, MemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+def is_gpu_full(error: BaseException) -> bool:
+    """Return whether the error means that the memory of a GPU ran out."""
+    if not is_out_of_memory(error):
+        return False
+    # torch raises OutOfMemoryError for accelerators only.
+    return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error).lower() for sign in _ON_GPU)
+
+
+def gpu_full() -> Shortage:
+    """Return the error to raise where a GPU has too little memory even for one photo or for the weights."""
+    return Shortage(
+        GPU_FULL, "End other programs that use it, or choose another device in the configuration."
+    )
 
 
 def shortage(error: BaseException) -> Shortage | None:
@@ -38,9 +77,9 @@ def shortage(error: BaseException) -> Shortage | None:
         return Shortage(_LIMITS[errno.EAGAIN])
     if not isinstance(error, (OSError, ImgretError)) and "Resource temporarily unavailable" in text:
         return Shortage(_LIMITS[errno.EAGAIN])
-    # torch raises OutOfMemoryError for a GPU, and a RuntimeError for the CPU.
-    torch_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and torch_memory):
+    if is_gpu_full(error):
+        return gpu_full()
+    if is_out_of_memory(error):
         return Shortage(_LIMITS[errno.ENOMEM])
     return None
 

@@ -44,12 +44,12 @@ weights = "none"
 WORDLLAMA = NO_MODELS.replace('[embed]\nweights = "none"', '[embed]\nweights = "wordllama"')
 
 
-def tiny_models() -> str:
-    """Return a configuration with the four tiny checkpoints of `imgret.demo`."""
+def tiny_models(device: str = "cpu") -> str:
+    """Return a configuration with the tiny checkpoints of `imgret.demo`."""
     from imgret.demo.bundled import demo_settings
 
     tables = demo_settings().tables
-    return 'device = "cpu"\n' + "".join(
+    return f'device = "{device}"\n' + "".join(
         f'[{name}]\nweights = "{table.weights}"\n' for name, table in tables.items()
     )
 

@@ -1,10 +1,14 @@
 """Photos described per second, compared with the baseline loop of *image-retrieval* in the same run.
 
     python -m benchmarks.describe [--quick] [--json] [--device cuda:0] [--dtype bfloat16] [--captions 3] [--memory 10000]
+    python -m benchmarks.describe --device cuda:0 --stages --whole 0.3 12 [--seconds 10] [--profile]
 
 Both describe the same photos with the same weights: the real architectures with random weights and captions of 25
 tokens, and the tiny checkpoints in `imgret.demo`. The baseline loop describes only the first few photos. `ratio` compares
 wall seconds per photo. `cpu_ratio` compares CPU seconds; it is more reliable on a busy machine, with OMP_NUM_THREADS=1.
+
+`--stages` measures each stage alone from decoded pixels, with the least time that its arithmetic and its traffic need
+(`floor`). `--whole` measures all of them, the image embedding included, from decoded pixels and from JPEGs of these sizes.
 Results so far are in benchmarks/NOTES.md.
 """
 
@@ -14,15 +18,14 @@ import argparse
 import json
 import os
 import resource
-import sys
 import tempfile
 from typing import Any
 
 import msgspec
 
+from benchmarks.describe.speed_lines import line, say
 from imgret.config import Places, Settings, places
-
-FLOOR = "lower bound on one H200: 0.35 ms of arithmetic and 0.12 ms of memory traffic per photo"
+from imgret.weights import NONE
 
 
 def main() -> None:
@@ -44,6 +47,12 @@ def main() -> None:
     parser.add_argument("--captions", type=int, help="also with this many captions of each photo")
     parser.add_argument("--models", choices=["exact", "tiny", "both"], default="both")
     parser.add_argument("--weights", help="keep the exact checkpoints (3 GB) in this folder for the next run")
+    parser.add_argument("--stages", action="store_true", help="also each stage alone, with its floor")
+    parser.add_argument(
+        "--whole", type=float, nargs="+", metavar="MP", help="also from JPEGs of these megapixels"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each measurement of these two")
+    parser.add_argument("--profile", action="store_true", help="also the share of time that a GPU is idle")
     parser.add_argument(
         "--memory",
         type=int,
@@ -73,20 +82,19 @@ def _compare(options: argparse.Namespace, private: Places, folder: str) -> dict[
         for name, figures in _models(options, models, device, private, folder).items():
             report[name if models == "exact" else f"tiny {name}"] = figures
     report["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
-    _say(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
+    say(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
     if device.startswith("cuda"):
         import torch
 
         report["peak_gpu_mb"] = torch.cuda.max_memory_allocated() // 1_000_000
-        _say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
-        _say(FLOOR)
+        say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
     return report
 
 
 def _models(
     options: argparse.Namespace, models: str, device: str, private: Places, folder: str
 ) -> dict[str, dict[str, Any]]:
-    from benchmarks.describe import checkpoints, measure
+    from benchmarks.describe import alone_and_whole, checkpoints, measure
     from imgret.demo.bundled import demo_settings
     from imgret.models.torch_linear import has_bfloat16
 
@@ -95,14 +103,15 @@ def _models(
     if gpu:
         few, many = 16, 512 if options.quick else 4096
     few, many = options.baseline_photos or few, options.photos or many
-    base = Settings(batch=options.batch)
+    off = {stage: msgspec.structs.replace(Settings().of(stage), weights=NONE) for stage in ("place", "ocr")}
+    base = Settings(batch=options.batch).with_tables(**off)  # the loop has neither
     if models == "tiny":
-        base = demo_settings(base)
+        base = demo_settings(base).with_tables(**off)
     else:
         base = checkpoints.exact(options.weights or os.path.join(folder, "weights"), base)
     paths = measure.pictures(os.path.join(folder, "pictures"), many)
     baseline, expected = measure.baseline_loop(base, device, paths[: min(few, many)])
-    _say(f"{models} models, baseline loop: {_line(baseline)}")
+    say(f"{models} models, baseline loop: {line(baseline)}")
     figures: dict[str, dict[str, Any]] = {}
     exact: list[Any] | None = None  # imgret's descriptions of all photos in float32
     for dtype in options.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
@@ -115,8 +124,8 @@ def _models(
         ours, found = measure.pipeline(settings, private, device, paths)
         agreed = measure.agreement(expected, found)
         ratio, cpu_ratio = baseline.seconds / ours.seconds, baseline.cpu_seconds / ours.cpu_seconds
-        _say(f"{models} models, imgret in {dtype}: {_line(ours)}")
-        _say(
+        say(f"{models} models, imgret in {dtype}: {line(ours)}")
+        say(
             f"    {ratio:.2f} times as fast as the baseline loop ({cpu_ratio:.2f} by CPU time); equal for {len(expected)}"
             f" photos: captions {agreed.captions:.0%}, counts {agreed.counts:.0%}, topics {agreed.topics:.0%}, "
             f"smallest cosine {agreed.vectors:.6f}"
@@ -125,7 +134,7 @@ def _models(
             exact = measure.descriptions(found)
         elif exact:
             wide = measure.agreement(exact, found)
-            _say(
+            say(
                 f"    equal to imgret in float32 for {len(exact)} photos: captions {wide.captions:.0%}, "
                 f"counts {wide.counts:.0%}, topics {wide.topics:.0%}"
             )
@@ -142,13 +151,19 @@ def _models(
             more = msgspec.structs.replace(settings.of("caption"), captions=options.captions)
             several, _ = measure.pipeline(settings.with_tables(caption=more), private, device, paths)
             cost, cpu_cost = several.seconds / ours.seconds, several.cpu_seconds / ours.cpu_seconds
-            _say(f"    with {options.captions} captions: {_line(several)}")
-            _say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
+            say(f"    with {options.captions} captions: {line(several)}")
+            say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
             figures[name]["captions"] = {"cost": round(cost, 3), "cpu_cost": round(cpu_cost, 3)}
         if gpu or options.decoded:
             bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
-            _say(f"    from decoded pixels: {_line(bare)}")
+            say(f"    from decoded pixels: {line(bare)}")
             figures[name]["decoded"] = msgspec.to_builtins(bare)
+    if options.stages or options.whole:
+        if models == "exact":
+            base = checkpoints.with_image(options.weights or os.path.join(folder, "weights"), base)
+        figures["alone"], figures["whole"] = alone_and_whole.measured(
+            options, base, private, device, folder, baseline.seconds
+        )
     return figures
 
 
@@ -161,19 +176,7 @@ def _memory(options: argparse.Namespace, private: Places, folder: str) -> None:
         if options.json:
             print(json.dumps(msgspec.to_builtins(seen)), flush=True)
         else:
-            _say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
-
-
-def _line(speed: Any) -> str:
-    stages = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in speed.stages.items())
-    return (
-        f"{speed.seconds * 1000:.0f} ms per photo ({1 / speed.seconds:.2f} per second, "
-        f"{speed.cpu_seconds * 1000:.0f} ms of CPU time) over {speed.photos} photos; ms by stage: {stages}"
-    )
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+            say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
 
 
 main()

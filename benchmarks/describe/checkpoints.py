@@ -22,6 +22,7 @@ from imgret.config import Settings
 from imgret.stages.caption import CaptionSettings
 from imgret.stages.detect import DetectSettings
 from imgret.stages.embed import EmbedSettings
+from imgret.stages.image import ImageSettings
 from imgret.stages.topics import TopicsSettings
 
 WORDS = 25  # of a caption, in addition to the prompt
@@ -57,6 +58,14 @@ def exact(folder: str, settings: Settings) -> Settings:
         topics=TopicsSettings(weights=places["topics"]),
         embed=EmbedSettings(weights=places["embed"], dtype=dtypes["embed"]),
     )
+
+
+def with_image(folder: str, settings: Settings) -> Settings:
+    """Return `settings` with SigLIP 2 B/16-256 in `folder`, the default of the image stage on a GPU."""
+    from benchmarks.describe.image_checkpoints import siglip2
+
+    table = ImageSettings(weights=siglip2(folder, 16), dtype=settings.of("image").dtype)
+    return settings.with_tables(image=table)
 
 
 def _bert_words() -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import resource
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from msgspec import Struct
 from PIL import Image, ImageDraw
 
 from benchmarks.describe.baseline_loop import BaselineLoop, Description
+from benchmarks.describe.gpu_profile import gpu_profile
 from imgret.config import Places, Settings
 from imgret.decode.decoder_handle import Decoded
 from imgret.decode.pool import DecodePool, default_workers
@@ -34,6 +37,7 @@ class Speed(Struct, frozen=True):
     seconds: float
     cpu_seconds: float  # of all processes; comparable even on a busy machine
     stages: dict[str, float]  # seconds; in the pipeline they overlap with decoding and saving
+    idle: float | None = None  # share of time in which the GPU computed nothing, where it was measured
 
 
 class Agreement(Struct, frozen=True):
@@ -45,22 +49,36 @@ class Agreement(Struct, frozen=True):
     vectors: float  # the smallest cosine between the vectors of equal passages
 
 
-def pictures(folder: str, count: int) -> list[bytes]:
-    """Write `count` different JPEGs of 640 x 480 pixels. Return their paths."""
+def pictures(folder: str, count: int, size: tuple[int, int] = SIZE) -> list[bytes]:
+    """Write `count` different JPEGs of `size`, by default 640 x 480 pixels. Return their paths."""
     paths = []
     for number in range(count):
-        rng = np.random.default_rng(number)
-        ground = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
-        image = Image.fromarray(ground).resize(SIZE, Image.Resampling.BICUBIC)
-        pen = ImageDraw.Draw(image)
-        for _ in range(6):
-            left, top, width, height = rng.integers(10, 300, 4).tolist()
-            colour = tuple(rng.integers(0, 255, 3).tolist())
-            pen.ellipse((left, top, left + width, top + height), fill=colour)
+        image = picture(number)
+        if size != SIZE:
+            image = image.resize(size, Image.Resampling.BICUBIC)
         path = os.path.join(folder, f"{number}.jpg")
         image.save(path, quality=90)
         paths.append(os.fsencode(path))
     return paths
+
+
+def picture(number: int) -> Image.Image:
+    """Return an image of `SIZE` with six ellipses, another one for each number."""
+    rng = np.random.default_rng(number)
+    ground = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    image = Image.fromarray(ground).resize(SIZE, Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        left, top, width, height = rng.integers(10, 300, 4).tolist()
+        colour = tuple(rng.integers(0, 255, 3).tolist())
+        pen.ellipse((left, top, left + width, top + height), fill=colour)
+    return image
+
+
+def pixels(path: bytes) -> Any:
+    """Return the photo as uint8 (height, width, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def baseline_loop(settings: Settings, device: str, paths: Sequence[bytes]) -> tuple[Speed, list[Description]]:
@@ -107,11 +125,19 @@ class InMemory:
 
 
 def pipeline(
-    settings: Settings, places: Places, device: str, paths: Sequence[bytes], *, decoded: bool = False
+    settings: Settings,
+    places: Places,
+    device: str,
+    paths: Sequence[bytes],
+    *,
+    decoded: bool = False,
+    most_seconds: float = math.inf,
+    profile: bool = False,
 ) -> tuple[Speed, dict[int, Outcome]]:
     """Describe photos with imgret, from files, or with `decoded` from pixels in memory.
 
-    imgret embeds not only the passage, as the baseline loop does, but also the caption and the counts.
+    imgret embeds not only the passage, as the baseline loop does, but also the caption and the counts. After `most_seconds`
+    no further photo is begun. With `profile` the speed has the share of time in which a GPU was idle.
     """
     models = load_models(settings, places, device=device)
     found: dict[int, Outcome] = {}
@@ -120,19 +146,27 @@ def pipeline(
     with DecodePool(workers) as pool:
         line = Pipeline(models, InMemory(paths, pool) if decoded else pool, batch=settings.batch)
         list(line.run([Job(0, paths[0], stages)]))
+        if (
+            most_seconds < math.inf
+        ):  # a GPU records decoding steps and chooses kernels in the first full batches
+            list(line.run(Job(key, path, stages) for key, path in enumerate(paths[: 4 * line.sample])))
         before = line.stats.stage_seconds
-        began, cpu = time.perf_counter(), cpu_seconds()
-        for batch in line.run(Job(key, path, stages) for key, path in enumerate(paths)):
-            found |= {outcome.key: outcome for outcome in batch}
-        seconds, taken = time.perf_counter() - began, line.stats.stage_seconds
+        with gpu_profile(device if profile else "cpu") as idle:
+            began, cpu = time.perf_counter(), cpu_seconds()
+            jobs = (Job(key, path, stages) for key, path in enumerate(paths))
+            for batch in line.run(takewhile(lambda _: time.perf_counter() - began < most_seconds, jobs)):
+                found |= {outcome.key: outcome for outcome in batch}
+            seconds, taken = time.perf_counter() - began, line.stats.stage_seconds
     cpu = cpu_seconds() - cpu
     models.close()
     gc.collect()
+    count = len(found)
     speed = Speed(
-        len(paths),
-        seconds / len(paths),
-        cpu / len(paths),
-        {stage: (taken[stage] - before[stage]) / len(paths) for stage in taken},
+        count,
+        seconds / count,
+        cpu / count,
+        {stage: (taken[stage] - before[stage]) / count for stage in taken},
+        idle[0] if idle else None,
     )
     return speed, found
 

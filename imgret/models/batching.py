@@ -14,14 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.errors import ImgretError, PhotoError
-from imgret.limits import must_propagate
+from imgret.limits import gpu_full, is_gpu_full, is_out_of_memory, must_propagate
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _FIRST_PATIENCE = 4
 _LAST_PATIENCE = 1024
-_OUT_OF_MEMORY = ("out of memory", "can't allocate", "cannot allocate", "failed to allocate", "bad alloc")
 
 
 class BatchSize(Struct, frozen=True):
@@ -46,16 +45,6 @@ class BatchSize(Struct, frozen=True):
         return replace(self, size=min(2 * self.size, self.limit), successes=0)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the error means that memory ran out: in Python, on CUDA or MPS, or in the CPU allocator."""
-    if isinstance(error, MemoryError):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    text = str(error).lower()
-    return type(error).__name__ == "OutOfMemoryError" or any(sign in text for sign in _OUT_OF_MEMORY)
-
-
 def is_device_lost(error: BaseException) -> bool:
     """Return whether the accelerator failed: then no further call can succeed in this process."""
     return type(error).__name__ == "AcceleratorError" and not is_out_of_memory(error)
@@ -71,7 +60,8 @@ def in_batches(
 
     When memory runs out, `release` is called and the batch size is halved. After any other error in a batch, its items
     are processed one by one to find the one that fails. A `PhotoError` is kept; any other error becomes a transient
-    PhotoError. Raises ImgretError for errors that do not concern a single item, and when the device failed.
+    PhotoError. Raises ImgretError for errors that do not concern a single item, and when the device failed; Shortage
+    when a GPU has too little memory for a single item: models scale photos to one size, so no photo is the cause.
     """
     results: list[Result | PhotoError] = []
     alone = 0  # number of items to process one by one, because their batch failed
@@ -96,6 +86,9 @@ def in_batches(
                 size = size.halved(len(part))
                 release()
                 continue
+            if is_gpu_full(error):
+                release()
+                raise gpu_full() from error
             failure = PhotoError(f"{type(error).__name__}: {error}", transient=True)
         else:
             results.extend(made)

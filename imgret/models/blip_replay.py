@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import BlipForConditionalGeneration
 
-from imgret.models.batching import is_out_of_memory
+from imgret.limits import is_out_of_memory
 from imgret.models.blip_decoder import Decoder, past_of
 
 _log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imgret.errors import WeightsError
+from imgret.limits import gpu_full, is_gpu_full
 from imgret.places import Places
 
 if TYPE_CHECKING:
@@ -133,7 +134,10 @@ def _cores() -> int:
 
 
 def device(name: str) -> str:
-    """Return the device to use: for `auto` the first GPU or else the CPU. Raises WeightsError if it cannot be used."""
+    """Return the device to use: for `auto` the first GPU or else the CPU.
+
+    Raises WeightsError if it cannot be used, and Shortage if it has no free memory.
+    """
     import torch
 
     if name == "auto":
@@ -141,6 +145,8 @@ def device(name: str) -> str:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without CUDA
+        if is_gpu_full(error):
+            raise gpu_full() from error
         reason = str(error).splitlines()[0]
         raise WeightsError(
             f"the device {name!r} cannot be used: {reason}", "Correct `device` in the configuration."

@@ -21,8 +21,8 @@ from ultralytics.data.augment import LetterBox
 from ultralytics.models.yolo.detect import DetectionPredictor
 from ultralytics.nn.modules.head import Detect
 
+from imgret.limits import is_out_of_memory
 from imgret.models import torch_device
-from imgret.models.batching import is_out_of_memory
 from imgret.models.model_protocols import Pixels
 
 _log = logging.getLogger(__name__)

@@ -28,9 +28,9 @@ def batch_size(free: int | None) -> BatchSize:
 
 
 def free_memory() -> int | None:
-    """Return the free bytes of the current GPU; None without one, or if torch is not imported."""
+    """Return the free bytes of the current GPU; None if this process does not use one."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if torch is None or not torch.cuda.is_initialized():
         return None
     free, _ = torch.cuda.mem_get_info()
     return int(free)

@@ -234,6 +234,32 @@ def test_a_call_that_hangs_delays_only_those_behind_it():
     asyncio.run(live())
 
 
+def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
+    from imgret.stages.embed import EmbedModel
+
+    full, run, attempts = threading.Event(), EmbedModel.run, []
+    full.set()
+
+    def short_of_memory(model, items):
+        if full.is_set():
+            raise RuntimeError("CUDA error: out of memory")
+        return run(model, items)
+
+    monkeypatch.setattr(EmbedModel, "run", short_of_memory)
+    thread, said = start(load_models)
+    for _ in range(12):  # more often than a photo is tried
+        until(lambda: thread.problem is not None and "the GPU has too little free memory" in thread.problem)
+        with open_store(places().index) as store:
+            attempts.append(store.row("SELECT max(attempts) FROM work")[0])
+            assert not store.failures.all()
+        time.sleep(0.1)
+    full.clear()
+    until(lambda: vectors() == 3)
+    until(lambda: thread.problem is None and thread.idle)
+    assert max(attempts) <= 1
+    assert said
+
+
 def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
     from imgret.models import wordllama
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.errors import ImgretError, PhotoError, WeightsError
-from imgret.models.batching import BatchSize, in_batches, is_device_lost, is_out_of_memory
+from imgret.limits import Shortage, is_gpu_full, is_out_of_memory
+from imgret.models import torch_device
+from imgret.models.batching import BatchSize, in_batches, is_device_lost
 from imgret.pipeline import devices
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(1, 300)), max_size=200)
@@ -87,6 +89,43 @@ def test_too_little_memory_for_one_item_is_a_transient_failure_of_it():
     assert released
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        torch.AcceleratorError("CUDA error: out of memory", 2),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_gpu_too_full_for_one_photo_is_no_fault_of_the_photo(error):
+    """Otherwise another program that fills the GPU would make five attempts at each photo fail."""
+    assert is_gpu_full(error)
+    assert not is_device_lost(error)
+    calls, released = [], []
+
+    def call(part):
+        calls.append(len(part))
+        raise error
+
+    with pytest.raises(Shortage, match="the GPU has too little free memory"):
+        in_batches([1, 2, 3, 4], call, BatchSize(4, 4), release=lambda: released.append(1))
+    assert calls == [4, 2, 1]
+    assert len(released) == 3
+
+
+def test_a_gpu_without_memory_is_no_wrong_setting(monkeypatch):
+    """`device` allocates a number there: a full GPU is not reported as one that does not exist."""
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(Shortage, match="the GPU has too little free memory"):
+        torch_device.device("cuda:0")
+
+
 def test_too_few_results_of_a_model_are_an_error():
     results, _ = in_batches([1, 2, 3], lambda part: part[:1], BatchSize(3, 3))
     assert results == [1, 2, 3]  # each is processed alone
@@ -124,6 +163,7 @@ def test_a_real_failed_allocation_is_recognised():
     with pytest.raises(RuntimeError) as raised:
         torch.empty(1 << 50, dtype=torch.uint8)
     assert is_out_of_memory(raised.value)
+    assert not is_gpu_full(raised.value)
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 

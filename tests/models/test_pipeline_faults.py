@@ -20,6 +20,7 @@ from PIL import Image
 
 from imgret.decode.decoder_handle import Decoded
 from imgret.errors import PhotoError, WeightsError
+from imgret.limits import Shortage
 from imgret.models.batching import BatchSize
 from imgret.photo import Detection, Facts, ModelIdentity
 from imgret.pipeline.models import Models
@@ -208,6 +209,22 @@ def test_memory_that_runs_out_costs_time_and_nothing_else(files, decoder, stage)
     }
     assert released
     assert max(function(short, stage).calls[-4:]) <= (12 if stage == "embed" else 4)  # it has learnt
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_a_gpu_too_full_for_one_photo_ends_the_run_and_fails_no_photo(files, decoder, stage):
+    """Then `imgret index` says so, and the daemon tries again; both release what they had claimed."""
+
+    def full(items):
+        raise RuntimeError("CUDA error: out of memory")
+
+    released = []
+    pipeline = Pipeline(models(**{stage: full}), decoder, batch=8, release=lambda: released.append(stage))
+    with pytest.raises(Shortage, match="the GPU has too little free memory"):
+        for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(files)):
+            assert not any(outcome.failures for outcome in batch)
+    assert released
+    assert not describing_threads()
 
 
 @pytest.mark.parametrize("stage", NAMES)
