@@ -13,10 +13,11 @@ from imgret.photo import Hit
 
 
 class SearchResults(Struct, frozen=True):
-    """The hits of one query, best first, and a notice about them (empty: none)."""
+    """The hits of one query, best first, and sentences about them."""
 
     hits: tuple[Hit, ...]
-    notice: str = ""
+    notices: tuple[str, ...] = ()
+    total: int | None = None  # how many photos pass the filters of the query; None if it is not known
 
 
 class PhotoDetails(Struct, frozen=True):
@@ -73,6 +74,7 @@ class IndexStatus(Struct, frozen=True):
     failed: int = 0
     offline: int = 0
     daemon: str = ""  # a short sentence; empty if no daemon runs
+    roots: tuple[bytes, ...] = ()  # the paths of the folders of the index
 
 
 class SearchBackend(Protocol):
