@@ -83,6 +83,8 @@ def render_image(
     colours; only half blocks obey it.
     """
     graphics = terminal.graphics
+    if graphics is Graphics.SIXEL and not request.is_preview and not terminal.many_sixels:
+        graphics = Graphics.BLOCKS
     cell = HALF_BLOCK if graphics is Graphics.BLOCKS else terminal.cell
     most = kitty.MAX_CELLS if graphics is Graphics.KITTY else _UNLIMITED_CELLS
     if request.part is not None:

@@ -23,6 +23,7 @@ from imgret.store.factory import exists
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     DuplicateGroups,
+    Facet,
     FailedPhoto,
     IndexStatus,
     PhotoDetails,
@@ -148,6 +149,12 @@ class IndexBackend:
             return DuplicateGroups(())
         found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
         return DuplicateGroups(found[:limit], len(found) > limit)
+
+    def facets(self, query: str) -> tuple[Facet, ...]:
+        """See `SearchBackend`."""
+        from imgret_tui.facet_counts import MOST_HITS, facets_of
+
+        return facets_of(self.search(query, MOST_HITS).hits)
 
     def retry_failed(self) -> int:
         """See `SearchBackend`."""

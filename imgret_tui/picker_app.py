@@ -27,6 +27,7 @@ from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
 from imgret_tui.screens.duplicates_screen import MOST_GROUPS, DuplicatesScreen
+from imgret_tui.screens.narrow_dialog import NarrowDialog
 from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.search_backend import SearchBackend
@@ -264,6 +265,21 @@ class PickerApp(App[Outcome]):
         self.backend.run(
             "folders", lambda backend: messages.FoldersReady(backend.folders(), backend.failed_photos())
         )
+
+    def action_narrow(self) -> None:
+        """Show what the photos of the query have in common, once it was counted."""
+        query = self.search.query_input.value
+        self.backend.run("facets", lambda backend: messages.FacetsReady(query, backend.facets(query)))
+
+    def on_facets_ready(self, message: messages.FacetsReady) -> None:
+        """Show them, unless another page was opened meanwhile; the chosen one becomes a filter of the query."""
+
+        def add(text: str | None) -> None:
+            if text is not None:
+                self.search.set_query_text(f"{self.search.query_input.value.rstrip()} {text}".lstrip())
+
+        if self.screen is self.search and message.query == self.search.query_input.value:
+            self.push_screen(NarrowDialog(message.facets), add)
 
     def action_duplicates(self) -> None:
         """Open the page of near-duplicates, and find them on a thread of its own."""

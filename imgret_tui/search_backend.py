@@ -66,6 +66,15 @@ class DuplicateGroups(Struct, frozen=True):
     has_more: bool = False  # there are more groups than these
 
 
+class Facet(Struct, frozen=True):
+    """Something that several photos have, and the filter that finds them."""
+
+    kind: str
+    label: str
+    count: int  # photos
+    filter: str  # to add to the query
+
+
 class IndexStatus(Struct, frozen=True):
     """The counts of `imgret status`, and what the daemon does."""
 
@@ -123,6 +132,10 @@ class SearchBackend(Protocol):
 
     def duplicates(self, limit: int) -> DuplicateGroups:
         """At most `limit` groups of near-duplicates. Takes minutes for a million photos."""
+        ...
+
+    def facets(self, query: str) -> tuple[Facet, ...]:
+        """What the photos of a query have in common, by kind, the commonest first."""
         ...
 
     def retry_failed(self) -> int:

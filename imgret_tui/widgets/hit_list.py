@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,6 +17,7 @@ from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.timer import Timer
 
 from imgret.photo import Hit
 from imgret.terminal.probe import Graphics
@@ -31,6 +32,8 @@ from imgret_tui.terminal_images import TerminalImages
 # Segments of one style are joined. Those of thumbnails must stay apart, so that what is beside them is drawn alone.
 _APART = Style(meta={"thumbnail": True})
 _HOME = os.fsencode(os.path.expanduser("~"))
+
+_DRAWN_SECONDS = 0.1  # after which frames that were to be drawn are drawn
 
 
 class HitList(ScrollView, can_focus=False):
@@ -58,6 +61,9 @@ class HitList(ScrollView, can_focus=False):
         self._marked: dict[bytes, Hit] = {}
         self._line_styles: dict[bool, LineStyles] = {}
         self._roots: tuple[bytes, ...] = ()
+        self._needs_all = True  # a drawing of all is due
+        self._draws_frames_only = False  # not the thumbnails
+        self._drawn: Timer | None = None
         self._shared_folder: bytes | None = None
 
     @property
@@ -191,6 +197,7 @@ class HitList(ScrollView, can_focus=False):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Request the thumbnails that become visible."""
+        self._needs_all, self._draws_frames_only = True, False
         super().watch_scroll_y(old_value, new_value)
         if round(old_value) != round(new_value):
             self._request_thumbnails()
@@ -243,11 +250,16 @@ class HitList(ScrollView, can_focus=False):
         return ImageRequest(hit.path, columns, rows) if columns else None
 
     def _thumbnail(self, layout: HitLayout) -> Size:
-        return Size(0, 0) if self._graphics is Graphics.NONE and not self.is_grid else layout.thumbnail
+        return (
+            Size(0, 0)
+            if self._images.terminal.graphics is Graphics.NONE and not self.is_grid
+            else layout.thumbnail
+        )
 
     @property
-    def _graphics(self) -> Graphics:
-        return self._images.terminal.graphics
+    def _has_sixels(self) -> bool:
+        terminal = self._images.terminal
+        return terminal.graphics is Graphics.SIXEL and terminal.many_sixels
 
     def _refresh_frame(self, position: int) -> None:
         """Draw what shows the cursor and the mark, without the image: images cost bytes, and a sixel would flicker."""
@@ -264,6 +276,7 @@ class HitList(ScrollView, can_focus=False):
                 Region(region.x, region.y, 2, region.height),
                 Region(text, region.y, region.right - 1 - text, region.height),
             ]
+        self._draw_frames_only()
         self.refresh(*(part.translate(-self.scroll_offset) for part in parts))
 
     def _overlay_at(self, layout: HitLayout, position: int) -> tuple[int, str] | None:
@@ -271,7 +284,7 @@ class HitList(ScrollView, can_focus=False):
 
         A sixel that would reach over the edge of the list, or over another screen, is not drawn: its cells have colours.
         """
-        if self._graphics is not Graphics.SIXEL or self.screen is not self.app.screen:
+        if not self._has_sixels or self.screen is not self.app.screen:
             return None
         box = layout.thumbnail_region(position).translate(-self.scroll_offset)
         request = self._image_request(layout, self._hits[position])
@@ -286,19 +299,44 @@ class HitList(ScrollView, can_focus=False):
         return box.bottom - 1, f"\x1b7\x1b[{at.y + box.y + 1};{left + 1}H{image.overlay}\x1b8"
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them."""
+        """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them.
+
+        While only frames are drawn, sixels stay: Textual writes a line from its beginning, so their cells are skipped.
+        """
         strips = super().render_lines(crop)
-        if self._graphics is not Graphics.SIXEL:
+        if not self._has_sixels:
             return strips
+        self._needs_all = False
         layout = self.hit_layout
         for position in layout.visible(self.scroll_offset.y):
             overlay = self._overlay_at(layout, position)
-            if overlay is not None and crop.y <= overlay[0] < crop.bottom:
+            if overlay is None:
+                continue
+            if self._draws_frames_only:
+                box = layout.thumbnail_region(position).translate(-self.scroll_offset)
+                for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
+                    strips[row] = _skipping(strips[row], box.x, box.width)
+            elif crop.y <= overlay[0] < crop.bottom:
                 row = overlay[0] - crop.y
-                strips[row] = Strip(
-                    [*strips[row], Segment(overlay[1], None, CONTROL)], strips[row].cell_length
-                )
+                sixel = Segment(overlay[1], None, CONTROL)
+                strips[row] = Strip([*strips[row], sixel], strips[row].cell_length)
         return strips
+
+    def refresh(self, *regions: Region, **options: Any) -> Self:
+        """Draw the list, or some regions of it."""
+        if not regions or any(region.size == self.size for region in regions):
+            self._needs_all, self._draws_frames_only = True, False
+        return super().refresh(*regions, **options)
+
+    def _draw_frames_only(self) -> None:
+        if self._has_sixels and not self._needs_all:
+            self._draws_frames_only = True
+            if self._drawn is not None:
+                self._drawn.stop()
+            self._drawn = self.set_timer(_DRAWN_SECONDS, self._end_frames_only)
+
+    def _end_frames_only(self) -> None:
+        self._draws_frames_only = False
 
     def _scroll_to_cursor(self) -> None:
         self.scroll_to_region(self.hit_layout.region(self.cursor), animate=False, force=True)
@@ -325,3 +363,14 @@ class HitList(ScrollView, can_focus=False):
                 (base, *parts, self.get_component_rich_style("hits--base") + _APART)
             )
         return self._line_styles[current]
+
+
+def _skipping(strip: Strip, x: int, width: int) -> Strip:
+    """The strip with a movement of the cursor in place of some cells.
+
+    Its number of columns has as many leading zeros as make the text as long as the cells, because Textual counts it.
+    """
+    if width < len("[1C"):
+        return strip
+    skip = Segment(f"\x1b[{width:0{width - 2}d}C")
+    return Strip([*strip.crop(0, x), skip, *strip.crop(x + width)], strip.cell_length)

@@ -6,6 +6,7 @@ after the blank cells were drawn, and removed before anything else is drawn ther
 
 from __future__ import annotations
 
+from rich.color import ColorSystem
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
@@ -117,18 +118,13 @@ class Preview(Widget):
         region, style = self.content_region, self.rich_style.background_style
         blank: list[str] = []
         for row in range(before.rows):
-            old, new = self._columns(before), self._columns(image) if row < image.rows else range(0)
-            for part in (
-                range(old.start, min(old.stop, new.start)),
-                range(max(old.start, new.stop), old.stop),
-            ):
-                if len(new) == 0:
-                    part = old
-                if len(part):
-                    text = style.render(" " * len(part), color_system=self.app.console._color_system)
-                    blank.append(f"\x1b[{region.y + row + 1};{region.x + part.start + 1}H{text}")
-                if len(new) == 0:
-                    break
+            old, new = self._columns(before), self._columns(image)
+            left, right = (new.start, new.stop - 1) if row < image.rows - 1 else (old.stop, old.stop)
+            # The last column and row of a box may be covered in part, so they are cleared as well.
+            for start, stop in ((old.start, min(old.stop, left)), (max(old.start, right), old.stop)):
+                if start < stop:
+                    text = style.render(" " * (stop - start), color_system=ColorSystem.TRUECOLOR)
+                    blank.append(f"\x1b[{region.y + row + 1};{region.x + start + 1}H{text}")
         self._images.send(f"\x1b7{''.join(blank)}\x1b8{self._overlay_text(image)}")
 
     def _columns(self, image: CellImage) -> range:

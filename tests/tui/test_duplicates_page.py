@@ -130,7 +130,7 @@ async def test_one_photo_without_multi_and_back_to_the_search(copies: Path) -> N
         page = await settled(pilot)
         await pilot.press("tab", "a")
         assert page.hit_list.marked == []
-        await pilot.press("ctrl+g")
+        await pilot.press("ctrl+o")
         assert page.hit_list.is_grid
         await pilot.press("escape")
         assert picker.screen is picker.search

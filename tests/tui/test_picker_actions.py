@@ -45,7 +45,7 @@ async def test_left_and_right_move_in_the_query_or_in_the_grid(run: Run) -> None
         query = here.app.search.query_input
         await here.press("left", "left", "right")
         assert query.cursor_position == 2
-        await here.press("ctrl+g", "right")
+        await here.press("ctrl+o", "right")
         assert here.app.search.hit_list.cursor == 1
         assert query.cursor_position == 2
         await here.press("down")
@@ -53,7 +53,7 @@ async def test_left_and_right_move_in_the_query_or_in_the_grid(run: Run) -> None
         assert across > 1
         await here.press("up", "left")
         assert here.app.search.hit_list.cursor == 0
-        await here.press("ctrl+g")
+        await here.press("ctrl+o")
         assert not here.app.search.hit_list.is_grid
 
 
@@ -142,10 +142,10 @@ async def test_without_multi_marking_only_shows_a_hint(run: Run) -> None:
         assert any("--multi" in notice for notice in here.notices)
 
 
-async def test_keys_typed_right_after_ctrl_e_go_into_the_note(run: Run, demo: Any) -> None:
+async def test_keys_typed_right_after_alt_n_go_into_the_note(run: Run, demo: Any) -> None:
     async with run("red") as here:
         path = here.app.search.hit_list.current.path
-        here.press_without_waiting("ctrl+e", *"helo", "left", "l", "end", "x", "backspace", "enter")
+        here.press_without_waiting("alt+n", *"helo", "left", "l", "end", "x", "backspace", "enter")
         await here.until(lambda: here.app.search.hit_list.hits[0].note == "hello")
         assert here.app.search.query_input.value == "red"
     with open_store(demo.index) as store:
@@ -156,7 +156,7 @@ async def test_keys_typed_right_after_ctrl_e_go_into_the_note(run: Run, demo: An
 async def test_a_saved_note_is_found_at_once(run: Run, demo: Any) -> None:
     async with run("a red circle") as here:
         path = here.app.search.hit_list.hits[0].path
-        await here.press("ctrl+e")
+        await here.press("alt+n")
         await here.until(lambda: isinstance(here.app.screen, NoteDialog))
         await here.press(*"grandma")
         await here.pilot.press("enter")
@@ -174,12 +174,12 @@ async def test_a_saved_note_is_found_at_once(run: Run, demo: Any) -> None:
 
 async def test_a_note_can_be_cancelled_and_deleted(run: Run) -> None:
     async with run() as here:
-        await here.press("ctrl+e", *"words", "escape")
+        await here.press("alt+n", *"words", "escape")
         assert here.app.search.hit_list.hits[0].note is None
-        await here.press("ctrl+e", *"words")
+        await here.press("alt+n", *"words")
         await here.pilot.press("enter")
         await here.until(lambda: here.app.search.hit_list.hits[0].note == "words")
-        await here.press("ctrl+e", *["backspace"] * 5)
+        await here.press("alt+n", *["backspace"] * 5)
         await here.pilot.press("enter")
         await here.until(lambda: here.app.search.hit_list.hits[0].note is None)
 

@@ -19,6 +19,7 @@ from imgret.photo import Detection, FileStat, ModelIdentity
 from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_app import PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.terminal_session import TerminalSession
@@ -76,6 +77,7 @@ def app(query: str, graphics: Graphics = Graphics.BLOCKS) -> PickerApp:
         query=query,
         multi=True,
         history=QueryHistory(os.path.join(where.state, "questions")),
+        memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
     )
 
@@ -112,7 +114,7 @@ def test_the_list(library: None, snap_compare: Compare) -> None:
 
 
 def test_the_grid(library: None, snap_compare: Compare) -> None:
-    assert snap_compare(app(""), terminal_size=(60, 24), run_before=after("ctrl+g", "right"))
+    assert snap_compare(app(""), terminal_size=(60, 24), run_before=after("ctrl+o", "right"))
 
 
 def test_the_light_theme(library: None, snap_compare: Compare) -> None:
@@ -128,7 +130,7 @@ def test_the_help(library: None, snap_compare: Compare) -> None:
 
 
 def test_a_note(library: None, snap_compare: Compare) -> None:
-    assert snap_compare(app("snow"), terminal_size=(60, 18), run_before=after("ctrl+e", "h", "i"))
+    assert snap_compare(app("snow"), terminal_size=(60, 18), run_before=after("alt+n", "h", "i"))
 
 
 def test_a_small_terminal(library: None, snap_compare: Compare) -> None:

@@ -85,7 +85,7 @@ def edited(line: str, at: int, key: str) -> tuple[str, int]:
         ([*"redcat", "ctrl+left", "delete", "ctrl+right", "s"], "edcats"),
         ([*"one", "ctrl+u", *"two"], "two"),
         ([*"two", "ctrl+a", "ctrl+k", *"one"], "one"),
-        (["a", "down", "b", "ctrl+g", "ctrl+g", "c", "tab", "d"], "abcd"),
+        (["a", "down", "b", "ctrl+o", "ctrl+o", "c", "tab", "d"], "abcd"),
         (["backspace", "up", "a"], "a"),
     ],
 )
@@ -133,7 +133,7 @@ async def test_the_up_key_recalls_the_previous_query(run: Run) -> None:
 async def test_more_like_this(run: Run) -> None:
     async with run("a red circle") as here:
         of = here.app.search.hit_list.hits[0]
-        await here.press("ctrl+l")
+        await here.press("ctrl+s")
         await here.settled()
         alike = here.app.search.hit_list.hits
         assert of.path not in [hit.path for hit in alike]
@@ -156,7 +156,7 @@ async def test_an_empty_index_shows_what_to_do(
     async with run() as here:
         assert here.app.search.has_class("-empty")
         assert "imgret index" in here.text("#hint")
-        await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
+        await here.press("down", "alt+n", "ctrl+y", "ctrl+s", "tab", "ctrl+o", "alt+enter")
         # and the first photos come by themselves, from whatever program they are found
         with session().index() as store:
             scan_folders(session(), store, [os.fsencode(demo.pictures)])
@@ -176,7 +176,7 @@ async def test_a_missing_index_is_reported_with_what_to_do(
 
 async def test_the_query_always_has_the_focus(run: Run) -> None:
     async with run() as here:
-        for key in ("tab", "shift+tab", "down", "ctrl+g", "f1", "escape"):
+        for key in ("tab", "shift+tab", "down", "ctrl+o", "f1", "escape"):
             await here.press(key)
         await here.pilot.click("#hits", offset=(3, 3))
         await here.pilot.click("#details")
