@@ -32,10 +32,10 @@ def has_sentence(hit: Hit) -> bool:
 
 def _sentence(hit: Hit) -> str:
     for text in (hit.caption, hit.note):
-        joined = " ".join(clean(text or "").split())
+        joined = clean(" ".join((text or "").split()))
         if joined:
             return joined
-    lines = (" ".join(clean(str(line["text"])).split()) for line in hit.shown.get("text") or ())
+    lines = (clean(" ".join(str(line["text"]).split())) for line in hit.shown.get("text") or ())
     read = " ".join(line for line in lines if line)
     return f"“{read}”" if read else ""
 

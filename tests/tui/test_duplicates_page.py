@@ -18,6 +18,7 @@ from imgret.photo import FileStat
 from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_app import PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.screens.duplicates_screen import DuplicatesScreen
@@ -77,6 +78,7 @@ def app(graphics: Graphics = Graphics.BLOCKS, *, multi: bool = True) -> PickerAp
         lambda: IndexBackend(load(where.config), where),
         multi=multi,
         history=QueryHistory(os.path.join(where.state, "questions")),
+        memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
     )
 

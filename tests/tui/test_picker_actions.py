@@ -16,6 +16,8 @@ from imgret.errors import Exit
 from imgret.store.factory import open_store
 from imgret_tui.keymap import KEYS
 from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
+from imgret_tui.screens.narrow_dialog import NarrowDialog
+from imgret_tui.screens.photo_screen import PhotoScreen
 
 Run = Callable[..., Any]
 
@@ -23,7 +25,7 @@ Run = Callable[..., Any]
 async def test_moving_in_the_list(run: Run) -> None:
     async with run(size=(120, 30)) as here:
         view = here.app.search.hit_list
-        for key, place in [("down", 1), ("ctrl+n", 2), ("up", 1), ("ctrl+p", 0), ("up", 0)]:
+        for key, place in [("down", 1), ("ctrl+j", 2), ("up", 1), ("ctrl+k", 0), ("up", 0)]:
             await here.press(key)
             assert view.cursor == place
         await here.press("pagedown")
@@ -53,6 +55,8 @@ async def test_left_and_right_move_in_the_query_or_in_the_grid(run: Run) -> None
         assert across > 1
         await here.press("up", "left")
         assert here.app.search.hit_list.cursor == 0
+        await here.press("ctrl+o")  # the full-screen photo comes after the grid, then the list
+        assert isinstance(here.app.screen, PhotoScreen)
         await here.press("ctrl+o")
         assert not here.app.search.hit_list.is_grid
 
@@ -76,7 +80,7 @@ async def test_enter_without_hits_has_the_exit_code_of_fzf(run: Run) -> None:
     assert here.app.return_value.hits == ()
 
 
-@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+q"])
+@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+g", "ctrl+d", "ctrl+q"])
 async def test_quitting_without_choosing(run: Run, key: str) -> None:
     async with run() as here:
         await here.pilot.press(key)
@@ -204,7 +208,7 @@ def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return opened
 
 
-@pytest.mark.parametrize("key", ["alt+enter", "ctrl+j", "ctrl+r"])
+@pytest.mark.parametrize("key", ["alt+enter", "ctrl+r"])
 async def test_the_desktop_opens_the_photo_or_its_folder(run: Run, opener: Path, key: str) -> None:
     async with run() as here:
         path = here.app.search.hit_list.hits[0].path
@@ -236,7 +240,7 @@ async def test_the_palette_runs_commands(run: Run) -> None:
     async with run() as here:
         await here.press("f2")
         await here.until(lambda: isinstance(here.app.screen, CommandPalette))
-        await here.pilot.press(*"toggle grid")
+        await here.pilot.press(*"next layout")
         await here.pilot.pause(0.5)
         await here.pilot.press("enter")
         await here.until(lambda: here.app.search.hit_list.is_grid)
@@ -279,3 +283,43 @@ async def test_the_mouse_moves_scrolls_and_chooses(run: Run) -> None:
         await here.pilot.pause()
     assert here.app.return_value.code == Exit.OK
     assert len(here.app.return_value.hits) == 1
+
+
+async def test_the_full_screen_photo_zooms_moves_and_marks(run: Run) -> None:
+    async with run() as here:
+        await here.press("ctrl+o", "ctrl+o")
+        page = here.app.screen
+        assert isinstance(page, PhotoScreen)
+        await here.press("n", "right")
+        assert here.app.search.hit_list.cursor == 2
+        await here.press("+", "+", "right")
+        assert here.app.search.hit_list.cursor == 2
+        assert page.preview._part == (0.5, 0.375, 0.75, 0.625)
+        await here.press("0", "left", "tab")
+        assert page.preview._part is None
+        assert [hit.path for hit in here.app.search.hit_list.marked] == [
+            here.app.search.hit_list.hits[1].path
+        ]
+        await here.press("escape")
+        assert here.app.screen is here.app.search
+
+
+async def test_a_facet_becomes_a_filter(run: Run) -> None:
+    async with run() as here:
+        await here.press("f5")
+        await here.until(lambda: isinstance(here.app.screen, NarrowDialog))
+        facet = here.app.screen._facets[0]
+        await here.pilot.press("enter")
+        await here.until(lambda: here.app.search.searched_text == facet.filter)
+        await here.settled()
+        assert len(here.names) == facet.count
+
+
+async def test_the_layout_is_remembered(run: Run) -> None:
+    async with run() as here:
+        await here.press("ctrl+o", "alt+p")
+    async with run() as here:
+        assert here.app.search.hit_list.is_grid
+        assert here.app.search.has_class("-bare")
+    state = Path(os.environ["XDG_STATE_HOME"]) / "imgret" / "picker-layout"
+    assert state.stat().st_mode & 0o777 == 0o600
