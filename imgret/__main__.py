@@ -14,7 +14,7 @@ def main() -> None:
     """
     _fill_closed_streams()
     try:
-        sys.exit(_answered() if sys.argv[1:2] == ["query"] else _run())
+        sys.exit(_QUICK.get(sys.argv[1] if len(sys.argv) > 1 else "", _run)())
     except KeyboardInterrupt:  # while modules are still being imported
         sys.exit(130)
     except Exception as error:  # an error of the search over the socket, which imports only what it needs
@@ -38,10 +38,31 @@ def _answered() -> int:
     return _run() if code is None else code
 
 
+def _completed() -> int:
+    from imgret.cli.complete_shell import main as complete
+
+    return complete(sys.argv[2:])
+
+
+def _shell() -> int:
+    from imgret.cli.shell_script import SHELLS, script
+
+    if len(sys.argv) != 3 or sys.argv[2] not in SHELLS:
+        return _run()
+    from imgret.cli import console
+
+    console.out(script(sys.argv[2]).encode())
+    console.flush()
+    return 0
+
+
 def _run() -> int:
     from imgret.cli.commands import run
 
     return run()
+
+
+_QUICK = {"query": _answered, "shell": _shell, "__complete": _completed}  # without the import of Typer
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from imgret import config_errors
+from imgret.configured_index import usable
 from imgret.errors import ConfigError
 from imgret.exclude import invalid
 from imgret.places import Places, places
@@ -35,6 +36,7 @@ _MOST_TEXTS = 10  # prompts, or further models, of one stage
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"auto|[a-z]+(:[0-9]{1,3})?")
 _REVISION = re.compile(r"(?!/)(?!.*(^|/)\.{0,2}(/|$))[\w.:/+@=-]+")
+_WRONG_INDEX = "must be an absolute path, or an address such as postgresql://USER@HOST/DATABASE"
 _RANGES: dict[str, tuple[float, float]] = {  # minimum and maximum; NaN is outside every range
     "decode_workers": (0, 256),
     "decode_memory_mb": (256, 1 << 20),
@@ -66,6 +68,7 @@ class PickerSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of the configuration file."""
 
+    index: str = ""  # the address of a database, or a path; "": `index.db` in the folder of data
     folders: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()  # gitignore syntax
     hidden: bool = False  # whether to index files and folders whose name begins with a dot
@@ -206,6 +209,8 @@ def _wrong(key: str, value: Any, limits: tuple[float, float] | None) -> str | No
         return None if least <= value <= most else f"must be between {least:,} and {most:,}"
     if key == "folders" and not all(folder.strip() for folder in value):
         return "contains an empty name"
+    if key == "index":
+        return None if not value or usable(value) else _WRONG_INDEX
     if key == "exclude":
         return next((reason for pattern in value if (reason := invalid(pattern))), None)
     if key == "device":

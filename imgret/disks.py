@@ -17,6 +17,13 @@ from imgret.store.interface import Store
 from imgret.store.records import Root
 
 
+def look(store: Store) -> None:
+    """Find the roots of other hosts that are on a disk of this host, at the same path, and record them as seen here."""
+    for root in store.roots.all():
+        if not root.here and root.filesystem is not None and root_identity(root.path) == root.filesystem:
+            store.roots.mark_online(root.id, root.filesystem)
+
+
 def offline_below(store: Store, root: Root) -> list[bytes]:
     """Return the folders of a root, relative to it, whose disks are unavailable, and record which ones changed.
 

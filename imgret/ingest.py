@@ -92,6 +92,7 @@ class Ingest:
         own = None if decoder is not None else decode_pool(self._settings)
         done = failed = 0
         began = time.monotonic()
+        disks.look(self._store)
         try:
             self._pipeline = pipeline = Pipeline(
                 self._models,
@@ -236,12 +237,15 @@ class Ingest:
             twin = self._twin(content, outcome.pixel_hash, claim.stages)
         if twin is not None:
             finished |= store.results.copy(twin, content) - self._had.get(content, frozenset())
+        read_before = stage_results.payloads(store, content).get(METADATA)
         for stage, result in outcome.results.items():
             stage_results.save(store, content, stage, self._models[stage].identity, result)
             finished.add(stage)
         if outcome.facts is not None or METADATA in outcome.results:
             read = stage_results.payloads(store, content).get(METADATA)
             photo_metadata.save_date(store, self._settings, content, read)
+            if photo_metadata.save_note(store, content, read_before, read, self._note_stages):
+                self._order_again()
         moved = photo_metadata.elsewhere(store, content, before, outcome.facts)
         if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
             store.results.refresh_words(content)

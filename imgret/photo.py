@@ -95,6 +95,14 @@ class Face(Struct, frozen=True):
     box: tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 
 
+class SidecarNote(Struct, frozen=True, omit_defaults=True):
+    """A user's note that `imgret sidecars write` wrote into a sidecar."""
+
+    text: str
+    at: int  # seconds since 1970, when it was written, or edited in another program
+    edited: bool = False
+
+
 class Metadata(Struct, frozen=True, omit_defaults=True):
     """What people and programs wrote into a file and its sidecars. All texts are printable and of limited length."""
 
@@ -112,6 +120,7 @@ class Metadata(Struct, frozen=True, omit_defaults=True):
     location: tuple[str, ...] = ()  # names of places, the smallest first
     taken: PhotoDate | None = None
     position: tuple[float, float] | None = None  # latitude, longitude in degrees
+    note: SidecarNote | None = None
     problems: tuple[str, ...] = ()  # sentences about what could not be read
 
 

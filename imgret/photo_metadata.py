@@ -81,6 +81,30 @@ def save_date(store: Store, settings: Settings, content: int, read: Metadata | N
     )
 
 
+def save_note(
+    store: Store, content: int, before: Metadata | None, read: Metadata | None, note_stages: Collection[str]
+) -> bool:
+    """Save the note of a sidecar as that of the photo, if it is the later one. Returns whether it was.
+
+    `before` is the metadata that was read last, None if it was never read. A note that somebody edited in another program
+    counts from the time of its file, and only once: a later change of the file that leaves it as it is does not bring
+    it back. A note as imgret wrote it is restored only in an index that did not read the photo before, so a note that was
+    deleted since stays deleted.
+    """
+    note = read.note if read is not None else None
+    if note is None or not note.text.strip():
+        return False
+    seen = before.note.text if before is not None and before.note is not None else None
+    if note.text.split() == (seen or "").split() or (before is not None and not note.edited):
+        return False
+    written_at = store.results.noted_at(content)
+    if written_at is not None and written_at >= note.at:
+        return False
+    for changed in store.results.write_note(content, note.text, note.at):
+        store.work.queue(changed, note_stages, policy.ARRIVED)
+    return True
+
+
 def elsewhere(store: Store, content: int, before: Facts | None, decoded: Facts | None) -> set[str]:
     """Return the stages whose results do not fit the position that a photo has now.
 

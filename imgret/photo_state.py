@@ -140,7 +140,7 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         photo,
         store.contents.facts(content),
         store.contents.date(content),
-        stage_results.shown(stage_results.payloads(store, content)),
+        stage_results.shown(stage_results.described(store, content)),
         store.results.note(content),
         store.results.identities(content),
         waiting,

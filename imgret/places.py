@@ -1,7 +1,8 @@
 """The paths of imgret's files, by the XDG base directory specification.
 
 - `$XDG_CONFIG_HOME/imgret/config.toml` (or `$IMGRET_CONFIG`): the settings;
-- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`, also the address of a PostgreSQL database): the index;
+- `$XDG_DATA_HOME/imgret/index.db` (or `$IMGRET_INDEX`, or `index` in the settings; also the address of a PostgreSQL
+  database): the index;
 - `$XDG_STATE_HOME/imgret/`: data that can be recreated (records of downloads, other programs' settings);
 - `$XDG_RUNTIME_DIR/imgretd.sock` (or `$IMGRET_SOCKET`): the daemon's socket.
 """
@@ -12,6 +13,10 @@ import os
 from collections.abc import Mapping
 
 from msgspec import Struct
+
+from imgret.configured_index import SERVERS, configured_index, index_place
+
+__all__ = ["Places", "index_place", "is_server", "places"]
 
 
 class Places(Struct, frozen=True):
@@ -39,23 +44,20 @@ def places(environ: Mapping[str, str] = os.environ) -> Places:
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     socket = os.path.join(runtime if os.path.isabs(runtime) else state, "imgretd.sock")
     config = os.path.join(base("XDG_CONFIG_HOME", ".config"), "imgret", "config.toml")
+    config = os.path.abspath(environ.get("IMGRET_CONFIG") or config)
+    index = environ.get("IMGRET_INDEX") or configured_index(config) or os.path.join(data, "index.db")
     return Places(
-        config=os.path.abspath(environ.get("IMGRET_CONFIG") or config),
-        index=index_place(environ.get("IMGRET_INDEX") or os.path.join(data, "index.db")),
+        config=config,
+        index=index_place(index),
         state=state,
         models=os.path.join(data, "models"),
         socket=environ.get("IMGRET_SOCKET") or socket,
     )
 
 
-def index_place(given: str) -> str:
-    """Return the place of an index: an absolute path, or an address as it is."""
-    return given if is_server(given) else os.path.abspath(given)
-
-
 def is_server(place: str) -> bool:
     """Return whether the place of an index is the address of a PostgreSQL database."""
-    return place.startswith(("postgresql://", "postgres://"))
+    return place.startswith(SERVERS)
 
 
 def _home_of_user() -> str:

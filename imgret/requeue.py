@@ -43,8 +43,8 @@ def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIden
     current = ";".join([*made, *map(str, columns)])
     if store.setting("models") == current:
         return 0
-    stages = registry.installed()
-    for stage in store.stages():
+    stages, elsewhere = registry.installed(), store.workers.stages_elsewhere()
+    for stage in store.stages() - elsewhere:
         if stage not in stages and stage not in stages.problems and stage != DECODE:
             store.forget_stage(stage)
     before = {column.name for column in store.text_columns.all()}
@@ -61,14 +61,14 @@ def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIden
 
 
 def _columns(store: Store) -> list[TextColumn]:
-    """Return the columns of the words index that the stages define. Those of broken stages are kept unchanged."""
+    """Return the columns of the words index that the stages define. Those of broken stages, and of other hosts' stages, are kept."""
     stages = registry.installed()
-    broken = stages.problems.keys() - set(stages.names)
+    kept = (stages.problems.keys() | store.workers.stages_elsewhere()) - set(stages.names)
     return [
         *(
             TextColumn(each.name, stage.name, each.weight, each.substrings)
             for stage in stages.stages
             for each in stage.columns
         ),
-        *(column for column in store.text_columns.all() if column.stage in broken),
+        *(column for column in store.text_columns.all() if column.stage in kept),
     ]

@@ -2,12 +2,14 @@
 
 XMP sidecars are called `a.jpg.xmp` (darktable, digiKam) or `a.xmp` (Lightroom, Adobe). Google Takeout writes `a.jpg.json` or
 `a.jpg.supplemental-metadata.json`, cuts the part before `.json` to 46 characters, and moves the number of `a(1).jpg` behind
-the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it. `metadata.json` names the album of all photos in its folder.
+the suffix: `a.jpg(1).json`. An edited photo `a-edited.jpg` has no file of its own, so that of `a.jpg` describes it. `metadata.json` names the album of all photos in its
+folder, and `albums.json` has several albums of photos in its folder.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 # What Takeout appends to the names of edited photos, in some of its languages.
 EDITED = (
@@ -23,6 +25,7 @@ ALBUM_FILES = tuple(
         *("metagegevens.json", "metadane.json", "metadados.json", "メタデータ.json", "元数据.json"),
     )
 )
+ALBUMS = b"albums.json"  # names albums and their photos in the same folder
 _SUPPLEMENTAL = b".supplemental-metadata"
 _LONGEST = 46  # characters before `.json`, as Takeout cuts them
 _NUMBERED = re.compile(rb"(.*)(\(\d{1,4}\))", re.DOTALL)
@@ -30,12 +33,32 @@ _NUMBERED = re.compile(rb"(.*)(\(\d{1,4}\))", re.DOTALL)
 
 def sidecar_names(photo: bytes) -> list[bytes]:
     """Return the names that sidecars of a photo can have; of two that disagree, the first one is used."""
-    stem = photo[: photo.rfind(b".")] if b"." in photo[1:] else photo
-    names = [base + suffix for base in (photo, stem) for suffix in (XMP, b".XMP", b".Xmp")]
+    stem = _stem(photo)
+    names = _xmp_names(photo)
     suffix = photo[len(stem) :]
     for base in dict.fromkeys((stem, *_originals(stem))):
         names += _takeout(base, suffix)
-    return list(dict.fromkeys([*names, *ALBUM_FILES]))
+    return list(dict.fromkeys([*names, *ALBUM_FILES, ALBUMS]))
+
+
+def written_sidecar(photo: bytes, photos: Collection[bytes], present: Collection[bytes]) -> bytes:
+    """Return the name of the XMP sidecar into which the words of a photo are written.
+
+    `photos` are all photos in its folder, `present` all files there. A sidecar `a.xmp` is that of `a.jpg` only if no other
+    photo has this name; of a photo without a sidecar it is `a.jpg.xmp`.
+    """
+    stem = _stem(photo)
+    shared = any(other != photo and _stem(other) == stem for other in photos)
+    own = [name for name in _xmp_names(photo) if not shared or name.startswith(photo)]
+    return next((name for name in own if name in present), photo + XMP)
+
+
+def _stem(photo: bytes) -> bytes:
+    return photo[: photo.rfind(b".")] if b"." in photo[1:] else photo
+
+
+def _xmp_names(photo: bytes) -> list[bytes]:
+    return [base + suffix for base in (photo, _stem(photo)) for suffix in (XMP, b".XMP", b".Xmp")]
 
 
 def _originals(stem: bytes) -> list[bytes]:

@@ -9,9 +9,11 @@ from functools import cache
 from typing import Any
 
 from imgret.limits import as_sentence
-from imgret.photo import Corners, ModelIdentity
+from imgret.photo import Corners, Metadata, ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import LabelMatcher, Result, Stage
+from imgret.stages.metadata import NAME as METADATA
+from imgret.stages.metadata import with_tags
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
 
@@ -78,6 +80,15 @@ def payloads(store: Store, content: int) -> dict[str, Any]:
         if stage is not None:
             with _isolated(stage):
                 found[name] = stage.decode(payload)
+    return found
+
+
+def described(store: Store, content: int) -> dict[str, Any]:
+    """Return the payloads of a content, with the tags that the user imported among its metadata."""
+    found = payloads(store, content)
+    imported = store.results.imported_tags(content)
+    if imported:
+        found[METADATA] = with_tags(found.get(METADATA) or Metadata(), imported)
     return found
 
 

@@ -31,10 +31,13 @@ from imgret.scan import scan
 from imgret.store.interface import Store
 from imgret.store.records import Root
 
+WAIT_SECONDS = 0.3  # between two looks whether another host has finished its scan of the same root
+
 
 def add_root(store: Store, path: bytes) -> tuple[Root, bytes]:
     """Return the root that is or contains the folder `path`, added if there is none, and the folder relative to it."""
-    return store.roots.enclosing(path) or (store.roots.add(path), b"")
+    disks.look(store)
+    return store.roots.enclosing(path) or (store.roots.add(path, filesystem=root_identity(path)), b"")
 
 
 def sync(
@@ -49,10 +52,31 @@ def sync(
 ) -> SyncResult:
     """Scan `folders` of a root (relative to it), with `recursive` all below them, and update the index.
 
+    One host scans a root at a time; the others wait here.
+
     `on_progress` is called with the number of files seen so far. As soon as `stopped()` is true, the pass ends:
     new files found until then are saved and nothing is deleted. A root that was offline is scanned completely,
     because no events were received meanwhile. Raises the store's errors.
     """
+    while True:
+        with store.roots.scanning(root.id) as ours:
+            if ours:
+                return _sync(store, settings, root, folders, recursive, on_progress, stopped)
+        if stopped():
+            return SyncResult()
+        on_progress(0)
+        time.sleep(WAIT_SECONDS)
+
+
+def _sync(
+    store: Store,
+    settings: Settings,
+    root: Root,
+    folders: Collection[bytes],
+    recursive: bool,  # noqa: FBT001
+    on_progress: Callable[[int], None],
+    stopped: Callable[[], bool],
+) -> SyncResult:
     outcome = SyncResult()
     if not root.online:
         folders, recursive = (b"",), True
@@ -61,7 +85,9 @@ def sync(
     if not health.online:
         return _offline(store, root, outcome, health.reason or "it is not available")
     filesystem = root_identity(root.path) or root.filesystem
-    if not root.online or filesystem != root.filesystem:  # avoid a commit, which other processes would notice
+    if (
+        not (root.online and root.here) or filesystem != root.filesystem
+    ):  # avoid a commit, which other processes would notice
         store.roots.mark_online(root.id, filesystem)
     root = replace(root, filesystem=filesystem)
     missing: list[tuple[bytes, list[bytes]]] = []

@@ -13,8 +13,8 @@ from rich.style import Style
 from imgret.photo import Hit
 from imgret.stages.plurals import counted, plural
 from imgret.terminal.clean import clean
+from imgret.terminal.highlight import highlight
 from imgret_tui.cell_image import CellImage
-from imgret_tui.highlight import highlight
 from imgret_tui.hit_texts import cut_end, cut_name, facts_text, file_name, title, wrapped
 
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}

@@ -49,6 +49,7 @@ _HELPERS = (
     "control",
     "decode",
     "index",
+    "listen",
     "probe",
     "warm",
 )  # threads whose failure affects only one call or search
@@ -113,7 +114,7 @@ class Service:
             try:
                 remembered = await self.threads.control.run(lambda: self._become_writer(held))
                 self.threads.pause(paused=remembered if self.threads.paused is None else self.threads.paused)
-                for thread in (self.threads.reconciler, self.threads.worker):
+                for thread in (self.threads.reconciler, self.threads.worker, self.threads.listener):
                     if not thread.is_alive():
                         thread.start()
             except Exception as error:  # a lack of threads or descriptors, or a bug: reported, and retried
@@ -200,6 +201,7 @@ class Service:
         deadline = time.monotonic() + LEAVE_SECONDS
         self.threads.reconciler.stop()
         self.threads.worker.stop()
+        self.threads.listener.stop()
         await self._server.close(LEAVE_SECONDS / 4)
         threads = [thread for thread in (self.threads.reconciler, self.threads.worker) if thread.is_alive()]
         while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:

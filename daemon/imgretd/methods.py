@@ -10,6 +10,7 @@ from imgret import inputs
 from imgret.client.protocol import BAD_PARAMS, OTHER_INDEX, Refused
 from imgret.config import Places
 from imgret.note_writing import write_note_at
+from imgret.search.known_values import known_values
 from imgret.search.request import read_request
 from imgretd.folder_requests import FolderRequests
 from imgretd.operations import Operations
@@ -30,6 +31,17 @@ def methods(
         request = read_request(params)
         answered = await search_threads.run(lambda service: service.answer(request))
         return Reply({"notes": answered.notes, "exit": int(answered.exit)}, answered.output)
+
+    async def values(params: dict[str, Any]) -> Reply:
+        """`kind` of values that filters have, and what they begin with; `index` as for `query`. For completion."""
+        kind, beginning = params.get("kind"), params.get("beginning", "")
+        if params.get("index", places.index) != places.index:
+            raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
+        if not isinstance(kind, str) or not isinstance(beginning, str):
+            raise Refused(BAD_PARAMS, "kind and beginning must be strings", exit_code=2)
+        return Reply(
+            await search_threads.run(lambda service: known_values(service.store.facets, kind, beginning))
+        )
 
     async def status(_params: dict[str, Any]) -> Reply:
         return Reply(operations.state())
@@ -92,6 +104,7 @@ def methods(
 
     return {
         "query": query,
+        "values": values,
         "status": status,
         "index": index,
         "looked": looked,

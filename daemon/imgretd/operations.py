@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from imgret.config import Places, Settings, load
+from imgret.config import Places, Settings, load, places
 from imgret.errors import ConfigError
 from imgret.limits import as_sentence
 from imgret.stages import registry
@@ -68,6 +68,10 @@ class Operations:
             self._threads.refused = f"the new configuration is not used: {as_sentence(error)}"
             self._threads.update_state()
             raise
+        if places().index != self._places.index:
+            self._threads.refused = "the configuration names another index: restart the daemon to use it"
+            self._threads.update_state()
+            raise ConfigError(self._threads.refused)
         await self._threads.wait_until_begun()
         warm = self._warm
         if _models(settings) != _models(self._settings):

@@ -17,6 +17,7 @@ from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.intake import SyncResult
 from imgret.store.factory import open_store
+from imgretd.change_listener import ChangeListener
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs
@@ -63,6 +64,7 @@ class Threads:
             self.in_loop(self.update_state),
             self.reconciler.touch,
         )
+        self.listener = ChangeListener(places.index, self.worker.wake)
         self.folders = Folders(self.reconciler)  # its methods are called on the control thread
         self.control = Control("control")
         self.probe = Control("probe")

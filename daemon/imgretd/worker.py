@@ -19,6 +19,7 @@ from imgret.errors import ImgretError
 from imgret.ingest import Ingest
 from imgret.limits import as_sentence, shortage
 from imgret.photo import ModelIdentity
+from imgret.pipeline import devices
 from imgret.pipeline.passes import Costs
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 30.0  # how often due retries and reasons to wait are checked
 RETRY_SECONDS = 10.0  # after an error of the index, a device or a limit of the machine
+REPORT_SECONDS = 20.0  # between two reports to other hosts
 NOTES_SECONDS = 2.0  # how often work queued by other processes (a note, a retry) is checked
 
 
@@ -75,6 +77,7 @@ class Worker(threading.Thread):
         self._decoder: DecodePool | None = None
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
+        self._reported = "", 0.0  # the state that other hosts know, and since when
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why due work is not done
@@ -156,6 +159,7 @@ class Worker(threading.Thread):
                     self._busy = False
                 self._report(None)
                 self._on_change()
+            self._report_to_others(store)
             self._unload_if_idle()
             self._wait(NOTES_SECONDS)
 
@@ -185,7 +189,9 @@ class Worker(threading.Thread):
             waiting = store.summary.progress().waiting
             total = max((waiting.get(stage, 0) for stage in stages), default=0)
             self._on_progress(0, total, 0.0, ())
-            described = ingest.run(lambda progress: self._advance(ingest, progress, total), self._pool())
+            described = ingest.run(
+                lambda progress: self._advance(store, ingest, progress, total), self._pool()
+            )
             for folder in {os.path.dirname(path) for path in described.changed}:
                 self._on_file_changed(folder)
         finally:
@@ -193,13 +199,22 @@ class Worker(threading.Thread):
             with self._changed:
                 self._ingest = None
 
-    def _advance(self, ingest: Ingest, progress: Progress, total: int) -> None:
+    def _advance(self, store: Store, ingest: Ingest, progress: Progress, total: int) -> None:
         self.heartbeat = time.monotonic()
         rate = progress.done / progress.seconds if progress.seconds else 0.0
         self._on_progress(progress.done, max(total, progress.done), rate, progress.stages)
+        self._report_to_others(store, rate)
         if self._reason_to_wait() is not None:
             self.wake()
             ingest.stop()
+
+    def _report_to_others(self, store: Store, rate: float = 0.0) -> None:
+        """Let other hosts know what this one does."""
+        state = "describing" if rate else self.waits_for or "idle"
+        now = time.monotonic()
+        if state != self._reported[0] or now - self._reported[1] >= REPORT_SECONDS:
+            store.workers.report(state, devices.shown(self._settings.device), rate)
+            self._reported = state, now
 
     def _costs_of(self, models: Models) -> Costs:
         """Return the costs that runs with the same models have measured."""

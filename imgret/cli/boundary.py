@@ -10,10 +10,18 @@ from typing import Any
 from imgret.cli import console
 from imgret.errors import Exit, ImgretError
 
+_users_umask = 0o022
+
+
+def users_umask() -> int:
+    """Return the umask that this process was started with. Only files that other programs read get it."""
+    return _users_umask
+
 
 def exit_code(work: Callable[[], int]) -> int:
     """Run `work`, flush its output, and return the exit code. Raises nothing."""
-    os.umask(0o077)
+    global _users_umask
+    _users_umask = os.umask(0o077)
     code = _guarded(work)
     flush_code = _guarded(_flushed)  # after an error too: the output before it is still wanted
     return flush_code or code

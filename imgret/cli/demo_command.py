@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -11,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from imgret.cli import console
+from imgret.cli import console, quick_query
+from imgret.cli.hit_output import hit_path
+from imgret.cli.hit_text import hit_lines, style_of
 from imgret.cli.index_command import describe, scan_folders
 from imgret.cli.session import Session
 from imgret.errors import UsageError
-from imgret.terminal.clean import clean
 
 QUERIES = ("a red circle", "a black background square>=2", "a yellow triangle on black")
 
@@ -58,7 +60,7 @@ def demo(
                 console.out_line(f'\nimgret query {"" if for_people else "--json "}-k 3 "{query}"')
                 answered = service.answer(SearchRequest(text=query, limit=3, format="json"))
                 console.say_all(answered.notes)
-                console.out(_readable(answered.output) if for_people else answered.output)
+                console.out(_readable(answered.output, query) if for_people else answered.output)
                 console.flush()
     if keep is not None:
         console.say(
@@ -66,16 +68,11 @@ def demo(
         )
 
 
-def _readable(hits: bytes) -> bytes:
-    """Return one or two lines for each hit, from JSON lines: path, strength, caption and why it was found."""
-    import msgspec
-
-    lines = []
-    for hit in map(msgspec.json.decode, hits.splitlines()):
-        lines.append(f"  {hit['rank']}. {os.path.basename(hit['path'])}  {hit['strength']}: {hit['caption']}")
-        why = ", ".join(hit["why"])
-        lines += [f"     because of {why}"] if why else []
-    return "".join(f"{clean(line)}\n" for line in lines).encode()
+def _readable(hits: bytes, query: str) -> bytes:
+    """Return JSON lines of hits as `imgret query` prints them in a terminal."""
+    style = style_of(os.environ, quick_query.folder(), query)
+    lines = (hit_lines(hit, hit_path(hit), style) for hit in map(json.loads, hits.splitlines()))
+    return "".join(lines).encode()
 
 
 def demo_session(folder: str, models: str) -> Session:

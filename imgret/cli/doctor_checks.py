@@ -13,7 +13,7 @@ from imgret.cli.session import Session
 from imgret.disk_calls import NotAnswering
 from imgret.errors import ImgretError, WeightsMissing
 from imgret.places import is_server
-from imgret.store.factory import exists
+from imgret.store.factory import exists, server_lacks
 
 Check = tuple[bool | None, str]  # True: ok; False: wrong; None: not a fault, but something is left to do
 
@@ -45,6 +45,9 @@ def rebuild_derived(here: Session) -> None:
 def _index(here: Session) -> Iterator[Check]:
     path = here.places.index
     try:
+        lacks = server_lacks(path)
+        for each in lacks:
+            yield False, f"index: {each}"
         if not exists(path):
             yield None, f"index: none yet at {path}. Run `imgret index FOLDER`"
             return
@@ -53,11 +56,7 @@ def _index(here: Session) -> Iterator[Check]:
             problems = store.problems() + (
                 store.documents.check() if writable else []
             )  # the check is a write
-            size = (
-                " (support for servers is incomplete: docs/postgresql.md)"
-                if is_server(path)
-                else f", {os.path.getsize(path) / 1e6:.1f} MB"
-            )
+            size = "" if is_server(path) else f", {os.path.getsize(path) / 1e6:.1f} MB"
     except ImgretError as error:
         yield False, f"index: {error.advice}"
         return

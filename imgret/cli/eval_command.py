@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import inspect
 import os
+import shutil
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, get_type_hints
@@ -15,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.cli import console
+from imgret.cli.eval_plot import plotted
 from imgret.cli.session import session
 from imgret.errors import UsageError
 from imgret.evaluate.recipe import Recipe
@@ -89,6 +91,7 @@ class Options(Struct, frozen=True):
         ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False
+    plot: Annotated[bool, typer.Option("--plot", help="Also show R@1, R@5 and MRR as bars.")] = False
     save: Annotated[
         str | None, typer.Option(metavar="FILE", help="Save the rank of every query, for `eval compare`.")
     ] = None
@@ -247,6 +250,8 @@ def _evaluate(name: str, captions: str | None, images: str, split: str | None, o
         console.out_json(msgspec.json.encode(table.as_json(report)))
     else:
         _print(table.markdown(report))
+        if options.plot:
+            _print("\n".join(plotted(report, min(100, shutil.get_terminal_size().columns))))
 
 
 def _stem(file: str) -> str:

@@ -11,14 +11,25 @@ from imgret import disk_calls, inputs
 from imgret.cli import console
 from imgret.cli.config_file import change_folders
 from imgret.cli.index_report import NO_FOLDERS
-from imgret.cli.session import folders, session
+from imgret.cli.session import Session, folders, session
 from imgret.errors import UsageError
+from imgret.places import is_server
 from imgret.store.factory import exists
 from imgret.store.paths import relative
 
 
 def add(
     paths: Annotated[list[str], typer.Argument(metavar="FOLDER", help="Existing folders.")],
+    same_as: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The folder has the photos that the index knows at this path, here before or on other hosts.",
+        ),
+    ] = None,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Other hosts have another folder at the same path.")
+    ] = False,
 ) -> None:
     """Watch folders: the daemon keeps their photos indexed.
 
@@ -29,7 +40,11 @@ def add(
     here = session()
     wanted = folders(paths)
     have = {_resolved(folder) for folder in here.settings.folders}
-    change_folders(here.places.config, add=[_shortened(path) for path in wanted if path not in have])
+    added = [_shortened(path) for path in wanted if path not in have]
+    before = [] if same_as is None else _move(here, wanted, inputs.path_bytes(same_as), separate=separate)
+    if separate:
+        _separate(here, wanted)
+    change_folders(here.places.config, add=added, remove=before)
     if exists(here.places.index):
         with here.index() as store:
             for path in wanted:
@@ -40,6 +55,37 @@ def add(
         console.say(
             "no daemon is running: `imgret index` scans these folders once, `imgret service install` starts a daemon"
         )
+
+
+def _move(here: Session, wanted: list[bytes], known: bytes, *, separate: bool) -> list[str]:
+    """Save that a root is at another path. Return the folders of the configuration that are this root."""
+    if len(wanted) != 1 or separate:
+        raise UsageError("--same-as is about one folder, and not with --separate", "Name one FOLDER.")
+    with here.index() as store:
+        roots = store.roots.all()
+        root = next((root for root in roots if root.path == known.rstrip(b"/")), None)
+        if root is None:
+            raise UsageError(
+                f"the index has no folder {console.shown(known)}", "`imgret folders` lists them."
+            )
+        taken = next(
+            (each for each in roots if each.path == wanted[0] and each.here and each.id != root.id), None
+        )
+        if taken is not None:
+            raise UsageError(
+                f"{console.shown(wanted[0])} is another folder of the index",
+                "Remove it first: `imgret remove`.",
+            )
+        store.roots.move(root.id, wanted[0])
+    return [folder for folder in here.settings.folders if _resolved(folder) == root.path != wanted[0]]
+
+
+def _separate(here: Session, wanted: list[bytes]) -> None:
+    if not is_server(here.places.index):
+        raise UsageError("an index in a file has the folders of one host", "Leave out --separate.")
+    with here.index(create=True) as store:
+        for path in wanted:
+            store.roots.add(path, separate=True)
 
 
 def remove(

@@ -21,6 +21,7 @@ from imgret.cli.index_report import (
     failed_message,
     report_missing_weights,
     report_scan,
+    report_unread,
 )
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session, folders, session
@@ -79,6 +80,7 @@ def index(
             while described.changed and rescans < RESCANS:
                 problems += scan_folders(here, store, wanted)
                 described, rescans = describe(here, store, wanted), rescans + 1
+            report_unread(store)
             store.checkpoint()
     except KeyboardInterrupt:
         console.say("interrupted: finished photos are saved; run the command again to continue")
@@ -97,7 +99,9 @@ def _known_folders(here: Session) -> list[bytes]:
     found = [disk_calls.resolved(inputs.path_bytes(folder)) for folder in here.settings.folders]
     if exists(here.places.index):
         with here.index() as store:
-            found += [root.path for root in store.roots.all() if store.summary.photos_under(root.id)]
+            found += [
+                root.path for root in store.roots.all() if root.here and store.summary.photos_under(root.id)
+            ]
     inner = {path for path in found for other in found if paths.relative(other, path)}
     return [path for path in dict.fromkeys(found) if path not in inner]
 

@@ -15,6 +15,7 @@ from imgret.cli.index_report import (
     failed_below,
     failed_message,
     report_missing_weights,
+    report_unread,
 )
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
@@ -47,6 +48,7 @@ def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
         failed = failed_below(store, there)
         if not state["waits_for"]:
             report_missing_weights(here, store)
+        report_unread(store)
     for path, reason in state["offline"].items():
         console.say(f"{path} is offline: {reason}. Its photos stay searchable.")
     errors = [failure.error for failure in failed]

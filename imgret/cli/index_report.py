@@ -67,6 +67,28 @@ def report_missing_weights(here: Session, store: Store) -> None:
         store.remember(_REPORTED_MISSING, report or None)
 
 
+def unread_metadata(store: Store) -> int:
+    """Return how many contents have metadata or a sidecar that could not be read completely."""
+    from imgret.stages.metadata import PROBLEM, UNREADABLE
+    from imgret.store.clauses import Clause, Tagged
+
+    return len(store.filters.matching([Clause(Tagged(PROBLEM, UNREADABLE))]))
+
+
+def unread_message(count: int) -> str:
+    """Return a message with the number of photos whose metadata could not be read, and what to do."""
+    return (
+        f"{console.counted(count, 'photo')} with metadata or a sidecar that could not be read completely:"
+        " `imgret query problem:metadata` lists them, `imgret show FILE` says why"
+    )
+
+
+def report_unread(store: Store) -> None:
+    """Report how many photos have metadata that could not be read, if any."""
+    if count := unread_metadata(store):
+        console.say(unread_message(count))
+
+
 def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
     """Return the photos below these folders that could not be read or described."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgret.cli import completion, console
+from imgret.cli import console
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import session
 from imgret.errors import Exit, UsageError, WeightsError
@@ -66,7 +66,6 @@ def pull(
         typer.Argument(
             metavar="STAGE",
             help="image, caption, detect, topics, embed, or a stage of another package. Default: all.",
-            autocompletion=completion.stages,
         ),
     ] = None,
 ) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import BinaryIO
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +14,7 @@ from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
 from imgret.cli.daemon_link import QUICK, daemon_state
+from imgret.cli.json_lines import LINE_LIMIT, numbered_lines, opened
 from imgret.cli.session import Session, absolute
 from imgret.client.socket_client import ask
 from imgret.config import Settings
@@ -28,7 +26,6 @@ from imgret.store.interface import Store
 from imgret.weights import WORDLLAMA
 
 BATCH = 500  # notes per transaction
-LINE_LIMIT = 1 << 20  # bytes
 SHOWN = 300  # characters of a message about a bad line
 
 
@@ -120,9 +117,9 @@ def import_notes(here: Session, source: str) -> Exit:
         noted.update(content for _, (content, _) in batch)
         batch.clear()
 
-    with here.index() as store, _opened(source) as file:
+    with here.index() as store, opened(source) as file:
         batch: list[_Numbered] = []
-        for number, raw in _lines(file):
+        for number, raw in numbered_lines(file):
             try:
                 batch.append((number, _read(raw, store, here.settings)))
             except UsageError as error:
@@ -153,20 +150,6 @@ def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list
     return [failure for each in batch for failure in _write_each(here, store, [each])]
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Yield (number, line) for each line that is not empty; the line is None if it is too long."""
-    number = 0
-    while raw := file.readline(LINE_LIMIT):
-        number += 1
-        whole = raw.endswith(b"\n") or len(raw) < LINE_LIMIT
-        while raw and not raw.endswith(b"\n") and len(raw) == LINE_LIMIT:  # skip the rest of it
-            raw = file.readline(LINE_LIMIT)
-        if not whole:
-            yield number, None
-        elif text := raw.removeprefix(b"\xef\xbb\xbf").strip():
-            yield number, text
-
-
 def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str | None]:
     """Return a line of an import as (content, note). Raises UsageError if it is invalid."""
     if raw is None:
@@ -189,16 +172,3 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-@contextmanager
-def _opened(source: str) -> Iterator[BinaryIO]:
-    if source == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        file = open(inputs.path_bytes(source), "rb")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(f"{source} cannot be read: {error.strerror}") from None
-    with file:
-        yield file

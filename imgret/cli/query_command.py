@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from imgret import inputs
-from imgret.cli import completion, console, quick_query
-from imgret.cli.quick_query import asked, folder, paths_format
+from imgret.cli import console
+from imgret.cli.hit_output import MOST, HitOutput
+from imgret.cli.quick_query import asked, folder
 from imgret.errors import UsageError
-from imgret.photo import RANKS, STRENGTHS
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "place", "near", "text", "has", "format")
 
@@ -24,21 +24,38 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     nul: Annotated[bool, typer.Option("--print0", "-0", help="Paths ended by NUL, for xargs -0.")] = False,
     limit: Annotated[
-        int, typer.Option("--limit", "-k", help="At most that many hits.", min=1, max=100_000)
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--limit", "-k", help="At most that many hits; 20, and all for --count.", min=1, max=MOST
+        ),
+    ] = None,
+    first: Annotated[bool, typer.Option("--first", help="The best hit only.")] = False,
+    count: Annotated[
+        bool, typer.Option("--count", help="The number of hits that are fair or strong.")
+    ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="Order of the hits that are printed: score; date, the newest first; path.",
+        ),
+    ] = "score",
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FIELDS", help=r"Form of a hit: '{path}\t{caption}', any key of the JSON."
+        ),
+    ] = None,
     rank: Annotated[
         str,
         typer.Option(
             help="hybrid; image: the image alone; vector: the text's cosine alone; words: BM25 alone.",
-            autocompletion=completion.one_of(*RANKS),
         ),
     ] = "hybrid",
     min_strength: Annotated[
         str | None,
         typer.Option(
             "--min-strength",
-            help="Leave out hits below: weak, fair, strong. Paths into a pipe: fair, all else: weak.",
-            autocompletion=completion.one_of(*STRENGTHS),
+            help="Leave out hits below: weak, fair, strong. Paths into a pipe, --count: fair, all else: weak.",
         ),
     ] = None,
     all_copies: Annotated[
@@ -71,12 +88,13 @@ def query(
     ] = None,
     has: Annotated[
         str | None,
-        typer.Option(help="note, caption, gps, objects, topics, date, text.", autocompletion=completion.has),
+        typer.Option(help="note, caption, gps, objects, topics, date, text."),
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", help="JPEG, PNG, HEIF, ...", autocompletion=completion.one_of(*completion.FORMATS)
+            "--file-format",
+            help="JPEG, PNG, HEIF, ...",
         ),
     ] = None,
     batch: Annotated[
@@ -84,14 +102,16 @@ def query(
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Show the pictures in the terminal.")] = False,
 ) -> None:
-    """Find photos. Prints their paths, best first; exits with 1 when nothing is found.
+    """Find photos. Prints them best first, in a pipe their paths; exits with 1 when nothing is found.
 
     Uses the daemon if one is running, otherwise searches in this process. In a query, `after:2019 in:FOLDER name:x
     topic:x keyword:x person:x rating>=4 label:red camera:x place:x near:x text:x has:note is:offline format:png dog>=2
     dogs!=2 animal: -word -key:value "these words" 2:beach` are filters and weights; case and accents do not matter.
     """
-    if as_json + nul + preview > 1:
-        raise UsageError("give one of --json, --print0 and --preview")
+    wanted = {"json": as_json, "null": nul, "count": count, "preview": preview}
+    form = HitOutput(
+        [name for name in wanted if wanted[name]], template=template, sort=sort, first=first, limit=limit
+    )
     if preview and not sys.stdout.isatty():
         raise UsageError("--preview shows pictures in a terminal, and the output is none")
     given = (after, before, on, inside, name, topic, camera, place, near, text_in, has, format_)
@@ -104,16 +124,15 @@ def query(
         raise UsageError("--batch reads the queries from a file: leave out the query and --preview")
     if batch is None and not (text.strip() or filters or like or negatives):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
-    form = "json" if as_json or preview else "null" if nul else paths_format()
     params: dict[str, object] = {
         "text": text,
-        "k": limit,
+        "k": form.limit,
         "rank": rank,
-        "format": form,
+        "format": form.request_format,
         "folder": folder(),
         "minimum": next(
             (given for given in (min_strength, old_min) if given is not None),
-            quick_query.default_min_strength(form),
+            form.min_strength,
         ),
         "apart": all_copies or old_all,
         "away": negatives or [],
@@ -121,26 +140,26 @@ def query(
     }
     if like is not None:
         params["like"] = os.fsdecode(os.path.abspath(inputs.path_bytes(like)))
-    code = _answered(params, batch, preview=preview)
+    code = _answered(params, batch, form)
     if code:
         raise typer.Exit(code)
 
 
-def _answered(params: dict[str, object], batch: str | None, *, preview: bool) -> int:
+def _answered(params: dict[str, object], batch: str | None, form: HitOutput) -> int:
     if batch is not None:
         from imgret.cli.query_session import ask_all, questions
 
         found = questions(batch)
         if not found:
             console.say(f"{batch} contains no query")
-        return ask_all(params, found)
-    if preview:
+        return ask_all(params, found, form)
+    if form.form == "preview":
         from imgret.cli.query_preview import preview_hits
 
-        return preview_hits(params)
-    code = asked(params)
+        return preview_hits(params, form)
+    code = asked(params, form)
     if code is None:
         from imgret.cli.query_session import ask_here
 
-        code = ask_here(params)
+        code = ask_here(params, form)
     return code

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
+from imgret.cli.hit_output import HitOutput
 from imgret.cli.session import Session, session
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.search.request import check, read_request
@@ -18,12 +19,11 @@ from imgret.search_client import SearchClient
 MANY = 32  # questions for which it pays to read all vectors into memory first
 
 
-def ask_here(params: dict[str, object]) -> int:
+def ask_here(params: dict[str, object], form: HitOutput) -> int:
     """Search in this process, print, and give the exit code. Raises ImgretError."""
     with _client(session()) as client:
         answered = client.search_locally(params)
-    console.say_all(answered.notes)
-    console.out(answered.output)
+    _print(form.printed(answered.output, str(params["text"]), str(params["folder"])), answered.notes)
     return int(answered.exit)
 
 
@@ -47,31 +47,39 @@ def questions(path: str) -> list[str]:
     return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
 
 
-def ask_all(params: dict[str, object], asked: Sequence[str]) -> int:
+def ask_all(params: dict[str, object], asked: Sequence[str], form: HitOutput) -> int:
     """Answer one question after the other; a sentence that says why, for one that cannot be read.
 
     The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
     """
     check(read_request(params))
     worst, any_hits = Exit.OK, False
-    told: set[str] = set()
+    printed: set[str] = set()
     with _client(session(), many=len(asked) >= MANY) as client:
         for number, text in enumerate(asked):
             try:
                 answered = client.search({**params, "text": text, "number": number})
             except Exception as error:
                 # One question costs itself alone; without an index, all that follow would end like this one.
-                told_ = as_imgret_error(error)
+                problem = as_imgret_error(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
-                console.say(f"query {number}: {told_}")
-                worst = Exit(told_.exit_code)
+                console.say(f"query {number}: {problem}")
+                worst = Exit(problem.exit_code)
                 continue
-            console.say_all(note for note in answered.notes if note not in told)
-            told.update(answered.notes)
-            console.out(answered.output)
+            output = form.printed(answered.output, text, str(params["folder"]))
+            _print(output, [note for note in answered.notes if note not in printed])
+            printed.update(answered.notes)
             any_hits = any_hits or answered.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
+
+
+def _print(output: bytes, notes: Sequence[str]) -> None:
+    """Print the hits, then the notes: hits come first wherever stdout and stderr are read together."""
+    console.out(output)
+    if notes:
+        console.flush()
+        console.say_all(notes)
 
 
 def _client(here: Session, *, many: bool = False) -> SearchClient:

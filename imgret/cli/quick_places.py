@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from imgret.configured_index import configured_index
+from imgret.configured_index import index_place as at
+
 
 def state_folder() -> str:
     """Return the folder for this user's state."""
@@ -21,10 +24,13 @@ def socket_path() -> str:
 
 def index_path() -> str:
     """Return the path of the index."""
-    given = os.environ.get("IMGRET_INDEX", "")
-    if given.startswith(("postgresql://", "postgres://")):
-        return given
-    return os.path.abspath(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
+    given = os.environ.get("IMGRET_INDEX") or configured_index(_config_path())
+    return at(given or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "index.db"))
+
+
+def _config_path() -> str:
+    given = os.environ.get("IMGRET_CONFIG")
+    return os.path.abspath(given or os.path.join(_xdg("XDG_CONFIG_HOME", ".config"), "config.toml"))
 
 
 def _xdg(variable: str, fallback: str) -> str:

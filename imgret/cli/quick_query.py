@@ -7,16 +7,21 @@ command line, which asks the same question in the same way.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 
+from imgret.cli.hit_output import HitOutput
 from imgret.cli.quick_places import index_path, socket_path
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import NoDaemon
 from imgret.client.socket_client import query as ask_daemon
+from imgret.errors import UsageError
 
-_SWITCHES = {"--json": "json", "-0": "null", "--print0": "null"}
-_VALUES = {"-k": "k", "--limit": "k", "--rank": "rank"}
+TYPE_CHECKING = False  # importing typing takes 3 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+_FORMS = {"--json": "json", "-0": "null", "--print0": "null", "--count": "count"}
+_VALUES = {"-k": "limit", "--limit": "limit", "--rank": "rank", "--sort": "sort", "--format": "template"}
 
 
 def answered(arguments: list[str]) -> int | None:
@@ -24,19 +29,20 @@ def answered(arguments: list[str]) -> int | None:
 
     Without a daemon the same search runs here, still without the half second that Typer would cost.
     """
-    params = _params(arguments)
-    if params is None:
+    read = _read(arguments)
+    if read is None:
         return None
-    code = asked(params)
+    params, form = read
+    code = asked(params, form)
     if code is not None:
         return code
     from imgret.cli.boundary import exit_code
     from imgret.cli.query_session import ask_here
 
-    return exit_code(lambda: ask_here(params))
+    return exit_code(lambda: ask_here(params, form))
 
 
-def asked(params: dict[str, object]) -> int | None:
+def asked(params: dict[str, object], form: HitOutput) -> int | None:
     """Ask the daemon; None when there is none, or when it does not serve our index."""
     from imgret.errors import DaemonError
 
@@ -57,36 +63,18 @@ def asked(params: dict[str, object]) -> int | None:
     except DaemonError as error:
         _say(f"imgret: {error}; searching without it")
         return None
-    for note in notes:
-        _say(note)
+    printed = form.printed(output, str(params["text"]), str(params["folder"]))
     try:
-        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.write(printed)
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
         if not isinstance(error, BrokenPipeError):
             _say(f"imgret: the output cannot be written: {error.strerror}")
             return 3
+    for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
+        _say(note)
     return int(code)
-
-
-def paths_format() -> str:
-    """A person at a terminal gets clean names, a program the original bytes."""
-    return "shown" if sys.stdout.isatty() else "plain"
-
-
-def default_min_strength(format_: str) -> str:
-    """The weakest hits to print. A program at the end of a pipe acts on the paths: `| xargs cp` of the photos
-    nearest to nothing at all would copy what nobody asked for. JSON says how strong each hit is."""
-    return "fair" if format_ not in ("json", "shown") and _is_pipe() else "weak"
-
-
-def _is_pipe() -> bool:
-    try:
-        mode = os.fstat(1).st_mode
-    except OSError:  # it is closed
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def folder() -> str:
@@ -97,20 +85,24 @@ def folder() -> str:
         return "/"
 
 
-def _params(arguments: list[str]) -> dict[str, object] | None:
+def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
+    """Return the request and the form of its answer; None for what only the full command line reads or refuses."""
     params: dict[str, object] = {"folder": folder()}
+    options: dict[str, Any] = {}
+    forms: list[str] = []
     words: list[str] = []
     rest = iter(arguments)
     for argument in rest:
-        if argument in _SWITCHES:
-            if params.setdefault("format", _SWITCHES[argument]) != _SWITCHES[argument]:
-                return None  # both: refused there
+        if argument in _FORMS:
+            forms.append(_FORMS[argument])
+        elif argument == "--first":
+            options["first"] = True
         elif argument in _VALUES:
             given = next(rest, "")
             number = given.isdecimal() and given.isascii() and len(given) < 10
             if not given or (argument in ("-k", "--limit") and not number):
                 return None
-            params[_VALUES[argument]] = int(given) if _VALUES[argument] == "k" else given
+            options[_VALUES[argument]] = int(given) if _VALUES[argument] == "limit" else given
         elif argument == "--":
             words += rest
         elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
@@ -120,9 +112,13 @@ def _params(arguments: list[str]) -> dict[str, object] | None:
     params["text"] = text = " ".join(words)
     if not text.strip():
         return None  # nothing is asked, as by "$UNSET": refused there
-    params.setdefault("format", paths_format())
-    params["minimum"] = default_min_strength(str(params["format"]))
-    return params
+    if "rank" in options:
+        params["rank"] = options.pop("rank")
+    try:
+        form = HitOutput(forms, **options)
+    except UsageError:
+        return None  # said there
+    return params | {"format": form.request_format, "k": form.limit, "minimum": form.min_strength}, form
 
 
 def _say(sentence: str) -> None:

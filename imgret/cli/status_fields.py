@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from imgret.cli.daemon_link import daemon_state
+from imgret.cli.index_report import unread_metadata
 from imgret.cli.session import Session
 from imgret.search.hit_json import path as path_fields
 from imgret.stages import registry
@@ -24,8 +25,8 @@ def status_fields(here: Session) -> dict[str, Any]:
     """Return the JSON object of `imgret status`; it has the same keys before there is an index."""
     fields: dict[str, Any] = {"v": 1, "index": here.places.index}
     if not exists(here.places.index):
-        empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline"), 0)
-        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes")}
+        empty = dict.fromkeys(("photos", "described", "pending", "failed", "offline", "unread_metadata"), 0)
+        lists: dict[str, Any] = {name: [] for name in ("folders", "failures", "lost_notes", "hosts")}
         return (
             fields
             | empty
@@ -47,6 +48,8 @@ def status_fields(here: Session) -> dict[str, Any]:
         fields["folders"] = _folders(store)
         fields["failures"] = _failures(store)
         fields["lost_notes"] = _lost_notes(store)
+        fields["unread_metadata"] = unread_metadata(store)
+        fields["hosts"] = [msgspec.structs.asdict(host) for host in store.workers.all()]
     return fields
 
 
@@ -74,6 +77,7 @@ def _folders(store: Store) -> list[dict[str, Any]]:
             **path_fields(root.path),
             "photos": store.summary.photos_under(root.id),
             "watched": root.watched,
+            "here": root.here,
             "online": root.online,
             "reason": root.reason,
             "away": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imgret.cli import console
-from imgret.cli.index_report import NO_FOLDERS, shortened
+from imgret.cli.index_report import NO_FOLDERS, shortened, unread_message
 from imgret.stage_progress import stage_lines
 from imgret.terminal.clean import clean
 
@@ -21,6 +21,7 @@ def status_text(fields: dict[str, Any]) -> list[str]:
     lines += [f"  {line}" for line in stage_lines(fields["progress"])]
     for folder in fields["folders"]:
         words = ["watched"] if folder["watched"] else []
+        words += [] if folder["here"] else ["on other hosts"]
         words += [] if folder["online"] else [f"offline: {folder['reason']}"]
         lines.append(
             f"  {folder['path']}  {console.counted(folder['photos'], 'photo')}  {', '.join(words)}".rstrip()
@@ -35,17 +36,37 @@ def status_text(fields: dict[str, Any]) -> list[str]:
             else f"try {failure['attempts']} of 5"
         )
         lines.append(f"  failed ({failure['stage']}, {aside}): {failure['reason']}")
+    if fields["unread_metadata"]:
+        lines.append(f"  {unread_message(fields['unread_metadata'])}")
     for lost in fields["lost_notes"]:
         text = shortened(lost["note"])
         lines.append(
             f'  {lost["path"]} is another photo than the one with the note "{text}";'
             " `imgret note FILE TEXT` writes it for this photo too, `imgret note --forget FILE` discards it"
         )
+    lines += [f"  {_host_text(host)}" for host in fields["hosts"]]
     daemon = fields["daemon"] or {}
     lines += [f"  {sentence}" for sentence in [*daemon.get("troubled", ()), *daemon.get("unwatchable", ())]]
     lines += [f"  the disk of {folder} does not respond" for folder in daemon.get("silent", ())]
     lines.append(f"daemon: {_daemon_text(fields['daemon'])}")
     return [clean(line) for line in lines]
+
+
+def _host_text(host: dict[str, Any]) -> str:
+    """Return one line about a host: "host gpu1 (cuda): describing, 3.2 photos a second, 64 in flight, seen 4 s ago"."""
+    words = [host["state"] or "indexes without a daemon"]
+    words += [f"{host['rate']:.1f} photos a second"] if host["rate"] else []
+    words += [f"{host['claimed']} in flight"] if host["claimed"] else []
+    seconds = host["silent"]
+    ago = (
+        f"{seconds} s"
+        if seconds < 120
+        else f"{seconds // 60} min"
+        if seconds < 7200
+        else f"{seconds // 3600} h"
+    )
+    devices = f" ({host['devices']})" if host["devices"] else ""
+    return f"host {host['name']}{devices}: {', '.join(words)}, seen {ago} ago"
 
 
 def _daemon_text(state: dict[str, Any] | None) -> str:

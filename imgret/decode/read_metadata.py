@@ -1,7 +1,7 @@
 """Read the Metadata of a photo: from its EXIF, IPTC and XMP, and from its sidecars. Runs in decoder processes only.
 
 Words and names of all sources are joined. Of a value that a photo has once (title, rating, ...), the first source counts: XMP
-sidecars, which programs write last, then the photo's XMP, IPTC and EXIF, then Takeout's JSON. Dates have another order: EXIF
+sidecars, which programs write last (the one that was modified last, if there are two), then the photo's XMP, IPTC and EXIF, then Takeout's JSON. Dates have another order: EXIF
 comes first, because a camera wrote it. What cannot be read becomes a sentence in `Metadata.problems`.
 """
 
@@ -15,14 +15,14 @@ from typing import IO, Any
 from msgspec.structs import replace
 from PIL import Image
 
-from imgret.decode import exif_texts, iptc, takeout, xmp, xmp_fields
+from imgret.decode import albums, exif_texts, iptc, takeout, xmp, xmp_fields
 from imgret.decode.exif import Tags
 from imgret.decode.hashing import OPEN_FLAGS
 from imgret.decode.metadata_dates import iptc_date, is_future, year_of
 from imgret.decode.metadata_packets import iptc_record, xmp_packets
 from imgret.decode.metadata_texts import DESCRIPTION, MOST_NAMES, TITLE, description, names, text
 from imgret.photo import Metadata, PhotoDate
-from imgret.sidecar_names import ALBUM_FILES
+from imgret.sidecar_names import ALBUM_FILES, ALBUMS
 
 _ONCE = ("title", "description", "rating", "label", "copyright")
 _JOINED = ("keywords", "paths", "people", "albums", "creator", "location")
@@ -66,7 +66,8 @@ def merge(sources: Sequence[Metadata]) -> Metadata:
         field: _bounded(names(v for each in sources for v in getattr(each, field))) for field in _JOINED
     }
     faces = next((each.faces for each in sources if each.faces), ())[:MOST_NAMES]
-    return Metadata(**once, **joined, faces=faces)
+    note = max((each.note for each in sources if each.note), key=lambda note: note.at, default=None)
+    return Metadata(**once, **joined, faces=faces, note=note)
 
 
 def _bounded(found: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def _own(
 def _guarded(read: Callable[[], list[Metadata]], what: str, problems: list[str]) -> list[Metadata]:
     try:
         return read()
-    except (xmp.XmpError, takeout.TakeoutError) as error:
+    except (xmp.XmpError, takeout.TakeoutError, albums.AlbumsError) as error:
         problems.append(f"{what} {text(str(error), TITLE)}")
     except MemoryError:
         raise
@@ -108,8 +109,8 @@ def _guarded(read: Callable[[], list[Metadata]], what: str, problems: list[str])
     return []
 
 
-def _xmp(packet: bytes, source: str) -> Metadata:
-    return xmp_fields.metadata(xmp.parse(packet), source)
+def _xmp(packet: bytes, source: str, modified: int = 0) -> Metadata:
+    return xmp_fields.metadata(xmp.parse(packet), source, modified)
 
 
 def _iptc(record: bytes) -> Metadata:
@@ -130,38 +131,46 @@ def _iptc(record: bytes) -> Metadata:
 
 
 def _sidecars(path: bytes, sidecars: Iterable[bytes], problems: list[str]) -> list[tuple[bytes, Metadata]]:
-    found: list[tuple[bytes, Metadata]] = []
+    """Return what each sidecar says: XMP first, and of several the one that was modified last."""
+    found: list[tuple[int, bytes, Metadata]] = []
     for sidecar in sidecars:
+        modified = 0
 
         def read(sidecar: bytes = sidecar) -> list[Metadata]:
-            data = _read(sidecar)
+            nonlocal modified
+            data, modified = _read(sidecar)
             if data is None:
                 return []
             if not _is_json(sidecar):
-                return [_xmp(data, "sidecar")]
-            album = os.path.basename(sidecar) in ALBUM_FILES
-            made = takeout.metadata(data, os.path.basename(path), album=album)
+                return [_xmp(data, "sidecar", modified)]
+            name = os.path.basename(sidecar)
+            if name == ALBUMS:
+                return [albums.metadata(data, os.path.basename(path))]
+            made = takeout.metadata(data, os.path.basename(path), album=name in ALBUM_FILES)
             return [made] if made is not None else []
 
         name = os.fsdecode(os.path.basename(sidecar))
-        found += [(sidecar, each) for each in _guarded(read, name, problems)]
-    return found
+        found += [(modified, sidecar, each) for each in _guarded(read, name, problems)]
+    found.sort(key=lambda each: (_is_json(each[1]), 0 if _is_json(each[1]) else -each[0]))
+    return [(sidecar, each) for _, sidecar, each in found]
 
 
 def _is_json(sidecar: bytes) -> bool:
     return sidecar[-5:].lower() == b".json"
 
 
-def _read(sidecar: bytes) -> bytes | None:
-    """Return the bytes of a sidecar, at most one more than its format allows; None if it is not there."""
+def _read(sidecar: bytes) -> tuple[bytes | None, int]:
+    """Return the bytes of a sidecar, at most one more than its format allows, and when it was modified; None if it is not there."""
     try:
         fd = os.open(sidecar, OPEN_FLAGS | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return None
+        return None, 0
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        return file.read((takeout.MOST_BYTES if _is_json(sidecar) else xmp.MOST_BYTES) + 1)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None, 0
+        most = takeout.MOST_BYTES if _is_json(sidecar) else xmp.MOST_BYTES
+        return file.read(most + 1), int(status.st_mtime)
 
 
 def _disagreements(beside: list[tuple[bytes, Metadata]]) -> list[str]:
@@ -170,8 +179,8 @@ def _disagreements(beside: list[tuple[bytes, Metadata]]) -> list[str]:
     for field in ("title", "description", "rating", "label"):
         said = [(name, value) for name, each in beside if (value := getattr(each, field)) is not None]
         if len({value for _, value in said}) > 1:
-            listed = " and ".join(os.fsdecode(os.path.basename(name)) for name, _ in said)
-            problems.append(f"{listed} disagree on the {field}; the first one is used")
+            listed = [os.fsdecode(os.path.basename(name)) for name, _ in said]
+            problems.append(f"{' and '.join(listed)} disagree on the {field}; {listed[0]} is used")
     return problems
 
 

@@ -33,8 +33,13 @@ class _Person(Struct):
     name: Any = None
 
 
+class _Album(Struct):
+    title: str | None = None
+
+
 class _Takeout(Struct):
     title: str | None = None
+    albumData: _Album | None = None  # noqa: N815 - of older exports
     description: Any = None
     photoTakenTime: _Timestamp | None = None  # noqa: N815 - Takeout's own names
     geoData: _Position | None = None  # noqa: N815
@@ -65,7 +70,7 @@ def metadata(data: bytes, photo: bytes, *, album: bool = False) -> Metadata | No
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TakeoutError(f"is not valid JSON: {error}") from None
     if album:
-        return Metadata(albums=names([found.title]))
+        return Metadata(albums=names([found.title or (found.albumData.title if found.albumData else None)]))
     if found.title is None or not (found.photoTakenTime or found.geoData or found.url or found.imageViews):
         return None
     if not is_title_of(found.title, os.fsdecode(photo)):

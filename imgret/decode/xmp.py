@@ -11,16 +11,16 @@ from typing import Any, TypeAlias
 from xml.parsers import expat
 
 MOST_BYTES = 16 << 20  # of one packet; sidecars with brush strokes of darktable have a few MB
-_MOST_DEPTH = 40  # of nested elements
-_MOST_ELEMENTS = 200_000
+MOST_DEPTH = 40  # of nested elements
+MOST_ELEMENTS = 200_000
 
 Value: TypeAlias = "str | Struct"
 Struct: TypeAlias = "dict[str, list[Value]]"  # "namespace}name" -> its values: one, or those of an array
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_XML = "http://www.w3.org/XML/1998/namespace}"
-_ARRAYS = (f"{_RDF}Bag", f"{_RDF}Seq", f"{_RDF}Alt")
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 excludes
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+XML = "http://www.w3.org/XML/1998/namespace}"
+ARRAYS = (f"{RDF}Bag", f"{RDF}Seq", f"{RDF}Alt")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that XML 1.0 excludes
 _START = re.compile(rb"<(?:\?xpacket|x:x[am]pmeta|rdf:RDF|\?xml)")
 
 
@@ -70,7 +70,7 @@ def _tree(packet: bytes | str) -> _Element:
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal count
         count += 1
-        if len(stack) > _MOST_DEPTH or count > _MOST_ELEMENTS:
+        if len(stack) > MOST_DEPTH or count > MOST_ELEMENTS:
             raise XmpError("has too many or too deeply nested elements")
         element = _Element(name, attributes)
         stack[-1].children.append(element)
@@ -95,7 +95,7 @@ def _tree_of_damaged(packet: bytes, error: expat.ExpatError) -> _Element:
         if begin and at > 0:
             text = packet[begin.start() : at + len(end)].decode(errors="replace")
             try:
-                return _tree(re.sub(r"^<\?xml[^>]*>", "", _FORBIDDEN.sub(" ", text)))
+                return _tree(re.sub(r"^<\?xml[^>]*>", "", FORBIDDEN.sub(" ", text)))
             except expat.ExpatError:
                 break
     raise XmpError(f"is not valid XML: {error}")
@@ -105,7 +105,7 @@ def _find_rdf(root: _Element) -> _Element | None:
     waiting = [root]
     while waiting:
         element = waiting.pop(0)
-        if element.name == f"{_RDF}RDF":
+        if element.name == f"{RDF}RDF":
             return element
         waiting += element.children
     return None
@@ -116,7 +116,7 @@ def _struct(element: _Element) -> Struct:
     found: Struct = {
         name: [text]
         for name, text in element.attributes.items()
-        if "}" in name and not name.startswith((_RDF, _XML))
+        if "}" in name and not name.startswith((RDF, XML))
     }
     for child in element.children:
         values = _values(child)
@@ -128,18 +128,18 @@ def _struct(element: _Element) -> Struct:
 def _values(element: _Element) -> list[Value]:
     """Return the values of a property or of an array's item."""
     for child in element.children:
-        if child.name in _ARRAYS:
+        if child.name in ARRAYS:
             items = child.children
             if child.name.endswith("Alt"):
-                items = sorted(items, key=lambda item: item.attributes.get(f"{_XML}lang") != "x-default")[:1]
+                items = sorted(items, key=lambda item: item.attributes.get(f"{XML}lang") != "x-default")[:1]
             return [value for item in items for value in _values(item)]
-        if child.name == f"{_RDF}Description":
+        if child.name == f"{RDF}Description":
             return [_struct(child)]
-        if child.name == f"{_RDF}value":  # a value with qualifiers
+        if child.name == f"{RDF}value":  # a value with qualifiers
             return _values(child)
-    if element.attributes.get(f"{_RDF}parseType") == "Resource" or element.children:
+    if element.attributes.get(f"{RDF}parseType") == "Resource" or element.children:
         return [_struct(element)]
-    text = "".join(element.texts).strip() or element.attributes.get(f"{_RDF}resource", "")
+    text = "".join(element.texts).strip() or element.attributes.get(f"{RDF}resource", "")
     if text:
         return [text]
     of_attributes = _struct(element)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imgret.decode import exif
+from imgret import inputs
+from imgret.decode import exif, own_xmp
 from imgret.decode.metadata_dates import written_date
 from imgret.decode.metadata_texts import (
     MOST_NAMES,
@@ -19,8 +20,9 @@ from imgret.decode.metadata_texts import (
     stars_of_percent,
     text,
 )
+from imgret.decode.own_xmp import Record, folded
 from imgret.decode.xmp import Struct, Value
-from imgret.photo import Face, Metadata, PhotoDate
+from imgret.photo import Face, Metadata, PhotoDate, SidecarNote
 
 DC = "http://purl.org/dc/elements/1.1/}"
 XMP = "http://ns.adobe.com/xap/1.0/}"
@@ -34,6 +36,7 @@ _MICROSOFT_BY_EXIFTOOL = "http://ns.microsoft.com/photo/1.0}"
 CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
 EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 ACDSEE = "http://ns.acdsee.com/iptc/1.0/}"
+MWG_KEYWORDS = "http://www.metadataworkinggroup.com/schemas/keywords/}"
 # Face regions: of the Metadata Working Group, and of Microsoft.
 REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/}"
 AREA = "http://ns.adobe.com/xmp/sType/Area#}"
@@ -45,25 +48,31 @@ _DIGIKAM_LABELS = ("", "red", "orange", "yellow", "green", "blue", "magenta", "g
 _DARKTABLE_LABELS = ("red", "yellow", "green", "blue", "purple")
 
 
-def metadata(found: Struct, source: str) -> Metadata:
-    """Return what the properties say. `source` is that of the date: xmp or sidecar."""
+def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
+    """Return what the properties say. `source` is that of the date: xmp or sidecar; `modified` when a sidecar was, in
+    seconds since 1970. What imgret itself wrote is left out, unless somebody edited it.
+    """
     found = {name.replace(_MICROSOFT_BY_EXIFTOOL, MICROSOFT): values for name, values in found.items()}
+    own = own_xmp.record(found)
+    note = _note(found, own, modified) if source == "sidecar" else None
     faces = tuple(_faces(found))
-    paths = _hierarchy(found)
-    flat = _all(found, DC + "subject") or [part for path in paths for part in path.split("|")]
+    own_paths = set(map(_path, own.paths))
+    paths = tuple(path for path in _hierarchy(found) if path not in own_paths)
+    flat = _all(found, DC + "subject") or [part for path in _hierarchy(found, 1) for part in path.split("|")]
+    ours = {each.casefold() for each in names([*own.keywords, own_xmp.ROOT if own.paths else None])}
     people = [*(face.name for face in faces), *_all(found, EXTENSION + "PersonInImage")]
     return Metadata(
         title=first([*_all(found, DC + "title"), *_all(found, PHOTOSHOP + "Headline")], _title),
         description=first(
             [
-                *_all(found, DC + "description"),
+                *([] if _is_own_description(found, own, note) else _all(found, DC + "description")),
                 *_all(found, ACDSEE + "caption"),
                 *_all(found, EXIF + "UserComment"),
                 *_all(found, CORE + "AltTextAccessibility"),
             ],
             description,
         ),
-        keywords=names(flat),
+        keywords=tuple(name for name in names(flat) if name.casefold() not in ours),
         paths=paths,
         people=names(people),
         faces=faces[:MOST_NAMES],
@@ -74,7 +83,31 @@ def metadata(found: Struct, source: str) -> Metadata:
         location=_location(found),
         taken=_taken(found, source),
         position=_position(found),
+        note=note,
     )
+
+
+def _note(found: Struct, own: Record, modified: int) -> SidecarNote | None:
+    """Return the note that a sidecar has: as imgret wrote it, or as somebody edited it in another program."""
+    if own.note is None:
+        return None
+    written = _described(found)
+    if own.description_of == own_xmp.NOTE and written and written != folded(own.description):
+        edited = str(_one(found, DC + "description"))
+        return SidecarNote(inputs.clean_text(edited)[: inputs.NOTE_LIMIT], modified, edited=True)
+    return SidecarNote(inputs.clean_text(own.note)[: inputs.NOTE_LIMIT], int(number(own.note_at) or 0))
+
+
+def _is_own_description(found: Struct, own: Record, note: SidecarNote | None) -> bool:
+    """Return whether the description is imgret's caption, or a note, which is kept as a note."""
+    if own.description_of == own_xmp.NOTE:
+        return note is not None
+    return own.description_of == own_xmp.CAPTION and _described(found) == folded(own.description)
+
+
+def _described(found: Struct) -> str:
+    written = _one(found, DC + "description")
+    return folded(written) if isinstance(written, str) else ""
 
 
 def _title(value: object) -> str | None:
@@ -93,13 +126,35 @@ def _structs(values: list[Value]) -> Iterator[Struct]:
     return (value for value in values if isinstance(value, dict))
 
 
-def _hierarchy(found: Struct) -> tuple[str, ...]:
-    """Return the hierarchical keywords with more than one level, divided by `|`."""
+def _hierarchy(found: Struct, least: int = 2) -> tuple[str, ...]:
+    """Return the hierarchical keywords with at least so many levels, divided by `|`."""
     written: list[object] = [*_all(found, LIGHTROOM + "hierarchicalSubject")]
     for name in (DIGIKAM + "TagsList", MICROSOFT + "LastKeywordXMP"):
         written += [value.replace("/", "|") for value in _all(found, name) if isinstance(value, str)]
-    paths = ("|".join(names(separated(value, "|"))) for value in written)
-    return names(path for path in paths if "|" in path and not path.startswith("darktable|"))
+    for tree in _structs(_all(found, MWG_KEYWORDS + "Keywords")):
+        written += _branches(tree, "Hierarchy", "")
+    paths = map(_path, written)
+    return names(path for path in paths if path.count("|") + 1 >= least and not path.startswith("darktable|"))
+
+
+def _path(value: object) -> str:
+    return "|".join(names(separated(value, "|")))
+
+
+def _branches(node: Struct, children: str, above: str) -> Iterator[str]:
+    """Yield the paths of a keyword tree that apply: those of leaves, and those that are marked as applied.
+
+    Metadata Working Group, Guidelines 2.0, 5.3.
+    """
+    for child in _structs(_all(node, MWG_KEYWORDS + children)):
+        name = text(_one(child, MWG_KEYWORDS + "Keyword"), NAME)
+        path = f"{above}|{name}" if above and name else name or above
+        applied = str(_one(child, MWG_KEYWORDS + "Applied")).casefold()
+        if name and (
+            applied == "true" or (applied != "false" and not _all(child, MWG_KEYWORDS + "Children"))
+        ):
+            yield path
+        yield from _branches(child, "Children", path)
 
 
 def _rating(found: Struct) -> int | None:

@@ -103,6 +103,20 @@ class Gazetteer:
             found = [match for match in found if area in self._areas(match.town)]
         return sorted(dict.fromkeys(found), key=lambda match: -match.town.population)
 
+    def is_area(self, name: str) -> bool:
+        """Return whether this is the name of a region or a country, in English or its own language."""
+        return folded(name) in self._area_names
+
+    @cached_property
+    def _area_names(self) -> set[str]:
+        areas = {(town.state, town.country_code): town for town in self.towns}
+        return {
+            name
+            for town in areas.values()
+            for name in self._areas(town)
+            if name and name != folded(town.country_code)
+        }
+
     def country(self, town: Town) -> str:
         """Return the English name of the country of a town."""
         return self._local.country(town.country_code)

@@ -33,6 +33,9 @@ LENGTH = struct.Struct("<I")
 SHORT_SIDE = 736  # pixels; smaller images are enlarged to it, because the detector was trained at this size
 MOST_PIXELS = 1280 * 1024  # of an enlarged image: its area decides the time and the memory
 LEAST_SIDE = 8  # pixels; no text is readable in a smaller image
+LEAST_CONTRAST = (
+    16  # of 255, between the darkest and the brightest value of any channel: below, nothing is readable
+)
 STRIDE = 32  # the detector halves its input five times
 
 
@@ -104,7 +107,10 @@ class Reader:
 
         if min(width, height) < LEAST_SIDE:
             return []
-        image = fitted(np.frombuffer(pixels, np.uint8).reshape(height, width, 3))
+        whole = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+        if int(np.ptp(whole, axis=(0, 1)).max()) < LEAST_CONTRAST:  # black, white or one colour
+            return []
+        image = fitted(whole)
         result = self._engine(image[:, :, ::-1].copy())  # the models expect BGR
         if result.boxes is None or result.txts is None:
             return []

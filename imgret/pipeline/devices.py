@@ -36,6 +36,21 @@ def free_memory() -> int | None:
     return int(free)
 
 
+def shown(device: str | tuple[str, ...]) -> str:
+    """Return the devices of the settings as a person reads them, with the GPU's name once torch is loaded."""
+    torch = sys.modules.get("torch")
+    gpu = torch is not None and torch.cuda.is_available()
+    names = []
+    for each in (device,) if isinstance(device, str) else device:
+        name = each
+        if each == "auto" and torch is not None:
+            name = "cuda" if gpu else "cpu"
+        if torch is not None and gpu and name.startswith("cuda"):
+            name += f" ({torch.cuda.get_device_name(int(name.partition(':')[2] or 0))})"
+        names.append(name)
+    return ", ".join(names)
+
+
 def release() -> None:
     """Free cached memory after it ran out."""
     gc.collect()  # frees what the traceback of the error references

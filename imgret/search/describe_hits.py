@@ -49,7 +49,7 @@ def describe(
         paths = store.filters.showing(question.clauses, one.content)
         if not paths:
             continue
-        shown = stage_results.shown(stage_results.payloads(store, one.content))
+        shown = stage_results.shown(stage_results.described(store, one.content))
         place = None if all_copies else seen.place(one.content, facts, shown)
         if place is not None:
             seen.add_copy(place, one.content, facts, shown)

@@ -93,10 +93,12 @@ class Matches(Struct, frozen=True):
 
 def baseline(cosines: Scores) -> Baseline:
     """Median and robust spread over the last axis, so that the photos which match do not count. Skips NaN."""
+    if cosines.ndim == 1:  # those of one query: most have no NaN, and a search needs ten of them
+        cosines = cosines[~np.isnan(cosines)]
     if not cosines.shape[-1] or np.isnan(cosines).all():
         shape = (*cosines.shape[:-1], 1)
         return Baseline(np.zeros(shape, np.float32), np.full(shape, LEAST_SPREAD, np.float32))
-    middle = np.nanmedian(cosines, axis=-1, keepdims=True)
+    middle = _median(cosines)
     return Baseline(np.asarray(middle, np.float32), np.asarray(_spreads(cosines, middle), np.float32))
 
 
@@ -112,10 +114,19 @@ def _spreads(cosines: Scores, middle: Scores) -> Scores:
     It is the median absolute deviation. That is nearly zero where most photos have similar texts, so half the
     standard deviation, which it exceeds in all other libraries, is the least.
     """
-    robust = 1.4826 * np.nanmedian(np.abs(cosines - middle), axis=-1, keepdims=True)
-    found = np.maximum(robust, np.nanstd(cosines, axis=-1, keepdims=True) / 2)
+    robust = 1.4826 * _median(np.abs(cosines - middle))
+    deviation = np.std if cosines.ndim == 1 else np.nanstd
+    found = np.maximum(robust, deviation(cosines, axis=-1, keepdims=True) / 2)
     found_at_least: Scores = np.maximum(found, LEAST_SPREAD)
     return found_at_least
+
+
+def _median(values: Scores) -> Scores:
+    """The median over the last axis, (..., 1), without NaN; one axis must have none. numpy's own takes five times as long."""
+    if values.ndim > 1:
+        return np.asarray(np.nanmedian(values, axis=-1, keepdims=True), np.float32)
+    places = [(len(values) - 1) // 2, len(values) // 2]
+    return np.asarray(np.partition(values, places)[places].mean(keepdims=True), np.float32)
 
 
 def hubness(rows: Scores, bank: Scores) -> Scores:

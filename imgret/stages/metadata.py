@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from imgret.places import Places
 
 NAME = "metadata"
+PROBLEM, UNREADABLE = "problem", "metadata"  # the tag of a photo whose metadata could not be read completely
 REJECTED = "rejected"  # the label of the tag of a photo with the rating -1
-_UNSHOWN = (
-    "taken",
-    "position",
-    "faces",
-)  # the date and the position of a photo are shown beside its metadata
+# The date, the position and the note of a photo are shown beside its metadata.
+_UNSHOWN = ("taken", "position", "faces", "note")
 
 
 class MetadataSettings(StageSettings, frozen=True):
@@ -59,12 +57,12 @@ class Metadata(Stage):
     inputs = (FILE,)
     tier = 0
     settings = MetadataSettings
-    version = "1"
+    version = "2"
     from_decoder = True
     payload = Written
     noun = "metadata"
     columns = (TextColumn("title", 1.5), TextColumn("description"), TextColumn("credit", 0.5))
-    kinds = ("keyword", "person", "album", "label", "rating")
+    kinds = ("keyword", "person", "album", "label", "rating", PROBLEM)
 
     def load(self, settings: MetadataSettings, places: Places, device: str) -> MetadataModel:
         """Load nothing."""
@@ -80,7 +78,7 @@ class Metadata(Stage):
         }
 
     def tags(self, payload: Written) -> list[Tag]:
-        """Return keywords, with each level of hierarchical ones, people, albums, the colour label and the rating."""
+        """Return keywords, with each level of hierarchical ones, people, albums, the colour label, the rating, and whether there are problems."""
         levels = [level for path in payload.paths for level in path.split("|")]
         named = {"keyword": [*payload.keywords, *levels], "person": payload.people, "album": payload.albums}
         found = {(kind, name.casefold()): Tag(kind, name) for kind, all_ in named.items() for name in all_}
@@ -90,6 +88,8 @@ class Metadata(Stage):
         if payload.rating:
             label = str(payload.rating) if payload.rating > 0 else REJECTED
             tags.append(Tag("rating", label))
+        if payload.problems:
+            tags.append(Tag(PROBLEM, UNREADABLE))
         return tags
 
     def json(self, payload: Written | None) -> dict[str, Any]:
@@ -127,3 +127,13 @@ class Metadata(Stage):
 
 
 STAGE = Metadata()
+IMPORTED_KINDS = {"keyword": "keywords", "person": "people", "album": "albums"}  # kind -> field
+
+
+def with_tags(payload: Written, tags: Sequence[Tag]) -> Written:
+    """Return metadata with more keywords, people and albums."""
+    fields = {}
+    for kind, field in IMPORTED_KINDS.items():
+        names = [*getattr(payload, field), *(tag.label for tag in tags if tag.kind == kind)]
+        fields[field] = tuple({name.casefold(): name for name in reversed(names)}.values())[::-1]
+    return msgspec.structs.replace(payload, **fields)

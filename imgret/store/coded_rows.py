@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.store import codes
 from imgret.store.fine_codes import FineCodes, Weights, rest_scores
-from imgret.store.packed_codes import PackedCodes
+from imgret.store.packed_codes import PackedCodes, exact_product
 
 LEADING = 64  # components that all rows are compared by
 SHARE = 50  # one row in SHARE is compared by its wide components, but at least WIDELY rows
@@ -134,7 +133,7 @@ class CodedRows:
             chosen = np.flatnonzero(rough > np.partition(sample, place)[place])
             positions = chosen if positions is None else positions[chosen]
         rows = self._wide[: self._size] if positions is None else self._wide.take(positions, axis=0)
-        scores = codes.product(rows, weights.wide)
+        scores = exact_product(rows, weights.wide)
         if not fine:
             return _best(scores, count, positions, ids)
         positions = _best(scores, FINELY * count, positions, ids)
@@ -145,16 +144,16 @@ class CodedRows:
         weights = self._codes.weights(query, corrected=True)
         if fine:
             return self._scores(weights, positions)
-        return codes.product(self._wide.take(positions, axis=0), weights.wide)
+        return exact_product(self._wide.take(positions, axis=0), weights.wide)
 
     def _scores(self, weights: Weights, positions: Ids) -> Matrix:
-        wide = codes.product(self._wide.take(positions, axis=0), weights.wide)
+        wide = exact_product(self._wide.take(positions, axis=0), weights.wide)
         return wide + rest_scores(self._rest.take(positions, axis=0), weights.rest)
 
     def _rough(self, weights: Matrix, positions: Ids | None) -> NDArray[Any]:
         """Return scores by the leading components, of all rows or of those at `positions`."""
         if positions is not None and len(positions) * FEW < self._size:
-            return codes.product(self._wide[positions, :LEADING], weights)
+            return exact_product(self._wide[positions, :LEADING], weights)
         rough = self._packed.scores(self._wide[: self._size], weights)
         return rough if positions is None else rough.take(positions)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.store import codes
+from imgret.store.packed_codes import exact_product
 
 WIDE = 256  # components in bytes, the offset included
 STEP = 0.335  # standard deviations: the best step of 16 levels for a normal distribution (Max, 1960)
@@ -88,5 +89,6 @@ class FineCodes:
 def rest_scores(rows: NDArray[np.uint8], weights: Matrix) -> Matrix:
     """Return the products of half bytes (rows, columns) with their weights (2 * columns,): (rows,)."""
     half = rows.shape[1]
-    low = codes.product(rows & 15, weights[:half])
-    return np.asarray(low + codes.product(rows >> 4, weights[half:]) - 8 * weights.sum(), np.float32)
+    low = exact_product((rows & 15).view(np.int8), weights[:half])
+    high = exact_product((rows >> 4).view(np.int8), weights[half:])
+    return np.asarray(low + high - 8 * weights.sum(), np.float32)

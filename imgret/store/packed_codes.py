@@ -19,6 +19,24 @@ Codes = NDArray[np.int8]
 Matrix = NDArray[np.float32]
 
 
+def exact_product(rows: Codes, weights: Matrix) -> Matrix:
+    """Return `rows @ weights` as float32 (rows,), for codes (rows, components) that lie together in memory.
+
+    The weights are rounded to two digits to the base 127, each an int8, so to a 16,000th of the largest.
+    """
+    import numkong
+
+    largest = float(np.abs(weights).max(initial=0.0))
+    if not len(rows) or not largest:
+        return np.zeros(len(rows), np.float32)
+    step = largest / (127 * 127)
+    whole = np.rint(np.asarray(weights, np.float64) / step)
+    high = np.rint(whole / 127)
+    digits = np.stack([high, whole - 127 * high]).astype(np.int8)
+    found = np.asarray(numkong.dots_packed(rows, numkong.dots_pack(digits, "int8")))
+    return np.asarray(found @ np.array([127 * step, step]), np.float32)
+
+
 class PackedCodes:
     """The leading components of int8 codes."""
 

@@ -44,6 +44,20 @@ class Progress(Struct, frozen=True):
         return self.contents - self.waiting.get(stage, 0) - self.failed.get(stage, 0)
 
 
+class Host(Struct, frozen=True):
+    """A process that describes photos of a store that several hosts share."""
+
+    name: str  # of the host
+    process: int
+    version: str  # of imgret
+    devices: str
+    state: str
+    rate: float  # photos a second
+    claimed: int  # photos in flight
+    silent: int  # seconds since it was last seen, by the clock of the server
+    own: bool  # of this user on this host
+
+
 class Root(Struct, frozen=True):
     """A folder that was indexed or is watched."""
 
@@ -54,6 +68,7 @@ class Root(Struct, frozen=True):
     online: bool
     reason: str | None  # why it is offline
     scanned_at: int | None  # last full scan, seconds since 1970
+    here: bool = True  # this host has looked at it; the others are known from other hosts alone
 
 
 class MountPoint(Struct, frozen=True):
@@ -158,8 +173,9 @@ IMAGE = "image"  # ... and that of the vectors of the images themselves, in one 
 LABELS, NOTE, NAMES = "labels", "note", "names"  # columns of the words index that belong to no stage
 
 
+IMPORTED = "imported"  # in place of a stage: tags that the user imported
 # Kinds of tags that are filters only: a photo with the colour label "red" need not show anything red.
-SILENT_KINDS = ("label", "rating")
+SILENT_KINDS = ("label", "rating", "problem")
 
 
 class SpaceTraits(Struct, frozen=True):

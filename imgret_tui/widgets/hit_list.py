@@ -20,9 +20,9 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from imgret.photo import Hit
+from imgret.terminal.highlight import query_words
 from imgret.terminal.probe import Graphics
 from imgret_tui.cell_image import CONTROL, CellImage, ImageRequest
-from imgret_tui.highlight import query_words
 from imgret_tui.hit_layout import HitLayout
 from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
 from imgret_tui.hit_texts import folder_text, shared_folder

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
-from imgret_tui.highlight import highlight, query_words
+from imgret.terminal.highlight import highlight, query_words
 from imgret_tui.hit_lines import date_text
 from imgret_tui.hit_texts import title
 from imgret_tui.search_backend import PhotoDetails

@@ -44,6 +44,7 @@ COMMANDS: dict[str, list[str]] = {
     "dupes": [],
     "places": [],
     "note": ["a.jpg", "words"],
+    "import-tags": ["tags.jsonl"],
     "status": [],
     "retry": [],
     "demo": [],
@@ -53,6 +54,10 @@ COMMANDS: dict[str, list[str]] = {
     "backup": ["/nowhere/copy.db"],
     "restore": ["/nowhere/copy.db"],
     "export": [],
+    "shell": ["bash"],
+    "report": ["/nowhere/a.html", "a"],
+    "stats": [],
+    "copy-index": ["/nowhere/index.db", "/nowhere/copy.db"],
     "models list": [],
     "models pull": [],
     "models verify": [],
@@ -62,13 +67,15 @@ COMMANDS: dict[str, list[str]] = {
     "eval coco": ["--images", ".", "--captions", "c.json"],
     "eval npz": ["vectors.npz"],
     "eval compare": ["a.json", "b.json"],
+    "sidecars write": [],
+    "sidecars remove": [],
     "service install": [],
     "service uninstall": [],
     "service status": [],
     "service logs": [],
 }
 # What the commands call first that can be made to fail, wherever it was imported to.
-FIRST = ("session", "demo_folder", "asked", "_run", "units_folder")
+FIRST = ("session", "script", "demo_folder", "asked", "_run", "units_folder", "writer_lock")
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -94,6 +101,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], list[i
 
         import imgret.demo.draw
         import imgret.evaluate.saved
+        import imgret.store.factory
 
         for module in [m for name, m in sys.modules.items() if name.startswith("imgret.")]:
             for name in FIRST:

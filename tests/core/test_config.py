@@ -207,6 +207,44 @@ def test_any_key_that_is_not_ours_is_refused(key: str) -> None:
         parse(f"{key} = 1")
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("index = 'postgresql://me@host/db'", "postgresql://me@host/db"),
+        ("index = '/data//photos.db'", "/data/photos.db"),
+        ("index = '~/photos.db'", "{home}/photos.db"),
+        ("index = ''", "{home}/.local/share/imgret/index.db"),
+        (
+            "index = 'relative.db'",
+            "{home}/.local/share/imgret/index.db",
+        ),  # refused where the settings are read
+        ("index = 7", "{home}/.local/share/imgret/index.db"),
+        ("[embed]\nindex = '/no.db'", "{home}/.local/share/imgret/index.db"),
+        ("index = '/x.db", "{home}/.local/share/imgret/index.db"),
+    ],
+)
+def test_the_index_of_the_configuration(
+    text: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imgret.cli import quick_places
+
+    config = tmp_path / ".config/imgret/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text)
+    for name in ("IMGRET_INDEX", "IMGRET_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert places().index == quick_places.index_path() == place.format(home=tmp_path)
+    monkeypatch.setenv("IMGRET_INDEX", "/first.db")
+    assert places().index == quick_places.index_path() == "/first.db"
+
+
+@pytest.mark.parametrize("index", ["relative.db", "./x", "mysql://host/db", "a\0b"])
+def test_an_index_that_is_no_place_is_refused(index: str) -> None:
+    with pytest.raises(ConfigError, match="line 2: index"):
+        parse(f'\nindex = "{index}"'.replace("\0", "\\u0000"), "x.toml")
+
+
 def test_places_follow_xdg_and_ignore_relative_paths() -> None:
     home = {"HOME": "/h"}
     assert places(home).config == "/h/.config/imgret/config.toml"

@@ -217,9 +217,9 @@ def test_one_path_must_pass_all_that_is_asked_of_paths(
 
 def test_what_lies_nowhere_passes_nothing(store: Store, library: dict[str, int]) -> None:
     root = store.roots.all()[0].id
-    assert store.filters.tombstoned().tolist() == []
+    assert store.filters.nowhere().tolist() == []
     store.photos.mark_deleted(root, b"2019", [b"b.png"], now=9)
-    assert store.filters.tombstoned().tolist() == [library["dog"]]
+    assert store.filters.nowhere().tolist() == [library["dog"]]
     assert passing(store, "has:note") == set()
     assert library["dog"] not in store.filters.matching(())
     assert library["dog"] not in store.filters.newest(None, 10)

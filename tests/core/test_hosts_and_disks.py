@@ -105,3 +105,82 @@ def test_what_is_away_for_one_host_stays_away_when_another_adds_the_folder_above
     assert offline_below(other, above) == [b"disk"]
     assert online(other) == []
     assert online(one) != []
+
+
+def test_a_root_of_another_host_is_recognised_by_its_disk(host: Host) -> None:
+    one, other = host("one"), host("other")
+    root = one.roots.add(b"/mnt/a", filesystem="nfs4:server:/photos /")
+    content = put(one, root.id, b"a.jpg", b"folder")
+    assert [each.path for each in other.roots.all()] == [b"/mnt/a"]
+    assert not other.roots.all()[0].here
+    assert other.work.claim(["caption"], 9, NOW) == []  # it has not looked
+    found = other.roots.add(b"/mnt/b", watched=True, filesystem="nfs4:server:/photos /")
+    assert (found.id, found.path, found.here, found.watched) == (root.id, b"/mnt/b", True, True)
+    assert [each.path for each in one.roots.all()] == [b"/mnt/a"]
+    assert [each.path for each in other.photos.paths(content)] == [b"/mnt/b/folder/a.jpg"]
+    assert other.photos.find(b"/mnt/b/folder/a.jpg") is not None
+    assert other.photos.find(b"/mnt/a/folder/a.jpg") is None
+    assert not one.roots.all()[0].watched
+    assert [claim.path for claim in other.work.claim(["caption"], 9, NOW)] == [b"/mnt/b/folder/a.jpg"]
+
+
+def test_hosts_may_have_other_folders_at_one_path(host: Host) -> None:
+    one, other = host("one"), host("other")
+    root = one.roots.add(b"/home/anna/Pictures", filesystem="ext4:1 /home/anna/Pictures")
+    put(one, root.id, b"a.jpg")
+    doubtful = other.roots.add(b"/home/anna/Pictures", filesystem="ext4:2 /home/anna/Pictures")
+    assert (doubtful.id, doubtful.filesystem) == (
+        root.id,
+        "ext4:1 /home/anna/Pictures",
+    )  # the scan finds it offline
+    own = other.roots.add(b"/home/anna/Pictures", separate=True)
+    assert own.id != root.id
+    put(other, own.id, b"b.jpg")
+    shown = {each.id: each.path for each in other.roots.all()}
+    assert shown[own.id] == b"/home/anna/Pictures"
+    assert shown[root.id].endswith(b"/home/anna/Pictures")
+    assert shown[root.id].startswith(b"//")
+    assert other.photos.find(b"/home/anna/Pictures/b.jpg") is not None
+    assert other.photos.find(b"/home/anna/Pictures/a.jpg") is None
+    assert one.photos.find(b"/home/anna/Pictures/a.jpg") is not None
+    assert one.photos.find(b"/home/anna/Pictures/b.jpg") is None
+
+
+def test_a_user_says_where_a_root_is(host: Host) -> None:
+    one, other = host("one"), host("other")
+    root = one.roots.add(b"/srv/photos", filesystem="ext4:1 /srv/photos")
+    put(one, root.id, b"a.jpg")
+    other.roots.mark_offline(root.id, "/srv/photos cannot be read")
+    other.roots.move(root.id, b"/mnt/photos")
+    assert roots(other) == [(True, None, None)]
+    assert other.photos.find(b"/mnt/photos/a.jpg") is not None
+    assert roots(one) == [(True, "ext4:1 /srv/photos", None)]
+
+
+def test_one_host_scans_a_root_at_a_time(host: Host) -> None:
+    one, other = host("one"), host("other")
+    first, second = one.roots.add(b"/a").id, one.roots.add(b"/b").id
+    with one.roots.scanning(first) as ours:
+        assert ours
+        with other.roots.scanning(first) as theirs:
+            assert not theirs
+        with other.roots.scanning(second) as theirs:
+            assert theirs
+    with other.roots.scanning(first) as theirs:
+        assert theirs
+
+
+def test_each_host_has_its_own_models_which_the_others_know(host: Host) -> None:
+    one = host("one")
+    one.remember("models", "caption=a;colour=b;3")
+    one.workers.report("describing", "cuda:0", 2.5)
+    other = host("other")
+    other.workers.report("idle", "cpu", 0)
+    assert other.setting("models") is None
+    assert other.workers.stages_elsewhere() == {"caption", "colour"}
+    assert one.workers.stages_elsewhere() == set()
+    listed = {(each.state, each.devices, each.rate, each.own) for each in other.workers.all()}
+    assert listed == {("idle", "cpu", 0.0, True), ("describing", "cuda:0", 2.5, False)}
+    before = one.change_token()
+    other.workers.report("idle", "cpu", 0)
+    assert one.change_token() == before  # a sign of life is no change of the library

@@ -157,9 +157,11 @@ def test_the_camera_dates_a_photo_and_the_sidecar_rates_it(pool: DecodePool) -> 
 def test_two_sidecars_that_disagree(pool: DecodePool, photo: Path, tmp_path: Path) -> None:
     first = sidecar(tmp_path, "", 'xmp:Rating="2"')
     second = sidecar(tmp_path, "<dc:subject>tower</dc:subject>", 'xmp:Rating="5"', "a.xmp")
-    found = read(pool, photo, first, second)
-    assert (found.rating, found.keywords) == (2, ("tower",))
-    assert found.problems == ("a.jpg.xmp and a.xmp disagree on the rating; the first one is used",)
+    for at, rating, last in ((1, 2, "a.jpg.xmp and a.xmp"), (1 << 31, 5, "a.xmp and a.jpg.xmp")):
+        os.utime(second, (at, at))  # the one that was written last counts
+        found = read(pool, photo, first, second)
+        assert (found.rating, found.keywords) == (rating, ("tower",))
+        assert found.problems == (f"{last} disagree on the rating; {last.split()[0]} is used",)
 
 
 def test_takeout(pool: DecodePool, photo: Path, tmp_path: Path) -> None:

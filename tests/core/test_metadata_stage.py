@@ -52,6 +52,7 @@ def test_its_words_and_tags() -> None:
         Tag("album", "Summer"),
         Tag("label", "red"),
         Tag("rating", "4"),
+        Tag("problem", "metadata"),
     ]
     assert STAGE.tags(Metadata(rating=-1)) == [Tag("rating", "rejected")]
     assert STAGE.tags(Metadata(rating=0)) == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.store import codes, packed_codes
-from imgret.store.packed_codes import PackedCodes
+from imgret.store.packed_codes import PackedCodes, exact_product
 
 
 @given(
@@ -54,3 +54,15 @@ def test_codes_keep_the_differences_between_cosines_of_far_queries(
     found, right = learned.encode(rows) @ learned.weights(query), rows @ query
     step = 1 / learned.scale  # of the rounding of each component
     assert np.abs((found - found.mean()) - (right - right.mean())).max() < step * np.sqrt(dimension)
+
+
+@given(st.integers(1, 300), st.integers(0, 20), st.floats(1e-6, 1e6), st.integers(0))
+def test_exact_products_are_those_of_numpy(components: int, rows: int, scale: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    some = random.integers(-127, 128, (rows, components), np.int8)
+    weights = (scale * random.standard_normal(components)).astype(np.float32)
+    right = some.astype(np.float64) @ weights.astype(np.float64)
+    # Each weight is off by at most half a step.
+    most = 127 * components * np.abs(weights).max() / (2 * 127 * 127)
+    assert np.abs(exact_product(some, weights) - right).max(initial=0) <= most * 1.001
+    assert not exact_product(some, np.zeros(components, np.float32)).any()

@@ -155,6 +155,7 @@ def test_workers_do_not_take_what_others_hold(
             one.work.queue(content, STAGES)
         ours = {each.content for each in one.work.claim(STAGES, 3, NOW)}
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
+        other.roots.mark_online(one.roots.all()[0].id, None)
         theirs = {each.content for each in other.work.claim(STAGES, 3, NOW)}
         assert not ours & theirs
         other.work.release()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,7 +67,7 @@ def test_paths_best_first(query: Query) -> None:
         (["--name", "*.png"], ["b"]),
         (["--camera", "canon"], ["b"]),
         (["--has", "note"], ["b"]),
-        (["--format", "png"], ["b"]),
+        (["--file-format", "png"], ["b"]),
         (["giraffe>=2"], ["a"]),
         (["giraffe:", "-tree"], ["c"]),
         (["--has", "date", "-zoo"], ["a"]),
@@ -162,3 +167,41 @@ def test_wrong_questions(query: Query, arguments: list[str], told: str) -> None:
     code, out, err = query(*arguments)
     assert (code, out) == (2, "")
     assert told in err
+
+
+def test_a_count_is_of_what_matches(query: Query) -> None:
+    assert query("--count", "has:date")[:2] == (0, "2\n")
+    assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
+    code, out, _ = query("--count", "name:nowhere")
+    assert (code, out) == (1, "0\n")
+
+
+def test_hits_in_another_order_and_form(query: Query) -> None:
+    assert query("--sort", "date", "has:date")[1] == "/photos/c.jpg\n/photos/2019/a.jpg\n"
+    assert query("--sort", "path", "has:date")[1] == "/photos/2019/a.jpg\n/photos/c.jpg\n"
+    assert query("--format", r"{taken_at}\t{name}", "-0", "--first", "giraffe>=2")[1] == (
+        "2019-06-08T13:20:00\ta.jpg\0"
+    )
+    code, out, err = query("--format", "{colour}", "has:date")
+    assert (code, out) == (2, "")
+    assert "there is no field colour" in err
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_terminal_gets_lines_for_people(quick: bool, store: Store) -> None:
+    more = [] if quick else ["--has", "caption"]
+    environ = {**os.environ, "IMGRET_INDEX": store.path, "TERM": "xterm", "NO_COLOR": "1"}
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "imgret", "query", "-k", "1", *more, "two giraffes by a tree"]
+    subprocess.run(command, stdout=theirs, env=environ, check=True, cwd="/")
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO at the end
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    first, caption, why = shown.decode().splitlines()
+    assert re.fullmatch(r" 1\. strong .*file://[^/]*/photos/2019/a\.jpg.*/photos/2019/a\.jpg.*", first)
+    assert caption == "    a picture of two giraffes by a tree"
+    assert why.startswith("    ")
+    assert why.endswith("2019-06-08")

@@ -52,7 +52,7 @@ def test_the_nearest_living_photos_are_found_behind_any_number_of_deleted_ones(
     found = rank.search(store, question, Given(query), rank="vector", limit=10, all_copies=True, warm=warm)
     assert {hit.content for hit in found.hits} == set(contents[order[1000:1010]].tolist())
     alive = store.filters.living(contents)
-    assert set(contents[~alive].tolist()) == set(store.filters.tombstoned().tolist())
+    assert set(contents[~alive].tolist()) == set(store.filters.nowhere().tolist())
 
 
 def test_many_hits_are_wanted_and_memory_stays_bounded(

@@ -257,6 +257,9 @@ def test_the_album_of_a_folder(library: Library) -> None:
     library.update()
     assert library.metadata(one).albums == library.metadata(two).albums == ("Rome with Anna",)
     assert library.metadata(one).problems == ()
+    (library.folder / "Photos from 2016" / "metadata.json").write_text('{"albumData": {"title": "Older"}}')
+    library.update()
+    assert library.metadata(one).albums == ("Older",)
 
 
 def test_an_index_of_version_10_learns_what_its_photos_say(tmp_path: Path, decoder: DecodePool) -> None:

@@ -203,7 +203,7 @@ query_params = st.fixed_dictionaries(
         "text": wild_text | wild,
         "k": st.integers(1, 100) | wild,
         "rank": st.sampled_from(["hybrid", "vector", "words"]) | wild,
-        "format": st.sampled_from(["json", "plain", "null", "shown"]) | wild,
+        "format": st.sampled_from(["json", "plain", "null"]) | wild,
         "minimum": st.sampled_from(["weak", "fair"]) | wild,
         "apart": st.booleans() | wild,
         "away": st.lists(wild_text, max_size=2) | wild,

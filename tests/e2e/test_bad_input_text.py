@@ -242,7 +242,7 @@ def test_a_pipe_gets_only_what_answers_unless_it_asks_for_more(cafe: Library) ->
     [
         (["query", "--rank", ""], {"hybrid", "vector", "words"}),
         (["query", "--min-strength", "s"], {"strong"}),
-        (["query", "--format", "J"], {"JPEG", "JXL"}),
+        (["query", "--file-format", "J"], {"JPEG", "JXL"}),
         (["query", "--has", ""], {"note", "caption", "gps", "objects", "topics", "date"}),
         (["models", "pull", "t"], {"topics"}),
     ],

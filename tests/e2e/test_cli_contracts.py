@@ -23,7 +23,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "cop
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures", "lost_notes", "progress", "stages",
+    "failures", "lost_notes", "unread_metadata", "progress", "stages",
 }  # fmt: skip
 
 

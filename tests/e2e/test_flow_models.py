@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import TINY, WORDLLAMA, Library, imgret
+from command_line import TINY, WORDLLAMA, Library, imgret, imgret_process
 
 from imgret.demo.bundled import MODELS
 
@@ -125,6 +126,9 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
     asked = imgret("query", "circle")
     assert asked.code == 0
     assert "searched 0 of 5 photos" in asked.err
+    together = imgret_process("query", "circle", stderr=subprocess.STDOUT).out.splitlines()
+    assert together[0].endswith(b".jpg")  # hits come first, then the sentence
+    assert together[-1].startswith(b"searched 0 of 5 photos")
 
     shutil.copytree(Path(MODELS) / "caption", weights)
     assert "5 described" in library.index().err

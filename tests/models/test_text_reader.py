@@ -71,14 +71,28 @@ def test_boxes_are_fractions_that_begin_where_the_text_does(reader: TextReader) 
     [
         np.zeros((1, 1, 3), np.uint8),
         np.zeros((7, 900, 3), np.uint8),
-        np.full((64, 1280, 3), 200, np.uint8),  # a panorama, 20:1
-        np.full((1280, 64, 3), 200, np.uint8),
+        np.full((64, 1280, 3), 200, np.uint8),  # one colour
+        np.tile(np.linspace(0, 255, 1280).astype(np.uint8)[None, :, None], (64, 1, 3)),  # a panorama, 20:1
+        np.tile(np.linspace(0, 255, 1280).astype(np.uint8)[:, None, None], (1, 64, 3)),
         np.random.default_rng(1).integers(0, 256, (200, 300, 3)).astype(np.uint8),
     ],
-    ids=["one pixel", "a strip", "wide", "high", "noise"],
+    ids=["one pixel", "a strip", "one colour", "wide", "high", "noise"],
 )
 def test_images_without_text_have_no_sure_line(reader: TextReader, pixels: np.ndarray) -> None:
     assert [line for line in reader.read(pixels) if line.confidence > 0.9] == []
+
+
+def test_an_image_of_one_colour_takes_no_time(reader: TextReader) -> None:
+    def seconds(pixels: np.ndarray) -> float:
+        began = time.monotonic()
+        reader.read(pixels)
+        return time.monotonic() - began
+
+    flat = np.full((960, 1280, 3), 200, np.uint8)
+    noisy = flat + np.random.default_rng(1).integers(0, 15, flat.shape).astype(np.uint8)
+    framed = flat.copy()
+    framed[0, 0] = 0
+    assert max(seconds(flat), seconds(noisy)) < seconds(framed) / 3
 
 
 def test_a_wide_strip_is_read(reader: TextReader) -> None:

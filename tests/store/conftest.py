@@ -29,7 +29,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def postgres(postgres_server: PostgresServer) -> Engine:
     """Libraries on a real server, each in a schema of its own."""
     libraries = EmptyLibraries(postgres_server)
-    return Engine("postgres", lambda _: libraries.take(), remove=libraries.give_back, share=0.25)
+    return Engine("postgres", lambda _: libraries.take(), remove=libraries.give_back, share=0.1)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
@@ -23,6 +24,7 @@ from store_library import (
 
 from imgret.photo import Facts
 from imgret.store import policy
+from imgret.store.clauses import Clause, Objects
 from imgret.store.interface import Store
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -116,6 +118,26 @@ def test_tombstones_are_kept_30_days_and_notes_for_good(store: Store) -> None:
     assert store.results.payloads(plain) == {}
     assert store.results.note(noted) == "keep me"
     assert caption_of(store, noted) == "a dog"
+
+
+@pytest.mark.parametrize("few", [0, 100], ids=["many pass", "few pass"])
+def test_a_content_without_any_photo_passes_no_filter(
+    store: Store, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgret.store.sqlite.filters.FEW", few)
+    kept = [put(store, b"/photos/%d.jpg" % number) for number in range(3)]
+    noted, edited = put(store, b"/photos/a.jpg"), put(store, b"/photos/b.jpg", "before")
+    for content in (*kept, noted, edited):
+        decode(store, content)
+        describe(store, content, objects={"dog": 1})
+    store.results.write_note(noted, "keep me")
+    delete(store, b"/photos/a.jpg", NOW)
+    store.contents.purge(NOW + policy.KEEP_TOMBSTONES + 1)
+    put(store, b"/photos/b.jpg", "after")
+    assert store.contents.hash_of(noted)
+    assert store.contents.hash_of(edited)
+    dogs = [Clause(Objects("dog", 1, 9))]
+    assert store.filters.matching(dogs).tolist() == kept
 
 
 def test_a_content_that_was_forgotten_is_new_when_it_comes_back(store: Store) -> None:

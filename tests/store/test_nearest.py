@@ -59,3 +59,33 @@ def test_two_spaces_have_most_of_an_even_sample_in_common(store: Store) -> None:
     ]
     assert [len(sample) for sample in samples] == [30, 30]
     assert len(samples[0] & samples[1]) >= 20
+
+
+def test_the_samples_of_two_spaces_are_the_same_where_one_space_lacks_the_first_and_the_last_photos(
+    store: Store,
+) -> None:
+    with store.writing():
+        for number in range(400):
+            content = put(store, b"/photos/%d.jpg" % number)
+            save_vectors(store, content, passage=unit(1, number))
+            if 7 <= number < 397:
+                store.vectors.save(content, MODEL, {"image": unit(1, number)}, IMAGE, SpaceTraits("image"))
+    text, image = (
+        set(store.vectors.evenly_spread(space, 20).tolist()) for space in store.vectors.active_spaces()
+    )
+    assert len(text) == len(image) == 20
+    assert len(text & image) >= 17
+
+
+def test_a_sample_of_a_few_new_photos_of_a_large_library(store: Store) -> None:
+    with store.writing():
+        contents = [put(store, b"/photos/%d.jpg" % number) for number in range(3000)]
+        for number, content in enumerate(contents[-40:]):
+            save_vectors(store, content, passage=unit(1, number))
+    space = store.vectors.active_space()
+    assert space is not None
+    for count, there in ((2, 2), (10, 10), (40, 40), (100, 40)):
+        sample = store.vectors.evenly_spread(space, count).tolist()
+        assert len(sample) == len(set(sample)) == there
+        assert set(sample) <= set(contents[-40:])
+        assert sample == sorted(sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
@@ -84,6 +85,30 @@ def test_payloads_are_counted_with_the_contents_that_lie_somewhere(store: Store)
     found = {str(json.loads(payload)): count for payload, count in store.facets.payloads("place")}
     assert found == {"{'city': 'Rome'}": 1, "None": 1}
     assert store.facets.payloads("nothing") == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(DESCRIBED, st.booleans()), max_size=6))
+def test_living_contents_are_counted_by_year_camera_and_label(
+    engine: Engine, photos: list[tuple[dict[str, Any], bool]]
+) -> None:
+    with engine.empty() as store:
+        for number, (known, deleted) in enumerate(photos):
+            content = put(store, b"/photos/%d.jpg" % number)
+            decode(store, content, camera=known["camera"], taken_at=known["taken_at"])
+            describe(store, content, objects=known["objects"], topics=known["topics"])
+            if deleted:
+                delete(store, b"/photos/%d.jpg" % number)
+        living = [known for known, deleted in photos if not deleted]
+        times = [known["taken_at"] for known in living if known["taken_at"] is not None]
+        years = Counter((datetime(1970, 1, 1) + timedelta(seconds=at)).year for at in times)
+        assert store.facets.photos_by_year() == sorted(years.items())
+        cameras = Counter(known["camera"] for known in living if known["camera"])
+        assert dict(store.facets.photos_by_camera(9)) == cameras
+        found = store.facets.photos_by_label("object", 9)
+        assert dict(found) == Counter(label for known in living for label in known["objects"])
+        assert [count for _, count in found] == sorted((count for _, count in found), reverse=True)
+        assert store.facets.photos_by_label("object", 2) == found[:2]
 
 
 def test_what_was_saved_again_counts_once(store: Store) -> None:

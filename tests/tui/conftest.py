@@ -43,7 +43,13 @@ class Demo(NamedTuple):
 @pytest.fixture(scope="session")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of `imgret demo --keep`, made once."""
-    folder = Path("/var/tmp/h3/picker/demo")
+    folder = tmp_path_factory.mktemp("tui") / "demo"
+    subprocess.run(
+        [sys.executable, "-m", "imgret", "demo", "--keep", str(folder)],
+        check=True,
+        capture_output=True,
+        timeout=110,
+    )
     return folder
 
 

@@ -16,10 +16,10 @@ from imgret.geography.gazetteer import Place
 from imgret.photo import PRECISIONS, Hit, TextLine
 from imgret.search.hit_json import line as rendered
 from imgret.terminal.clean import clean
+from imgret.terminal.highlight import highlight, query_words
 from imgret.terminal.kitty import PLACEHOLDER
 from imgret_tui import keymap
 from imgret_tui.cell_image import CellImage
-from imgret_tui.highlight import highlight, query_words
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.hit_lines import LineStyles, ListedHit, date_text, fit_segments, grid_line, list_line
 

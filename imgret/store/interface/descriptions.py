@@ -68,8 +68,25 @@ class Results(Protocol):
         """The user's own words about a content."""
         ...
 
-    def write_note(self, content: int, text: str | None) -> list[int]:
+    def noted_at(self, content: int) -> int | None:
+        """When the note of a content was written; None without one."""
+        ...
+
+    def imported_tags(self, content: int) -> list[Tag]:
+        """The tags that the user imported for a content, by kind and label."""
+        ...
+
+    def import_tags(self, content: int, add: Collection[Tag], drop: Collection[Tag] = ()) -> bool:
+        """Add and drop the user's own tags of a content; whether that changed anything. They stay when stages run again.
+
+        A label that differs from one that is there in its case only is the same. Edits of the photo get the tags, too.
+        """
+        ...
+
+    def write_note(self, content: int, text: str | None, at: int | None = None) -> list[int]:
         """Keep the user's words about a content, or take them back with None or an empty text.
+
+        `at` is when they were written; None: now.
 
         Was the photo edited since the user saw it, its edits get the same note. -> the contents that changed.
         They are found as words at once; the vectors that follow from them are queued by `work.queue`.
@@ -104,7 +121,7 @@ class Notes(Protocol):
         ...
 
     def settle(self, content: int, before: int | None) -> bool:
-        """`content` is an edit of `before`, or of nothing that is known. -> whether it was given a note."""
+        """`content` is an edit of `before`, or of nothing that is known; it gets the imported tags. -> whether it was given a note."""
         ...
 
     def later_edits(self, content: int) -> list[int]:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -138,7 +140,7 @@ class Contents(Protocol):
         ...
 
     def purge(self, now: int) -> int:
-        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path or a note. -> how many contents"""
+        """Drop tombstones older than `policy.KEEP_TOMBSTONES`, and contents without a path, a note or imported tags. -> how many contents"""
         ...
 
 
@@ -180,12 +182,30 @@ class Roots(Protocol):
         """
         ...
 
-    def add(self, path: bytes, *, watched: bool | None = None) -> Root:
+    def add(
+        self,
+        path: bytes,
+        *,
+        watched: bool | None = None,
+        filesystem: str | None = None,
+        separate: bool = False,
+    ) -> Root:
         """Make `path` (absolute, without symbolic links) a root, if it is none. With `watched` None, that is kept.
+
+        In a store that several hosts share, a root of other hosts on the same `filesystem` (`mounts.root_identity`)
+        is this one, though they have it at another path. `separate`: other hosts have another folder at this path.
 
         Roots do not overlap: those inside the new one are merged into it, with their photos and mounts. Do not
         call it for a path inside another root, see `enclosing`. A root that was removed comes back with its id.
         """
+        ...
+
+    def move(self, root: int, path: bytes) -> None:
+        """Save that a root is at another path, on this host: the folder of the same photos, as the user said."""
+        ...
+
+    def scanning(self, root: int) -> AbstractContextManager[bool]:
+        """Hold the right to scan a root; False if another host has it. Not within a transaction."""
         ...
 
     def is_active(self, root: int) -> bool:

@@ -49,6 +49,18 @@ class Facets(Protocol):
         """The labels of a kind that most photos have, at most `count` of them."""
         ...
 
+    def photos_by_year(self) -> list[tuple[int, int]]:
+        """The years in which photos were taken, ascending, and how many contents each has; as for the next two, living ones."""
+        ...
+
+    def photos_by_camera(self, count: int) -> list[tuple[str, int]]:
+        """The `count` cameras with most contents, those first, and how many; equal ones by name."""
+        ...
+
+    def photos_by_label(self, kind: str, count: int) -> list[tuple[str, int]]:
+        """The `count` labels of a kind that most contents have, those first, and how many; equal ones by name."""
+        ...
+
 
 class Summary(Protocol):
     """Figures for `imgret status`."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgret.store.interface.files import Contents, Photos, Removal, Roots, Sidecars, Signatures
     from imgret.store.interface.overview import Facets, Summary
     from imgret.store.interface.retrieval import Documents, Filters, Nearest, TextColumns, Vectors, Words
-    from imgret.store.interface.work_queue import Failures, Work
+    from imgret.store.interface.work_queue import Failures, Work, Workers
     from imgret.store.table_rows import Row, Table
 
 
@@ -49,6 +49,18 @@ class FileWatch(Protocol):
         ...
 
 
+class Changes(Protocol):
+    """Notices what other processes commit. Belongs to one thread."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a commit of another process, up to this time. -> whether there was one. Raises ImgretError."""
+        ...
+
+    def close(self) -> None:
+        """Close it; idempotent."""
+        ...
+
+
 class Store(Protocol):
     """One connection to a store. Belongs to the thread that opened it; another thread opens its own, which is cheap.
 
@@ -77,6 +89,8 @@ class Store(Protocol):
     def signatures(self) -> Signatures: ...
     @property
     def work(self) -> Work: ...
+    @property
+    def workers(self) -> Workers: ...
     @property
     def failures(self) -> Failures: ...
     @property

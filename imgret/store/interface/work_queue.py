@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imgret.store.records import (
         Claim,
         Failure,
+        Host,
         Position,
     )
 
@@ -123,6 +124,22 @@ class Work(Protocol):
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
         """Stage -> (attempts, not before, error) of what is to do for a content."""
+        ...
+
+
+class Workers(Protocol):
+    """The hosts that describe photos of one store. A store of one host has no entries and nothing to report."""
+
+    def report(self, state: str, devices: str, rate: float) -> None:
+        """Say that this process is there, what it does on which devices, and its photos a second. Others see no change."""
+        ...
+
+    def all(self) -> list[Host]:
+        """The hosts that were seen within the last month, by name."""
+        ...
+
+    def stages_elsewhere(self) -> set[str]:
+        """The stages of the other hosts: what they make is kept though this host lacks the stage."""
         ...
 
 

@@ -6,6 +6,7 @@ A library is a schema of a database: `imgret`, or the first one of the `search_p
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +89,7 @@ def connect(place: str) -> Database:
     """Return a connection that commits each statement by itself. Raises psycopg.Error and IndexProblem."""
     parameters = checked(place)
     with contextlib.suppress(ReadOnly):  # who cannot write the name to a file does not index either
-        parameters["options"] += f" -c imgret.worker={worker_name(place)}"
+        parameters["options"] += f" -c imgret.worker={worker_name(place)} -c imgret.process={os.getpid()}"
     db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
     try:
         db.adapters.register_dumper(str, _Text)

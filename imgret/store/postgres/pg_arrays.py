@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,12 +82,20 @@ def int8s(array: bytes | None) -> Ids:
     return np.frombuffer(array, _ELEMENT, offset=_HEADER.size)["value"].astype(np.int64)
 
 
-def text(vector: NDArray[np.float16]) -> str:
-    """A vector as the text of a halfvec, exactly."""
-    return f"[{','.join(map(str, vector.astype(np.float32).tolist()))}]"
-
-
 def vectors(rows: list[bytes], dimension: int) -> Matrix:
     """Values of halfvec as the server sent them -> float32 (rows, dimension)."""
     halves = np.frombuffer(b"".join(rows), ">f2").reshape(len(rows), dimension + 2)
     return halves[:, 2:].astype(np.float32)
+
+
+def copied_vectors(rows: Sequence[tuple[int, int, str, int, bytes]]) -> bytes:
+    """Return rows of `vector` (id, content, view, space, float16 little-endian) as COPY reads them in binary form.
+
+    The format: https://www.postgresql.org/docs/current/sql-copy.html, and `halfvec_recv` of pgvector.
+    """
+    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    for id_, content, view, space, data in rows:
+        name, half = view.encode(), Half(np.frombuffer(data, "<f2")).data
+        parts += [struct.pack(">hiqiqi", 5, 8, id_, 8, content, len(name)), name]
+        parts += [struct.pack(">iqi", 8, space, len(half)), half]
+    return b"".join([*parts, b"\xff\xff"])

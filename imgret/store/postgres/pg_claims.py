@@ -21,9 +21,10 @@ _LARGEST = (1 << 63) - 1
 # A time further ahead than any pause was set before the clock was set back, so the pause is over. Its values: `due`.
 DUE = "(not_before <= %s OR not_before > %s)"
 
+# What this host can do: it has looked at the folder, and its disk is there.
 ONLINE = (
     "EXISTS (SELECT 1 FROM photo JOIN root_here AS root ON root.id = photo.root"
-    f" WHERE photo.content = work.content AND gone_at IS NULL AND {roots.ONLINE})"
+    f" WHERE photo.content = work.content AND gone_at IS NULL AND root.here AND {roots.ONLINE})"
 )
 
 
@@ -103,7 +104,7 @@ def _places(db: Database, contents: list[int]) -> dict[int, bytes]:
     """A path of each content on a root that is online."""
     rows: Any = db.execute(
         "SELECT DISTINCT ON (content) content, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
-        f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND {roots.ONLINE}"
+        f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND root.here AND {roots.ONLINE}"
         f" ORDER BY content, photo.inode = {OTHER_INODE}, photo.id",
         (contents,),
     )

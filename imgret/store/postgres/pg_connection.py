@@ -19,6 +19,9 @@ from imgret.store.postgres import pg_address, pg_migrate
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_errors import BUSY_SECONDS, translated_errors
 
+# Settings that each worker has for itself. A library that was copied has one for all; empty means that there is none.
+OF_WORKER = frozenset({"models", "waiting", "paused"})
+
 
 class Connection:
     """An open library. The classes of the other modules in this package take one as their first argument."""
@@ -117,12 +120,20 @@ class Connection:
 
     def setting(self, key: str) -> str | None:
         """Return the value of a setting stored in the library; None if it is not set."""
+        if key in OF_WORKER:
+            row = self.row(
+                "SELECT value FROM setting WHERE key IN (%s, %s || ' ' || this_worker()) ORDER BY length(key) DESC",
+                (key, key),
+            )
+            return str(row[0]) if row and row[0] else None
         row = self.row("SELECT value FROM setting WHERE key = %s", (key,))
         return str(row[0]) if row else None
 
     def remember(self, key: str, value: str | None) -> None:
         """Store a setting in the library; `None` deletes it."""
         with self.writing() as db:
+            if key in OF_WORKER:
+                key, value = f"{key} {db.execute('SELECT this_worker()').get}", value or ""
             if value is None:
                 db.execute("DELETE FROM setting WHERE key = %s", (key,))
             else:

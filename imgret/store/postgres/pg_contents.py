@@ -15,6 +15,7 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_work import update_date
+from imgret.store.records import IMPORTED
 from imgret.store.trait_rows import SIGNATURE
 
 
@@ -113,6 +114,7 @@ class Contents:
                 for (content,) in db.execute(
                     "SELECT id FROM content WHERE NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id)"
                     " AND NOT EXISTS (SELECT 1 FROM note WHERE note.content = content.id)"
+                    f" AND NOT EXISTS (SELECT 1 FROM tag WHERE tag.content = content.id AND stage = '{IMPORTED}')"
                 )
             ]
             self.forget(orphans)

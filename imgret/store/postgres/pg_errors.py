@@ -64,6 +64,13 @@ def problem(error: psycopg.Error, place: str) -> ImgretError:
                 f"{place} is not complete: {why}",
                 "Copy the index from a backup, or name another schema and index again.",
             )
+        case psycopg.OperationalError() if (
+            "too many" in why
+        ):  # errors of connecting have no class of their own
+            return IndexBusy(
+                f"the server of {place} accepts no more connections",
+                "Raise its `max_connections`, or the limit of the user.",
+            )
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return IndexProblem(f"there is no connection to {place}: {why}", _SERVER_HINT)
     return IndexProblem(f"{place} cannot be used: {why}", "Run `imgret doctor` to check it.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from imgret.store.clauses import OBJECT
 from imgret.store.postgres.pg_connection import Connection
 
+_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
+
 
 class Facets:
     """Implements `imgret.store.interface.overview.Facets`."""
@@ -62,3 +64,25 @@ class Facets:
     def commonest(self, kind: str, count: int) -> list[str]:
         sql = "SELECT label FROM tag WHERE kind = %s GROUP BY label ORDER BY count(*) DESC, label LIMIT %s"
         return [str(label) for (label,) in self._connection.rows(sql, (kind, count))]
+
+    def photos_by_year(self) -> list[tuple[int, int]]:
+        sql = (
+            "SELECT extract(year FROM to_timestamp(date) AT TIME ZONE 'UTC')::int AS year, count(*) FROM content"
+            f" WHERE date IS NOT NULL AND {_LIVING.format('content.id')} GROUP BY year ORDER BY year"
+        )
+        return [(int(year), int(count)) for year, count in self._connection.rows(sql)]
+
+    def photos_by_camera(self, count: int) -> list[tuple[str, int]]:
+        sql = (
+            f"SELECT camera, count(*) FROM content WHERE camera IS NOT NULL AND {_LIVING.format('content.id')}"
+            " GROUP BY camera ORDER BY count(*) DESC, camera LIMIT %s"
+        )
+        return [(str(camera), int(found)) for camera, found in self._connection.rows(sql, (count,))]
+
+    def photos_by_label(self, kind: str, count: int) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT label, count(DISTINCT content) FROM tag"
+            f" WHERE kind = %s AND {_LIVING.format('tag.content')}"
+            " GROUP BY label ORDER BY count(DISTINCT content) DESC, label LIMIT %s"
+        )
+        return [(str(label), int(found)) for label, found in self._connection.rows(sql, (kind, count))]

@@ -21,12 +21,12 @@ class Failures:
         rows = self._connection.rows(
             "SELECT root.path, folder, photo.name, stage, error, attempts, not_before"
             " FROM work JOIN photo ON photo.content = work.content AND gone_at IS NULL"
-            " JOIN root ON root.id = photo.root WHERE error IS NOT NULL AND NOT EXISTS ("
+            " JOIN root_here AS root ON root.id = photo.root WHERE error IS NOT NULL AND NOT EXISTS ("
             # of several failed stages the one that was tried most
             "  SELECT 1 FROM work other WHERE other.content = work.content AND other.error IS NOT NULL"
             "  AND (other.attempts, other.not_before, work.stage) > (work.attempts, work.not_before, other.stage))"
             f" UNION ALL SELECT root.path, folder, photo.name, '{READ}', error, attempts, not_before"
-            " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root ON root.id = photo.root"
+            " FROM unreadable JOIN photo ON photo.id = unreadable.photo JOIN root_here AS root ON root.id = photo.root"
             " WHERE gone_at IS NULL ORDER BY 1, 2, 3 LIMIT %s",
             (limit,),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from imgret.store.even_sample import even_sample
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_arrays import Ids, Matrix, int8s, vectors
 from imgret.store.postgres.pg_connection import Connection
@@ -36,14 +37,18 @@ def present(connection: Connection, space: Space, at_most: int | None = None) ->
     )
 
 
-def spread(connection: Connection, space: Space, tried: int) -> tuple[Ids, Ids]:
-    """Return at most so many ids evenly over the library, and those of them with leading vectors; both ascending."""
+def spread(connection: Connection, space: Space, count: int) -> Ids:
+    """Return at most `count` contents with leading vectors, evenly over the library, ascending."""
     where, key = "FROM vector WHERE space = %s AND view = %s", (space.id, space.lead)
     with connection.reading() as db:
-        ends = db.execute(f"SELECT min(content), max(content) {where}", key).fetchone()
-        if ends is None or ends[0] is None:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        # Ids have gaps where photos were forgotten: some of those that are tried do not exist.
-        ids = np.unique(np.linspace(int(ends[0]), int(ends[1]), tried).astype(np.int64))
-        found = db.execute(f"SELECT array_agg(content) {where} AND content = ANY (%s)", (*key, ids)).get
-    return ids, np.sort(int8s(found))
+
+        def present(tried: Ids) -> Ids:
+            found = db.execute(f"SELECT array_agg(content) {where} AND content = ANY (%s)", (*key, tried)).get
+            return np.sort(int8s(found))
+
+        def ends() -> tuple[int, int]:
+            least, most = db.execute(f"SELECT min(content), max(content) {where}", key).fetchone() or (0, 0)
+            return int(least or 0), int(most or 0)
+
+        first, last = db.execute("SELECT min(id), max(id) FROM content").fetchone() or (0, 0)
+        return even_sample((int(first or 0), int(last or 0)), count, present, ends)

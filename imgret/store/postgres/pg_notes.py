@@ -18,7 +18,7 @@ from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_roots import AT, Roots
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import LostNote, PreviousContent
+from imgret.store.records import IMPORTED, LostNote, PreviousContent
 
 _SET_REPLACED = (
     "INSERT INTO replaced VALUES (%s, %s, %s)"
@@ -50,7 +50,7 @@ class Notes:
                 db.execute("DELETE FROM replaced WHERE photo = %s", (photo,))
             if self._connection.row("SELECT 1 FROM note WHERE content = %s", (before,)):
                 place = self._connection.row(
-                    "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root WHERE photo.id = %s",
+                    "SELECT root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root WHERE photo.id = %s",
                     (photo,),
                 )
                 assert place is not None
@@ -103,6 +103,11 @@ class Notes:
                 " SELECT %s, text, written_at FROM note WHERE content = %s ON CONFLICT DO NOTHING",
                 (content, before),
             )
+            db.execute(
+                "INSERT INTO tag (kind, label, content, stage)"
+                " SELECT kind, label, %s, stage FROM tag WHERE content = %s AND stage = %s ON CONFLICT DO NOTHING",
+                (content, before, IMPORTED),
+            )
             return copied.rowcount > 0
 
     def later_edits(self, content: int) -> list[int]:
@@ -118,7 +123,7 @@ class Notes:
         """Store the paths of noted photos in their notes, before tombstones older than `gone_before` are deleted."""
         with self._connection.writing() as db:
             rows = self._connection.rows(
-                "SELECT note.content, root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
+                "SELECT note.content, root.path, folder, name FROM photo JOIN root_here AS root ON root.id = photo.root"
                 " JOIN note ON note.content = photo.content WHERE gone_at < %s",
                 (gone_before,),
             )

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from imgret import mounts
 from imgret.store import paths
+from imgret.store.postgres import pg_root_paths as root_paths
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_results import Results
@@ -69,12 +70,18 @@ class Removal:
         condition, values = below(folder)
         filesystem = self._identity(root, folder)
         with self._connection.writing() as db:
-            new = db.execute(
-                "INSERT INTO root (path, filesystem, watched, online, reason, scanned_at)"
-                " VALUES (%s, %s, true, %s, %s, %s)"
-                " ON CONFLICT (sha256(path)) DO UPDATE SET removed = false, watched = true RETURNING id",
-                (os.path.join(root.path, folder), filesystem, root.online, root.reason, root.scanned_at),
-            ).get
+            new = root_paths.found(db, os.path.join(root.path, folder), filesystem)
+            db.execute(
+                "UPDATE root SET filesystem = %s, watched = true, online = %s, reason = %s, scanned_at = %s WHERE id = %s",
+                (filesystem, root.online, root.reason, root.scanned_at, new),
+            )
+            db.execute(  # on each host that has the folder above
+                "INSERT INTO root_seen (root, worker, filesystem, online, reason, path, watched)"
+                " SELECT %s, worker, %s, online, reason, path || '/'::bytea || %s, watched FROM root_seen WHERE root = %s"
+                " ON CONFLICT (root, worker) DO UPDATE SET filesystem = excluded.filesystem, online = excluded.online,"
+                " reason = excluded.reason, watched = true",
+                (new, filesystem, folder, root.id),
+            )
             moved = f"substring(folder FROM {len(folder) + 2})"  # without `folder/`
             db.execute(  # tombstones from the time before the folder was part of this root
                 f"DELETE FROM photo WHERE root = %s AND (folder, name) IN (SELECT {moved}, name FROM photo"

@@ -24,7 +24,7 @@ from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
+from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
 
@@ -138,7 +138,40 @@ class Results:
         row = self._connection.row("SELECT text FROM note WHERE content = %s", (content,))
         return str(row[0]) if row else None
 
-    def write_note(self, content: int, text: str | None) -> list[int]:
+    def noted_at(self, content: int) -> int | None:
+        row = self._connection.row("SELECT written_at FROM note WHERE content = %s", (content,))
+        return int(row[0]) if row else None
+
+    def imported_tags(self, content: int) -> list[Tag]:
+        rows = self._connection.rows(
+            "SELECT kind, label FROM tag WHERE content = %s AND stage = %s ORDER BY kind, label",
+            (content, IMPORTED),
+        )
+        return [Tag(str(kind), str(label)) for kind, label in rows]
+
+    def import_tags(self, content: int, add: Collection[Tag], drop: Collection[Tag] = ()) -> bool:
+        with self._connection.writing() as db:
+            changed = False
+            for each in [content, *self._notes.later_edits(content)]:
+                there = {(tag.kind, tag.label.casefold()): tag for tag in self.imported_tags(each)}
+                gone = {(tag.kind, tag.label.casefold()) for tag in drop} & there.keys()
+                new = {(tag.kind, tag.label.casefold()): tag for tag in add if tag.label}
+                for key in gone - new.keys():
+                    db.execute(
+                        "DELETE FROM tag WHERE kind = %s AND label = %s AND content = %s AND stage = %s",
+                        (there[key].kind, there[key].label, each, IMPORTED),
+                    )
+                for key in new.keys() - there.keys():
+                    db.execute(
+                        "INSERT INTO tag (kind, label, content, stage) VALUES (%s, %s, %s, %s)",
+                        (new[key].kind, new[key].label, each, IMPORTED),
+                    )
+                if gone - new.keys() or new.keys() - there.keys():
+                    changed = True
+                    self.refresh_words(each)
+            return changed
+
+    def write_note(self, content: int, text: str | None, at: int | None = None) -> list[int]:
         text = (text or "").strip()
         with self._connection.writing() as db:
             changed = [content, *self._notes.later_edits(content)]
@@ -148,7 +181,7 @@ class Results:
                     db.execute(
                         "INSERT INTO note (content, text, written_at) VALUES (%s, %s, %s) ON CONFLICT (content)"
                         " DO UPDATE SET text = excluded.text, written_at = excluded.written_at, path = NULL",
-                        (each, text, int(time.time())),
+                        (each, text, int(time.time()) if at is None else at),
                     )
                     # Decoded before there were signatures: once more, so that an edit of it is recognized.
                     if db.execute(

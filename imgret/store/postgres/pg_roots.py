@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
 from imgret.store.paths import relative
+from imgret.store.postgres import pg_root_paths as root_paths
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_errors import translated_errors
+from imgret.store.postgres.pg_root_paths import REPLACING
 from imgret.store.records import MountPoint, Root
 
 # SQL conditions on a row of `photo`. AWAY: the photo is on an unavailable disk that is mounted below its root.
@@ -17,10 +25,6 @@ AWAY = (
 ONLINE = f"(root.online AND NOT {AWAY})"
 
 
-# The folder of a row in the root that takes in its root: two values, both the path of that root in the new one.
-_MOVED = "CASE WHEN folder = ''::bytea THEN %s ELSE %s || '/'::bytea || folder END"
-_REPLACING = "ON CONFLICT (root, worker, sha256(folder)) DO UPDATE SET filesystem = excluded.filesystem, reason = excluded.reason"
-
 # A row of `photo` in this folder (twice the folder), and the one at this place (root, folder, folder, name).
 IN_FOLDER = "(sha256(folder) = sha256(%s) AND folder = %s)"
 AT = f"(root = %s AND {IN_FOLDER} AND name = %s)"
@@ -30,7 +34,7 @@ _OWN = "root = %s AND worker = this_worker()"  # a row of this worker for a root
 INDEXED = 512  # bytes of a path in the index `photo_below`
 _BEGINNING = f"substring(folder FOR {INDEXED})"
 
-_COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at"
+_COLUMNS = "id, path, filesystem, watched, online, reason, scanned_at, here"
 
 
 class Roots:
@@ -47,59 +51,71 @@ class Roots:
             ]
 
     def root_of(self, path: bytes) -> tuple[Root, bytes, bytes] | None:
-        for root in sorted(self._every(), key=lambda root: len(root.path), reverse=True):
+        for root in sorted(self._every(), key=lambda root: (root.here, len(root.path)), reverse=True):
             inside = relative(root.path, path)
             if inside:
                 folder, _, name = inside.rpartition(b"/")
                 return root, folder, name
         return None
 
-    def add(self, path: bytes, *, watched: bool | None = None) -> Root:
+    def add(
+        self,
+        path: bytes,
+        *,
+        watched: bool | None = None,
+        filesystem: str | None = None,
+        separate: bool = False,
+    ) -> Root:
         with self._connection.writing() as db:
-            db.execute(
-                "INSERT INTO root (path) VALUES (%s) ON CONFLICT (sha256(path)) DO UPDATE SET removed = false",
-                (path,),
+            id_ = (
+                root_paths.separate(db, path, filesystem)
+                if separate
+                else root_paths.found(db, path, filesystem)
             )
             if watched is not None:
-                db.execute("UPDATE root SET watched = %s WHERE sha256(path) = sha256(%s)", (watched, path))
-            row = db.execute(
-                f"SELECT {_COLUMNS} FROM root_here WHERE sha256(path) = sha256(%s)", (path,)
-            ).fetchone()
-            root = _root(row)
+                db.execute(f"UPDATE root_seen SET watched = %s WHERE {_OWN}", (watched, id_))
+                db.execute(
+                    "UPDATE root SET watched = EXISTS (SELECT 1 FROM root_seen WHERE root = id AND watched)"
+                    " WHERE id = %s",
+                    (id_,),
+                )
             for inner in self._every():
                 inside = relative(path, inner.path)
-                if inside:
-                    db.execute(  # tombstones from the time before this root was removed and the inner one added
-                        "DELETE FROM photo WHERE root = %s AND (folder, name) IN (SELECT"
-                        f" {_MOVED}, name FROM photo WHERE root = %s)",
-                        (root.id, inside, inside, inner.id),
-                    )
-                    db.execute(
-                        f"UPDATE photo SET root = %s, folder = {_MOVED} WHERE root = %s",
-                        (root.id, inside, inside, inner.id),
-                    )
-                    db.execute(
-                        "INSERT INTO mount SELECT %s, worker, %s || '/'::bytea || folder, filesystem, reason FROM mount"
-                        f" WHERE root = %s {_REPLACING}",
-                        (root.id, inside, inner.id),
-                    )
-                    db.execute(  # its photos stay offline for whom they are
-                        "INSERT INTO mount SELECT %s, worker, %s, filesystem, coalesce(reason, 'it is not available') FROM"
-                        " (SELECT root, worker, filesystem, online, reason FROM root_seen"
-                        "  UNION ALL SELECT id, '', filesystem, online, reason FROM root) AS seen"
-                        f" WHERE root = %s AND NOT online AND filesystem IS NOT NULL {_REPLACING}",
-                        (root.id, inside, inner.id),
-                    )
-                    db.execute("DELETE FROM root WHERE id = %s", (inner.id,))
-            return root
+                if (
+                    inside and inner.here
+                ):  # what only other hosts have at such a path is no part of this folder
+                    root_paths.merged(db, id_, inner.id, inside)
+            return self._of(id_)
+
+    def move(self, root: int, path: bytes) -> None:
+        with self._connection.writing() as db:
+            root_paths.placed(db, root, path)
+            db.execute(
+                f"UPDATE root_seen SET filesystem = NULL, online = true, reason = NULL WHERE {_OWN}", (root,)
+            )
+            self.forget_mounts(root, b"")
+
+    @contextlib.contextmanager
+    def scanning(self, root: int) -> Iterator[bool]:
+        """A lock of the session: the server releases it when the connection ends."""
+        with translated_errors(self._connection.path):
+            key = self._connection.number("SELECT hashtextextended(current_schema(), %s)", (root,))
+            taken = self._connection.row("SELECT pg_try_advisory_lock(%s)", (key,))
+            db = self._connection.db
+            try:
+                yield bool(taken and taken[0])
+            finally:
+                if taken and taken[0] and not db.closed:
+                    with contextlib.suppress(psycopg.OperationalError):
+                        db.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
     def is_active(self, root: int) -> bool:
         return self._connection.row("SELECT 1 FROM root WHERE id = %s AND NOT removed", (root,)) is not None
 
     def enclosing(self, path: bytes) -> tuple[Root, bytes] | None:
-        for root in self.all():
+        for root in sorted(self.all(), key=lambda root: not root.here):
             inside = relative(root.path, path)
-            if inside is not None:
+            if inside is not None and (root.here or not inside):
                 return root, inside
         return None
 
@@ -135,7 +151,7 @@ class Roots:
         with self._connection.writing() as db:
             self._look(root)
             db.execute(
-                f"INSERT INTO mount VALUES (%s, this_worker(), %s, %s, NULL) {_REPLACING}",
+                f"INSERT INTO mount VALUES (%s, this_worker(), %s, %s, NULL) {REPLACING}",
                 (root, folder, filesystem),
             )
 
@@ -160,15 +176,13 @@ class Roots:
         """From now on this worker has rows of its own for a root: at first what it saw before."""
         with self._connection.writing() as db:
             if db.execute(f"SELECT 1 FROM root_seen WHERE {_OWN}", (root,)).fetchone() is None:
-                db.execute(
-                    "INSERT INTO mount SELECT root, this_worker(), folder, filesystem, reason FROM mount_here"
-                    f" WHERE root = %s {_REPLACING}",
-                    (root,),
-                )
-                db.execute(
-                    "INSERT INTO root_seen SELECT id, this_worker(), filesystem, online, reason FROM root WHERE id = %s",
-                    (root,),
-                )
+                path = db.execute("SELECT path FROM root_here WHERE id = %s", (root,)).get
+                if path is not None:
+                    root_paths.placed(db, root, path)
+
+    def _of(self, root: int) -> Root:
+        with self._connection.reading() as db:
+            return _root(db.execute(f"SELECT {_COLUMNS} FROM root_here WHERE id = %s", (root,)).fetchone())
 
     def _every(self) -> list[Root]:
         with self._connection.reading() as db:
@@ -192,5 +206,5 @@ def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
 
 def _root(row: tuple[object, ...] | None) -> Root:
     assert row is not None
-    id_, path, filesystem, watched, online, reason, scanned_at = row
-    return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]
+    id_, path, filesystem, watched, online, reason, scanned_at, here = row
+    return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at, bool(here))  # type: ignore[arg-type]

@@ -136,10 +136,7 @@ class Vectors:
         return found
 
     def evenly_spread(self, space: Space, count: int) -> Ids:
-        tried, found = pg_nearest_rows.spread(self._connection, space, 4 * count)
-        # The first of each group that was tried, as in SQLite: two spaces have most of them in common.
-        groups = np.searchsorted(tried, found) // -(-len(tried) // count)
-        return found[np.unique(groups, return_index=True)[1]] if len(found) > count else found
+        return pg_nearest_rows.spread(self._connection, space, count)
 
     def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         with self._connection.reading() as db:

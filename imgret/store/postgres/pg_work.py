@@ -109,10 +109,13 @@ class Work:
             worker = self._workers.own()
             positions = claims.next_positions(db, stages, limit, now, request, after, last)
             # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
-            others = db.execute(
-                "SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 AND worker = %s LIMIT 1", (worker,)
-            ).get
-            alone = len(positions) == 1 and others is None
+            alone = (
+                len(positions) == 1
+                and db.execute(
+                    "SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 AND worker = %s LIMIT 1", (worker,)
+                ).get
+                is None
+            )
             if positions and not alone:
                 db.execute(
                     "UPDATE work SET claim = 2 WHERE claim = 1 AND claim <> 0 AND worker = %s", (worker,)
@@ -171,7 +174,8 @@ class Work:
     def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
         return self._connection.number(
             "SELECT count(*) FROM (SELECT DISTINCT content FROM work WHERE stage = ANY (%s::text[])"
-            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE} LIMIT %s) AS due",
+            f" AND {claims.DUE} AND attempts < %s AND {claims.ONLINE}"
+            " AND (claim <= 0 OR worker = (SELECT id FROM worker WHERE name = this_worker())) LIMIT %s) AS due",
             (list(stages), *claims.due(now), MAX_ATTEMPTS, at_most),
         )
 

@@ -10,16 +10,19 @@ import os
 import socket
 import time
 
+from imgret import __version__
 from imgret.store.policy import CRASHED, FAILED, MAX_ATTEMPTS
 from imgret.store.postgres.host_lock import worker_name
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.records import Host
 
+LISTED = "30 days"  # how long a host is remembered that was not seen
 LEASE = 600  # seconds; longer than any batch takes
 RENEWED = 20  # seconds between two renewals
 
 
 class Workers:
-    """The rows of `worker`."""
+    """The rows of `worker`. Implements `imgret.store.interface.work_queue.Workers`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -36,7 +39,7 @@ class Workers:
                         "INSERT INTO worker (name, host, process, seen_at) VALUES (%s, %s, %s, clock_timestamp())"
                         " ON CONFLICT (name) DO UPDATE SET host = excluded.host, process = excluded.process,"
                         " seen_at = excluded.seen_at RETURNING id",
-                        (worker_name(self._connection.path), socket.gethostname(), os.getpid()),
+                        self._identity(),
                     ).get
                 )
             self._renewed = time.monotonic()
@@ -47,6 +50,38 @@ class Workers:
         """Renew the lease of this worker, if it has claimed anything."""
         if self._id is not None:
             self.own()
+
+    def report(self, state: str, devices: str, rate: float) -> None:
+        with (
+            self._connection.outside() as db
+        ):  # neither the lock nor the counter of changes: others do not care
+            db.execute(
+                "INSERT INTO worker (name, host, process, seen_at, version, devices, state, rate)"
+                " VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"
+                " ON CONFLICT (name) DO UPDATE SET host = excluded.host, process = excluded.process,"
+                " seen_at = excluded.seen_at, version = excluded.version, devices = excluded.devices,"
+                " state = excluded.state, rate = excluded.rate",
+                (*self._identity(), __version__, devices, state, rate),
+            )
+
+    def all(self) -> list[Host]:
+        rows = self._connection.rows(
+            "SELECT host, process, version, devices, state, rate,"
+            " (SELECT count(DISTINCT content) FROM work WHERE claim <> 0 AND claim > 0 AND work.worker = worker.id),"
+            " greatest(0, extract(epoch FROM clock_timestamp() - seen_at))::bigint, name = this_worker()"
+            f" FROM worker WHERE seen_at > clock_timestamp() - interval '{LISTED}' ORDER BY host, name"
+        )
+        return [Host(*row) for row in rows]
+
+    def stages_elsewhere(self) -> set[str]:
+        rows = self._connection.rows(
+            "SELECT value FROM setting JOIN worker ON key = 'models ' || name"
+            f" WHERE name <> this_worker() AND seen_at > clock_timestamp() - interval '{LISTED}'"
+        )
+        return {each.partition("=")[0] for (value,) in rows for each in value.split(";") if "=" in each}
+
+    def _identity(self) -> tuple[str, str, int]:
+        return worker_name(self._connection.path), socket.gethostname(), os.getpid()
 
     def release_expired(self) -> None:
         """Free the claims of other workers whose leases are over."""

@@ -11,6 +11,7 @@ import msgspec
 
 from imgret.photo import Facts, PhotoDate
 from imgret.store.policy import KEEP_TOMBSTONES
+from imgret.store.records import IMPORTED
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.vectors import Vectors
@@ -112,6 +113,7 @@ class Contents:
                 for (content,) in db.execute(
                     "SELECT id FROM content WHERE id NOT IN (SELECT content FROM photo WHERE content IS NOT NULL)"
                     " AND id NOT IN (SELECT content FROM note)"
+                    f" AND NOT EXISTS (SELECT 1 FROM tag WHERE tag.content = content.id AND stage = '{IMPORTED}')"
                 )
             ]
             self.forget(orphans)

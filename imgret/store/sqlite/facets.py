@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
 from imgret.store.clauses import OBJECT
-from imgret.store.sqlite.connection import Connection
+
+
+class Rows(Protocol):
+    """What a connection reads."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query."""
+        ...
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        ...
+
+
+_LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
 
 
 class Facets:
     """Implements `imgret.store.interface.overview.Facets`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Rows) -> None:
         self._connection = connection
 
     def kinds(self) -> list[str]:
@@ -64,3 +81,25 @@ class Facets:
     def commonest(self, kind: str, count: int) -> list[str]:
         sql = "SELECT label FROM tag WHERE kind = ? GROUP BY label ORDER BY count(*) DESC LIMIT ?"
         return [str(label) for (label,) in self._connection.rows(sql, (kind, count))]
+
+    def photos_by_year(self) -> list[tuple[int, int]]:
+        sql = (
+            "SELECT CAST(strftime('%Y', date, 'unixepoch') AS INTEGER) AS year, count(*) FROM content"
+            f" WHERE date IS NOT NULL AND {_LIVING.format('content.id')} GROUP BY year ORDER BY year"
+        )
+        return [(int(year), int(count)) for year, count in self._connection.rows(sql)]
+
+    def photos_by_camera(self, count: int) -> list[tuple[str, int]]:
+        sql = (
+            f"SELECT camera, count(*) FROM content WHERE camera IS NOT NULL AND {_LIVING.format('content.id')}"
+            " GROUP BY camera ORDER BY count(*) DESC, camera LIMIT ?"
+        )
+        return [(str(camera), int(found)) for camera, found in self._connection.rows(sql, (count,))]
+
+    def photos_by_label(self, kind: str, count: int) -> list[tuple[str, int]]:
+        sql = (
+            "SELECT label, count(DISTINCT content) FROM tag"
+            f" WHERE kind = ? AND {_LIVING.format('tag.content')}"
+            " GROUP BY label ORDER BY count(DISTINCT content) DESC, label LIMIT ?"
+        )
+        return [(str(label), int(found)) for label, found in self._connection.rows(sql, (kind, count))]

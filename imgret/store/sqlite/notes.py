@@ -15,7 +15,7 @@ from typing import Any
 from imgret.stages.interface import DECODE
 from imgret.store import paths
 from imgret.store.policy import ARRIVED
-from imgret.store.records import LostNote, PreviousContent
+from imgret.store.records import IMPORTED, LostNote, PreviousContent
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import Roots
 from imgret.store.sqlite.work import queued
@@ -99,7 +99,13 @@ class Notes:
                 " SELECT ?, text, written_at FROM note WHERE content = ?",
                 (content, before),
             )
-            return db.changes() > 0
+            copied = db.changes() > 0
+            db.execute(
+                "INSERT OR IGNORE INTO tag (kind, label, content, stage)"
+                " SELECT kind, label, ?, stage FROM tag WHERE content = ? AND stage = ?",
+                (content, before, IMPORTED),
+            )
+            return copied
 
     def later_edits(self, content: int) -> list[int]:
         rows = self._connection.rows(

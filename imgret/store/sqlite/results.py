@@ -18,7 +18,7 @@ from imgret.stages import registry
 from imgret.stages.interface import DECODE, POSITION
 from imgret.store import path_words
 from imgret.store.policy import ARRIVED
-from imgret.store.records import LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
+from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.documents import Documents
 from imgret.store.sqlite.model_rows import Models
@@ -127,7 +127,40 @@ class Results:
         row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
         return str(row[0]) if row else None
 
-    def write_note(self, content: int, text: str | None) -> list[int]:
+    def noted_at(self, content: int) -> int | None:
+        row = self._connection.row("SELECT written_at FROM note WHERE content = ?", (content,))
+        return int(row[0]) if row else None
+
+    def imported_tags(self, content: int) -> list[Tag]:
+        rows = self._connection.rows(
+            "SELECT kind, label FROM tag WHERE content = ? AND stage = ? ORDER BY kind, label",
+            (content, IMPORTED),
+        )
+        return [Tag(str(kind), str(label)) for kind, label in rows]
+
+    def import_tags(self, content: int, add: Collection[Tag], drop: Collection[Tag] = ()) -> bool:
+        with self._connection.writing() as db:
+            changed = False
+            for each in [content, *self._notes.later_edits(content)]:
+                there = {(tag.kind, tag.label.casefold()): tag for tag in self.imported_tags(each)}
+                gone = {(tag.kind, tag.label.casefold()) for tag in drop} & there.keys()
+                new = {(tag.kind, tag.label.casefold()): tag for tag in add if tag.label}
+                for key in gone - new.keys():
+                    db.execute(
+                        "DELETE FROM tag WHERE kind = ? AND label = ? AND content = ? AND stage = ?",
+                        (there[key].kind, there[key].label, each, IMPORTED),
+                    )
+                for key in new.keys() - there.keys():
+                    db.execute(
+                        "INSERT INTO tag (kind, label, content, stage) VALUES (?, ?, ?, ?)",
+                        (new[key].kind, new[key].label, each, IMPORTED),
+                    )
+                if gone - new.keys() or new.keys() - there.keys():
+                    changed = True
+                    self.refresh_words(each)
+            return changed
+
+    def write_note(self, content: int, text: str | None, at: int | None = None) -> list[int]:
         text = (text or "").strip()
         with self._connection.writing() as db:
             changed = [content, *self._notes.later_edits(content)]
@@ -136,7 +169,7 @@ class Results:
                 if text:
                     db.execute(
                         "INSERT OR REPLACE INTO note (content, text, written_at) VALUES (?, ?, ?)",
-                        (each, text, int(time.time())),
+                        (each, text, int(time.time()) if at is None else at),
                     )
                     # Decoded before there were signatures: once more, so that an edit of it is recognized.
                     if db.execute(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from imgret.store.fold import encodable
 from imgret.store.paths import relative
 from imgret.store.records import MountPoint, Root
@@ -42,7 +45,14 @@ class Roots:
                 return root, folder, name
         return None
 
-    def add(self, path: bytes, *, watched: bool | None = None) -> Root:
+    def add(
+        self,
+        path: bytes,
+        *,
+        watched: bool | None = None,
+        filesystem: str | None = None,  # noqa: ARG002 - of several hosts
+        separate: bool = False,  # noqa: ARG002 - too
+    ) -> Root:
         with self._connection.writing() as db:
             db.execute(
                 "INSERT INTO root (path) VALUES (?) ON CONFLICT (path) DO UPDATE SET removed = 0", (path,)
@@ -75,6 +85,19 @@ class Roots:
                         self.mark_unmounted(root.id, inside, inner.reason or "it is not available")
                     db.execute("DELETE FROM root WHERE id = ?", (inner.id,))
             return root
+
+    def move(self, root: int, path: bytes) -> None:
+        with self._connection.writing() as db:
+            db.execute(
+                "UPDATE root SET path = ?, filesystem = NULL, online = 1, reason = NULL WHERE id = ?",
+                (path, root),
+            )
+            self.forget_mounts(root, b"")
+
+    @contextlib.contextmanager
+    def scanning(self, root: int) -> Iterator[bool]:  # noqa: ARG002 - the same for all
+        """The writer lock is held by one process."""
+        yield True
 
     def is_active(self, root: int) -> bool:
         return self._connection.row("SELECT 1 FROM root WHERE id = ? AND NOT removed", (root,)) is not None

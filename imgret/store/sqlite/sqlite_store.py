@@ -14,6 +14,7 @@ from imgret.store.sqlite.model_rows import Models
 from imgret.store.sqlite.nearest import Nearest
 from imgret.store.sqlite.nearest_build import NearestBuild
 from imgret.store.sqlite.notes import Notes
+from imgret.store.sqlite.one_host import OneHost
 from imgret.store.sqlite.photos import Photos
 from imgret.store.sqlite.removal import Removal
 from imgret.store.sqlite.results import Results
@@ -43,6 +44,7 @@ class SqliteStore(Connection):
         self.documents = Documents(self, self.text_columns, substrings)
         self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
+        self.workers = OneHost()
         self.failures = Failures(self)
         self.notes = Notes(self, self.roots)
         self.summary = Summary(self, self.roots)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity
+from imgret.store.even_sample import even_sample
 from imgret.store.records import TEXT, TEXT_SPACE, Space, SpaceTraits
 from imgret.store.sqlite import nearest_table, words
 from imgret.store.sqlite.connection import Connection
@@ -147,35 +148,36 @@ class Vectors:
                 f" WHERE space = ? AND view IN ({wanted})",
                 (words.carray(contents), space.id, *map(str, views)),
             ).fetchall()
-        found = {}
-        place = {content: at for at, content in enumerate(contents.tolist())}
-        for view in views:
-            of_view = [(place[content], data) for name, content, data in rows if name == view]
-            found[view] = np.full((len(contents), space.dimension), np.nan, np.float32)
-            if of_view:
-                matrix = np.frombuffer(b"".join(data for _, data in of_view), np.float16)
-                found[view][[at for at, _ in of_view]] = matrix.reshape(len(of_view), -1)
+        found = {view: np.full((len(contents), space.dimension), np.nan, np.float32) for view in views}
+        if rows:
+            names, ids, data = zip(*rows, strict=True)
+            matrix = np.frombuffer(b"".join(data), np.float16).reshape(len(rows), -1)
+            place = {content: at for at, content in enumerate(contents.tolist())}
+            places = np.array([place[content] for content in ids])
+            of_view = np.array(names)
+            for view in views:
+                chosen = np.flatnonzero(of_view == view)
+                found[view][places[chosen]] = matrix[chosen]
         return found
 
     def evenly_spread(self, space: Space, count: int) -> Ids:
-        where = "FROM vector WHERE space = ? AND view = ?"
-        key = (space.id, space.lead)
+        where, key = "FROM vector WHERE space = ? AND view = ?", (space.id, space.lead)
         with self._connection.reading() as db:
-            first = db.execute(f"SELECT min(content) {where}", key).get
-            last = db.execute(f"SELECT max(content) {where}", key).get
-            if first is None or last is None:
-                return np.zeros(0, np.int64)
-            # Ids have gaps where photos were forgotten: try more of them than are wanted.
-            tried = np.unique(np.linspace(int(first), int(last), 4 * count).astype(np.int64))
-            rows = db.execute(
-                "SELECT content FROM carray(?) CROSS JOIN vector ON content = value WHERE space = ? AND view = ?",
-                (words.carray(tried), *key),
-            )
-            found = np.fromiter((row[0] for row in rows), np.int64)
-        # The first of each group that was tried: what one space lacks does not change which others it has in common
-        # with another space.
-        groups = np.searchsorted(tried, found) // -(-len(tried) // count)
-        return found[np.unique(groups, return_index=True)[1]] if len(found) > count else found
+
+            def present(tried: Ids) -> Ids:
+                sql = "SELECT content FROM carray(?) CROSS JOIN vector ON content = value WHERE space = ? AND view = ?"
+                rows = db.execute(sql, (words.carray(tried), *key))
+                return np.fromiter((row[0] for row in rows), np.int64)
+
+            def ends() -> tuple[int, int]:
+                least, most = (
+                    db.execute(f"SELECT {end}(content) {where}", key).get for end in ("min", "max")
+                )
+                return int(least or 0), int(most or 0)
+
+            last = db.execute("SELECT max(id) FROM content").get
+            first = db.execute("SELECT min(id) FROM content").get
+            return even_sample((int(first or 0), int(last or 0)), count, present, ends)
 
     def all(self, space: Space, view: str) -> tuple[Ids, Matrix]:
         with self._connection.reading() as db:

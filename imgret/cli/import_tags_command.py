@@ -1,0 +1,120 @@
+"""`imgret import-tags`: the user's own tags from JSON lines."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from msgspec import Struct
+
+from imgret import inputs
+from imgret.cli import console
+from imgret.cli.boundary import as_imgret_error
+from imgret.cli.json_lines import LINE_LIMIT, numbered_lines, opened
+from imgret.cli.session import absolute, session
+from imgret.errors import Exit, ImgretError, UsageError
+
+if TYPE_CHECKING:
+    from imgret.config import Settings
+    from imgret.photo import Tag
+    from imgret.store.interface import Store
+
+LONGEST = 200  # characters of a tag
+MOST_TAGS = 500  # of one line
+_SHOWN = 300  # characters of a message about a bad line
+_BATCH = 500  # photos per transaction
+
+_Import = tuple[int, list["Tag"]]  # content, tags
+
+
+class _TagLine(Struct):
+    """One line of an import."""
+
+    path: str
+    tags: list[str]
+    kind: str = "keyword"
+    path_bytes: str | None = None  # base64, for a path that is not UTF-8
+
+
+def import_tags(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="Lines of JSON; - reads stdin.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove these tags instead.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Check the lines, and save nothing.")
+    ] = False,
+) -> None:
+    """Import tags from lines of {"path": ..., "tags": [...], "kind": "keyword"}.
+
+    The kind is keyword, person or album. `imgret query keyword:NAME` finds the photos. Imported tags are kept when photos
+    are described again. Bad lines are reported and skipped, and the command then exits with 1.
+    """
+    here = session()
+    bad = changed = photos = 0
+
+    def save(batch: list[_Import]) -> None:
+        nonlocal changed
+        with store.writing(durable=True):
+            for content, tags in batch:
+                added, dropped = ([], tags) if remove else (tags, [])
+                changed += store.results.import_tags(content, added, dropped)
+        batch.clear()
+
+    with here.index() as store, opened(source) as file:
+        batch: list[_Import] = []
+        for number, raw in numbered_lines(file):
+            try:
+                batch.append(_read(raw, store, here.settings))
+                photos += 1
+            except Exception as error:  # a bad line must not stop the import
+                known = as_imgret_error(error)
+                if isinstance(error, ImgretError) and not isinstance(error, UsageError):
+                    raise  # the index or its disk failed: every further line would fail too
+                bad += 1
+                console.say(f"{source}, line {number}: {str(known)[:_SHOWN]}")
+            if dry_run:
+                batch.clear()
+            elif len(batch) >= _BATCH:
+                save(batch)
+        if batch:
+            save(batch)
+    lines = console.counted(photos, "line")
+    done = (
+        f"{lines} can be imported"
+        if dry_run
+        else f"{lines} read, {console.counted(changed, 'photo')} changed"
+    )
+    console.say(done + (f", {console.counted(bad, 'line')} skipped" if bad else ""))
+    if bad:
+        raise typer.Exit(Exit.NO_HITS)
+
+
+def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
+    """Return a line as (content, tags). Raises UsageError if it is invalid."""
+    from imgret.cli.note_command import photo_content
+    from imgret.photo import Tag
+    from imgret.stages.metadata import IMPORTED_KINDS
+
+    if raw is None:
+        raise UsageError(f"a line has at most {LINE_LIMIT} bytes")
+    try:
+        # The json module, because msgspec rejects surrogates, with which Python writes names that are not UTF-8.
+        line = msgspec.convert(json.loads(raw), _TagLine)
+        path = line.path
+        if line.path_bytes is not None:
+            path = os.fsdecode(base64.b64decode(line.path_bytes, validate=True))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
+        raise UsageError(f"not tags of a photo: {error}") from None
+    if not path:
+        raise UsageError("the path is empty")
+    if line.kind not in IMPORTED_KINDS:
+        raise UsageError(f"the kind {line.kind[:50]} is not known: one of {', '.join(IMPORTED_KINDS)}")
+    labels = [" ".join(inputs.clean_text(tag).split()) for tag in line.tags]
+    if not all(label and len(label) <= LONGEST for label in labels) or len(labels) > MOST_TAGS:
+        raise UsageError(f"a tag has 1 to {LONGEST} characters, and a line at most {MOST_TAGS} tags")
+    return photo_content(store, settings, absolute(path)), [Tag(line.kind, label) for label in labels]

@@ -1,0 +1,138 @@
+"""What a PostgreSQL server may lack or limit: extensions, rights, connections, time, disk; and the clocks of hosts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from postgres_server import PostgresServer
+
+from imgret.errors import DiskFull, IndexBusy
+from imgret.photo import FileStat
+from imgret.store.factory import open_store, server_lacks
+from imgret.store.interface import Store
+
+NOW = 1_700_000_000
+STAGES = ("decode", "caption")
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = postgres_server.new_library()
+    yield made
+    postgres_server.remove_library(made)
+
+
+def add(store: Store, number: int, folder: bytes = b"") -> int:
+    root = store.roots.add(b"/p")
+    stat, hash_ = FileStat(number, 1, 1, 1), number.to_bytes(32, "big")
+    return store.photos.save(root.id, folder, b"%d.jpg" % number, stat, hash_, NOW)[0]
+
+
+def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]]:
+    """Execute SQL in a library, as an administrator would."""
+    with psycopg.connect(place, autocommit=True) as db:
+        cursor = db.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_doctor_says_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
+    admin = postgres_server.uri("postgres")
+    assert server_lacks(place) == []
+    own(postgres_server, admin, "CREATE USER plain")
+    own(postgres_server, admin, "CREATE DATABASE bare")
+    try:
+        extensions, schema = server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@"))
+        assert "CREATE EXTENSION vector; CREATE EXTENSION pg_trgm;" in extensions
+        assert schema.endswith("GRANT CREATE ON DATABASE bare TO plain;")
+        statements = f"{extensions.partition(': ')[2]} {schema.partition(': ')[2]}"
+        own(postgres_server, postgres_server.uri("bare"), statements)
+        assert server_lacks(postgres_server.uri("bare").replace("imgret@", "plain@")) == []
+        open_store(place).close()
+        (lack,) = server_lacks(place.replace("imgret@", "plain@"))
+        own(postgres_server, place, lack.partition(": ")[2])
+        (lack,) = server_lacks(place.replace("imgret@", "plain@")) or ("",)
+        own(postgres_server, place, lack.partition(": ")[2] or "SELECT 1")
+        assert server_lacks(place.replace("imgret@", "plain@")) == []
+        with open_store(place.replace("imgret@", "plain@")) as store:
+            assert store.writable
+            add(store, 1)
+    finally:
+        own(postgres_server, place, "DROP OWNED BY plain")
+        for statement in ("DROP DATABASE bare", "DROP USER plain"):
+            own(postgres_server, admin, statement)
+
+
+def test_the_limit_of_connections_and_a_statement_timeout_are_sentences(
+    postgres_server: PostgresServer, place: str
+) -> None:
+    admin = postgres_server.uri("postgres")
+    open_store(place).close()
+    own(postgres_server, admin, "CREATE USER few SUPERUSER CONNECTION LIMIT 1")
+    own(postgres_server, admin, "ALTER USER few NOSUPERUSER")
+    own(postgres_server, admin, "GRANT imgret TO few")
+    try:
+        limited = place.replace("imgret@", "few@")
+        with open_store(limited), pytest.raises(IndexBusy, match="no more connections"):
+            open_store(limited)
+        with open_store(f"{place}%20-c%20statement_timeout%3D50") as store:
+            with pytest.raises(IndexBusy, match="ended a statement") as refused:
+                store.row("SELECT pg_sleep(5)")  # type: ignore[attr-defined]
+            assert "statement_timeout" in refused.value.hint
+    finally:
+        own(postgres_server, admin, "DROP USER few")
+
+
+def test_only_the_clock_of_the_server_decides_leases(
+    postgres_server: PostgresServer, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(place) as one, open_store(place) as other:
+        content = add(one, 1)
+        one.work.queue(content, STAGES)
+        later = NOW + 300  # the clocks of the hosts are five minutes apart
+        assert len(one.work.claim(STAGES, 3, NOW)) == 1
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other host"))
+        other.roots.mark_online(one.roots.all()[0].id, None)
+        other.work.recover()
+        assert other.work.claim(STAGES, 3, later) == []
+        one.work.failed(content, STAGES, "it failed", later)
+        assert [each.content for each in other.work.claim(STAGES, 3, later + 3600)] == [content]
+
+
+@pytest.mark.must_run
+def test_a_full_disk_of_the_server_loses_nothing(
+    postgres_server: PostgresServer, place: str, tmp_path: Path
+) -> None:
+    admin, folder = postgres_server.uri("postgres"), postgres_server.folder / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700,uid=65534,gid=65534", "tmpfs", folder],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with open_store(place) as store:
+            content = add(store, 1)
+            store.results.write_note(content, "kept")
+            own(postgres_server, admin, f"CREATE TABLESPACE small LOCATION '{folder}'")
+            own(postgres_server, place, "ALTER TABLE note SET TABLESPACE small")
+            noise = np.random.default_rng(1)
+            with pytest.raises(DiskFull, match="disk is full"):
+                for number in range(2, 400):
+                    store.results.write_note(add(store, number), noise.bytes(6000).hex())
+            assert store.results.note(content) == "kept"
+            own(postgres_server, place, "ALTER TABLE note SET TABLESPACE pg_default")
+            store.results.write_note(content, "goes on")
+            assert store.results.note(content) == "goes on"
+            assert store.problems() == store.documents.check() == []
+    finally:
+        own(postgres_server, place, "ALTER TABLE IF EXISTS note SET TABLESPACE pg_default")
+        own(postgres_server, admin, "DROP TABLESPACE IF EXISTS small")
+        subprocess.run(["umount", "-l", folder], check=True)
