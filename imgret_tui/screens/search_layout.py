@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 from textual import events
@@ -12,7 +11,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from imgret_tui.hit_texts import home_text
 from imgret_tui.keymap import Keymap
 from imgret_tui.layout_memory import GRID, LIST, LayoutMemory
 from imgret_tui.terminal_images import TerminalImages
@@ -26,7 +24,6 @@ _SMALL = (60, 12)  # columns and rows, below which there is no photo beside the 
 _FLAT = 20  # rows, below which there is only the preview beside the hits
 _AROUND_PREVIEW = 13  # rows of the screen that the preview does not have: query, counts, details, keys
 _PREVIEW_RATIO = 3  # columns of a preview for each of its rows: 3:2 at cells of 1:2
-_HOME = os.fsencode(os.path.expanduser("~"))
 
 
 class SearchLayout(Screen[None]):
@@ -118,7 +115,7 @@ class SearchLayout(Screen[None]):
         `total`: how many there are with those that are not loaded; None if all are.
         """
         hits = self.hit_list.hits
-        folder = self.hit_list.shared_folder
+        folder = self.hit_list.shared_folder_text
         self.status_line.show_counts(
             HitCounts(
                 hits=len(hits),
@@ -127,7 +124,7 @@ class SearchLayout(Screen[None]):
                 marked=len(self.hit_list.marked),
                 only_weak=bool(hits) and all(hit.strength == "weak" for hit in hits),
                 searching=searching,
-                folder=home_text(folder, _HOME) if folder is not None else "",
+                folder=folder,
                 notice="; ".join(notices),
             )
         )

@@ -212,6 +212,7 @@ class SearchScreen(SearchLayout):
         self._indexed_photos = status.photos
         self.status_line.show_status(status)
         self.hit_list.show_roots(status.roots)
+        self._show_counts()
         if has_more and not self.hit_list.hits and not self.is_searching:
             self.search()
 

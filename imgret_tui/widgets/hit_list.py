@@ -111,9 +111,10 @@ class HitList(ScrollView, can_focus=False):
             self.refresh()
 
     @property
-    def shared_folder(self) -> bytes | None:
-        """The folder of all hits, which the entries leave out."""
-        return self._shared_folder
+    def shared_folder_text(self) -> str:
+        """The folder of all hits, which the entries leave out; empty if there are several."""
+        shared = self._shared_folder
+        return folder_text(shared, self._roots, _HOME) if shared is not None and self._roots else ""
 
     def replace(self, hit: Hit) -> None:
         """Show a changed hit in place of the one with its path."""
