@@ -274,7 +274,7 @@ async def test_folders_and_failed_photos_and_retry(run: Run, demo: Any, tmp_path
 async def test_the_mouse_moves_scrolls_and_chooses(run: Run) -> None:
     async with run() as here:
         view = here.app.search.hit_list
-        await here.pilot.click("#hits", offset=(20, 7))
+        await here.pilot.click("#hits", offset=(20, view.hit_layout.region(2).y + 1))
         assert view.cursor == 2
         view.post_message(events.MouseScrollDown(view, 5, 5, 0, 1, 0, False, False, False))
         await here.until(lambda: view.scroll_offset.y > 0)
