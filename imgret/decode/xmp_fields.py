@@ -56,7 +56,7 @@ def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
     own = own_xmp.record(found)
     note = _note(found, own, modified) if source == "sidecar" else None
     faces = tuple(_faces(found))
-    own_paths = set(map(_path, own.paths))
+    own_paths = {_path(form) for each in own.paths for form in (each, each.replace("/", "|"))}
     paths = tuple(path for path in _hierarchy(found) if path not in own_paths)
     flat = _all(found, DC + "subject") or [part for path in _hierarchy(found, 1) for part in path.split("|")]
     ours = {each.casefold() for each in names([*own.keywords, own_xmp.ROOT if own.paths else None])}

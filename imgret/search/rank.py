@@ -200,7 +200,9 @@ def _candidates(
         def nearest(count: int, each: SpaceQuery = each) -> Ids:
             return closest(store, each.space, each.vector, count, scope, warm, notes)
 
-        parts.append(living(store, nearest, pool + extra, scope))
+        # The codes in the table know only the leading view of one space: the best of all spaces may be far down.
+        further = len(queries) > 1 and store.nearest.projection(each.space) is not None
+        parts.append(living(store, nearest, (MORE * pool if further else pool) + extra, scope))
     return np.concatenate(parts)
 
 

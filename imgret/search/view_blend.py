@@ -40,20 +40,16 @@ class ViewBlend:
             return lead, self._hubness(self.views[0], lead)
         passage, captions, counts = (vectors[view] for view in self.views)
         weights, means = self._weights, self._means
-        # Each view counts by how far it exceeds its mean in the library, as each cosine does by its baseline.
-        above = passage - means[fuse.PASSAGE]
-        own = captions - means[fuse.CAPTIONS]
-        captioned = ~np.isnan(own[:, :1])
-        own = np.where(captioned, own, above)
-        counted = np.where(captioned, np.nan_to_num(counts - means[fuse.COUNTS], nan=0.0), 0.0)
-        mean = means[fuse.PASSAGE]  # a constant for all photos; near their mean, as the codes expect
-        rows = mean + weights.passage * above + (1 - weights.passage) * own + weights.counts * counted
-        of_passage = self._hubness(fuse.PASSAGE, passage)
-        of_captions = np.where(
-            captioned[:, 0], self._hubness(fuse.CAPTIONS, np.nan_to_num(captions)), of_passage
-        )
-        offsets = weights.passage * of_passage + (1 - weights.passage) * of_captions
-        return np.asarray(rows, np.float32), np.asarray(offsets, np.float32)
+        # Each view counts by how far it exceeds its mean in the library, as each cosine does by its baseline. The mean of
+        # the passage is added to all: that is a constant, and keeps the vectors where the codes expect them.
+        rows, offsets = passage.copy(), self._hubness(fuse.PASSAGE, passage).copy()
+        captioned = np.flatnonzero(~np.isnan(captions[:, 0]))
+        own, share = captions[captioned], np.float32(1 - weights.passage)
+        rows[captioned] += share * (own - passage[captioned] + (means[fuse.PASSAGE] - means[fuse.CAPTIONS]))
+        offsets[captioned] += share * (self._hubness(fuse.CAPTIONS, own) - offsets[captioned])
+        counted = captioned[~np.isnan(counts[captioned, 0])]
+        rows[counted] += np.float32(weights.counts) * (counts[counted] - means[fuse.COUNTS])
+        return rows, offsets
 
     def _hubness(self, view: str, rows: Matrix) -> Matrix:
         return np.broadcast_to(np.asarray(self._sample.hubness(view, rows), np.float32), len(rows))

@@ -135,5 +135,8 @@ def with_tags(payload: Written, tags: Sequence[Tag]) -> Written:
     fields = {}
     for kind, field in IMPORTED_KINDS.items():
         names = [*getattr(payload, field), *(tag.label for tag in tags if tag.kind == kind)]
-        fields[field] = tuple({name.casefold(): name for name in reversed(names)}.values())[::-1]
+        once: dict[str, str] = {}
+        for name in names:
+            once.setdefault(name.casefold(), name)
+        fields[field] = tuple(once.values())
     return msgspec.structs.replace(payload, **fields)

@@ -54,16 +54,16 @@ class Projection(NamedTuple):
 
 def learn(sample: Matrix, library: int, components: int = DIMENSIONS) -> Projection:
     """Compute a projection from `sample` (rows, dimension), taken from a library of `library` photos."""
-    mean = sample.mean(axis=0, dtype=np.float64)
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
     direction = mean / max(float(np.linalg.norm(mean)), 1e-12)
     centred = sample - mean
-    rest = (centred - np.outer(centred @ direction, direction)).astype(np.float32)
+    rest = centred - np.outer(centred @ direction, direction)
     _, axes = np.linalg.eigh(rest.T @ rest)
     count = min(components, len(mean)) - 1
     basis = np.column_stack([direction, axes[:, ::-1][:, :count]])
     basis = np.ascontiguousarray(np.linalg.qr(basis)[0], dtype=np.float32)
     widest = float(np.abs(centred @ basis).max(initial=0.0)) or 1.0
-    return Projection(mean.astype(np.float32), basis, 127 / widest, library)
+    return Projection(mean, basis, 127 / widest, library)
 
 
 def product(rows: Codes | Matrix, weights: Matrix) -> Matrix:

@@ -97,6 +97,25 @@ def test_the_hits_are_the_best_of_all_photos(library: Store, seed: int, target: 
     assert target in hits or not (target - 1) % 7 or target not in right
 
 
+def test_without_the_vectors_in_memory_codes_give_more_candidates(
+    library: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, counts = np.random.default_rng(3), []
+    search = library.nearest.search
+
+    def recorded(space: Any, query: Any, count: int, among: Any = None) -> Any:
+        counts.append(count)
+        return search(space, query, count, among)
+
+    monkeypatch.setattr(library.nearest, "search", recorded)
+    text, image = (near(random, np.zeros((1, DIMENSION)), 0.0)[0] for _ in range(2))
+    query, others = parse.parse("anything", datetime(2026, 1, 1)), {IMAGE: Given(IMAGES, image)}
+    found = rank.search(library, query, Given(TEXTS, text), others=others, limit=10)
+    is_coded = library.nearest.projection(library.vectors.active_spaces()[0]) is not None
+    assert len(found.hits) == 10
+    assert min(counts) == rank.POOL * (rank.MORE if is_coded else 1)
+
+
 def test_only_what_passes_the_filters_is_a_candidate(library: Store) -> None:
     warm, random = WarmIndex(library), np.random.default_rng(1)
     queries = [

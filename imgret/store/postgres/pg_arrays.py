@@ -75,6 +75,16 @@ def int4s(array: bytes) -> NDArray[np.int32]:
     return np.frombuffer(array, ">i4")[6::2].astype(np.int32) if len(array) > 12 else np.zeros(0, np.int32)
 
 
+def joined_int4s(arrays: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Many integer[] without NULLs as the server sent them -> their elements one after the other, and how many each has."""
+    words = np.array([len(array) // 4 for array in arrays], np.int64)
+    sizes = np.maximum(words - 5, 0) // 2  # 5 words of a header, then a length and a value for each element
+    first = np.cumsum(words) - words + 6
+    before = np.cumsum(sizes) - sizes
+    places = np.repeat(first - 2 * before, sizes) + 2 * np.arange(sizes.sum())
+    return np.frombuffer(b"".join(arrays), ">i4")[places].astype(np.int32), sizes
+
+
 def int8s(array: bytes | None) -> Ids:
     """A bigint[] without NULLs as the server sent it -> (elements,); empty for None."""
     if array is None or len(array) <= _HEADER.size:

@@ -45,17 +45,24 @@ def next_positions(
     """Return the first `limit` positions of claimable contents of a request; see `interface.work_queue.Work.claim`."""
     lowest = FAILED if request is None or request == BACKLOG else request
     before = after or (_LARGEST if request is None else request, _LARGEST, _LARGEST)
-    found: set[Position] = set()
-    for stage in stages:
-        rows: Any = db.execute(
-            "SELECT request, date, content FROM work WHERE claim = 0 AND stage = %s"
-            " AND (request, date, content) < (%s, %s, %s) AND request >= %s AND content <= %s"
-            f" AND {DUE} AND attempts < {MAX_ATTEMPTS}"
-            " AND NOT EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0)"
-            f" AND {ONLINE} ORDER BY request DESC, date DESC, content DESC LIMIT %s",
-            (stage, *before, lowest, _LARGEST if last is None else last, *due(now), limit),
+    of_stage = (
+        "(SELECT request, date, content FROM work WHERE claim = 0 AND stage = %s"
+        " AND (request, date, content) < (%s, %s, %s) AND request >= %s AND content <= %s"
+        f" AND {DUE} AND attempts < {MAX_ATTEMPTS}"
+        " AND NOT EXISTS (SELECT 1 FROM work AS other WHERE other.content = work.content AND other.claim <> 0)"
+        f" AND {ONLINE} ORDER BY request DESC, date DESC, content DESC LIMIT %s)"
+    )
+    rows: Any = ()
+    if stages:
+        rows = db.execute(  # all stages in one round trip
+            " UNION ".join([of_stage] * len(stages)),
+            [
+                value
+                for stage in stages
+                for value in (stage, *before, lowest, _LARGEST if last is None else last, *due(now), limit)
+            ],
         )
-        found.update(Position(*row) for row in rows)
+    found = {Position(*row) for row in rows}
     # The stages of a content can have several positions: it is claimed once, at the first of them.
     first: dict[int, Position] = {}
     for position in sorted(found, reverse=True):

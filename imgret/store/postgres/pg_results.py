@@ -194,8 +194,11 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        texts = {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
-        self._documents.update(content, texts)
+        self._documents.update(content, self._own_texts(content))
+
+    def _own_texts(self, content: int) -> dict[str, str]:
+        """The texts of the columns that belong to no stage."""
+        return {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
@@ -205,8 +208,7 @@ class Results:
                 found = dict(empty)
                 for stage, payload in self.payloads(content).items():
                     found.update(texts(stage, payload))
-                self._documents.update(content, found)
-                self.refresh_words(content)
+                self._documents.update(content, found | self._own_texts(content))
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""

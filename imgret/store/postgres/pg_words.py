@@ -15,7 +15,7 @@ from imgret.store import labels, nearby
 from imgret.store.fold import cut
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
-from imgret.store.postgres.pg_arrays import int4s
+from imgret.store.postgres.pg_arrays import int4s, joined_int4s
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents, divided, key
 from imgret.store.postgres.pg_facets import Facets
@@ -220,19 +220,17 @@ def _bm25(
     arrays: Sequence[bytes], phrases: Sequence[Phrase], weights: dict[int, float], documents: int, tokens: int
 ) -> Scores:
     """The scores of documents, (documents,), of which `arrays` has the tokens; 0 for those without any phrase."""
-    parts = [int4s(array) for array in arrays]
-    sizes = [len(part) for part in parts]
-    flat = np.concatenate([np.zeros(0, np.int32), *parts])
-    document = np.repeat(np.arange(len(parts)), sizes)
+    flat, sizes = joined_int4s(arrays)
+    document = np.repeat(np.arange(len(arrays)), sizes)
     kept = flat != 0  # a phrase may go on in the next part
     flat, document = flat[kept], document[kept]
     started = np.maximum.accumulate(np.where(flat < 0, np.arange(len(flat)), 0))
     column = -flat[started] if len(flat) else flat
     weight = np.zeros(max([*weights, 0]) + 1)
     weight[list(weights)] = list(weights.values())
-    length = np.bincount(document[flat > 0], minlength=len(parts))
+    length = np.bincount(document[flat > 0], minlength=len(arrays))
     scale = K1 * (1 - B + B * length / max(tokens / max(documents, 1), 1e-9))
-    scores = np.zeros(len(parts))
+    scores = np.zeros(len(arrays))
     for phrase, in_column in phrases:
         starts = np.flatnonzero(flat == phrase[0])
         for offset, token in enumerate(phrase[1:], 1):
@@ -240,7 +238,7 @@ def _bm25(
             starts = starts[flat[starts + offset] == token]
         if in_column is not None:
             starts = starts[column[starts] == in_column]
-        frequency = np.bincount(document[starts], weight[column[starts]], len(parts))
+        frequency = np.bincount(document[starts], weight[column[starts]], len(arrays))
         holding = len(np.unique(document[starts]))
         idf = max(float(np.log((documents - holding + 0.5) / (holding + 0.5))), LEAST_IDF)
         scores += idf * frequency * (K1 + 1) / (frequency + scale)

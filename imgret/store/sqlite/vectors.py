@@ -154,9 +154,10 @@ class Vectors:
             matrix = np.frombuffer(b"".join(data), np.float16).reshape(len(rows), -1)
             place = {content: at for at, content in enumerate(contents.tolist())}
             places = np.array([place[content] for content in ids])
-            of_view = np.array(names)
+            number = {str(view): at for at, view in enumerate(views)}
+            of_view = np.array([number[name] for name in names])
             for view in views:
-                chosen = np.flatnonzero(of_view == view)
+                chosen = np.flatnonzero(of_view == number[str(view)])
                 found[view][places[chosen]] = matrix[chosen]
         return found
 
