@@ -157,10 +157,7 @@ async def test_an_empty_index_has_no_groups(copies: Path) -> None:
         assert picker.screen is picker.search
 
 
-def test_the_page(copies: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder has another name each time, so it is not shown."""
-    monkeypatch.setattr("imgret_tui.hit_lines._facts", lambda _: "~/Pictures")
-
+def test_the_page(copies: Path, snap_compare: Compare) -> None:
     async def before(pilot: Pilot[object]) -> None:
         await pilot.press("f4")
         await settled(pilot)
