@@ -52,7 +52,7 @@ NO_MODELS = "".join(
     for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
 )
 HIT = "●".encode()  # shows the strength of a hit
-DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x07"
+DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x0f"
 KEYS = 64
 REAL = 1000  # photos that exist as files; the others are only in the index
 
@@ -128,7 +128,7 @@ def first_paint(environ: dict[str, str]) -> None:
     for _ in range(7):
         begin = time.perf_counter()
         with started(environ, "needle") as terminal:
-            until(terminal, lambda: b"f1 help" in terminal.output)
+            until(terminal, lambda: b" print" in terminal.output)
             paints.append((time.perf_counter() - begin) * 1000)
             processor.append(processor_time(terminal.process.pid))
             until(terminal, lambda: HIT in terminal.output)

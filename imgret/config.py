@@ -26,7 +26,7 @@ from imgret.stages import registry
 from imgret.stages.interface import DECODE, StageSettings
 from imgret.weights import NONE
 
-__all__ = ["DaemonSettings", "Places", "Settings", "load", "parse", "places"]
+__all__ = ["DaemonSettings", "PickerSettings", "Places", "Settings", "load", "parse", "places"]
 
 _T = TypeVar("_T", bound=Struct)
 
@@ -60,6 +60,13 @@ class DaemonSettings(Struct, frozen=True, forbid_unknown_fields=True):
     pause_on_battery: bool = True  # whether describing waits for mains power
 
 
+class PickerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[picker]`: keys of imgret-tui, which checks them."""
+
+    keys: Mapping[str, str] = {}  # key -> the name of an action
+    commands: Mapping[str, str] = {}  # key -> a shell command with {} and {+} for paths
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of the configuration file."""
 
@@ -74,6 +81,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     max_megapixels: int = 200  # of a photo; larger ones are not decoded
     batch: int = 0  # photos that a model gets together; 0: by the memory of the device
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    picker: PickerSettings = field(default_factory=PickerSettings)
     tables: Mapping[str, StageSettings] = {}  # stage -> its table, for stages that have one in the file
 
     def of(self, stage: str) -> Any:

@@ -88,11 +88,21 @@ class SearchClient:
     def search_locally(self, params: dict[str, Any]) -> SearchOutput:
         """Search in this process. Raises as `search`."""
         from imgret.search.request import read_request
+
+        return self._service().answer(read_request(params))
+
+    def passing(self, params: dict[str, Any]) -> int:
+        """Return how many contents pass the filters of a search, counted in this process. Raises as `search`."""
+        from imgret.search.request import read_request
+
+        return self._service().passing(read_request(params))
+
+    def _service(self) -> SearchService:
         from imgret.search.service import SearchService
 
         if self._local is None:
             self._local = SearchService(self.store, self._settings, self._places, keeper=self._keeper())
-        return self._local.answer(read_request(params))
+        return self._local
 
     def close(self) -> None:
         """Close the socket and the index."""

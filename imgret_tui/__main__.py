@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imgret_tui.picker_app import Outcome
 
+_FEW_COLOURS = ("linux", "rxvt", "vt")  # terminals that misread colours of 24 bits
+
 EPILOG = """exit codes: 0 chosen, 1 nothing matched, 2 an error, 130 quit without choosing
 
 imgret-tui | xargs -d'\\n' feh               look at what was chosen
@@ -53,6 +55,23 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("query", nargs="*", metavar="QUERY", help="the first query")
+    parser.add_argument("-q", "--query", metavar="QUERY", dest="first", help="the first query, as an option")
+    parser.add_argument(
+        "--select-1",
+        action="store_true",
+        help="print the photo at once if exactly one matches, without the picker",
+    )
+    parser.add_argument("--exit-0", action="store_true", help="quit at once, with 1, if no photo matches")
+    parser.add_argument(
+        "--preview-only", action="store_true", help="begin with the full-screen photo, without the list"
+    )
+    parser.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="KEY:ACTION",
+        help="bind a key to an action, as fzf: alt-x:execute(gimp {}); f1 lists keys, docs/picker.md actions",
+    )
     parser.add_argument("-m", "--multi", action="store_true", help="tab marks several photos")
     parser.add_argument("-0", "--print0", action="store_true", help="end each path with NUL, not newline")
     parser.add_argument(
@@ -81,20 +100,34 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         from imgret.config import load, places
         from imgret.places import index_place
         from imgret_tui.driver_selection import choose_driver
+        from imgret_tui.early_outcome import early_outcome
         from imgret_tui.index_backend import IndexBackend
+        from imgret_tui.layout_memory import LayoutMemory
         from imgret_tui.picker_app import PickerApp
         from imgret_tui.query_history import QueryHistory
         from imgret_tui.terminal_session import TerminalSession
+        from imgret_tui.user_keymap import user_keymap
 
         where = places()
         if options.index:
             where = replace(where, index=index_place(options.index))
         settings = load(where.config)
+        keymap = user_keymap(settings.picker, options.bind, where.config)
+        text = inputs.clean_text(" ".join([*([options.first] if options.first else []), *options.query]))
+        if options.select_1 or options.exit_0:
+            outcome = early_outcome(
+                IndexBackend(settings, where), text, one=options.select_1, none=options.exit_0
+            )
+            if outcome is not None:
+                return outcome
         capabilities, typed_ahead = query.capabilities(options.graphics)
         choice = choose_driver(capabilities)
         app = PickerApp(
             lambda: IndexBackend(settings, where),
-            query=inputs.clean_text(" ".join(options.query)),
+            query=text,
+            keymap=keymap,
+            memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
+            preview_only=options.preview_only,
             multi=options.multi,
             history=QueryHistory(os.path.join(where.state, "questions")),
             terminal=TerminalSession(descriptor, choice.capabilities, typed_ahead),
@@ -112,7 +145,10 @@ def _prepare_textual(environ: dict[str, str] | os._Environ[str]) -> None:
     environ.pop("LINES", None)
     environ["TEXTUAL_ANIMATIONS"] = "none"
     # The colour of a cell is the id of its image, so it must reach the terminal unchanged.
-    environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+    if environ.get("TERM_PROGRAM") != "Apple_Terminal" and not environ.get("TERM", "").startswith(
+        _FEW_COLOURS
+    ):
+        environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 
 
 def _print(outcome: Outcome, end: bytes) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from rich.color import Color
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
 from rich.style import Style
 
 from imgret.photo import Corners, FileStat
@@ -20,17 +20,21 @@ from imgret.terminal.sent import Sent
 if TYPE_CHECKING:
     from imgret.terminal.fit import Pixels
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of width and height
 _UNLIMITED_CELLS = 1 << 16
+# A segment with a control code has no width, and Textual passes its text to the terminal unchanged.
+CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
 
 class ImageRequest(Struct, frozen=True):
-    """The photo at `path` in a box of cells. A preview is decoded from the file itself, and may be a sixel."""
+    """The photo at `path` in a box of cells. A preview is decoded from the file itself."""
 
     path: bytes
     columns: int
     rows: int
     is_preview: bool = False
     outlines: tuple[Corners, ...] = ()
+    part: Box | None = None  # only this part of the photo, in the resolution of its file
 
 
 class CellImage(Struct, frozen=True, eq=False):
@@ -79,16 +83,19 @@ def render_image(
     colours; only half blocks obey it.
     """
     graphics = terminal.graphics
-    if graphics is Graphics.SIXEL and not request.is_preview:
-        graphics = Graphics.BLOCKS  # a sixel does not scroll with its list
+    if graphics is Graphics.SIXEL and not request.is_preview and not terminal.many_sixels:
+        graphics = Graphics.BLOCKS
     cell = HALF_BLOCK if graphics is Graphics.BLOCKS else terminal.cell
     most = kitty.MAX_CELLS if graphics is Graphics.KITTY else _UNLIMITED_CELLS
+    if request.part is not None:
+        pixels = _cropped(pixels, request.part)
     height, width = pixels.shape[:2]
     box = fit(width, height, min(request.columns, most), min(request.rows, most), cell)
     text = ""
 
     def fitted(height: int) -> Pixels:
-        return outlined(scaled(pixels, box.width, height), request.outlines)
+        outlines = request.outlines if request.part is None else ()
+        return outlined(scaled(pixels, box.width, height), outlines)
 
     if graphics is Graphics.KITTY and request.is_preview and not terminal.tmux:
         text = kitty.store(image_id, fitted(box.height), folder=terminal.folder)
@@ -101,11 +108,23 @@ def render_image(
     elif graphics is Graphics.SIXEL:
         high = max(sixel.BAND, box.height // sixel.BAND * sixel.BAND)  # some terminals fill the last band
         overlay = sixel.encode(fitted(high), terminal.colours)
-        image = CellImage(box.columns, box.rows, overlay=overlay)
+        # A thumbnail at the edge of its list is drawn in cells, because a sixel cannot be cut.
+        colours = (
+            None if request.is_preview else blocks.cell_colours(scaled(pixels, box.columns, 2 * box.rows))
+        )
+        image = CellImage(box.columns, box.rows, overlay=overlay, colours=colours)
     else:
         shades = _grey(fitted(box.height)) if grey else fitted(box.height)
         image = CellImage(box.columns, box.rows, colours=blocks.cell_colours(shades))
     return Sent(image_id, box.columns, box.rows, box.width * box.height * 3), image, text
+
+
+def _cropped(pixels: Pixels, part: Box) -> Pixels:
+    """A part of an image, at least one pixel wide and high."""
+    height, width = pixels.shape[:2]
+    left, top = min(width - 1, int(part[0] * width)), min(height - 1, int(part[1] * height))
+    right, bottom = max(left + 1, round(part[2] * width)), max(top + 1, round(part[3] * height))
+    return pixels[top:bottom, left:right]
 
 
 def _grey(pixels: Pixels) -> Pixels:

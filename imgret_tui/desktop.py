@@ -1,11 +1,14 @@
-"""Opens files and folders with the programs of the desktop."""
+"""Opens files and folders with the programs of the desktop, and runs commands of the user."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
 
 from imgret.errors import UsageError
 
@@ -19,11 +22,37 @@ def open_path(path: bytes) -> None:
     if opener is None:
         raise UsageError("there is no xdg-open to open it with", "Install xdg-utils.")
     # The path is absolute, so it cannot be taken for an option.
+    _start([os.fsencode(opener), path])
+
+
+def _start(arguments: Sequence[bytes]) -> None:
     process = subprocess.Popen(
-        [os.fsencode(opener), path],
+        arguments,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # it survives the picker and gets no signals of its terminal
     )
     threading.Thread(target=process.wait, daemon=True, name="opener").start()
+
+
+def filled_in(command: str, current: bytes, marked: Sequence[bytes]) -> bytes:
+    """A shell command with quoted paths: the current photo for `{}`, the marked ones for `{+}`."""
+    one, all_of_them = _quoted(current), b" ".join(map(_quoted, marked))
+    parts = (part.replace(b"{}", one) for part in os.fsencode(command).split(b"{+}"))
+    return all_of_them.join(parts)
+
+
+def _quoted(path: bytes) -> bytes:
+    return os.fsencode(shlex.quote(os.fsdecode(path)))
+
+
+def run_in_terminal(command: bytes) -> None:
+    """Run a shell command on descriptors 0 to 2, which are the terminal, and wait for it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run([b"/bin/sh", b"-c", command], check=False)
+
+
+def run_silently(command: bytes) -> None:
+    """Run a shell command without the terminal, and do not wait for it."""
+    _start([b"/bin/sh", b"-c", command])

@@ -24,10 +24,14 @@ def _hit(rank: int, copy: Copy) -> Hit:
         cosine=None,
         strength="",
         shown={},
-        note="note" if copy.has_note else None,
+        note=None,  # the page has no room for its text
         taken_at=facts.taken_at if facts else None,
         width=facts.width if facts else None,
         height=facts.height if facts else None,
         online=copy.online,
-        why=(*(("best",) if rank == 1 else ()), f"{size}{bytes_text(copy.size)}"),
+        why=(
+            *(("best",) if rank == 1 else ()),
+            f"{size}{bytes_text(copy.size)}",
+            *(("has a note",) if copy.has_note else ()),
+        ),
     )

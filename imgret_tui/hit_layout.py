@@ -5,10 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 from textual.geometry import Region, Size
 
-from imgret_tui.hit_lines import THUMBNAIL_COLUMNS
-
-GRID_CELL = Size(22, 9)  # an image of 21 x 8, and its name below
-_TALL_ENTRY_ROWS = 9  # of the area, from which on a list entry has three rows
+_LEAST_GRID_COLUMNS, _MOST_GRID_COLUMNS = 22, 34  # of a grid cell
+_GRID_CELLS = 6  # side by side that a wide grid has at least
+_LIST_COLUMN = 58  # cells: a list twice as wide has two columns
+# From this height of the area on, a list entry has so many rows and so large a thumbnail, which is 4:3 at cells of 1:2.
+_ENTRIES = ((38, 5, Size(14, 5)), (26, 4, Size(11, 4)), (9, 3, Size(8, 3)), (0, 1, Size(0, 0)))
+_TEXT_CELLS = 16  # beside a thumbnail, at least
 
 
 class HitLayout(Struct, frozen=True):
@@ -21,15 +23,19 @@ class HitLayout(Struct, frozen=True):
     @property
     def entry(self) -> Size:
         """The size of one hit."""
+        width = max(1, self.area.width // self.columns)
         if self.is_grid:
-            height = min(GRID_CELL.height, max(2, self.area.height))
-            return Size(max(1, self.area.width // self.columns), height)
-        return Size(max(1, self.area.width), 3 if self.area.height >= _TALL_ENTRY_ROWS else 1)
+            image_rows = round((width - 1) * 3 / 8)  # 4:3 at cells of 1:2
+            return Size(width, min(1 + image_rows, max(2, self.area.height)))
+        return Size(width, self._list_entry[0])
 
     @property
     def columns(self) -> int:
         """How many hits are side by side."""
-        return max(1, self.area.width // GRID_CELL.width) if self.is_grid else 1
+        width = self.area.width
+        if self.is_grid:
+            return max(1, width // max(_LEAST_GRID_COLUMNS, min(_MOST_GRID_COLUMNS, width // _GRID_CELLS)))
+        return max(1, width // _LIST_COLUMN)
 
     @property
     def rows_per_page(self) -> int:
@@ -47,10 +53,21 @@ class HitLayout(Struct, frozen=True):
         return -(-self.count // self.columns) * self.entry.height
 
     @property
-    def thumbnail_columns(self) -> int:
-        """The width of a thumbnail in the list; 0 where there is no room for one."""
-        has_room = self.entry.height == 3 and self.area.width >= 3 * THUMBNAIL_COLUMNS
-        return THUMBNAIL_COLUMNS if has_room else 0
+    def thumbnail(self) -> Size:
+        """The size of a thumbnail; (0, 0) in a list without room for one."""
+        if self.is_grid:
+            return Size(self.entry.width - 1, self.entry.height - 1)
+        size = self._list_entry[1]
+        return size if self.entry.width >= size.width + _TEXT_CELLS else Size(0, 0)
+
+    @property
+    def _list_entry(self) -> tuple[int, Size]:
+        return next((rows, size) for height, rows, size in _ENTRIES if self.area.height >= height)
+
+    def thumbnail_region(self, position: int) -> Region:
+        """The cells of the thumbnail of the hit at `position`, from the top of all hits."""
+        x, y, *_ = self.region(position)
+        return Region(x + (1 if self.is_grid else 2), y, *self.thumbnail)
 
     def region(self, position: int) -> Region:
         """The cells of the hit at `position`, from the top of all hits."""

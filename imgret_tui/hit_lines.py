@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,16 +15,18 @@ from imgret.stages.plurals import counted, plural
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight
 from imgret_tui.cell_image import CellImage
+from imgret_tui.hit_texts import cut_end, cut_name, facts_text, file_name, title, wrapped
 
 STRENGTHS = {"strong": "●●●", "fair": "●●○", "weak": "●○○"}
-THUMBNAIL_COLUMNS = 8  # of a list entry three rows high: 4:3 at cells of 1:2
 CURSOR, MARK = "▌", "✓"
 _FORMATS: dict[str | None, str] = {"year": "%Y", "month": "%Y-%m"}
+_STRENGTH_CELLS = 4  # with a space before it
+_BETWEEN = " · "  # reasons and other objects
 _STRENGTH_WIDTH = 20  # cells: a narrower list has no column for the strength
 
 
 class LineStyles(NamedTuple):
-    """The styles of one line; `base` has the background."""
+    """The styles of one line; `base` has its background, `space` that of the list."""
 
     base: Style
     cursor: Style
@@ -33,6 +34,9 @@ class LineStyles(NamedTuple):
     dim: Style
     highlight: Style
     warning: Style
+    strong: Style  # the sign of a strong match
+    fair: Style
+    space: Style  # of thumbnails and between entries, which the cursor does not change
 
 
 class ListedHit(NamedTuple):
@@ -43,11 +47,7 @@ class ListedHit(NamedTuple):
     is_current: bool  # under the cursor
     is_marked: bool
     image: CellImage | None  # None: not loaded yet
-
-
-def file_name(hit: Hit) -> str:
-    """The name of the file, safe for a terminal."""
-    return clean(os.path.basename(hit.path))
+    folder: str = ""  # to show; empty if all hits share it
 
 
 def date_text(taken_at: int | None, precision: str | None = None) -> str:
@@ -71,32 +71,60 @@ def counts_text(objects: Mapping[str, int]) -> str:
 
 
 def list_line(
-    entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles, thumbnail_columns: int
+    entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles, thumbnail: tuple[int, int]
 ) -> list[Segment]:
-    """Row `row` of the `rows` of a list entry, exactly `width` cells wide; 0 thumbnail columns: without one."""
+    """Row `row` of the `rows` of a list entry, exactly `width` cells wide; `thumbnail` is its size, (0, 0) for none.
+
+    The gutter, the thumbnail, the text and the last cell are segments of their own: each can be drawn alone.
+    """
     line = _gutter(entry, row, styles)
-    if thumbnail_columns:
-        line += _image_line(entry.image, row, thumbnail_columns, styles.base)
+    columns, image_rows = thumbnail
+    if columns:
+        image = _image_line(entry.image, row, columns, styles.space) if row < image_rows else []
+        line += fit_segments(image, columns, styles.space)
         line.append(Segment(" ", styles.base))
-    if row == 0:
-        return _with_strength([*line, *_title(entry, styles)], entry.hit, width, styles)
-    if row == 1 and rows > 2:
-        line += _reasons(entry.hit, styles)
-    else:
-        line.append(Segment(_facts(entry.hit), styles.dim))
-    return fit_segments(line, width, styles.base)
+    left = width - sum(cell_len(segment.text) for segment in line) - 1
+    text = _text_line(entry, row, rows, left, styles)
+    return [
+        *fit_segments([*line, *fit_segments(text, left, styles.base)], width - 1, styles.base),
+        Segment(" ", styles.space),
+    ]
+
+
+def _text_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles) -> list[Segment]:
+    """The title in one or two rows, why, the facts; a row more stays empty."""
+    hit = entry.hit
+    titles = wrapped(title(hit), max(1, width - _STRENGTH_CELLS), 2 if rows > 3 else 1)
+    if row < len(titles):
+        parts = highlight(titles[row], entry.words)
+        line = [Segment(text, styles.highlight if found else styles.base) for text, found in parts]
+        return _with_strength(line, hit, width, styles) if row == 0 else line
+    reasons = _reasons(hit, styles, width)
+    if row == len(titles) and reasons:
+        return reasons
+    if row == len(titles) + bool(reasons):
+        facts = facts_text(hit, date_text(hit.taken_at, hit.taken_precision), entry.folder, width)
+        return [Segment(facts, styles.dim)]
+    return []
 
 
 def grid_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineStyles) -> list[Segment]:
-    """Row `row` of the `rows` of a grid cell, exactly `width` cells wide; the last row has the file name."""
+    """Row `row` of the `rows` of a grid cell, exactly `width` cells wide; the last row has the file name.
+
+    The first cell has the cursor, which is as high as the image, and the mark.
+    """
+    gutter = _gutter(entry, row, styles)[0 if entry.is_current or not entry.is_marked or row else 1]
     if row < rows - 1:
-        image = _image_line(entry.image, row, width - 1, styles.base, centred=True)
-        return fit_segments(image, width, styles.base)
-    prefix = [Segment(CURSOR, styles.cursor)] if entry.is_current else []
-    prefix += [Segment(MARK, styles.mark)] if entry.is_marked else []
-    style = styles.cursor if entry.is_current else styles.dim if entry.hit.online else styles.warning
-    name = Segment(_end_of_name(file_name(entry.hit), width - 1 - len(prefix)), style)
-    return [*fit_segments([*prefix, name], width - 1, styles.base), Segment(" ", styles.base)]
+        image = _image_line(entry.image, row, width - 1, styles.space, centred=True)
+        return [gutter, *fit_segments(image, width - 1, styles.space)]
+    sign = STRENGTHS.get(entry.hit.strength, "")
+    prefix = [Segment(f"{MARK} ", styles.mark)] if entry.is_marked else []
+    left = width - 3 - sum(cell_len(segment.text) for segment in prefix) - len(sign)
+    style = styles.base if entry.hit.online else styles.warning
+    line = [*prefix, Segment(cut_name(file_name(entry.hit), max(1, left)), style)]
+    text = fit_segments(line, width - 2 - len(sign), styles.base)
+    end = [Segment(sign, _strength_style(entry.hit, styles)), Segment(" ", styles.space)]
+    return fit_segments([gutter, *text, *end], width, styles.base)
 
 
 def fit_segments(segments: Iterable[Segment], width: int, base: Style) -> list[Segment]:
@@ -124,60 +152,35 @@ def _gutter(entry: ListedHit, row: int, styles: LineStyles) -> list[Segment]:
     return [bar, Segment(MARK if marked else " ", styles.mark if marked else styles.base)]
 
 
-def _title(entry: ListedHit, styles: LineStyles) -> list[Segment]:
-    """The caption; the file name of a photo without one."""
-    if entry.hit.caption:
-        parts = highlight(clean(entry.hit.caption), entry.words)
-        return [Segment(text, styles.highlight if found else styles.base) for text, found in parts]
-    return [Segment(file_name(entry.hit), styles.base)]
-
-
 def _with_strength(line: list[Segment], hit: Hit, width: int, styles: LineStyles) -> list[Segment]:
     """The line with the strength of the match at its end, if there is room for it."""
     if width <= _STRENGTH_WIDTH:
-        return fit_segments(line, width, styles.base)
-    strength = [Segment(" ", styles.base), Segment(STRENGTHS.get(hit.strength, ""), styles.dim)]
-    taken = sum(cell_len(text) for text, *_ in strength)
-    return [*fit_segments(line, width - taken, styles.base), *fit_segments(strength, taken, styles.base)]
+        return line
+    sign = [Segment(" ", styles.base), Segment(STRENGTHS.get(hit.strength, ""), _strength_style(hit, styles))]
+    taken = sum(cell_len(text) for text, *_ in sign)
+    return [*fit_segments(line, width - taken, styles.base), *fit_segments(sign, taken, styles.base)]
 
 
-def _reasons(hit: Hit, styles: LineStyles) -> list[Segment]:
+def _strength_style(hit: Hit, styles: LineStyles) -> Style:
+    return {"strong": styles.strong, "fair": styles.fair}.get(hit.strength, styles.dim)
+
+
+def _reasons(hit: Hit, styles: LineStyles, width: int) -> list[Segment]:
     """Why the photo was found, and the objects that are no reason."""
-    why = ", ".join(clean(reason) for reason in hit.why)
+    why = cut_end(", ".join(clean(reason) for reason in hit.why), width)
     line = [Segment(why, styles.highlight)] if why else []
     objects = counts_text(
         {label: count for label, count in hit.objects.items() if not _is_named(label, hit.why)}
     )
     if objects:
-        line.append(Segment(("  " if why else "") + objects, styles.dim))
+        before = _BETWEEN if why else ""
+        line.append(Segment(before + cut_end(objects, width - cell_len(why + before)), styles.dim))
     return line
 
 
 def _is_named(label: str, why: Sequence[str]) -> bool:
     """Whether a reason is a count of these objects: `two traffic lights`."""
     return any(f" {reason}".endswith((f" {label}", f" {plural(label)}")) for reason in why)
-
-
-def _facts(hit: Hit) -> str:
-    place = file_name(hit) if hit.caption else clean(os.path.dirname(hit.path))  # the title has the name then
-    copies = len(hit.other_paths)
-    facts = (
-        place,
-        date_text(hit.taken_at, hit.taken_precision),
-        "" if hit.online else "offline",
-        "note" if hit.note else "",
-        f"{copies} {'copy' if copies == 1 else 'copies'}" if copies else "",
-    )
-    return " · ".join(fact for fact in facts if fact)
-
-
-def _end_of_name(name: str, width: int) -> str:
-    """The end of a name that is too long: that is where cameras number their photos."""
-    if cell_len(name) <= width:
-        return name
-    while name and cell_len(name) >= width:
-        name = name[1:]
-    return f"…{name}"
 
 
 def _image_line(

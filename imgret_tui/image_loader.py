@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imgret.thumbnails import Decoder
 
 PREVIEW_SIDE = 1280  # pixels of the longer side from which a preview is scaled
+ZOOM_SIDE = 6000  # as PREVIEW_SIDE, of a photo of which a part is shown
 DECODE_SECONDS = 15.0  # for one file; nobody waits longer for an image
 DECODERS = 2  # processes
 
@@ -29,6 +30,8 @@ class ImageLoader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: DecodePool | None = None
+        self._zoom_pool: DecodePool | None = None
+        self._zoomed: tuple[bytes, Pixels] | None = None  # the photo that was zoomed last
         self._closed = False
 
     def preview(self, path: bytes) -> Pixels:
@@ -37,6 +40,29 @@ class ImageLoader:
         Raises PhotoError if it cannot be decoded.
         """
         return self._decoders().submit(path).result().pixels
+
+    def zoomed(self, path: bytes) -> Pixels:
+        """As `preview`, with a longer side of at most `ZOOM_SIDE`. The last photo is kept."""
+        from imgret.decode.pool import DecodePool
+
+        with self._lock:
+            if self._zoomed is not None and self._zoomed[0] == path:
+                return self._zoomed[1]
+            if self._closed:
+                raise PhotoError("the program is ending", transient=True)
+            if self._zoom_pool is None:
+                self._zoom_pool = DecodePool(1, seconds=DECODE_SECONDS, side=ZOOM_SIDE)
+            pool = self._zoom_pool
+        pixels = pool.submit(path).result().pixels
+        with self._lock:
+            self._zoomed = path, pixels
+        return pixels
+
+    def forget(self, path: bytes) -> None:
+        """The file at `path` has changed."""
+        with self._lock:
+            if self._zoomed is not None and self._zoomed[0] == path:
+                self._zoomed = None
 
     def thumbnail(self, path: bytes, side: int) -> Pixels:
         """The photo from the thumbnail cache, which gets its thumbnail now if it has none.
@@ -59,9 +85,11 @@ class ImageLoader:
         """Stop the decoders. Calls that wait for them raise PhotoError."""
         with self._lock:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+            pools = [self._pool, self._zoom_pool]
+            self._pool = self._zoom_pool = self._zoomed = None
+        for pool in pools:
+            if pool is not None:
+                pool.close()
 
     def _cached_thumbnail(self, path: bytes, size: thumbnails.Size, *, replace: bool = False) -> bytes:
         """The path of the thumbnail in the cache."""

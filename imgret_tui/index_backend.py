@@ -23,6 +23,7 @@ from imgret.store.factory import exists
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     DuplicateGroups,
+    Facet,
     FailedPhoto,
     IndexStatus,
     PhotoDetails,
@@ -56,12 +57,12 @@ class IndexBackend:
 
     def search_words(self, query: str, limit: int) -> SearchResults:
         """See `SearchBackend`. Always runs in this process."""
-        found = self._client.search_locally(self._request(query, limit, rank="words"))
-        return SearchResults(decode_hits(found.output))
+        return self._results(self._client.search_locally(self._request(query, limit, rank="words")))
 
     def search(self, query: str, limit: int) -> SearchResults:
         """See `SearchBackend`."""
-        return self._results(self._client.search(self._request(query, limit)))
+        request = self._request(query, limit)
+        return self._results(self._client.search(request), total=self._client.passing(request))
 
     def search_similar(self, path: bytes, limit: int) -> SearchResults:
         """See `SearchBackend`. Uses the vector that the photo has in the index."""
@@ -80,7 +81,7 @@ class IndexBackend:
         return PhotoDetails(
             state=known.state,
             reason=known.reason,
-            awaits_caption="caption" in known.due,
+            awaits_caption="caption" in known.due and self._settings.wants("caption"),
             size=photo.file_stat.size if photo else None,
             camera=facts.camera if facts else None,
             latitude=facts.latitude if facts else None,
@@ -108,6 +109,7 @@ class IndexBackend:
             failed=counts.failed,
             offline=counts.offline,
             daemon=_daemon_text(daemon),
+            roots=tuple(root.path for root in self._client.store.roots.all()),
         )
 
     def folders(self) -> tuple[WatchedFolder, ...]:
@@ -148,6 +150,12 @@ class IndexBackend:
         found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
         return DuplicateGroups(found[:limit], len(found) > limit)
 
+    def facets(self, query: str) -> tuple[Facet, ...]:
+        """See `SearchBackend`."""
+        from imgret_tui.facet_counts import MOST_HITS, facets_of
+
+        return facets_of(self.search(query, MOST_HITS).hits)
+
     def retry_failed(self) -> int:
         """See `SearchBackend`."""
         count = self._client.store.failures.retry()
@@ -162,10 +170,10 @@ class IndexBackend:
         """The fields of an `imgret.search.request.Request`."""
         return {"text": query, "k": limit, "format": "json", "folder": self._folder, **more}
 
-    def _results(self, found: SearchOutput, *notices: str) -> SearchResults:
-        texts = [*notices, *self._warnings, *found.notes]
+    def _results(self, found: SearchOutput, *notices: str, total: int | None = None) -> SearchResults:
+        texts = (*notices, *self._warnings, *found.notes)
         self._warnings.clear()
-        return SearchResults(decode_hits(found.output), ". ".join(texts))
+        return SearchResults(decode_hits(found.output), texts, total)
 
     def _wake_daemon(self) -> None:
         """Let the daemon process what was queued. It is queued in any case, so a daemon that fails is no error."""

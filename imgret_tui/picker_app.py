@@ -11,19 +11,24 @@ from typing import ClassVar
 
 from msgspec import Struct
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.screen import Screen
 
 from imgret.errors import Exit, ImgretError
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
-from imgret_tui import desktop, keymap, themes
+from imgret_tui import desktop, themes
 from imgret_tui import picker_messages as messages
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.image_loader import ImageLoader
+from imgret_tui.keymap import Keymap
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.screens.dialogs import FoldersDialog, HelpDialog, NoteDialog
 from imgret_tui.screens.duplicates_screen import MOST_GROUPS, DuplicatesScreen
+from imgret_tui.screens.narrow_dialog import NarrowDialog
+from imgret_tui.screens.photo_screen import PhotoScreen
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.search_backend import SearchBackend
 from imgret_tui.terminal_images import TerminalImages
@@ -44,7 +49,7 @@ class PickerApp(App[Outcome]):
 
     CSS_PATH = "picker.tcss"
     TITLE = "imgret"
-    COMMAND_PALETTE_BINDING: ClassVar[str] = "f2"
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False  # its key is one of the key map
 
     def __init__(
         self,
@@ -53,12 +58,18 @@ class PickerApp(App[Outcome]):
         query: str = "",
         multi: bool = False,
         history: QueryHistory,
+        keymap: Keymap | None = None,
+        memory: LayoutMemory,
+        preview_only: bool = False,
         terminal: TerminalSession | None = None,
         colourless: bool = False,
         driver: type[Driver] | None = None,
         warning: str = "",
     ) -> None:
-        """`driver`: None for Textual's own. `warning`: a sentence to show at the start."""
+        """`preview_only`: begin with the full-screen photo, without the list.
+
+        `driver`: None for Textual's own. `warning`: a sentence to show at the start.
+        """
         super().__init__(driver_class=driver)
         for theme in themes.ALL:
             self.register_theme(theme)
@@ -79,7 +90,12 @@ class PickerApp(App[Outcome]):
         self.backend = BackendThreads(open_backend, self.post_message)
         self._multi = multi
         self.duplicates: DuplicatesScreen | None = None  # the page that was opened last
-        self.search = SearchScreen(query, self.backend, self.images, history, multi=multi)
+        self.photo: PhotoScreen | None = None  # the full-screen photo that was opened last
+        self._preview_only = preview_only
+        self.key_table = keymap or Keymap()
+        self.search = SearchScreen(
+            query, self.backend, self.images, history, self.key_table, memory, multi=multi
+        )
 
     def on_mount(self) -> None:
         """Let signals end the app like a key, so that the terminal is restored."""
@@ -88,6 +104,7 @@ class PickerApp(App[Outcome]):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._end, 128 + number)
         self.push_screen(self.search)
+        self.app_resume_signal.subscribe(self, self._resumed)
 
     def on_unmount(self) -> None:
         """Stop the threads."""
@@ -97,7 +114,7 @@ class PickerApp(App[Outcome]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: the actions of the key map."""
         if screen is self.search:
-            for name, description, action in keymap.commands():
+            for name, description, action in self.key_table.commands():
                 yield SystemCommand(name, description, lambda action=action: self._run_later(action))
 
     def on_input_ready(self, _: messages.InputReady) -> None:
@@ -113,6 +130,9 @@ class PickerApp(App[Outcome]):
     def on_results_ready(self, message: messages.ResultsReady) -> None:
         """Show the results."""
         self.search.show_results(message)
+        if self._preview_only and message.final and self.search.hit_list.hits:
+            self._preview_only = False
+            self._open_photo(alone=True)
 
     def on_query_failed(self, message: messages.QueryFailed) -> None:
         """Show the error below the query."""
@@ -141,6 +161,8 @@ class PickerApp(App[Outcome]):
         self.search.photo_pane.preview.image_loaded(message.path)
         if self.duplicates is not None and self.screen is self.duplicates:
             self.duplicates.hit_list.image_loaded(message.path)
+        if self.photo is not None and self.screen is self.photo:
+            self.photo.preview.image_loaded(message.path)
 
     def on_file_changed(self, message: messages.FileChanged) -> None:
         """Load the image and the details again."""
@@ -183,13 +205,81 @@ class PickerApp(App[Outcome]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.push_screen(HelpDialog())
+        self.push_screen(HelpDialog(self.key_table))
+
+    def action_commands(self) -> None:
+        """Show all commands by name."""
+        self.push_screen(CommandPalette(id="--command-palette"))
+
+    def action_next_layout(self) -> None:
+        """List, grid, full-screen photo, and the list again."""
+        if self.search.hit_list.is_grid and self.search.hit_list.current is not None:
+            self._open_photo(alone=False)
+        else:
+            self.search.set_grid(is_grid=not self.search.hit_list.is_grid)
+
+    def _open_photo(self, *, alone: bool) -> None:
+        self.photo = PhotoScreen(self.search.hit_list, self.images, multi=self._multi, alone=alone)
+        self.push_screen(self.photo, self._photo_closed)
+
+    def _photo_closed(self, next_layout: bool | None) -> None:  # noqa: FBT001  a screen's callback gets its result
+        if next_layout:
+            self.search.set_grid(is_grid=False)
+        self.search.hit_list.reload_thumbnails()
+        self.search.photo_pane.preview.show_again()
+
+    def action_redraw(self) -> None:
+        """Draw the whole screen again, also what is over the cells."""
+        self.search.photo_pane.preview.cover(covered=True)
+        self.refresh(layout=True)
+        self.call_after_refresh(self.search.photo_pane.preview.cover, covered=False)
+
+    def action_execute(self, command: str) -> None:
+        """Run a command of the user on the terminal, which the picker leaves meanwhile."""
+        text = self._command_text(command)
+        if text is not None:
+            with self.suspend():
+                desktop.run_in_terminal(text)
+
+    def action_execute_silently(self, command: str) -> None:
+        """Run a command of the user without the terminal, and do not wait for it."""
+        text = self._command_text(command)
+        if text is not None:
+            desktop.run_silently(text)
+
+    def _command_text(self, command: str) -> bytes | None:
+        """A command with the current photo for `{}` and the marked ones for `{+}`; None if there is no photo."""
+        current, marked = self.search.hit_list.current, self.search.hit_list.marked
+        if current is None:
+            return None
+        return desktop.filled_in(command, current.path, [hit.path for hit in marked] or [current.path])
+
+    def _resumed(self, _: object) -> None:
+        """The terminal was given to another program meanwhile, and its images were freed."""
+        self.search.hit_list.reload_thumbnails()
+        self.search.photo_pane.preview.show_again()
+        self.refresh(layout=True)
 
     def action_folders(self) -> None:
         """Show the folders and failed photos, once they were read."""
         self.backend.run(
             "folders", lambda backend: messages.FoldersReady(backend.folders(), backend.failed_photos())
         )
+
+    def action_narrow(self) -> None:
+        """Show what the photos of the query have in common, once it was counted."""
+        query = self.search.query_input.value
+        self.backend.run("facets", lambda backend: messages.FacetsReady(query, backend.facets(query)))
+
+    def on_facets_ready(self, message: messages.FacetsReady) -> None:
+        """Show them, unless another page was opened meanwhile; the chosen one becomes a filter of the query."""
+
+        def add(text: str | None) -> None:
+            if text is not None:
+                self.search.set_query_text(f"{self.search.query_input.value.rstrip()} {text}".lstrip())
+
+        if self.screen is self.search and message.query == self.search.query_input.value:
+            self.push_screen(NarrowDialog(message.facets), add)
 
     def action_duplicates(self) -> None:
         """Open the page of near-duplicates, and find them on a thread of its own."""

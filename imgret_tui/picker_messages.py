@@ -8,6 +8,7 @@ from imgret.errors import ImgretError
 from imgret.photo import Hit
 from imgret_tui.search_backend import (
     DuplicateGroups,
+    Facet,
     FailedPhoto,
     IndexStatus,
     PhotoDetails,
@@ -83,6 +84,15 @@ class DuplicatesReady(Message):
     def __init__(self, found: DuplicateGroups) -> None:
         super().__init__()
         self.found = found
+
+
+class FacetsReady(Message):
+    """What the photos of a query have in common."""
+
+    def __init__(self, query: str, facets: tuple[Facet, ...]) -> None:
+        super().__init__()
+        self.query = query
+        self.facets = facets
 
 
 class RetryQueued(Message):

@@ -13,10 +13,11 @@ from imgret.photo import Hit
 
 
 class SearchResults(Struct, frozen=True):
-    """The hits of one query, best first, and a notice about them (empty: none)."""
+    """The hits of one query, best first, and sentences about them."""
 
     hits: tuple[Hit, ...]
-    notice: str = ""
+    notices: tuple[str, ...] = ()
+    total: int | None = None  # how many photos pass the filters of the query; None if it is not known
 
 
 class PhotoDetails(Struct, frozen=True):
@@ -65,6 +66,15 @@ class DuplicateGroups(Struct, frozen=True):
     has_more: bool = False  # there are more groups than these
 
 
+class Facet(Struct, frozen=True):
+    """Something that several photos have, and the filter that finds them."""
+
+    kind: str
+    label: str
+    count: int  # photos
+    filter: str  # to add to the query
+
+
 class IndexStatus(Struct, frozen=True):
     """The counts of `imgret status`, and what the daemon does."""
 
@@ -73,6 +83,7 @@ class IndexStatus(Struct, frozen=True):
     failed: int = 0
     offline: int = 0
     daemon: str = ""  # a short sentence; empty if no daemon runs
+    roots: tuple[bytes, ...] = ()  # the paths of the folders of the index
 
 
 class SearchBackend(Protocol):
@@ -121,6 +132,10 @@ class SearchBackend(Protocol):
 
     def duplicates(self, limit: int) -> DuplicateGroups:
         """At most `limit` groups of near-duplicates. Takes minutes for a million photos."""
+        ...
+
+    def facets(self, query: str) -> tuple[Facet, ...]:
+        """What the photos of a query have in common, by kind, the commonest first."""
         ...
 
     def retry_failed(self) -> int:

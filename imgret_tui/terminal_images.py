@@ -104,6 +104,7 @@ class TerminalImages:
 
     def discard(self, path: bytes) -> None:
         """Free the images of one photo. They are loaded again on the next request."""
+        self._loader.forget(path)
         keys = [key for key in self._sent if isinstance(key, ImageRequest) and key.path == path]
         self.send(self._deletions([image_id for key in keys for image_id in self._sent.remove(key)]))
 
@@ -195,7 +196,9 @@ class TerminalImages:
         try:
             if disk_calls.is_stuck(request.path, request.path):  # it would block this thread for all others
                 raise NotAnswering(request.path)
-            if request.is_preview:
+            if request.part is not None:
+                pixels = self._loader.zoomed(request.path)
+            elif request.is_preview:
                 pixels = self._loader.preview(request.path)
             else:
                 pixels = self._loader.thumbnail(request.path, self._pixel_side(request))
@@ -206,7 +209,7 @@ class TerminalImages:
 
     def _pixel_side(self, request: ImageRequest) -> int:
         """The longer side of the requested box, in pixels."""
-        cell = self.terminal.cell if self.terminal.graphics is Graphics.KITTY else HALF_BLOCK
+        cell = HALF_BLOCK if self.terminal.graphics is Graphics.BLOCKS else self.terminal.cell
         return max(request.columns * cell.width, request.rows * cell.height)
 
 

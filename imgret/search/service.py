@@ -188,6 +188,11 @@ class SearchService:
         )
         return rank.SearchResult(found.hits, [*notes, *found.notes])
 
+    def passing(self, request: SearchRequest) -> int:
+        """How many contents pass the filters of a request. Raises QueryError."""
+        question = _question(request, self._store.facets.labels(), self._kinds())
+        return len(self._store.filters.matching(question.clauses))
+
     def warm(self) -> None:
         """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
         if self._keeper is not None:

@@ -62,6 +62,7 @@ class Capabilities(Struct, frozen=True):
     cell: Cell = DEFAULT_CELL
     colours: int = 256  # of a sixel image
     tmux: bool = False  # kitty's graphics sequences must be wrapped
+    many_sixels: bool = True  # xterm keeps the last 16 sixels only, too few for thumbnails
     folder: str | None = None  # the folder for images that the terminal reads from files; None if it does not
 
 
@@ -145,6 +146,7 @@ def choose_capabilities(
         cell=_cell(replies, window_size),
         colours=max(2, min(256, replies.registers or 256)),
         tmux=in_tmux,
+        many_sixels="XTerm" not in (tmux if in_tmux else replies.name or ""),
         folder=_SHARED_MEMORY if replies.files and not in_tmux else None,
     )
 

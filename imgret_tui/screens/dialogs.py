@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
-from imgret_tui.keymap import keys_by_group
+from imgret_tui.keymap import Keymap
 from imgret_tui.search_backend import FailedPhoto, WatchedFolder
 from imgret_tui.widgets.query_input import OrderedInput
 
@@ -32,13 +32,17 @@ class HelpDialog(ModalScreen[None]):
         Binding("escape,f1,q,enter,ctrl+c", "dismiss", "Close", priority=True)
     ]
 
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self._keymap = keymap
+
     def compose(self) -> ComposeResult:
         """The key map by group."""
         with VerticalScroll(classes="dialog"):
-            for group, keys in keys_by_group():
+            for group, keys in self._keymap.by_group():
                 yield Static(group, classes="title", markup=False)
                 for key in keys:
-                    line = Content.assemble((f"{key.label:<20}", "$text-accent"), key.description)
+                    line = Content.assemble((f"{key.label:<27} ", "$text-accent"), key.description)
                     yield Static(line, classes="body", markup=False)
             yield Static("Queries", classes="title", markup=False)
             yield Static(

@@ -24,7 +24,7 @@ _KEYS = "\u2190\u2192 group   \u2191\u2193 copy   tab mark   a mark all but the 
 class DuplicatesScreen(Screen[None]):
     """Shows the groups once `show_groups` has them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(keymap.copies_bindings())
+    BINDINGS: ClassVar[list[BindingType]] = list(keymap.bindings_of(keymap.COPIES_KEYS))
 
     def __init__(self, images: TerminalImages, *, multi: bool) -> None:
         """`multi`: several photos can be marked."""

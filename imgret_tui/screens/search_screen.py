@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
 
 from msgspec.structs import replace
-from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Input
 
-from imgret_tui import keymap
+from imgret.errors import ImgretError, QueryError
 from imgret_tui.backend_threads import BackendThreads
+from imgret_tui.empty_state import empty_lines, error_lines
+from imgret_tui.key_names import written
+from imgret_tui.keymap import Keymap
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_messages import (
     CursorMoved,
     DetailsReady,
@@ -25,6 +27,7 @@ from imgret_tui.query_tracker import FIRST_LIMIT, DeferredAction, QueryTracker
 from imgret_tui.screens.search_layout import SearchLayout
 from imgret_tui.search_backend import IndexStatus
 from imgret_tui.terminal_images import TerminalImages
+from imgret_tui.widgets.query_input import is_half_typed
 
 DEBOUNCE_SECONDS = 0.03  # less than between two keys of a fast typist, more than between those of a paste
 EXTENSION_FACTOR = 4  # times as many hits are requested when the cursor reaches the last one
@@ -34,26 +37,29 @@ MAX_MARKED_AT_ONCE = 10_000  # hits
 class SearchScreen(SearchLayout):
     """The main screen: what its keys do, and how queries become hits."""
 
-    BINDINGS: ClassVar[list[BindingType]] = list(keymap.bindings())
-
     def __init__(
         self,
         query: str,
         backend: BackendThreads,
         images: TerminalImages,
         history: QueryHistory,
+        keymap: Keymap,
+        memory: LayoutMemory,
         *,
         multi: bool,
     ) -> None:
         """`query`: the first one. `multi`: several photos can be marked."""
-        super().__init__(images, self._request_details)
+        super().__init__(images, self._request_details, keymap, memory, multi=multi)
         self._multi = multi
+        self._keymap = keymap
         self._backend = backend
         self._history = history
         self._tracker = QueryTracker(query)
         self._debounce: Timer | None = None
         self._edited_at = 0.0  # when the input last changed, by time.monotonic
-        self._notice = ""
+        self._notices: tuple[str, ...] = ()
+        self._total: int | None = None
+        self._error: QueryFailed | None = None  # about a word that is perhaps not finished
         self._indexed_photos = 0
 
     def on_mount(self) -> None:
@@ -124,26 +130,62 @@ class SearchScreen(SearchLayout):
         keep_cursor = self.hit_list.cursor > 0 and (tracker.has_results or tracker.current.skip_words)
         tracker.record_results(final=message.final)
         hits = message.results.hits
+        self._error = None
         self.query_error.show(None)
-        self._notice = message.results.notice
+        self.status_line.display = True
+        self._notices = message.results.notices
+        self._total = message.results.total
         self.hit_list.show(hits, self.searched_text, keep_cursor=keep_cursor)
         if DeferredAction.MARK_ALL in tracker.deferred and message.final:
             self._toggle_all_marks()
         if DeferredAction.CHOOSE in tracker.deferred and (message.final or hits):
             self._choose()
-        self.set_class(message.final and not hits and not self.searched_text.strip(), "-empty")
+        if hits:
+            self.show_empty(())
+        elif message.final:
+            self.show_empty(empty_lines(self.searched_text, self._notices, self._query_keys()))
         self._show_counts()
 
+    def _query_keys(self) -> list[tuple[str, str]]:
+        """The keys that widen a query that found nothing."""
+        wanted = {"backward-kill-word": "deletes the last word", "unix-line-discard": "empties the query"}
+        keys = {key.name: key for key in self._keymap.keys if key.keys}
+        has_query = bool(self.searched_text.strip())
+        return [
+            (written(keys[name].keys[0]), text) for name, text in wanted.items() if has_query and name in keys
+        ]
+
     def show_query_error(self, message: QueryFailed) -> None:
-        """Show what is wrong with the query; the last hits stay."""
-        if self._tracker.accepts(message.number):
-            self._tracker.record_error()
-            self.query_error.show(message.error)
-            self._show_counts()
+        """Show what is wrong with the query; the last hits stay.
+
+        An error of the word that is being typed waits until the word is finished.
+        """
+        if not self._tracker.accepts(message.number):
+            return
+        self._tracker.record_error()
+        if self._edited_at and is_half_typed(self.searched_text, message.error):
+            self._error = message
+        else:
+            self._show_error(message.error)
+        self._show_counts()
+
+    def _show_error(self, error: ImgretError) -> None:
+        self._error = None
+        if isinstance(error, QueryError):
+            self.query_error.show(error)
+            self.status_line.display = False
+        else:
+            self.show_empty(error_lines(error))
 
     def _show_counts(self) -> None:
-        has_text = bool(self.searched_text.strip())
-        self.show_counts(has_text=has_text, searching=self.is_searching, notice=self._notice)
+        count = len(self.hit_list.hits)
+        is_partial = self._tracker.is_finished and not self._tracker.has_all(count)
+        self.show_counts(
+            has_text=bool(self.searched_text.strip()),
+            searching=self.is_searching,
+            notices=self._notices if count else (),
+            total=self._total if is_partial else None,
+        )
 
     def on_cursor_moved(self, message: CursorMoved) -> None:
         """Show the photo under the cursor; at the last hit, request more hits."""
@@ -169,6 +211,8 @@ class SearchScreen(SearchLayout):
         has_more = status.photos > self._indexed_photos
         self._indexed_photos = status.photos
         self.status_line.show_status(status)
+        self.hit_list.show_roots(status.roots)
+        self._show_counts()
         if has_more and not self.hit_list.hits and not self.is_searching:
             self.search()
 
@@ -229,6 +273,9 @@ class SearchScreen(SearchLayout):
 
     def action_choose(self) -> None:
         """Choose the marked photos or the current one; if the query was just edited, once its results are there."""
+        if self._error is not None and not self._is_edited:
+            self._show_error(self._error.error)
+            return
         self._search_if_edited()
         if self._tracker.has_results or self.hit_list.marked:
             self._choose()
@@ -239,6 +286,19 @@ class SearchScreen(SearchLayout):
         hits = self.hit_list.marked or ([self.hit_list.current] if self.hit_list.current else [])
         self._history.add(self.query_input.value)
         self.post_message(PhotosChosen(tuple(hits)))
+
+    def action_recall(self) -> None:
+        """Write the previous query into the input."""
+        query = self._history.previous()
+        if query is not None:
+            self.set_query_text(query)
+
+    def action_delete_or_abort(self) -> None:
+        """Delete the letter after the cursor; quit if there is no query."""
+        if self.query_input.value:
+            self.query_input.action_delete_right()
+        else:
+            self.app.call_later(self.app.run_action, "app.abort")
 
     def action_more_like_this(self) -> None:
         """Search for photos similar to the current one."""

@@ -9,6 +9,7 @@ from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
 from imgret_tui.hit_lines import date_text
+from imgret_tui.hit_texts import title
 from imgret_tui.search_backend import PhotoDetails
 
 LABEL_STYLE = "$muted"
@@ -30,15 +31,13 @@ class DetailsView(Static):
 
 
 def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Content]:
-    """The lines of a photo; what is not known has no line, except the caption."""
+    """The lines of a photo, its title first; what is not known has no line."""
     from imgret import stage_results
 
     words = query_words(query)
-    lines = [
-        _highlighted(hit.caption, words)
-        if hit.caption
-        else Content.styled(_caption_substitute(details), "$muted")
-    ]
+    lines = [_highlighted(title(hit), words)]
+    if details is not None and details.awaits_caption and not hit.caption:
+        lines.append(Content.styled("not described yet", "$muted"))
     camera = details.camera or "" if details else ""
     date = date_text(hit.taken_at, hit.taken_precision)
     photo = " · ".join(part for part in (date, camera, _size_text(hit, details)) if part)
@@ -50,7 +49,7 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
         ("gps", _position_text(details)),
     ]
     lines += [_row(label, Content(clean(text))) for label, text in rows if text]
-    if hit.note:
+    if hit.note and hit.caption:
         lines.append(_row("note", _highlighted(" ".join(hit.note.split()), words)))
     lines.append(_row("path", Content(clean(hit.path))))
     lines += [_row("copy", Content(clean(path))) for path in hit.other_paths[:_MAX_COPIES]]
@@ -60,13 +59,6 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
         style = "$muted" if details.state == "described" else "$text-warning"
         lines.append(Content.styled(clean(f"{details.state}: {details.reason}"), style))
     return lines
-
-
-def _caption_substitute(details: PhotoDetails | None) -> str:
-    """What to show without a caption; nothing while it is not known whether there will be one."""
-    if details is None:
-        return ""
-    return "not described yet" if details.awaits_caption else "no caption"
 
 
 def _row(label: str, text: Content) -> Content:

@@ -6,7 +6,8 @@ after the blank cells were drawn, and removed before anything else is drawn ther
 
 from __future__ import annotations
 
-from rich.segment import ControlType, Segment
+from rich.color import ColorSystem
+from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -14,13 +15,11 @@ from textual.widget import Widget
 from imgret.photo import Corners, Hit
 from imgret.terminal import kitty
 from imgret.terminal.probe import Graphics
-from imgret_tui.cell_image import CellImage, ImageRequest
+from imgret_tui.cell_image import CONTROL, Box, CellImage, ImageRequest
 from imgret_tui.hit_lines import fit_segments
 from imgret_tui.terminal_images import TerminalImages
 
 KEEP_SECONDS = 0.25  # that the image of the last photo stays while the next one is loaded
-# A segment with a control code has no width, and Textual passes its text to the terminal unchanged.
-_CONTROL = ((ControlType.CURSOR_FORWARD, 0),)
 
 
 class Preview(Widget):
@@ -31,20 +30,21 @@ class Preview(Widget):
         self._images = images
         self._hit: Hit | None = None
         self._outlines: tuple[Corners, ...] = ()
+        self._part: Box | None = None
         self._image: CellImage | None = None
         self._placed: tuple[int, Region] | None = (
             None  # the id of the stored image over the screen, and where
         )
         self._is_covered = False
 
-    def show(self, hit: Hit | None) -> None:
-        """Show this photo, or nothing."""
+    def show(self, hit: Hit | None, part: Box | None = None) -> None:
+        """Show this photo, or a part of it, or nothing."""
         from imgret import stage_results
 
         outlines = stage_results.outlines(hit.shown, hit.why) if hit else ()
         path = hit.path if hit else None
-        if self._hit is None or (path, outlines) != (self._hit.path, self._outlines):
-            self._hit, self._outlines = hit, outlines
+        if self._hit is None or (path, outlines, part) != (self._hit.path, self._outlines, self._part):
+            self._hit, self._outlines, self._part = hit, outlines, part
             self._update_image()
             if self._is_waiting:
                 self.set_timer(KEEP_SECONDS, self._drop_last_image)
@@ -60,6 +60,12 @@ class Preview(Widget):
             self._is_covered = covered
             self._place_overlay()
             self.refresh()
+
+    def show_again(self) -> None:
+        """The terminal has lost the image: request it."""
+        self._image = self._placed = None
+        self._update_image()
+        self.refresh()
 
     def on_resize(self) -> None:
         """Request the image in the new size."""
@@ -82,7 +88,7 @@ class Preview(Widget):
         strips = [self._line(row).crop(crop.x, crop.right) for row in range(crop.y, crop.bottom)]
         image = self._image
         if strips and image is not None and image.image_id is None and self._can_overlay(image):
-            sixel = Segment(self._overlay_text(image), None, _CONTROL)
+            sixel = Segment(self._overlay_text(image), None, CONTROL)
             strips[-1] = Strip([*strips[-1], sixel], strips[-1].cell_length)
         return strips
 
@@ -98,9 +104,32 @@ class Preview(Widget):
         image = self._images.get(request) if request else None
         if image is not self._image and (image is not None or request is None):
             before, self._image = self._image, image
-            if not (before and before.is_stored and image and image.is_stored):
+            if before and image and self._is_sixel(before) and self._is_sixel(image):
+                self._replace_sixel(before, image)
+            elif not (before and before.is_stored and image and image.is_stored):
                 self.refresh()  # the cells below are not blank, or must not stay blank
             self._place_overlay()
+
+    def _is_sixel(self, image: CellImage) -> bool:
+        return image.image_id is None and self._can_overlay(image)
+
+    def _replace_sixel(self, before: CellImage, image: CellImage) -> None:
+        """Draw a sixel over the one before it, and clear only what it does not cover: so it does not flicker."""
+        region, style = self.content_region, self.rich_style.background_style
+        blank: list[str] = []
+        for row in range(before.rows):
+            old, new = self._columns(before), self._columns(image)
+            left, right = (new.start, new.stop - 1) if row < image.rows - 1 else (old.stop, old.stop)
+            # The last column and row of a box may be covered in part, so they are cleared as well.
+            for start, stop in ((old.start, min(old.stop, left)), (max(old.start, right), old.stop)):
+                if start < stop:
+                    text = style.render(" " * (stop - start), color_system=ColorSystem.TRUECOLOR)
+                    blank.append(f"\x1b[{region.y + row + 1};{region.x + start + 1}H{text}")
+        self._images.send(f"\x1b7{''.join(blank)}\x1b8{self._overlay_text(image)}")
+
+    def _columns(self, image: CellImage) -> range:
+        left = (self.content_region.width - image.columns) // 2
+        return range(left, left + image.columns)
 
     def _drop_last_image(self) -> None:
         if self._is_waiting:
@@ -149,4 +178,6 @@ class Preview(Widget):
             height -= 1  # a sixel that touches the last row of the screen scrolls it
         if self._hit is None or width < 2 or height < 2 or not self.display:
             return None
-        return ImageRequest(self._hit.path, width, height, is_preview=True, outlines=self._outlines)
+        return ImageRequest(
+            self._hit.path, width, height, is_preview=True, outlines=self._outlines, part=self._part
+        )

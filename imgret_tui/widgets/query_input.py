@@ -1,9 +1,9 @@
-"""The query input, and the line below it that says what is wrong with the query."""
+"""The query input, and what is shown in place of the counts where the query is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from types import MappingProxyType
 
 from textual import events
 from textual.content import Content
@@ -27,7 +27,7 @@ class OrderedInput(Input):
     runs them later: if keys come fast, letters overtake them. Here every key is handled when it arrives.
     """
 
-    SCREEN_ACTIONS: ClassVar[Mapping[str, str]] = {}  # key -> action of the screen; before those of the input
+    actions: Mapping[str, str] = MappingProxyType({})  # by key, before those of the input
 
     async def on_key(self, event: events.Key) -> None:
         """Run the action of the key, if it has one; Textual handles letters."""
@@ -37,25 +37,30 @@ class OrderedInput(Input):
             key = events.Key(event.key, event.character)
             self.app.screen.call_after_refresh(self.app.post_message, key)
             return
-        action, target = self.SCREEN_ACTIONS.get(event.key), self.screen
-        if action is None:
-            action, target = _INPUT_ACTIONS.get(event.key), self  # type: ignore[assignment]
-        if action is not None and await self.app.run_action(action, target):
+        action, target = self.actions.get(event.key), self.screen
+        if action == keymap.IGNORE:
+            event.stop().prevent_default()
+            return
+        if action is None or action.startswith(keymap.INPUT):
+            action, target = (action or _INPUT_ACTIONS.get(event.key, "")).removeprefix(keymap.INPUT), self  # type: ignore[assignment]
+        if action and await self.app.run_action(action, target):
             event.stop().prevent_default()
 
 
 class QueryInput(OrderedInput):
     """The query. It always has the focus; the keys of the key map come before its own."""
 
-    SCREEN_ACTIONS = keymap.actions_by_key()
-
-    def __init__(self) -> None:
+    def __init__(self, actions: Mapping[str, str]) -> None:
+        """`actions` of the screen, the app or this input, by key. Enter submits the query."""
         super().__init__(
             placeholder="two dogs on a beach after:2019 dog>=2 -indoor",
             id="query",
             compact=True,
             select_on_focus=False,
         )
+        self.actions = {
+            key: action for key, action in actions.items() if key != "enter" or action != "choose"
+        }
         self.cursor_blink = False  # blinking would send the line to the terminal twice a second
 
 
@@ -76,3 +81,12 @@ class QueryErrorLine(Static):
             text = f"{' ' * error.position}▲ {text}"
         hint = f"  {clean(error.hint)}" if error.hint else ""
         self.update(Content.assemble((text, "$text-error"), (hint, "$muted")))
+
+
+def is_half_typed(query: str, error: ImgretError) -> bool:
+    """Whether an error is about the last word of a query, which is perhaps not finished."""
+    if not isinstance(error, QueryError) or not query or query[-1].isspace():
+        return False
+    start = query.rfind(" ") + 1
+    opened = query.rfind('"') if query.count('"') % 2 else len(query)  # a quoted value may have spaces
+    return error.position >= min(start, query.rfind(" ", 0, opened) + 1)

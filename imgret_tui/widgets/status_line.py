@@ -1,4 +1,4 @@
-"""The last line of the screen: the number of hits, and the status of the index and the daemon."""
+"""The line below the query: how many hits there are, what is marked, and the state of the index and the daemon."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ class HitCounts(Struct, frozen=True):
     """The state of the search."""
 
     hits: int = 0
+    total: int | None = None  # photos that pass the filters, if there are more than the hits
     strong: int = 0
     marked: int = 0
     only_weak: bool = False
     searching: bool = False
+    folder: str = ""  # that all hits share
     notice: str = ""  # about the results
 
 
@@ -44,40 +46,40 @@ class StatusLine(Static):
 
     def _compose_line(self) -> None:
         # A narrow terminal cuts off the end. The notice, such as why there are no hits, comes before that.
-        notice = clean(self._counts.notice)
-        line = [Content(_counts_text(self._counts)), Content.styled(notice, "$muted")]
+        counts = self._counts
+        line = [_counts_text(counts), Content(counts.folder), Content.styled(clean(counts.notice), "$muted")]
         if self._status is not None:
             line.append(_status_text(self._status))
-        line.append(Content.styled("f1 help", "$muted"))
         joined = Content("  │  ").join(part for part in line if part)
         if not joined.is_same(self._line):  # it is composed every two seconds and seldom differs
             self._line = joined
             self.update(joined, layout=False)
 
 
-def _counts_text(counts: HitCounts) -> str:
-    parts = [f"{counts.hits} hit{'' if counts.hits == 1 else 's'}"]
+def _counts_text(counts: HitCounts) -> Content:
+    of = f" of {counts.total:,}" if counts.total is not None and counts.total > counts.hits else ""
+    parts = [Content(f"{counts.hits:,}{of} {'hit' if counts.hits == 1 and not of else 'hits'}")]
     if counts.strong:
-        parts.append(f"{counts.strong} strong")
+        parts.append(Content.styled(f"{counts.strong} strong", "$text-success"))
     elif counts.only_weak and _NO_GOOD_MATCH not in counts.notice:
-        parts.append(_NO_GOOD_MATCH)
+        parts.append(Content(_NO_GOOD_MATCH))
     if counts.marked:
-        parts.append(f"{counts.marked} marked")
+        parts.append(Content.styled(f"✓ {counts.marked:,} marked", "bold $text-success"))
     if counts.searching:
-        parts.append("searching…")
-    return " · ".join(parts)
+        parts.append(Content("searching…"))
+    return Content(" · ").join(parts)
 
 
 def _status_text(status: IndexStatus) -> Content:
-    parts = [f"{status.photos} photo{'' if status.photos == 1 else 's'}"]
+    parts = [f"{status.photos:,} photo{'' if status.photos == 1 else 's'}"]
     if status.pending:
-        parts.append(f"{status.pending} to describe")
+        parts.append(f"{status.pending:,} to describe")
     parts.append(clean(status.daemon) or "no daemon")
     problems = []
     if status.failed:
-        problems.append(f"{status.failed} failed")
+        problems.append(f"{status.failed:,} failed")
     if status.offline:
-        problems.append(f"{status.offline} offline")
+        problems.append(f"{status.offline:,} offline")
     text = Content(" · ".join(parts))
     if not problems:
         return text

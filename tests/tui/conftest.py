@@ -25,6 +25,7 @@ from textual.widgets import Static
 from imgret.config import load, places
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_app import Outcome, PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.terminal_session import TerminalSession
@@ -143,6 +144,7 @@ async def running(
         query=query,
         multi=multi,
         history=QueryHistory(os.path.join(where.state, "questions")),
+        memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
         colourless=colourless,
     )

@@ -18,6 +18,7 @@ from imgret.photo import FileStat
 from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_app import PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.screens.duplicates_screen import DuplicatesScreen
@@ -77,6 +78,7 @@ def app(graphics: Graphics = Graphics.BLOCKS, *, multi: bool = True) -> PickerAp
         lambda: IndexBackend(load(where.config), where),
         multi=multi,
         history=QueryHistory(os.path.join(where.state, "questions")),
+        memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
     )
 
@@ -130,7 +132,7 @@ async def test_one_photo_without_multi_and_back_to_the_search(copies: Path) -> N
         page = await settled(pilot)
         await pilot.press("tab", "a")
         assert page.hit_list.marked == []
-        await pilot.press("ctrl+g")
+        await pilot.press("ctrl+o")
         assert page.hit_list.is_grid
         await pilot.press("escape")
         assert picker.screen is picker.search
@@ -155,10 +157,7 @@ async def test_an_empty_index_has_no_groups(copies: Path) -> None:
         assert picker.screen is picker.search
 
 
-def test_the_page(copies: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder has another name each time, so it is not shown."""
-    monkeypatch.setattr("imgret_tui.hit_lines._facts", lambda _: "~/Pictures")
-
+def test_the_page(copies: Path, snap_compare: Compare) -> None:
     async def before(pilot: Pilot[object]) -> None:
         await pilot.press("f4")
         await settled(pilot)

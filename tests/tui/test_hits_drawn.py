@@ -24,7 +24,7 @@ from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.hit_lines import LineStyles, ListedHit, date_text, fit_segments, grid_line, list_line
 
 PLAIN = Style()
-STYLES = LineStyles(*[PLAIN] * 6)
+STYLES = LineStyles(*[PLAIN] * 9)
 
 names = st.binary(min_size=1, max_size=30).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"0"))
 texts = st.text(max_size=60)
@@ -132,9 +132,9 @@ def test_every_line_of_the_list_is_exactly_as_wide_as_requested(
     hit: Hit, width: int, cursor: bool, marked: bool, thumbnail: int, picture: CellImage | None
 ) -> None:
     entry = ListedHit(hit, frozenset({"a"}), cursor, marked, picture)
-    for rows in (1, 3):
+    for rows in (1, 3, 4, 5):
         for row in range(rows):
-            segments = list_line(entry, row, rows, width, STYLES, thumbnail if width > 24 else 0)
+            segments = list_line(entry, row, rows, width, STYLES, (thumbnail if width > 24 else 0, 3))
             assert sum(cell_len(segment.text) for segment in segments) == width
             text = "".join(segment.text for segment in segments if PLACEHOLDER not in segment.text)
             assert clean(text) == text
@@ -170,9 +170,9 @@ def test_a_date_outside_the_calendar_is_empty() -> None:
 @pytest.mark.parametrize(
     ("why", "objects", "line"),
     [
-        (("two dogs",), {"dog": 2, "ball": 1}, "two dogs  1 ball"),
+        (("two dogs",), {"dog": 2, "ball": 1}, "two dogs · 1 ball"),
         (("one traffic light",), {"traffic light": 1, "light": 3}, "one traffic light"),
-        (("dog",), {"person": 1, "bench": 2}, "dog  2 benches, 1 person"),
+        (("dog",), {"person": 1, "bench": 2}, "dog · 2 benches, 1 person"),
         ((), {"person": 5, "sheep": 2}, "5 people, 2 sheep"),
     ],
 )
@@ -195,13 +195,15 @@ def test_counts_are_in_the_plural_and_not_repeated(
         why=why,
     )
     entry = ListedHit(hit, frozenset(), False, False, None)
-    drawn = "".join(segment.text for segment in list_line(entry, 1, 3, 60, STYLES, 0))
+    drawn = "".join(segment.text for segment in list_line(entry, 1, 3, 60, STYLES, (0, 0)))
     assert drawn.strip() == line
 
 
 def test_no_key_has_two_actions() -> None:
-    for table in (keymap.KEYS, keymap.COPIES_KEYS):
-        keys = [key for entry in table for key in entry.keys.split(",")]
+    for table in (keymap.KEYS, keymap.COPIES_KEYS, keymap.PHOTO_KEYS):
+        keys = [key for entry in table for key in entry.keys]
         assert len(keys) == len(set(keys))
-    listed = [entry for _, entries in keymap.keys_by_group() for entry in entries]
-    assert listed == [*keymap.KEYS, *keymap.COPIES_KEYS]
+    names = [entry.name for entry in (*keymap.KEYS, *keymap.COPIES_KEYS, *keymap.PHOTO_KEYS)]
+    assert len(names) == len(set(names))
+    listed = [entry for _, entries in keymap.Keymap().by_group() for entry in entries]
+    assert listed == [*keymap.KEYS, *keymap.COPIES_KEYS, *keymap.PHOTO_KEYS]

@@ -39,20 +39,15 @@ def test_all_details_of_a_photo() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "text"),
-    [
-        (None, ""),  # the details have not arrived
-        (PhotoDetails(awaits_caption=True), "not described yet"),
-        (PhotoDetails(awaits_caption=False), "no caption"),
-        (PhotoDetails(state="pending", reason="waiting for embed"), "no caption"),
-    ],
+    ("awaits_caption", "lines"), [(True, ["a.jpg", "not described yet"]), (False, ["a.jpg"])]
 )
 def test_a_photo_is_not_described_yet_only_if_a_caption_will_follow(
-    known: PhotoDetails | None, text: str
+    awaits_caption: bool, lines: list[str]
 ) -> None:
     hit = Hit(
         rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair",
         shown={"caption": None, "captions": [], "objects": {}, "topics": []}, note=None, taken_at=None,
         width=4, height=3, online=True, why=(),
     )  # fmt: skip
-    assert details_lines(hit, known, "")[0].plain == text
+    known = PhotoDetails(awaits_caption=awaits_caption)
+    assert [line.plain for line in details_lines(hit, known, "")][: len(lines)] == lines

@@ -77,7 +77,7 @@ def test_a_note_is_saved_beside_a_daemon(daemon: Daemon) -> None:
     ) as terminal:
         terminal.until("daemon idle")
         terminal.until("harbour.png")
-        terminal.type("\x05")
+        terminal.type("\x1bn")  # the note
         terminal.until("Note about harbour.png")
         terminal.type("where grandma lived\r")
         terminal.until("grandma")

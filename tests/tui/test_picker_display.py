@@ -62,7 +62,7 @@ async def test_the_preview_can_be_hidden(run: Run) -> None:
 async def test_any_terminal_size_works(run: Run, size: tuple[int, int], graphics: Graphics) -> None:
     async with run("red circle", size=size, graphics=graphics) as here:
         await here.press(
-            "down", "ctrl+g", "down", "tab", "f1", "escape", "ctrl+e", "escape", "ctrl+g", "ctrl+o"
+            "down", "ctrl+o", "down", "tab", "f1", "escape", "alt+n", "escape", "ctrl+o", "ctrl+o"
         )
         await here.pilot.resize_terminal(30, 8)
         await here.press("up")

@@ -19,6 +19,7 @@ from imgret.photo import Detection, FileStat, ModelIdentity
 from imgret.store.factory import open_store
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
 from imgret_tui.picker_app import PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.terminal_session import TerminalSession
@@ -76,6 +77,7 @@ def app(query: str, graphics: Graphics = Graphics.BLOCKS) -> PickerApp:
         query=query,
         multi=True,
         history=QueryHistory(os.path.join(where.state, "questions")),
+        memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
     )
 
@@ -95,6 +97,7 @@ def after(*keys: str) -> Callable[[Pilot[object]], Awaitable[None]]:
         quiet = 0
         for _ in range(2000):
             busy = here.search.is_searching or here.images.is_loading or here.search.photo_pane.is_waiting
+            busy = busy or "photos" not in str(here.search.status_line.content)  # the status has not arrived
             quiet = 0 if busy else quiet + 1
             if quiet > 3:
                 return
@@ -112,7 +115,7 @@ def test_the_list(library: None, snap_compare: Compare) -> None:
 
 
 def test_the_grid(library: None, snap_compare: Compare) -> None:
-    assert snap_compare(app(""), terminal_size=(60, 24), run_before=after("ctrl+g", "right"))
+    assert snap_compare(app(""), terminal_size=(60, 24), run_before=after("ctrl+o", "right"))
 
 
 def test_the_light_theme(library: None, snap_compare: Compare) -> None:
@@ -124,11 +127,11 @@ def test_an_error_below_the_query(library: None, snap_compare: Compare) -> None:
 
 
 def test_the_help(library: None, snap_compare: Compare) -> None:
-    assert snap_compare(app("dog"), terminal_size=(100, 40), run_before=after("ctrl+o", "f1"))
+    assert snap_compare(app("dog"), terminal_size=(100, 40), run_before=after("f1"))
 
 
 def test_a_note(library: None, snap_compare: Compare) -> None:
-    assert snap_compare(app("snow"), terminal_size=(60, 18), run_before=after("ctrl+e", "h", "i"))
+    assert snap_compare(app("snow"), terminal_size=(60, 18), run_before=after("alt+n", "h", "i"))
 
 
 def test_a_small_terminal(library: None, snap_compare: Compare) -> None:

@@ -18,7 +18,7 @@ from imgret.sync import sync
 from testbed.fake_terminal import PLACEHOLDER, FakeTerminal
 
 PROGRAM = [sys.executable, "-m", "imgret_tui"]
-DOWN, ENTER, TAB, GRID, HELP = "\x1b[B", "\r", "\t", "\x07", "\x1bOP"
+DOWN, ENTER, TAB, GRID, HELP = "\x1b[B", "\r", "\t", "\x0f", "\x1bOP"
 Start = Callable[..., FakeTerminal]
 
 
@@ -310,7 +310,7 @@ def test_a_hostile_name_cannot_control_the_terminal_and_is_printed_unchanged(
         terminal.until("zzz \N{REPLACEMENT CHARACTER}]52")
         terminal.type(GRID)
         terminal.until_quiet()
-        terminal.type(GRID + "\x05")  # and the note's own screen
+        terminal.type(GRID + "\x1bn")  # and the note's own screen
         terminal.until("Note about")
         terminal.type("\x1b")
         terminal.until_quiet()

@@ -43,10 +43,12 @@ async def test_filters_and_their_errors(run: Run) -> None:
         assert all(hit.objects["circle"] >= 2 for hit in here.app.search.hit_list.hits)
         shown = here.names
         await here.type(" after:nonsense")
+        assert not here.app.search.query_error.display  # the word is perhaps not finished
+        await here.type(" ")
         problem = here.text("#query-error")
         assert here.app.search.query_error.display
         assert "nonsense" in problem
-        assert here.app.search.query_input.value[problem.index("▲") :] == "nonsense"
+        assert here.app.search.query_input.value[problem.index("▲") :] == "nonsense "
         assert here.names == shown  # the last answer stays
         await here.clear()
         await here.type("circle")
@@ -84,8 +86,8 @@ def edited(line: str, at: int, key: str) -> tuple[str, int]:
         ([*"dog", "left", "left", "x", "right", "y"], "dxoyg"),
         ([*"redcat", "ctrl+left", "delete", "ctrl+right", "s"], "edcats"),
         ([*"one", "ctrl+u", *"two"], "two"),
-        ([*"two", "ctrl+a", "ctrl+k", *"one"], "one"),
-        (["a", "down", "b", "ctrl+g", "ctrl+g", "c", "tab", "d"], "abcd"),
+        ([*"two", "ctrl+a", "alt+d", *"one", "ctrl+e", "s"], "ones"),
+        (["a", "down", "b", "alt+p", "alt+p", "c", "tab", "d"], "abcd"),
         (["backspace", "up", "a"], "a"),
     ],
 )
@@ -133,7 +135,7 @@ async def test_the_up_key_recalls_the_previous_query(run: Run) -> None:
 async def test_more_like_this(run: Run) -> None:
     async with run("a red circle") as here:
         of = here.app.search.hit_list.hits[0]
-        await here.press("ctrl+l")
+        await here.press("ctrl+s")
         await here.settled()
         alike = here.app.search.hit_list.hits
         assert of.path not in [hit.path for hit in alike]
@@ -155,8 +157,8 @@ async def test_an_empty_index_shows_what_to_do(
     open_store(str(tmp_path / "empty.db")).close()
     async with run() as here:
         assert here.app.search.has_class("-empty")
-        assert "imgret index" in here.text("#hint")
-        await here.press("down", "ctrl+e", "ctrl+y", "ctrl+l", "tab", "ctrl+g", "alt+enter")
+        assert "imgret index" in here.text("#empty")
+        await here.press("down", "alt+n", "ctrl+y", "ctrl+s", "tab", "ctrl+o", "alt+enter")
         # and the first photos come by themselves, from whatever program they are found
         with session().index() as store:
             scan_folders(session(), store, [os.fsencode(demo.pictures)])
@@ -169,14 +171,14 @@ async def test_a_missing_index_is_reported_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "none.db"))
     async with run() as here:
-        assert "no index" in here.text("#query-error")
-        assert "imgret index" in here.text("#query-error")
+        assert "no index" in here.text("#empty").lower()
+        assert "imgret index" in here.text("#empty")
     assert not (tmp_path / "none.db").exists()
 
 
 async def test_the_query_always_has_the_focus(run: Run) -> None:
     async with run() as here:
-        for key in ("tab", "shift+tab", "down", "ctrl+g", "f1", "escape"):
+        for key in ("tab", "shift+tab", "down", "ctrl+o", "f1", "escape"):
             await here.press(key)
         await here.pilot.click("#hits", offset=(3, 3))
         await here.pilot.click("#details")
@@ -194,8 +196,19 @@ async def test_the_cursor_at_the_last_hit_loads_more(run: Run, monkeypatch: pyte
         assert here.app.search.hit_list.current == last
 
 
-async def test_the_reason_for_no_hits_comes_first_in_the_status_line(run: Run) -> None:
+async def test_an_empty_answer_says_why_in_place_of_the_hits(run: Run) -> None:
     async with run("is:offline") as here:
-        await here.until(lambda: "no photo is offline" in here.text("#status"))
-        status = here.text("#status")
-        assert status.index("no photo is offline") < status.index("24 photos")
+        text = here.text("#empty")
+        assert "No photo is offline." in text
+        assert "f3 shows the folders" in text
+        assert "ctrl+u empties the query" in text
+        await here.press("ctrl+u")
+        await here.settled()
+        assert here.names
+        assert not here.app.search.has_class("-empty")
+
+
+async def test_the_total_counts_photos_that_are_not_loaded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgret_tui.screens.search_screen.FIRST_LIMIT", 5)
+    async with run(size=(60, 7)) as here:
+        assert f"{len(here.names)} of 24 hits" in here.text("#status")

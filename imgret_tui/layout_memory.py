@@ -1,0 +1,40 @@
+"""How the hits were arranged last: a small private file. Reading and writing never raise."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+LIST, GRID = "list", "grid"
+_NO_PREVIEW = "without preview"
+
+
+class LayoutMemory:
+    """The layout of the last picker, and whether it showed the preview."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        words = self._read()
+        self.layout = GRID if GRID in words else LIST
+        self.has_preview = _NO_PREVIEW not in words
+
+    def save(self, layout: str, *, has_preview: bool) -> None:
+        """Remember a layout, if it differs."""
+        if (layout, has_preview) == (self.layout, self.has_preview):
+            return
+        self.layout, self.has_preview = layout, has_preview
+        lines = [layout, *([] if has_preview else [_NO_PREVIEW])]
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            temporary = f"{self._path}.{os.getpid()}"
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+            os.replace(temporary, self._path)
+
+    def _read(self) -> list[str]:
+        try:
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                return file.read(200).splitlines()
+        except OSError:
+            return []

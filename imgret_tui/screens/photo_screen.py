@@ -1,0 +1,118 @@
+"""One photo on the whole screen, with zoom; the other hits are a key away. Letters are keys, because there is no query."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from imgret.terminal.clean import clean
+from imgret_tui import keymap
+from imgret_tui.hit_lines import MARK, STRENGTHS, date_text
+from imgret_tui.hit_texts import has_sentence, title
+from imgret_tui.picker_messages import PhotosChosen
+from imgret_tui.terminal_images import TerminalImages
+from imgret_tui.widgets.hit_list import HitList
+from imgret_tui.widgets.photo_preview import Preview
+
+_LARGEST_ZOOM = 8.0
+_STEP = 0.5  # of what is seen, that an arrow key moves
+_KEYS = "← → next   + - zoom   0 fit   enter print   esc back"
+
+
+class PhotoScreen(Screen[bool]):
+    """Shows the photo under the cursor of the list and moves that cursor. Its result: whether the next layout is wanted."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(keymap.bindings_of(keymap.PHOTO_KEYS))
+
+    def __init__(self, hits: HitList, images: TerminalImages, *, multi: bool, alone: bool) -> None:
+        """`multi`: several photos can be marked. `alone`: closing it ends the program."""
+        super().__init__()
+        self._hits = hits
+        self._multi = multi
+        self._alone = alone
+        self._zoom = 1.0
+        self._middle = (0.5, 0.5)
+        self.preview = Preview(images)
+        self._text = Static("", classes="photo-text", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """The photo, what it shows, and the keys."""
+        yield self.preview
+        yield self._text
+        yield Static(_KEYS, classes="group-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the photo under the cursor."""
+        self._show()
+
+    def _show(self) -> None:
+        hit = self._hits.current
+        part = None
+        if self._zoom > 1:
+            half = 0.5 / self._zoom
+            self._middle = tuple(max(half, min(1 - half, at)) for at in self._middle)  # type: ignore[assignment]
+            x, y = self._middle
+            part = (x - half, y - half, x + half, y + half)
+        self.preview.show(hit, part)
+        if hit is None:
+            return
+        marked = f"{MARK} " if hit in self._hits.marked else ""
+        number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
+        facts = [number, STRENGTHS.get(hit.strength, ""), date_text(hit.taken_at, hit.taken_precision)]
+        facts += [clean(hit.path)] if has_sentence(hit) else []
+        facts += [f"{self._zoom:g}x"] if self._zoom > 1 else []
+        first = Content.assemble((marked, "bold $text-success"), (title(hit), "bold"))
+        self._text.update(
+            Content("\n").join([first, Content.styled(" · ".join(filter(None, facts)), "$muted")])
+        )
+
+    def action_step(self, direction: int) -> None:
+        """Show the next (1) or the previous (-1) photo, all of it."""
+        self._zoom, self._middle = 1.0, (0.5, 0.5)
+        self._hits.cursor += direction
+        self._show()
+
+    def action_zoom(self, factor: float) -> None:
+        """Show it larger or smaller; never smaller than the screen."""
+        self._zoom = max(1.0, min(_LARGEST_ZOOM, self._zoom * factor))
+        self._show()
+
+    def action_fit(self) -> None:
+        """Show all of it."""
+        self._zoom, self._middle = 1.0, (0.5, 0.5)
+        self._show()
+
+    def action_look(self, right: int, down: int) -> None:
+        """Move what is seen of a zoomed photo; else show the next or the previous photo."""
+        if self._zoom == 1:
+            self.action_step(right or down)
+            return
+        x, y = self._middle
+        self._middle = (x + right * _STEP / self._zoom, y + down * _STEP / self._zoom)
+        self._show()
+
+    def action_mark(self) -> None:
+        """Mark the photo, or unmark it, and show the next one."""
+        if not self._multi:
+            self.notify("start it with --multi to mark several", markup=False)
+            return
+        self._hits.toggle_mark()
+        self.action_step(1)
+
+    def action_choose(self) -> None:
+        """Choose the marked photos, or this one."""
+        current = self._hits.current
+        chosen = self._hits.marked or ([current] if current else [])
+        self.app.post_message(PhotosChosen(tuple(chosen)))
+
+    def action_close(self) -> None:
+        """Back to the list; the end of the program if there is none."""
+        if self._alone:
+            self.app.call_later(self.app.run_action, "app.abort")
+        else:
+            self.dismiss(result=True)
