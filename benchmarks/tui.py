@@ -52,7 +52,7 @@ NO_MODELS = "".join(
     for stage in ("place", "image", "caption", "detect", "ocr", "topics", "embed")
 )
 HIT = "●".encode()  # shows the strength of a hit
-DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[B", "\x1b[C", "\x1b[6~", "\x0f"
+UP, DOWN, RIGHT, PAGE_DOWN, GRID = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[6~", "\x0f"
 KEYS = 64
 REAL = 1000  # photos that exist as files; the others are only in the index
 
@@ -165,10 +165,17 @@ def keys(environ: dict[str, str], count: int) -> None:
 
 
 def cursor_moves(environ: dict[str, str]) -> None:
-    """Measure the bytes written for one cursor move, with all images loaded."""
+    """Measure the time from a key to its output and the bytes written for one cursor move, with all images loaded."""
     with started(environ, "needle") as terminal:
         until(terminal, lambda: b"\x1b_Ga=p," in terminal.output)
         terminal.until_quiet(1.5)
+        times: list[float] = []
+        for number in range(KEYS):
+            here = len(terminal.output)
+            terminal.type(UP if number % 2 else DOWN)  # after two moves, both previews are loaded
+            times.append(until(terminal, lambda: len(terminal.output) > here))  # noqa: B023
+            terminal.until_quiet(0.1)
+        report("key to output of a move, list", times[4:], "ms", 20)
         report("bytes per move, list", moved(terminal, DOWN, 8), "B", 8192)
         terminal.type(GRID)
         terminal.until_quiet(2)
