@@ -16,6 +16,9 @@ import pytest
 import typer.main
 
 import imgret.cli
+import imgret.demo.draw
+import imgret.evaluate.saved
+import imgret.store.factory
 from imgret.cli import boundary, console
 from imgret.cli.commands import app, run
 from imgret.errors import Exit
@@ -105,9 +108,6 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], list[i
         # A module that is first imported now would keep the replaced function for all later tests.
         for found in pkgutil.iter_modules(imgret.cli.__path__, "imgret.cli."):
             importlib.import_module(found.name)
-        import imgret.demo.draw
-        import imgret.evaluate.saved
-        import imgret.store.factory
 
         for module in [m for name, m in sys.modules.items() if name.startswith("imgret.")]:
             for name in FIRST:
