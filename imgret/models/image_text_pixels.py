@@ -6,7 +6,7 @@ nothing but the byte of a sample, so they are looked up in a table of 256 values
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,7 +36,7 @@ class ImageInputs:
         self._by_patches = hasattr(self._processor, "max_num_patches")  # SigLIP 2 NaFlex
         self._crops = bool(getattr(self._processor, "do_center_crop", False))
         self._levels = None if self._by_patches else self._normalised_levels()
-        self._resize = self._resized
+        self._resize: Callable[[Pixels], Pixels] = self._resized
         if not self._by_patches and not self._crops:
             self._resize = by_pillow(self._processor, self._resized)
 

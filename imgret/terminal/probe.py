@@ -227,9 +227,7 @@ class TerminalQuery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (
-            self._saved is not None and not self._is_answered
-        ):  # an early end: the shell would read the replies
+        if self._saved is not None and not self._is_answered:  # ended early; the shell would get the replies
             with contextlib.suppress(OSError):
                 self._receive(time.monotonic() + DEADLINE)
         self._remove_file()
