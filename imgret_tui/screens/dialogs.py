@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -42,8 +42,9 @@ class HelpDialog(ModalScreen[None]):
             for group, keys in self._keymap.by_group():
                 yield Static(group, classes="title", markup=False)
                 for key in keys:
-                    line = Content.assemble((f"{key.label:<27} ", "$text-accent"), key.description)
-                    yield Static(line, classes="body", markup=False)
+                    with Horizontal(classes="key-row"):
+                        yield Static(key.label, classes="key", markup=False)
+                        yield Static(key.description, classes="body", markup=False)
             yield Static("Queries", classes="title", markup=False)
             yield Static(
                 "two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures topic:sports has:note",

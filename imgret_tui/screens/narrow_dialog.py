@@ -43,9 +43,7 @@ class NarrowDialog(ModalScreen[str | None]):
                 if facet.kind != kind:
                     kind = facet.kind
                     options.append(Option(Content.styled(_TITLES.get(kind, kind), "bold"), disabled=True))
-                text = Content.assemble(
-                    (f"{facet.count:>6,}  ", "$muted"), clean(facet.label.replace("_", " "))
-                )
+                text = f"{facet.count:>6,}  {clean(facet.label.replace('_', ' '))}"
                 options.append(Option(text, id=str(number)))
             if options:
                 yield OptionList(*options, markup=False)
