@@ -12,6 +12,7 @@ from imgret_tui.search_backend import Facet
 MOST_HITS = 1_000  # that are counted
 _SHOWN = 8  # of each kind
 _METADATA = {"person": "people", "keyword": "keywords", "album": "albums"}  # kind -> key
+_KINDS = ("place", *_METADATA, "object", "topic", "year")  # in the order of the page
 
 
 def facets_of(hits: Sequence[Hit]) -> tuple[Facet, ...]:
@@ -26,14 +27,14 @@ def facets_of(hits: Sequence[Hit]) -> tuple[Facet, ...]:
             counts.setdefault(kind, Counter())[label] += 1
     return tuple(
         Facet(kind, label, count, _filter(kind, label))
-        for kind, labels in counts.items()
-        for label, count in sorted(labels.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+        for kind in _KINDS
+        for label, count in sorted(counts.get(kind, {}).items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
         if count < len(matching)
     )
 
 
 def _labels(hit: Hit) -> Iterator[tuple[str, str]]:
-    """(kind, label), the kinds in the order of the page."""
+    """(kind, label) of all that the hit has, some perhaps twice."""
     place = hit.shown.get("place") or {}
     for key in ("country", "region", "city"):
         if place.get(key):
