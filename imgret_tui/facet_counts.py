@@ -28,7 +28,9 @@ def facets_of(hits: Sequence[Hit]) -> tuple[Facet, ...]:
     return tuple(
         Facet(kind, label, count, _filter(kind, label))
         for kind in _KINDS
-        for label, count in sorted(counts.get(kind, {}).items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+        for label, count in sorted(counts.get(kind, {}).items(), key=lambda item: (-item[1], item[0]))[
+            :_SHOWN
+        ]
         if count < len(matching)
     )
 

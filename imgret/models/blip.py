@@ -15,12 +15,10 @@ from imgret.errors import WeightsError
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
-from imgret.models.image_resize import by_pillow
+from imgret.models.image_resize import MOST_THREADS, by_pillow
 from imgret.models.model_protocols import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
-
-_MOST_THREADS = 8  # that resize images
 
 
 class BlipCaptioner:
@@ -56,7 +54,7 @@ class BlipCaptioner:
             if device == "cpu":
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
-        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="resize")
         self._resize = by_pillow(self._processor.image_processor, self._resized)
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         begin = self._model.config.text_config.bos_token_id

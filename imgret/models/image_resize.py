@@ -16,6 +16,8 @@ from imgret.models.model_protocols import Pixels
 
 Resize = Callable[[Pixels], Pixels]
 
+MOST_THREADS = 16  # that resize images for one device
+
 # (height, width) of images by which the two are compared: shrunk and enlarged, wide and high
 _COMPARED = ((611, 403), (53, 640), (1, 7))
 

@@ -6,7 +6,7 @@ nothing but the byte of a sample, so they are looked up in a table of 256 values
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor
 
-from imgret.models.image_resize import by_pillow
+from imgret.models.image_resize import MOST_THREADS, Resize, by_pillow
 from imgret.models.model_protocols import Pixels
 
-_MOST_THREADS = 8
 # A crop keeps the middle of an image that was scaled by its short side. Beyond this aspect ratio the ends, of which the
 # crop leaves nothing, are cut off first: one row of 20,000 pixels would be scaled to 4 gigapixels.
 _MOST_ASPECT = 32
@@ -32,11 +31,11 @@ class ImageInputs:
         self._processor = AutoImageProcessor.from_pretrained(
             path, backend="pil", local_files_only=True, trust_remote_code=False
         )
-        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="resize")
         self._by_patches = hasattr(self._processor, "max_num_patches")  # SigLIP 2 NaFlex
         self._crops = bool(getattr(self._processor, "do_center_crop", False))
         self._levels = None if self._by_patches else self._normalised_levels()
-        self._resize: Callable[[Pixels], Pixels] = self._resized
+        self._resize: Resize = self._resized
         if not self._by_patches and not self._crops:
             self._resize = by_pillow(self._processor, self._resized)
 
