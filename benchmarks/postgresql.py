@@ -80,6 +80,7 @@ def _compare(sqlite: Store, server: Store, queries: np.ndarray, photos: int) -> 
     seconds = _seconds(lambda: server.results.rebuild_words(stage_results.texts))
     print(f"words made anew: {photos / seconds:.0f} photos a second")
     print(f"nearest neighbours made anew: {_seconds(server.vectors.rebuild):.1f} s")
+    copying.finish(server)
     server.checkpoint()
     for name, store in (("sqlite", sqlite), ("server", server)):
         _nearest(name, store, queries, photos)

@@ -19,8 +19,8 @@ def copy_index(
 ) -> None:
     """Copy an index from a file to a PostgreSQL server, or back.
 
-    Everything is copied, with notes, failures and vectors, and compared with the original. A copy that is
-    interrupted leaves nothing.
+    Everything is copied, with notes, failures and vectors, and compared with the original. A copy that was
+    interrupted continues when the command is run again.
     """
     from imgret import stage_results
     from imgret.places import index_place
@@ -34,11 +34,12 @@ def copy_index(
         writer_lock(places[0]),
         open_store(places[0], create=False) as one,
         writer_lock(places[1]),
-        open_store(places[1]) as other,
+        open_store(places[1], unfinished=True) as other,
     ):
         with bar("Copying") as advance:
             copying.copy(one, other, advance)
         with bar("Making the tables for searches"):
             other.results.rebuild_words(stage_results.texts)
             other.vectors.rebuild()
+        copying.finish(other)
     console.say(f"the index was copied to {target}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgret.errors import IndexMissing, IndexProblem
 from imgret.places import is_server
+from imgret.store.policy import COPYING
 
 if TYPE_CHECKING:
     from imgret.store.interface import Changes, FileWatch, Store
@@ -38,11 +39,26 @@ def exists(place: str) -> bool:
     return True
 
 
-def open_store(place: str, *, create: bool = True) -> Store:
+def open_store(place: str, *, create: bool = True, unfinished: bool = False) -> Store:
     """Open the store at `place`: an absolute path, or the address of a PostgreSQL database.
 
-    Raises IndexMissing if it is missing and `create` is False.
+    Raises IndexMissing if it is missing and `create` is False, and IndexProblem if it is a part of a copy, except with
+    `unfinished`.
     """
+    store = _opened(place, create=create)
+    try:
+        if not unfinished and store.setting(COPYING):
+            raise IndexProblem(
+                f"{place} is a copy that is not finished",
+                "Run the same `imgret copy-index` again: it continues.",
+            )
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _opened(place: str, *, create: bool) -> Store:
     if is_server(place):
         return _postgres()(place, create=create)
     from imgret.store.sqlite.sqlite_store import SqliteStore

@@ -20,6 +20,7 @@ BACKLOG = 0
 ARRIVED = 1  # new and changed photos, changed notes, and failures to be retried
 FAILED = -1  # failed work that may be retried: it is claimed last
 KEEP_TOMBSTONES = 30 * 86400  # seconds
+COPYING = "copying"  # the setting of a store that is a part of a copy
 
 
 def rarest(terms: Iterable[Term], budget: int, *, strict: bool) -> list[Term]:

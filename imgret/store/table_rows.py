@@ -13,10 +13,11 @@ class Table(NamedTuple):
     name: str
     columns: tuple[str, ...]
     key: int  # the first columns that name a row; rows are read in their order
+    whole: bool  # a row may refer to a later one of the same table
 
 
-def _table(name: str, columns: str, key: int = 1) -> Table:
-    return Table(name, tuple(columns.split()), key)
+def _table(name: str, columns: str, key: int = 1, *, whole: bool = False) -> Table:
+    return Table(name, tuple(columns.split()), key, whole)
 
 
 # In an order in which each row refers to rows of earlier tables only, or of the same table.
@@ -27,6 +28,7 @@ TABLES = (
         "content",
         "id hash pixels format width height taken_at camera latitude longitude truncated subsecond look detail edit_of"
         " date date_source date_precision date_zone date_fraction",
+        whole=True,
     ),
     _table(
         "photo",

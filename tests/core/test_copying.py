@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 from postgres_server import PostgresServer
+from waiting import until
 
 from imgret import stage_results
 from imgret.errors import IndexProblem
@@ -15,7 +21,9 @@ from imgret.store import copying
 from imgret.store.clauses import Clause, Containing, Has, Near, Taken
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgret.store.postgres import pg_transfer
 from imgret.store.records import SpaceTraits, TextColumn
+from imgret.store.sqlite import row_transfer
 from imgret.store.table_rows import TABLES
 
 MODEL = ModelIdentity("model", "1", "{}")
@@ -59,10 +67,15 @@ def fill(store: Store) -> None:
 
 def copied(source: Store, target: Store) -> None:
     copying.copy(source, target, lambda done, total: None)
-    target.results.rebuild_words(stage_results.texts)
-    target.vectors.rebuild()
+    derive(target)
+    copying.finish(target)
     assert target.problems() == []
     assert target.documents.check() == []
+
+
+def derive(target: Store) -> None:
+    target.results.rebuild_words(stage_results.texts)
+    target.vectors.rebuild()
 
 
 def assert_equal(one: Store, other: Store) -> None:
@@ -108,9 +121,49 @@ def test_a_library_is_the_same_after_each_copy(postgres_server: PostgresServer, 
     postgres_server.remove_library(place)
 
 
-def test_a_copy_that_is_interrupted_leaves_nothing(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    place = postgres_server.new_library()
-    with open_store(str(tmp_path / "index.db")) as one, open_store(place) as server:
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_copy_that_is_interrupted_again_and_again_continues(
+    engine: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_transfer, "STEP", 7)
+    monkeypatch.setattr(pg_transfer, "STEP", 7)
+    place = postgres_server.new_library() if engine == "postgres" else str(tmp_path / "copy.db")
+    with open_store(str(tmp_path / "index.db")) as one:
+        fill(one)
+        starts: list[int] = []  # rows that were there at the beginning of each run
+
+        def begin_or_interrupt(done: int, total: int) -> None:
+            if len(starts) == run:
+                starts.append(done)
+            elif done > starts[run] + 100:
+                raise KeyboardInterrupt
+
+        for run in range(20):  # noqa: B007 - read above
+            with open_store(place, unfinished=True) as target:
+                try:
+                    copying.copy(one, target, begin_or_interrupt)
+                except KeyboardInterrupt:
+                    pass
+                else:
+                    break
+            with pytest.raises(IndexProblem, match="not finished"):
+                open_store(place)
+        assert len(starts) > 3
+        assert all(
+            later > earlier for earlier, later in pairwise(starts)
+        )  # rows stay and are not copied again
+        with open_store(place, unfinished=True) as target:
+            derive(target)
+            copying.finish(target)
+        with open_store(place) as target:
+            assert_equal(one, target)
+    if engine == "postgres":
+        postgres_server.remove_library(place)
+
+
+def test_a_source_that_has_changed_since_is_refused(tmp_path: Path) -> None:
+    place = str(tmp_path / "copy.db")
+    with open_store(str(tmp_path / "index.db")) as one, open_store(place) as target:
         fill(one)
 
         def interrupt(done: int, total: int) -> None:
@@ -118,8 +171,43 @@ def test_a_copy_that_is_interrupted_leaves_nothing(postgres_server: PostgresServ
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            copying.copy(one, server, interrupt)
-        assert all(server.transfer.count(table) == 0 for table in TABLES)
-        copied(one, server)
-        assert_equal(one, server)
+            copying.copy(one, target, interrupt)
+        one.photos.mark_deleted(1, b"Caf\xc3\xa9", [b"\xff4.jpg"], NOW)
+        with pytest.raises(IndexProblem, match="has changed since"):
+            copying.copy(one, target, lambda done, total: None)
+
+
+def test_a_killed_command_continues_when_it_is_run_again(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    place = postgres_server.new_library()
+    source = str(tmp_path / "index.db")
+    with open_store(source) as one:
+        fill(one)
+    command = [sys.executable, "-m", "imgret", "copy-index", source, place]
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with psycopg.connect(place, autocommit=True) as db:
+        open_store(place).close()
+        db.execute("BEGIN")
+        db.execute("LOCK TABLE note IN SHARE MODE")  # the copy waits here
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        with psycopg.connect(place, autocommit=True) as watching:
+            until(lambda: watching.execute("SELECT 1 FROM tag").fetchone(), 60)
+        process.kill()
+        assert process.communicate()[1].count(b"Traceback") == 0
+        db.execute("ROLLBACK")
+    asked = subprocess.run(
+        [sys.executable, "-m", "imgret", "query", "dog"],
+        env={**environ, "IMGRET_INDEX": place},
+        capture_output=True,
+        check=False,
+    )
+    assert asked.returncode == 3
+    assert b"not finished" in asked.stderr
+    again = subprocess.run(command, env=environ, capture_output=True, check=False)
+    assert again.returncode == 0, again.stderr
+    with open_store(source) as one, open_store(place) as server, one.reading(), server.reading():
+        for table in TABLES[2:]:  # roots and mounts are those of the worker that copied
+            assert list(server.transfer.read(table)) == list(one.transfer.read(table)), table.name
+        assert server.summary.progress() == one.summary.progress()
     postgres_server.remove_library(place)

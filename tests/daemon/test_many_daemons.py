@@ -21,7 +21,7 @@ from imgret.store.factory import open_store
 from testbed.home import WORDLLAMA, Daemon, Home, tiny_models
 from testbed.small_pngs import write_picture
 
-MODELS = tiny_models() + '[place]\nweights = "none"\n[ocr]\nweights = "none"\n'
+MODELS = tiny_models() + '[place]\nweights = "none"\n'
 STAGES = {MODELS: 6, WORDLLAMA: 2}  # with results: metadata and those of the models
 # Counts how often each result was saved, so that one that was made twice is seen.
 COUNTED = """
@@ -156,7 +156,7 @@ def describe_once(
         # A photo that arrives later is seen by all and described by one.
         write_picture(made.shared / "late.png", 5000)
         made.photos += 1
-        until(made.finished, 60)
+        until(made.finished, seconds)
         made.check()
         for daemon in made.daemons:
             assert daemon.stop() == 0
@@ -213,7 +213,7 @@ def survive_cut(
         proxy.mend()
         time.sleep(cut)
         proxy.cut()
-        until(lambda: daemon.ask("status")["problem"], 40)
+        until(lambda: daemon.ask("status")["problem"], 150)
         assert "no connection" in daemon.ask("status")["problem"]
         asked = home.imgret("query", "anything")
         assert asked.returncode == 3
@@ -222,7 +222,7 @@ def survive_cut(
         proxy.mend()
         until(made.finished, seconds)
         made.check()
-        until(lambda: daemon.ask("status")["problem"] is None, 40)
+        until(lambda: daemon.ask("status")["problem"] is None, 150)
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log()
 
@@ -235,27 +235,27 @@ def begun(place: str) -> bool:
 
 
 @pytest.mark.must_run
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # a second of work may take a minute on a busy machine
 def test_two_daemons_describe_each_photo_once(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
-    describe_once(postgres_server, place, tmp_path, 2, 60, 150)
+    describe_once(postgres_server, place, tmp_path, 2, 60, 400)
 
 
 @pytest.mark.must_run
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # a second of work may take a minute on a busy machine
 def test_nothing_is_lost_when_daemons_and_the_server_are_killed(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
-    survive(postgres_server, place, tmp_path, 2, 300, 4, 150, WORDLLAMA)
+    survive(postgres_server, place, tmp_path, 2, 300, 4, 400, WORDLLAMA)
 
 
 @pytest.mark.must_run
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # a second of work may take a minute on a busy machine
 def test_a_daemon_goes_on_after_the_network_was_cut(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
-    survive_cut(postgres_server, place, tmp_path, 300, 1, 150)
+    survive_cut(postgres_server, place, tmp_path, 300, 1, 400)
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ class Transfer(Protocol):
         """How many rows there are."""
         ...
 
-    def read(self, table: Table) -> Iterator[list[Row]]:
-        """The rows in steps, in the order of their key. Within `reading()` or `writing()`."""
+    def read(self, table: Table, after: Row | None = None) -> Iterator[list[Row]]:
+        """The rows in steps, in the order of their key, which is greater than `after`. Within `reading()` or `writing()`."""
         ...
 
     def write(self, table: Table, rows: list[Row]) -> None:
@@ -37,7 +37,7 @@ class Transfer(Protocol):
         ...
 
     def finish(self) -> None:
-        """All rows were added: ids of later rows are greater. Within the same `writing()`."""
+        """All rows were added: ids of later rows are greater. Within `writing()`."""
         ...
 
 

@@ -35,7 +35,15 @@ def found(db: Database, path: bytes, filesystem: str | None) -> int:
 
 
 def separate(db: Database, path: bytes, filesystem: str | None = None) -> int:
-    """Make a new root of the folder `path` of this host, whatever other hosts have at that path."""
+    """Return the root of this host alone at `path`, whatever other hosts have there; a new one if there is none."""
+    own: Any = db.execute(
+        "SELECT id FROM root_here WHERE here AND sha256(path) = sha256(%s)"
+        " AND NOT EXISTS (SELECT 1 FROM root_seen WHERE root = id AND worker <> this_worker())",
+        (path,),
+    ).get
+    if own is not None:
+        db.execute("UPDATE root SET removed = false WHERE id = %s AND removed", (own,))
+        return int(own)
     _vacate(db, path)
     root = db.execute(  # with its disk, so that another host that adds it at this moment recognises it
         "INSERT INTO root (path, host, filesystem) VALUES (%s, %s, %s) RETURNING id",

@@ -89,6 +89,8 @@ class Roots:
 
     def move(self, root: int, path: bytes) -> None:
         with self._connection.writing() as db:
+            if db.execute("SELECT 1 FROM root WHERE id = %s", (root,)).get is None:
+                return  # or what is at `path` would be taken for that of another host
             root_paths.placed(db, root, path)
             db.execute(
                 f"UPDATE root_seen SET filesystem = NULL, online = true, reason = NULL WHERE {_OWN}", (root,)

@@ -29,10 +29,9 @@ class PgTransfer:
     def count(self, table: Table) -> int:
         return self._connection.number(f"SELECT count(*) FROM {VIEWS.get(table.name, table.name)}")
 
-    def read(self, table: Table) -> Iterator[list[Row]]:
+    def read(self, table: Table, after: Row | None = None) -> Iterator[list[Row]]:
         columns, key = ", ".join(table.columns), ", ".join(table.columns[: table.key])
         marks = ", ".join(["%s"] * table.key)
-        after: Row | None = None
         while True:
             where = f"WHERE ({key}) > ({marks})" if after else ""
             rows = list(
@@ -49,9 +48,7 @@ class PgTransfer:
     def write(self, table: Table, rows: list[Row]) -> None:
         columns = [*table.columns]
         with self._connection.writing() as db:
-            if table.name == "root":
-                self._roots.update({row[0]: row[1] for row in rows})
-            elif table.name == "photo":
+            if table.name == "photo":
                 columns += ["folded_place", "folded_name"]
                 rows = [(*row, *self._folded(*row[1:4])) for row in rows]
             elif table.name == "document":
@@ -88,6 +85,8 @@ class PgTransfer:
                 )
 
     def _folded(self, root: int, folder: bytes, name: bytes) -> tuple[str, str]:
+        if root not in self._roots:
+            self._roots.update(self._connection.rows("SELECT id, path FROM root"))
         return fold_bytes(os.path.join(self._roots[root], folder, b"")), fold_bytes(name)
 
 

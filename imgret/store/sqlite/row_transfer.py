@@ -20,10 +20,9 @@ class RowTransfer:
         row = self._connection.row(f"SELECT count(*) FROM {table.name}")
         return int(row[0]) if row else 0
 
-    def read(self, table: Table) -> Iterator[list[Row]]:
+    def read(self, table: Table, after: Row | None = None) -> Iterator[list[Row]]:
         columns, key = ", ".join(table.columns), ", ".join(table.columns[: table.key])
         marks = ", ".join("?" * table.key)
-        after: Row | None = None
         while True:
             where = f"WHERE ({key}) > ({marks})" if after else ""
             rows = list(
