@@ -74,6 +74,10 @@ class HitFormat:
             value = value.get(key)  # a photo without a rating has no key `rating`
             if value is None:
                 return b""
+        if name == "text":
+            from imgret.cli.hit_text import lines_read  # here, because it imports socket
+
+            value = lines_read(hit)
         return clean(_text(value)).encode("utf-8", "replace")
 
 

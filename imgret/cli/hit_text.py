@@ -57,7 +57,7 @@ def hit_lines(hit: Mapping[str, Any], path: bytes, style: TextStyle) -> str:
     shown = _linked(style.paint(clean(shortened(path, style)), _PATH), path, style)
     lines = [f"{hit.get('rank', 0):>2}. {style.paint(f'{strength:<6}', _COLOURS.get(strength, ''))} {shown}"]
     note = hit.get("note")
-    title = hit.get("caption") or note or " ".join(map(str, hit.get("text") or ()))
+    title = hit.get("caption") or note or " ".join(lines_read(hit))
     if title:
         lines.append(_marked(str(title), style))
     if note and note != title:
@@ -72,6 +72,11 @@ def hit_lines(hit: Mapping[str, Any], path: bytes, style: TextStyle) -> str:
     if facts:
         lines.append(style.paint(clean(" · ".join(facts)), _DIM))
     return lines[0] + "\n" + "".join(f"{INDENT}{line}\n" for line in lines[1:])
+
+
+def lines_read(hit: Mapping[str, Any]) -> list[str]:
+    """Return the lines of text that stand in the photo of a hit, without their boxes."""
+    return [str(line["text"]) for line in hit.get("text") or ()]
 
 
 def shortened(path: bytes, style: TextStyle) -> bytes:

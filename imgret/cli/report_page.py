@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imgret.cli.hit_text import lines_read
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
 
@@ -58,7 +59,7 @@ def page(
 
 
 def _card(hit: Mapping[str, Any], image: bytes | None, name: bytes, words: frozenset[str]) -> str:
-    title = hit.get("caption") or hit.get("note") or " ".join(map(str, hit.get("text") or ()))
+    title = hit.get("caption") or hit.get("note") or " ".join(lines_read(hit))
     shown = _text(name)
     picture = (
         f'<img alt="{_text(title or name)}" src="data:image/jpeg;base64,{b64encode(image).decode()}">'

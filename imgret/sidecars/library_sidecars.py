@@ -171,7 +171,13 @@ class _Folder:
                 for name, make in changes(()):
                     self._change_one(None, name, make, frozenset())
                 return
-            replace_file.make_folders(self._path, self._target.umask)
+            try:
+                replace_file.make_folders(self._path, self._target.umask)
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise
+                self._outcome.problems.append(f"{os.fsdecode(self._path)} cannot be made: {error.strerror}")
+                return
         with Descent(base) as descent:
             opened = descent.folder(self._folder)
             present = frozenset(map(os.fsencode, os.listdir(opened)))

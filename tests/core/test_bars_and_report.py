@@ -96,3 +96,12 @@ def test_no_text_becomes_markup(question: str, caption: str, note: str, why: lis
     assert sources == ["data:image/jpeg;base64,/9g="]
     bare = " ".join(reader.text.split())
     assert " ".join(clean(caption).split()) in bare
+
+
+def test_a_photo_without_caption_shows_the_text_in_it() -> None:
+    text = [{"text": line, "confidence": 0.9, "box": [0.0] * 8} for line in ("NO <EXIT>", "HERE")]
+    html = page(
+        "exit", [{"strength": "fair", "caption": None, "text": text}], [None], [b"a.jpg"], "2026-01-01", {}
+    )
+    assert "NO &lt;<mark>EXIT</mark>&gt; HERE" in html
+    assert "confidence" not in html

@@ -28,7 +28,7 @@ HIT: dict[str, Any] = {
     "path_bytes": base64.b64encode(PATH).decode(),
     "caption": "two dogs run on a beach",
     "objects": {"dog": 2, "ball": 1},
-    "text": ["EXIT"],
+    "text": [{"text": "EXIT", "confidence": 0.99, "box": [0, 0, 1, 0, 1, 1, 0, 1]}],
     "metadata": {"rating": 4, "keywords": ["sea", "sun"]},
     "note": None,
     "taken_at": "2021-05-01T00:00:00",
@@ -141,6 +141,7 @@ def test_the_environment_decides_on_the_style(environ: dict[str, str], coloured:
         ("{objects}", b"dog: 2, ball: 1"),
         ("{metadata.rating}/{metadata.keywords}/{metadata.title}", b"4/sea, sun/"),
         ("{note}|{online}|{rank}", b"|yes|3"),
+        ("{text}", b"EXIT"),
         (r"{{{rank}}}\\\n\0\x", b"{3}\\\n\0\\x"),
     ],
 )

@@ -216,6 +216,14 @@ def test_a_mirror_folder(photos: Photos, tmp_path: Path) -> None:
     assert not photos.sidecar.exists()
 
 
+def test_a_mirror_folder_that_cannot_be_made(photos: Photos, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.write_text("a file")
+    outcome = photos.write(mirror=mirror)[0]
+    assert outcome.problems == [f"{mirror}/photos cannot be made: File exists"]
+    assert (outcome.written, mirror.read_text()) == (0, "a file")
+
+
 def test_a_sidecar_that_changes_meanwhile_is_left(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(DATA / "sidecar.xmp", photos.sidecar)
     fsync = os.fsync
