@@ -19,7 +19,7 @@ from imgret.terminal.tty import own_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from imgret_tui.picker_app import Outcome
+    from imgret_tui.photo_actions import Outcome
 
 _FEW_COLOURS = ("linux", "rxvt", "vt")  # terminals that misread colours of 24 bits
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgret.errors import Exit
-from imgret_tui.picker_app import Outcome
+from imgret_tui.photo_actions import Outcome
 from imgret_tui.search_backend import SearchBackend
 
 _ENOUGH = 2  # hits that are looked at

@@ -170,7 +170,9 @@ def _wanted(written_key: str, name: str, actions: Mapping[str, Key]) -> Key | No
     if name == IGNORE:
         return None
     for prefix, action in _COMMANDS.items():
-        if name.startswith(prefix) and name.endswith(")"):
+        if name.startswith(prefix):
+            if not name.endswith(")"):
+                raise UsageError(f"{written_key}: the command has no ) at its end: {name}")
             command = name[len(prefix) : -1]
             return Key(name, (), f"{action}({command!r})", command, OWN)
     if name not in actions:

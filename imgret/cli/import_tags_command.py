@@ -34,10 +34,10 @@ _Import = tuple[int, list["Tag"]]  # content, tags
 class _TagLine(Struct):
     """One line of an import."""
 
-    path: str
     tags: list[str]
+    path: str = ""
     kind: str = "keyword"
-    path_bytes: str | None = None  # base64, for a path that is not UTF-8
+    path_bytes: str | None = None  # base64, for a path that is not UTF-8; in place of `path`
 
 
 def import_tags(
@@ -111,7 +111,7 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
         raise UsageError(f"not tags of a photo: {error}") from None
     if not path:
-        raise UsageError("the path is empty")
+        raise UsageError("there is no path")
     if line.kind not in IMPORTED_KINDS:
         raise UsageError(f"the kind {line.kind[:50]} is not known: one of {', '.join(IMPORTED_KINDS)}")
     labels = [" ".join(inputs.clean_text(tag).split()) for tag in line.tags]

@@ -15,11 +15,10 @@ from imgret.errors import WeightsError
 from imgret.models import torch_device
 from imgret.models.blip_beams import Search
 from imgret.models.blip_search import searcher
+from imgret.models.image_resize import MOST_THREADS, by_pillow
 from imgret.models.model_protocols import Pixels
 from imgret.models.torch_linear import pack
 from imgret.photo import ModelIdentity
-
-_MOST_THREADS = 8  # that resize images
 
 
 class BlipCaptioner:
@@ -55,7 +54,8 @@ class BlipCaptioner:
             if device == "cpu":
                 pack(self._model)
             self._levels = self._normalised_levels().to(device)
-        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="resize")
+        self._resize = by_pillow(self._processor.image_processor, self._resized)
         # BLIP begins with a token of its own, and goes on where the prompt's end token would be
         begin = self._model.config.text_config.bos_token_id
         beginnings = [[begin, *self._processor.tokenizer(prompt)["input_ids"][1:-1]] for prompt in prompts]
@@ -102,12 +102,12 @@ class BlipCaptioner:
 
     def _pixel_values(self, images: Sequence[Pixels]) -> torch.Tensor:
         """Return normalised pixels (images, 3, side, side) on the device, in the model's dtype."""
-        small = torch.from_numpy(np.stack(list(self._threads.map(self._resized, images)))).to(self._device)
+        small = torch.from_numpy(np.stack(list(self._threads.map(self._resize, images)))).to(self._device)
         colours = [levels[small[:, colour].int()] for colour, levels in enumerate(self._levels)]
         return torch.stack(colours, dim=1).to(self._model.dtype)
 
     def _resized(self, image: Pixels) -> Pixels:
-        """Return the resized image (3, side, side). Pillow releases the interpreter lock, so threads are useful."""
+        """Return the resized image (3, side, side)."""
         picture = Image.fromarray(image)
         return self._processed(picture, do_rescale=False, do_normalize=False)  # type: ignore[no-any-return]
 

@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor
 
+from imgret.models.image_resize import MOST_THREADS, Resize, by_pillow
 from imgret.models.model_protocols import Pixels
 
-_MOST_THREADS = 8
 # A crop keeps the middle of an image that was scaled by its short side. Beyond this aspect ratio the ends, of which the
 # crop leaves nothing, are cut off first: one row of 20,000 pixels would be scaled to 4 gigapixels.
 _MOST_ASPECT = 32
@@ -31,10 +31,13 @@ class ImageInputs:
         self._processor = AutoImageProcessor.from_pretrained(
             path, backend="pil", local_files_only=True, trust_remote_code=False
         )
-        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="resize")
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="resize")
         self._by_patches = hasattr(self._processor, "max_num_patches")  # SigLIP 2 NaFlex
         self._crops = bool(getattr(self._processor, "do_center_crop", False))
         self._levels = None if self._by_patches else self._normalised_levels()
+        self._resize: Resize = self._resized
+        if not self._by_patches and not self._crops:
+            self._resize = by_pillow(self._processor, self._resized)
 
     def __call__(self, images: Sequence[Pixels], device: str, dtype: torch.dtype) -> dict[str, torch.Tensor]:
         """Return the arguments of `get_image_features` for images (height, width, 3), on the device."""
@@ -42,7 +45,7 @@ class ImageInputs:
             made = list(self._threads.map(self._patches, images))
             inputs = {key: torch.from_numpy(np.concatenate([one[key] for one in made])) for key in made[0]}
             return {key: self._placed(key, value, device, dtype) for key, value in inputs.items()}
-        small = torch.from_numpy(np.stack(list(self._threads.map(self._resized, images)))).to(device)
+        small = torch.from_numpy(np.stack(list(self._threads.map(self._resize, images)))).to(device)
         levels = self._levels.to(device)
         colours = [levels[colour][small[:, colour].int()] for colour in range(3)]
         return {"pixel_values": torch.stack(colours, dim=1).to(dtype)}
@@ -55,7 +58,7 @@ class ImageInputs:
         return value.to(device, dtype if key == "pixel_values" else None)
 
     def _resized(self, image: Pixels) -> Pixels:
-        """Return the resized image (3, height, width). Pillow releases the interpreter lock, so threads are useful."""
+        """Return the resized image (3, height, width)."""
         if self._crops:
             image = _middle(image)
         made = self._processor(_rgb(image), do_rescale=False, do_normalize=False, return_tensors="np")

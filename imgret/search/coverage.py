@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from imgret.stages import registry
 from imgret.stages.interface import DECODE, Stage
 from imgret.store.interface import Store
 from imgret.store.records import TEXT
 
+if TYPE_CHECKING:
+    from imgret.weights.sources import Weights
 
-def coverage_note(store: Store, wants: Callable[[str], bool], *, by_words: bool) -> str | None:
+
+def coverage_note(
+    store: Store, wants: Callable[[str], bool], locate: Callable[[Stage], Weights | None], *, by_words: bool
+) -> str | None:
     """Return a sentence about the enabled stages (`wants`) that are not finished; None if all are.
 
     With `by_words`, only texts are searched, so vectors do not matter. Costs microseconds: the counts are kept.
+    `locate` looks for the weights and packages of a stage, and is called only for stages that wait for them.
     """
     progress = store.summary.progress()
     waiting = {stage for stage, count in progress.waiting.items() if count and wants(stage)}
@@ -36,9 +43,18 @@ def coverage_note(store: Store, wants: Callable[[str], bool], *, by_words: bool)
         sentence += f"; {unread:,} are still to be read" if unread else "; the rest by name"
     else:
         sentence = f"searched {progress.done(DECODE):,} of {total}; the others are still to be read"
-    if not store.summary.waiting_stages().isdisjoint(senses):
-        sentence += ". For all of them, run `imgret models pull`, then `imgret index`"
+    lacking = store.summary.waiting_stages().intersection(senses)
+    if lacking:
+        sentence += _remedy(locate(each) for each in stages if each is not None and each.name in lacking)
     return sentence
+
+
+def _remedy(weights: Iterable[Weights | None]) -> str:
+    """Return what to do. A stage without its package comes first: pulling weights does not help it."""
+    for each in weights:
+        if each is not None and each.needs is not None:
+            return f"; {each.problem}. {each.hint.rstrip('.')}, then run `imgret index`"
+    return ". For all of them, run `imgret models pull`, then `imgret index`"
 
 
 def _sense(stage: str) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from imgret.search.similar import Likeness
     from imgret.search.space_queries import SpaceEncoder
     from imgret.search.warm_index import WarmIndexLoader
+    from imgret.stages.interface import Stage
+    from imgret.weights.sources import Weights
 
 
 class SearchOutput(NamedTuple):
@@ -163,7 +165,8 @@ class SearchService:
 
         check(request)
         question = _question(request, self._store.facets.labels(), self._kinds())
-        coverage = coverage_note(self._store, self._settings.wants, by_words=request.rank == "words")
+        by_words = request.rank == "words"
+        coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
         notes = [coverage] if coverage else []
         seen = self._likeness(request.like) if request.like is not None else None
         # A picture alone has its vector: no text has to be encoded.
@@ -187,6 +190,15 @@ class SearchService:
             others=self._others(notes, request.rank) if has_text else {},
         )
         return rank.SearchResult(found.hits, [*notes, *found.notes])
+
+    def _weights(self, stage: Stage) -> Weights | None:
+        """Return what is known of a stage's weights; None if the record of downloads is damaged."""
+        from imgret.pipeline.loading import locate
+
+        try:
+            return locate(stage, self._settings, self._places)
+        except WeightsError:
+            return None
 
     def passing(self, request: SearchRequest) -> int:
         """How many contents pass the filters of a request. Raises QueryError."""

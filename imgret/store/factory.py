@@ -68,7 +68,7 @@ def _opened(place: str, *, create: bool) -> Store:
 
 @contextmanager
 def open_facets(place: str) -> Iterator[Facets]:
-    """Open only the facets of the store at `place`, for reading: for a SQLite file in a fifth of the time.
+    """Open only the facets of the store at `place`, for reading: of a SQLite file, without its extension and checks.
 
     Raises IndexProblem. A file of another version may lack what is read.
     """

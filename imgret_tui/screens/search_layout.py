@@ -97,7 +97,7 @@ class SearchLayout(Screen[None]):
     def _show_overlays(self) -> None:
         if self.is_current:
             self.photo_pane.preview.cover(covered=False)
-            self.hit_list.refresh()
+            self.hit_list.reload_thumbnails()
 
     def show_empty(self, lines: Sequence[str]) -> None:
         """Show these lines, centred, in place of the hits; no lines: show the hits."""

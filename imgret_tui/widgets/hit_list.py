@@ -1,90 +1,26 @@
-"""The hits, as a list or as a grid, with a cursor and marks.
-
-Only visible lines are drawn, and only visible thumbnails are requested, so that ten thousand hits cost no more
-than what the screen shows.
-"""
+"""The hits, as a list or as a grid: new results, the cursor and the marks."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.geometry import Region, Size
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
-from textual.timer import Timer
+from textual.geometry import Size
 
 from imgret.photo import Hit
 from imgret.terminal.highlight import query_words
-from imgret.terminal.probe import Graphics
-from imgret_tui.cell_image import CONTROL, CellImage, ImageRequest
-from imgret_tui.hit_layout import HitLayout
-from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
-from imgret_tui.hit_texts import folder_text, shared_folder
+from imgret_tui.hit_texts import shared_folder
 from imgret_tui.picker_messages import CursorMoved, PhotosChosen
-from imgret_tui.terminal_images import TerminalImages
-
-# Segments of one style are joined. Those of thumbnails must stay apart, so that what is beside them is drawn alone.
-_APART = Style(meta={"thumbnail": True})
-_HOME = os.fsencode(os.path.expanduser("~"))
-
-_DRAWN_SECONDS = 0.1  # after which frames that were to be drawn are drawn
+from imgret_tui.widgets.drawn_hits import DrawnHits
 
 
-class HitList(ScrollView, can_focus=False):
+class HitList(DrawnHits, can_focus=False):
     """The hits of the newest results."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "hits--base",
-        "hits--current",
-        "hits--cursor",
-        "hits--mark",
-        "hits--dim",
-        "hits--highlight",
-        "hits--warning",
-        "hits--strong",
-        "hits--fair",
-    }
-    is_grid: reactive[bool] = reactive(default=False)
-    cursor = reactive(0, repaint=False)
-
-    def __init__(self, images: TerminalImages) -> None:
-        super().__init__(id="hits")
-        self._images = images
-        self._hits: tuple[Hit, ...] = ()
-        self._words: frozenset[str] = frozenset()
-        self._marked: dict[bytes, Hit] = {}
-        self._line_styles: dict[bool, LineStyles] = {}
-        self._roots: tuple[bytes, ...] = ()
-        self._needs_all = True  # a drawing of all is due
-        self._draws_frames_only = False  # not the thumbnails
-        self._drawn: Timer | None = None
-        self._shared_folder: bytes | None = None
-
-    @property
-    def hits(self) -> tuple[Hit, ...]:
-        """The hits, best first."""
-        return self._hits
-
-    @property
-    def current(self) -> Hit | None:
-        """The hit under the cursor."""
-        return self._hits[self.cursor] if self._hits else None
 
     @property
     def marked(self) -> list[Hit]:
         """The marked photos, in the order in which they were marked. Another query does not unmark them."""
         return list(self._marked.values())
-
-    @property
-    def hit_layout(self) -> HitLayout:
-        """Where each hit is."""
-        return HitLayout(self.scrollable_content_region.size, len(self._hits), self.is_grid)
 
     def show(self, hits: tuple[Hit, ...], query: str, *, keep_cursor: bool) -> None:
         """Show new results. With `keep_cursor`, the cursor stays on its photo if that is among them."""
@@ -110,31 +46,9 @@ class HitList(ScrollView, can_focus=False):
             self._roots = roots
             self.refresh()
 
-    @property
-    def shared_folder_text(self) -> str:
-        """The folder of all hits, which the entries leave out; empty if there are several."""
-        shared = self._shared_folder
-        return folder_text(shared, self._roots, _HOME) if shared is not None and self._roots else ""
-
     def replace(self, hit: Hit) -> None:
         """Show a changed hit in place of the one with its path."""
         self._hits = tuple(hit if other.path == hit.path else other for other in self._hits)
-        self.refresh()
-
-    def image_loaded(self, path: bytes) -> None:
-        """Draw the hit whose image was loaded, if it is visible."""
-        layout = self.hit_layout
-        for position in layout.visible(self.scroll_offset.y):
-            if self._hits[position].path == path:
-                overlay = self._overlay_at(layout, position)
-                if overlay is not None:
-                    self._images.send(overlay[1])
-                else:
-                    self.refresh(layout.region(position).translate(-self.scroll_offset))
-
-    def reload_thumbnails(self) -> None:
-        """Request the visible thumbnails that were discarded."""
-        self._request_thumbnails()
         self.refresh()
 
     def move(self, rows: int, columns: int = 0) -> None:
@@ -196,23 +110,11 @@ class HitList(ScrollView, can_focus=False):
         if self.is_mounted:
             self.on_resize()
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Request the thumbnails that become visible."""
-        self._needs_all, self._draws_frames_only = True, False
-        super().watch_scroll_y(old_value, new_value)
-        if round(old_value) != round(new_value):
-            self._request_thumbnails()
-
     def on_resize(self) -> None:
         """Arrange the hits for the new size."""
         self._update_height()
         self._scroll_to_cursor()
         self._request_thumbnails()
-
-    def notify_style_update(self) -> None:
-        """The theme changed."""
-        super().notify_style_update()
-        self._line_styles.clear()
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the clicked photo; a double click chooses it."""
@@ -222,156 +124,9 @@ class HitList(ScrollView, can_focus=False):
             if event.chain > 1:
                 self.post_message(PhotosChosen((self._hits[position],)))
 
-    def render_line(self, y: int) -> Strip:
-        """One line of the visible area."""
-        layout = self.hit_layout
-        positions, row = layout.line(y + self.scroll_offset.y)
-        segments: list[Segment] = []
-        for position in positions:
-            segments += self._entry_line(layout, position, row)
-        return Strip(segments).adjust_cell_length(layout.area.width, self._styles_for(current=False).base)
-
-    def _entry_line(self, layout: HitLayout, position: int, row: int) -> list[Segment]:
-        hit, is_current = self._hits[position], position == self.cursor
-        request = self._image_request(layout, hit)
-        image = self._images.get(request) if request else None
-        if image is not None and image.colours is not None and self._overlay_at(layout, position) is not None:
-            image = CellImage(image.columns, image.rows)  # blank cells below the sixel
-        folder = os.path.dirname(hit.path)
-        text = "" if folder == self._shared_folder else folder_text(folder, self._roots, _HOME)
-        entry = ListedHit(hit, self._words, is_current, hit.path in self._marked, image, text)
-        (width, height), thumbnail = layout.entry, self._thumbnail(layout)
-        styles = self._styles_for(current=is_current)
-        if self.is_grid:
-            return grid_line(entry, row, height, width, styles)
-        return list_line(entry, row, height, width, styles, (thumbnail.width, thumbnail.height))
-
-    def _image_request(self, layout: HitLayout, hit: Hit) -> ImageRequest | None:
-        columns, rows = self._thumbnail(layout)
-        return ImageRequest(hit.path, columns, rows) if columns else None
-
-    def _thumbnail(self, layout: HitLayout) -> Size:
-        return (
-            Size(0, 0)
-            if self._images.terminal.graphics is Graphics.NONE and not self.is_grid
-            else layout.thumbnail
-        )
-
-    @property
-    def _has_sixels(self) -> bool:
-        terminal = self._images.terminal
-        return terminal.graphics is Graphics.SIXEL and terminal.many_sixels
-
-    def _refresh_frame(self, position: int) -> None:
-        """Draw what shows the cursor and the mark, without the image: images cost bytes, and a sixel would flicker."""
-        layout = self.hit_layout
-        region, columns = layout.region(position), self._thumbnail(layout).width
-        if self.is_grid:
-            parts = [
-                Region(region.x, region.y, 1, region.height),
-                Region(region.x, region.bottom - 1, region.width - 1, 1),
-            ]
-        else:
-            text = region.x + 2 + (columns + 1 if columns else 0)
-            parts = [
-                Region(region.x, region.y, 2, region.height),
-                Region(text, region.y, region.right - 1 - text, region.height),
-            ]
-        self._draw_frames_only()
-        self.refresh(*(part.translate(-self.scroll_offset) for part in parts))
-
-    def _overlay_at(self, layout: HitLayout, position: int) -> tuple[int, str] | None:
-        """The row of the widget in which the sixel of a hit ends, and the text that draws it; None without one.
-
-        A sixel that would reach over the edge of the list, or over another screen, is not drawn: its cells have colours.
-        """
-        if not self._has_sixels or self.screen is not self.app.screen:
-            return None
-        box = layout.thumbnail_region(position).translate(-self.scroll_offset)
-        request = self._image_request(layout, self._hits[position])
-        image = self._images.get(request) if request else None
-        at = self.content_region
-        is_whole = (
-            box.y >= 0 and box.bottom <= layout.area.height and at.y + box.bottom < self.app.size.height
-        )
-        if image is None or image.overlay is None or not is_whole:
-            return None
-        left = at.x + box.x + ((box.width - image.columns) // 2 if self.is_grid else 0)
-        return box.bottom - 1, f"\x1b7\x1b[{at.y + box.y + 1};{left + 1}H{image.overlay}\x1b8"
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them.
-
-        While only frames are drawn, sixels stay: Textual writes a line from its beginning, so their cells are skipped.
-        """
-        strips = super().render_lines(crop)
-        if not self._has_sixels:
-            return strips
-        self._needs_all = False
-        layout = self.hit_layout
-        for position in layout.visible(self.scroll_offset.y):
-            overlay = self._overlay_at(layout, position)
-            if overlay is None:
-                continue
-            if self._draws_frames_only:
-                box = layout.thumbnail_region(position).translate(-self.scroll_offset)
-                for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
-                    strips[row] = _skipping(strips[row], box.x, box.width)
-            elif crop.y <= overlay[0] < crop.bottom:
-                row = overlay[0] - crop.y
-                sixel = Segment(overlay[1], None, CONTROL)
-                strips[row] = Strip([*strips[row], sixel], strips[row].cell_length)
-        return strips
-
-    def refresh(self, *regions: Region, **options: Any) -> Self:
-        """Draw the list, or some regions of it."""
-        if not regions or any(region.size == self.size for region in regions):
-            self._needs_all, self._draws_frames_only = True, False
-        return super().refresh(*regions, **options)
-
-    def _draw_frames_only(self) -> None:
-        if self._has_sixels and not self._needs_all:
-            self._draws_frames_only = True
-            if self._drawn is not None:
-                self._drawn.stop()
-            self._drawn = self.set_timer(_DRAWN_SECONDS, self._end_frames_only)
-
-    def _end_frames_only(self) -> None:
-        self._draws_frames_only = False
-
     def _scroll_to_cursor(self) -> None:
         self.scroll_to_region(self.hit_layout.region(self.cursor), animate=False, force=True)
 
     def _update_height(self) -> None:
         layout = self.hit_layout
         self.virtual_size = Size(layout.area.width, layout.height)
-
-    def _request_thumbnails(self) -> None:
-        layout = self.hit_layout
-        visible = (self._hits[position] for position in layout.visible(self.scroll_offset.y))
-        requests = [self._image_request(layout, hit) for hit in visible]
-        self._images.request_thumbnails([request for request in requests if request is not None])
-
-    def _styles_for(self, *, current: bool) -> LineStyles:
-        if current not in self._line_styles:
-            base = self.get_component_rich_style("hits--current" if current else "hits--base")
-            background = Style(bgcolor=base.bgcolor)
-            parts = (
-                self.get_component_rich_style(f"hits--{part}", partial=True) + background
-                for part in ("cursor", "mark", "dim", "highlight", "warning", "strong", "fair")
-            )
-            self._line_styles[current] = LineStyles._make(
-                (base, *parts, self.get_component_rich_style("hits--base") + _APART)
-            )
-        return self._line_styles[current]
-
-
-def _skipping(strip: Strip, x: int, width: int) -> Strip:
-    """The strip with a movement of the cursor in place of some cells.
-
-    Its number of columns has as many leading zeros as make the text as long as the cells, because Textual counts it.
-    """
-    if width < len("[1C"):
-        return strip
-    skip = Segment(f"\x1b[{width:0{width - 2}d}C")
-    return Strip([*strip.crop(0, x), skip, *strip.crop(x + width)], strip.cell_length)

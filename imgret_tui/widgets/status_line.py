@@ -16,7 +16,7 @@ class HitCounts(Struct, frozen=True):
     """The state of the search."""
 
     hits: int = 0
-    total: int | None = None  # photos that pass the filters, if there are more than the hits
+    total: int | None = None  # photos that pass the filters, if there are more than hits; copies are one hit
     strong: int = 0
     marked: int = 0
     only_weak: bool = False
@@ -57,7 +57,7 @@ class StatusLine(Static):
 
 
 def _counts_text(counts: HitCounts) -> Content:
-    of = f" of {counts.total:,}" if counts.total is not None and counts.total > counts.hits else ""
+    of = f" of about {counts.total:,}" if counts.total is not None and counts.total > counts.hits else ""
     parts = [Content(f"{counts.hits:,}{of} {'hit' if counts.hits == 1 and not of else 'hits'}")]
     if counts.strong:
         parts.append(Content.styled(f"{counts.strong} strong", "$text-success"))

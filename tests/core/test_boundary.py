@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import pkgutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,10 @@ from typing import Any
 import pytest
 import typer.main
 
+import imgret.cli
+import imgret.demo.draw
+import imgret.evaluate.saved
+import imgret.store.factory
 from imgret.cli import boundary, console
 from imgret.cli.commands import app, run
 from imgret.errors import Exit
@@ -99,9 +105,9 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], list[i
             raised.append(1)
             raise error
 
-        import imgret.demo.draw
-        import imgret.evaluate.saved
-        import imgret.store.factory
+        # A module that is first imported now would keep the replaced function for all later tests.
+        for found in pkgutil.iter_modules(imgret.cli.__path__, "imgret.cli."):
+            importlib.import_module(found.name)
 
         for module in [m for name, m in sys.modules.items() if name.startswith("imgret.")]:
             for name in FIRST:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from imgret.photo import FileStat
 from imgret.search.coverage import coverage_note
 from imgret.stages.interface import DECODE
 from imgret.store.interface import Store
+from imgret.weights.sources import Kind, Weights
 
 WANTED = (DECODE, "image", "detect", "caption", "topics", "embed")
 
@@ -25,8 +27,10 @@ def contents(store: Store) -> list[int]:
     return found
 
 
-def note(store: Store, *, by_words: bool = False) -> str | None:
-    return coverage_note(store, WANTED.__contains__, by_words=by_words)
+def note(store: Store, *, by_words: bool = False, located: dict[str, Weights] | None = None) -> str | None:
+    return coverage_note(
+        store, WANTED.__contains__, lambda stage: (located or {}).get(stage.name), by_words=by_words
+    )
 
 
 def test_it_names_each_sense_until_all_photos_have_it(store: Store, contents: list[int]) -> None:
@@ -65,4 +69,19 @@ def test_it_says_what_to_do_while_weights_are_missing(store: Store, contents: li
     store.remember("waiting", "caption")
     assert (note(store) or "").endswith(
         "by name. For all of them, run `imgret models pull`, then `imgret index`"
+    )
+
+
+def test_a_missing_package_comes_before_missing_weights(store: Store, contents: list[int]) -> None:
+    for content in contents:
+        store.work.done(content, [stage for stage in WANTED if stage not in ("image", "caption")])
+    store.remember("waiting", "caption,image")
+    weights = Weights("image", Kind.HUB, "a/model", None, None, present=False, revision=None)
+    hint = "Install it: `pip install 'imgret[caption]'`."
+    problem = "b/model needs the package torch"
+    lacking = replace(weights, stage="caption", name="b/model", problem=problem, hint=hint, needs="torch")
+    found = note(store, located={"image": weights, "caption": lacking}) or ""
+    assert found.endswith(f"; the rest by name; {problem}. {hint[:-1]}, then run `imgret index`")
+    assert (note(store, located={"image": weights}) or "").endswith(
+        "run `imgret models pull`, then `imgret index`"
     )

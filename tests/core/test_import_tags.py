@@ -53,7 +53,6 @@ def test_tags_are_found_shown_and_removed(command: Command, photo: int, store: S
         tmp_path,
         {"path": "/photos/a.jpg", "tags": ["Family", "  two\twords "]},
         {
-            "path": "x",
             "path_bytes": base64.b64encode(b"/photos/a.jpg").decode(),
             "tags": ["Rome"],
             "kind": "album",
@@ -85,7 +84,8 @@ def test_a_bad_line_costs_itself(command: Command, photo: int, store: Store, tmp
         ({**good, "tags": [""]}, "a tag has 1 to 200 characters"),
         ({**good, "tags": ["x" * 201]}, "a tag has 1 to 200 characters"),
         ({**good, "kind": "object"}, "the kind object is not known: one of keyword, person, album"),
-        ({**good, "path": ""}, "the path is empty"),
+        ({**good, "path": ""}, "there is no path"),
+        ({"tags": ["last"]}, "there is no path"),
         ({**good, "path": "/photos/none.jpg"}, "/photos/none.jpg is not in the index"),
         ("[" * 100_000, "not"),
         ('{"path": "' + "x" * (1 << 20) + '"}', "a line has at most"),
@@ -96,7 +96,7 @@ def test_a_bad_line_costs_itself(command: Command, photo: int, store: Store, tmp
     for number, (message, (_, sentence)) in enumerate(zip(messages, bad, strict=False), 1):
         assert message.startswith(f"{tmp_path}/tags.jsonl, line {number}: ")
         assert sentence in message
-    assert messages[-1] == "1 line read, 1 photo changed, 10 lines skipped"
+    assert messages[-1] == "1 line read, 1 photo changed, 11 lines skipped"
     assert store.results.imported_tags(photo) == [Tag("keyword", "last")]
 
 

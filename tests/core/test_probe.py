@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_kitty_and_its_cell_size_are_detected(terminal: tuple[int, int]) -> None
 
 def test_sixel_and_its_colours_are_detected(terminal: tuple[int, int]) -> None:
     capabilities, _ = run_query(terminal, replying(XTERM))
-    assert capabilities == Capabilities(Graphics.SIXEL, Cell(8, 17), colours=256)
+    assert capabilities == Capabilities(Graphics.SIXEL, Cell(8, 17), colours=256, many_sixels=False)
 
 
 def test_keys_typed_between_replies_are_returned_in_order(terminal: tuple[int, int]) -> None:
@@ -120,6 +121,16 @@ def test_the_settings_of_the_terminal_are_restored(terminal: tuple[int, int]) ->
     before = termios.tcgetattr(terminal[1])
     run_query(terminal, replying(XTERM))
     assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_replies_do_not_reach_the_shell_after_an_early_end(terminal: tuple[int, int]) -> None:
+    master, slave = terminal
+    thread = threading.Thread(target=replying(XTERM, pause=0.1), args=(master,))
+    with pytest.raises(ValueError, match="a wrong option"), TerminalQuery(slave, ENVIRON):
+        thread.start()
+        raise ValueError("a wrong option")
+    thread.join()
+    assert select.select([slave], [], [], 0.3)[0] == []
 
 
 def test_a_dumb_terminal_is_not_queried(terminal: tuple[int, int]) -> None:

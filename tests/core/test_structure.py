@@ -25,9 +25,7 @@ LONG = {
     "tests/core/test_index_identity.py": 370,
     "tests/core/test_note_follows.py": 360,
     "tests/core/test_rank.py": 410,
-    "tests/daemon/test_boundaries.py": 310,
     "tests/daemon/test_service.py": 460,
-    "tests/models/test_pipeline_faults.py": 360,
     "tests/models/test_weights_pull.py": 360,
     "tests/tui/test_picker_terminal.py": 350,
 }

@@ -7,18 +7,14 @@ import threading
 import time
 
 import pytest
-from imgretd import daemon_service, folder_requests, operations, threads, worker
-from imgretd.control import Control
+from imgretd import daemon_service, operations, worker
 from imgretd.loaded_models import LoadedModels
 from imgretd.worker import Worker
 from waiting import until
 
-from imgret.client import socket_client
-from imgret.client.protocol import Refused
 from imgret.config import parse, places
-from imgret.errors import DaemonError, DiskFull
 from imgret.ingest import Ingest
-from imgret.limits import Shortage, as_sentence, shortage
+from imgret.limits import as_sentence, shortage
 from imgret.pipeline.loading import identities, load_models
 from imgret.requeue import prepare
 from imgret.search.warm_index import WarmIndexLoader
@@ -214,26 +210,6 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
     asyncio.run(live())
 
 
-def test_a_call_that_hangs_delays_only_those_behind_it():
-    hangs = threading.Event()
-
-    async def live():
-        control, other = Control("control"), Control("probe")
-        waiting = asyncio.create_task(control.run(lambda: hangs.wait(30), 0.2))
-        with pytest.raises(DaemonError, match="did not respond in time"):
-            await waiting
-        assert control.busy_seconds >= 0.2
-        assert await other.run(lambda: 1) == 1
-        with pytest.raises(DiskFull):
-            await other.run(lambda: (_ for _ in ()).throw(DiskFull("full")))
-        behind = asyncio.create_task(control.run(lambda: 2))
-        hangs.set()
-        assert await asyncio.wait_for(behind, 10) == 2
-        until(lambda: control.busy_seconds == 0)  # its thread ends the call after the answer is out
-
-    asyncio.run(live())
-
-
 def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
     from imgret.stages.embed import EmbedModel
 
@@ -258,75 +234,3 @@ def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
     until(lambda: thread.problem is None and thread.idle)
     assert max(attempts) <= 1
     assert said
-
-
-def test_a_shortage_is_no_fault_of_the_weights(library, monkeypatch):
-    from imgret.models import wordllama
-
-    def load(*_):
-        raise MemoryError
-
-    monkeypatch.setattr(wordllama, "WordLlamaEmbedder", load)
-    with pytest.raises(Shortage, match="not enough memory"):
-        load_models(library, places(), {"embed"})
-
-
-def test_a_file_that_cannot_be_opened_for_want_of_descriptors_is_no_fault_of_the_weights(
-    library, monkeypatch
-):
-    import builtins
-
-    def no_descriptor(*_arguments, **_options):
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    identity = load_models(library, places(), {"embed"})["embed"].identity
-    monkeypatch.setattr(builtins, "open", no_descriptor)
-    with pytest.raises(Shortage, match="too many files"):
-        load_models(library, places(), {"embed"})
-    monkeypatch.undo()
-    assert identity
-
-
-def test_a_folder_that_hangs_is_said_and_delays_no_other_request(library, monkeypatch, tmp_path):
-    """`isdir` on a network share that is gone does not return."""
-    monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)
-    monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
-    monkeypatch.setattr(daemon_service, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    back, isdir, known = threading.Event(), os.path.isdir, tmp_path / "known"
-    known.mkdir()
-
-    def hanging(path):
-        if os.fsencode(path) == b"/share":
-            back.wait(60)
-        return isdir(path)
-
-    monkeypatch.setattr(os.path, "isdir", hanging)
-    daemon = daemon_service.Service(places(), library, load_models)
-
-    def asking():
-        said = []
-        until(lambda: os.path.exists(places().socket))
-        until(lambda: socket_client.ask(places().socket, "status", {})["state"] == "idle")
-        with pytest.raises(Refused, match="did not respond in time"):
-            socket_client.ask(places().socket, "index", {"paths": ["/share"]})
-        for _ in range(5):
-            began = time.monotonic()
-            said.append(socket_client.ask(places().socket, "status", {})["problem"])
-            assert time.monotonic() - began < 10  # the folder hangs for a minute
-        assert any("does not respond" in problem for problem in said)
-        socket_client.ask(places().socket, "reload", {})  # it needs no such folder
-        back.set()
-        assert socket_client.ask(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
-        until(lambda: socket_client.ask(places().socket, "status", {})["problem"] is None)
-
-    async def live():
-        running = asyncio.create_task(daemon.run())
-        try:
-            await asyncio.to_thread(asking)
-        finally:
-            back.set()
-            daemon.leave()
-            await asyncio.wait_for(running, 20)
-
-    asyncio.run(live())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from evaluating import evaluate, laid_out, questions, rows, stood_in, value
@@ -25,6 +26,26 @@ def test_without_weights_stand_in_captions_are_used(drawn, tmp_path):
     assert "wordllama" in result.stdout
     assert "- missing image: 1, 1 query left out" in result.stdout
     assert "own.jsonl:2: no.jpg is not in" in result.stderr
+
+
+def test_a_plot_has_the_values_of_the_table_as_bars(drawn, tmp_path):
+    own = questions(
+        tmp_path / "own.jsonl", [("IMG_0001.jpg", ["a blue triangle"]), ("IMG_0002.jpg", ["a circle"])]
+    )
+    options = (drawn, own, "--rank", "vector", "--rank", "words")
+    measured = rows(stood_in(*options, "--json"))
+    lines = stood_in(*options, "--plot").stdout.splitlines()
+    for measure in ("R@1", "R@5", "MRR"):
+        start = lines.index(measure) + 1
+        drawn_bars = {}
+        for line in lines[start : start + len(measured)]:
+            found = re.fullmatch(r"  (\S+), (\S+) +(\d\.\d{3})( [▏▎▍▌▋▊▉█]+)?", line)
+            assert found is not None, line
+            drawn_bars[found[1], found[2]] = (float(found[3]), found[4] is not None)
+        assert drawn_bars == {
+            row: (pytest.approx(value(each, measure), abs=5e-4), value(each, measure) > 0)
+            for row, each in measured.items()
+        }
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from imgret.config import load, places
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
 from imgret_tui.layout_memory import LayoutMemory
-from imgret_tui.picker_app import Outcome, PickerApp
+from imgret_tui.photo_actions import Outcome
+from imgret_tui.picker_app import PickerApp
 from imgret_tui.query_history import QueryHistory
 from imgret_tui.terminal_session import TerminalSession
 

@@ -157,6 +157,25 @@ async def test_an_empty_index_has_no_groups(copies: Path) -> None:
         assert picker.screen is picker.search
 
 
+async def test_results_that_arrive_behind_the_page_do_not_cost_it_its_thumbnails(copies: Path) -> None:
+    picker = app()
+    async with picker.run_test(size=(80, 18)) as pilot:
+        picker.search.set_query_text("forest")
+        await pilot.press("f4")
+        page = await settled(pilot)
+        for hit in page.hit_list.hits:
+            picker.images.discard(hit.path)
+        page.hit_list.reload_thumbnails()
+        picker.search.hit_list.reload_thumbnails()  # as after new results
+        await settled(pilot)
+        lines = [page.hit_list.render_line(y).text for y in range(page.hit_list.size.height)]
+        assert not [line for line in lines if "·" in line[:12]]
+        await pilot.press("escape")
+        await settled(pilot)
+        lines = [line.text for line in picker.screen._compositor.render_strips()]
+        assert any("▀" in line for line in lines)
+
+
 def test_the_page(copies: Path, snap_compare: Compare) -> None:
     async def before(pilot: Pilot[object]) -> None:
         await pilot.press("f4")

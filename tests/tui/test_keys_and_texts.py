@@ -72,6 +72,12 @@ def test_a_key_is_bound_to_another_action_to_none_or_to_a_command() -> None:
     assert actions["down"] == "move_row(1)"
 
 
+@pytest.mark.parametrize("action", ["execute(gimp {}", "execute-silent(gimp"])
+def test_a_command_without_its_closing_parenthesis_is_reported(action: str) -> None:
+    with pytest.raises(UsageError, match=r"alt\+x: the command has no \) at its end"):
+        Keymap({"alt+x": action})
+
+
 def test_a_wrong_key_of_the_file_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[picker.keys]\n"alt+x" = "opne"\n')

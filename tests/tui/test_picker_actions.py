@@ -117,7 +117,7 @@ async def test_marking_all_and_none(run: Run) -> None:
 async def test_marking_all_includes_hits_that_are_not_loaded_yet(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgret_tui.screens.search_screen.FIRST_LIMIT", 5)  # as if the library were large
+    monkeypatch.setattr("imgret_tui.screens.query_screen.FIRST_LIMIT", 5)  # as if the library were large
     async with run(size=(60, 7)) as here:
         assert len(here.names) == 12
         await here.press("alt+a")
@@ -130,7 +130,7 @@ async def test_marking_all_includes_hits_that_are_not_loaded_yet(
 
 
 async def test_marking_all_has_a_limit_and_reports_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgret_tui.screens.search_screen.FIRST_LIMIT", 5)
+    monkeypatch.setattr("imgret_tui.screens.query_screen.FIRST_LIMIT", 5)
     monkeypatch.setattr("imgret_tui.screens.search_screen.MAX_MARKED_AT_ONCE", 20)
     async with run(size=(60, 7)) as here:
         await here.press("alt+a")

@@ -42,9 +42,9 @@ async def test_without_colour_everything_is_grey(run: Run) -> None:
 
 async def test_the_preview_can_be_hidden(run: Run) -> None:
     async with run(graphics=Graphics.BLOCKS) as here:
-        await here.press("ctrl+o")
+        await here.press("alt+p")
         assert not here.app.search.photo_pane.preview.region
-        await here.press("ctrl+o")
+        await here.press("alt+p")
         assert here.app.search.photo_pane.preview.region.area > 100
 
 

@@ -1,4 +1,4 @@
-"""Read the facets of an index without opening it whole, which takes five times as long: completion is typed at."""
+"""Read the facets of an index without opening it whole, which takes longer than a tab of completion should."""
 
 from __future__ import annotations
 

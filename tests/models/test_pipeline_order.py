@@ -1,0 +1,87 @@
+"""What waits for what in the pipeline: slow files, twins, a run that is stopped or left, and its progress."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+
+from failing_models import ALL, describing_threads, function, models, outcomes, plain
+
+from imgret.models.batching import BatchSize
+from imgret.photo import Facts
+from imgret.pipeline.pipeline import Job, Pipeline
+
+TEXT = frozenset({"topics", "embed"})
+
+
+def test_a_slow_file_delays_only_itself(files, decoder, tmp_path):
+    slow = tmp_path / "slow.png"
+    shutil.copy(files[1], bytes(slow))
+    decoder.gate.clear()
+    run = Pipeline(models(), decoder, batch=4).run(
+        [Job(99, bytes(slow), ALL), *(Job(key, path, ALL) for key, path in enumerate(files))]
+    )
+    seen = []
+    for batch in run:
+        seen += [outcome.key for outcome in batch]
+        if len(seen) == len(files):
+            assert 99 not in seen
+            decoder.gate.set()
+    assert seen[-1] == 99
+
+
+def test_photos_without_pixels_to_see_do_not_wait_for_those_that_have(files, decoder, tmp_path):
+    slow = tmp_path / "slow.png"
+    shutil.copy(files[1], bytes(slow))
+    decoder.gate.clear()
+    jobs = [Job(0, bytes(slow), ALL), Job(1, files[0], TEXT, {"caption": ("a dog",)})]
+    run = Pipeline(models(), decoder).run(jobs)
+    assert [outcome.key for outcome in next(run)] == [1]
+    decoder.gate.set()
+    assert [outcome.key for batch in run for outcome in batch] == [0]
+
+
+def test_twins_cost_a_decode_and_no_model(files, decoder):
+    bundle = models()
+    pipeline = Pipeline(bundle, decoder, known_pixels=lambda job, pixels: pixels[0] < 20)
+    found = outcomes(pipeline, [Job(key, path, ALL) for key, path in enumerate(files)])
+    assert {key for key, outcome in found.items() if outcome.twin} == set(range(20))
+    assert sum(function(bundle, "caption").calls) == len(files) - 20
+    assert found[0].facts == Facts("PNG", 3, 5)
+    assert plain(found[0])[1:3] == ({}, {})
+
+
+def test_stopping_finishes_the_batch_in_flight_and_the_rest_can_be_done_later(files, decoder):
+    jobs = [Job(key, path, ALL) for key, path in enumerate(files)]
+    pipeline = Pipeline(models(detect=lambda items: time.sleep(0.1)), decoder, batch=2)
+    first = {}
+    for batch in pipeline.run(jobs):
+        first |= {outcome.key: plain(outcome) for outcome in batch}
+        pipeline.stop()
+    assert 0 < len(first) < len(jobs)
+    assert not describing_threads()
+    rest = outcomes(pipeline, [job for job in jobs if job.key not in first])
+    whole = {key: plain(outcome) for key, outcome in rest.items()} | first
+    assert whole == {k: plain(o) for k, o in outcomes(Pipeline(models(), decoder), jobs).items()}
+
+
+def test_leaving_in_the_middle_ends_the_threads(files, decoder):
+    run = Pipeline(models(detect=lambda items: time.sleep(0.05)), decoder, batch=2).run(
+        Job(key, path, ALL) for key, path in enumerate(files)
+    )
+    next(run)
+    run.close()
+    assert not describing_threads()
+
+
+def test_progress_says_where_every_photo_is(files, decoder):
+    pipeline = Pipeline(models(), decoder, batch=BatchSize(4, 4))
+    for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(files)):
+        now = pipeline.stats
+        assert now.saving >= len(batch)
+        assert now.decoding + now.waiting + now.describing + now.saving + now.done <= len(files)
+    last = pipeline.stats
+    assert (last.decoding, last.waiting, last.describing, last.saving, last.done) == (0, 0, 0, 0, len(files))
+    assert set(last.stage_seconds) == {"caption", "detect", "topics", "embed"}
+    assert Counter(seconds > 0 for seconds in last.stage_seconds.values()) == {True: 4}
