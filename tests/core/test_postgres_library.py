@@ -17,6 +17,7 @@ from imgret.store.factory import exists, open_store, restore
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
 from imgret.store.postgres import pg_nearest, pg_workers
+from imgret.store.postgres.postgres_store import PostgresStore
 from imgret.store.records import SpaceTraits
 
 NOW = 1_700_000_000
@@ -177,6 +178,22 @@ def test_workers_do_not_take_what_others_hold(
             suspects.add(suspect.content)
             other.work.done(suspect.content, suspect.stages)
         assert suspects == ours
+
+
+def test_a_claim_reads_few_rows_of_a_long_queue(store: Store) -> None:
+    assert isinstance(store, PostgresStore)
+    with store.writing():
+        for number in range(1, 1501):
+            store.work.queue(add(store, number), STAGES)
+    store.checkpoint()
+    with store.writing() as db:
+        assert len(store.work.claim(STAGES, 10, NOW)) == 10
+        row = db.execute(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+            " WHERE schemaname = current_schema()"
+        ).fetchone()
+    assert row is not None
+    assert 0 < row[0] < 500  # not all photos
 
 
 def test_a_worker_that_starts_again_gets_back_what_it_held(place: str) -> None:

@@ -64,8 +64,7 @@ class Nearest:
         total = rows_of.present(self._connection, space)
         learned = None
         if total > EXACT:
-            ids = rows_of.spread(self._connection, space, 4 * codes.SAMPLE)[1]
-            ids = ids[:: -(-len(ids) // codes.SAMPLE)]
+            ids = rows_of.spread(self._connection, space, codes.SAMPLE)
             with self._connection.reading() as db:
                 found = db.execute(
                     "SELECT data FROM vector WHERE space = %s AND view = %s AND content = ANY (%s)",
