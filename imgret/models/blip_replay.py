@@ -8,7 +8,9 @@ future ones, and finished images stay in the batch until all are finished.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -18,6 +20,8 @@ from imgret.limits import is_out_of_memory
 from imgret.models.blip_decoder import Decoder, past_of
 
 _log = logging.getLogger(__name__)
+
+_RECORDING = threading.Lock()  # two threads cannot record on one stream
 
 
 class Decoders:
@@ -99,8 +103,8 @@ class ReplayedDecoder(Decoder):
         if self.device.type != "cuda":
             return self._run
         try:
-            with torch.cuda.device(self.device):
-                aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            with torch.cuda.device(self.device), _RECORDING:
+                aside = _recording_stream(self.device)
                 aside.wait_stream(torch.cuda.current_stream())
                 with torch.cuda.stream(aside):  # libraries allocate buffers at their first use
                     self._run()
@@ -108,7 +112,7 @@ class ReplayedDecoder(Decoder):
                 torch.cuda.current_stream().wait_stream(aside)
                 graph = torch.cuda.CUDAGraph()
                 # Another thread may embed queries on this GPU meanwhile.
-                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
                     self._run()
         except RuntimeError as error:
             if is_out_of_memory(error):
@@ -116,3 +120,9 @@ class ReplayedDecoder(Decoder):
             _log.warning("captioning is slower, because a decoding step could not be recorded: %s", error)
             return self._run
         return graph.replay
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream on which steps are recorded: cuBLAS keeps a workspace (32 MB on Hopper) for each stream it sees."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

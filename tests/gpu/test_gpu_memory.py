@@ -125,18 +125,23 @@ def test_weights_that_do_not_fit_are_no_fault_of_the_weights(tiny_in, somewhere,
         load_models(tiny_in(), somewhere, ["caption"], device=cuda).close()
 
 
+def weights():
+    """The number of weights on a GPU that are still there."""
+    gc.collect()
+    return sum(isinstance(each, torch.nn.Parameter) and each.is_cuda for each in gc.get_objects())
+
+
 def test_unloaded_models_give_their_memory_back(tiny_in, somewhere, drawings, cuda):
-    left = []
+    left, others = [], weights()
     for _ in range(4):
         models = load_models(tiny_in(), somewhere, device=cuda)
-        loaded = torch.cuda.memory_allocated(cuda)
+        assert weights() > others
         for _ in range(3):  # from the second batch on the decoding step is recorded
             payloads(Describer(models, BatchSize(16, 16)).describe(drafts(drawings, 16)))
         models.close()
         del models
-        gc.collect()
+        assert weights() == others, "the weights are still there"
         left.append((torch.cuda.memory_allocated(cuda), free(cuda)))
-        assert left[-1][0] < loaded, "the weights are still there"
     print("allocated and free MB after each unloading:", [(a >> 20, f >> 20) for a, f in left])
     # Libraries load kernels and keep buffers at the first use: the later rounds are compared.
     (allocated, unused), (again, still) = left[1], left[-1]
@@ -147,11 +152,11 @@ def test_unloaded_models_give_their_memory_back(tiny_in, somewhere, drawings, cu
 def test_the_daemon_unloads_what_only_describing_needs(tiny_in, somewhere, cuda):
     warm = LoadedModels(tiny_in(device=cuda), somewhere, load_models)
     models = warm.models({"image", "caption", "detect", "topics", "embed"})
-    before, loaded = free(cuda), set(warm.loaded)
+    before, loaded = weights(), set(warm.loaded)
     assert {"caption", "detect"} <= loaded
     del models
     assert warm.unload_heavy()
     assert "caption" not in warm.loaded
-    assert free(cuda) > before
+    assert weights() < before  # tiny weights share their blocks, so free memory may stay the same
     warm.close()
     assert not warm.loaded
