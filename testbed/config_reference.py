@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from imgret.config import DaemonSettings, Settings
+from imgret.config import DaemonSettings, PickerSettings, Settings
 from imgret.stages import registry
 from imgret.stages.interface import StageSettings
 
@@ -28,6 +28,7 @@ wrong value is an error that names its line. A running daemon reads the file aga
 
 This page is made from the program by `make reference`.
 """
+_PICKER = "Keys and commands of `imgret-tui`; [picker.md](picker.md) has the actions and examples.\n"
 _STAGES = """
 ## Stages
 
@@ -46,8 +47,9 @@ class Key(NamedTuple):
 
 def page() -> str:
     """Return the text of the page."""
-    parts = [_HEAD, *_table(_keys(Settings, leave_out=("daemon", "tables")))]
+    parts = [_HEAD, *_table(_keys(Settings, leave_out=("daemon", "picker", "tables")))]
     parts += ["\n## `[daemon]`\n", *_table(_keys(DaemonSettings))]
+    parts += ["\n## `[picker]`\n", _PICKER, *_table(_keys(PickerSettings))]
     parts.append(_STAGES)
     for stage in registry.own().stages:
         about = (inspect.getdoc(stage.settings) or "").partition(": ")[2]

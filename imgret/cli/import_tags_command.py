@@ -47,9 +47,9 @@ def import_tags(
         bool, typer.Option("--dry-run", "-n", help="Check the lines, and save nothing.")
     ] = False,
 ) -> None:
-    """Import tags from lines of {"path": ..., "tags": [...], "kind": "keyword"}.
+    """Import keywords, people or albums of photos from JSON lines.
 
-    The kind is keyword, person or album. `imgret query keyword:NAME` finds the photos. Imported tags are kept when photos
+    A line is {"path": "a.jpg", "tags": ["one", "two"], "kind": "keyword"}. The kind is keyword, person or album. `imgret query keyword:NAME` finds the photos. Imported tags are kept when photos
     are described again. Bad lines are reported and skipped, and the command then exits with 1.
     """
     here = session()

@@ -40,9 +40,9 @@ def report(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is no report.")] = False,
 ) -> None:
-    """Write what a query finds to one HTML page, with small pictures, captions and reasons.
+    """Write what queries find to one HTML page.
 
-    The page needs no other file and no network, and can be sent to somebody. It has the names of the files, but not their
+    It has small pictures, captions and reasons. The page needs no other file and no network, and can be sent to somebody. It has the names of the files, but not their
     folders, and no metadata of the pictures.
     """
     from imgret.cli.library_stats import library_stats

@@ -21,9 +21,9 @@ def stats(
         int, typer.Option("--most", help="At most that many rows of a kind; years are all shown.", min=1)
     ] = MOST,
 ) -> None:
-    """Show how many photos there are by year, place, camera, object, topic and keyword.
+    """Count the photos by year, place, camera and label.
 
-    Copies are counted once. Exits with 1 if nothing is known of any photo.
+    Labels are objects, topics and keywords. Copies are counted once. Exits with 1 if nothing is known of any photo.
     """
     with session().index() as store:
         sections = library_stats(store, most)

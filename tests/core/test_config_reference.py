@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgret.config import DaemonSettings, Settings
+from imgret.config import DaemonSettings, PickerSettings, Settings
 from imgret.stages import registry
 from testbed import config_reference
 
@@ -18,6 +18,11 @@ def test_the_reference_is_in_step_with_the_settings() -> None:
 def test_the_reference_has_every_key_with_a_meaning() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(.*)` \| (.*) \|$", config_reference.page(), re.MULTILINE)
     assert all(about and default for _, default, about in rows)
-    tables = [Settings, DaemonSettings, *(stage.settings for stage in registry.own().stages)]
-    keys = {key for table in tables for key in table.__struct_fields__} - {"daemon", "tables", "revision"}
+    tables = [Settings, DaemonSettings, PickerSettings, *(stage.settings for stage in registry.own().stages)]
+    keys = {key for table in tables for key in table.__struct_fields__} - {
+        "daemon",
+        "picker",
+        "tables",
+        "revision",
+    }
     assert {key for key, _, _ in rows} == keys

@@ -139,6 +139,15 @@ def test_every_query_finds_the_same_in_memory_and_in_rebuilt_tables(store: Store
     assert store.documents.check() == []
 
 
+def known(now: Any, before: Any) -> Any:
+    """Return `now` without the keys that versions after `before` have added."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        return {key: known(now[key], before[key]) for key in before}
+    if isinstance(now, list) and isinstance(before, list) and len(now) == len(before):
+        return [known(*pair) for pair in zip(now, before, strict=True)]
+    return now
+
+
 def test_every_command_prints_the_same(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'{OFF}[embed]\nweights = "wordllama"\n')
@@ -153,7 +162,7 @@ def test_every_command_prints_the_same(path: Path, monkeypatch: pytest.MonkeyPat
                 continue
             if before.get("state") != "failed":
                 before.pop("reason", None)  # a sentence of the program, not of the index
-            assert {key: line[key] for key in before} == before, command["arguments"]
+            assert known(line, before) == before, command["arguments"]
 
 
 def test_no_row_is_lost(store: Store, path: Path) -> None:
