@@ -65,9 +65,9 @@ def write(
 
 @sidecars_app.command("remove")
 def remove(files: _Folders = None, to: _To = None, dry_run: _DryRun = False) -> None:
-    """Take out of XMP sidecars what `imgret sidecars write` wrote, and nothing else.
+    """Remove from XMP sidecars what imgret wrote.
 
-    Sidecars that imgret created are deleted if nothing else is in them.
+    Nothing else is changed. Sidecars that imgret created are deleted if nothing else is in them.
     """
     from imgret.sidecars import library_sidecars
 
