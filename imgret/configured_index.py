@@ -9,8 +9,11 @@ _LARGEST = 4 << 20  # bytes of a configuration file that are looked at; `config.
 
 
 def index_place(given: str) -> str:
-    """Return the place of an index: an absolute path, or the address of a database as it is."""
-    return given if given.startswith(SERVERS) else os.path.abspath(given)
+    """Return the place of an index: an absolute path, or the address of a database as it is.
+
+    An address of another kind stays as it is, too: `store.factory` refuses it, instead of making a file of that name.
+    """
+    return given if "://" in given else os.path.abspath(given)
 
 
 def configured_index(config: str) -> str | None:

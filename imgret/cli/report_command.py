@@ -17,7 +17,7 @@ from imgret.cli import console
 from imgret.cli.hit_output import LIMIT, hit_path
 from imgret.cli.quick_query import folder
 from imgret.cli.session import session
-from imgret.errors import Exit, PhotoError, UsageError
+from imgret.errors import Exit, ImgretError, PhotoError, UsageError
 
 if TYPE_CHECKING:
     from imgret.decode.decoder_handle import Decoded
@@ -92,7 +92,7 @@ def _check_target(target: bytes, file: str, *, overwrite: bool) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+        raise _unwritable(file, error) from None
     if not (ours or overwrite):
         raise UsageError(f"{file} is there and was not made by imgret", "Name another file, or --overwrite.")
 
@@ -132,4 +132,14 @@ def _write(target: bytes, data: bytes, file: str) -> None:
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(file: str, error: OSError) -> ImgretError:
+    """Return the error for a page that cannot be written: a wrong name, or a problem of the disk."""
+    kind = (
+        UsageError
+        if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+        else ImgretError
+    )
+    return kind(f"{file} cannot be written: {error.strerror}")

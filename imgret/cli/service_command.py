@@ -28,9 +28,7 @@ _PASSED_ON = (
 )
 _NO_SYSTEMD = "Without a systemd user instance, start `imgretd --foreground` when your session starts."
 
-service_app = typer.Typer(
-    no_args_is_help=True, help="Run the daemon as a systemd user service."
-)
+service_app = typer.Typer(no_args_is_help=True, help="Run the daemon as a systemd user service.")
 
 
 @service_app.command()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from imgret.errors import IndexMissing, IndexProblem
+from imgret.errors import IndexMissing, IndexProblem, UsageError
 from imgret.places import is_server
 from imgret.store.policy import COPYING
 
@@ -30,7 +30,7 @@ __all__ = [
 
 def exists(place: str) -> bool:
     """Return whether there is a store at `place`. Raises IndexProblem if its server cannot be reached."""
-    if not is_server(place):
+    if not _is_address(place):
         return os.path.exists(place)
     try:
         open_store(place, create=False).close()
@@ -58,8 +58,18 @@ def open_store(place: str, *, create: bool = True, unfinished: bool = False) -> 
     return store
 
 
+def _is_address(place: str) -> bool:
+    """Return whether `place` is the address of a database. Raises UsageError for one of another kind."""
+    if "://" in place and not is_server(place):
+        raise UsageError(
+            f"{place} is no address of an index",
+            "It begins with postgresql://; anything without :// is a file.",
+        )
+    return is_server(place)
+
+
 def _opened(place: str, *, create: bool) -> Store:
-    if is_server(place):
+    if _is_address(place):
         return _postgres()(place, create=create)
     from imgret.store.sqlite.sqlite_store import SqliteStore
 
@@ -72,7 +82,7 @@ def open_facets(place: str) -> Iterator[Facets]:
 
     Raises IndexProblem. A file of another version may lack what is read.
     """
-    if is_server(place):
+    if _is_address(place):
         with open_store(place, create=False) as store:
             yield store.facets
         return
@@ -90,7 +100,7 @@ def writer_lock(
     For a PostgreSQL database it is the one process of this user on this host: several hosts may index at the same time.
     Entering it waits up to `wait` seconds, then raises IndexBusy. `waiting` is called once with the name of the holder.
     """
-    if is_server(place):
+    if _is_address(place):
         from imgret.store.postgres.host_lock import writer_lock as host_lock
 
         return host_lock(place, wait=wait, waiting=waiting)
@@ -101,7 +111,7 @@ def writer_lock(
 
 def watch_file(place: str) -> FileWatch:
     """Return a watch that detects if the open store at `place` is replaced, overwritten or removed. Raises OSError."""
-    if is_server(place):
+    if _is_address(place):
         from imgret.store.postgres.library_watch import LibraryWatch
 
         return LibraryWatch()
@@ -115,7 +125,7 @@ def changes(place: str) -> Changes | None:
 
     Raises ImgretError if the server cannot be reached.
     """
-    if not is_server(place):
+    if not _is_address(place):
         return None
     from imgret.store.postgres.pg_changes import PgChanges
 
@@ -127,7 +137,7 @@ def server_lacks(place: str) -> list[str]:
 
     Raises ImgretError if the server cannot be reached.
     """
-    if not is_server(place):
+    if not _is_address(place):
         return []
     _postgres()
     from imgret.store.postgres.pg_diagnosis import lacks
@@ -141,7 +151,7 @@ def restore(place: str, source: str) -> str | None:
     The caller holds `writer_lock`, or a daemon is running, which detects the change. Raises IndexProblem, and changes
     nothing, if the backup is missing, damaged, not an index, or of a later version.
     """
-    if is_server(place):
+    if _is_address(place):
         raise IndexProblem(
             f"{place} is no file that a backup could replace", "Use `pg_restore` on the server."
         )
