@@ -84,7 +84,7 @@ def _wanted(before: Record, known: Known, kinds: frozenset[str]) -> Record:
     """Return the record of what to write. The fields that depend on the sidecar are still empty."""
     values = {
         "captions": known.captions,
-        "counts": tuple(f"{count} {label}" for count, label in known.counts),
+        "counts": tuple(f"{count} {label}" for count, label in known.counts if label.strip()),
         "note": known.note,
         "note_at": str(known.note_at) if known.note else None,
         "text": known.text,

@@ -28,7 +28,20 @@ OWN = ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embe
 # Reserved names: keys and tables of the configuration, and fixed columns of the words index.
 RESERVED = SOURCES | {
     *("folders", "exclude", "hidden", "device", "decode_workers", "decode_memory_mb", "decode_seconds"),
-    *("max_megapixels", "batch", "tables", "daemon", "labels", "content", "words", "rank", "rowid", DECODE),
+    *(
+        "max_megapixels",
+        "batch",
+        "tables",
+        "daemon",
+        "picker",
+        "index",
+        "labels",
+        "content",
+        "words",
+        "rank",
+        "rowid",
+        DECODE,
+    ),
 }
 # Keys of the query language that are not kinds of tags.
 KEYS = frozenset({"after", "before", "on", "in", "name", "camera", "has", "is", "format", "text", "near"})

@@ -23,7 +23,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "cop
 }  # fmt: skip
 STATUS = {
     "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
-    "failures", "lost_notes", "unread_metadata", "progress", "stages",
+    "failures", "lost_notes", "unread_metadata", "progress", "stages", "hosts",
 }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_status_has_these_keys_and_adds_up(words: Library) -> None:
     assert (status["v"], status["index"], status["daemon"]) == (1, str(words.database), None)
     assert status["photos"] == status["described"] + status["pending"] + status["failed"] == 5
     (folder,) = status["folders"]
-    assert set(folder) == {"path", "photos", "watched", "online", "reason", "away", "scanned_at"}
+    assert set(folder) == {"path", "photos", "watched", "here", "online", "reason", "away", "scanned_at"}
     assert (folder["path"], folder["photos"], folder["online"]) == (str(words.photos), 5, True)
     for_people = imgret("status")
     assert (for_people.code, for_people.err) == (0, "")

@@ -226,7 +226,6 @@ def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settin
     assert announced == {
         "metadata": models["metadata"].identity,
         "place": models["place"].identity,
-        "ocr": models["ocr"].identity,
         "image": models["image"].identity,
         "caption": models["caption"].captioner.identity,
         "detect": models["detect"].detector.identity,

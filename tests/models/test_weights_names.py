@@ -183,14 +183,14 @@ def test_a_damaged_record_is_reported_and_a_damaged_hash_cache_is_rebuilt(
     os.makedirs(here.state)
     for name in (record.PULLED, record.LOCAL):
         Path(here.state, name).write_text("not = [toml")
-    assert len(identities(tiny, here)) == 8
+    assert len(identities(tiny, here)) == 7
     with pytest.raises(WeightsError, match=r"weights\.lock\.toml is damaged"):
         identities(Settings(), here)
 
 
 def test_a_read_only_state_folder_only_disables_the_cache(here: Places, tiny: Settings) -> None:
     Path(here.state).write_text("a file where the folder should be")
-    assert len(identities(tiny, here)) == 8
+    assert len(identities(tiny, here)) == 7
 
 
 @settings(deadline=None, max_examples=40)  # each example is written with fsync
