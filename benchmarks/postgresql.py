@@ -78,8 +78,8 @@ def _compare(sqlite: Store, server: Store, queries: np.ndarray, photos: int) -> 
         f"copying: {rows / seconds:.0f} rows a second, {photos / seconds:.0f} photos a second, compared afterwards"
     )
     seconds = _seconds(lambda: server.results.rebuild_words(stage_results.texts))
-    print(f"words made anew: {photos / seconds:.0f} photos a second")
-    print(f"nearest neighbours made anew: {_seconds(server.vectors.rebuild):.1f} s")
+    print(f"words index rebuilt: {photos / seconds:.0f} photos a second")
+    print(f"nearest neighbours rebuilt: {_seconds(server.vectors.rebuild):.1f} s")
     copying.finish(server)
     server.checkpoint()
     for name, store in (("sqlite", sqlite), ("server", server)):

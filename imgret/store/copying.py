@@ -2,7 +2,7 @@
 
 The copy is made in many transactions, so one that was interrupted continues where it stopped: the rows of a table are
 written in the order of their key, and what the target has of it is compared with the source first. Until `finish`, the
-target has a setting that keeps others from opening it. What is derived (words, nearest neighbours) is made anew by the
+target has a setting that keeps others from opening it. What is derived (words, nearest neighbours) is rebuilt by the
 caller, before that.
 """
 

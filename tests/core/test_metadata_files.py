@@ -53,7 +53,7 @@ def photo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_xmp_of_every_format(pool: DecodePool, suffix: str) -> None:
     if suffix == "jxl":
-        pytest.importorskip("pillow_jxl")
+        pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     assert read(pool, DATA / f"xmp.{suffix}") == Metadata(
         title="Evening in Vernazza",
         description="The harbour after the storm, seen from the tower",
