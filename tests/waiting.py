@@ -16,12 +16,12 @@ def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
     """Wait until `condition` gives something true, and return that. AssertionError says what did not come true."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, f"not within {seconds:g} s: {_told(condition)}; it was {found!r}"
+        assert time.monotonic() < end, f"not within {seconds:g} s: {_described(condition)}; it was {found!r}"
         time.sleep(0.02)
     return found
 
 
-def _told(condition: Callable[[], object]) -> str:
+def _described(condition: Callable[[], object]) -> str:
     """The source of the condition, and the values that it looks at."""
     try:
         source = " ".join(inspect.getsource(condition).split())

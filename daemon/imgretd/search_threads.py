@@ -49,7 +49,7 @@ class SearchThreads:
         self._own = threading.local()
         self._keeper: WarmIndexLoader | None = None
         self._keeper_lock = threading.Lock()
-        self._asked = 0  # how many calls are under way; belongs to the loop
+        self._running = 0  # how many calls are under way; belongs to the loop
 
     def configure(self, settings: Settings, warm: LoadedModels) -> None:
         """Answer with these from the next question on."""
@@ -58,30 +58,30 @@ class SearchThreads:
     async def run(self, work_: Callable[[DaemonSearchService], T]) -> T:
         """Do this on one of the threads."""
         loop = asyncio.get_running_loop()
-        self._asked += 1
+        self._running += 1
         try:
             with limits_explained():
-                return await loop.run_in_executor(self._threads, lambda: self._made(work_))
+                return await loop.run_in_executor(self._threads, lambda: self._guarded(work_))
         finally:
-            self._asked -= 1
+            self._running -= 1
 
     async def close(self, seconds: float) -> bool:
         """Wait up to `seconds` for the questions under way, and end. -> whether they have ended."""
         deadline = time.monotonic() + seconds
-        while self._asked and time.monotonic() < deadline:
+        while self._running and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        self._threads.shutdown(wait=not self._asked, cancel_futures=True)
-        return not self._asked
+        self._threads.shutdown(wait=not self._running, cancel_futures=True)
+        return not self._running
 
-    def _made(self, work_: Callable[[DaemonSearchService], T]) -> T:
+    def _guarded(self, work_: Callable[[DaemonSearchService], T]) -> T:
         try:
-            return self._answered(work_)
+            return self._call(work_)
         except Exception:
             raise
         except BaseException as panic:  # asyncio hands on no such error
             raise ImgretError(as_sentence(panic)) from panic
 
-    def _answered(self, work_: Callable[[DaemonSearchService], T]) -> T:
+    def _call(self, work_: Callable[[DaemonSearchService], T]) -> T:
         service = self._answerer()
         try:
             return work_(service)

@@ -100,10 +100,10 @@ class Watcher:
         self.unwatchable.clear()
         new = wanted - self._watches.keys()
         # watchdog accesses the disk without a time limit, so check first that it responds.
-        answering = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
+        responding = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
         for root in new:
             try:
-                if root not in answering:
+                if root not in responding:
                     raise NotAnswering(root)
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True

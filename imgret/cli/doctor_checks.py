@@ -39,7 +39,7 @@ def rebuild_derived(here: Session) -> None:
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
         store.results.rebuild_words(stage_results.texts)
         store.vectors.rebuild()
-    console.say("the derived tables were rebuilt")
+    console.message("the derived tables were rebuilt")
 
 
 def _index(here: Session) -> Iterator[Check]:

@@ -74,7 +74,7 @@ def import_tags(
                 if isinstance(error, ImgretError) and not isinstance(error, UsageError):
                     raise  # the index or its disk failed: every further line would fail too
                 bad += 1
-                console.say(f"{source}, line {number}: {str(known)[:_SHOWN]}")
+                console.message(f"{source}, line {number}: {str(known)[:_SHOWN]}")
             if dry_run:
                 batch.clear()
             elif len(batch) >= _BATCH:
@@ -87,7 +87,7 @@ def import_tags(
         if dry_run
         else f"{lines} read, {console.counted(changed, 'photo')} changed"
     )
-    console.say(done + (f", {console.counted(bad, 'line')} skipped" if bad else ""))
+    console.message(done + (f", {console.counted(bad, 'line')} skipped" if bad else ""))
     if bad:
         raise typer.Exit(Exit.NO_HITS)
 

@@ -32,7 +32,7 @@ def _of_daemon(kind: str, beginning: str) -> list[str]:
     if not os.path.exists(path):
         raise ValueError("there is no daemon")
     with Connection(path, SECONDS) as daemon:
-        found = daemon.ask("values", {"kind": kind, "beginning": beginning, "index": index_path()})
+        found = daemon.request("values", {"kind": kind, "beginning": beginning, "index": index_path()})
     if not isinstance(found, list):
         raise ValueError("the response is invalid")
     return [str(value) for value in found]

@@ -32,10 +32,12 @@ def retry(
     daemon_notified = notify_daemon(here, "retry", {})
     if known or not files:
         then = ": run `imgret index`" if not daemon_notified else ""
-        console.say(f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}")
+        console.message(
+            f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}"
+        )
     unknown = [file for file in found if file not in known]
     for file in unknown[1:]:
-        console.say(f"{file} is not in the index")
+        console.message(f"{file} is not in the index")
     if unknown:
         folder = _is_folder(absolute(unknown[0]))
         hint = (

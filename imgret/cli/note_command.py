@@ -16,7 +16,7 @@ from imgret.cli.boundary import as_imgret_error
 from imgret.cli.daemon_link import QUICK, daemon_state
 from imgret.cli.json_lines import LINE_LIMIT, numbered_lines, opened
 from imgret.cli.session import Session, absolute
-from imgret.client.socket_client import ask
+from imgret.client.socket_client import request
 from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.note_writing import write_notes
@@ -66,19 +66,21 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
         return
     state = daemon_state(here)
     if state is not None and "pid" in state:
-        ask(here.places.socket, "retry", {}, QUICK)
+        request(here.places.socket, "retry", {}, QUICK)
         if state.get("paused"):
-            console.say(
+            console.message(
                 "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
             )
         return
     try:
         left = _embedded_here(here, store, contents)
     except ImgretError as error:
-        console.say(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
+        console.message(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
         return
     if left:
-        console.say("the note is found by its words now, and by its meaning after the next `imgret index`")
+        console.message(
+            "the note is found by its words now, and by its meaning after the next `imgret index`"
+        )
 
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
@@ -106,7 +108,7 @@ def import_notes(here: Session, source: str) -> Exit:
     def skip(number: int, problem: str) -> None:
         nonlocal bad
         bad += 1
-        console.say(f"{source}, line {number}: {_shortened(problem)}")
+        console.message(f"{source}, line {number}: {_shortened(problem)}")
 
     def save(batch: list[_Numbered]) -> None:
         nonlocal saved
@@ -132,7 +134,7 @@ def import_notes(here: Session, source: str) -> Exit:
                 save(batch)
         save(batch)
         result = f"{console.counted(saved, 'note')} saved"
-        console.say(result + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
+        console.message(result + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
         embed_now(here, store, noted)
     return Exit.NO_HITS if bad else Exit.OK
 

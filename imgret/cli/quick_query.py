@@ -13,7 +13,7 @@ from imgret.cli.hit_output import HitOutput
 from imgret.cli.quick_places import index_path, socket_path
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import NoDaemon
-from imgret.client.socket_client import query as ask_daemon
+from imgret.client.socket_client import query as query_daemon
 from imgret.errors import UsageError
 
 TYPE_CHECKING = False  # importing typing takes 3 ms
@@ -31,7 +31,7 @@ _VALUES = {
 }
 
 
-def answered(arguments: list[str]) -> int | None:
+def run(arguments: list[str]) -> int | None:
     """Print the answer and give the exit code; None: leave it to the full command line.
 
     Without a daemon the same search runs here, still without the half second that Typer would cost.
@@ -40,16 +40,16 @@ def answered(arguments: list[str]) -> int | None:
     if read is None:
         return None
     params, form = read
-    code = asked(params, form)
+    code = search_by_daemon(params, form)
     if code is not None:
         return code
     from imgret.cli.boundary import exit_code
-    from imgret.cli.query_session import ask_here
+    from imgret.cli.query_session import search_here
 
-    return exit_code(lambda: ask_here(params, form))
+    return exit_code(lambda: search_here(params, form))
 
 
-def asked(params: dict[str, object], form: HitOutput) -> int | None:
+def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
     """Ask the daemon; None when there is none, or when it does not serve our index."""
     from imgret.errors import DaemonError
 
@@ -57,18 +57,18 @@ def asked(params: dict[str, object], form: HitOutput) -> int | None:
     if not os.path.exists(path):
         return None
     try:
-        notes, code, output = ask_daemon(path, {**params, "index": index_path()})
+        notes, code, output = query_daemon(path, {**params, "index": index_path()})
     except NoDaemon:
         return None
     except Refused as error:
         if error.code == OTHER_INDEX:
             return None
-        _say(f"imgret: {error}")
+        _message(f"imgret: {error}")
         if error.hint:
-            _say(error.hint)
+            _message(error.hint)
         return int(error.exit_code)
     except DaemonError as error:
-        _say(f"imgret: {error}; searching without it")
+        _message(f"imgret: {error}; searching without it")
         return None
     printed = form.printed(output, str(params["text"]), str(params["folder"]))
     try:
@@ -77,10 +77,10 @@ def asked(params: dict[str, object], form: HitOutput) -> int | None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
         if not isinstance(error, BrokenPipeError):
-            _say(f"imgret: the output cannot be written: {error.strerror}")
+            _message(f"imgret: the output cannot be written: {error.strerror}")
             return 3
     for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
-        _say(note)
+        _message(note)
     return int(code)
 
 
@@ -128,7 +128,7 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
     return params, form
 
 
-def _say(sentence: str) -> None:
+def _message(sentence: str) -> None:
     try:
         print(_clean(sentence), file=sys.stderr)
     except OSError:

@@ -46,7 +46,7 @@ def report(
     folders, and no metadata of the pictures.
     """
     from imgret.cli.library_stats import library_stats
-    from imgret.cli.query_session import ask
+    from imgret.cli.query_session import search
     from imgret.cli.report_page import page
 
     question = " ".join(words)
@@ -55,7 +55,7 @@ def report(
     target = os.path.abspath(inputs.path_bytes(file))
     _check_target(target, file, overwrite=overwrite)
     here = session()
-    output = ask(
+    output = search(
         {
             "text": question,
             "k": limit,
@@ -64,7 +64,7 @@ def report(
             "folder": folder(),
         }
     )
-    console.say_all(output.notes)
+    console.messages(output.notes)
     hits = [json.loads(line) for line in output.output.splitlines()]
     if not hits:
         raise typer.Exit(output.exit)
@@ -75,7 +75,7 @@ def report(
             stats = library_stats(store)
     names = [os.path.basename(hit_path(hit)) for hit in hits]
     _write(target, page(question, hits, images, names, date.today().isoformat(), stats).encode(), file)
-    console.say(f"{console.counted(len(hits), 'photo')} in {console.shown(target)}")
+    console.message(f"{console.counted(len(hits), 'photo')} in {console.shown(target)}")
     if None in images:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -107,7 +107,7 @@ def _images(paths: list[bytes]) -> list[bytes | None]:
             try:
                 found.append(_jpeg(image.result()))
             except PhotoError as error:
-                console.say(str(error))
+                console.message(str(error))
                 found.append(None)
     return found
 

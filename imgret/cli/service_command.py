@@ -54,9 +54,9 @@ def install() -> None:
         if not before:
             _remove(folder)
         raise
-    console.say(f"imgretd is running; its units are in {folder}")
+    console.message(f"imgretd is running; its units are in {folder}")
     if not here.settings.folders:
-        console.say("No folder is watched yet: run `imgret add FOLDER`.")
+        console.message("No folder is watched yet: run `imgret add FOLDER`.")
 
 
 @service_app.command()
@@ -64,10 +64,10 @@ def uninstall() -> None:
     """Stop the daemon and remove its units. The index, the notes and the configuration are kept."""
     folder = units_folder()
     if not _present(folder):
-        console.say("there is no service to uninstall")
+        console.message("there is no service to uninstall")
         return
     _remove(folder)
-    console.say("imgretd is uninstalled; the index and your notes are kept")
+    console.message("imgretd is uninstalled; the index and your notes are kept")
 
 
 @service_app.command()

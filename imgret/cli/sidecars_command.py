@@ -111,9 +111,9 @@ def _printer(dry_run: bool) -> Callable[[bytes], None]:
 
 def _report(outcome: Outcome, dry_run: bool) -> None:
     console.flush()
-    console.say_all(outcome.problems[:MOST_PROBLEMS])
+    console.messages(outcome.problems[:MOST_PROBLEMS])
     if len(outcome.problems) > MOST_PROBLEMS:
-        console.say(f"... and {len(outcome.problems) - MOST_PROBLEMS} more")
+        console.message(f"... and {len(outcome.problems) - MOST_PROBLEMS} more")
     would = "would be " if dry_run else ""
     figures = [
         f"{count} {word}"
@@ -125,6 +125,6 @@ def _report(outcome: Outcome, dry_run: bool) -> None:
         )
         if count
     ]
-    console.say(f"sidecars: {', '.join(figures) or 'nothing to do'}")
+    console.message(f"sidecars: {', '.join(figures) or 'nothing to do'}")
     if outcome.problems:
         raise typer.Exit(Exit.NO_HITS)

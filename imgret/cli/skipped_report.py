@@ -39,7 +39,7 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                     root.path, root.path, functools.partial(_walked, root.path, rules, offline)
                 ).result()
             except NotAnswering as error:
-                console.say(error.advice)
+                console.message(error.advice)
                 continue
             folders.append(
                 {

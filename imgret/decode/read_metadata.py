@@ -177,9 +177,9 @@ def _disagreements(beside: list[tuple[bytes, Metadata]]) -> list[str]:
     """Return a sentence for each value in which two sidecars differ."""
     problems = []
     for field in ("title", "description", "rating", "label"):
-        said = [(name, value) for name, each in beside if (value := getattr(each, field)) is not None]
-        if len({value for _, value in said}) > 1:
-            listed = [os.fsdecode(os.path.basename(name)) for name, _ in said]
+        values = [(name, value) for name, each in beside if (value := getattr(each, field)) is not None]
+        if len({value for _, value in values}) > 1:
+            listed = [os.fsdecode(os.path.basename(name)) for name, _ in values]
             problems.append(f"{' and '.join(listed)} disagree on the {field}; {listed[0]} is used")
     return problems
 

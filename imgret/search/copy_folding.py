@@ -100,9 +100,9 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     """The signature of each content as a unit vector, and the better contents that look the same."""
     if len(contents) < 2:
         return {}, {}
-    asked = np.array(contents, np.int64)
-    found = store.signatures.of(asked)
-    found = looks.chosen(found, _in_order(found.contents, asked))
+    wanted = np.array(contents, np.int64)
+    found = store.signatures.of(wanted)
+    found = looks.chosen(found, _in_order(found.contents, wanted))
     pairs = near_pairs(
         found, looks.COPY, lambda better, _: np.ones(len(better), np.bool_), all_up_to=ALL_PAIRS
     )
@@ -114,11 +114,11 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     return dict(zip(found.contents.tolist(), looks.unit(found.signatures), strict=True)), alike
 
 
-def _in_order(found: looks.Energies, asked: looks.Energies) -> looks.Energies:
-    """The places of `asked` in `found`, which is ascending, without those that are not there."""
-    places = np.searchsorted(found, asked)
+def _in_order(found: looks.Energies, wanted: looks.Energies) -> looks.Energies:
+    """The places of `wanted` in `found`, which is ascending, without those that are not there."""
+    places = np.searchsorted(found, wanted)
     there = places < len(found)
-    there[there] = found[places[there]] == asked[there]
+    there[there] = found[places[there]] == wanted[there]
     return places[there]
 
 

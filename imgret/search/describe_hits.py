@@ -99,9 +99,9 @@ def _why(one: Found, shown: dict[str, Any], parts: Sequence[str]) -> tuple[str, 
 
     `parts` are those of the text in the image that filters found.
     """
-    said: list[str] = [IMAGE_MATCHES] if one.seen else []
+    reasons: list[str] = [IMAGE_MATCHES] if one.seen else []
     for part in parts:
-        said += stage_results.why_contained(shown, part)
+        reasons += stage_results.why_contained(shown, part)
     for word in one.matched:
-        said += stage_results.why(shown, word, labels.matching_labels) or [word]
-    return tuple(dict.fromkeys(said))
+        reasons += stage_results.why(shown, word, labels.matching_labels) or [word]
+    return tuple(dict.fromkeys(reasons))

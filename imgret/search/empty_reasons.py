@@ -50,8 +50,8 @@ def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str]
     `off` are the stages that the settings switch off.
     """
     there = store.facets.labels()
-    asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
-    return [_no_label(label, there, off) for label in asked if not labels.matching_labels(label, there)]
+    requested = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
+    return [_no_label(label, there, off) for label in requested if not labels.matching_labels(label, there)]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:

@@ -214,8 +214,8 @@ class _Reader:
             elif not value and has_word(key):
                 self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
             elif value and key.isascii() and not value.startswith("//"):
-                told = short(f"{key}:{inputs.clean_text(value)}")
-                self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
+                quoted = short(f"{key}:{inputs.clean_text(value)}")
+                self._remarks.append(f"{short(key)}: is no filter, so {quoted} was read as words")
                 # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
                 if negated:
                     self._clauses.append(Clause(Phrase(inputs.clean_text(value)), negated=True))

@@ -156,7 +156,7 @@ def _newest(request: _Request) -> list[Found]:
 def _search(request: _Request, notes: list[str]) -> list[Found]:
     """The copies, then the scored candidates, best first. Adds to `notes` if a damaged table was rebuilt."""
     store, query = request.store, request.query
-    terms, queries = asked(store, store.words, query, request.spaces, request.warm, request.rank)
+    terms, queries = terms_and_queries(store, store.words, query, request.spaces, request.warm, request.rank)
     copies = _passing(request, list(request.copies))
     out = np.array([*request.excluded, *copies], np.int64)
     candidates = np.setdiff1d(_candidates(request, terms, queries, len(out), notes), out)
@@ -214,7 +214,7 @@ def _passing(request: _Request, contents: list[int]) -> list[int]:
     return [content for content in contents if content in passing]
 
 
-def asked(
+def terms_and_queries(
     store: Store, words: KnownWords, query: ParsedQuery, spaces: Spaces, warm: WarmIndex | None, rank: str
 ) -> tuple[list[Term], list[SpaceQuery]]:
     """Return the words to look up and the vectors to compare for a ranking, one of RANKS."""

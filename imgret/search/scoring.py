@@ -33,7 +33,7 @@ class KnownWords(Protocol):
         ...
 
     def occurrences(
-        self, asked: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> records.Occurrences:
         """See `imgret.store.interface.retrieval.Words`."""
         ...

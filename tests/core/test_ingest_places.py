@@ -107,7 +107,7 @@ def test_another_position_of_a_known_photo_is_another_place(
     assert city(store, folder / "rome.jpg") == "Rome"
 
 
-def test_without_the_package_the_stage_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,

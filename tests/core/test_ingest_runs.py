@@ -90,10 +90,10 @@ def test_a_note_written_while_its_photo_is_described_is_in_its_vectors(
     assert "embed" not in store.work.of(photo)
     (expected,) = wordllama.run([Item(note=NOTE)])
     assert isinstance(expected, Result)
-    told = expected.vectors["note"]
+    expected_note = expected.vectors["note"]
     row = store.row("SELECT data FROM vector WHERE content = ? AND view = 'note'", (photo,))
     assert row is not None
-    assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ told) > 0.99
+    assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ expected_note) > 0.99
 
 
 def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(

@@ -98,7 +98,7 @@ def test_whoever_waits_to_write_comes_in_between_two_steps(
     assert len(written) >= 5, written
 
 
-def test_of_two_builds_the_one_that_began_last_answers(store: Store, units: Units, bulk: Bulk) -> None:
+def test_of_two_builds_the_later_one_is_used(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(160)
     contents = bulk(rows, A)
     inner: list[bool] = []

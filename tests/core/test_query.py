@@ -39,7 +39,7 @@ def filters(text: str) -> list[tuple[object, bool]]:
     return [(clause.filter, clause.negated) for clause in parse(text, NOW).clauses]
 
 
-def test_words_and_filters_are_told_apart() -> None:
+def test_words_and_filters_are_distinguished() -> None:
     question = parse(
         "two dogs on a beach after:2019 dog>=2 -indoor in:/photos/2021 topic:sports has:note", NOW
     )
@@ -150,7 +150,7 @@ def test_the_last_month_and_year_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "expected"),
     [
         ("dogs aftr:2019", 5, "after"),
         ("after:2019-02-30", 6, "no date"),
@@ -167,11 +167,11 @@ def test_the_last_month_and_year_that_exist() -> None:
         ("in:\ud800", 3, "no path"),
     ],
 )
-def test_what_cannot_be_read_is_pointed_at(text: str, position: int, told: str) -> None:
+def test_what_cannot_be_read_is_pointed_at(text: str, position: int, expected: str) -> None:
     with pytest.raises(QueryError) as refused:
         parse(text, NOW)
     assert refused.value.position == position
-    assert told in f"{refused.value} {refused.value.hint}"
+    assert expected in f"{refused.value} {refused.value.hint}"
 
 
 def test_weights() -> None:
@@ -228,7 +228,7 @@ def test_labels_of_the_library_are_labels() -> None:
     assert parse("krill > 3", NOW, ["krill"]).clauses == (Clause(Objects("krill", 4, None)),)
 
 
-def test_emoji_can_be_left_out_and_asked_for() -> None:
+def test_emoji_can_be_excluded_and_searched() -> None:
     assert filters("giraffe -🎂") == [(Phrase("🎂"), True)]
     assert filters('"🎂"') == [(Phrase("🎂"), False)]
     assert filters('"!!!" -"?"') == []

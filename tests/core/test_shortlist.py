@@ -80,11 +80,11 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_the_hits_are_the_best_of_all_photos(library: Store, seed: int, target: int) -> None:
     store, random = library, np.random.default_rng(seed)
     spaces = {space.stage: space for space in store.vectors.active_spaces()}
-    asked = {}
+    query_vectors = {}
     for stage, view in ((TEXT, "captions"), (IMAGE, "image")):
         row = np.nan_to_num(store.vectors.of(spaces[stage], np.array([target]), (view,))[view])
-        asked[stage] = near(random, row, 0.6)[0]
-    text, others = Given(TEXTS, asked[TEXT]), {IMAGE: Given(IMAGES, asked[IMAGE])}
+        query_vectors[stage] = near(random, row, 0.6)[0]
+    text, others = Given(TEXTS, query_vectors[TEXT]), {IMAGE: Given(IMAGES, query_vectors[IMAGE])}
     query = parse.parse("anything", datetime(2026, 1, 1))
     warm = WarmIndex(store)
     found = rank.search(store, query, text, others=others, limit=10, all_copies=True, warm=warm)

@@ -92,7 +92,7 @@ def content(store: Store) -> int:
     return found
 
 
-def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int) -> None:
+def test_its_result_is_shown_beside_the_own_stages(store: Store, content: int) -> None:
     keys = stage_results.shown(stage_results.payloads(store, content))
     assert keys == {
         "metadata": None,

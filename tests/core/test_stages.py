@@ -144,7 +144,7 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
         (made("caption"), "another stage called caption"),
     ],
 )  # fmt: skip
-def test_what_a_stage_says_wrongly_of_itself_is_said(stage: Stage, words: str) -> None:
+def test_wrong_attributes_of_a_stage_are_reported(stage: Stage, words: str) -> None:
     found = Registry([*registry.own().stages, stage, made("other")])
     assert found.names == (*OWN, "other")
     assert words in found.problems[stage.name]
@@ -186,7 +186,7 @@ STAGE = Brightness()
 """
 
 
-def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(packages: Path) -> None:
+def test_a_stage_of_another_package_is_found_and_imported_only_when_needed(packages: Path) -> None:
     install(packages, "brightness", GOOD)
     assert registry.find("caption") is registry.own()["caption"]
     assert registry.installed.cache_info().currsize == 0

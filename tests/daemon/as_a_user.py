@@ -81,18 +81,16 @@ def main():
 
     # A picture in /tmp can be asked with.
     shutil.copy(f"{pictures}/giraffe.png", "/tmp/asked.png")
-    asked = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
-    assert "no longer there" not in asked.stderr + asked.stdout
+    done = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
+    assert "no longer there" not in done.stderr + done.stdout
 
     # Decoders confine themselves further, by the kernel's own means: the unit's filter lets them.
     with open(os.path.join(HOME, ".config/systemd/user/imgretd.service")) as file:
         lines = [
             line for line in file if not line.startswith(("Type=", "ExecStart=", "Restart=", "WatchdogSec="))
         ]
-    told = f"{HOME}/.cache/confined"
-    code = (
-        f"from imgret.decode import pool as decode; open('{told}', 'w').write(' '.join(decode.confinement()))"
-    )
+    marker = f"{HOME}/.cache/confined"
+    code = f"from imgret.decode import pool as decode; open('{marker}', 'w').write(' '.join(decode.confinement()))"
     with open(os.path.join(HOME, ".config/systemd/user/confined.service"), "w") as file:
         for line in lines:
             file.write(line)
@@ -100,7 +98,7 @@ def main():
                 file.write(f'Type=oneshot\nExecStart={sys.executable} -c "{code}"\n')
     run("systemctl", "--user", "daemon-reload")
     run("systemctl", "--user", "start", "confined.service")
-    with open(told) as file:
+    with open(marker) as file:
         means = file.read()
     assert "seccomp" in means
     version = ctypes.CDLL(None).syscall(444, None, 0, 1)

@@ -41,10 +41,10 @@ kinds = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).
 
 @kinds
 def test_every_error_has_a_sentence_of_one_line(error):
-    said = as_sentence(error)
-    assert said
-    assert "\n" not in said
-    assert (shortage(error) is not None) == isinstance(error, (MemoryError, OSError)) or "thread" in said
+    problems = as_sentence(error)
+    assert problems
+    assert "\n" not in problems
+    assert (shortage(error) is not None) == isinstance(error, (MemoryError, OSError)) or "thread" in problems
 
 
 @pytest.fixture
@@ -66,19 +66,19 @@ def start(library, monkeypatch):
     started = []
 
     def run(load):
-        said = []
+        problems = []
         thread = Worker(
             places(),
             library,
             LoadedModels(library, places(), load),
             on_progress=lambda *_: None,
-            on_problem=said.append,
+            on_problem=problems.append,
             on_change=lambda: None,
             on_file_changed=lambda _folder: None,
         )
         thread.start()
         started.append(thread)
-        return thread, said
+        return thread, problems
 
     yield run
     for thread in started:
@@ -93,7 +93,7 @@ def vectors():
 
 
 @kinds
-def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
+def test_the_describing_thread_reports_what_failed_and_continues(start, error):
     failures = [error, error]
 
     def load(settings, places, stages):
@@ -101,10 +101,10 @@ def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
             raise failures.pop()
         return load_models(settings, places, stages)
 
-    thread, said = start(load)
+    thread, problems = start(load)
     until(lambda: vectors() == 3)
     until(lambda: thread.problem is None and thread.idle)
-    assert said == [as_sentence(error)]
+    assert problems == [as_sentence(error)]
 
 
 def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
@@ -116,14 +116,14 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
         saved(group, content, stage, *rest, **more)
 
     monkeypatch.setattr(results.Results, "save", save)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with open_store(places().index) as store:
         (failure,) = store.failures.all()
     assert "too large" in failure.error
     assert os.fsdecode(failure.path) in failure.error
-    assert said == []
+    assert problems == []
 
 
 def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
@@ -135,18 +135,18 @@ def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, mo
         return stored(group, content)
 
     monkeypatch.setattr(results.Results, "payloads", payloads)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with open_store(places().index) as store:
         assert [failure.error.partition(": ")[2] for failure in store.failures.all()] == [
             "unexpected ValueError: not JSON"
         ]
-    assert said == []
+    assert problems == []
 
 
 @kinds
-def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library, monkeypatch, error):
+def test_without_memory_for_the_vectors_the_tables_are_searched(library, monkeypatch, error):
     from imgret.search import warm_index
 
     def fails(_index):
@@ -222,7 +222,7 @@ def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
         return run(model, items)
 
     monkeypatch.setattr(EmbedModel, "run", short_of_memory)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     for _ in range(12):  # more often than a photo is tried
         until(lambda: thread.problem is not None and "the GPU has too little free memory" in thread.problem)
         with open_store(places().index) as store:
@@ -233,4 +233,4 @@ def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
     until(lambda: vectors() == 3)
     until(lambda: thread.problem is None and thread.idle)
     assert max(attempts) <= 1
-    assert said
+    assert problems

@@ -19,7 +19,7 @@ def test_a_watched_folder_outlives_the_removal_of_the_one_above(home, daemon):
     write_picture(home.photos / "in/1.png", 1)
     write_picture(home.photos / "2.png", 2)
     home.configure([home.photos / "in", home.photos])
-    daemon.ask("reload")
+    daemon.request("reload")
     until(lambda: names(home) == {"in/1.png", "2.png"})
     assert b"1 photo removed from the index" in home.imgret("remove", str(home.photos)).stderr
     assert names(home) == {"in/1.png"}

@@ -15,7 +15,7 @@ def measured(name, *options):
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def test_a_hundred_clients_at_once_while_it_describes_all_get_the_right_answer():
+def test_a_hundred_clients_get_the_right_results_while_it_describes():
     bursts = measured("bursts", "--clients", "100", "--questions", "2", "--photos", "200")
     assert len(bursts) == 2
     for burst in bursts:

@@ -213,16 +213,16 @@ def survive_cut(
         proxy.mend()
         time.sleep(cut)
         proxy.cut()
-        until(lambda: daemon.ask("status")["problem"], 150)
-        assert "no connection" in daemon.ask("status")["problem"]
-        asked = home.imgret("query", "anything")
-        assert asked.returncode == 3
-        assert b"no connection" in asked.stderr
+        until(lambda: daemon.request("status")["problem"], 150)
+        assert "no connection" in daemon.request("status")["problem"]
+        done = home.imgret("query", "anything")
+        assert done.returncode == 3
+        assert b"no connection" in done.stderr
         time.sleep(cut)
         proxy.mend()
         until(made.finished, seconds)
         made.check()
-        until(lambda: daemon.ask("status")["problem"] is None, 150)
+        until(lambda: daemon.request("status")["problem"] is None, 150)
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log()
 

@@ -116,8 +116,8 @@ def offline(home):
 def found(home, query):
     """How many hits are online, and how many are not."""
     lines = home.imgret("query", "--json", "-k", "100", query).stdout.splitlines()
-    told = [json.loads(line)["online"] for line in lines]
-    return {each: told.count(each) for each in set(told)}
+    states = [json.loads(line)["online"] for line in lines]
+    return {each: states.count(each) for each in set(states)}
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_changes_on_a_network_disk_are_found_by_a_timer(home, remote, where):
         time.sleep(3)
         assert len(home.indexed()) == 1  # nothing told of it, and its timer has minutes
         home.configure([home.photos], SOON)
-        daemon.ask("reload")
+        daemon.request("reload")
         until(lambda: differences(home) == [])
         for number in range(3, 6):
             write_picture(behind / f"{number}.png", number)
@@ -76,7 +76,9 @@ def folders_on(tmp_path, **clocks):
     passes = []
     path = str(tmp_path / "index.db")
     with open_store(path) as store:
-        reconciler = Reconciler(path, settings, lambda *told: passes.append(told), print, lambda: None)
+        reconciler = Reconciler(
+            path, settings, lambda *reported: passes.append(reported), print, lambda: None
+        )
         folders = Folders(reconciler, **clocks)
         folders.configure(store, settings)
         reconciler.start()

@@ -143,7 +143,7 @@ def exchange(one: bytes, other: bytes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_changes_are_all_told(root, mirror, seed):
+def test_random_changes_are_all_reported(root, mirror, seed):
     rng = random.Random(seed)
     for _ in range(4):
         for _ in range(60):
@@ -151,7 +151,7 @@ def test_random_changes_are_all_told(root, mirror, seed):
         assert mirror.converges()
 
 
-def test_a_burst_of_nested_folders_is_told(root, mirror):
+def test_a_burst_of_nested_folders_is_reported(root, mirror):
     assert mirror.converges()
     for i in range(300):
         folder = os.path.join(root, b"%d" % (i % 7), b"x", b"%d" % i)

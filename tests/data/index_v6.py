@@ -67,8 +67,8 @@ def main() -> None:
     config.write_text(NO_CAPTIONS + '[detect]\nweights = "none"\n[embed]\nweights = "wordllama"\n')
     data = (work / "index.db").read_bytes()
     (out / "index-v6.db.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
-    told = json.dumps(answers(), ensure_ascii=False, indent=0).encode()
-    (out / "answers-v6.json.xz").write_bytes(lzma.compress(told, preset=9 | lzma.PRESET_EXTREME))
+    recorded = json.dumps(answers(), ensure_ascii=False, indent=0).encode()
+    (out / "answers-v6.json.xz").write_bytes(lzma.compress(recorded, preset=9 | lzma.PRESET_EXTREME))
     shutil.rmtree(work)
 
 

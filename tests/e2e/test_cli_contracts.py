@@ -50,7 +50,7 @@ def test_a_hit_has_these_keys_and_values(library: Library) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
+def test_all_output_formats_name_the_same_photos(library: Library) -> None:
     by_line = imgret("query", "--min", "weak", "a red circle")
     by_nul = imgret("query", "-0", "--min", "weak", "a red circle")
     by_json = imgret("query", "--json", "a red circle")
@@ -68,7 +68,7 @@ def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
         assert (ranked.objects[0]["cosine"] is None) == (rank == "words")
 
 
-def test_an_answer_without_hits_and_a_question_that_cannot_be_asked(words: Library) -> None:
+def test_a_result_without_hits_and_an_invalid_query(words: Library) -> None:
     nothing = imgret("query", "--rank", "words", "xylophone")
     assert (nothing.code, nothing.out) == (1, b"")
     for arguments in (
@@ -141,7 +141,7 @@ def test_export_is_show_for_every_photo(words: Library) -> None:
     assert by_path[str(words.photos / "IMG_1.jpg")] == words.shown("IMG_1.jpg")
 
 
-def test_a_backup_answers_like_the_original(words: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_gives_the_results_of_the_original(words: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = words.home / "copy.db"
     assert imgret("backup", copy).code == 0
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -197,7 +197,7 @@ def test_folders_are_written_to_the_configuration_and_its_comments_kept(words: L
 
 
 @pytest.mark.must_run
-def test_thousands_of_notes_are_imported_and_bad_lines_told(words: Library, tmp_path: Path) -> None:
+def test_thousands_of_notes_are_imported_and_bad_lines_reported(words: Library, tmp_path: Path) -> None:
     count = 4000
     with open_store(str(words.database)) as store, store.writing():
         root = store.roots.all()[0]

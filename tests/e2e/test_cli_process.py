@@ -76,7 +76,7 @@ def test_status_and_show_import_no_model(small: Library) -> None:
         {"IMGRET_SOCKET": "/s"},
     ],
 )
-def test_the_quick_path_knows_the_same_places(
+def test_the_quick_path_uses_the_same_places(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -84,7 +84,7 @@ def test_the_quick_path_knows_the_same_places(
     assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
 
 
-def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -> None:
+def test_the_quick_path_and_the_full_command_line_print_the_same(small: Library) -> None:
     for arguments in (
         ["--json", "good"], ["-0", "-k", "1", "--min", "fair", "good"],
         ["--rank", "words", "--min", "weak", "good", "-last"], ["--min", "weak", "--", "good"],
@@ -112,7 +112,7 @@ def test_data_goes_to_stdout_and_narration_to_stderr(small: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_the_demonstration_answers_its_questions_and_touches_nothing_of_the_user(
+def test_the_demonstration_finds_its_photos_and_touches_nothing_of_the_user(
     tmp_path: Path, private_places: Path
 ) -> None:
     kept = tmp_path / "demo"
@@ -183,7 +183,7 @@ def test_text_is_utf8_in_any_locale(small: Library) -> None:
     assert path in imgret_process("query", "--all", "-0", "photos", env=environ).out.split(b"\0")
 
 
-def test_a_folder_that_is_gone_under_the_command_is_told(small: Library, tmp_path: Path) -> None:
+def test_a_removed_current_folder_is_reported(small: Library, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     leave = f"import os\nos.mkdir({gone!r})\nos.chdir({gone!r})\nos.rmdir({gone!r})"
     done = imgret_process("show", "good.jpg", before=leave)

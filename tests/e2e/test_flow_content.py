@@ -43,7 +43,7 @@ def test_a_drawing_is_found_first_by_its_description(library: Library, name: str
 
 
 @pytest.mark.must_run
-def test_a_red_circle_says_why_it_was_found(library: Library) -> None:
+def test_a_red_circle_has_the_reason_for_the_hit(library: Library) -> None:
     hit = imgret("query", "--json", "-k", "1", "a red circle").objects[0]
     assert hit["path"].endswith("IMG_1.jpg")
     assert hit["strength"] == "strong"
@@ -184,10 +184,10 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     assert library.shown(path.name)["note"] is None
     (lost,) = library.status()["lost_notes"]
     assert (lost["path"], lost["note"]) == (str(path), "Aunt Mary's\x1b[2J cat")
-    told = imgret("status").out.decode()
-    assert f"{path} is another photo" in told
-    assert "\x1b" not in told
-    assert "`imgret note --forget FILE`" in told
+    shown = imgret("status").out.decode()
+    assert f"{path} is another photo" in shown
+    assert "\x1b" not in shown
+    assert "`imgret note --forget FILE`" in shown
     shown = imgret("note", path)
     assert (shown.code, shown.out, "an earlier photo" in shown.err) == (1, b"", True)
     assert imgret("note", path, "mine").code == 0
@@ -204,7 +204,7 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     ]  # for when it comes back
 
 
-def test_an_empty_file_says_so_and_is_what_it_was_when_it_comes_back(library: Library) -> None:
+def test_an_empty_file_is_reported_and_restored_when_its_content_returns(library: Library) -> None:
     path = library.photos / "IMG_1.jpg"
     assert imgret("note", path, "kept").code == 0
     data = path.read_bytes()

@@ -52,7 +52,7 @@ def another_captioner(tmp_path: Path) -> Path:
 
 
 @pytest.mark.must_run
-def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_answer(
+def test_another_captioner_replaces_captions_and_old_results_stay_until_then(
     library: Library, another_captioner: Path
 ) -> None:
     before = made_by(library, "caption")
@@ -110,7 +110,9 @@ def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library
 
 
 @pytest.mark.must_run
-def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Library, tmp_path: Path) -> None:
+def test_a_stage_without_weights_is_reported_once_and_completed_later(
+    library: Library, tmp_path: Path
+) -> None:
     weights = tmp_path / "later"
     library.database.unlink()
     reconfigure(library, "caption", weights)
@@ -123,9 +125,9 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
     status = library.status()
     assert (status["described"], status["waiting"]["caption"]) == (5, 5)
     assert library.shown("IMG_1.jpg")["waiting"] == ["caption", "topics"]
-    asked = imgret("query", "circle")
-    assert asked.code == 0
-    assert "searched 0 of 5 photos" in asked.err
+    query = imgret("query", "circle")
+    assert query.code == 0
+    assert "searched 0 of 5 photos" in query.err
     together = imgret_process("query", "circle", stderr=subprocess.STDOUT).out.splitlines()
     assert together[0].endswith(b".jpg")  # hits come first, then the sentence
     assert together[-1].startswith(b"searched 0 of 5 photos")
@@ -138,7 +140,7 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
 
 
 @pytest.mark.must_run
-def test_broken_weights_are_told_and_cost_no_other_stage(library: Library, tmp_path: Path) -> None:
+def test_broken_weights_are_reported_and_stop_no_other_stage(library: Library, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(Path(MODELS) / "caption", broken)
     (broken / "model.safetensors").write_bytes(b"not weights at all")
@@ -182,7 +184,7 @@ def test_settings_that_shape_a_result_make_it_anew(library: Library) -> None:
     assert settings == [("confidence=0.99",)]
 
 
-def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
+def test_a_stage_set_to_none_needs_nothing(library: Library) -> None:
     library.config.write_text(TINY.replace(f"{MODELS}/caption", "none"))
     done = library.index()
     assert (done.code, "no captions" in done.err) == (0, False)
@@ -194,7 +196,7 @@ def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_the_defaults_without_any_weights_index_by_names_and_say_so_once(library: Library) -> None:
+def test_the_defaults_without_any_weights_index_by_names_and_report_it_once(library: Library) -> None:
     library.database.unlink()
     library.config.write_text("")
     first = library.index()

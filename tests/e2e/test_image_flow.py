@@ -56,7 +56,7 @@ def test_a_library_gets_its_image_vectors_later_and_is_searched_by_them(library:
     assert found("a blue circle")[0][0] == "IMG_6.jpg"
 
 
-def test_a_query_of_ten_thousand_characters_is_answered(library: Library):
+def test_a_query_of_ten_thousand_characters_gets_a_result(library: Library):
     switch_on(library)
     library.index()
     assert found("a red circle " * 760)[0]

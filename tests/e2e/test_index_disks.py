@@ -47,7 +47,7 @@ def fill(disk: Path, *, inodes: bool) -> None:
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("inodes", [False, True], ids=["no room", "no inodes"])
-def test_a_full_disk_answers_what_only_reads(on_disk: tuple[Library, Path], inodes: bool) -> None:
+def test_a_full_disk_allows_commands_that_only_read(on_disk: tuple[Library, Path], inodes: bool) -> None:
     library, disk = on_disk
     photo = library.photos / "good.jpg"
     fill(disk, inodes=inodes)
@@ -136,7 +136,7 @@ def test_damaged_pages_never_end_in_a_traceback(library: Library, seed: int) -> 
         assert done.code in (0, 1, 2, 3), (command, done.err)
 
 
-def test_restore_as_the_hint_says(library: Library, tmp_path: Path) -> None:
+def test_restoring_as_the_hint_advises_works(library: Library, tmp_path: Path) -> None:
     photo = library.photos / "IMG_1.jpg"
     copy = tmp_path / "copy.db"
     assert imgret("note", photo, "before").code == 0

@@ -72,7 +72,7 @@ def test_stats_are_bars_and_json(library: Library) -> None:
     assert len(few["objects"]) == 1
 
 
-def test_stats_of_nothing_say_so(empty: Library) -> None:
+def test_stats_of_an_empty_index(empty: Library) -> None:
     assert empty.index().code == 0
     done = imgret("stats")
     assert (done.code, done.out) == (1, b"")

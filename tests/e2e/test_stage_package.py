@@ -161,7 +161,7 @@ def refuse(*_, **__):
     raise AssertionError("entry points were read")
 importlib.metadata.entry_points = refuse
 from imgret.cli import quick_query
-sys.exit(quick_query.answered(sys.argv[1:]))
+sys.exit(quick_query.run(sys.argv[1:]))
 """
 
 

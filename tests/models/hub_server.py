@@ -34,7 +34,7 @@ class Hub:
     once: set[str] = field(default_factory=set)  # files that no longer exist after they were cut off
     redirects_to: str = ""  # all files are redirected to this address
     busy: bool = False
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
+    requests: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
     url: str = ""
 
     def listing(self) -> bytes:
@@ -66,8 +66,8 @@ def serving(hub: Hub) -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
-            asked_range = self.headers.get("Range")
-            hub.asked.append((path, asked_range))
+            range_header = self.headers.get("Range")
+            hub.requests.append((path, range_header))
             if hub.busy:
                 self.answer(503, b"busy")
             elif path.startswith("/api/models/"):
@@ -90,7 +90,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 elif name in hub.endless:
                     self.pour()
                 elif name in hub.files:
-                    self.file(name, asked_range)
+                    self.file(name, range_header)
                 else:
                     self.answer(404, b"no such file")
 
@@ -112,14 +112,14 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 while True:
                     self.wfile.write(bytes(1 << 16))
 
-        def file(self, name: str, asked_range: str | None) -> None:
+        def file(self, name: str, range_header: str | None) -> None:
             content = hub.files[name]
             if name in hub.altered:
                 content = content[::-1]
             etag = f'"{hashlib.md5(content).hexdigest()}"'
             start, status = 0, 200
-            if asked_range and self.headers.get("If-Range") in (None, etag):
-                match = re.fullmatch(r"bytes=(\d+)-", asked_range)
+            if range_header and self.headers.get("If-Range") in (None, etag):
+                match = re.fullmatch(r"bytes=(\d+)-", range_header)
                 assert match
                 start, status = int(match[1]), 206
             cuts = hub.cut.get(name)

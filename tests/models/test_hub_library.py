@@ -48,11 +48,11 @@ def test_the_library_forgets_what_it_has_of_an_interrupted_file(hub: hub_server.
     hub.cut["model.safetensors"] = [21 << 20]
     hub.once.add("model.safetensors")
     assert not download(hub, tmp_path)
-    assert [part for _, part in hub.asked] == [None, f"bytes={20 << 20}-"]  # within a run it does resume
+    assert [part for _, part in hub.requests] == [None, f"bytes={20 << 20}-"]  # within a run it does resume
     hub.files["model.safetensors"] = large
-    hub.asked.clear()
+    hub.requests.clear()
     assert download(hub, tmp_path)
-    assert [part for _, part in hub.asked] == [None]
+    assert [part for _, part in hub.requests] == [None]
 
 
 def test_the_library_takes_other_bytes_than_were_announced(hub: hub_server.Hub, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
         np.testing.assert_allclose(vector, vectors(other)[view], atol=ROUNDING)
 
 
-def test_a_batch_says_what_one_by_one_would(models, decoder, files):
+def test_a_batch_gives_the_results_of_single_images(models, decoder, files):
     jobs = [Job(key, path, ALL, names="holiday lake") for key, path in enumerate(files)]
     together = described(models, decoder, jobs, batch=len(jobs))
     alone = described(models, decoder, jobs, batch=1)

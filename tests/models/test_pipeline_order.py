@@ -75,7 +75,7 @@ def test_leaving_in_the_middle_ends_the_threads(files, decoder):
     assert not describing_threads()
 
 
-def test_progress_says_where_every_photo_is(files, decoder):
+def test_progress_counts_every_photo(files, decoder):
     pipeline = Pipeline(models(), decoder, batch=BatchSize(4, 4))
     for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(files)):
         now = pipeline.stats

@@ -81,7 +81,7 @@ def test_the_stage_and_the_error_of_a_failure_belong_together(store: Store) -> N
     assert (failure.stage, failure.error, failure.attempts) == (DETECT, "second", 2)
 
 
-def test_a_photo_that_is_set_aside_says_so(store: Store) -> None:
+def test_a_photo_that_is_set_aside_is_reported_as_such(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     fail(store, content, "truncated", policy.MAX_ATTEMPTS - 1)
     assert [failure.set_aside for failure in store.failures.all()] == [False]

@@ -74,7 +74,7 @@ class Queue(QueueModel):
                 each.request = request
 
     @rule()
-    def ask_for_all(self) -> None:
+    def retry_all(self) -> None:
         number = self.store.work.request([b"/p"])
         assert number > max(policy.ARRIVED, *(each.request for each in self.rows()), 0)
         if not self.offline:

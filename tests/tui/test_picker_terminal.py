@@ -325,9 +325,11 @@ def test_a_hostile_name_cannot_control_the_terminal_and_is_printed_unchanged(
 
 
 def test_help_and_version_need_no_terminal() -> None:
-    told = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
-    assert "--multi" in told
-    assert "exit codes: 0 chosen, 1 nothing matched, 2 an error, 130" in told
+    output = subprocess.run(
+        [*PROGRAM, "--help"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert "--multi" in output
+    assert "exit codes: 0 chosen, 1 nothing matched, 2 an error, 130" in output
     assert subprocess.run([*PROGRAM, "--version"], capture_output=True, timeout=30, check=True).stdout
     wrong = subprocess.run([*PROGRAM, "--graphics=ascii"], capture_output=True, timeout=30, check=False)
     assert wrong.returncode == 2

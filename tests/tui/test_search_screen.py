@@ -196,7 +196,7 @@ async def test_the_cursor_at_the_last_hit_loads_more(run: Run, monkeypatch: pyte
         assert here.app.search.hit_list.current == last
 
 
-async def test_an_empty_answer_says_why_in_place_of_the_hits(run: Run) -> None:
+async def test_an_empty_result_gives_its_reason_in_place_of_the_hits(run: Run) -> None:
     async with run("is:offline") as here:
         text = here.text("#empty")
         assert "No photo is offline." in text

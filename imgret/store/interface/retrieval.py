@@ -150,7 +150,7 @@ class Words(Protocol):
 
     def best(
         self,
-        asked: Sequence[Term],
+        terms: Sequence[Term],
         count: int,
         budget: int,
         *,
@@ -166,7 +166,7 @@ class Words(Protocol):
         ...
 
     def occurrences(
-        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
         """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
 
