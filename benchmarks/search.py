@@ -152,17 +152,17 @@ def _row(
     """Time each query after two warm-up queries, print a line, and return p50 in milliseconds."""
     for question in questions[:2]:
         search(question)
-    times, answers = [], []
+    times, results = [], []
     for question in questions:
         started = time.perf_counter()
-        answers.append(search(question))
+        results.append(search(question))
         times.append((time.perf_counter() - started) * 1e3)
     p50, p99 = np.percentile(times, [50, 99])
     line = f"  {name:34s} p50 {p50:8.1f} ms  p99 {p99:8.1f} ms"
     if exact is not None:
         shares = [
-            len(right & set(answer)) / max(len(right), 1)
-            for right, answer in zip(exact, answers, strict=False)
+            len(right & set(result)) / max(len(right), 1)
+            for right, result in zip(exact, results, strict=False)
         ]
         line += f"  recall@{K} {np.mean(shares):.4f}"
     print(line, flush=True)

@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line and exit with its code.
 
     `imgret query ...` is tried over the socket before anything heavier than `json` and `socket` is
-    imported; Typer, the models and the index come only when that is not the answer.
+    imported; Typer, the models and the index are imported only for other commands.
     """
     _fill_closed_streams()
     try:

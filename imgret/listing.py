@@ -30,7 +30,7 @@ class Change(StrEnum):
 
     SAME = "same"
     NEW = "new"
-    SUSPECT = "suspect"  # the FileStat differs: the file must be hashed to know whether it changed
+    SUSPECT = "suspect"  # the FileStat differs: only a hash shows whether the file changed
     RACY = "racy"  # modified so recently that a further write may leave the FileStat as it is: scan again
     MISSING = "missing"
 

@@ -1,4 +1,4 @@
-"""The state of one photo: everything the index knows about it, and why searches do not find it."""
+"""The state of one photo: everything in the index about it, and why searches do not find it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
     found = photo.content if photo is not None and present else None
     found = found if found is not None else content_elsewhere(store, path)
     if found is None:
-        raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` says why.")
+        raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` gives the reason.")
     return found
 
 

@@ -110,7 +110,7 @@ def _is_excluded(folder: bytes, rules: Exclude) -> bool:
 def _next_chunk(
     waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, FileStat]]
 ) -> dict[bytes, Mapping[bytes, FileStat]]:
-    """Take some folders from the end of `waiting`, each with the photos that the index knows in it."""
+    """Take some folders from the end of `waiting`, each with its photos in the index."""
     chunk: dict[bytes, Mapping[bytes, FileStat]] = {}
     photos = 0
     while waiting and len(chunk) < _CHUNK_FOLDERS and photos < _CHUNK_PHOTOS:

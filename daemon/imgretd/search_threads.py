@@ -1,6 +1,6 @@
-"""The threads that answer questions, each with its own connection to the index.
+"""The threads that search, each with its own connection to the index.
 
-Questions neither wait for each other nor for the threads that scan and describe.
+Queries neither wait for each other nor for the threads that scan and describe.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SearchThreads:
         self._running = 0  # how many calls are under way; belongs to the loop
 
     def configure(self, settings: Settings, warm: LoadedModels) -> None:
-        """Answer with these from the next question on."""
+        """Use these from the next search on."""
         self._configured = settings, warm
 
     async def run(self, work_: Callable[[DaemonSearchService], T]) -> T:
@@ -66,7 +66,7 @@ class SearchThreads:
             self._running -= 1
 
     async def close(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the questions under way, and end. -> whether they have ended."""
+        """Wait up to `seconds` for running searches, and end. Return whether they have ended."""
         deadline = time.monotonic() + seconds
         while self._running and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -78,7 +78,7 @@ class SearchThreads:
             return self._call(work_)
         except Exception:
             raise
-        except BaseException as panic:  # asyncio hands on no such error
+        except BaseException as panic:  # asyncio does not pass such an error on
             raise ImgretError(as_sentence(panic)) from panic
 
     def _call(self, work_: Callable[[DaemonSearchService], T]) -> T:
@@ -104,7 +104,7 @@ class SearchThreads:
         return service
 
     def _vectors(self) -> WarmIndexLoader:
-        """The vectors in memory, one copy for all threads; numpy comes with the first question."""
+        """Return the vectors in memory, one copy for all threads; the first search imports numpy."""
         from imgret.search.warm_index import WarmIndexLoader
 
         with self._keeper_lock:

@@ -77,7 +77,7 @@ class Worker(threading.Thread):
         self._decoder: DecodePool | None = None
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
-        self._reported = "", 0.0  # the state that other hosts know, and since when
+        self._reported = "", 0.0  # the state that was reported to other hosts, and since when
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why due work is not done
@@ -209,7 +209,7 @@ class Worker(threading.Thread):
             ingest.stop()
 
     def _report_to_others(self, store: Store, rate: float = 0.0) -> None:
-        """Let other hosts know what this one does."""
+        """Report to other hosts what this one does."""
         state = "describing" if rate else self.waits_for or "idle"
         now = time.monotonic()
         if state != self._reported[0] or now - self._reported[1] >= REPORT_SECONDS:

@@ -58,7 +58,7 @@ def demo(
             for query in QUERIES:
                 for_people = sys.stdout.isatty()
                 console.out_line(f'\nimgret query {"" if for_people else "--json "}-k 3 "{query}"')
-                found = service.answer(SearchRequest(text=query, limit=3, format="json"))
+                found = service.search(SearchRequest(text=query, limit=3, format="json"))
                 console.messages(found.notes)
                 console.out(_readable(found.output, query) if for_people else found.output)
                 console.flush()

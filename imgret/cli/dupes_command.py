@@ -22,7 +22,7 @@ LEAST, DEFAULT = (
     0.8,
     0.88,
 )  # similarities; `looks.COPY` is the default. Below 0.8, different photos are similar.
-MANY = 200_000  # photos, from which on comparing takes so long that a message says so
+MANY = 200_000  # photos, from which on a message announces that comparing takes minutes
 
 
 def dupes(
@@ -82,7 +82,7 @@ def dupes(
 def _indexed_folder(store: Store, given: str) -> bytes:
     """Return the folder, resolved. Its disk may be offline. Raises UsageError if the index has nothing of it."""
     if not given:
-        folders([given])  # says what is wrong
+        folders([given])  # raises for a wrong folder
     path = disk_calls.resolved(os.path.abspath(inputs.path_bytes(given)))
     below = path.rstrip(b"/") + b"/"
     if store.roots.enclosing(path) is None and not any(

@@ -230,7 +230,7 @@ def _evaluate(name: str, captions: str | None, images: str, split: str | None, o
     if not dataset.queries:
         raise UsageError(
             f"{captions or options.stand_in_vectors} contains no usable query",
-            "The messages above say what was left out.",
+            "The messages above list what was left out.",
         )
     if vectors is not None:
         known = len(dataset.problems)

@@ -24,7 +24,7 @@ def add(
         str | None,
         typer.Option(
             metavar="PATH",
-            help="The folder has the photos that the index knows at this path, here before or on other hosts.",
+            help="The folder has the photos that the index has at this path, from this host before or from other hosts.",
         ),
     ] = None,
     separate: Annotated[

@@ -81,7 +81,7 @@ def unread_message(count: int) -> str:
     """Return a message with the number of photos whose metadata could not be read, and what to do."""
     return (
         f"{console.counted(count, 'photo')} with metadata or a sidecar that could not be read completely:"
-        " `imgret query problem:metadata` lists them, `imgret show FILE` says why"
+        " `imgret query problem:metadata` lists them, `imgret show FILE` gives the reason"
     )
 
 
@@ -103,7 +103,7 @@ def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
 
 def failed_message(count: int) -> str:
     """Return a message with the number of failed photos and what to do."""
-    return f"{count} failed; `imgret status` says why, `imgret retry` tries again"
+    return f"{count} failed; `imgret status` gives the reasons, `imgret retry` tries again"
 
 
 def shortened(note: str) -> str:

@@ -41,7 +41,9 @@ def retry(
     if unknown:
         folder = _is_folder(absolute(unknown[0]))
         hint = (
-            "Name photos, or no file to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+            "Name photos, or no file to try all again."
+            if folder
+            else f"`imgret show {unknown[0]}` gives the reason."
         )
         raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
 
@@ -58,7 +60,7 @@ def doctor(
         bool, typer.Option("--rebuild", help="Rebuild the derived tables of the index first.")
     ] = False,
 ) -> None:
-    """Check the installation, and say what to do about problems.
+    """Check the installation, and advise what to do about problems.
 
     Checks the index, the weights, the folders, the libraries and the daemon. Exits with 3 if something is WRONG.
     `todo` marks optional steps that are not done yet.

@@ -64,7 +64,7 @@ def _is_in(place: Place, name: str) -> bool:
 
 
 def _reason(here: Session, store: Store, within: str | None) -> str:
-    """Say why there are no places; `within` if there are some, but none there."""
+    """Return why there are no places; `within` if there are some, but none there."""
     from imgret.store.clauses import Clause, Has
 
     if within is not None:

@@ -1,4 +1,4 @@
-"""`imgret query`: a question in plain words."""
+"""`imgret query`: a query in plain words."""
 
 from __future__ import annotations
 

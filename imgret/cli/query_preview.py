@@ -23,9 +23,9 @@ SIDE = 512  # longer side of the decoded image in pixels
 def preview_hits(params: dict[str, object], form: HitOutput) -> int:
     """Search and print the hits. Return the exit code. Raises ImgretError."""
     output = search(params)
-    question, folder = str(params["text"]), str(params["folder"])
-    hits = [json.loads(line) for line in form.printed(output.output, question, folder).splitlines()]
-    style = style_of(os.environ, folder, question)
+    query, folder = str(params["text"]), str(params["folder"])
+    hits = [json.loads(line) for line in form.printed(output.output, query, folder).splitlines()]
+    style = style_of(os.environ, folder, query)
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
     with DecodePool(2, side=SIDE) as pool:

@@ -1,4 +1,4 @@
-"""Questions asked from here: one, or many in one go, by the daemon as long as there is one for them."""
+"""Run one query or many, by the daemon if there is one for this index, else in this process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from imgret.search.request import check, read_request
 from imgret.search.service import SearchOutput
 from imgret.search_client import SearchClient
 
-MANY = 32  # questions for which it pays to read all vectors into memory first
+MANY = 32  # queries from which on it is faster to read all vectors into memory first
 
 
 def search_here(params: dict[str, object], form: HitOutput) -> int:
-    """Search in this process, print, and give the exit code. Raises ImgretError."""
+    """Search in this process, print the hits, and return the exit code. Raises ImgretError."""
     with _client(session()) as client:
         found = client.search_locally(params)
     _print(form.printed(found.output, str(params["text"]), str(params["folder"])), found.notes)
@@ -28,7 +28,7 @@ def search_here(params: dict[str, object], form: HitOutput) -> int:
 
 
 def search(params: dict[str, object]) -> SearchOutput:
-    """The answer to one question, to be shown in another way. Raises ImgretError."""
+    """Return the output of one query, to be shown in another way. Raises ImgretError."""
     with _client(session()) as client:
         return client.search(params)
 
@@ -48,9 +48,9 @@ def read_queries(path: str) -> list[str]:
 
 
 def search_all(params: dict[str, object], queries: Sequence[str], form: HitOutput) -> int:
-    """Answer one question after the other; a sentence that says why, for one that cannot be read.
+    """Run one query after the other. An invalid one is reported, and the others run.
 
-    The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
+    The exit code is 0 when any of them had a hit, and that of the last invalid one.
     """
     check(read_request(params))
     worst, any_hits = Exit.OK, False
@@ -60,7 +60,7 @@ def search_all(params: dict[str, object], queries: Sequence[str], form: HitOutpu
             try:
                 found = client.search({**params, "text": text, "number": number})
             except Exception as error:
-                # One question costs itself alone; without an index, all that follow would end like this one.
+                # An invalid query fails alone; without an index, all that follow would fail like this one.
                 problem = as_imgret_error(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise

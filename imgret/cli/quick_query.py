@@ -1,7 +1,7 @@
 """`imgret query` against a warm daemon, before anything is imported that costs a millisecond.
 
 Only the plainest flags are read here; anything else, and the absence of a daemon, is left to the full
-command line, which asks the same question in the same way.
+command line, which runs the same search.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _VALUES = {
 
 
 def run(arguments: list[str]) -> int | None:
-    """Print the answer and give the exit code; None: leave it to the full command line.
+    """Print the hits and return the exit code; None leaves it to the full command line.
 
     Without a daemon the same search runs here, still without the half second that Typer would cost.
     """
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int | None:
 
 
 def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
-    """Ask the daemon; None when there is none, or when it does not serve our index."""
+    """Search through the daemon; None when there is none, or when it does not serve our index."""
     from imgret.errors import DaemonError
 
     path = socket_path()
@@ -85,7 +85,7 @@ def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
 
 
 def folder() -> str:
-    """Where the question is asked."""
+    """Return the current folder; `/` if it was removed."""
     try:
         return os.getcwd()
     except FileNotFoundError:  # it was removed meanwhile
@@ -93,7 +93,7 @@ def folder() -> str:
 
 
 def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
-    """Return the request and the form of its answer; None for what only the full command line reads or refuses."""
+    """Return the request and the form of its output; None for what only the full command line reads or refuses."""
     params: dict[str, object] = {"folder": folder()}
     options: dict[str, Any] = {}
     forms: list[str] = []
@@ -113,17 +113,17 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
         elif argument == "--":
             words += rest
         elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
-            return None  # an option of the full command line; a later -word is part of the question
+            return None  # an option of the full command line; a later -word is part of the query
         else:
             words.append(argument)
     params["text"] = text = " ".join(words)
     if not text.strip():
-        return None  # nothing is asked, as by "$UNSET": refused there
+        return None  # an empty query, as by "$UNSET": refused there
     own = {name: options.pop(name) for name in ("rank", "minimum") if name in options}
     try:
         form = HitOutput(forms, **options)
     except UsageError:
-        return None  # said there
+        return None  # reported there
     params |= {"format": form.request_format, "k": form.limit, "minimum": form.min_strength} | own
     return params, form
 
@@ -132,7 +132,7 @@ def _message(sentence: str) -> None:
     try:
         print(_clean(sentence), file=sys.stderr)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody can be told: the answer comes all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the hits are printed without the message
 
 
 def _clean(text: str) -> str:

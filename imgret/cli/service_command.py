@@ -163,7 +163,7 @@ def _environment(places: Places) -> dict[str, str]:
         value = os.environ.get(name, "")
         if name.startswith("HF_"):
             value = value and os.path.abspath(os.path.expanduser(value))
-        if value and (name in known or os.path.isabs(value)):  # the XDG rules say to ignore a relative path
+        if value and (name in known or os.path.isabs(value)):  # the XDG specification ignores a relative path
             found[name] = known.get(name, value)
     return found
 

@@ -1,4 +1,4 @@
-"""`imgret show` and `imgret note`: show what the index knows about a photo, and read or write its note."""
+"""`imgret show` and `imgret note`: show what is in the index about a photo, and read or write its note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imgret sidecars`: write what imgret knows into XMP sidecars, and take it away again."""
+"""`imgret sidecars`: write results into XMP sidecars, and remove them again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(
     to: _To = None,
     dry_run: _DryRun = False,
 ) -> None:
-    """Write what imgret knows into the XMP sidecars of photos. Photos are not changed.
+    """Write captions, labels and notes into the XMP sidecars of photos. Photos are not changed.
 
     Without --captions, --counts, --notes or --ocr, all four are written. What others wrote into a sidecar stays. Exits
     with 1 if a sidecar could not be written.

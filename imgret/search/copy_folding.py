@@ -39,7 +39,7 @@ class Seen:
         self._vectors, self._alike = _compared(store, contents)
 
     def may_hold(self, content: int, facts: Facts | None) -> bool:
-        """Whether this can be one of them at all, by its pixels, its look or its time."""
+        """Whether this can be one of them, by its pixels, its perceptual hash or its time."""
         return (
             self._hash(content) in self._pixels
             or any(other in self._hits for other in self._alike.get(content, ()))
@@ -123,7 +123,7 @@ def _in_order(found: looks.Energies, wanted: looks.Energies) -> looks.Energies:
 
 
 def _around(facts: Facts | None, gap: int) -> range:
-    """The seconds in which the other shots of a burst lie; none for a photo without a time."""
+    """The seconds of the other shots of a burst; empty for a photo without a time."""
     if facts is None or facts.taken_at is None:
         return range(0)
     return range(facts.taken_at - gap, facts.taken_at + gap + 1)

@@ -14,7 +14,7 @@ VERSION = 1
 
 
 def line(hit: Hit, **more: object) -> bytes:
-    """One JSON object without its newline; `more` (a batch's question, say) follows the version.
+    """One JSON object without its newline; `more` (such as the query of a batch) follows the version.
 
     A path that is not UTF-8 is shown with replacement characters, and `path_bytes` has it in base64. What a
     terminal would obey is escaped.

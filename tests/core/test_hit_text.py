@@ -114,7 +114,7 @@ def test_a_link_leads_to_the_file(name: bytes) -> None:
 )
 def test_paths_are_short(path: bytes, short: bytes) -> None:
     assert shortened(path, style()) == short
-    assert shortened(path, TextStyle(b"/", b"/", coloured=False, linked=False, question="")) == path
+    assert shortened(path, TextStyle(b"/", b"/", coloured=False, linked=False, query="")) == path
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def store(path: Path) -> Iterator[Store]:
 
 def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = None) -> list[dict[str, Any]]:
     service = SearchService(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
-    found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
+    found = service.search(msgspec.convert({"format": "json"} | query, SearchRequest))
     lines = [json.loads(line) for line in found.output.splitlines()]
     for line in lines:  # keys that version 6 did not have
         assert (line.pop("metadata"), line.pop("taken_precision") is None) == (None, line["taken_at"] is None)

@@ -149,7 +149,7 @@ def test_what_is_pushed_away_comes_behind_everything_else(
     answer = rank.search(store, question, encoder, rank=ranking)
     order = [hit.content for hit in answer.hits]
     assert set(order) >= others
-    if ranking != "vector":  # the cosine alone knows no words
+    if ranking != "vector":  # the cosine alone uses no words
         assert set(order[:5]) == others
         assert all(hit.strength == "weak" for hit in answer.hits[5:])
         assert answer.hits[0].strength != "weak"

@@ -79,7 +79,7 @@ def main():
     assert "TMPDIR=" in shown("Environment")
     assert os.stat(f"{HOME}/.cache/imgret").st_mode & 0o777 == 0o700
 
-    # A picture in /tmp can be asked with.
+    # A photo in /tmp can be searched with.
     shutil.copy(f"{pictures}/giraffe.png", "/tmp/asked.png")
     done = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
     assert "no longer there" not in done.stderr + done.stdout

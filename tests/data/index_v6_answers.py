@@ -16,7 +16,7 @@ class Encoders:
 
     def __init__(self) -> None:
         from imgret.describe.loading import load_embedder
-        from imgret.search.request import QueryEmbedder
+        from imgret.search.ask import QueryEmbedder
 
         from imgret.config import EmbedSettings, Settings, places
 

@@ -121,7 +121,7 @@ def test_advice_fits_the_query(words: Library) -> None:
     (words.photos / "empty.jpg").touch()
     assert words.index().code == 1
     done = imgret("query", "--like", words.photos / "empty.jpg")
-    assert (done.code, "tried again" in done.err, "Ask with another" in done.err) == (2, False, True)
+    assert (done.code, "tried again" in done.err, "Use another" in done.err) == (2, False, True)
     done = imgret("note", words.photos / "empty.jpg", "hello")
     assert (done.code, "empty.jpg is empty" in done.err, done.err.count("empty.jpg")) == (2, True, 1)
     done = imgret("retry", words.photos)

@@ -136,7 +136,7 @@ def test_any_other_terminal_gets_half_blocks(start: Start, kind: str) -> None:
 
 
 def test_late_responses_of_the_terminal_do_not_reach_the_query(start: Start) -> None:
-    with start("red", kind="kitty", answer_after=1.7) as terminal:
+    with start("red", kind="kitty", reply_after=1.7) as terminal:
         terminal.until("why")
         terminal.pump(2.5)
         terminal.type("X")
