@@ -68,7 +68,7 @@ class Disk:
             data, code = self.result(operation, self.paths.get(node, ""), body), 0
         except OSError as error:
             data, code = b"", error.errno
-        except Exception:  # an answer that does not come would hang whoever asked
+        except Exception:  # without a reply the caller would hang
             traceback.print_exc()
             data, code = b"", errno.EIO
         with contextlib.suppress(OSError):
@@ -126,7 +126,7 @@ class Disk:
             raw = os.fsencode(name)
             kind = stat.S_IFMT(os.lstat(os.path.join(path, name)).st_mode) >> 12
             if os.path.basename(name) == self.faults.get("eio_stat"):
-                kind = 0  # unknown, so that it has to be asked for
+                kind = 0  # unknown, so that the kernel requests it
             entry = struct.pack("<QQII", number, number, len(raw), kind) + raw
             entry += b"\0" * (-len(entry) % 8)
             if len(found) + len(entry) > size:

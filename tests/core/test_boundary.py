@@ -154,7 +154,7 @@ def test_the_traceback_is_kept_for_the_user_alone_and_named(
     assert [path.name for path in kept.parent.iterdir()] == ["crash.txt"]
 
 
-def test_a_report_that_cannot_be_written_costs_the_report_alone(
+def test_a_failed_crash_report_does_not_hide_the_error(
     private_places: Path, failing: Callable[[BaseException], list[int]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     (private_places / "state" / "imgret").write_text("a file where the folder should be")
@@ -216,7 +216,7 @@ def test_a_program_ends_by_the_signal_it_received(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == ""
 
 
-def test_narration_that_cannot_be_written_costs_no_work(tmp_path: Path) -> None:
+def test_a_full_stderr_stops_no_work(tmp_path: Path) -> None:
     import subprocess
 
     script = (

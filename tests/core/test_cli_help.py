@@ -1,4 +1,4 @@
-"""Every command says what it is for, every option what it does, and all of them how they end."""
+"""The help describes every command, every option and the exit codes."""
 
 from __future__ import annotations
 

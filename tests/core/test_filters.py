@@ -213,7 +213,7 @@ def test_one_path_must_pass_all_filters_of_paths(store: Store, library: dict[str
     assert len(store.filters.showing((), library["dogs"])) == 2
 
 
-def test_what_lies_nowhere_passes_nothing(store: Store, library: dict[str, int]) -> None:
+def test_contents_without_a_photo_pass_no_filter(store: Store, library: dict[str, int]) -> None:
     root = store.roots.all()[0].id
     assert store.filters.nowhere().tolist() == []
     store.photos.mark_deleted(root, b"2019", [b"b.png"], now=9)

@@ -170,7 +170,7 @@ def test_one_host_scans_a_root_at_a_time(host: Host) -> None:
         assert theirs
 
 
-def test_each_host_has_its_own_models_which_the_others_know(host: Host) -> None:
+def test_each_host_has_its_own_models(host: Host) -> None:
     one = host("one")
     one.remember("models", "caption=a;colour=b;3")
     one.workers.report("describing", "cuda:0", 2.5)

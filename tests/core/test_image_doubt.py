@@ -1,4 +1,4 @@
-"""How far image vectors count beside texts: with what they say, and not with what chance gives."""
+"""Image vectors count beside texts by their information, and not by chance."""
 
 from __future__ import annotations
 

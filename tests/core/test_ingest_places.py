@@ -120,7 +120,7 @@ def test_a_missing_package_is_reported_with_what_to_install(monkeypatch: pytest.
     assert "imgret[place]" in skipped["place"]
 
 
-def test_damaged_data_costs_the_stage_and_not_the_run(
+def test_damaged_data_stops_the_stage_and_not_the_run(
     store: Store, tmp_path: Path, decoder: DecodePool, model: StageModel
 ) -> None:
     damaged = tmp_path / "geocode.gz"

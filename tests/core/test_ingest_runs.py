@@ -28,7 +28,7 @@ NOTE = "the ferry to Naxos"
 
 
 class Watched(StageModel):
-    """The real embedder, which lets another connection do something whenever it is asked."""
+    """The real embedder, which lets another connection do something at each call."""
 
     def __init__(self, model: StageModel, meanwhile: Callable[[], None]) -> None:
         self._model = model
@@ -147,7 +147,7 @@ def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(
     assert set(store.work.of(photo)) == {"topics"}
 
 
-def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(
+def test_a_note_after_the_copy_of_the_original_was_deleted_is_in_the_vectors(
     store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
 ) -> None:
     def describe() -> None:

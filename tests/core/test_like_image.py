@@ -35,7 +35,7 @@ class ImageEncoder:
         return [Result(("image",), {"image": self._vector}) for _ in items]
 
 
-def test_an_unknown_picture_is_embedded_by_the_image_encoder_alone(
+def test_a_photo_outside_the_index_is_embedded_by_the_image_encoder_alone(
     store: Store, add: Callable[..., int], units: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = units(12)

@@ -1,4 +1,4 @@
-"""Asking with a picture: copies are found by their hashes, before any model is loaded."""
+"""Searching with a photo: copies are found by their hashes, before any model is loaded."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ VERSIONS: dict[str, tuple[str, dict[str, int], Callable[[Image.Image], Image.Ima
 }
 
 
-def test_other_versions_of_a_picture_are_found_by_how_they_look(
+def test_other_versions_of_a_photo_are_found_by_perceptual_hashes(
     store: Store, known: Callable[..., int], units: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = units(6)
@@ -172,7 +172,7 @@ def test_versions_follow_the_copies_the_likest_first(
     st.integers(0, 300),
 )
 def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
-    """Signatures compared in bulk are as alike as `similarity` says; ids may have gaps."""
+    """Signatures compared in bulk have the cosine that `similarity` returns; ids may have gaps."""
     looks = [*looks, looks[0][:-1] + bytes([looks[0][-1] ^ 1]), bytes(SIGNATURE_BYTES)]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -250,7 +250,7 @@ def test_the_copy_comes_first_and_filters_hold(
     assert len(filtered) == 9
 
 
-def test_what_is_no_picture_and_what_nobody_can_describe(
+def test_files_that_are_no_image_and_images_without_a_model(
     store: Store, picture: Callable[..., bytes], tmp_path: Path
 ) -> None:
     text = tmp_path / "text.png"

@@ -43,7 +43,7 @@ def test_towns(text: str, latitude: float, km: float) -> None:
     [
         ("", "near: needs a place", "near:rome"),
         (",5km", "near: needs a place", "near:rome"),
-        ("9.71,144.13", None, None),  # a point in the Pacific, as far as anyone knows
+        ("9.71,144.13", None, None),  # a point in the Pacific
         ("144.13,9.71", "near:144.13,9.71 is no point on the earth", "near:9.71,144.13"),
         ("200,300", "is no point on the earth", "between -90 and 90"),
         ("44,9,0km", "a radius of 0 km", "above 0"),

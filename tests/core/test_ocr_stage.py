@@ -164,7 +164,7 @@ class Reader:
         return (line("STOP"),)
 
 
-def test_a_failure_costs_one_photo() -> None:
+def test_a_failure_fails_one_photo() -> None:
     import numpy as np
 
     identity = STAGE.identity(OcrSettings(), places())

@@ -79,7 +79,7 @@ def test_options_are_filters(query: Query, options: list[str], found: list[str])
     assert [Path(json.loads(line)["path"]).stem for line in out.splitlines()] == found
 
 
-def test_a_picture_and_a_text_to_push_away(query: Query, store: Store) -> None:
+def test_a_photo_and_a_negative_text(query: Query, store: Store) -> None:
     _, out, _ = query("--json", "--like", "/photos/2019/a.jpg")
     assert json.loads(out.splitlines()[0])["path"] == "/photos/c.jpg"
     assert "/photos/2019/a.jpg" not in out
@@ -163,7 +163,7 @@ def test_nothing_good_enough(query: Query) -> None:
         (["--like", "/photos/c.jpg", "--rank", "words"], "--like"),
     ],
 )
-def test_wrong_questions(query: Query, arguments: list[str], expected: str) -> None:
+def test_invalid_queries(query: Query, arguments: list[str], expected: str) -> None:
     code, out, err = query(*arguments)
     assert (code, out) == (2, "")
     assert expected in err

@@ -28,7 +28,7 @@ MODEL = ModelIdentity("given", "1")
 
 
 class Given:
-    """Vectors of questions as they are given."""
+    """An encoder with given vectors."""
 
     def __init__(self, vectors: dict[str, Any], identity: ModelIdentity = MODEL) -> None:
         self.identity = identity
@@ -156,7 +156,7 @@ def test_what_is_pushed_away_comes_behind_everything_else(
         assert dogs.isdisjoint(order[:5])
 
 
-def test_weights_turn_the_question(search: Callable[..., rank.SearchResult], library: dict[str, int]) -> None:
+def test_weights_turn_the_query(search: Callable[..., rank.SearchResult], library: dict[str, int]) -> None:
     assert first(search("zebra 5:bus", rank="vector")) == library["bus"]
     assert first(search("5:zebra bus", rank="vector")) == library["zebra"]
     plain, once = search("zebra bus", rank="vector").hits, search("zebra 1:bus", rank="vector").hits

@@ -1,4 +1,4 @@
-"""The sum of what vectors and words say, as a pure function."""
+"""The sum of the evidence of vectors and words, as a pure function."""
 
 from __future__ import annotations
 

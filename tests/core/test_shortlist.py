@@ -138,7 +138,7 @@ def test_only_what_passes_the_filters_is_a_candidate(library: Store) -> None:
 def test_a_photo_is_found_by_its_caption_where_its_passage_is_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table of codes on the disk knows the passages alone; the memory knows all views."""
+    """The table of codes on the disk has the passages alone; the memory has all views."""
     monkeypatch.setattr(nearest, "EXACT", 50)
     random = np.random.default_rng(2)
     rows = unit(random.standard_normal((2, 400, 64)))

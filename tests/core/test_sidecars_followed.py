@@ -91,7 +91,7 @@ def age(*paths: Path) -> None:
         os.utime(path, (time.time() - 3600,) * 2)
 
 
-def test_a_sidecar_is_read_when_it_comes_changes_and_goes(library: Library) -> None:
+def test_a_sidecar_is_read_when_it_is_added_changed_or_removed(library: Library) -> None:
     path = library.photo("a.jpg")
     sidecar = library.folder / "a.jpg.xmp"
     library.update()
@@ -112,7 +112,7 @@ def test_a_sidecar_is_read_when_it_comes_changes_and_goes(library: Library) -> N
     assert library.metadata(path).rating is None
 
 
-def test_unchanged_sidecars_cost_nothing(library: Library) -> None:
+def test_unchanged_sidecars_are_not_read(library: Library) -> None:
     library.photo("a.jpg")
     (library.folder / "a.xmp").write_text(RATED.format(3))
     (library.folder / "nobody.xmp").write_text(RATED.format(3))

@@ -89,7 +89,7 @@ def test_the_minimum_leaves_out_what_is_below(
         assert [hit.content for hit in hits] == [hit.content for hit in every if hit.strength in kept]
 
 
-def test_words_alone_are_as_strong_as_they_cover_the_question(
+def test_words_alone_are_as_strong_as_they_cover_the_query(
     store: Store, library: list[int], encoder: QueryEncoder
 ) -> None:
     hits = answer(store, encoder, "green parrot banana", rank="words").hits

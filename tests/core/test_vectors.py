@@ -104,7 +104,9 @@ def test_the_old_embedder_is_used_until_the_new_one_covers_as_much(
     assert store.vectors.activate_when_complete(B)
 
 
-def test_what_lies_nowhere_does_not_keep_the_old_embedder(store: Store, units: Units, bulk: Bulk) -> None:
+def test_contents_without_a_photo_do_not_keep_the_old_embedder(
+    store: Store, units: Units, bulk: Bulk
+) -> None:
     one, two = bulk(units(2), A)
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"%d.jpg" % two], now=5)
@@ -147,9 +149,7 @@ def test_a_large_library_is_coded_and_found_again(
         "DELETE FROM {table}_vector_chunks00",
     ],
 )
-def test_a_damaged_table_is_noticed_and_made_anew(
-    store: Store, units: Units, bulk: Bulk, damage: str
-) -> None:
+def test_a_damaged_table_is_noticed_and_rebuilt(store: Store, units: Units, bulk: Bulk, damage: str) -> None:
     rows = units(50)
     contents = bulk(rows, A)
     store.db.execute(damage.format(table=table(store)))

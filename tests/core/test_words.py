@@ -92,11 +92,11 @@ def test_the_commonest_words_are_left_out_beyond_the_budget(store: Store, add: A
     assert store.words.best(terms, 10, 5).tolist() == [contents[7]]
     assert store.words.best(terms, 100, 50).tolist()[0] == contents[7]
     assert len(store.words.best(terms, 100, 50)) == 20
-    assert len(store.words.best(terms[:1], 100, 5)) == 20  # the rarest is always asked
+    assert len(store.words.best(terms[:1], 100, 5)) == 20  # the rarest is always searched
     assert len(store.words.best(terms[:1], 100, 5, strict=True)) == 0
 
 
-def test_who_does_not_pass_is_left_out_before_the_cut(store: Store, add: Add) -> None:
+def test_contents_that_do_not_pass_are_left_out_before_the_cut(store: Store, add: Add) -> None:
     contents = [add(f"{n}.jpg", note="beach " * (n + 1), embed=False) for n in range(20)]
     terms = store.words.terms(["beach"])
     found = store.words.best(terms, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
@@ -139,7 +139,7 @@ def test_a_word_in_several_captions_counts_as_in_one(store: Store, add: Add) -> 
         assert best(store, text) == [content]
 
 
-def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> None:
+def test_documents_are_rebuilt_from_results_and_notes(store: Store, add: Add) -> None:
     content = add("Łódź.jpg", caption="in Oz", note="zebra", objects={"dog": 1}, embed=False)
     store.db.execute("UPDATE document SET note = 'lost', names = '', caption = 'lost'")
     store.results.rebuild_words(

@@ -108,7 +108,7 @@ def main():
     write_picture(f"{pictures}/zebra.png", 2)
     until(lambda: found("zebra"))
 
-    # Killed: the next question is answered all the same, by a new process.
+    # Killed: a new process serves the next query.
     os.kill(int(pid), signal.SIGKILL)
     assert found("zebra") == [f"{pictures}/zebra.png"]
     until(lambda: shown("MainPID") not in (pid, "0"))
@@ -148,7 +148,7 @@ def main():
     with open(os.path.join(HOME, ".config/imgret/config.toml"), "w") as config:
         config.write(f'folders = ["{pictures}"]\n{WORDLLAMA}')
 
-    # Stopped within 5 s; a question wakes it.
+    # Stopped within 5 s; a query starts it again.
     began = time.monotonic()
     run("systemctl", "--user", "stop", "imgretd.service")
     assert time.monotonic() - began < 5

@@ -49,7 +49,7 @@ def test_every_error_has_a_sentence_of_one_line(error):
 
 @pytest.fixture
 def library(tmp_path):
-    """Settings, and an index that knows three photos which are still to be described."""
+    """Settings, and an index with three photos that are still to be described."""
     settings = parse(WORDLLAMA)
     for number in range(3):
         write_picture(tmp_path / f"{number}.png", number)
@@ -61,7 +61,7 @@ def library(tmp_path):
 
 @pytest.fixture
 def start(library, monkeypatch):
-    """Start a worker with a loader of models; -> it, and what it said."""
+    """Start a worker with a loader of models. Return it, and the list of its problems."""
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.2)
     started = []
 
@@ -107,7 +107,7 @@ def test_the_describing_thread_reports_what_failed_and_continues(start, error):
     assert problems == [as_sentence(error)]
 
 
-def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
+def test_an_unexpected_error_fails_one_photo(start, monkeypatch):
     saved = results.Results.save
 
     def save(group, content, stage, *rest, **more):
@@ -126,7 +126,7 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
     assert problems == []
 
 
-def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
+def test_a_stored_result_that_cannot_be_read_fails_that_photo(start, monkeypatch):
     stored = results.Results.payloads
 
     def payloads(group, content):
@@ -210,7 +210,7 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
     asyncio.run(live())
 
 
-def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
+def test_a_full_gpu_makes_photos_wait_and_counts_no_attempt(start, monkeypatch):
     from imgret.stages.embed import EmbedModel
 
     full, run, attempts = threading.Event(), EmbedModel.run, []

@@ -33,7 +33,7 @@ def test_a_call_that_hangs_delays_only_those_behind_it():
         behind = asyncio.create_task(control.run(lambda: 2))
         hangs.set()
         assert await asyncio.wait_for(behind, 10) == 2
-        until(lambda: control.busy_seconds == 0)  # its thread ends the call after the answer is out
+        until(lambda: control.busy_seconds == 0)  # its thread ends the call after the response
 
     asyncio.run(live())
 

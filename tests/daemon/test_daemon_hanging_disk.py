@@ -68,7 +68,7 @@ def test_a_known_folder_that_hangs_delays_no_other_at_the_start(home: Home, tmp_
             hanging.enter_context(faulty_disk(str(source), str(mount), hang_stat=source.name))
         with home.daemon(), hanging:  # closed first: a process in a call to such a disk does not end
             until(lambda: b"new.png" in known(home), 30)  # waiting for each of the three takes 45 s
-            hanging.close()  # now they answer
+            hanging.close()  # now they respond
             write_picture(mounts[0] / "later.png", 3)
             until(lambda: b"later.png" in known(home))
 

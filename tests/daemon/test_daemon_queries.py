@@ -1,4 +1,4 @@
-"""What `imgret query` asks of a running daemon, and what a person at a terminal sees of the answer."""
+"""`imgret query` with a running daemon: which modules it loads, and what it prints on a terminal."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def run(home, *arguments, **how):
 
 @pytest.fixture
 def served(home, daemon):
-    """A daemon that knows a few photos by their names."""
+    """A daemon with a few photos, found by their names."""
     (home.photos / "beach").mkdir()
     write_picture(home.photos / "beach" / "sunset.png", 1)
     write_picture(home.photos / "sunset \x1b]52;c;eA==\x07.png", 2)
@@ -61,7 +61,7 @@ def test_a_terminal_gets_hits_of_the_daemon_with_clean_names(served):
     assert sum("sunset \ufffd" in line for line in lines) == 2
 
 
-def test_a_program_gets_the_bytes_and_a_line_of_json_that_no_terminal_obeys(served):
+def test_a_pipe_gets_the_bytes_and_json_without_control_characters(served):
     code, output, loaded, _ = run(served, "query", "-0", "sunset", stdout=subprocess.PIPE)
     assert (code, "apsw" in loaded) == (0, False)
     assert {os.path.basename(path) for path in output.split(b"\0") if path} == {
@@ -104,7 +104,7 @@ def test_a_batch_uses_the_daemon_and_opens_no_index(served):
 
 
 @pytest.mark.parametrize("kind", ["kitty", "sixel", "plain"])
-def test_a_preview_shows_each_picture_in_the_way_of_the_terminal(served, daemon, kind):
+def test_a_preview_shows_each_photo_by_the_protocol_of_the_terminal(served, daemon, kind):
     command = [sys.executable, "-m", "imgret", "query", "--preview", "sunset"]
     for alone in (False, True):
         if alone:

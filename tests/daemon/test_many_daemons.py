@@ -252,7 +252,7 @@ def test_nothing_is_lost_when_daemons_and_the_server_are_killed(
 
 @pytest.mark.must_run
 @pytest.mark.timeout(900)  # a second of work may take a minute on a busy machine
-def test_a_daemon_goes_on_after_the_network_was_cut(
+def test_a_daemon_continues_after_the_network_was_cut(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
     survive_cut(postgres_server, place, tmp_path, 300, 1, 400)
@@ -277,7 +277,7 @@ def test_nothing_is_lost_at_fifty_moments(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_daemon_goes_on_after_ten_seconds_without_a_network(
+def test_a_daemon_continues_after_ten_seconds_without_a_network(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
     survive_cut(postgres_server, place, tmp_path, 2000, 10, 300)

@@ -110,7 +110,9 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
-def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, folders, monkeypatch, error):
+def test_an_unexpected_exception_stops_one_watched_folder_until_it_ends(
+    tmp_path, folders, monkeypatch, error
+):
     monkeypatch.setattr(blocked_folders, "RETRY_SECONDS", 0.2)
     one, two = folders
     broken = [True]
@@ -140,7 +142,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
         "imgret.listing.changed",
     ],
 )
-def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
+def test_an_unexpected_exception_in_a_pass_skips_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):
         (tmp_path / "photos" / str(number)).mkdir(parents=True)
         write_picture(tmp_path / "photos" / str(number) / f"{number}.png", number)
@@ -148,7 +150,7 @@ def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkey
     calls = []
 
     def failing(*arguments):
-        """Fails for one file, told by its name, and where no name is given for the second call."""
+        """Fails for one file, given by its name, and without a name for the second call."""
         calls.append(arguments)
         named = any(isinstance(each, bytes) and each.endswith(b"2.png") for each in arguments)
         if named or (name == "changed" and len(calls) == 2):

@@ -1,4 +1,4 @@
-"""Whatever comes over the socket, the daemon answers the next one; a real process, real sockets."""
+"""After any data on the socket, the daemon serves the next request; a real process, real sockets."""
 
 import contextlib
 import json
@@ -118,14 +118,14 @@ def test_many_requests_at_once_get_responses_in_order(served):
             assert [json.loads(lines.readline())["id"] for _ in range(500)] == list(range(500))
 
 
-def test_clients_that_hang_up_are_not_missed(served):
+def test_clients_that_disconnect_do_not_disturb_the_server(served):
     for _ in range(100):
         with connected(served) as peer:
             peer.sendall(status_line())
     assert served.request("status")["pid"] == served.pid
 
 
-def test_a_client_that_never_reads_holds_up_nobody(served):
+def test_a_client_that_never_reads_delays_no_other(served):
     stubborn = connected(served)
     stubborn.setblocking(False)
     try:
@@ -139,7 +139,7 @@ def test_a_client_that_never_reads_holds_up_nobody(served):
     stubborn.close()
 
 
-def test_two_hundred_idle_connections_hold_up_nobody(served):
+def test_two_hundred_idle_connections_delay_no_other(served):
     with contextlib.ExitStack() as idle:
         for _ in range(200):
             idle.enter_context(connected(served))
@@ -162,7 +162,7 @@ def test_every_subscriber_gets_the_event(served):
 
 @pytest.mark.must_run
 def test_another_user_gets_no_response(served):
-    """Even with the file's mode opened by mistake, the kernel says who asks."""
+    """Even if the file's mode is wrong, the kernel identifies the client."""
     if os.geteuid() != 0:
         pytest.skip("asking as another user needs root")
     path = served.home.places.socket

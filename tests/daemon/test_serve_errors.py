@@ -31,7 +31,7 @@ KINDS = [
 
 @contextlib.asynccontextmanager
 async def serving(path, **methods):
-    """A server of these methods, and a way to ask it."""
+    """A server of these methods; yields its socket."""
     server = Server(methods, lambda: ("idle", {}))
     await server.start(listen(path))
     try:
@@ -41,7 +41,7 @@ async def serving(path, **methods):
 
 
 async def exchange(path, *lines):
-    """The answers to lines that are sent at once on one connection."""
+    """The responses to lines that are sent at once on one connection."""
     reader, writer = await asyncio.open_unix_connection(path, limit=protocol.LINE_LIMIT)
     writer.write(b"".join(lines))
     try:
@@ -128,7 +128,9 @@ async def test_a_client_with_a_request_in_progress_is_not_disconnected_for_other
         ]
         end = asyncio.get_running_loop().time() + 20
         code = None
-        while code != protocol.BUSY:  # until all three are being answered, the fourth takes a place of theirs
+        while (
+            code != protocol.BUSY
+        ):  # until all three requests are running, the fourth takes a place of theirs
             assert asyncio.get_running_loop().time() < end
             with contextlib.suppress(OSError, ValueError):
                 code = (await exchange(path, b""))[0]["error"]["code"]

@@ -1,4 +1,4 @@
-"""Clients that ask too much, never end, or never read: each costs itself, and honest ones are answered meanwhile."""
+"""Clients that send too much, never end, or never read: each is disconnected, and others are served meanwhile."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ def connected(daemon):
 
 
 def reply(daemon, line):
-    """The answer to a line on a connection of its own, without what follows it."""
+    """The response to a line on a connection of its own, without what follows it."""
     with connected(daemon) as peer:
         peer.sendall(line)
         with peer.makefile("rb") as lines:
@@ -48,7 +48,7 @@ def reply(daemon, line):
 
 
 def honest(daemon):
-    """An ordinary question is answered in the time that a person waits."""
+    """An ordinary query takes no longer than a person waits."""
     began = time.monotonic()
     with Connection(daemon.home.places.socket, 30) as connection:
         assert connection.query({"text": "photos", "format": "json"})[2].count(b"\n") == 3
@@ -93,7 +93,7 @@ def test_an_id_that_no_response_can_repeat_is_refused(served, identity):
         pytest.param({"text": "a", "like": "/" + "x" * 300_000}, id="long path"),
     ],
 )
-def test_too_large_or_impossible_a_question_is_one_refusal(served, params):
+def test_an_oversized_or_invalid_query_is_refused(served, params):
     began = time.monotonic()
     error = reply(served, query_line(**params))["error"]
     assert error["exit"] == 2, error
@@ -118,7 +118,7 @@ def test_the_longest_accepted_query_takes_little_time(served):
         assert time.monotonic() - began < 10
 
 
-def test_four_large_questions_at_once_hold_up_nobody(served):
+def test_four_large_queries_at_once_delay_no_other(served):
     line = query_line(text="dog " * 200_000)
     with contextlib.ExitStack() as peers:
         for peer in [peers.enter_context(connected(served)) for _ in range(4)]:
@@ -126,7 +126,7 @@ def test_four_large_questions_at_once_hold_up_nobody(served):
         honest(served)
 
 
-def test_more_idle_clients_than_are_let_in_hold_up_nobody(served):
+def test_more_idle_clients_than_the_limit_delay_no_other(served):
     with contextlib.ExitStack() as idle:
         peers = [idle.enter_context(connected(served)) for _ in range(MOST_CLIENTS + 250)]
         honest(served)

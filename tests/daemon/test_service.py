@@ -21,7 +21,7 @@ from testbed.index_check import differences
 from testbed.small_pngs import write_picture
 
 
-def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
+def test_existing_and_new_photos_are_indexed(home, daemon):
     os.makedirs(home.photos / "a/b")
     write_picture(home.photos / "a/b/1.png", 1)
     write_picture(home.photos / "2.png", 2)
@@ -46,7 +46,7 @@ def test_what_changed_while_it_was_away_is_found_at_the_start(home):
 
 
 @pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
-def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
+def test_it_stops_at_once_and_removes_its_socket(home, daemon):
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 5
@@ -54,7 +54,7 @@ def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
 
 
 @pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
-def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
+def test_it_stops_within_five_seconds_in_the_middle_of_a_batch(home, daemon):
     """Its decoders stand still, so that what is in flight cannot be finished: it is dropped, and not lost."""
     write_picture(home.photos / "1.png", 1)
     until(lambda: daemon.children())
@@ -181,7 +181,7 @@ def test_paused_it_does_nothing_and_remembers_both(home, daemon):
 def test_a_pause_while_it_starts_is_kept(home):
     for number in range(3):
         with home.daemon() as daemon:
-            daemon.request("pause")  # it answers before it has begun
+            daemon.request("pause")  # it responds before it has begun
             write_picture(home.photos / f"{number}.png", number)
             time.sleep(1.0)
             assert daemon.request("status")["paused"]
@@ -208,7 +208,7 @@ def test_a_requested_folder_is_indexed_and_progress_is_reported(home, daemon, tm
     assert events[-1] == "idle"
     time.sleep(2.5)  # files as young as these are looked at once more
     daemon.wait_until_idle()
-    write_picture(other / "new.png", 99)  # asked for once, not watched
+    write_picture(other / "new.png", 99)  # requested once, not watched
     time.sleep(1)
     assert len(home.indexed()) == 20
 
@@ -280,7 +280,7 @@ def test_a_note_is_kept_and_searched(home, daemon):
         daemon.request("note", path=path, note="x", hash="00" * 32)
 
 
-def test_a_note_goes_to_the_photo_that_was_seen_and_not_to_its_successor(home, daemon):
+def test_a_note_belongs_to_the_photo_that_was_shown_and_not_to_its_successor(home, daemon):
     path = home.photos / "1.png"
     write_picture(path, 1)
     until(lambda: len(home.indexed()) == 1)

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 @pytest.mark.systemd
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_users_systemd_starts_wakes_and_restarts_the_daemon(tmp_path):
+def test_a_users_systemd_starts_activates_and_restarts_the_daemon(tmp_path):
     if os.geteuid() != 0 or not shutil.which("unshare") or not os.path.exists("/lib/systemd/systemd"):
         pytest.skip("booting a systemd needs root, unshare and systemd")
     overlay, out = tmp_path / "overlay", tmp_path / "out"

@@ -119,7 +119,7 @@ def test_the_search_for_a_photo_that_kills_the_process_is_not_cut_short():
 @pytest.mark.parametrize(
     "name", ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME", "IMGRET_SOCKET"]
 )
-def test_what_decides_where_files_lie_is_handed_on(name, monkeypatch, private_places):
+def test_variables_that_locate_files_are_passed_on(name, monkeypatch, private_places):
     monkeypatch.setenv(name, "/my models/100%")
     text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert f'\nEnvironment="{name}=/my models/100%%"\n' in text
@@ -185,7 +185,7 @@ def test_without_systemd_it_reports_what_to_do_and_leaves_no_file(monkeypatch, t
 
 
 def stand_in(tmp_path, monkeypatch, *, fails=""):
-    """A systemctl that notes what it is asked, and fails at one word: the real one is asked in test_systemd.py."""
+    """A systemctl that records its arguments, and fails at one word; test_systemd.py runs the real one."""
     calls = tmp_path / "calls"
     program = tmp_path / "systemctl"
     program.write_text(

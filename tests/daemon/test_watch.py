@@ -1,4 +1,4 @@
-"""Whatever happens in a watched root, scanning the folders that were told leaves nothing untold."""
+"""After any changes in a watched root, scanning the reported folders finds all of them."""
 
 import ctypes
 import os
@@ -162,7 +162,7 @@ def test_a_burst_of_nested_folders_is_reported(root, mirror):
     assert sum(map(len, mirror.known.values())) == 900
 
 
-def test_a_nomedia_that_comes_or_goes_makes_all_below_it_dirty(root, mirror):
+def test_a_new_or_removed_nomedia_makes_all_below_it_dirty(root, mirror):
     folder = os.path.join(root, b"phone")
     os.makedirs(os.path.join(folder, b"private/deeper"))
     assert mirror.converges()

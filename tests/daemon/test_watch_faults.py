@@ -1,4 +1,4 @@
-"""Watching folders that may not be read, that lie too deep, and when the system or we ourselves fail."""
+"""Watching folders that cannot be read or are too deep, and failures of the system or of the code."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from imgret.safe_open import Descent
 
 
 class Reported(list):
-    """What a watcher tells."""
+    """The folders that a watcher reports."""
 
     def __init__(self, root, poll_seconds=0.3):
         super().__init__()
@@ -138,7 +138,7 @@ watcher.stop()
     "error", [OverflowError("odd"), MemoryError(), UnicodeError("odd"), OSError(5, "odd")]
 )
 @pytest.mark.parametrize("place", ["process_events", "list_queued"])
-def test_a_foreign_exception_in_the_watching_thread_is_survived(root, monkeypatch, place, error):
+def test_an_unexpected_exception_in_the_watching_thread_is_survived(root, monkeypatch, place, error):
     broken, right = [False], getattr(WatchedTree, place)
 
     def failing(self, *arguments):

@@ -39,7 +39,7 @@ class Encoders:
 
 
 def answers() -> dict[str, Any]:
-    """Every question and command with what it prints."""
+    """Every query and command with what it prints."""
     import msgspec
     from imgret.answer import SearchService
     from imgret.index.connection import Index

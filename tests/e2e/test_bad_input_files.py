@@ -27,7 +27,7 @@ NAMES = {
 }
 
 
-# root may read everything: then the command runs without the two capabilities that say so
+# root may read everything: then the command runs without the two capabilities for it
 WITHOUT_PRIVILEGES = (
     "import ctypes, os\nfor capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH\n"
     "    os.geteuid() or ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP"
@@ -63,7 +63,7 @@ def on_terminal(*arguments: str | Path) -> tuple[int, bytes]:
     while time.monotonic() < deadline and select.select([parent], [], [], 60)[0]:
         try:
             some = os.read(parent, 65536)
-        except OSError:  # EIO: nobody holds the other end any more
+        except OSError:  # EIO: the other end is closed
             break
         shown += some
     os.close(parent)
@@ -92,7 +92,7 @@ def hostile(empty: Library) -> Library:
 
 
 @pytest.mark.must_run
-def test_bad_files_cost_only_themselves(hostile: Library) -> None:
+def test_bad_files_fail_alone(hostile: Library) -> None:
     assert (hostile.photos / "bomb.png").stat().st_size < 30_000
     done = hostile.index()
     assert done.code == 1
@@ -113,7 +113,7 @@ def test_bad_files_cost_only_themselves(hostile: Library) -> None:
     assert imgret("query", "good").paths[0] == str(hostile.photos / "good.jpg")
 
 
-def test_a_large_picture_in_a_small_file_is_described_or_refused_by_name(hostile: Library) -> None:
+def test_a_large_image_in_a_small_file_is_described_or_refused_by_name(hostile: Library) -> None:
     hostile.index()
     big = hostile.shown("bomb.png")  # 169 megapixels: within the limit of 200, beyond one of 100
     assert big["state"] in ("described", "failed")

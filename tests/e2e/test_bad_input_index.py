@@ -157,7 +157,7 @@ def test_places_that_cannot_be_written_are_reported(empty: Library, mounted: Cal
 
 
 @pytest.mark.must_run
-def test_a_full_disk_stops_with_a_sentence_and_goes_on_when_there_is_room(
+def test_a_full_disk_stops_with_a_sentence_and_it_continues_when_there_is_space(
     empty: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = mounted("size=24m")

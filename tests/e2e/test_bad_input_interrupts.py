@@ -124,7 +124,7 @@ def test_two_at_once_take_turns(many: Library) -> None:
     assert second.stderr is not None
     assert b"waiting for process" in second.stderr.readline()
     first.send_signal(signal.SIGCONT)
-    query = imgret("query", "photos")  # questions wait for nobody
+    query = imgret("query", "photos")  # searches do not wait
     assert query.code == 0
     assert imgret("note", many.photos / "0.png", "written meanwhile").code == 0
     _, first_output = first.communicate(timeout=90)

@@ -1,4 +1,4 @@
-"""Text that is not UTF-8, lines that are no notes, and questions that break: each costs itself alone."""
+"""Text that is not UTF-8, lines that are no notes, and invalid queries: each fails alone."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_every_bad_line_of_an_import_is_reported_and_only_it_is_skipped(
     assert cafe.rows("SELECT text FROM note WHERE text LIKE 'x%'") == [("xé\ufffdy",)]
 
 
-def test_one_line_or_question_that_breaks_us_costs_itself_alone(
+def test_one_line_or_query_with_an_unexpected_error_fails_alone(
     cafe: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaking(whole: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,7 +142,7 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
     query = tmp_path / "queries"
     query.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")
     done = imgret("query", "--batch", query, "--json", "--rank", "words")
-    assert done.code == 2  # of the last that could not be answered
+    assert done.code == 2  # of the last invalid one
     assert "query 1: " in done.err
     assert "query 2: the question has 1" in done.err
     assert {hit["question_number"] for hit in done.objects} == {0, 4}

@@ -60,7 +60,7 @@ def test_all_output_formats_name_the_same_photos(library: Library) -> None:
     assert imgret("query", "--limit", "1", "a", "red", "circle").paths == by_line.paths[:1]
     fair = [hit["path"] for hit in by_json.objects if hit["strength"] != "weak"]
     assert 0 < len(fair) < 5
-    assert imgret_process("query", "a red circle").paths == fair  # what a pipe gets, `| xargs cp` say
+    assert imgret_process("query", "a red circle").paths == fair  # what a pipe gets, such as `| xargs cp`
     assert imgret_process("query", "-0", "a red circle").out == b"".join(os.fsencode(p) + b"\0" for p in fair)
     for rank in ("vector", "words", "hybrid"):
         ranked = imgret("query", "--json", "--rank", rank, "red circle")
@@ -259,7 +259,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1" if variable == "HF_HUB_OFFLINE" else "0")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs lie in packages
+    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs are in packages
     done = imgret("models", "pull", "topics")
     assert done.code == 3
     first, second = done.err.strip().splitlines()

@@ -51,7 +51,7 @@ def test_help_imports_no_model_and_no_index() -> None:
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("rank", ["words", "hybrid"])
-def test_a_question_without_a_daemon_imports_no_model_but_the_offline_embedder(
+def test_a_query_without_a_daemon_imports_no_model_but_the_offline_embedder(
     small: Library, rank: str
 ) -> None:
     found = imported_by("query", "--json", "--rank", rank, "good")
@@ -95,7 +95,7 @@ def test_the_quick_path_and_the_full_command_line_print_the_same(small: Library)
     assert (refused.code, refused.out, "Traceback" in refused.err) == (2, b"", False)
 
 
-def test_data_goes_to_stdout_and_narration_to_stderr(small: Library) -> None:
+def test_data_is_on_stdout_and_messages_on_stderr(small: Library) -> None:
     indexed = imgret_process("index", small.photos)
     assert (indexed.code, indexed.out) == (0, b"")
     assert "nothing changed" in indexed.err
@@ -155,7 +155,7 @@ def test_real_photos_are_counted_and_found(seed: Path, empty: Library) -> None:
 
 
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
-def test_closed_streams_cost_no_traceback_and_no_index(small: Library, closed: list[int]) -> None:
+def test_closed_streams_cause_no_traceback_and_damage_no_index(small: Library, closed: list[int]) -> None:
     before = small.rows("SELECT count(*) FROM photo")
     shut = f"import os\nfor number in {closed}: os.close(number)"
     for command in (

@@ -1,4 +1,4 @@
-"""Models that change, are missing or are broken: nothing is wiped, nothing mixes, questions go on."""
+"""Models that change, are missing or are broken: results stay, spaces do not mix, searches continue."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_another_captioner_replaces_captions_and_old_results_stay_until_then(
     reconfigure(library, "caption", another_captioner)
 
     found = imgret("query", "--json", "a red circle")
-    assert found.objects[0]["path"].endswith("IMG_1.jpg")  # the old vectors answer
+    assert found.objects[0]["path"].endswith("IMG_1.jpg")  # the old vectors are searched
     assert found.objects[0]["caption"] == "an old caption"  # and nothing was wiped
 
     assert "5 described" in library.index().err
@@ -83,13 +83,15 @@ def test_another_captioner_replaces_captions_and_old_results_stay_until_then(
 
 
 @pytest.mark.must_run
-def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library) -> None:
+def test_vectors_of_two_embedders_never_mix_and_searches_continue(library: Library) -> None:
     dimension = library.rows("SELECT DISTINCT length(data) FROM vector WHERE view != 'image'")
     assert embedders(library) == {"embed"}
     reconfigure(library, "embed", "wordllama")
     found = imgret("query", "--rank", "vector", "a red circle")
     assert "words alone" not in found.err
-    assert found.paths[0].endswith("IMG_1.jpg")  # asked of the old vectors, by the embedder that made them
+    assert found.paths[0].endswith(
+        "IMG_1.jpg"
+    )  # the old vectors are searched, by the embedder that made them
     assert "5 described" in library.index().err
     assert embedders(library) == {"wordllama"}
     assert (
@@ -103,7 +105,7 @@ def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library
 
     reconfigure(library, "embed", f"{MODELS}/embed")
     found = imgret("query", "--rank", "vector", "a red circle")
-    assert found.paths[0].endswith("IMG_1.jpg")  # wordllama needs no setting to answer for its own vectors
+    assert found.paths[0].endswith("IMG_1.jpg")  # wordllama needs no setting to search its own vectors
     assert library.index().code == 0
     assert embedders(library) == {"embed"}
     assert imgret("query", "--rank", "vector", "a red circle").paths[0].endswith("IMG_1.jpg")
@@ -120,7 +122,7 @@ def test_a_stage_without_weights_is_reported_once_and_completed_later(
     assert first.code == 0
     assert first.err.count("no captions") == 1
     assert f"{weights} does not exist" in first.err
-    assert "no captions" not in library.index().err  # said once
+    assert "no captions" not in library.index().err  # reported once
 
     status = library.status()
     assert (status["described"], status["waiting"]["caption"]) == (5, 5)
@@ -174,7 +176,7 @@ def test_a_new_note_loads_no_captioner(library: Library) -> None:
     )
 
 
-def test_settings_that_shape_a_result_make_it_anew(library: Library) -> None:
+def test_changed_settings_of_a_result_compute_it_again(library: Library) -> None:
     reconfigure(library, "detect", f"{MODELS}/detect.pt", "confidence = 0.99\n")
     assert "5 described" in library.index().err
     settings = library.rows(

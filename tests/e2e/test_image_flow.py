@@ -98,7 +98,7 @@ def test_weights_of_another_dimension_in_the_same_folder(library: Library, tmp_p
 
 
 @pytest.mark.parametrize("tower", ["vision_model", "text_model"])
-def test_a_checkpoint_without_a_tower_costs_the_stage_alone(library: Library, tmp_path: Path, tower: str):
+def test_a_checkpoint_without_a_tower_stops_the_stage_alone(library: Library, tmp_path: Path, tower: str):
     from safetensors.torch import load_file, save_file
 
     weights = tmp_path / "weights"

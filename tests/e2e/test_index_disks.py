@@ -1,4 +1,4 @@
-"""An index on a disk that is full, read-only or failing: answered where it can be, a sentence where it cannot."""
+"""An index on a disk that is full, read-only or failing: commands work as far as possible, or end with a sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KILLED_WITH_A_NOTE = (
 def on_disk(
     empty: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Library, Path]:
-    """A library of one photo whose index lies on a disk of its own."""
+    """A library of one photo whose index is on a disk of its own."""
     disk = mounted("size=16m,nr_inodes=40")
     monkeypatch.setenv("IMGRET_INDEX", str(disk / "index.db"))
     draw(empty.photos / "good.jpg", "red", "circle", "white")
@@ -67,7 +67,7 @@ def test_a_full_disk_allows_commands_that_only_read(on_disk: tuple[Library, Path
 
 
 @pytest.mark.must_run
-def test_questions_at_once_on_a_full_disk_wait_for_each_other(on_disk: tuple[Library, Path]) -> None:
+def test_queries_at_once_on_a_full_disk_wait_for_each_other(on_disk: tuple[Library, Path]) -> None:
     _, disk = on_disk
     fill(disk, inodes=False)
     running = [

@@ -1,4 +1,4 @@
-"""Places from the file to the answer: looked up, found by name and by distance, listed."""
+"""Places from the file to the hit: looked up, found by name and by distance, listed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def test_places_are_listed_with_their_numbers(travels: Library) -> None:
 def test_a_sidecar_gives_the_place_of_a_photo(empty: Library) -> None:
     empty.config.write_text(WITH_PLACES.replace('[metadata]\nweights = "none"\n', ""))
     photo(empty.photos / "IMG_1.jpg", None)
-    photo(empty.photos / "IMG_2.jpg", (35.66, 139.7), "blue")  # the camera knows better than Takeout
+    photo(
+        empty.photos / "IMG_2.jpg", (35.66, 139.7), "blue"
+    )  # the camera's position counts before that of Takeout
     for latitude, longitude, found in ((41.89, 12.49, "rome"), (44.135, 9.684, "vernazza"), (0.0, 0.0, None)):
         for name in ("IMG_1.jpg", "IMG_2.jpg"):
             position = {"latitude": latitude, "longitude": longitude, "altitude": 0.0}

@@ -1,4 +1,4 @@
-"""Text in photos from the picture to the answer: read for real, found by words, parts and filters, and shown."""
+"""Text in photos from the image to the hit: read for real, found by words, parts and filters, and shown."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def described(store: Store) -> int:
 
 
 @pytest.mark.timeout(400)
-def test_every_photo_is_described_once_although_a_host_dies(
+def test_every_photo_is_described_once_although_a_host_is_killed(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     place = postgres_server.new_library()

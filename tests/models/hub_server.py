@@ -95,7 +95,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
                     self.search(404, b"no such file")
 
         def do_HEAD(self) -> None:
-            """What the hub's own library asks before it downloads."""
+            """What the hub's own library requests before it downloads."""
             name = self.path.removeprefix(f"/{hub.repository}/resolve/").partition("/")[2]
             content = hub.files[name]
             self.send_response(200)

@@ -16,7 +16,7 @@ FREE, ALONE, TOGETHER, SUSPECT = "free", "alone", "together", "suspect"
 
 @dataclass
 class Todo:
-    """What the model knows of one stage of one content."""
+    """The state of one stage of one content in the model."""
 
     attempts: int = 0
     not_before: int = 0

@@ -47,7 +47,7 @@ def test_the_lock_is_free_again_when_it_was_given_back(place: str) -> None:
         pass
 
 
-def test_nobody_else_gets_the_lock(place: str) -> None:
+def test_no_other_process_gets_the_lock(place: str) -> None:
     process = holding(place)
     try:
         messages: list[str] = []
@@ -73,7 +73,7 @@ def test_the_lock_ends_with_its_process(place: str) -> None:
         assert store.setting("holder") == "here"
 
 
-def test_whoever_waits_gets_the_lock(place: str) -> None:
+def test_a_waiting_process_gets_the_lock(place: str) -> None:
     process = holding(place)
     taken = threading.Event()
 

@@ -67,7 +67,7 @@ def test_every_hash_is_given_once_with_its_content(
         assert found == {content: saved[content] for content in some if content in saved}
 
 
-def test_a_hash_is_replaced_and_goes_with_its_content(store: Store) -> None:
+def test_a_hash_is_replaced_and_removed_with_its_content(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     assert all_looks(store) == {}
     for look in (b"a" * OLD, b"b" * NEW, b"c" * OLD):

@@ -33,7 +33,7 @@ WAITS = st.sampled_from([0, 59, 60, 600, 4000, DAY, 2 * DAY])
 
 
 class Queue(QueueModel):
-    """Two connections queue, claim and finish work; a dictionary says what each of them must find."""
+    """Two connections queue, claim and finish work; a dictionary has what each of them must find."""
 
     contents: Bundle[int] = Bundle("contents")
 

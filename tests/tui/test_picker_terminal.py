@@ -238,7 +238,7 @@ sys.exit(main())
     with start("red", kind="kitty", program=[sys.executable, "-c", program]) as terminal:
         terminal.wait(lambda: len(terminal.images) > 2)
         (tmp_path / "now").touch()
-        terminal.type(DOWN)  # another photo to be told of and shown
+        terminal.type(DOWN)  # another photo to be found and shown
         assert terminal.ended() == 2  # as fzf ends after an error
         assert terminal.images == set()
         left = terminal.output.rfind(b"\x1b[?1049l")

@@ -132,7 +132,7 @@ def test_xterm_shows_a_preview_among_the_lines_of_a_command(
 
 @pytest.fixture
 def kitty() -> list[str]:
-    """The command of a kitty that shows placeholders; `IMGRET_TEST_KITTY` names one that lies elsewhere."""
+    """The command of a kitty that shows placeholders; `IMGRET_TEST_KITTY` names another one."""
     command = shlex.split(os.environ.get("IMGRET_TEST_KITTY", "kitty"))
     if shutil.which(command[0]) is None:
         pytest.skip("kitty is not installed")

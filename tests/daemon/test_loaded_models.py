@@ -1,4 +1,4 @@
-"""Models are loaded once, shared, and given back; who asks goes before who describes."""
+"""Models are loaded once, shared, and unloaded; searches run before describing."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ weights = "wordllama"
 """
 
 
-def test_who_is_in_a_hurry_goes_first():
+def test_priority_requests_run_first():
     lock, order = PriorityLock(), []
 
     def normal(name):
@@ -89,7 +89,7 @@ def settings() -> Settings:
     return parse(WORDLLAMA)
 
 
-def test_questions_and_describing_share_one_embedder(settings):
+def test_searching_and_describing_share_one_embedder(settings):
     loads = []
 
     def load(settings, places, stages):
@@ -254,7 +254,7 @@ def test_a_device_that_cannot_be_used_is_reported_and_stops_no_other():
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07" * 500])
-def test_a_broken_model_file_costs_its_stage_with_a_sentence(tmp_path, content):
+def test_a_broken_model_file_stops_its_stage_with_a_sentence(tmp_path, content):
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     settings = parse(WORDLLAMA.replace('[detect]\nweights = "none"', f'[detect]\nweights = "{path}"'))

@@ -1,4 +1,4 @@
-"""Disks that go away, fill up or become read-only: nothing is deleted, it is said, and it goes on."""
+"""Disks that go away, fill up or become read-only: nothing is deleted, it is reported, and the daemon continues."""
 
 import os
 import subprocess
@@ -125,7 +125,7 @@ def test_unplugged_in_the_middle_of_a_batch(tmp_path, card):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A home whose index lies on a disk of its own, of 4 MB."""
+    """A home whose index is on a disk of its own, of 4 MB."""
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
     data = tmp_path / "h/data"

@@ -1,4 +1,4 @@
-"""A guest: on battery it waits and says so; whoever follows sees how far it is."""
+"""On battery the daemon waits and reports it; `imgret index` and events show the progress."""
 
 import contextlib
 import os
@@ -66,7 +66,7 @@ def waiting(home):
 
 @contextlib.contextmanager
 def at_a_terminal(home, *arguments):
-    """An imgret that draws on a terminal; gives a function that tells all it has drawn."""
+    """An imgret that draws on a terminal; yields a function that returns all it has drawn."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "imgret", *arguments]
     environ = {**home.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
@@ -88,7 +88,7 @@ def at_a_terminal(home, *arguments):
         os.close(ours)
 
 
-def test_who_follows_sees_how_far_it_is(home, daemon):
+def test_events_show_the_progress(home, daemon):
     daemon.request("pause")
     for number in range(300):
         write_picture(home.photos / f"{number}.png", number)

@@ -1,4 +1,4 @@
-"""An empty answer names the filter that left nothing over."""
+"""A result without hits names the filter that no photo passes."""
 
 from __future__ import annotations
 
