@@ -62,7 +62,7 @@ def drawings(folder: str, _: StageModel) -> Iterator[Library]:
         with open_store(os.path.join(folder, "drawings.db")) as store, decode_pool(settings) as decoder:
             root = add_root(store, os.fsencode(pictures))[0]
             sync(store, settings, root)
-            prepare(store, settings, {stage: models[stage].identity for stage in models})
+            prepare(store, settings, models.identities())
             Ingest(store, settings, models).run(lambda _: None, decoder)
             contents = [
                 store.photos.content_at(root.id, b"", b"%03d.png" % number) for number in range(DRAWINGS)

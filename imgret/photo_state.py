@@ -14,7 +14,7 @@ from msgspec import Struct
 from imgret import disk_calls, stage_results
 from imgret.config import Settings
 from imgret.decode.hashing import content_hash
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
 from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate
@@ -53,7 +53,7 @@ def photo_state(store: Store | None, settings: Settings, path: bytes) -> PhotoSt
     """Return the state of the file at an absolute path. Neither the index nor the file has to exist."""
     try:
         return _state(store, settings, path)
-    except NotAnswering as error:
+    except NotResponding as error:
         return PhotoState(path, UNKNOWN, str(error))
 
 
@@ -79,7 +79,7 @@ def content_elsewhere(store: Store, path: bytes) -> int | None:
     """Return the content of a file that was moved or copied to `path` since the last scan; None if it is not known.
 
     Reads the file only if the index has a photo of the same size. Returns None for a file that cannot be read. Raises
-    NotAnswering.
+    NotResponding.
     """
     try:
         status = disk_calls.call(path, lambda: os.lstat(path))

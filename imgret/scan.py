@@ -18,7 +18,7 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.exclude import Exclude, is_sidecar
 from imgret.listing import (
     Change,
@@ -136,7 +136,7 @@ def _is_missing(folder: bytes, existing: set[bytes], listed: set[bytes], missing
 def _identity(root: bytes) -> tuple[int, int]:
     try:
         status = disk_calls.call(root, lambda: os.stat(root))
-    except NotAnswering as error:
+    except NotResponding as error:
         raise RootOffline(str(error)) from None
     except OSError as error:
         raise unreadable_root(root, error) from None

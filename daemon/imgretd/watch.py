@@ -16,7 +16,7 @@ from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHa
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.exclude import NOMEDIA
 from imgretd.emitter import JOIN_SECONDS, POLL_SECONDS, DirtyFolderEmitter, Skip, TreeChanged
 
@@ -104,14 +104,14 @@ class Watcher:
         for root in new:
             try:
                 if root not in responding:
-                    raise NotAnswering(root)
+                    raise NotResponding(root)
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True
                 )
             except OSError as error:
                 limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
                 self.unwatchable[root] = f"{error.strerror}{limit}"
-            except NotAnswering:
+            except NotResponding:
                 self.unwatchable[root] = "its disk does not respond"
             except RuntimeError:
                 self.unwatchable[root] = "no further thread can be started"

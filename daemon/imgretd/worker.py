@@ -220,7 +220,7 @@ class Worker(threading.Thread):
         """Return the costs that runs with the same models have measured."""
         from imgret.decode.pool import default_workers
 
-        identities = {stage: models[stage].identity for stage in models}
+        identities = models.identities()
         known = self._costs
         if known is None or any(identities.get(stage, each) != each for stage, each in known[0].items()):
             known = {}, Costs(default_workers(self._settings.decode_workers), 1 + len(models.peers))

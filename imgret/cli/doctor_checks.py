@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from imgret import disk_calls, inputs, stage_results
 from imgret.cli import console
 from imgret.cli.session import Session
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import ImgretError, WeightsMissing
 from imgret.places import is_server
 from imgret.store.factory import exists, server_lacks
@@ -112,7 +112,7 @@ def _folders(here: Session) -> Iterator[Check]:
         path = inputs.path_bytes(folder)
         try:
             good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
-        except NotAnswering:
+        except NotResponding:
             good, why = False, "does not respond: its disk or network share hangs"
         yield good, f"folder: {console.shown(path)}{'' if good else f' {why}'}"
 

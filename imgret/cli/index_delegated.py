@@ -20,7 +20,7 @@ from imgret.cli.index_report import (
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
 from imgret.client.socket_client import Connection
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import DaemonError, Exit
 
 POLL_SECONDS = 0.2  # between two checks of the daemon's progress
@@ -72,7 +72,7 @@ def _is_there(path: bytes) -> bool:
         if disk_calls.call(path, lambda: os.path.isdir(path)):
             return True
         why = "does not exist"
-    except NotAnswering:
+    except NotResponding:
         why = "does not respond: its disk or network share hangs"
     console.message(f"{console.shown(path)} {why}. Its photos stay searchable.")
     return False

@@ -10,7 +10,7 @@ import typer
 from imgret import disk_calls
 from imgret.cli import console
 from imgret.cli.session import session
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
@@ -51,7 +51,7 @@ def retry(
 def _is_folder(path: bytes) -> bool:
     try:
         return disk_calls.call(path, lambda: os.path.isdir(path))
-    except NotAnswering:
+    except NotResponding:
         return False
 
 

@@ -224,7 +224,7 @@ def test_no_input_gives_no_results(models: Models) -> None:
 def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settings, here: Places) -> None:
     announced = identities(tiny, here)
     assert announced == {
-        "metadata": models["metadata"].identity,
+        "metadata": models.decoded["metadata"],
         "place": models["place"].identity,
         "image": models["image"].identity,
         "caption": models["caption"].captioner.identity,

@@ -160,7 +160,7 @@ class Connection:
             if value is None:
                 db.execute("DELETE FROM setting WHERE key = ?", (key,))
             else:
-                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, encodable(value)))
+                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection commits; takes microseconds."""

@@ -14,7 +14,6 @@ import apsw
 
 from imgret.photo import FileStat, Photo
 from imgret.store import paths
-from imgret.store.fold import encodable
 from imgret.store.policy import MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection, translated_errors
@@ -116,7 +115,7 @@ class Photos:
                 "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
                 " ON CONFLICT (photo) DO UPDATE SET attempts = attempts + 1, error = excluded.error,"
                 "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
-                (now + PAUSES[0], encodable(error), root, folder, name, now, *PAUSES[1:]),
+                (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
             )
             return True
 
