@@ -59,9 +59,9 @@ class Disk:
             request = os.read(self.fuse, 1 << 20)
             length, operation, unique, node = struct.unpack_from("<IIQQ", request)
             work = (operation, unique, node, request[40:length])
-            threading.Thread(target=self.search, args=work, daemon=True).start()
+            threading.Thread(target=self.reply, args=work, daemon=True).start()
 
-    def answer(self, operation, unique, node, body):
+    def reply(self, operation, unique, node, body):
         if operation in (FORGET, INTERRUPT, BATCH_FORGET):
             return
         try:

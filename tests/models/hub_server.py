@@ -69,13 +69,13 @@ def serving(hub: Hub) -> Iterator[Hub]:
             range_header = self.headers.get("Range")
             hub.requests.append((path, range_header))
             if hub.busy:
-                self.search(503, b"busy")
+                self.respond(503, b"busy")
             elif path.startswith("/api/models/"):
                 known = path in {
                     f"/api/models/{hub.repository}/revision/{revision}"
                     for revision in ("main", "v1", hub.commit)
                 }
-                self.search(
+                self.respond(
                     200 if known and query == "blobs=true" else 404, hub.listing() if known else b"{}"
                 )
             else:
@@ -92,7 +92,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 elif name in hub.files:
                     self.file(name, range_header)
                 else:
-                    self.search(404, b"no such file")
+                    self.respond(404, b"no such file")
 
         def do_HEAD(self) -> None:
             """What the hub's own library requests before it downloads."""
@@ -125,9 +125,9 @@ def serving(hub: Hub) -> Iterator[Hub]:
             cuts = hub.cut.get(name)
             if cuts and name in hub.once:
                 del hub.files[name]
-            self.search(status, content[start:], etag, cuts.pop(0) if cuts else None)
+            self.respond(status, content[start:], etag, cuts.pop(0) if cuts else None)
 
-        def answer(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
+        def respond(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             if etag:
