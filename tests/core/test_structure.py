@@ -97,7 +97,7 @@ def test_every_module_of_the_library_is_in_the_import_rules() -> None:
     assert layered == children
     for name, exempt in (
         ("Only the models import torch and its kin", {"imgret.models", "imgret.demo"}),
-        ("Only the SQLite store knows SQLite", {"imgret.store"}),
+        ("Only the SQLite store imports SQLite", {"imgret.store"}),
     ):
         checked = set(next(rule["source_modules"] for rule in rules if rule["name"] == name))
         assert children - checked == exempt, name

@@ -41,11 +41,7 @@ class Reconciling:
         self.path, self.problems, self.passes = str(path), [], []
         settings = Settings(folders=tuple(map(str, folders)))
         self.reconciler = Reconciler(
-            self.path,
-            settings,
-            lambda *reported: self.passes.append(reported),
-            self.problems.append,
-            lambda: None,
+            self.path, settings, lambda *found: self.passes.append(found), self.problems.append, lambda: None
         )
         with open_store(self.path) as store:
             found = [store.roots.add(os.fsencode(folder), watched=True) for folder in folders]
@@ -110,9 +106,7 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
-def test_an_unexpected_exception_stops_one_watched_folder_until_it_ends(
-    tmp_path, folders, monkeypatch, error
-):
+def test_an_exception_stops_one_watched_folder_until_it_ends(tmp_path, folders, monkeypatch, error):
     monkeypatch.setattr(blocked_folders, "RETRY_SECONDS", 0.2)
     one, two = folders
     broken = [True]
