@@ -1,4 +1,4 @@
-"""What was found, as hits: described, explained, and copies of one picture collapsed into one."""
+"""Turn found contents into hits: with descriptions and explanations, and copies of one picture as one hit."""
 
 from __future__ import annotations
 

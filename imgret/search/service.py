@@ -143,7 +143,7 @@ class SearchService:
         encoders: Encoders | None = None,
         keeper: WarmIndexLoader | None = None,
     ) -> None:
-        """Cheap: the embedder is loaded by the first query that needs it.
+        """Load nothing: the first query that needs the embedder loads it.
 
         `encoders` and `keeper`, which has the vectors in memory, may be shared by several.
         """
