@@ -24,7 +24,7 @@ MOST_SHOTS = 8  # hits of one camera and second that a shot is compared with
 _Words = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
 
 
-class Seen:
+class FoldedCopies:
     """The pictures that are hits already, by the place of the hit."""
 
     def __init__(self, store: Store, contents: Sequence[int]) -> None:
