@@ -85,7 +85,7 @@ def library(store: Store, add: Add) -> list[int]:
     return contents
 
 
-OTHERS = {"seer": LetterEncoder(), "image": AnyColour()}
+OTHERS = {"seer": LetterEncoder(), "image": LetterEncoder()}
 
 
 def searched(store: Store, query: ParsedQuery, encoder: QueryEncoder, ranking: str) -> dict[int, float]:
