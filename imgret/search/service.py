@@ -22,6 +22,7 @@ from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
+from imgret.stages.place import STAGE as PLACE
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, Space
 
@@ -164,7 +165,7 @@ class SearchService:
         from imgret.search import rank
 
         check(request)
-        question = _question(request, self._store.facets.labels(), self._kinds())
+        question = self._question(request)
         by_words = request.rank == "words"
         coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
         notes = [coverage] if coverage else []
@@ -202,7 +203,7 @@ class SearchService:
 
     def passing(self, request: SearchRequest) -> int:
         """How many contents pass the filters of a request. Raises QueryError."""
-        question = _question(request, self._store.facets.labels(), self._kinds())
+        question = self._question(request)
         return len(self._store.filters.matching(question.clauses))
 
     def warm(self) -> None:
@@ -238,6 +239,22 @@ class SearchService:
             notes.append(f"answered by words alone: {error}")
             return None
 
+    def _question(self, request: SearchRequest) -> ParsedQuery:
+        """What the request's text and options ask together. Raises QueryError."""
+        from imgret.search import parse
+
+        if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
+            raise QueryError("too many filters, or texts to push away", "Ask for less.")
+        now, kinds, named = datetime.now(), self._kinds(), self._settings.of(PLACE.name).names
+        text = inputs.encodable(request.text)
+        question = parse.parse(text, now, self._store.facets.labels(), kinds, named)
+        for key, value in request.filters:
+            key, value = inputs.encodable(key), inputs.encodable(value)
+            question = parse.having(question, key, value, now, kinds, named)
+        question = parse.located(question, inputs.path_bytes(request.folder))
+        negatives = (*question.negatives, *map(inputs.clean_text, request.negatives))
+        return parse.bounded(msgspec.structs.replace(question, negatives=negatives))
+
     def _kinds(self) -> list[str]:
         """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, to say so."""
         more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
@@ -257,21 +274,6 @@ class SearchService:
             except WeightsError as error:
                 notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
-
-
-def _question(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
-    """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
-    from imgret.search import parse
-
-    if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
-        raise QueryError("too many filters, or texts to push away", "Ask for less.")
-    now = datetime.now()
-    question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
-    for key, value in request.filters:
-        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
-    question = parse.located(question, inputs.path_bytes(request.folder))
-    negatives = (*question.negatives, *map(inputs.clean_text, request.negatives))
-    return parse.bounded(msgspec.structs.replace(question, negatives=negatives))
 
 
 def _rendered(hit: Hit, request: SearchRequest) -> bytes:
