@@ -13,6 +13,7 @@ from imgret.decode.metadata_texts import (
     TITLE,
     description,
     first,
+    losses,
     names,
     number,
     separated,
@@ -84,6 +85,7 @@ def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
         taken=_taken(found, source),
         position=_position(found),
         note=note,
+        problems=losses(flat, "keyword"),
     )
 
 

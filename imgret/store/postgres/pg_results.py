@@ -154,6 +154,8 @@ class Results:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
                 there = {(tag.kind, tag.label.casefold()): tag for tag in self.imported_tags(each)}
+                if not there and self.note(each) is None:  # a note that is to follow an edit must still do so
+                    self._notes.noted(each)
                 gone = {(tag.kind, tag.label.casefold()) for tag in drop} & there.keys()
                 new = {(tag.kind, tag.label.casefold()): tag for tag in add if tag.label}
                 for key in gone - new.keys():
