@@ -123,8 +123,8 @@ def test_keywords_of_the_photo_are_not_hidden() -> None:
 
 
 def test_a_description_of_the_photo_is_not_hidden() -> None:
-    known = Known(captions=("a dog",), has_description=True)
-    assert xmp_fields.DC + "description" not in fields_of(merged(None, known))
+    known = Known(captions=("a dog",), description="theirs")
+    assert fields_of(merged(None, known))[xmp_fields.DC + "description"] == ["theirs"]
 
 
 def test_what_imgret_wrote_is_not_read_as_a_persons_words() -> None:
@@ -232,6 +232,10 @@ KNOWN = st.builds(
     text=WORDS,
     keywords=WORDS,
     paths=WORDS,
+    title=st.none() | TEXT,
+    description=st.none() | TEXT,
+    rating=st.none() | st.integers(-1, 5),
+    label=st.none() | TEXT,
 )
 
 
