@@ -174,6 +174,8 @@ def test_a_note_that_was_edited_elsewhere_and_one_that_is_newer() -> None:
         (b"<a/>", "contains no RDF"),
         (packet("").replace(b'about="x"', b'about="\xff"'), "is not in UTF-8"),
         (b"<!DOCTYPE x><a/>", "document type"),
+        (b'<?xml version="1.0" encoding="UAF-8"?>' + packet("").partition(b"?>")[2], "unknown encoding"),
+        (b'<?xml version="1.0" encoding="shift_jis"?>' + packet("").partition(b"?>")[2], "multi-byte"),
         (packet("<none:b/>"), "is not valid XML: unbound prefix"),
         (packet("<a>" * 50 + "</a>" * 50), "too many or too deeply nested"),
     ],
