@@ -102,7 +102,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             return "no photo names its camera"
         case Has(what):
             return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING.get(
-                what, f"no photo has a {what}"
+                what, f"no photo has any {what}"
             )
         case Online(online):
             return f"no photo is {'online' if online else 'offline'}"

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from imgret import inputs
 from imgret.errors import QueryError
-from imgret.search import negation
+from imgret.search import negation, seasons
 from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
@@ -149,6 +149,8 @@ class _Reader:
             return ParsedQuery(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
         words = [word for word, _ in self._words]
         prose = [word if plain else "," for word, plain in zip(words, self._prose, strict=True)]
+        if meant := seasons.mentioned(" ".join(prose)):
+            self._remarks.append(f'{meant} was read as words; on:"{meant}" finds photos by their date')
         stays, negatives = negation.split(prose, self._is_label)
         if all(stays) or len(negatives) > MOST_NEGATED:
             if negatives:

@@ -256,8 +256,8 @@ class SearchService:
         return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
 
     def _kinds(self) -> list[str]:
-        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, so that a note can report it."""
-        more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
+        """The kinds of tags: those of the library, those of metadata and places, and those of stages that are switched off, so that a note can report it."""
+        more = [registry.find(stage) for stage in (METADATA, PLACE.name, *self._settings.switched_off())]
         kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
         return list(dict.fromkeys(kinds))
 
