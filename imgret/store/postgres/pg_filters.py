@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     DURATION,
     FAMILIES,
     OBJECT,
+    Around,
     Camera,
     Clause,
     Containing,
@@ -196,9 +197,10 @@ class Filters:
                     return "true", []
                 sql = f"id IN (SELECT content FROM letters WHERE {substrings.CONTAINS})"
                 return sql, [substrings.pattern(text)]
-            case Near(latitude, longitude, km):
-                near = positions.CONDITION.replace("?", "%s")
-                return f"({near})", [*positions.condition(latitude, longitude, km)]
+            case Near() | Around():
+                near = filter_.circles if isinstance(filter_, Around) else (filter_,)
+                sql, values = positions.within([(each.latitude, each.longitude, each.km) for each in near])
+                return sql.replace("?", "%s"), values
             case Online(online):
                 return f"{roots.ONLINE} = %s", [online]
             case Named(pattern):

@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     DURATION,
     FAMILIES,
     OBJECT,
+    Around,
     Camera,
     Clause,
     Containing,
@@ -198,7 +199,9 @@ class Filters:
                 sql = f"id IN (SELECT rowid FROM letters_index WHERE {substrings.CONTAINS})"
                 return sql, [substrings.pattern(text)]
             case Near(latitude, longitude, km):
-                return f"({positions.CONDITION})", [*positions.condition(latitude, longitude, km)]
+                return positions.within([(latitude, longitude, km)])
+            case Around(_, circles):
+                return positions.within([(each.latitude, each.longitude, each.km) for each in circles])
             case Online(online):
                 return f"{roots.ONLINE} = ?", [int(online)]
             case Named(pattern):
