@@ -119,7 +119,7 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
     params["text"] = text = " ".join(words)
     if not text.strip():
         return None  # nothing is asked, as by "$UNSET": refused there
-    own = {name: options.pop(name) for name in ("rank", "minimum") if name in options}
+    own = {name: options.pop(name) for name in ("rank", "minimum", "sort") if name in options}
     try:
         form = HitOutput(forms, **options)
     except UsageError:

@@ -279,6 +279,21 @@ def test_the_newest_living_photos(engine: Engine, library: Any, count: int, amon
         assert store.filters.newest(given_, count).tolist() == [saved[data] for data in order][:count]
 
 
+@settings(max_examples=25, deadline=None)
+@given(LIBRARIES, st.lists(ASKED, min_size=8, max_size=8), st.integers(0, 4))
+def test_the_first_by_path(engine: Engine, library: Any, several: list[list[Clause]], count: int) -> None:
+    contents, files, away = library
+    model = Model(contents, files, away=away)
+    with engine.empty() as store:
+        saved = save(store, contents, files, away=away)
+        for asked in ([], *several):
+            first = {data: min(f.path for f in model.showing(data, asked)) for data in model.matching(asked)}
+            wanted = [saved[data] for data in sorted(first, key=lambda data: first[data])][:count]
+            found = store.filters.first_by_path(asked, count)
+            assert found.dtype == np.int64
+            assert found.tolist() == wanted, asked
+
+
 def test_one_path_must_pass_all_that_is_asked_of_paths(store: Store) -> None:
     content = put(store, b"/photos/2019/img.jpg", "same")
     put(store, b"/photos/2020/copy.jpg", "same")
