@@ -1,7 +1,7 @@
 """How `imgret query` prints its hits: what is requested of the search, and what its output becomes.
 
 Paths are printed as the search returns them. Everything else is made here from the JSON of the hits, so that the
-daemon knows neither terminals nor formats. Imports next to nothing.
+daemon handles neither terminals nor formats. Imports next to nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORMS = {"json": "--json", "null": "--print0", "count": "--count", "preview": "
 
 
 class HitOutput:
-    """The form of the answer to one query, from the options of `imgret query`."""
+    """The form of the output of one query, from the options of `imgret query`."""
 
     def __init__(
         self,
@@ -60,24 +60,24 @@ class HitOutput:
 
     @property
     def min_strength(self) -> str:
-        """The weakest hits to print, unless the user says it.
+        """The weakest hits to print, unless the user chooses.
 
         A program at the end of a pipe acts on the paths: `| xargs cp` of the photos nearest to nothing at all would copy
-        what nobody wanted. A count of all that matches is not the number of photos in the library. JSON, a terminal
+        photos that do not match. A count of all that matches is not the number of photos in the library. JSON, a terminal
         and a file get all hits with their strength.
         """
         return "fair" if self.form == "count" or (self.form in ("plain", "null") and _is_pipe()) else "weak"
 
-    def printed(self, output: bytes, question: str, folder: str) -> bytes:
+    def printed(self, output: bytes, query: str, folder: str) -> bytes:
         """Return what is printed of the output of a search. Raises UsageError for an unknown field of `--format`."""
         if self.form == "count":
             return b"%d\n" % output.count(b"\0")
         if self.request_format != "json" or self.form in ("json", "preview"):
             return output
-        printed = self._hit_printer(question, folder)
+        printed = self._hit_printer(query, folder)
         return b"".join(printed(json.loads(line)) for line in output.split(b"\n") if line)
 
-    def _hit_printer(self, question: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
+    def _hit_printer(self, query: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
         end = b"\0" if self.form == "null" else b"\n"
         for_terminal = sys.stdout.isatty()
         if self._format is not None:
@@ -85,7 +85,7 @@ class HitOutput:
             return lambda hit: format_.line(hit, hit_path(hit), for_terminal=for_terminal) + end
         from imgret.cli.hit_text import hit_lines, style_of
 
-        style = style_of(os.environ, folder, question)
+        style = style_of(os.environ, folder, query)
         return lambda hit: hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace")
 
 
