@@ -250,6 +250,11 @@ def test_filters_pass_what_a_loop_passes(engine: Engine, library: Any, several: 
             found = store.filters.matching(chosen)
             assert found.dtype == np.int64
             assert found.tolist() == sorted(saved[data] for data in model.matching(chosen)), chosen
+            first = sorted(
+                (min(file.path for file in model.showing(data, chosen)), saved[data])
+                for data in model.matching(chosen)
+            )
+            assert store.filters.first_by_path(chosen, 2).tolist() == [content for _, content in first[:2]]
             if not any(isinstance(clause.filter, OF_PATHS) for clause in chosen):
                 continue
             for data, content in saved.items():
@@ -277,21 +282,6 @@ def test_the_newest_living_photos(engine: Engine, library: Any, count: int, amon
         )
         given_ = None if among is None else np.array(sorted(saved[data] for data in pool), np.int64)
         assert store.filters.newest(given_, count).tolist() == [saved[data] for data in order][:count]
-
-
-@settings(max_examples=25, deadline=None)
-@given(LIBRARIES, st.lists(ASKED, min_size=8, max_size=8), st.integers(0, 4))
-def test_the_first_by_path(engine: Engine, library: Any, several: list[list[Clause]], count: int) -> None:
-    contents, files, away = library
-    model = Model(contents, files, away=away)
-    with engine.empty() as store:
-        saved = save(store, contents, files, away=away)
-        for asked in ([], *several):
-            first = {data: min(f.path for f in model.showing(data, asked)) for data in model.matching(asked)}
-            wanted = [saved[data] for data in sorted(first, key=lambda data: first[data])][:count]
-            found = store.filters.first_by_path(asked, count)
-            assert found.dtype == np.int64
-            assert found.tolist() == wanted, asked
 
 
 def test_one_path_must_pass_all_filters_of_paths(store: Store) -> None:
