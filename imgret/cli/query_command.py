@@ -36,7 +36,7 @@ def query(
     sort: Annotated[
         str,
         typer.Option(
-            help="Order of the hits: score; date, the newest first; path. Without words it chooses them, too.",
+            help="score; date, the newest first; path: of the best hits, or without words of all that pass the filters.",
         ),
     ] = "score",
     template: Annotated[
