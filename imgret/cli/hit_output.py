@@ -77,6 +77,12 @@ class HitOutput:
         printed = self._hit_printer(query, folder)
         return b"".join(printed(json.loads(line)) for line in output.split(b"\n") if line)
 
+    def remarks(self, output: bytes) -> list[str]:
+        """Return sentences about the output of a search, for stderr: that a count may be too small."""
+        if self.form == "count" and self.limit == MOST and output.count(b"\0") >= MOST:
+            return [f"there may be more: only the best {MOST:,} are counted"]
+        return []
+
     def _hit_printer(self, query: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
         end = b"\0" if self.form == "null" else b"\n"
         for_terminal = sys.stdout.isatty()

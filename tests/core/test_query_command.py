@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from imgret.cli import hit_output
 from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
@@ -174,6 +175,18 @@ def test_a_count_is_of_what_matches(query: Query) -> None:
     assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
     code, out, _ = query("--count", "name:nowhere")
     assert (code, out) == (1, "0\n")
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_count_that_may_be_too_small_is_reported(
+    query: Query, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [] if quick else ["--has", "caption"]
+    for most, is_reported in ((4, False), (3, True)):
+        monkeypatch.setattr(hit_output, "MOST", most)
+        code, out, err = query("--count", "name:.", *more)
+        assert (code, out) == (0, "3\n")
+        assert ("there may be more: only the best 3 are counted\n" in err) == is_reported
 
 
 def test_hits_in_another_order_and_form(query: Query) -> None:
