@@ -178,6 +178,7 @@ class SearchService:
             query,
             encoder,
             rank=request.rank,
+            sort=request.sort,
             limit=request.limit,
             all_copies=request.all_copies,
             min_strength=request.min_strength,

@@ -253,6 +253,11 @@ def test_filters_pass_what_a_loop_passes(engine: Engine, library: Any, several: 
             found = store.filters.matching(chosen)
             assert found.dtype == np.int64
             assert found.tolist() == sorted(saved[data] for data in model.matching(chosen)), chosen
+            first = sorted(
+                (min(file.path for file in model.showing(data, chosen)), saved[data])
+                for data in model.matching(chosen)
+            )
+            assert store.filters.first_by_path(chosen, 2).tolist() == [content for _, content in first[:2]]
             if not any(isinstance(clause.filter, OF_PATHS) for clause in chosen):
                 continue
             for data, content in saved.items():

@@ -59,6 +59,12 @@ _HAVING = {
     "text": "id IN (SELECT content FROM letters WHERE substrings)",
 }
 
+# As `paths.join`. The folder of the root may be `/`. In hexadecimal: PostgreSQL has a least text, but no least bytea before 18.
+_WHOLE_PATH = (
+    "encode(CASE root.path WHEN '\\x2f' THEN ''::bytea ELSE root.path END || '\\x2f'::bytea"
+    " || CASE folder WHEN ''::bytea THEN folder ELSE folder || '\\x2f'::bytea END || name, 'hex') COLLATE \"C\""
+)
+
 
 class Filters:
     """Implements `imgret.store.interface.retrieval.Filters`."""
@@ -119,6 +125,18 @@ class Filters:
                 sql = f"SELECT id FROM content WHERE {lying} AND {order} LIMIT %s"
                 found += [row[0] for row in db.execute(sql, (*values, max(count - len(found), 0)))]
         return np.array(found, np.int64)
+
+    def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
+        among = self.matching(clauses)
+        where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+        with self._connection.reading() as db:
+            rows: Any = db.execute(
+                "SELECT content FROM photo JOIN root_here AS root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND content = ANY (%s) AND {where}"
+                f" GROUP BY content ORDER BY min({_WHOLE_PATH}), content LIMIT %s",
+                (among, *values, count),
+            )
+            return np.array([row[0] for row in rows], np.int64)
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
         with self._connection.reading() as db:
