@@ -40,6 +40,12 @@ def _sentence(hit: Hit) -> str:
     return f"“{read}”" if read else ""
 
 
+def stars_text(hit: Hit) -> str:
+    """The rating: `★★★`; empty without one."""
+    rating = (hit.shown.get("metadata") or {}).get("rating") or 0
+    return "★" * min(5, rating)
+
+
 def shared_folder(hits: Iterable[Hit]) -> bytes | None:
     """The folder in which all of several hits are; None for fewer than two hits or several folders."""
     folders = [os.path.dirname(hit.path) for hit in hits]
@@ -123,6 +129,7 @@ def facts_text(hit: Hit, date: str, folder: str, width: int) -> str:
     copies = len(hit.other_paths)
     after = (
         "" if hit.online else "offline",
+        stars_text(hit),
         "note" if hit.note and hit.caption else "",
         f"{copies} {'copy' if copies == 1 else 'copies'}" if copies else "",
     )

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from imgret.photo import Tag
     from imgret.store.interface import Store
 
-LONGEST = 200  # characters of a tag
-MOST_TAGS = 500  # of one line
 _SHOWN = 300  # characters of a message about a bad line
 _BATCH = 500  # photos per transaction
 
@@ -95,6 +93,7 @@ def import_tags(
 def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     """Return a line as (content, tags). Raises UsageError if it is invalid."""
     from imgret.cli.note_command import photo_content
+    from imgret.own_tags import LONGEST_TAG, MOST_TAGS
     from imgret.photo import Tag
     from imgret.stages.metadata import IMPORTED_KINDS
 
@@ -115,6 +114,6 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     if line.kind not in IMPORTED_KINDS:
         raise UsageError(f"the kind {line.kind[:50]} is not known: one of {', '.join(IMPORTED_KINDS)}")
     labels = [" ".join(inputs.clean_text(tag).split()) for tag in line.tags]
-    if not all(label and len(label) <= LONGEST for label in labels) or len(labels) > MOST_TAGS:
-        raise UsageError(f"a tag has 1 to {LONGEST} characters, and a line at most {MOST_TAGS} tags")
+    if not all(label and len(label) <= LONGEST_TAG for label in labels) or len(labels) > MOST_TAGS:
+        raise UsageError(f"a tag has 1 to {LONGEST_TAG} characters, and a line at most {MOST_TAGS} tags")
     return photo_content(store, settings, absolute(path)), [Tag(line.kind, label) for label in labels]

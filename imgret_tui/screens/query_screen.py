@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 from textual.timer import Timer
 from textual.widgets import Input
 
 from imgret.errors import ImgretError, QueryError
+from imgret.photo import Hit
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.empty_state import empty_lines, error_lines
 from imgret_tui.key_names import written
@@ -208,7 +211,14 @@ class QueryScreen(SearchLayout):
 
     def show_note(self, path: bytes, text: str) -> None:
         """Show a note that was saved."""
+        self._change_hit(path, lambda hit: replace(hit, note=text or None))
+
+    def show_metadata(self, path: bytes, metadata: dict[str, Any] | None) -> None:
+        """Show keywords and a rating that were saved."""
+        self._change_hit(path, lambda hit: replace(hit, shown={**hit.shown, "metadata": metadata}))
+
+    def _change_hit(self, path: bytes, changed: Callable[[Hit], Hit]) -> None:
         for hit in self.hit_list.hits:
             if hit.path == path:
-                self.hit_list.replace(replace(hit, note=text or None))
+                self.hit_list.replace(changed(hit))
         self._show_photo()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from store_library import DETECT, MODEL, decode, describe, put
 
 from imgret.photo import Tag
-from imgret.store.clauses import Clause, Tagged
+from imgret.store.clauses import Clause, Rated, Tagged
 from imgret.store.interface import Store
 from imgret.store.policy import KEEP_TOMBSTONES
 
@@ -73,3 +73,18 @@ def test_when_a_note_was_written(store: Store) -> None:
     assert (store.results.noted_at(content) or 0) > 1234
     store.results.write_note(content, None)
     assert store.results.noted_at(content) is None
+
+
+def rated(store: Store, least: int, most: int) -> list[int]:
+    return store.filters.matching([Clause(Rated(least, most))]).tolist()
+
+
+def test_an_own_rating_counts_before_that_of_the_file(store: Store) -> None:
+    content, plain = put(store, b"/photos/a.jpg"), put(store, b"/photos/b.jpg")
+    store.results.save(content, "metadata", MODEL, None, tags=[Tag("rating", "2")])
+    store.results.import_tags(content, [Tag("rating", "5")])
+    assert (rated(store, 5, 5), rated(store, 2, 2), rated(store, 0, 2)) == ([content], [], [plain])
+    store.results.import_tags(content, [Tag("rating", "1")], [Tag("rating", "5")])
+    assert (rated(store, 5, 5), rated(store, 1, 1)) == ([], [content])
+    store.results.import_tags(content, [], [Tag("rating", "1")])
+    assert (rated(store, 2, 2), rated(store, 0, 0)) == ([content], [plain])
