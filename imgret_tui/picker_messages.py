@@ -161,6 +161,10 @@ class TerminalClosed(Message):
     """The terminal was closed."""
 
 
+class PageSent(Message):
+    """The thumbnails were sent as one sixel, before which the terminal forgets all others."""
+
+
 class CursorMoved(Message):
     """The cursor is on another hit, or there is none."""
 

@@ -46,6 +46,7 @@ class TerminalImages:
         """`send` writes text to the terminal. The callbacks get the path of a photo, or what ended a thread."""
         self.terminal = terminal
         self.send = send
+        self.sixels = 0  # that the terminal got since the last page of thumbnails
         self._loader = loader
         self._on_loaded = on_loaded
         self._on_file_changed = on_file_changed

@@ -62,8 +62,13 @@ class Capabilities(Struct, frozen=True):
     cell: Cell = DEFAULT_CELL
     colours: int = 256  # of a sixel image
     tmux: bool = False  # kitty's graphics sequences must be wrapped
-    many_sixels: bool = True  # xterm keeps the last 16 sixels only, too few for thumbnails
+    many_sixels: bool = True  # xterm keeps 16 sixels only, too few for thumbnails
     folder: str | None = None  # the folder for images that the terminal reads from files; None if it does not
+
+    @property
+    def has_sixel_pages(self) -> bool:
+        """Whether thumbnails are drawn as one sixel, because the terminal keeps few."""
+        return self.graphics is Graphics.SIXEL and not self.many_sixels and not self.tmux
 
 
 _REPLY = re.compile(

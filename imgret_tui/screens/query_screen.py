@@ -183,6 +183,7 @@ class QueryScreen(SearchLayout):
     def on_cursor_moved(self, message: CursorMoved) -> None:
         """Show the photo under the cursor; at the last hit, request more hits."""
         self._show_photo()
+        self.hit_list.keep_page()
         count, limit = len(self.hit_list.hits), self._tracker.current.limit
         at_end = message.hit is not None and self.hit_list.cursor == count - 1
         if at_end and count >= limit and self._tracker.is_finished:

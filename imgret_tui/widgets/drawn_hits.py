@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -126,7 +126,11 @@ class DrawnHits(ScrollView, can_focus=False):
     @property
     def _has_sixels(self) -> bool:
         terminal = self._images.terminal
-        return terminal.graphics is Graphics.SIXEL and terminal.many_sixels
+        return terminal.graphics is Graphics.SIXEL and (terminal.many_sixels or terminal.has_sixel_pages)
+
+    def _is_on_page(self, _position: int) -> bool:
+        """Whether a sixel of all thumbnails covers that of the hit at this position."""
+        return False
 
     def _refresh_frame(self, position: int) -> None:
         """Draw what shows the cursor and the mark, without the image: images cost bytes, and a sixel would flicker."""
@@ -153,17 +157,20 @@ class DrawnHits(ScrollView, can_focus=False):
         """
         if not self._has_sixels or self.screen is not self.app.screen:
             return None
+        at, image = self._image_at(layout, position)
+        bottom, screen = at.y + layout.thumbnail.height, self.content_region
+        is_whole = screen.y <= at.y and bottom <= screen.bottom and bottom < self.app.size.height
+        if image is None or image.overlay is None or not is_whole:
+            return None
+        return bottom - 1 - screen.y, f"\x1b7\x1b[{at.y + 1};{at.x + 1}H{image.overlay}\x1b8"
+
+    def _image_at(self, layout: HitLayout, position: int) -> tuple[Offset, CellImage | None]:
+        """Where on the screen a thumbnail begins, perhaps above it, and its image; None if it is not loaded."""
         box = layout.thumbnail_region(position).translate(-self.scroll_offset)
         request = self._image_request(layout, self._hits[position])
         image = self._images.get(request) if request else None
-        at = self.content_region
-        is_whole = (
-            box.y >= 0 and box.bottom <= layout.area.height and at.y + box.bottom < self.app.size.height
-        )
-        if image is None or image.overlay is None or not is_whole:
-            return None
-        left = at.x + box.x + ((box.width - image.columns) // 2 if self.is_grid else 0)
-        return box.bottom - 1, f"\x1b7\x1b[{at.y + box.y + 1};{left + 1}H{image.overlay}\x1b8"
+        middle = (box.width - image.columns) // 2 if self.is_grid and image else 0
+        return box.offset + self.content_region.offset + Offset(middle, 0), image
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them.
@@ -177,13 +184,13 @@ class DrawnHits(ScrollView, can_focus=False):
         layout = self.hit_layout
         for position in layout.visible(self.scroll_offset.y):
             overlay = self._overlay_at(layout, position)
-            if overlay is None:
+            if overlay is None and not self._is_on_page(position):
                 continue
             if self._draws_frames_only:
                 box = layout.thumbnail_region(position).translate(-self.scroll_offset)
                 for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
                     strips[row] = _skipping(strips[row], box.x, box.width)
-            elif crop.y <= overlay[0] < crop.bottom:
+            elif overlay is not None and crop.y <= overlay[0] < crop.bottom:
                 row = overlay[0] - crop.y
                 sixel = Segment(overlay[1], None, CONTROL)
                 strips[row] = Strip([*strips[row], sixel], strips[row].cell_length)
