@@ -230,7 +230,7 @@ PHOTO_KEYS: tuple[Key, ...] = (
     _key("look-right", "right l", "look(1, 0)", "to the right; the next photo if all of it is seen", FULL),
     _key("look-up", "up", "look(0, -1)", "up", FULL),
     _key("look-down", "down", "look(0, 1)", "down", FULL),
-    _key("mark-photo", "tab", "mark", "mark it and go on (with --multi)", FULL),
+    _key("mark-photo", "tab", "mark", "mark it and move on (with --multi)", FULL),
     _key("note-photo", "e", "app.edit_note", "write a note", FULL),
     _key("tag-photo", "t", "app.edit_keywords", "edit your keywords", FULL),
     _key("rate-photo", "r", "app.rate", "give it stars", FULL),

@@ -37,7 +37,7 @@ def tag(
     for keyword in found:
         console.out_line(clean(keyword))
     if not found:
-        console.say("no keywords of yours")
+        console.message("no keywords of yours")
         raise typer.Exit(Exit.NO_HITS)
 
 
@@ -63,6 +63,6 @@ def rate(
             return
         found = own_stars(store, content)
     if found is None:
-        console.say("no rating of yours")
+        console.message("no rating of yours")
         raise typer.Exit(Exit.NO_HITS)
     console.out_line(str(found))
