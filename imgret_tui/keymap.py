@@ -182,6 +182,8 @@ def _wanted(written_key: str, name: str, actions: Mapping[str, Key]) -> Key | No
             if not name.endswith(")"):
                 raise UsageError(f"{written_key}: the command has no ) at its end: {name}")
             command = name[len(prefix) : -1]
+            if not command.strip():
+                raise UsageError(f"{written_key}: {name} has no command", "For example: execute(gimp {})")
             return Key(name, (), f"{action}({command!r})", command, OWN)
     if name not in actions:
         raise UsageError(f"{written_key}: there is no action {name!r}", _known(name, actions))
