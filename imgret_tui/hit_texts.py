@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 
+HOME = os.fsencode(os.path.expanduser("~"))
 _SEPARATOR = " · "
 _LEAST_NAME, _LEAST_FOLDER = 12, 10  # cells that a cut one keeps
 _LONGEST_EXTENSION = 8  # characters; more is a name with a dot in it

@@ -11,10 +11,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from imgret.terminal.clean import clean
 from imgret_tui import keymap
 from imgret_tui.hit_lines import MARK, STRENGTHS, date_text
-from imgret_tui.hit_texts import has_sentence, stars_text, title
+from imgret_tui.hit_texts import HOME, has_sentence, home_text, stars_text, title
 from imgret_tui.keymap import Keymap
 from imgret_tui.picker_messages import PhotosChosen
 from imgret_tui.terminal_images import TerminalImages
@@ -89,7 +88,7 @@ class PhotoScreen(Screen[bool]):
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
         facts = [number, STRENGTHS.get(hit.strength, ""), date_text(hit.taken_at, hit.taken_precision)]
         facts += [stars_text(hit)]
-        facts += [clean(hit.path)] if has_sentence(hit) else []
+        facts += [home_text(hit.path, HOME)] if has_sentence(hit) else []
         facts += [f"{self._zoom:g}x"] if self._zoom > 1 else []
         first = Content.assemble((marked, "bold $text-success"), (title(hit), "bold"))
         self._text.update(

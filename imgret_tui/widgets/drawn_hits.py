@@ -22,12 +22,11 @@ from imgret.terminal.probe import Graphics
 from imgret_tui.cell_image import CONTROL, CellImage, ImageRequest
 from imgret_tui.hit_layout import HitLayout
 from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
-from imgret_tui.hit_texts import folder_text
+from imgret_tui.hit_texts import HOME, folder_text
 from imgret_tui.terminal_images import TerminalImages
 
 # Segments of one style are joined. Those of thumbnails must stay apart, so that what is beside them is drawn alone.
 _APART = Style(meta={"thumbnail": True})
-_HOME = os.fsencode(os.path.expanduser("~"))
 
 _DRAWN_SECONDS = 0.1  # after which frames that were to be drawn are drawn
 
@@ -81,7 +80,7 @@ class DrawnHits(ScrollView, can_focus=False):
     def shared_folder_text(self) -> str:
         """The folder of all hits, which the entries leave out; empty if there are several."""
         shared = self._shared_folder
-        return folder_text(shared, self._roots, _HOME) if shared is not None and self._roots else ""
+        return folder_text(shared, self._roots, HOME) if shared is not None and self._roots else ""
 
     def notify_style_update(self) -> None:
         """The theme changed."""
@@ -104,7 +103,7 @@ class DrawnHits(ScrollView, can_focus=False):
         if image is not None and image.colours is not None and self._overlay_at(layout, position) is not None:
             image = CellImage(image.columns, image.rows)  # blank cells below the sixel
         folder = os.path.dirname(hit.path)
-        text = "" if folder == self._shared_folder else folder_text(folder, self._roots, _HOME)
+        text = "" if folder == self._shared_folder else folder_text(folder, self._roots, HOME)
         entry = ListedHit(hit, self._words, is_current, hit.path in self._marked, image, text)
         (width, height), thumbnail = layout.entry, self._thumbnail(layout)
         styles = self._styles_for(current=is_current)
@@ -128,10 +127,6 @@ class DrawnHits(ScrollView, can_focus=False):
         terminal = self._images.terminal
         return terminal.graphics is Graphics.SIXEL and (terminal.many_sixels or terminal.has_sixel_pages)
 
-    def _is_on_page(self, _position: int) -> bool:
-        """Whether a sixel of all thumbnails covers that of the hit at this position."""
-        return False
-
     def _refresh_frame(self, position: int) -> None:
         """Draw what shows the cursor and the mark, without the image: images cost bytes, and a sixel would flicker."""
         layout = self.hit_layout
@@ -148,7 +143,7 @@ class DrawnHits(ScrollView, can_focus=False):
                 Region(text, region.y, region.right - 1 - text, region.height),
             ]
         self._draw_frames_only()
-        self.refresh(*(part.translate(-self.scroll_offset) for part in parts))
+        self.refresh(*(part.translate(-self.scroll_offset) for part in parts), frames=True)
 
     def _overlay_at(self, layout: HitLayout, position: int) -> tuple[int, str] | None:
         """The row of the widget in which the sixel of a hit ends, and the text that draws it; None without one.
@@ -175,35 +170,37 @@ class DrawnHits(ScrollView, can_focus=False):
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them.
 
-        While only frames are drawn, sixels stay: Textual writes a line from its beginning, so their cells are skipped.
+        While only frames are drawn, thumbnails stay: Textual writes a line from its beginning, so their cells are skipped.
         """
         strips = super().render_lines(crop)
-        if not self._has_sixels:
-            return strips
         self._needs_all = False
+        if not self._draws_frames_only and not self._has_sixels:
+            return strips
         layout = self.hit_layout
         for position in layout.visible(self.scroll_offset.y):
-            overlay = self._overlay_at(layout, position)
-            if overlay is None and not self._is_on_page(position):
-                continue
             if self._draws_frames_only:
-                box = layout.thumbnail_region(position).translate(-self.scroll_offset)
-                for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
-                    strips[row] = _skipping(strips[row], box.x, box.width)
-            elif overlay is not None and crop.y <= overlay[0] < crop.bottom:
+                if self._image_at(layout, position)[1] is not None:
+                    box = layout.thumbnail_region(position).translate(-self.scroll_offset)
+                    for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
+                        strips[row] = _skipping(strips[row], box.x, box.width)
+                continue
+            overlay = self._overlay_at(layout, position)
+            if overlay is not None and crop.y <= overlay[0] < crop.bottom:
                 row = overlay[0] - crop.y
                 sixel = Segment(overlay[1], None, CONTROL)
                 strips[row] = Strip([*strips[row], sixel], strips[row].cell_length)
         return strips
 
-    def refresh(self, *regions: Region, **options: Any) -> Self:
-        """Draw the list, or some regions of it."""
-        if not regions or any(region.size == self.size for region in regions):
+    def refresh(self, *regions: Region, frames: bool = False, **options: Any) -> Self:
+        """Draw the list, or some regions of it. `frames`: these are frames, whose thumbnails stay."""
+        if not frames:
             self._needs_all, self._draws_frames_only = True, False
         return super().refresh(*regions, **options)
 
     def _draw_frames_only(self) -> None:
-        if self._has_sixels and not self._needs_all:
+        draws_images = self._images.terminal.graphics in (Graphics.KITTY, Graphics.SIXEL)
+        # A message that goes away uncovers thumbnails.
+        if draws_images and not self._needs_all and not self.screen.query("Toast"):
             self._draws_frames_only = True
             if self._drawn is not None:
                 self._drawn.stop()

@@ -52,10 +52,6 @@ class PagedHits(DrawnHits, can_focus=False):
 
     _due_since: float | None = None  # by time.monotonic
     _page: Page | None = None  # the last one
-    _on_page: frozenset[bytes] = frozenset()  # the paths of the photos that the sixel on the screen covers
-
-    def _is_on_page(self, position: int) -> bool:
-        return self._hits[position].path in self._on_page
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of `crop`; if there are thumbnails among them, the page has to be sent again."""
@@ -131,7 +127,6 @@ class PagedHits(DrawnHits, can_focus=False):
         if self.screen is self.app.screen:
             self._images.send(self._forget_sixels() + page.text)
             self._images.sixels = 1
-            self._on_page = frozenset(path for _, path in page.images)
             self.post_message(PageSent())
 
     def _forget_sixels(self) -> str:

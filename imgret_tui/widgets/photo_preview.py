@@ -60,6 +60,13 @@ class Preview(Widget):
             self._is_covered = covered
             self._place_overlay()
             self.refresh()
+            if not covered:
+                self.call_after_refresh(self._send_cut_sixel)
+
+    def _send_cut_sixel(self) -> None:
+        """Send the sixel at the end of the last line, if that end is below a message and was not written."""
+        if self.is_attached and self.screen.query("Toast"):
+            self.send_sixel()
 
     def show_again(self) -> None:
         """The terminal has lost the image: request it."""

@@ -131,6 +131,24 @@ def test_the_page_and_the_preview_are_always_among_those_that_the_terminal_keeps
         assert running.ended() == 130
 
 
+def test_the_full_screen_photo_comes_back_after_a_dialog_and_below_a_message(
+    terminal: Callable[..., FakeTerminal],
+) -> None:
+    with terminal("--preview-only", "red") as running:
+        running.until("1 of")
+        running.wait(running.sixels)
+        running.until_quiet(1.0)
+        running.type("r")
+        running.until("Rating of")
+        running.until_quiet(0.5)
+        here = len(running.output)
+        running.type("3")
+        running.until("rating: ★★★", since=here)
+        running.wait(lambda: running.sixels(here))
+        running.type("\x03")
+        assert running.ended() == 130
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 20)), min_size=1, max_size=6, unique=True),
     st.integers(1, 9),
