@@ -115,6 +115,12 @@ class TerminalImages:
         with self._changed:
             return bool(self._preview or self._thumbnails or self._loading)
 
+    @property
+    def is_loading_thumbnails(self) -> bool:
+        """Whether a requested thumbnail is not loaded yet."""
+        with self._changed:
+            return bool(self._thumbnails) or not all(request.is_preview for request in self._loading)
+
     def send_loaded(self) -> None:
         """Send loaded images to the terminal, so that `get` returns them; to be called after `on_loaded`."""
         with self._changed:

@@ -1,6 +1,6 @@
 """Record the picker in a real xterm: `python -m testbed.picker_recording FOLDER`.
 
-Writes `picker.gif`, the animation of the README, and `tui-xterm.png` into FOLDER. The library has the photos of `docs/photos`,
+Writes `picker.gif`, the animation of the README, `tui-xterm.png`, and `tui.svg` (drawn in half blocks) into FOLDER. The library has the photos of `docs/photos`,
 described by the detector whose ONNX file `--detector` names, and a few notes. Needs Xvfb, xterm, xdotool and ImageMagick's `import`.
 """
 
@@ -51,6 +51,35 @@ STEPS: tuple[tuple[str, str, int], ...] = (
     ("Return", "", 2200),
 )
 
+DRAWING = """
+import asyncio, os, sys
+os.environ |= {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_COLOR_SYSTEM": "truecolor"}
+from imgret.config import load, places
+from imgret.terminal.probe import Capabilities, Graphics
+from imgret_tui.index_backend import IndexBackend
+from imgret_tui.layout_memory import LayoutMemory
+from imgret_tui.picker_app import PickerApp
+from imgret_tui.query_history import QueryHistory
+from imgret_tui.terminal_session import TerminalSession
+
+async def main(path):
+    where = places()
+    app = PickerApp(
+        lambda: IndexBackend(load(where.config), where), query="person",
+        history=QueryHistory(os.path.join(where.state, "drawn")),
+        memory=LayoutMemory(os.path.join(where.state, "drawn-layout")),
+        terminal=TerminalSession(-1, Capabilities(Graphics.BLOCKS)),
+    )
+    async with app.run_test(size=(110, 30)) as pilot:
+        while app.search.is_searching or app.images.is_loading or not len(app.images):
+            await pilot.pause(0.2)
+        await pilot.pause(1)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(app.export_screenshot(title="imgret-tui"))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
 
 class Frame(NamedTuple):
     """What the terminal shows, and for how long."""
@@ -68,6 +97,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="imgret-recording-") as home, display() as screen:
         environ = library(Path(home), options.detector.resolve()) | {"DISPLAY": screen}
         frames = list(recorded(environ))
+        subprocess.run(
+            [sys.executable, "-c", DRAWING, str(options.folder / "tui.svg")], env=environ, check=True
+        )
     first, *others = [
         frame.image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames
     ]

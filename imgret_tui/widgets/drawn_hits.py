@@ -28,6 +28,7 @@ from imgret_tui.terminal_images import TerminalImages
 # Segments of one style are joined. Those of thumbnails must stay apart, so that what is beside them is drawn alone.
 _APART = Style(meta={"thumbnail": True})
 
+_LONGEST_RESET = 16  # characters: terminals read 16 parameters at least
 _DRAWN_SECONDS = 0.1  # after which frames that were to be drawn are drawn
 
 
@@ -258,9 +259,15 @@ class DrawnHits(ScrollView, can_focus=False):
 def _skipping(strip: Strip, x: int, width: int) -> Strip:
     """The strip with a movement of the cursor in place of some cells.
 
-    Its number of columns has as many leading zeros as make the text as long as the cells, because Textual counts it.
+    Textual counts its characters. So it is made as long as the cells by resets of the style, of which each segment sets
+    its own. A number with many leading zeros would be shorter, but kitty ignores it.
     """
-    if width < len("[1C"):
+    move = f"\x1b[{width}C"
+    left = width - (len(move) - 1)  # an escape has no width
+    if left < 0 or left == 1:
         return strip
-    skip = Segment(f"\x1b[{width:0{width - 2}d}C")
-    return Strip([*strip.crop(0, x), skip, *strip.crop(x + width)], strip.cell_length)
+    while left:
+        part = left if left <= _LONGEST_RESET else min(_LONGEST_RESET, left - len("[m"))
+        move += f"\x1b[{';' * (part - len('[m'))}m"
+        left -= part
+    return Strip([*strip.crop(0, x), Segment(move), *strip.crop(x + width)], strip.cell_length)

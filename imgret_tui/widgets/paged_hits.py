@@ -73,7 +73,7 @@ class PagedHits(DrawnHits, can_focus=False):
         if self._due_since is None or self.screen is not self.app.screen or not self.is_attached:
             self._due_since = None
             return
-        if self._images.is_loading and time.monotonic() - self._due_since < _PATIENCE_SECONDS:
+        if self._images.is_loading_thumbnails and time.monotonic() - self._due_since < _PATIENCE_SECONDS:
             self.set_timer(_LOADING_SECONDS, self._send_page)
             return
         self._due_since = None
