@@ -120,7 +120,7 @@ def queries(file_query: str = "", *, tmux: bool = False) -> str:
     In tmux there is no image query: tmux would use the sequence as the title of its pane.
     """
     picture = "" if tmux else f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\{file_query}"
-    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1S\x1b[c"
+    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1;0S\x1b[c"
 
 
 def choose_capabilities(

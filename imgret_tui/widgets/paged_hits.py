@@ -16,6 +16,7 @@ from textual.strip import Strip
 
 from imgret.terminal import sixel
 from imgret.terminal.fit import Cell
+from imgret.terminal.probe import Capabilities
 from imgret_tui.cell_image import CellImage
 from imgret_tui.picker_messages import PageSent
 from imgret_tui.widgets.drawn_hits import DrawnHits
@@ -82,8 +83,8 @@ class PagedHits(DrawnHits, can_focus=False):
         if self._page is not None and self._page.images == wanted:
             self._send(self._page)
         elif parts:
-            cell = self._images.terminal.cell
-            self.run_worker(lambda: self._encode(wanted, parts, cell), thread=True, exclusive=True)
+            terminal = self._images.terminal
+            self.run_worker(lambda: self._encode(wanted, parts, terminal), thread=True, exclusive=True)
 
     def _parts(self) -> list[_Part]:
         """The thumbnails on the screen, cut at the edges of the list. A sixel in the last line of the screen scrolls it."""
@@ -110,9 +111,13 @@ class PagedHits(DrawnHits, can_focus=False):
         padded[:rows, :columns] = pixels[:rows, :columns]
         return padded
 
-    def _encode(self, images: tuple[tuple[Offset, bytes], ...], parts: list[_Part], cell: Cell) -> None:
+    def _encode(
+        self, images: tuple[tuple[Offset, bytes], ...], parts: list[_Part], terminal: Capabilities
+    ) -> None:
         """Runs on a thread."""
-        text = page_text([(at, pixels) for at, _, pixels in parts], cell)
+        text = page_text(
+            [(at, pixels) for at, _, pixels in parts], terminal.cell, min(_COLOURS, terminal.colours)
+        )
         self.post_message(PageEncoded(Page(images, text)))
 
     def on_page_encoded(self, message: PageEncoded) -> None:
@@ -146,8 +151,8 @@ class PagedHits(DrawnHits, can_focus=False):
         return f"\x1b7\x1b[1;{_SCROLLED}r{scroll}\x1b[r{''.join(lines)}\x1b8"
 
 
-def page_text(parts: list[tuple[Offset, Pixels]], cell: Cell) -> str:
-    """Several images, each at a cell of the screen, as one sixel with holes between them."""
+def page_text(parts: list[tuple[Offset, Pixels]], cell: Cell, colours: int = _COLOURS) -> str:
+    """Several images, each at a cell of the screen, as one sixel with holes between them, in at most `colours` colours."""
     import numpy as np
 
     boxes = [(at.x * cell.width, at.y * cell.height, pixels) for at, pixels in parts]
@@ -161,4 +166,4 @@ def page_text(parts: list[tuple[Offset, Pixels]], cell: Cell) -> str:
         rows = slice(y - top, y - top + pixels.shape[0])
         columns = slice(x - left, x - left + pixels.shape[1])
         page[rows, columns], holes[rows, columns] = pixels, False
-    return f"\x1b7\x1b[{row + 1};{column + 1}H{sixel.encode(page, _COLOURS, holes)}\x1b8"
+    return f"\x1b7\x1b[{row + 1};{column + 1}H{sixel.encode(page, colours, holes)}\x1b8"
