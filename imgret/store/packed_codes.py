@@ -37,6 +37,12 @@ def exact_product(rows: Codes, weights: Matrix) -> Matrix:
     return np.asarray(found @ np.array([127 * step, step]), np.float32)
 
 
+def rounded_weights(weights: Matrix) -> Codes:
+    """Return weights as int8, the largest one 127 or -127, for products that are compared with each other only."""
+    largest = float(np.abs(weights).max(initial=0.0)) or 1.0
+    return np.asarray(np.rint(weights * np.float32(127 / largest)), np.int8)
+
+
 class PackedCodes:
     """The leading components of int8 codes."""
 
@@ -68,8 +74,7 @@ class PackedCodes:
 
         The weights are rounded to int8. The array is overwritten by the next call, so one thread may call at a time.
         """
-        largest = float(np.abs(weights).max(initial=0.0)) or 1.0
-        rounded = np.rint(weights * np.float32(127 / largest)).astype(np.int8)
+        rounded = rounded_weights(weights)
         if len(self._scores) < len(codes):
             self._scores = np.zeros(max(len(codes), len(self._scores) * 5 // 4), np.int32)
         scores, found = self._scores[: len(codes)], np.asarray(self._found)[0]
