@@ -128,22 +128,22 @@ def _fitting(store: Store, space: Space, file: CodesFile, *, in_memory: bool) ->
         raise Unfit("the library has other codes now")
     if not in_memory and store.vectors.last_id() > about.last + NEWER:
         raise Unfit("it is too old for one search")
-    ids = file.whole("ids")
-    if not len(ids) or {len(ids)} != {file.shape(name)[0] for name in ("leading", "wide", "rest")}:
+    (size,) = file.shape("ids")
+    if not size or {size} != {file.shape(name)[0] for name in ("leading", "wide", "rest")}:
         raise Unfit("its parts differ in length")
+    ids = file.whole("ids", with_space(size))
     projection = Projection(file.whole("mean"), file.whole("basis"), about.scale, about.learned_from)
     fine = FineCodes(Conversion(projection, file.whole("steps"), about.middle, about.offset_step))
     if in_memory:
         file.check("leading")  # for searches that leave the codes in the file
-        space_for = with_space(len(ids))
-        coded = CodedVectors(file.whole("wide", space_for), file.whole("rest", space_for))
-        rows = CodedRows(fine, HeldCodes(coded, len(ids)))
+        coded = CodedVectors(file.whole("wide", len(ids)), file.whole("rest", len(ids)))
+        rows = CodedRows(fine, HeldCodes(coded, size))
     else:
         rows = CodedRows(fine, FiledCodes(file))
-    index = InMemoryIndex(store, space, blend, SavedRows(ids, rows, about.last, about.learned_from))
+    index = InMemoryIndex(store, space, blend, SavedRows(ids, size, rows, about.last, about.learned_from))
     if in_memory:
         index.drop_removed(store)
-    return LoadedSpace(index, sample, about.photos, len(ids))
+    return LoadedSpace(index, sample, about.photos, size)
 
 
 def save(store: Store, loaded: LoadedSpace, stopped: Callable[[], bool]) -> bool:

@@ -89,7 +89,7 @@ class FiledCodes:
         found[added] = self._added.wide(positions[added] - self._size)
         missing[added] = False
         if missing.any():
-            read = np.unique(positions[missing])
+            read = _distinct(positions[missing])
             rows = self._file.rows("wide", read)
             found[missing] = rows[np.searchsorted(read, positions[missing])]
             if sum(len(known) for known, _ in self._known) + len(read) > KEPT:
@@ -104,3 +104,8 @@ class FiledCodes:
         found[added] = self._added.rest(positions[added] - self._size)
         found[~added] = self._file.rows("rest", positions[~added])
         return found
+
+
+def _distinct(positions: Ids) -> Ids:
+    """Return positions in ascending order, each once."""
+    return positions if (positions[1:] > positions[:-1]).all() else np.unique(positions)

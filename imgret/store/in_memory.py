@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from imgret.store import codes
 from imgret.store.clauses import Clause
-from imgret.store.coded_rows import CodedRows, FloatRows, Rows, longer, with_space
+from imgret.store.coded_rows import CodedRows, FloatRows, Rows, longer
 from imgret.store.fine_codes import FineCodes
 from imgret.store.held_codes import HeldCodes
 from imgret.store.interface import Store
@@ -64,7 +64,8 @@ class Passing(NamedTuple):
 class SavedRows(NamedTuple):
     """Codes that were saved earlier, of vectors of the same space."""
 
-    ids: Ids  # contents, ascending
+    ids: Ids  # contents, ascending, the first `size`
+    size: int
     rows: CodedRows
     last: int  # the codes are of vectors up to this one
     learned_from: int  # the projection of the table then
@@ -132,7 +133,7 @@ class InMemoryIndex:
             if self._table is None or not isinstance(self._rows, CodedRows):
                 return None
             ids = self._ids[: self._size].copy()
-            return SavedRows(ids, self._rows, self._last, self._table.learned_from)
+            return SavedRows(ids, self._size, self._rows, self._last, self._table.learned_from)
 
     def drop_removed(self, store: Store) -> int:
         """Drop contents whose vectors were removed while a file had them. Return their number. Takes no time if there are none."""
@@ -231,10 +232,11 @@ class InMemoryIndex:
 
     def _take(self, saved: SavedRows) -> None:
         self._rows, self._last = saved.rows, saved.last
-        self._ids, self._size = longer(saved.ids, with_space(len(saved.ids))), len(saved.ids)
+        self._ids, self._size = saved.ids, saved.size
         if self._size:
-            self._positions = np.full(int(saved.ids[-1]) + 1, -1, np.int32)
-            self._positions[saved.ids] = np.arange(self._size)
+            ids = saved.ids[: saved.size]
+            self._positions = np.full(int(ids[-1]) + 1, -1, np.int32)
+            self._positions[ids] = np.arange(saved.size, dtype=np.int32)
 
     def _positions_of(self, ids: Ids) -> NDArray[np.int32]:
         positions = np.full(len(ids), -1, np.int32)
