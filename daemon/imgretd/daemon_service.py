@@ -69,7 +69,7 @@ class Service:
         self.operations = Operations(
             places, settings, load_models, warm, self.threads, self._search_threads, self.leave
         )
-        self.threads.worker.save_codes = self._search_threads.save_codes
+        self.threads.worker.codes_saver.save = self._search_threads.save_codes
         folders = FolderRequests(places, self.threads)
         self._server = Server(
             methods(self.operations, folders, self._search_threads, places), self.threads.state.event

@@ -24,6 +24,7 @@ from imgret.pipeline.passes import Costs
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgretd.codes_saver import CodesSaver
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
 from imgretd.workable_stages import WorkableStages
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 30.0  # how often due retries and reasons to wait are checked
 RETRY_SECONDS = 10.0  # after an error of the index, a device or a limit of the machine
 REPORT_SECONDS = 20.0  # between two reports to other hosts
-SAVE_SECONDS = 60.0  # idle time after which the codes in memory are saved, and between two attempts
 NOTES_SECONDS = 2.0  # how often work queued by other processes (a note, a retry) is checked
 
 
@@ -79,9 +79,7 @@ class Worker(threading.Thread):
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
         self._reported = "", 0.0  # the state that other hosts know, and since when
-        self._last_saved = time.monotonic()
-        self._save_problem: str | None = None
-        self.save_codes: Callable[[Store, Callable[[], bool]], None] | None = None  # called when idle
+        self.codes_saver = CodesSaver()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why due work is not done
@@ -165,7 +163,7 @@ class Worker(threading.Thread):
                 self._on_change()
             self._report_to_others(store)
             self._unload_if_idle()
-            self._save_codes_if_idle(store)
+            self.codes_saver.when_idle(store, self._last_worked, self._interrupted)
             self._wait(NOTES_SECONDS)
 
     def _work(self, store: Store) -> None:
@@ -258,24 +256,10 @@ class Worker(threading.Thread):
             if self._warm.unload_heavy():
                 log.info("Unloaded the models that only describing needs")
 
-    def _save_codes_if_idle(self, store: Store) -> None:
-        """Save the codes of searches, until there is work. It reads only what is in memory."""
-        now = time.monotonic()
-        if self.save_codes is None or now - max(self._last_worked, self._last_saved) < SAVE_SECONDS:
-            return
-
-        def interrupted() -> bool:
-            self.heartbeat = time.monotonic()
-            return self._stopping or self._awake
-
-        try:
-            self.save_codes(store, interrupted)
-            self._save_problem = None
-        except Exception as error:  # a full disk, for example: the codes can be computed again
-            if as_sentence(error) != self._save_problem:
-                self._save_problem = as_sentence(error)
-                log.warning("The codes of searches could not be saved: %s", self._save_problem)
-        self._last_saved = time.monotonic()
+    def _interrupted(self) -> bool:
+        """Whether there is something else to do than to save codes."""
+        self.heartbeat = time.monotonic()
+        return self._stopping or self._awake
 
     def _take_reload(self) -> None:
         with self._changed:
