@@ -42,4 +42,4 @@ def copy_index(
             other.results.rebuild_words(stage_results.texts)
             other.vectors.rebuild()
         copying.finish(other)
-    console.say(f"the index was copied to {target}")
+    console.message(f"the index was copied to {target}")
