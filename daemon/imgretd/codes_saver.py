@@ -1,4 +1,4 @@
-"""Saves the codes of searches when the daemon has been idle, so that the next start takes seconds."""
+"""Saves the codes of searches when no vectors have been added for a while, so that the next start takes seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgret.store.interface import Store
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 60.0  # without work, and between two attempts
+IDLE_SECONDS = 60.0  # without new vectors, and between two attempts
 
 Save = Callable[[Store, Callable[[], bool]], None]
 
@@ -21,12 +21,16 @@ class CodesSaver:
 
     def __init__(self) -> None:
         self.save: Save | None = None  # `imgretd.search_threads.SearchThreads.save_codes`
-        self._last = time.monotonic()
+        self._newest = -1  # the last vector
+        self._quiet_since = time.monotonic()
         self._problem: str | None = None
 
-    def when_idle(self, store: Store, last_worked: float, interrupted: Callable[[], bool]) -> None:
-        """Save them if the last work is long ago. Stops when `interrupted` returns True, and tries again later."""
-        if self.save is None or time.monotonic() - max(last_worked, self._last) < IDLE_SECONDS:
+    def when_idle(self, store: Store, interrupted: Callable[[], bool]) -> None:
+        """Save them if the last vector was added long ago. Stops when `interrupted` returns True, and tries again later."""
+        newest = store.vectors.last_id()
+        if newest != self._newest:
+            self._newest, self._quiet_since = newest, time.monotonic()
+        if self.save is None or time.monotonic() - self._quiet_since < IDLE_SECONDS:
             return
         try:
             self.save(store, interrupted)
@@ -35,4 +39,4 @@ class CodesSaver:
             if as_sentence(error) != self._problem:
                 self._problem = as_sentence(error)
                 log.warning("The codes of searches could not be saved: %s", self._problem)
-        self._last = time.monotonic()
+        self._quiet_since = time.monotonic()

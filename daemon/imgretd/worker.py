@@ -163,7 +163,7 @@ class Worker(threading.Thread):
                 self._on_change()
             self._report_to_others(store)
             self._unload_if_idle()
-            self.codes_saver.when_idle(store, self._last_worked, self._interrupted)
+            self.codes_saver.when_idle(store, self._interrupted)
             self._wait(NOTES_SECONDS)
 
     def _work(self, store: Store) -> None:
