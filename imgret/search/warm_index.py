@@ -85,7 +85,7 @@ class WarmIndex:
         return [search(query) for query in queries[:1]] + [other.result() for other in others]
 
     def refresh(self, store: Store) -> bool:
-        """Take in what was committed since. False when the spaces are others by now: load a new one."""
+        """Take in what was committed since. False if the spaces have changed: load a new one."""
         if self.memories.keys() != {space.id for space in store.vectors.active_spaces()}:
             return False
         fresh = [
@@ -144,7 +144,7 @@ class WarmIndexLoader:
         self._may_attach = True
 
     def current(self, store: Store, *, attach: bool = True) -> WarmIndex | None:
-        """What is ready now; never waits for what is not. Without `attach`, files are not opened for this search."""
+        """Return the index that is ready now; None if there is none. Never waits. Without `attach`, opens no files."""
         with self._lock:
             warm = self._warm
             fits = warm is not None and warm.refresh(store)
@@ -174,7 +174,7 @@ class WarmIndexLoader:
             warm.save(store, stopped, largest)
 
     def wait(self) -> None:
-        """Until nothing is being loaded."""
+        """Wait until nothing is being loaded."""
         loading = self._loading
         if loading is not None:
             loading.join()

@@ -8,13 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from coded_library import few_photos_are_many, file_of, filled, images, never, same, save, vectors
+from coded_library import IMAGES, few_photos_are_many, file_of, filled, images, never, same, save, vectors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imgret.config import Settings, places
+from imgret.photo import ModelIdentity
 from imgret.search import saved_codes
+from imgret.search.request import SearchRequest
+from imgret.search.service import SearchService
 from imgret.search.warm_index import WarmIndex, WarmIndexLoader, loaded
 from imgret.store.codes_file import Unfit
 from imgret.store.interface import Store
@@ -91,6 +97,38 @@ def test_a_file_that_is_cut_short_while_it_is_searched_is_given_up(store: Store)
     assert loader.current(store) is None
 
 
+class Encoders:
+    """Encodes every text as the vector of a photo, for whichever model."""
+
+    def encoder(self, stage: str, wanted: ModelIdentity) -> Any:
+        return self._Encoder(wanted)
+
+    def for_query_image(self, stages: Any) -> Any:
+        raise NotImplementedError
+
+    class _Encoder:
+        def __init__(self, identity: ModelIdentity) -> None:
+            self.identity = identity
+
+        def vectors(self, texts: list[str]) -> Any:
+            row = 2 if self.identity == IMAGES else 0
+            return np.stack([vectors(3)[row] for _ in texts])
+
+
+def test_a_search_goes_on_with_the_tables_when_the_file_is_cut_short(store: Store) -> None:
+    save(store)
+    loader = WarmIndexLoader(store.path, load=False)
+    service = SearchService(store, Settings(), places(), Encoders(), loader)
+    request = SearchRequest(text="anything", limit=5)
+    first = service.find(request)
+    assert first.hits[0].content == 3
+    assert loader.current(store) is not None
+    os.truncate(file_of(store), 5000)
+    again = service.find(request)
+    assert again.hits[0].content == 3
+    assert loader.current(store) is None
+
+
 @pytest.mark.parametrize("what", ["symlink", "folder", "pipe", "older version"])
 def test_what_is_no_file_of_codes_is_ignored(kept: Store, what: str) -> None:
     store, data = kept, original(kept)
@@ -143,7 +181,11 @@ def test_writing_that_is_stopped_leaves_the_file_that_was_there(store: Store) ->
 
 KILLED = """
 import os, signal, sys
+from imgret.config import Settings, places
+from imgret.photo import ModelIdentity
 from imgret.search import saved_codes
+from imgret.search.request import SearchRequest
+from imgret.search.service import SearchService
 from imgret.search.warm_index import WarmIndex
 from imgret.store import codes_file
 from imgret.store.factory import open_store
