@@ -1,7 +1,8 @@
 """A connection to a library: transactions, snapshots, settings, and a new connection after the server was away.
 
 Transactions that write take an advisory lock of the library first, so they come one after the other, also those of
-other hosts. Ids and the counter `change` therefore grow in the order of commits.
+other hosts. Ids and the counter `change` therefore grow in the order of commits. Claims of work are the exception: they
+add no rows, and nobody reads them in the order of commits, so they only lock the rows that they change (`claiming`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Connection:
         self.refusal: ImgretError | None = None
         self._commits = 0  # of this connection
         self._closed = False
+        self._begun = 0  # transactions
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
             self.db = pg_address.connect(place)
@@ -84,6 +86,26 @@ class Connection:
                 self._end(b"ROLLBACK")
                 raise
             self._commit()
+
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[Database]:
+        """Run a transaction beside those of `writing()`, which does not count as a change. Inside one, it joins that.
+
+        It must wait for nothing while it has locked something (SKIP LOCKED): then it is part of no deadlock.
+        """
+        with translated_errors(self.path):
+            if self.in_transaction:
+                yield self.db
+                return
+            if self.refusal is not None:
+                raise self.refusal
+            self._first(b"BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL imgret.claiming = on")
+            try:
+                yield self.db
+            except BaseException:
+                self._end(b"ROLLBACK")
+                raise
+            self._simple(b"COMMIT")
 
     @contextlib.contextmanager
     def outside(self) -> Iterator[Database]:
@@ -194,6 +216,7 @@ class Connection:
 
     def _first(self, sql: bytes) -> None:
         """Begin a transaction; once more if the connection turns out to be lost."""
+        self._begun += 1
         self._connect_again_if_lost()
         try:
             self._simple(sql)
@@ -236,6 +259,11 @@ class Connection:
     def in_transaction(self) -> bool:
         """Return whether `reading()` or `writing()` is going on."""
         return not self.db.closed and self.db.info.transaction_status != TransactionStatus.IDLE
+
+    @property
+    def transaction(self) -> int | None:
+        """Return a number of the transaction that is going on; None outside one."""
+        return self._begun if self.in_transaction else None
 
     def _begin_sql(self) -> bytes:
         key = self.db.execute("SELECT hashtext(current_schema())::int8").fetchone()

@@ -6,7 +6,7 @@ Saving a result keeps the tags, the words index and the vectors in sync in the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_work import queued
 from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 
-AT_ONCE = 500  # contents whose tags are dropped in one transaction
+AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are made anew together
 
 
 class Results:
@@ -81,7 +81,7 @@ class Results:
                         [t.count for t in tags],
                     ),
                 )
-                words[LABELS] = self._labels(content)
+                words[LABELS] = self._labels([content])[content]
             if words:
                 self._documents.update(content, words)
 
@@ -194,21 +194,35 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        self._documents.update(content, self._own_texts(content))
+        self._documents.update(content, self._own_texts([content])[content])
 
-    def _own_texts(self, content: int) -> dict[str, str]:
-        """The texts of the columns that belong to no stage."""
-        return {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
+    def _own_texts(self, contents: Sequence[int]) -> dict[int, dict[str, str]]:
+        """Content -> the texts of the columns that belong to no stage."""
+        notes = dict(
+            self._connection.rows(
+                "SELECT content, text FROM note WHERE content = ANY (%s::bigint[])", (list(contents),)
+            )
+        )
+        labels, names = self._labels(contents), self._names(contents)
+        return {
+            content: {LABELS: labels[content], NOTE: notes.get(content, ""), NAMES: names[content]}
+            for content in contents
+        }
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             empty = self._documents.empty_texts()
-            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
-            for (content,) in rows:
-                found = dict(empty)
-                for stage, payload in self.payloads(content).items():
-                    found.update(texts(stage, payload))
-                self._documents.update(content, found | self._own_texts(content))
+            every = [content for (content,) in db.execute("SELECT content FROM document ORDER BY content")]
+            for start in range(0, len(every), AT_ONCE):
+                contents = every[start : start + AT_ONCE]
+                found = {content: {**empty, **own} for content, own in self._own_texts(contents).items()}
+                for content, stage, payload in db.execute(
+                    "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])",
+                    (list(contents),),
+                ):
+                    found[content].update(texts(stage, payload))
+                for content, words in found.items():
+                    self._documents.update(content, words)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
@@ -220,7 +234,7 @@ class Results:
                     break
                 for (content,) in tagged:
                     db.execute("DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage))
-                    self._documents.update(content, {LABELS: self._labels(content)})
+                    self._documents.update(content, {LABELS: self._labels([content])[content]})
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = %s)", (stage,)
@@ -228,20 +242,29 @@ class Results:
             db.execute("DELETE FROM model WHERE stage = %s", (stage,))
 
     def names(self, content: int) -> str:
-        found: dict[str, None] = {}
-        rows = self._connection.rows(
-            "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-            " WHERE content = %s AND gone_at IS NULL ORDER BY photo.id LIMIT 100",
-            (content,),
-        )
-        for root, folder, name in rows:
-            found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
-        return " ".join(found)
+        return self._names([content])[content]
 
-    def _labels(self, content: int) -> str:
-        """The labels of all tags of a content, as words."""
+    def _names(self, contents: Sequence[int]) -> dict[int, str]:
+        """Content -> the words of its paths, at most of a hundred."""
+        found: dict[int, dict[str, None]] = {content: {} for content in contents}
         rows = self._connection.rows(
-            "SELECT DISTINCT label FROM tag WHERE content = %s AND kind <> ALL (%s::text[]) ORDER BY label",
-            (content, list(SILENT_KINDS)),
+            "SELECT wanted, root.path, folder, name FROM unnest(%s::bigint[]) AS wanted, LATERAL (SELECT id, root, folder, name"
+            " FROM photo WHERE content = wanted AND gone_at IS NULL ORDER BY id LIMIT 100) AS photo"
+            " JOIN root ON root.id = photo.root ORDER BY wanted, photo.id",
+            (list(contents),),
         )
-        return " ".join(str(label).replace("_", " ") for (label,) in rows)
+        for content, root, folder, name in rows:
+            found[content].update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
+        return {content: " ".join(words) for content, words in found.items()}
+
+    def _labels(self, contents: Sequence[int]) -> dict[int, str]:
+        """Content -> the labels of all its tags, as words."""
+        found: dict[int, list[str]] = {content: [] for content in contents}
+        rows = self._connection.rows(
+            "SELECT DISTINCT content, label FROM tag WHERE content = ANY (%s::bigint[]) AND kind <> ALL (%s::text[])"
+            " ORDER BY content, label",
+            (list(contents), list(SILENT_KINDS)),
+        )
+        for content, label in rows:
+            found[content].append(label.replace("_", " "))
+        return {content: " ".join(labels) for content, labels in found.items()}

@@ -38,7 +38,7 @@ class PostgresStore(Connection):
         self.roots = Roots(self)
         self.facets = Facets(self)
         self.text_columns = TextColumns(self)
-        substrings = Substrings(self)
+        substrings = Substrings(self, self.text_columns)
         self.documents = Documents(self, self.text_columns, substrings)
         self.text_columns.drop_words = self.documents.drop_columns
         self.sidecars = Sidecars(self)
