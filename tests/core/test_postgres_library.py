@@ -180,6 +180,23 @@ def test_workers_do_not_take_what_others_hold(
         assert suspects == ours
 
 
+def test_a_claim_waits_for_no_transaction(store: Store, place: str) -> None:
+    contents = [add(store, number) for number in range(1, 9)]
+    for content in contents:
+        store.work.queue(content, STAGES)
+    store.workers.report("describing", "cpu", 0.0)
+    token = store.change_token()
+    with open_store(place) as busy, busy.writing() as db:
+        busy.results.write_note(contents[0], "a transaction that takes long")
+        assert isinstance(busy, PostgresStore)
+        db.execute("SELECT 1 FROM content WHERE id = %s FOR UPDATE", (contents[-1],))
+        claimed = store.work.claim(STAGES, 4, NOW)
+        assert [each.content for each in claimed] == contents[-2:-6:-1]  # the newest is locked
+        assert store.change_token() == token  # whoever waits for changes sleeps on
+        assert store.work.claim(STAGES, 9, NOW, after=claimed[-1].position)
+    assert [each.content for each in store.work.claim(STAGES, 9, NOW)] == contents[-1:]
+
+
 def test_a_claim_reads_few_rows_of_a_long_queue(store: Store) -> None:
     assert isinstance(store, PostgresStore)
     with store.writing():

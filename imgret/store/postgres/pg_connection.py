@@ -8,7 +8,7 @@ add no rows, and nobody reads them in the order of commits, so they only lock th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +18,9 @@ from psycopg.pq import TransactionStatus
 from imgret.errors import ImgretError, IndexProblem
 from imgret.store.postgres import pg_address, pg_migrate
 from imgret.store.postgres.pg_address import Database
-from imgret.store.postgres.pg_errors import BUSY_SECONDS, translated_errors
+from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
+from imgret.store.postgres.pg_errors import translated_errors
+from imgret.store.postgres.pg_read_ahead import ReadAhead
 
 # Settings that each worker has for itself. A library that was copied has one for all; empty means that there is none.
 OF_WORKER = frozenset({"models", "waiting", "paused"})
@@ -34,12 +36,14 @@ class Connection:
         self._commits = 0  # of this connection
         self._closed = False
         self._begun = 0  # transactions
+        self._in_snapshot = False
+        self._ahead = ReadAhead(self.rows)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
             self.db = pg_address.connect(place)
             try:
                 self.refusal = pg_migrate.prepare(self.db, place, create=create)
-                self._lock = self._begin_sql()
+                self._lock = begin_sql(self.db)
             except BaseException:
                 self.db.close()
                 raise
@@ -61,9 +65,12 @@ class Connection:
                 yield self.db
                 return
             self._first(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._in_snapshot = True
             try:
                 yield self.db
             finally:
+                self._in_snapshot = False
+                self._ahead.expect(())
                 self._end(b"COMMIT")
 
     @contextlib.contextmanager
@@ -75,8 +82,9 @@ class Connection:
                 return
             if self.refusal is not None:
                 raise self.refusal
-            self._first(self._lock % (b"on" if durable else b"off"))
+            begun = self._first(self._lock % (b"on" if durable else b"off"))
             try:
+                check_version(begun, self.path)
                 yield self.db
                 for flush, _ in self._flushes:
                     flush()
@@ -99,8 +107,9 @@ class Connection:
                 return
             if self.refusal is not None:
                 raise self.refusal
-            self._first(b"BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL imgret.claiming = on")
+            begun = self._first(CLAIMING)
             try:
+                check_version(begun, self.path)
                 yield self.db
             except BaseException:
                 self._end(b"ROLLBACK")
@@ -134,6 +143,15 @@ class Connection:
         with translated_errors(self.path):
             found: tuple[Any, ...] | None = self._query(sql, values).fetchone()
             return found
+
+    def expect(self, contents: Collection[int]) -> None:
+        """These contents are read next, one by one; see `interface.store.Store`."""
+        if self._in_snapshot:  # in a transaction that writes, what was read may change
+            self._ahead.expect(contents)
+
+    def rows_of(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a content; see `ReadAhead.rows`."""
+        return self._ahead.rows(sql, content, values)
 
     def number(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Return the first number of the first row; 0 if there is none."""
@@ -214,18 +232,18 @@ class Connection:
         self._connect_again_if_lost()
         return self.db.execute(sql, values)
 
-    def _first(self, sql: bytes) -> None:
-        """Begin a transaction; once more if the connection turns out to be lost."""
+    def _first(self, sql: bytes) -> psycopg.Cursor[Any]:
+        """Begin a transaction, and return the results; once more if the connection turns out to be lost."""
         self._begun += 1
         self._connect_again_if_lost()
         try:
-            self._simple(sql)
+            return self._simple(sql)
         except psycopg.OperationalError:
             if not self.db.closed:
                 self._end(b"ROLLBACK")
                 raise
             self._connect_again_if_lost()
-            self._simple(sql)
+            return self._simple(sql)
         except BaseException:
             self._end(b"ROLLBACK")
             raise
@@ -264,11 +282,3 @@ class Connection:
     def transaction(self) -> int | None:
         """Return a number of the transaction that is going on; None outside one."""
         return self._begun if self.in_transaction else None
-
-    def _begin_sql(self) -> bytes:
-        key = self.db.execute("SELECT hashtext(current_schema())::int8").fetchone()
-        assert key is not None
-        return (
-            b"BEGIN; SET LOCAL lock_timeout = '%ds'; SET LOCAL synchronous_commit = %%s;"
-            b" SELECT pg_advisory_xact_lock(%d, %d)" % (BUSY_SECONDS, pg_migrate.LOCK, key[0])
-        )

@@ -109,7 +109,9 @@ class Results:
             return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
-        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = %s", (content,))
+        rows = self._connection.rows_of(
+            "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])", content
+        )
         return {str(stage): str(payload) for stage, payload in rows}
 
     def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
@@ -123,8 +125,9 @@ class Results:
         return int(row[0]) if row else None
 
     def pixels(self, content: int) -> bytes | None:
-        row = self._connection.row("SELECT pixels FROM content WHERE id = %s", (content,))
-        return row[0] if row else None
+        sql = "SELECT id, pixels FROM content WHERE id = ANY (%s::bigint[])"
+        rows = self._connection.rows_of(sql, content)
+        return rows[0][0] if rows else None
 
     def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
@@ -135,17 +138,19 @@ class Results:
         return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
-        row = self._connection.row("SELECT text FROM note WHERE content = %s", (content,))
-        return str(row[0]) if row else None
+        sql = "SELECT content, text FROM note WHERE content = ANY (%s::bigint[])"
+        rows = self._connection.rows_of(sql, content)
+        return str(rows[0][0]) if rows else None
 
     def noted_at(self, content: int) -> int | None:
         row = self._connection.row("SELECT written_at FROM note WHERE content = %s", (content,))
         return int(row[0]) if row else None
 
     def imported_tags(self, content: int) -> list[Tag]:
-        rows = self._connection.rows(
-            "SELECT kind, label FROM tag WHERE content = %s AND stage = %s ORDER BY kind, label",
-            (content, IMPORTED),
+        rows = self._connection.rows_of(
+            "SELECT content, kind, label FROM tag WHERE content = ANY (%s::bigint[]) AND stage = %s ORDER BY kind, label",
+            content,
+            (IMPORTED,),
         )
         return [Tag(str(kind), str(label)) for kind, label in rows]
 
