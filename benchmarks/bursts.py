@@ -32,7 +32,7 @@ def burst(daemon: Daemon, clients: int, queries: int, known: int) -> tuple[list[
                 if turn % 2:
                     params["rank"] = "hybrid"
                 begin = time.perf_counter()
-                result, output = connection.ask_bytes("query", params)
+                result, output = connection.request_bytes("query", params)
                 seconds.append(time.perf_counter() - begin)
                 paths = [json.loads(line)["path"] for line in output.splitlines()]
                 if not any(path.endswith(f"/{name}.png") for path in paths):
@@ -57,14 +57,14 @@ def measured(
         for number in range(known):
             write_picture(home.photos / f"landmark{number}.png", number)
         daemon.wait_until_idle()
-        daemon.ask("query", text="warm up")
+        daemon.request("query", text="warm up")
         (home.photos / "more").mkdir()
         for number in range(photos):
             write_picture(home.photos / f"more/{number}.png", 1000 + number)
-        while daemon.ask("status")["state"] == "idle":
+        while daemon.request("status")["state"] == "idle":
             time.sleep(0.02)
         working = burst(daemon, clients, queries, known)
-        still = daemon.ask("status")["state"]
+        still = daemon.request("status")["state"]
         daemon.wait_until_idle(600)
         resting = burst(daemon, clients, queries, known)
         failed = json.loads(home.imgret("status", "--json").stdout)["failed"]

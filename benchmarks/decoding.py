@@ -55,7 +55,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report = _compare(photos(folder, options.photos, megapixels), options.rounds)
         for name, figures in report.items():
-            _say(f"{megapixels:g} megapixels, {name}: {figures}")
+            _print_line(f"{megapixels:g} megapixels, {name}: {figures}")
         if options.json:
             print(json.dumps({"megapixels": megapixels, **report}), flush=True)
 
@@ -122,7 +122,7 @@ def _simplejpeg() -> Decode | None:
     try:
         import simplejpeg
     except ImportError:
-        _say("simplejpeg is not installed, so Pillow is measured alone")
+        _print_line("simplejpeg is not installed, so Pillow is measured alone")
         return None
 
     def decode(file: bytes) -> Pixels:
@@ -137,7 +137,7 @@ def _simplejpeg() -> Decode | None:
     return decode
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

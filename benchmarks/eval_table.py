@@ -120,8 +120,8 @@ def one_by_one(
 ) -> float:
     """Return the seconds that `rank.search` takes to find the rank of the photo of a query."""
     began = time.perf_counter()
-    for asked in queries:
-        query = ParsedQuery(words=asked.text, terms=tuple(asked.text.split()))
+    for given in queries:
+        query = ParsedQuery(words=given.text, terms=tuple(given.text.split()))
         for limit in (20, 1000):
             found = search(
                 store,
@@ -133,7 +133,7 @@ def one_by_one(
                 warm=warm,
                 others={"image": image},
             )
-            if dataset.path(asked.photo) in [hit.path for hit in found.hits]:
+            if dataset.path(given.photo) in [hit.path for hit in found.hits]:
                 break
     return (time.perf_counter() - began) / len(queries)
 
@@ -153,20 +153,20 @@ def generate(folder: str, photos: int) -> None:
             ]
             file.write(json.dumps({"path": names[-1], "captions": captions}) + "\n")
             for turn in range(QUESTIONS):
-                said = [part for part in parts if chance.random() < 0.7] or parts
+                chosen = [part for part in parts if chance.random() < 0.7] or parts
                 another = SYNONYMS[THINGS.index(other[1])] if chance.random() < 0.5 else other[1]
                 questions.append(
-                    f"{' '.join(said)} next to a {another} , number {number} {'i' * turn}".strip()
+                    f"{' '.join(chosen)} next to a {another} , number {number} {'i' * turn}".strip()
                 )
                 of.append(number)
     seen = random_numbers.standard_normal((photos, DIMENSION))
-    asked = seen[of] + 3 * random_numbers.standard_normal((len(of), DIMENSION))
+    query_rows = seen[of] + 3 * random_numbers.standard_normal((len(of), DIMENSION))
     np.savez(
         os.path.join(folder, "vectors.npz"),
         names=np.array(names),
         images=seen.astype(np.float16),
         questions=np.array(questions),
-        vectors=asked.astype(np.float16),
+        vectors=query_rows.astype(np.float16),
         photos=np.array(names)[of],
     )
 

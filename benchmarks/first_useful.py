@@ -62,7 +62,7 @@ def measured(
     by_image = 0.0
     with tempfile.TemporaryDirectory() as home, open_store(os.path.join(home, "index.db")) as store:
         sync(store, settings, add_root(store, os.fsencode(folder))[0])
-        prepare(store, settings, {stage: models[stage].identity for stage in models})
+        prepare(store, settings, models.identities())
         began = time.monotonic()
 
         def advance(_: object) -> None:

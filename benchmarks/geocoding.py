@@ -45,7 +45,7 @@ def main() -> None:
     print(f"{options.positions} positions         {ours:6.2f} s, the package {theirs:6.2f} s")
     pairs = [(place, its, at) for place, its, at in zip(found, other, positions, strict=True) if place]
     wrong = [at for place, its, at in pairs if place.city and place.city != its["city"]]
-    print(f"another town is nearest for {len(wrong) / len(pairs):.1%} of the package's answers")
+    print(f"another town is nearest for {len(wrong) / len(pairs):.1%} of the package's results")
     north = [pair for pair in pairs if abs(pair[2][0]) > 55]
     wrong_north = sum(bool(place.city) and place.city != its["city"] for place, its, _ in north)
     print(f"beyond 55 degrees of latitude: {wrong_north / max(1, len(north)):.1%} of {len(north)}")

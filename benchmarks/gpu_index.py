@@ -60,7 +60,7 @@ def main() -> int:
         photos.mkdir()
         began = time.monotonic()
         write(str(photos), options.photos)
-        _say(f"{options.photos} files written in {time.monotonic() - began:.0f} s")
+        _print_line(f"{options.photos} files written in {time.monotonic() - began:.0f} s")
         weights = options.weights or os.path.join(folder, "weights")
         for models in options.models:
             config = _configuration(models, options.device, weights)
@@ -68,7 +68,7 @@ def main() -> int:
                 code, seen = _indexed(home, photos, options.seconds)
             failed = failed or code not in (0, 130)
             report = _report(models, code, seen)
-            _say(f"{models} models: {report}")
+            _print_line(f"{models} models: {report}")
             if options.json:
                 print(json.dumps({**report, "over_time": to_builtins(seen)}), flush=True)
     return int(failed)
@@ -124,13 +124,13 @@ def _indexed(home: Home, photos: Path, seconds: float) -> tuple[int, list[Seen]]
                 break
             now = Seen(time.monotonic() - began, *_done(home), _rss(process.pid) >> 20, _gpu_mb())
             seen.append(structs.replace(now, seconds=round(now.seconds, 1)))
-            _say(f"    {seen[-1]}")
+            _print_line(f"    {seen[-1]}")
             if now.seconds > seconds:
                 process.send_signal(signal.SIGINT)
                 process.wait(60)
     end = round(time.monotonic() - began, 1)
     if process.returncode not in (0, 130):
-        _say((home.path / "log").read_text(errors="replace")[-2000:])
+        _print_line((home.path / "log").read_text(errors="replace")[-2000:])
     last = seen[-1] if seen else Seen(0.0, 0, 0, 0, None)
     embedded, described = _done(home)
     return process.returncode, [
@@ -186,13 +186,13 @@ def _gpu_mb() -> int | None:
     """Return the used megabytes of the first GPU, by nvidia-smi; None without one."""
     query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout
-        return int(told.split()[0])
+        output = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10).stdout
+        return int(output.split()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

@@ -40,7 +40,7 @@ def seconds_until_found(daemon: Daemon, source: Path, *, described: bool) -> flo
     closed = time.perf_counter()
     with Connection(home.places.socket) as connection:
         while True:
-            _, output = connection.ask_bytes(
+            _, output = connection.request_bytes(
                 "query", {"text": source.stem, "k": 1, "rank": "words", "format": "json"}
             )
             if output:

@@ -57,12 +57,12 @@ def measured(models: str, runs: int, photos: int) -> dict[str, float]:
             )
             with Connection(home.places.socket) as connection:
 
-                def ask(text: str) -> None:
-                    connection.ask_bytes("query", {"text": text, "format": "json"})
+                def search(text: str) -> None:
+                    connection.request_bytes("query", {"text": text, "format": "json"})
 
-                found["the daemon alone, repeated query"] = median_ms(runs, lambda _: ask("a blue square"))
+                found["the daemon alone, repeated query"] = median_ms(runs, lambda _: search("a blue square"))
                 found["the daemon alone, new query"] = median_ms(
-                    runs, lambda number: ask(f"a blue square {number}")
+                    runs, lambda number: search(f"a blue square {number}")
                 )
         found["imgret query --json, in process"] = median_ms(
             min(runs, 5), lambda _: process(command, "query", "--json", "a red circle")

@@ -62,15 +62,15 @@ def drawings(folder: str, _: StageModel) -> Iterator[Library]:
         with open_store(os.path.join(folder, "drawings.db")) as store, decode_pool(settings) as decoder:
             root = add_root(store, os.fsencode(pictures))[0]
             sync(store, settings, root)
-            prepare(store, settings, {stage: models[stage].identity for stage in models})
+            prepare(store, settings, models.identities())
             Ingest(store, settings, models).run(lambda _: None, decoder)
             contents = [
                 store.photos.content_at(root.id, b"", b"%03d.png" % number) for number in range(DRAWINGS)
             ]
-            asked: dict[str, dict[str, object]] = {}
+            required_of: dict[str, dict[str, object]] = {}
             for drawing in made:
                 text, required = training_data.query(chance, drawing)
-                asked[text] = required
+                required_of[text] = required
             judged = [
                 JudgedQuery(
                     text,
@@ -80,7 +80,7 @@ def drawings(folder: str, _: StageModel) -> Iterator[Library]:
                         if content is not None and _shows(drawing, required)
                     ),
                 )
-                for text, required in asked.items()
+                for text, required in required_of.items()
             ]
             encoder = QueryEncoder(models["embed"], {"topics": models["topics"]})
             seer = LocalEncoders(settings, here).encoder(IMAGE, models[IMAGE].identity)

@@ -46,7 +46,7 @@ SECONDS = 5.0  # of queries, each when idle and while batches are committed
 SHARES = (0.001, 0.01, 0.1, 0.5)  # of the photos that a filter selects
 DAYS = [int(FIRST_DAY + (LAST_DAY - FIRST_DAY) * share) // 86_400 * 86_400 for share in SHARES]
 Matrix = NDArray[np.float32]
-Ask = Callable[[ParsedQuery], list[int]]
+SearchFunction = Callable[[ParsedQuery], list[int]]
 Q = TypeVar("Q")
 
 
@@ -113,7 +113,7 @@ def measure(folder: str, photos: int, queries: int) -> None:
     loaded = time.perf_counter() - started
     print(f"in memory: {warm.nbytes / 1e6:.0f} MB, loaded in {loaded:.1f} s (process {before:.0f} MB before)")
 
-    def ours(kind: str, held: WarmIndex | None) -> Ask:
+    def ours(kind: str, held: WarmIndex | None) -> SearchFunction:
         return lambda question: [
             h.content
             for h in rank.search(store, question, given, rank=kind, limit=K, all_copies=True, warm=held).hits
@@ -145,22 +145,25 @@ def measure(folder: str, photos: int, queries: int) -> None:
 
 
 def _row(
-    name: str, questions: Sequence[Q], ask: Callable[[Q], list[int]], exact: Sequence[set[int]] | None = None
+    name: str,
+    questions: Sequence[Q],
+    search: Callable[[Q], list[int]],
+    exact: Sequence[set[int]] | None = None,
 ) -> float:
     """Time each query after two warm-up queries, print a line, and return p50 in milliseconds."""
     for question in questions[:2]:
-        ask(question)
-    times, answers = [], []
+        search(question)
+    times, results = [], []
     for question in questions:
         started = time.perf_counter()
-        answers.append(ask(question))
+        results.append(search(question))
         times.append((time.perf_counter() - started) * 1e3)
     p50, p99 = np.percentile(times, [50, 99])
     line = f"  {name:34s} p50 {p50:8.1f} ms  p99 {p99:8.1f} ms"
     if exact is not None:
         shares = [
-            len(right & set(answer)) / max(len(right), 1)
-            for right, answer in zip(exact, answers, strict=False)
+            len(right & set(result)) / max(len(right), 1)
+            for right, result in zip(exact, results, strict=False)
         ]
         line += f"  recall@{K} {np.mean(shares):.4f}"
     print(line, flush=True)

@@ -43,7 +43,7 @@ class Served:
             "apart": True,
             "filters": [("before", before)] if before else [],
         }
-        _, output = self._connection.ask_bytes("query", params)
+        _, output = self._connection.request_bytes("query", params)
         return [int(json.loads(line)["path"][-11:-4]) for line in output.splitlines()]
 
 
@@ -89,13 +89,13 @@ def writing(path: str, matrix: Matrix) -> Iterator[Callable[[], int]]:
             store.contents.forget(range(len(matrix) + 1, len(matrix) + 1 + BATCH * batches[0]))
 
 
-def for_seconds(least: float, ask: Callable[[int], object], questions: Sequence[int]) -> list[float]:
+def for_seconds(least: float, search: Callable[[int], object], questions: Sequence[int]) -> list[float]:
     """Run these queries repeatedly for at least `least` seconds. Return the milliseconds of each."""
     times: list[float] = []
     end = time.perf_counter() + least
     while time.perf_counter() < end:
         for question in questions:
             began = time.perf_counter()
-            ask(question)
+            search(question)
             times.append((time.perf_counter() - began) * 1e3)
     return times

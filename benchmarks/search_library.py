@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import apsw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -115,27 +116,9 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
         vectors, scenes = generator.photos(count, seed=first)
         texts = [caption(int(scene), random) for scene in scenes]
         ids = range(first, first + count)
-        days = random.integers(FIRST_DAY, LAST_DAY, count).tolist()
         data = [row.tobytes() for row in vectors.astype(np.float16)]
         with store.writing() as db:
-            db.executemany(
-                "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
-                " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",
-                ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
-            )
-            db.executemany(
-                "INSERT INTO photo (id, root, folder, name, size, mtime_ns, ctime_ns, inode, content,"
-                f" first_seen, last_seen) VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1)",
-                ((i, b"album-%05d" % (i // 100), b"IMG_%07d.JPG" % i) for i in ids),
-            )
-            db.executemany(
-                "INSERT INTO stage_result VALUES (?, 'caption', 2, ?, 1)",
-                ((i, f'["{text}"]') for i, text in zip(ids, texts, strict=True)),
-            )
-            db.executemany(
-                "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
-                ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, texts, strict=True)),
-            )
+            insert_photos(db, root, ids, random, texts, caption_model=2)
             for view in ("passage", "captions"):
                 db.executemany(
                     f"INSERT INTO vector (content, view, space, data) VALUES (?, '{view}', 1, ?)",
@@ -160,6 +143,37 @@ def library(folder: str, photos: int, generator: Generator) -> SqliteStore:
         )
         store.checkpoint()
     return store
+
+
+def insert_photos(
+    db: apsw.Connection,
+    root: int,
+    ids: range,
+    random: np.random.Generator,
+    captions: Sequence[str],
+    *,
+    caption_model: int,
+) -> None:
+    """Insert photos with contents, dates, captions and words; vectors are up to the caller."""
+    days = random.integers(FIRST_DAY, LAST_DAY, len(ids)).tolist()
+    db.executemany(
+        "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
+        " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",
+        ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
+    )
+    db.executemany(
+        "INSERT INTO photo (id, root, folder, name, size, mtime_ns, ctime_ns, inode, content,"
+        f" first_seen, last_seen) VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1)",
+        ((i, b"album-%05d" % (i // 100), b"IMG_%07d.JPG" % i) for i in ids),
+    )
+    db.executemany(
+        f"INSERT INTO stage_result VALUES (?, 'caption', {caption_model}, ?, 1)",
+        ((i, f'["{text}"]') for i, text in zip(ids, captions, strict=True)),
+    )
+    db.executemany(
+        "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
+        ((i, text, f"album {i // 100:05d} IMG {i:07d}") for i, text in zip(ids, captions, strict=True)),
+    )
 
 
 def caption(scene: int, random: np.random.Generator) -> str:

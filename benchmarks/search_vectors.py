@@ -90,7 +90,7 @@ class Generator:
         pairs = np.load(IMAGES) if os.path.exists(IMAGES) else None
         self.text = Cloud(texts, seed)
         self.image = Cloud(None if pairs is None else _normed(pairs["images"]), seed + 1)
-        self._asked = Cloud(None if pairs is None else _normed(pairs["vectors"]), seed + 2)
+        self._query_cloud = Cloud(None if pairs is None else _normed(pairs["vectors"]), seed + 2)
         popular = np.minimum(np.random.default_rng(seed).zipf(1.3, SCENES).astype(float), 200)
         self._popular = popular / popular.sum()
 
@@ -120,7 +120,7 @@ class Generator:
 
     def image_questions(self, targets: Matrix, seed: int) -> Matrix:
         """Return the vector of a question for each target, (targets, 768)."""
-        return self.image.near(np.random.default_rng(seed), targets, QUESTION_NEAR, self._asked)
+        return self.image.near(np.random.default_rng(seed), targets, QUESTION_NEAR, self._query_cloud)
 
 
 def _axes(real: Floats) -> tuple[Floats, float, float]:

@@ -78,11 +78,11 @@ class Measurement:
 
     def nearest(self, stage: str) -> list[set[int]]:
         """Return the K nearest contents of each query by the cosines of all photos."""
-        asked = self.vectors[stage]
-        best, ids = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
+        query_vectors = self.vectors[stage]
+        best, ids = np.zeros((len(query_vectors), 0), np.float32), np.zeros((len(query_vectors), 0), np.int64)
         for step, rows in self._store.nearest.leading_vectors(self._spaces[stage]):
-            best = np.hstack([best, asked @ rows.T])
-            ids = np.hstack([ids, np.broadcast_to(step, (len(asked), len(step)))])
+            best = np.hstack([best, query_vectors @ rows.T])
+            ids = np.hstack([ids, np.broadcast_to(step, (len(query_vectors), len(step)))])
             top = np.argsort(-best, axis=1)[:, :K]
             best, ids = np.take_along_axis(best, top, axis=1), np.take_along_axis(ids, top, axis=1)
         return [set(row) for row in ids.tolist()]
@@ -188,9 +188,9 @@ def through_daemon(path: str, photos: int, queries: int) -> None:
     with served(path) as library:
         print(f"  daemon: {library.daemon.own_bytes() / 1e6:.0f} MB")
         for label, before in (("daemon, hybrid", ""), ("daemon, hybrid, 50 % pass", MIDDLE)):
-            ask = partial(library.like, rank="hybrid", k=K, before=before)
-            for_seconds(0.5, ask, chosen[:5])
-            p50, p99 = np.percentile(for_seconds(SECONDS, ask, chosen), [50, 99])
+            search = partial(library.like, rank="hybrid", k=K, before=before)
+            for_seconds(0.5, search, chosen[:5])
+            p50, p99 = np.percentile(for_seconds(SECONDS, search, chosen), [50, 99])
             print(f"  {label:28s} p50 {p50:7.1f} ms  p99 {p99:7.1f} ms", flush=True)
 
 

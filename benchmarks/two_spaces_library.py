@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.search_library import FIRST_DAY, LAST_DAY, STEP, caption
+from benchmarks.search_library import STEP, caption, insert_photos
 from benchmarks.search_vectors import DIMENSION, Generator, Matrix
 from imgret.photo import ModelIdentity
 from imgret.search.fuse import CAPTIONS, COUNTS, PASSAGE
@@ -37,29 +37,8 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> None:
         made = generator.photos(count, seed=first)
         ids = range(first, first + count)
         captions = [caption(int(scene), random) for scene in made.scenes]
-        days = random.integers(FIRST_DAY, LAST_DAY, count).tolist()
         with store.writing() as db:
-            db.executemany(
-                "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
-                " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",
-                ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
-            )
-            db.executemany(
-                "INSERT INTO photo (id, root, folder, name, size, mtime_ns, ctime_ns, inode, content,"
-                f" first_seen, last_seen) VALUES (?1, {root}, ?2, ?3, 1, 1, 1, ?1, ?1, 1, 1)",
-                ((i, b"album-%05d" % (i // 100), b"IMG_%07d.JPG" % i) for i in ids),
-            )
-            db.executemany(
-                "INSERT INTO stage_result VALUES (?, 'caption', 3, ?, 1)",
-                ((i, f'["{text}"]') for i, text in zip(ids, captions, strict=True)),
-            )
-            db.executemany(
-                "INSERT INTO document (content, caption, names) VALUES (?, ?, ?)",
-                (
-                    (i, text, f"album {i // 100:05d} IMG {i:07d}")
-                    for i, text in zip(ids, captions, strict=True)
-                ),
-            )
+            insert_photos(db, root, ids, random, captions, caption_model=3)
             # As the stages save them: the images first, later all text views of a photo together.
             rows = [(i, "image", IMAGE_SPACE, row) for i, row in zip(ids, _halves(made.image), strict=True)]
             texts = {PASSAGE: made.passage, CAPTIONS: made.caption, COUNTS: made.counts}

@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line and exit with its code.
 
     `imgret query ...` is tried over the socket before anything heavier than `json` and `socket` is
-    imported; Typer, the models and the index come only when that is not the answer.
+    imported; Typer, the models and the index are imported only for other commands.
     """
     _fill_closed_streams()
     try:
@@ -31,10 +31,10 @@ def _fill_closed_streams() -> None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
-def _answered() -> int:
-    from imgret.cli.quick_query import answered
+def _query() -> int:
+    from imgret.cli.quick_query import run
 
-    code = answered(sys.argv[2:])
+    code = run(sys.argv[2:])
     return _run() if code is None else code
 
 
@@ -62,7 +62,7 @@ def _run() -> int:
     return run()
 
 
-_QUICK = {"query": _answered, "shell": _shell, "__complete": _completed}  # without the import of Typer
+_QUICK = {"query": _query, "shell": _shell, "__complete": _completed}  # without the import of Typer
 
 
 if __name__ == "__main__":

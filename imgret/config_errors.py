@@ -14,7 +14,7 @@ from imgret.errors import ConfigError
 def refused(
     raw: Any, kind: type[Struct], text: str, name: str, error: msgspec.ValidationError, above: list[str]
 ) -> ConfigError:
-    """Say which key is wrong and on which line."""
+    """Return an error that names the wrong key and its line."""
     found = _unknown_key(raw, kind, above)
     if found:
         return unknown(*found, text, name)
@@ -27,7 +27,7 @@ def refused(
 
 
 def unknown(keys: list[str], known: Sequence[str], text: str, name: str) -> ConfigError:
-    """Say that there is no such key, and which one may be meant."""
+    """Return an error for an unknown key, with the similar key that exists."""
     import difflib
 
     near = difflib.get_close_matches(keys[-1], known, 1)

@@ -31,7 +31,7 @@ _lock = threading.Lock()
 _dropped: dict[bytes, list[DiskCall[object]]] = {}  # abandoned calls, by disk
 
 
-class NotAnswering(ImgretError):
+class NotResponding(ImgretError):
     """A disk did not respond in time. `path` is the path that was accessed."""
 
     hint = "Check the disk, or the server behind it; imgret tries again later."
@@ -51,11 +51,11 @@ class DiskCall(Generic[T]):
     def __init__(self, disk: bytes, path: bytes, job: Callable[[DiskCall[T]], T]) -> None:
         """Start `job`, which reports its progress by calling `touch`.
 
-        Raises NotAnswering immediately if too many calls to this disk are stuck. If no thread can be started,
+        Raises NotResponding immediately if too many calls to this disk are stuck. If no thread can be started,
         the job runs in the caller's thread, without a time limit.
         """
         if len(stuck(disk)) >= MOST_STUCK:
-            raise NotAnswering(path)
+            raise NotResponding(path)
         self.disk = disk
         self.path = path
         self.since = time.monotonic()
@@ -98,13 +98,13 @@ class DiskCall(Generic[T]):
     def result(self, stopped: Callable[[], bool] = lambda: False) -> T:
         """Wait for the job and return its value, or raise its exception.
 
-        Raises NotAnswering after SILENCE_SECONDS without progress, or as soon as `stopped()` is true; the job is
+        Raises NotResponding after SILENCE_SECONDS without progress, or as soon as `stopped()` is true; the job is
         then abandoned.
         """
         try:
             while not self._finished.wait(_POLL_SECONDS):
                 if self.silent or stopped():
-                    raise NotAnswering(self.path)
+                    raise NotResponding(self.path)
         except BaseException:  # a KeyboardInterrupt too
             self.drop()
             raise
@@ -126,9 +126,9 @@ class DiskCall(Generic[T]):
 
 
 def call(disk: bytes, job: Callable[[], T]) -> T:
-    """Return the value of `job` or raise its exception; NotAnswering if it takes longer than SILENCE_SECONDS."""
+    """Return the value of `job` or raise its exception; NotResponding if it takes longer than SILENCE_SECONDS."""
     if is_stuck(disk, disk):
-        raise NotAnswering(disk)
+        raise NotResponding(disk)
     return DiskCall(disk, disk, lambda _call: job()).result()
 
 
@@ -136,7 +136,7 @@ def resolved(path: bytes) -> bytes:
     """Return the absolute path without symlinks; links are kept if the disk does not respond."""
     try:
         return call(path, lambda: os.path.realpath(path))
-    except NotAnswering:
+    except NotResponding:
         return os.path.abspath(path)
 
 
@@ -153,7 +153,7 @@ def call_each(paths: Iterable[bytes], job: Callable[[bytes], T], seconds: float)
     }
     found = {}
     for path, each in calls.items():
-        with contextlib.suppress(NotAnswering):
+        with contextlib.suppress(NotResponding):
             found[path] = each.result(lambda: time.monotonic() > end)
     return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.mounts import mounts_below, root_health, root_identity
 from imgret.store import paths
 from imgret.store.interface import Store
@@ -72,6 +72,6 @@ def is_inside(folder: bytes, folders: Iterable[bytes]) -> bool:
 
 def _why(path: bytes, *, mounted: bool, responds: bool) -> str:
     if mounted and not responds:
-        return str(NotAnswering(path))
+        return str(NotResponding(path))
     what = "is now on another disk" if mounted else "is not mounted"
     return f"{os.fsdecode(path)} {what}; run `imgret add` to accept that"

@@ -1,6 +1,6 @@
 """The exception classes of imgret, each with an exit code and a hint.
 
-A message says what happened and to which file or key; `hint` says what to do. Library code never prints or
+A message names what happened and the file or key concerned; `hint` is advice on what to do. Library code never prints or
 exits: it raises one of these errors, and `imgret.cli` prints two lines on stderr and exits with the error's
 code. Messages may contain text from files, so they are sanitized where they are shown.
 """
@@ -32,7 +32,7 @@ EXIT_MEANING = {
 
 
 class ImgretError(Exception):
-    """The base class: `str(error)` says what happened, `error.hint` what to do about it."""
+    """The base class: `str(error)` is what happened, `error.hint` is what to do about it."""
 
     exit_code = Exit.INDEX
     hint = ""

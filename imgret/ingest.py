@@ -69,6 +69,7 @@ class Ingest:
         self._store = store
         self._settings = settings
         self._models = models
+        self._identities = models.identities()
         self._note_stages = read_notes(settings)
         self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
@@ -131,9 +132,9 @@ class Ingest:
 
     def _activate_spaces(self) -> None:
         """Search the vectors of a changed model as soon as they cover those of the model before."""
-        for stage in self._models:
+        for stage, identity in self._models.identities().items():
             if registry.installed()[stage].views:
-                self._store.vectors.activate_when_complete(self._models[stage].identity, stage)
+                self._store.vectors.activate_when_complete(identity, stage)
 
     def _jobs(self, claims: Iterable[records.Claim]) -> Iterator[Job]:
         for claim in claims:
@@ -239,7 +240,7 @@ class Ingest:
             finished |= store.results.copy(twin, content) - self._had.get(content, frozenset())
         read_before = stage_results.payloads(store, content).get(METADATA)
         for stage, result in outcome.results.items():
-            stage_results.save(store, content, stage, self._models[stage].identity, result)
+            stage_results.save(store, content, stage, self._identities[stage], result)
             finished.add(stage)
         if outcome.facts is not None or METADATA in outcome.results:
             read = stage_results.payloads(store, content).get(METADATA)

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
+from imgret.disk_calls import DiskCall, NotResponding, is_stuck
 from imgret.errors import ImgretError
 from imgret.exclude import NOMEDIA, Exclude, is_sidecar
 from imgret.limits import ignored, shortage
@@ -30,7 +30,7 @@ class Change(StrEnum):
 
     SAME = "same"
     NEW = "new"
-    SUSPECT = "suspect"  # the FileStat differs: the file must be hashed to know whether it changed
+    SUSPECT = "suspect"  # the FileStat differs: only a hash shows whether the file changed
     RACY = "racy"  # modified so recently that a further write may leave the FileStat as it is: scan again
     MISSING = "missing"
 
@@ -96,7 +96,7 @@ def list_folders(
                 path = os.path.join(root, folder)
                 call.touch(path)
                 if is_stuck(root, path):  # an earlier call is still blocked on it
-                    results.append((folder, _unlistable(NotAnswering(path), root, folder)))
+                    results.append((folder, _unlistable(NotResponding(path), root, folder)))
                     continue
                 now = time.time_ns() if now_ns is None else now_ns
                 listed = _listed(descent, root, folder, known, rules, now)
@@ -105,7 +105,7 @@ def list_folders(
 
     try:
         DiskCall(root, root, job).result()
-    except NotAnswering as error:
+    except NotResponding as error:
         if error.path == root:  # opening the root blocked: paths of folders, even of b"", end after a slash
             raise RootOffline(str(error)) from None
         results = list(results)  # a copy, because the abandoned thread still has the list
@@ -207,7 +207,7 @@ def below_nomedia(root: bytes, folders: Collection[bytes], rules: Exclude) -> se
     try:
         if any(folders):
             DiskCall(root, root, job).result()
-    except NotAnswering as error:
+    except NotResponding as error:
         if error.path == root:
             raise RootOffline(str(error)) from None
     except OSError as error:
@@ -224,8 +224,8 @@ def _unlistable(error: Exception, root: bytes, folder: bytes) -> FolderScan:
     """Return a scan that reports the folder as unlistable. Raises Shortage: the folder is scanned again then."""
     if isinstance(error, OSError) and (short := shortage(error)) is not None:
         raise short from error
-    if isinstance(error, NotAnswering):
-        return FolderScan(folder, problem=NotAnswering(os.fsencode(_shown(root, folder))).advice)
+    if isinstance(error, NotResponding):
+        return FolderScan(folder, problem=NotResponding(os.fsencode(_shown(root, folder))).advice)
     why = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__} {error}"
     return FolderScan(folder, problem=f"{_shown(root, folder)} cannot be listed: {why}".rstrip())
 
@@ -237,7 +237,7 @@ def _shown(root: bytes, *inside: bytes) -> str:
 def stat_files(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, FileStat]]:
     """Return (folder, name, FileStat) for some files, each given as (folder, name); unreadable ones are omitted.
 
-    Raises RootOffline if the root cannot be opened, NotAnswering if its disk does not respond.
+    Raises RootOffline if the root cannot be opened, NotResponding if its disk does not respond.
     """
     found: list[tuple[bytes, bytes, FileStat]] = []
 
@@ -255,7 +255,7 @@ def stat_files(root: bytes, files: Collection[tuple[bytes, bytes]]) -> list[tupl
     try:
         if files:
             DiskCall(root, root, job).result()
-    except NotAnswering as error:
+    except NotResponding as error:
         if error.path == root:
             raise
     except OSError as error:

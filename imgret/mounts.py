@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.limits import ignored, shortage
 
 _MOUNTS = "/proc/self/mountinfo"  # proc_pid_mountinfo(5)
@@ -101,7 +101,7 @@ def mounts_below(path: bytes) -> set[bytes]:
     """
     try:
         real = disk_calls.call(path, lambda: os.path.realpath(path))
-    except NotAnswering:
+    except NotResponding:
         return set()
     return {mount.point[len(real.rstrip(b"/")) + 1 :] for mount in _visible_below(real, _mounted())}
 
@@ -124,7 +124,7 @@ def root_identity(path: bytes) -> str | None:
     behind its loop device, else by its type and source. The path within the volume is included, because an
     unmounted bind mount may reveal another folder of the same volume.
     """
-    with ignored(NotAnswering, OSError):
+    with ignored(NotResponding, OSError):
         return disk_calls.call(path, lambda: _identity(path))
     return None
 
@@ -137,7 +137,7 @@ def root_health(path: bytes, identity: str | None = None, *, photos: bool = Fals
     """
     try:
         return disk_calls.call(path, lambda: _health(path, identity, photos=photos))
-    except NotAnswering as error:
+    except NotResponding as error:
         return RootHealth(online=False, reason=str(error))
 
 

@@ -18,7 +18,7 @@ FIRST_YEAR = 1900
 
 
 class NamedDate(NamedTuple):
-    """A date as precise as the name says it."""
+    """A date, as precise as in the name."""
 
     seconds: int  # since 1970, of the wall clock: the beginning of the year, month, day or second
     precision: str  # one of PRECISIONS

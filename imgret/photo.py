@@ -79,7 +79,7 @@ PRECISIONS = ("year", "month", "day", "second")  # how exactly a date is known
 
 
 class PhotoDate(Struct, frozen=True, omit_defaults=True):
-    """When a photo was taken, as far as anything says it."""
+    """When a photo was taken, as far as it is known."""
 
     at: int  # seconds since 1970 of the wall clock; the beginning of the year, month or day if no more is known
     source: str  # exif, xmp, iptc, sidecar, name, folder or mtime

@@ -1,4 +1,4 @@
-"""Choose the date of a photo: what the file and its sidecars say, else its name, its folders, or the time of the file. Pure."""
+"""Choose the date of a photo: that in the file and its sidecars, else from its name, its folders, or the time of the file. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 def choose(
     written: PhotoDate | None, places: Sequence[Place], now: datetime, *, mtime: bool = False
 ) -> PhotoDate | None:
-    """Return the date of a photo with these paths. `written` is what the file and its sidecars say.
+    """Return the date of a photo with these paths. `written` are the dates in the file and its sidecars.
 
     The time of the file is used only if `mtime` is true: copying, editing and downloading change it.
     """

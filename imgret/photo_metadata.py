@@ -1,4 +1,4 @@
-"""Keeps what the index says of a photo in step with its sidecars and its paths.
+"""Keep the metadata of photos in the index in step with their sidecars and paths.
 
 A changed sidecar queues the metadata stage of the photos that it describes, and nothing else: no model runs. A photo that is
 moved gets another date if its date came from its path.
@@ -108,7 +108,7 @@ def save_note(
 def elsewhere(store: Store, content: int, before: Facts | None, decoded: Facts | None) -> set[str]:
     """Return the stages whose results do not fit the position that a photo has now.
 
-    `before` and `decoded` are what the index and the file said: a sidecar, or a newer version of the file, says another.
+    `before` is the metadata in the index, and `decoded` that of the file. A sidecar, or a newer version of the file, may differ.
     """
     after = store.contents.facts(content)
     known = [facts.position for facts in (before, decoded) if facts is not None]

@@ -1,4 +1,4 @@
-"""The state of one photo: everything the index knows about it, and why searches do not find it."""
+"""The state of one photo: everything in the index about it, and why searches do not find it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from imgret import disk_calls, stage_results
 from imgret.config import Settings
 from imgret.decode.hashing import content_hash
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
 from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate
@@ -53,7 +53,7 @@ def photo_state(store: Store | None, settings: Settings, path: bytes) -> PhotoSt
     """Return the state of the file at an absolute path. Neither the index nor the file has to exist."""
     try:
         return _state(store, settings, path)
-    except NotAnswering as error:
+    except NotResponding as error:
         return PhotoState(path, UNKNOWN, str(error))
 
 
@@ -79,7 +79,7 @@ def content_elsewhere(store: Store, path: bytes) -> int | None:
     """Return the content of a file that was moved or copied to `path` since the last scan; None if it is not known.
 
     Reads the file only if the index has a photo of the same size. Returns None for a file that cannot be read. Raises
-    NotAnswering.
+    NotResponding.
     """
     try:
         status = disk_calls.call(path, lambda: os.lstat(path))
@@ -108,7 +108,7 @@ def noted_content(store: Store, path: bytes, seen: bytes | None = None) -> int:
     found = photo.content if photo is not None and present else None
     found = found if found is not None else content_elsewhere(store, path)
     if found is None:
-        raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` says why.")
+        raise UsageError(f"{os.fsdecode(path)} is not in the index", "`imgret show` gives the reason.")
     return found
 
 

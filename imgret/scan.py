@@ -18,7 +18,7 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.exclude import Exclude, is_sidecar
 from imgret.listing import (
     Change,
@@ -110,7 +110,7 @@ def _is_excluded(folder: bytes, rules: Exclude) -> bool:
 def _next_chunk(
     waiting: list[bytes], done: Collection[bytes], known: Callable[[bytes], Mapping[bytes, FileStat]]
 ) -> dict[bytes, Mapping[bytes, FileStat]]:
-    """Take some folders from the end of `waiting`, each with the photos that the index knows in it."""
+    """Take some folders from the end of `waiting`, each with its photos in the index."""
     chunk: dict[bytes, Mapping[bytes, FileStat]] = {}
     photos = 0
     while waiting and len(chunk) < _CHUNK_FOLDERS and photos < _CHUNK_PHOTOS:
@@ -136,7 +136,7 @@ def _is_missing(folder: bytes, existing: set[bytes], listed: set[bytes], missing
 def _identity(root: bytes) -> tuple[int, int]:
     try:
         status = disk_calls.call(root, lambda: os.stat(root))
-    except NotAnswering as error:
+    except NotResponding as error:
         raise RootOffline(str(error)) from None
     except OSError as error:
         raise unreadable_root(root, error) from None

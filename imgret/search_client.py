@@ -1,4 +1,4 @@
-"""Searches with the daemon of one index, or in this process where there is none: the one place that chooses."""
+"""Searches by the daemon of an index, or in this process if there is none. No other module makes this choice."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class SearchClient:
         """Search in this process. Raises as `search`."""
         from imgret.search.request import read_request
 
-        return self._service().answer(read_request(params))
+        return self._service().search(read_request(params))
 
     def passing(self, params: dict[str, Any]) -> int:
         """Return how many contents pass the filters of a search, counted in this process. Raises as `search`."""

@@ -33,7 +33,7 @@ def stage_lines(fields: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def stage_text(fields: Sequence[Mapping[str, Any]], most: int = 2) -> str:
     """Return the next stages in one line: "image 1,200/10,000 12 min, caption 8/10,000 5 h"."""
-    # Stages of one pass advance together; the last of them says enough.
+    # Stages of one pass advance together, so the last of them stands for all.
     shown: dict[tuple[int, Any], Mapping[str, Any]] = {
         (each["done"], each["seconds_left"]): each for each in fields
     }

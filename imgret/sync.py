@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from imgret import disks
 from imgret.config import Settings
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.exclude import Exclude
 from imgret.intake import (
     FoundFile,
@@ -108,7 +108,7 @@ def _sync(
                 return _offline(store, root, outcome, health.reason or "it is not available")
             offline = disks.offline_below(store, root)
             missing = [each for each in missing if not disks.is_inside(each[0], offline)]
-    except (RootOffline, NotAnswering) as error:
+    except (RootOffline, NotResponding) as error:
         return _offline(store, root, outcome, str(error))
     except RootRemoved:
         outcome.removed = True

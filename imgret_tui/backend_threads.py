@@ -44,7 +44,7 @@ class BackendThreads:
         self._words.run_job(kind, job)
 
     def run_slowly(self, kind: str, job: Job) -> None:
-        """Run a job that takes minutes, on a thread of its own, so that searches go on."""
+        """Run a job that takes minutes, on a thread of its own, so that searches continue."""
         if self._slow is None:
             self._slow = _BackendThread("slow", self._open_backend, self._post, self._search_words)
         self._slow.run_job(kind, job)
@@ -131,7 +131,7 @@ class _BackendThread(threading.Thread):
                 except ImgretError as error:
                     self._post(QueryFailed(query.number, error) if query else JobFailed(error))
                 except Exception as error:
-                    # This ends the thread. Unreported, the search would seem to go on for ever.
+                    # This ends the thread. Unreported, the search would seem to continue for ever.
                     self._post(ThreadCrashed(error))
                     return
         finally:

@@ -20,13 +20,13 @@ _ADVICE = (
     ("is in a folder", "imgret index FOLDER adds a folder; f3 shows those of the index"),
     (
         "known date",
-        "dates come from the camera, sidecars, file names and folder names; imgret show PHOTO says which",
+        "dates come from the camera, sidecars, file names and folder names; imgret show PHOTO shows the source",
     ),
     ("switched off", 'delete weights = "none" from that table of config.toml, then run imgret index'),
     ("has a note", "alt+n writes a note about the photo under the cursor"),
     ("is offline", "f3 shows the folders and their disks"),
     ("is online", "f3 shows the folders and their disks"),
-    ("coordinates", "imgret show PHOTO says what the file knows"),
+    ("coordinates", "imgret show PHOTO shows what is in the file"),
 )
 
 

@@ -116,7 +116,7 @@ def wrapped(text: str, width: int, lines: int) -> list[str]:
 
 
 def facts_text(hit: Hit, date: str, folder: str, width: int) -> str:
-    """Date, name, folder and what else there is to know, in at most `width` cells.
+    """Date, name, folder and further facts, in at most `width` cells.
 
     The date and what follows the folder are never cut, nor is the extension. The folder is cut first, then the name.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREVIEW_SIDE = 1280  # pixels of the longer side from which a preview is scaled
 ZOOM_SIDE = 6000  # as PREVIEW_SIDE, of a photo of which a part is shown
-DECODE_SECONDS = 15.0  # for one file; nobody waits longer for an image
+DECODE_SECONDS = 15.0  # for one file
 DECODERS = 2  # processes
 
 

@@ -222,7 +222,7 @@ PHOTO_KEYS: tuple[Key, ...] = (
     _key("look-right", "right l", "look(1, 0)", "to the right; the next photo if all of it is seen", FULL),
     _key("look-up", "up", "look(0, -1)", "up", FULL),
     _key("look-down", "down", "look(0, 1)", "down", FULL),
-    _key("mark-photo", "tab", "mark", "mark it and go on (with --multi)", FULL),
+    _key("mark-photo", "tab", "mark", "mark it and move on (with --multi)", FULL),
     _key("accept-photo", "enter", "choose", "print the path, or those of marked photos, and quit", FULL),
     _key("close-photo", "escape q ctrl+o ctrl+g ctrl+c", "close", "back to the list", FULL),
 )

@@ -32,7 +32,7 @@ class PickerPages(PhotoActions):
             self.backend.run("retry", lambda backend: messages.RetryQueued(backend.retry_failed()))
 
     def on_retry_queued(self, message: messages.RetryQueued) -> None:
-        """Say how many photos are tried again."""
+        """Show how many photos are tried again."""
         self.notify(f"{message.count} will be tried again", markup=False)
         self._refresh_status()
 

@@ -3,7 +3,7 @@
 The driver
 - reads and writes the terminal itself, wherever the standard streams are redirected;
 - begins with the keys that were typed before the app started;
-- keeps late responses of the terminal to our questions out of the query;
+- keeps late responses of the terminal to our requests out of the query;
 - frees our images in the terminal before it leaves the screen;
 - continues when the terminal is closed, so that the app can end in order.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import ImgretError
 from imgret.photo import FileStat, file_stat_of
 from imgret.terminal import kitty
@@ -195,7 +195,7 @@ class TerminalImages:
         image_id = self._sent.new_id()
         try:
             if disk_calls.is_stuck(request.path, request.path):  # it would block this thread for all others
-                raise NotAnswering(request.path)
+                raise NotResponding(request.path)
             if request.part is not None:
                 pixels = self._loader.zoomed(request.path)
             elif request.is_preview:
@@ -217,5 +217,5 @@ def _stat_of(path: bytes) -> FileStat | None:
     """What differs after a file was changed; None if there is no file or its disk does not respond."""
     try:
         return file_stat_of(disk_calls.call(path, lambda: os.stat(path)))
-    except (OSError, NotAnswering):
+    except (OSError, NotResponding):
         return None

@@ -47,12 +47,12 @@ class FakeTerminal:
         cell: tuple[int, int] = (8, 17),
         environ: Mapping[str, str] | None = None,
         shell: str = "",  # redirections: the command becomes "$@" of `sh -c 'exec "$@" ...'`
-        answer_after: float = 0.0,
+        reply_after: float = 0.0,
         type_first: bytes = b"",
     ) -> None:
         self.kind = kind
         self.columns, self.rows, self.cell = columns, rows, cell
-        self.answer_after = answer_after
+        self.reply_after = reply_after
         self.output = b""  # the whole output of the program
         self.images: set[int] = set()  # ids of the images in the terminal's memory
         self.sent = 0  # number of images that were transmitted
@@ -187,9 +187,9 @@ class FakeTerminal:
         part = self.output[self._read_to : complete]
         self._read_to = complete
         for match in QUERY.finditer(part):
-            answer = self._answer(match)
-            if answer:
-                self._late.append((time.monotonic() + self.answer_after, answer))
+            reply = self._reply_to(match)
+            if reply:
+                self._late.append((time.monotonic() + self.reply_after, reply))
         events = [(m.start(), m) for pattern in (TRANSMIT, DELETE) for m in pattern.finditer(part)]
         for _, match in sorted(events, key=lambda event: event[0]):
             image_id = int(match[1])
@@ -201,7 +201,7 @@ class FakeTerminal:
             else:
                 self.images.discard(image_id)
 
-    def _answer(self, match: re.Match[bytes]) -> bytes:
+    def _reply_to(self, match: re.Match[bytes]) -> bytes:
         width, height = self.cell
         if self.kind == "silent":
             return b""

@@ -170,7 +170,7 @@ def _converged(daemon: Daemon, home: Home) -> list[str]:
     """Wait until the daemon reports that it is done, and return the differences between index and disk."""
     end, quiet = time.monotonic() + CONVERGE_SECONDS, 0
     while quiet < 3 and time.monotonic() < end:
-        quiet = 0 if daemon.ask("status")["dirty"] else quiet + 1
+        quiet = 0 if daemon.request("status")["dirty"] else quiet + 1
         time.sleep(0.15)
     return differences(home)
 

@@ -129,7 +129,7 @@ class Daemon:
         end = time.monotonic() + wait
         while True:
             try:
-                self.ask("status")
+                self.request("status")
                 return
             except DaemonError:
                 if time.monotonic() > end or self._ended():
@@ -144,9 +144,9 @@ class Daemon:
                 command, env=self.home.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
-    def ask(self, method: str, timeout: float = 60.0, **params: Any) -> Any:
+    def request(self, method: str, timeout: float = 60.0, **params: Any) -> Any:
         """Send one request over its socket and return the result."""
-        return socket_client.ask(self.home.places.socket, method, params, timeout)
+        return socket_client.request(self.home.places.socket, method, params, timeout)
 
     def wait_until_idle(self, timeout: float = 120.0) -> float:
         """Wait until two consecutive checks find it idle. Return the seconds waited."""
@@ -154,9 +154,9 @@ class Daemon:
         while idle < 2:
             if time.monotonic() - begin > timeout:
                 raise RuntimeError(
-                    f"imgretd is not idle after {timeout} s: {self.ask('status')}\n{self.log()}"
+                    f"imgretd is not idle after {timeout} s: {self.request('status')}\n{self.log()}"
                 )
-            idle = idle + 1 if self.ask("status")["state"] == "idle" else 0
+            idle = idle + 1 if self.request("status")["state"] == "idle" else 0
             time.sleep(0.05 if idle == 0 else 0.2)
         return time.monotonic() - begin
 

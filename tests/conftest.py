@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
 
-# tests are imported by path (importlib mode), so their shared helpers must be told where they lie
+# tests are imported by path (importlib mode), so the folder of their shared helpers is added here
 sys.path.insert(0, str(Path(__file__).parent))
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only a marked test gets a second try, only where it was asked for, and only a few tests are marked."""
+    """Only a marked test gets a second try, only where retries are enabled, and only a few tests are marked."""
     marked = [item for item in items if item.get_closest_marker("second_try")]
     functions = {item.nodeid.partition("[")[0] for item in marked}
     if len(functions) > SECOND_TRIES:

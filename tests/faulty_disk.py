@@ -59,16 +59,16 @@ class Disk:
             request = os.read(self.fuse, 1 << 20)
             length, operation, unique, node = struct.unpack_from("<IIQQ", request)
             work = (operation, unique, node, request[40:length])
-            threading.Thread(target=self.answer, args=work, daemon=True).start()
+            threading.Thread(target=self.reply, args=work, daemon=True).start()
 
-    def answer(self, operation, unique, node, body):
+    def reply(self, operation, unique, node, body):
         if operation in (FORGET, INTERRUPT, BATCH_FORGET):
             return
         try:
             data, code = self.result(operation, self.paths.get(node, ""), body), 0
         except OSError as error:
             data, code = b"", error.errno
-        except Exception:  # an answer that does not come would hang whoever asked
+        except Exception:  # without a reply the caller would hang
             traceback.print_exc()
             data, code = b"", errno.EIO
         with contextlib.suppress(OSError):
@@ -126,7 +126,7 @@ class Disk:
             raw = os.fsencode(name)
             kind = stat.S_IFMT(os.lstat(os.path.join(path, name)).st_mode) >> 12
             if os.path.basename(name) == self.faults.get("eio_stat"):
-                kind = 0  # unknown, so that it has to be asked for
+                kind = 0  # unknown, so that the kernel requests it
             entry = struct.pack("<QQII", number, number, len(raw), kind) + raw
             entry += b"\0" * (-len(entry) % 8)
             if len(found) + len(entry) > size:

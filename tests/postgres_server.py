@@ -60,7 +60,7 @@ class PostgresServer:
             db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server, and wait until it responds."""
         options = [part for item in SETTINGS.items() for part in ("-c", "=".join(item))]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Installs `tests/stage_package`, a package that brings a stage, where only those find it that are told of the folder."""
+"""Installs `tests/stage_package`, a package that brings a stage, where only processes with that folder in their path find it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent / "stage_package"
 
 
 def install(folder: Path, *, version: str = "1") -> None:
-    """Install the package into `folder`, as pip does: its module, and the metadata that its pyproject.toml asks for.
+    """Install the package into `folder`, as pip does: its module, and the metadata of its pyproject.toml.
 
     `version` is of the stage's own code.
     """

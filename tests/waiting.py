@@ -13,15 +13,15 @@ SECONDS = 60.0  # a machine that does three other things beside the tests comes 
 
 
 def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Wait until `condition` gives something true, and return that. AssertionError says what did not come true."""
+    """Wait until `condition` returns something true, and return that. Raises AssertionError with the condition otherwise."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, f"not within {seconds:g} s: {_told(condition)}; it was {found!r}"
+        assert time.monotonic() < end, f"not within {seconds:g} s: {_described(condition)}; it was {found!r}"
         time.sleep(0.02)
     return found
 
 
-def _told(condition: Callable[[], object]) -> str:
+def _described(condition: Callable[[], object]) -> str:
     """The source of the condition, and the values that it looks at."""
     try:
         source = " ".join(inspect.getsource(condition).split())

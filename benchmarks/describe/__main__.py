@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.describe.speed_lines import line, say
+from benchmarks.describe.speed_lines import line, print_line
 from imgret.config import Places, Settings, places
 from imgret.weights import NONE
 
@@ -82,12 +82,12 @@ def _compare(options: argparse.Namespace, private: Places, folder: str) -> dict[
         for name, figures in _models(options, models, device, private, folder).items():
             report[name if models == "exact" else f"tiny {name}"] = figures
     report["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
-    say(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
+    print_line(f"peak resident memory, including the baseline loop: {report['peak_rss_mb']} MB")
     if device.startswith("cuda"):
         import torch
 
         report["peak_gpu_mb"] = torch.cuda.max_memory_allocated() // 1_000_000
-        say(f"peak GPU memory: {report['peak_gpu_mb']} MB")
+        print_line(f"peak GPU memory: {report['peak_gpu_mb']} MB")
     return report
 
 
@@ -111,7 +111,7 @@ def _models(
         base = checkpoints.exact(options.weights or os.path.join(folder, "weights"), base)
     paths = measure.pictures(os.path.join(folder, "pictures"), many)
     baseline, expected = measure.baseline_loop(base, device, paths[: min(few, many)])
-    say(f"{models} models, baseline loop: {line(baseline)}")
+    print_line(f"{models} models, baseline loop: {line(baseline)}")
     figures: dict[str, dict[str, Any]] = {}
     exact: list[Any] | None = None  # imgret's descriptions of all photos in float32
     for dtype in options.dtype or (["float32", "bfloat16"] if gpu or has_bfloat16() else ["float32"]):
@@ -124,8 +124,8 @@ def _models(
         ours, found = measure.pipeline(settings, private, device, paths)
         agreed = measure.agreement(expected, found)
         ratio, cpu_ratio = baseline.seconds / ours.seconds, baseline.cpu_seconds / ours.cpu_seconds
-        say(f"{models} models, imgret in {dtype}: {line(ours)}")
-        say(
+        print_line(f"{models} models, imgret in {dtype}: {line(ours)}")
+        print_line(
             f"    {ratio:.2f} times as fast as the baseline loop ({cpu_ratio:.2f} by CPU time); equal for {len(expected)}"
             f" photos: captions {agreed.captions:.0%}, counts {agreed.counts:.0%}, topics {agreed.topics:.0%}, "
             f"smallest cosine {agreed.vectors:.6f}"
@@ -134,7 +134,7 @@ def _models(
             exact = measure.descriptions(found)
         elif exact:
             wide = measure.agreement(exact, found)
-            say(
+            print_line(
                 f"    equal to imgret in float32 for {len(exact)} photos: captions {wide.captions:.0%}, "
                 f"counts {wide.counts:.0%}, topics {wide.topics:.0%}"
             )
@@ -151,12 +151,12 @@ def _models(
             more = msgspec.structs.replace(settings.of("caption"), captions=options.captions)
             several, _ = measure.pipeline(settings.with_tables(caption=more), private, device, paths)
             cost, cpu_cost = several.seconds / ours.seconds, several.cpu_seconds / ours.cpu_seconds
-            say(f"    with {options.captions} captions: {line(several)}")
-            say(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
+            print_line(f"    with {options.captions} captions: {line(several)}")
+            print_line(f"    {cost:.2f} times the time with one caption ({cpu_cost:.2f} by CPU time)")
             figures[name]["captions"] = {"cost": round(cost, 3), "cpu_cost": round(cpu_cost, 3)}
         if gpu or options.decoded:
             bare, _ = measure.pipeline(settings, private, device, paths, decoded=True)
-            say(f"    from decoded pixels: {line(bare)}")
+            print_line(f"    from decoded pixels: {line(bare)}")
             figures[name]["decoded"] = msgspec.to_builtins(bare)
     if options.stages or options.whole:
         if models == "exact":
@@ -176,7 +176,7 @@ def _memory(options: argparse.Namespace, private: Places, folder: str) -> None:
         if options.json:
             print(json.dumps(msgspec.to_builtins(seen)), flush=True)
         else:
-            say(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
+            print_line(f"{seen.photos} photos: {seen.megabytes:.0f} MB")
 
 
 main()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.describe import floor, measure, stage_speed
-from benchmarks.describe.speed_lines import line, say
+from benchmarks.describe.speed_lines import line, print_line
 from imgret.config import Places, Settings
 
 _DISTINCT = {0.3: 512}  # different files of a size in megapixels, which are described repeatedly
@@ -32,7 +32,7 @@ def measured(
     if options.stages:
         ceiling = floor.ceilings(device, ("float32", "bfloat16"))
         alone["ceilings"] = msgspec.to_builtins(ceiling)
-        say(
+        print_line(
             "    ceilings: "
             + ", ".join(f"{name} {flops / 1e12:.2f} TFLOP/s" for name, flops in ceiling.flops.items())
             + f", copy {ceiling.bytes / 1e12:.3f} TB/s"
@@ -49,14 +49,14 @@ def measured(
         ):
             alone[speed.stage] = msgspec.to_builtins(speed)
             least += speed.floor.seconds
-            say(
+            print_line(
                 f"    {speed.stage} alone, {speed.batch} at once: {speed.per_second:.1f} per second; floor"
                 f" {speed.floor.arithmetic_ms:.4g} ms of arithmetic ({speed.floor.gflop:.4g} GFLOP),"
                 f" {speed.floor.traffic_ms:.4g} ms of traffic; {speed.of_floor:.1f} times the floor"
                 + (f"; the GPU is idle for {speed.idle:.0%}" if speed.idle is not None else "")
             )
         alone["floor_per_second"] = round(1 / least, 1)
-        say(f"    floor of all stages: {1 / least:.1f} per second")
+        print_line(f"    floor of all stages: {1 / least:.1f} per second")
     runs = {"decoded pixels": (files, True)} if options.whole else {}
     for size in options.whole or ():
         runs[f"{size:g}-megapixel JPEGs"] = (
@@ -74,7 +74,7 @@ def measured(
             profile=options.profile,
         )
         whole[name] = {**msgspec.to_builtins(full), "ratio": round(baseline / full.seconds, 2)}
-        say(
+        print_line(
             f"    all stages from {name}: {line(full)}; {baseline / full.seconds:.1f} times the baseline loop"
             + (f"; the GPU is idle for {full.idle:.0%}" if full.idle is not None else "")
         )

@@ -93,7 +93,7 @@ def _rate(device: str, call: Callable[[], object]) -> float:
 
 
 def _packed_linear() -> dict[Any, Any]:
-    """Return how to count the packed linear layers of `imgret.models.torch_linear`, which torch does not know."""
+    """Return how to count the packed linear layers of `imgret.models.torch_linear`, which torch does not count."""
     operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if operator is None:
         return {}

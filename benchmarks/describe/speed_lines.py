@@ -15,6 +15,6 @@ def line(speed: Any) -> str:
     )
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print at once, not on stdout, where JSON may be written."""
     print(text, file=sys.stderr, flush=True)

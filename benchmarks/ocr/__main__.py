@@ -43,7 +43,7 @@ WORDS = {
 }
 UNREAD = (
     "cyrillic",
-)  # the models of rapidocr 3.10 do not know it: it has a row of its own and counts nowhere else
+)  # the models of rapidocr 3.10 cannot read it: it has a row of its own and counts nowhere else
 COLOURS = (("white", "#1d4ed8"), ("black", "#facc15"), ("white", "#b91c1c"), ("#111827", "#f3f4f6"))
 
 
@@ -81,7 +81,7 @@ def measure(reader: TextReader, sizes: Sequence[int], angles: Sequence[int], con
     """Print recall and precision by kind, size, direction and script."""
     fonts = {script: font for script in WORDS if (font := font_of(script))}
     if "chinese" not in fonts:
-        print("Chinese is left out: fontconfig knows no font for it")
+        print("Chinese is left out: fontconfig finds no font for it")
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for script, font in fonts.items():
         for kind in KINDS:

@@ -75,7 +75,7 @@ class Control:
         except TimeoutError:
             raise DaemonError(
                 "a disk or the index did not respond in time; the request is carried out when it does",
-                "`imgret status` says what the daemon waits for.",
+                "`imgret status` shows what the daemon waits for.",
             ) from None
 
     def _run(self) -> None:

@@ -36,7 +36,7 @@ class FolderRequests:
         return job
 
     def scan_progress(self, job: int) -> dict[str, Any]:
-        """Return the progress of a job, and why it may not go on."""
+        """Return the progress of a job, and why it may not continue."""
         problem = self._threads.reconciler.problem or self._threads.worker.problem or self._threads.slow()
         return {
             **self._threads.jobs.progress(job),

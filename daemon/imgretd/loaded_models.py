@@ -17,7 +17,7 @@ from imgret.config import Places, Settings
 from imgret.photo import ModelIdentity
 from imgret.search.service import LocalEncoders
 from imgret.stages import registry
-from imgret.stages.interface import DECODE, StageModel
+from imgret.stages.interface import StageModel
 from imgretd.priority_lock import PriorityLock, SharedModel, UrgentEncoder
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LoadedModels:
     def loaded(self) -> list[str]:
         """The stages whose models are in memory."""
         held = [*self._heavy.copy().values(), *([self._search] if self._search else [])]
-        return sorted(stage for models in held for stage in models.stages() - {DECODE})
+        return sorted(stage for models in held for stage in models)
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> UrgentEncoder:
         """Return the query encoder of the model `wanted` of a stage, loaded if necessary. Raises WeightsError."""
@@ -111,6 +111,7 @@ class LoadedModels:
                 part = registry.installed()[stage].turn
                 models.loaded[stage] = SharedModel(_always(held[stage]), self._lock.normal, part)
         for each in parts:
+            models.decoded |= each.decoded
             models.missing |= each.missing
             models.disabled |= each.disabled
             models.unused_devices |= each.unused_devices
@@ -137,7 +138,7 @@ class LoadedModels:
         """Unload the models that only describing needs. Return whether there were any. Not while photos are described."""
         with self._heavy_guard:
             heavy, self._heavy = self._heavy, {}
-        if not any(models.stages() - {DECODE} for models in heavy.values()):
+        if not any(models.loaded for models in heavy.values()):
             return False
         for stage, models in heavy.items():
             with self._heavy_locks[stage].normal():  # waits for a search that uses it
@@ -188,6 +189,7 @@ def _peers(models: Models, parts: Sequence[Models]) -> list[Models]:
     for part in parts:
         for peer in part.peers:
             on = found.setdefault(peer.position, Models(position=peer.position, disabled=models.disabled))
+            on.decoded.update(peer.decoded)
             on.loaded.update(peer.loaded)
     return [peer for _, peer in sorted(found.items()) if peer.stages() == models.stages()]
 

@@ -29,8 +29,8 @@ def methods(
         if store != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
         request = read_request(params)
-        answered = await search_threads.run(lambda service: service.answer(request))
-        return Reply({"notes": answered.notes, "exit": int(answered.exit)}, answered.output)
+        found = await search_threads.run(lambda service: service.search(request))
+        return Reply({"notes": found.notes, "exit": int(found.exit)}, found.output)
 
     async def values(params: dict[str, Any]) -> Reply:
         """`kind` of values that filters have, and what they begin with; `index` as for `query`. For completion."""
@@ -47,7 +47,7 @@ def methods(
         return Reply(operations.state())
 
     async def index(params: dict[str, Any]) -> Reply:
-        """`paths`: absolute folders. The reply has a `job`; `looked` says how far that is."""
+        """`paths`: absolute folders. The reply has a `job`; `looked` returns its progress."""
         paths = _strings(params, "paths")
         if not paths or not all(os.path.isabs(path) for path in paths):
             raise Refused(BAD_PARAMS, "paths must be absolute", exit_code=2)

@@ -61,7 +61,7 @@ class Operations:
         self._threads.update_state()
 
     async def reload(self) -> None:
-        """Read the configuration again. Raises ConfigError; the old one then stays in use, and the state says so."""
+        """Read the configuration again. Raises ConfigError; the old one then stays in use, and `status` reports it."""
         try:
             settings = await self._threads.control.run(lambda: load(self._places.config), CONTROL_SECONDS)
         except ConfigError as error:
@@ -85,7 +85,7 @@ class Operations:
         self._threads.update_state()
 
     def leave(self) -> None:
-        """Stop the daemon once the current request is answered."""
+        """Stop the daemon after the response to the current request."""
         self._leave()
 
 

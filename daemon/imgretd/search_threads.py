@@ -1,6 +1,6 @@
-"""The threads that answer questions, each with its own connection to the index.
+"""The threads that search, each with its own connection to the index.
 
-Questions neither wait for each other nor for the threads that scan and describe.
+Queries neither wait for each other nor for the threads that scan and describe.
 """
 
 from __future__ import annotations
@@ -49,39 +49,39 @@ class SearchThreads:
         self._own = threading.local()
         self._keeper: WarmIndexLoader | None = None
         self._keeper_lock = threading.Lock()
-        self._asked = 0  # how many calls are under way; belongs to the loop
+        self._running = 0  # how many calls are under way; belongs to the loop
 
     def configure(self, settings: Settings, warm: LoadedModels) -> None:
-        """Answer with these from the next question on."""
+        """Use these from the next search on."""
         self._configured = settings, warm
 
     async def run(self, work_: Callable[[DaemonSearchService], T]) -> T:
         """Do this on one of the threads."""
         loop = asyncio.get_running_loop()
-        self._asked += 1
+        self._running += 1
         try:
             with limits_explained():
-                return await loop.run_in_executor(self._threads, lambda: self._made(work_))
+                return await loop.run_in_executor(self._threads, lambda: self._guarded(work_))
         finally:
-            self._asked -= 1
+            self._running -= 1
 
     async def close(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the questions under way, and end. -> whether they have ended."""
+        """Wait up to `seconds` for running searches, and end. Return whether they have ended."""
         deadline = time.monotonic() + seconds
-        while self._asked and time.monotonic() < deadline:
+        while self._running and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        self._threads.shutdown(wait=not self._asked, cancel_futures=True)
-        return not self._asked
+        self._threads.shutdown(wait=not self._running, cancel_futures=True)
+        return not self._running
 
-    def _made(self, work_: Callable[[DaemonSearchService], T]) -> T:
+    def _guarded(self, work_: Callable[[DaemonSearchService], T]) -> T:
         try:
-            return self._answered(work_)
+            return self._call(work_)
         except Exception:
             raise
-        except BaseException as panic:  # asyncio hands on no such error
+        except BaseException as panic:  # asyncio does not pass such an error on
             raise ImgretError(as_sentence(panic)) from panic
 
-    def _answered(self, work_: Callable[[DaemonSearchService], T]) -> T:
+    def _call(self, work_: Callable[[DaemonSearchService], T]) -> T:
         service = self._answerer()
         try:
             return work_(service)
@@ -104,7 +104,7 @@ class SearchThreads:
         return service
 
     def _vectors(self) -> WarmIndexLoader:
-        """The vectors in memory, one copy for all threads; numpy comes with the first question."""
+        """Return the vectors in memory, one copy for all threads; the first search imports numpy."""
         from imgret.search.warm_index import WarmIndexLoader
 
         with self._keeper_lock:

@@ -152,9 +152,9 @@ class Server:
             if line is None:
                 return
             client.waits_since = None
-            answer = await self._answer(line, client.writer)
+            response = await self._respond(line, client.writer)
             client.waits_since = asyncio.get_running_loop().time()
-            client.writer.write(answer)
+            client.writer.write(response)
             await asyncio.wait_for(client.writer.drain(), UNREAD_SECONDS)
             await asyncio.sleep(0)  # lets other clients run if the write and the next read do not block
 
@@ -185,7 +185,7 @@ class Server:
         client.searched = 0
         return line
 
-    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
+    async def _respond(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         request: Request | None = None
         self._busy += 1
         try:

@@ -76,7 +76,7 @@ class Threads:
         end = time.monotonic() + BEGUN_SECONDS
         while not self.begun:
             if time.monotonic() > end:
-                raise DaemonError(self.waiting or "the daemon is still starting", "Ask again in a moment.")
+                raise DaemonError(self.waiting or "the daemon is still starting", "Try again in a moment.")
             await asyncio.sleep(0.05)
 
     def pause(self, *, paused: bool) -> None:
@@ -113,7 +113,7 @@ class Threads:
         if self.control.busy_seconds > SLOW_SECONDS:
             at = self.folders.at
             what = os.fsdecode(at) if at else "the index"
-            return f"{what} has not answered for {self.control.busy_seconds:.0f} s"
+            return f"{what} has not responded for {self.control.busy_seconds:.0f} s"
         return None
 
     def in_loop(self, callback: Callable[..., None]) -> Callable[..., None]:

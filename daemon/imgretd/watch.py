@@ -16,7 +16,7 @@ from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHa
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from imgret import disk_calls
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.exclude import NOMEDIA
 from imgretd.emitter import JOIN_SECONDS, POLL_SECONDS, DirtyFolderEmitter, Skip, TreeChanged
 
@@ -100,18 +100,18 @@ class Watcher:
         self.unwatchable.clear()
         new = wanted - self._watches.keys()
         # watchdog accesses the disk without a time limit, so check first that it responds.
-        answering = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
+        responding = disk_calls.call_each(new, os.path.isdir, disk_calls.SHORT_WAIT_SECONDS)
         for root in new:
             try:
-                if root not in answering:
-                    raise NotAnswering(root)
+                if root not in responding:
+                    raise NotResponding(root)
                 self._watches[root] = self._observer.schedule(
                     self._handler, os.fsdecode(root), recursive=True
                 )
             except OSError as error:
                 limit = "; raise fs.inotify.max_user_instances" if error.errno == errno.EMFILE else ""
                 self.unwatchable[root] = f"{error.strerror}{limit}"
-            except NotAnswering:
+            except NotResponding:
                 self.unwatchable[root] = "its disk does not respond"
             except RuntimeError:
                 self.unwatchable[root] = "no further thread can be started"

@@ -77,7 +77,7 @@ class Worker(threading.Thread):
         self._decoder: DecodePool | None = None
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
-        self._reported = "", 0.0  # the state that other hosts know, and since when
+        self._reported = "", 0.0  # the state that was reported to other hosts, and since when
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why due work is not done
@@ -209,7 +209,7 @@ class Worker(threading.Thread):
             ingest.stop()
 
     def _report_to_others(self, store: Store, rate: float = 0.0) -> None:
-        """Let other hosts know what this one does."""
+        """Report to other hosts what this one does."""
         state = "describing" if rate else self.waits_for or "idle"
         now = time.monotonic()
         if state != self._reported[0] or now - self._reported[1] >= REPORT_SECONDS:
@@ -220,7 +220,7 @@ class Worker(threading.Thread):
         """Return the costs that runs with the same models have measured."""
         from imgret.decode.pool import default_workers
 
-        identities = {stage: models[stage].identity for stage in models}
+        identities = models.identities()
         known = self._costs
         if known is None or any(identities.get(stage, each) != each for stage, each in known[0].items()):
             known = {}, Costs(default_workers(self._settings.decode_workers), 1 + len(models.peers))

@@ -1,1 +1,1 @@
-"""The command line: Typer, a file per group of commands; `render` alone owns stdout."""
+"""The command line: Typer, a file per group of commands; only `console` writes to stdout."""

@@ -32,7 +32,7 @@ def backup(
         raise UsageError(f"there is no folder {os.path.dirname(target)}", "Create it, or name another file.")
     with here.index() as store:
         store.backup(target)
-    console.say(f"the index was copied to {to}")
+    console.message(f"the index was copied to {to}")
 
 
 def restore(
@@ -55,8 +55,8 @@ def restore(
     running = daemon_state(here) is not None
     with contextlib.nullcontext() if running else writer_lock(here.places.index, wait=10.0):
         before = restore_index(here.places.index, path)
-    console.say(
+    console.message(
         f"the index was restored from {source}" + (f"; the previous index is now {before}" if before else "")
     )
     if running:
-        console.say("the daemon switches to it in a moment")
+        console.message("the daemon switches to it in a moment")

@@ -6,7 +6,7 @@ Shell completion and the man pages are made from it. A program is a command; `co
     an option: {"names": ["--limit", "-k"], "metavar": "INTEGER", "help": "...", "values": "rank"}
     an argument: {"metavar": "QUERY", "help": "...", "values": "query", "many": true}
 
-`metavar` is missing for an option without a value. `values` says what completes it: a list of choices, `files`,
+`metavar` is missing for an option without a value. `values` is what completes it: a list of choices, `files`,
 `folders`, `query`, `stage`, or a kind of value in the library (`imgret.search.known_values`).
 """
 

@@ -26,7 +26,7 @@ class Candidates:
 
     @property
     def is_open(self) -> bool:
-        """Whether no space belongs behind the candidates: they go on, as `place:` does."""
+        """Whether text follows the candidates without a space, as after `place:`."""
         return bool(self.words) and all(ends_open(word) for word, _ in self.words)
 
 

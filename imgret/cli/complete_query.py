@@ -60,7 +60,7 @@ def query_values(current: str, values: Values) -> Iterator[tuple[str, str]]:
 
 
 def ends_open(word: str) -> bool:
-    """Return whether a candidate goes on: no space follows it."""
+    """Return whether more text follows a candidate directly, without a space."""
     return word.endswith((":", "/", "="))
 
 

@@ -58,7 +58,7 @@ def _write_errors() -> Iterator[None]:
         raise ImgretError(f"the output cannot be written: {error.strerror}") from None
 
 
-def say(sentence: str) -> None:
+def message(sentence: str) -> None:
     """Print one message to stderr. If stderr cannot be written, the message is dropped."""
     _print_message(clean(sentence))
 
@@ -78,10 +78,10 @@ def _redirect_to_devnull(descriptor: int) -> None:
     os.close(devnull)
 
 
-def say_all(sentences: Iterable[str]) -> None:
+def messages(sentences: Iterable[str]) -> None:
     """Print several messages to stderr."""
     for sentence in sentences:
-        say(sentence)
+        message(sentence)
 
 
 def print_error(error: ImgretError, program: str = "imgret") -> None:

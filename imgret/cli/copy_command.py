@@ -37,7 +37,7 @@ def copy_index(
     if discard:
         with writer_lock(places[1]):
             discard_copy(places[1])
-        console.say(f"the unfinished copy at {target} was removed")
+        console.message(f"the unfinished copy at {target} was removed")
         return
     with (
         writer_lock(places[0]),
@@ -51,4 +51,4 @@ def copy_index(
             other.results.rebuild_words(stage_results.texts)
             other.vectors.rebuild()
         copying.finish(other)
-    console.say(f"the index was copied to {target}")
+    console.message(f"the index was copied to {target}")

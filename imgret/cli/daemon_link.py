@@ -11,7 +11,7 @@ from imgret.cli import console
 from imgret.cli.progress import bar
 from imgret.cli.session import Session
 from imgret.client.running import STATUS_SECONDS, daemon_status, request_if_running
-from imgret.client.socket_client import Connection, ask
+from imgret.client.socket_client import Connection, request
 
 QUICK = STATUS_SECONDS
 
@@ -28,7 +28,7 @@ def notify_daemon(here: Session, method: str, params: dict[str, Any]) -> bool:
 
 def command_daemon(here: Session, method: str) -> None:
     """Call a method of the daemon that has no parameters. Raises NoDaemon if there is none."""
-    ask(here.places.socket, method, {})
+    request(here.places.socket, method, {})
 
 
 def follow_daemon(here: Session) -> None:
@@ -36,7 +36,7 @@ def follow_daemon(here: Session) -> None:
     with Connection(here.places.socket) as daemon, bar("The daemon") as advance:
         for name, data in daemon.events():
             if name == "problem":
-                console.say(str(data.get("message", "")))
+                console.message(str(data.get("message", "")))
             else:
                 done, total = int(data.get("done", 0)), int(data.get("total", 0))
                 advance(done, total, str(data.get("note", "")))

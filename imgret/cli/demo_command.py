@@ -48,7 +48,7 @@ def demo(
         pictures = os.path.join(folder, "pictures")
         os.mkdir(pictures, mode=0o700)
         drawn = demo_folder(pictures)
-        console.say(f"drew {len(drawn)} pictures in {pictures}")
+        console.message(f"drew {len(drawn)} pictures in {pictures}")
         models = stack.enter_context(resources.as_file(resources.files("imgret.demo").joinpath("models")))
         here = demo_session(folder, str(models))
         with writer_lock(here.places.index), here.index(create=True) as store:
@@ -58,12 +58,12 @@ def demo(
             for query in QUERIES:
                 for_people = sys.stdout.isatty()
                 console.out_line(f'\nimgret query {"" if for_people else "--json "}-k 3 "{query}"')
-                answered = service.answer(SearchRequest(text=query, limit=3, format="json"))
-                console.say_all(answered.notes)
-                console.out(_readable(answered.output, query) if for_people else answered.output)
+                found = service.search(SearchRequest(text=query, limit=3, format="json"))
+                console.messages(found.notes)
+                console.out(_readable(found.output, query) if for_people else found.output)
                 console.flush()
     if keep is not None:
-        console.say(
+        console.message(
             f"to search further: IMGRET_CONFIG={here.places.config} IMGRET_INDEX={here.places.index} imgret query ..."
         )
 

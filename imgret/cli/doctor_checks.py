@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from imgret import disk_calls, inputs, stage_results
 from imgret.cli import console
 from imgret.cli.session import Session
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import ImgretError, WeightsMissing
 from imgret.places import is_server
 from imgret.store.factory import exists, server_lacks
@@ -39,7 +39,7 @@ def rebuild_derived(here: Session) -> None:
     with writer_lock(here.places.index, wait=60.0), here.index() as store, bar("Rebuilding"):
         store.results.rebuild_words(stage_results.texts)
         store.vectors.rebuild()
-    console.say("the derived tables were rebuilt")
+    console.message("the derived tables were rebuilt")
 
 
 def _index(here: Session) -> Iterator[Check]:
@@ -112,7 +112,7 @@ def _folders(here: Session) -> Iterator[Check]:
         path = inputs.path_bytes(folder)
         try:
             good, why = disk_calls.call(path, functools.partial(_readable, path)), "cannot be read"
-        except NotAnswering:
+        except NotResponding:
             good, why = False, "does not respond: its disk or network share hangs"
         yield good, f"folder: {console.shown(path)}{'' if good else f' {why}'}"
 

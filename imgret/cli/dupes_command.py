@@ -22,7 +22,7 @@ LEAST, DEFAULT = (
     0.8,
     0.88,
 )  # similarities; `looks.COPY` is the default. Below 0.8, different photos are similar.
-MANY = 200_000  # photos, from which on comparing takes so long that a message says so
+MANY = 200_000  # photos, from which on a message announces that comparing takes minutes
 
 
 def dupes(
@@ -62,7 +62,7 @@ def dupes(
 
     with session().index() as store:
         library = Library(store, _indexed_folder(store, folder) if folder is not None else None)
-        _say_what_is_compared(library, exact=exact)
+        _announce(library, exact=exact)
         groups = photos = spare = 0
         for group in library.groups(exact=exact, bursts=bursts, least=min_similarity):
             groups += 1
@@ -70,10 +70,10 @@ def dupes(
             spare += sum(copy.size for copy in group.copies[1:])
             _write(groups, group, as_json=as_json, nul=nul)
     if not groups:
-        console.say("no copies were found")
+        console.message("no copies were found")
         raise typer.Exit(Exit.NO_HITS)
     console.flush()
-    console.say(
+    console.message(
         f"{console.counted(groups, 'group')}, {console.counted(photos, 'photo')};"
         f" all but the best of each group take {bytes_text(spare)}"
     )
@@ -82,7 +82,7 @@ def dupes(
 def _indexed_folder(store: Store, given: str) -> bytes:
     """Return the folder, resolved. Its disk may be offline. Raises UsageError if the index has nothing of it."""
     if not given:
-        folders([given])  # says what is wrong
+        folders([given])  # raises for a wrong folder
     path = disk_calls.resolved(os.path.abspath(inputs.path_bytes(given)))
     below = path.rstrip(b"/") + b"/"
     if store.roots.enclosing(path) is None and not any(
@@ -93,18 +93,18 @@ def _indexed_folder(store: Store, given: str) -> bytes:
     return path
 
 
-def _say_what_is_compared(library: Library, *, exact: bool) -> None:
+def _announce(library: Library, *, exact: bool) -> None:
     if library.undecoded:
-        console.say(
+        console.message(
             f"{console.counted(library.undecoded, 'photo')} not decoded yet: only equal files are found among them"
         )
     if library.coarse and not exact:
-        console.say(
+        console.message(
             f"{console.counted(library.coarse, 'photo')} indexed by an earlier version: compared more coarsely,"
             " until they are decoded again"
         )
     if library.photos >= MANY and not exact and sys.stderr.isatty():
-        console.say(f"comparing {library.photos} photos; this takes minutes")
+        console.message(f"comparing {library.photos} photos; this takes minutes")
 
 
 def _write(number: int, group: Group, *, as_json: bool, nul: bool) -> None:

@@ -226,16 +226,16 @@ def _evaluate(name: str, captions: str | None, images: str, split: str | None, o
         dataset = stand_in_vectors.dataset(file, images, name)
     if options.limit is not None:
         dataset = first_photos(dataset, options.limit)
-    console.say_all(summarize(dataset.problems))
+    console.messages(summarize(dataset.problems))
     if not dataset.queries:
         raise UsageError(
             f"{captions or options.stand_in_vectors} contains no usable query",
-            "The messages above say what was left out.",
+            "The messages above list what was left out.",
         )
     if vectors is not None:
         known = len(dataset.problems)
         dataset = stand_in_vectors.with_vectors(dataset, vectors)
-        console.say_all(summarize(dataset.problems[known:]))
+        console.messages(summarize(dataset.problems[known:]))
     plan = Plan(
         recipes=tuple(dict.fromkeys(options.recipes or ())),
         ranks=tuple(rank.value for rank in dict.fromkeys(options.ranks or Rank)),

@@ -24,7 +24,7 @@ def add(
         str | None,
         typer.Option(
             metavar="PATH",
-            help="The folder has the photos that the index knows at this path, here before or on other hosts.",
+            help="The folder has the photos that the index has at this path, from this host before or from other hosts.",
         ),
     ] = None,
     separate: Annotated[
@@ -50,9 +50,9 @@ def add(
             for path in wanted:
                 store.roots.accept_any_filesystem(path)
     for path in wanted:
-        console.say(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
+        console.message(f"{console.shown(path)} is watched" + ("" if path not in have else " already"))
     if not notify_daemon(here, "reload", {}):
-        console.say(
+        console.message(
             "no daemon is running: `imgret index` scans these folders once, `imgret service install` starts a daemon"
         )
 
@@ -113,13 +113,13 @@ def remove(
     for path in sorted(unwanted) if indexed else ():
         above = next((each for each in watched if relative(each, path) is not None), None)
         if above is not None:
-            console.say(
+            console.message(
                 f"{console.shown(path)} is inside {console.shown(above)}, which is watched: its photos stay in the index"
             )
             continue
         with here.index() as store:
             count = store.removal.remove_folder(path, watched, int(time.time()))
-        console.say(f"{console.shown(path)}: {console.counted(count, 'photo')} removed from the index")
+        console.message(f"{console.shown(path)}: {console.counted(count, 'photo')} removed from the index")
     notify_daemon(here, "reload", {})
 
 
@@ -134,7 +134,7 @@ def list_folders() -> None:
     for path in sorted(seen):
         console.out_path(path)
     if not seen:
-        console.say(NO_FOLDERS)
+        console.message(NO_FOLDERS)
 
 
 def _resolved(folder: str) -> bytes:

@@ -1,7 +1,7 @@
 """How `imgret query` prints its hits: what is requested of the search, and what its output becomes.
 
 Paths are printed as the search returns them. Everything else is made here from the JSON of the hits, so that the
-daemon knows neither terminals nor formats. Imports next to nothing.
+daemon handles neither terminals nor formats. Imports next to nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FORMS = {"json": "--json", "null": "--print0", "count": "--count", "preview": "
 
 
 class HitOutput:
-    """The form of the answer to one query, from the options of `imgret query`."""
+    """The form of the output of one query, from the options of `imgret query`."""
 
     def __init__(
         self,
@@ -66,15 +66,15 @@ class HitOutput:
 
     @property
     def min_strength(self) -> str:
-        """The weakest hits to print, unless the user says it.
+        """The weakest hits to print, unless the user chooses.
 
         A program at the end of a pipe acts on the paths: `| xargs cp` of the photos nearest to nothing at all would copy
-        what nobody wanted. A count of all that matches is not the number of photos in the library. JSON, a terminal
+        photos that do not match. A count of all that matches is not the number of photos in the library. JSON, a terminal
         and a file get all hits with their strength.
         """
         return "fair" if self.form == "count" or (self.form in ("plain", "null") and _is_pipe()) else "weak"
 
-    def printed(self, output: bytes, question: str, folder: str) -> bytes:
+    def printed(self, output: bytes, query: str, folder: str) -> bytes:
         """Return what is printed of the output of a search. Raises UsageError for an unknown field of `--format`."""
         if self.form == "count":
             return b"%d\n" % output.count(b"\0")
@@ -87,9 +87,9 @@ class HitOutput:
         hits.sort(key=_ORDERS[self._sort])  # stable: equal ones stay in the order of the search
         if self.form in ("json", "preview"):
             return b"".join(line for _, line in hits)
-        return b"".join(self._hit_printer(question, folder)(hit) for hit, _ in hits)
+        return b"".join(self._hit_printer(query, folder)(hit) for hit, _ in hits)
 
-    def _hit_printer(self, question: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
+    def _hit_printer(self, query: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
         end = b"\0" if self.form == "null" else b"\n"
         for_terminal = sys.stdout.isatty()
         if self._format is not None:
@@ -98,7 +98,7 @@ class HitOutput:
         if self.form == "text":
             from imgret.cli.hit_text import hit_lines, style_of
 
-            style = style_of(os.environ, folder, question)
+            style = style_of(os.environ, folder, query)
             return lambda hit: hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace")
         return lambda hit: hit_path(hit) + end
 

@@ -26,20 +26,20 @@ _DATE_LENGTH = {"year": 4, "month": 7}  # characters of an ISO date; else 10
 class TextStyle:
     """What the terminal can show, and what paths are relative to."""
 
-    def __init__(self, folder: bytes, home: bytes, *, coloured: bool, linked: bool, question: str) -> None:
+    def __init__(self, folder: bytes, home: bytes, *, coloured: bool, linked: bool, query: str) -> None:
         """`folder` is the working directory; words of `question` are highlighted."""
         self.folder = folder
         self.home = home
         self.coloured = coloured
         self.linked = linked
-        self.words = query_words(question) if coloured else frozenset()
+        self.words = query_words(query) if coloured else frozenset()
 
     def paint(self, text: str, colour: str) -> str:
         """Return `text` in a colour, an SGR parameter."""
         return f"\x1b[{colour}m{text}\x1b[0m" if self.coloured and text else text
 
 
-def style_of(environ: Mapping[str, str], folder: str, question: str) -> TextStyle:
+def style_of(environ: Mapping[str, str], folder: str, query: str) -> TextStyle:
     """Return the style for a terminal with this environment: NO_COLOR and TERM count."""
     term = environ.get("TERM", "")
     return TextStyle(
@@ -47,7 +47,7 @@ def style_of(environ: Mapping[str, str], folder: str, question: str) -> TextStyl
         os.fsencode(os.path.expanduser("~")),
         coloured=not environ.get("NO_COLOR") and term != "dumb",
         linked=term not in ("", "dumb", "linux"),  # the console prints a link's address
-        question=question,
+        query=query,
     )
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
-from msgspec import Struct
 
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
-from imgret.cli.json_lines import LINE_LIMIT, numbered_lines, opened
+from imgret.cli.json_lines import PhotoLine, numbered_lines, opened, photo_line
 from imgret.cli.session import absolute, session
 from imgret.errors import Exit, ImgretError, UsageError
 
@@ -31,13 +26,11 @@ _BATCH = 500  # photos per transaction
 _Import = tuple[int, list["Tag"]]  # content, tags
 
 
-class _TagLine(Struct):
+class _TagLine(PhotoLine, kw_only=True):
     """One line of an import."""
 
     tags: list[str]
-    path: str = ""
     kind: str = "keyword"
-    path_bytes: str | None = None  # base64, for a path that is not UTF-8; in place of `path`
 
 
 def import_tags(
@@ -74,7 +67,7 @@ def import_tags(
                 if isinstance(error, ImgretError) and not isinstance(error, UsageError):
                     raise  # the index or its disk failed: every further line would fail too
                 bad += 1
-                console.say(f"{source}, line {number}: {str(known)[:_SHOWN]}")
+                console.message(f"{source}, line {number}: {str(known)[:_SHOWN]}")
             if dry_run:
                 batch.clear()
             elif len(batch) >= _BATCH:
@@ -87,7 +80,7 @@ def import_tags(
         if dry_run
         else f"{lines} read, {console.counted(changed, 'photo')} changed"
     )
-    console.say(done + (f", {console.counted(bad, 'line')} skipped" if bad else ""))
+    console.message(done + (f", {console.counted(bad, 'line')} skipped" if bad else ""))
     if bad:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -98,20 +91,7 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     from imgret.photo import Tag
     from imgret.stages.metadata import IMPORTED_KINDS
 
-    if raw is None:
-        raise UsageError(f"a line has at most {LINE_LIMIT} bytes")
-    try:
-        # The json module, because msgspec rejects surrogates, with which Python writes names that are not UTF-8.
-        line = msgspec.convert(json.loads(raw), _TagLine)
-        path = line.path
-        if line.path_bytes is not None:
-            path = os.fsdecode(base64.b64decode(line.path_bytes, validate=True))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
-    except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
-        raise UsageError(f"not tags of a photo: {error}") from None
-    if not path:
-        raise UsageError("there is no path")
+    line, path = photo_line(raw, _TagLine, "an object with tags")
     if line.kind not in IMPORTED_KINDS:
         raise UsageError(f"the kind {line.kind[:50]} is not known: one of {', '.join(IMPORTED_KINDS)}")
     labels = [" ".join(inputs.clean_text(tag).split()) for tag in line.tags]

@@ -83,10 +83,10 @@ def index(
             report_unread(store)
             store.checkpoint()
     except KeyboardInterrupt:
-        console.say("interrupted: finished photos are saved; run the command again to continue")
+        console.message("interrupted: finished photos are saved; run the command again to continue")
         raise typer.Exit(Exit.INTERRUPTED) from None
     if described.changed:
-        console.say(
+        console.message(
             f"{console.counted(len(described.changed), 'photo')} changed while they were described: run `imgret index` again"
         )
     if problems or described.failed or described.changed:
@@ -123,7 +123,7 @@ def scan_folders(here: Session, store: Store, wanted: list[bytes]) -> int:
             rules = Exclude(here.settings.exclude, hidden=here.settings.hidden)
             why = disk_calls.call(path, functools.partial(why_not_entered, root.path, inside, rules))
             if why is not None:
-                console.say(f"{console.shown(path)} is left out: {clean(why)}")
+                console.message(f"{console.shown(path)} is left out: {clean(why)}")
     return problems
 
 
@@ -147,7 +147,7 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
     report_missing_weights(here, store)
     if not waiting:
         not_due = len(failed_below(store, wanted or []))
-        console.say(f"nothing to describe now: {failed_message(not_due)}" if not_due else UP_TO_DATE)
+        console.message(f"nothing to describe now: {failed_message(not_due)}" if not_due else UP_TO_DATE)
         return Described(0, not_due)
     models, broken = _loaded(here, store, available)
     began = time.monotonic()
@@ -159,17 +159,17 @@ def describe(here: Session, store: Store, wanted: list[bytes] | None = None) -> 
         models.close()
     seconds = time.monotonic() - began
     rate = described.done / seconds if seconds else 0.0
-    console.say(f"{described.done} described in {seconds:.1f} s ({rate:.1f} per second)")
+    console.message(f"{described.done} described in {seconds:.1f} s ({rate:.1f} per second)")
     # Unreadable photos were reported when their folder was scanned.
     known = store.failures.all(SHOWN_PROBLEMS + 1) if described.failed else []
     listed = [failure for failure in known if failure.stage != READ]
     for failure in listed[:SHOWN_PROBLEMS]:
-        console.say(f"{failure.error}")
+        console.message(f"{failure.error}")
     if len(listed) > SHOWN_PROBLEMS:
-        console.say("... `imgret status` lists them all")
+        console.message("... `imgret status` lists them all")
     if described.interrupted:
         left = store.work.due(workable(here.settings, available), int(time.time()))
-        console.say(
+        console.message(
             f"interrupted: {console.counted(described.done, 'photo')} saved, {left} left; run the command again to continue"
         )
         raise typer.Exit(Exit.INTERRUPTED)
@@ -193,9 +193,9 @@ def _loaded(here: Session, store: Store, available: dict[str, ModelIdentity]) ->
     with bar("Loading the models"):
         models = load_models(here.settings, here.places, stages.needed(due) | off)
     broken = models.missing.keys() - missing(here.settings, here.places).keys()
-    console.say_all(models.unused_devices.values())
+    console.messages(models.unused_devices.values())
     if broken:
-        console.say_all(models.missing[stage] for stage in sorted(broken))
+        console.messages(models.missing[stage] for stage in sorted(broken))
         loaded = {stage: identity for stage, identity in available.items() if stage not in broken}
         for stage in broken & models.loaded.keys():  # another model is used instead
             loaded[stage] = models[stage].identity
@@ -214,7 +214,7 @@ def _stopping_after_batch(ingest: Ingest) -> Iterator[None]:
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.default_int_handler)
-        console.say("stopping after this batch; press ctrl-C again to stop at once")
+        console.message("stopping after this batch; press ctrl-C again to stop at once")
         ingest.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -226,4 +226,4 @@ def _stopping_after_batch(ingest: Ingest) -> Iterator[None]:
 
 
 def _report_waiting(holder: str) -> None:
-    console.say(f"waiting for {holder}, which is indexing")
+    console.message(f"waiting for {holder}, which is indexing")

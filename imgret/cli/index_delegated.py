@@ -20,7 +20,7 @@ from imgret.cli.index_report import (
 from imgret.cli.progress import Advance, bar
 from imgret.cli.session import Session
 from imgret.client.socket_client import Connection
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import DaemonError, Exit
 
 POLL_SECONDS = 0.2  # between two checks of the daemon's progress
@@ -40,7 +40,7 @@ def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
         with bar("The daemon") as advance:
             state = _wait_for_daemon(here, there, advance)
     except KeyboardInterrupt:
-        console.say("no longer waiting; the daemon continues")
+        console.message("no longer waiting; the daemon continues")
         return int(Exit.INTERRUPTED)
     if state is None:
         return None
@@ -50,17 +50,19 @@ def index_by_daemon(here: Session, wanted: list[bytes]) -> int | None:
             report_missing_weights(here, store)
         report_unread(store)
     for path, reason in state["offline"].items():
-        console.say(f"{path} is offline: {reason}. Its photos stay searchable.")
+        console.message(f"{path} is offline: {reason}. Its photos stay searchable.")
     errors = [failure.error for failure in failed]
     problems = [problem for problem in state["problems"] if problem not in errors]
-    console.say_all((problems + errors)[:SHOWN_PROBLEMS])
+    console.messages((problems + errors)[:SHOWN_PROBLEMS])
     if len(problems + errors) > SHOWN_PROBLEMS:
-        console.say("... `imgret status` lists them all")
-    console.say_all(state["broken"])
+        console.message("... `imgret status` lists them all")
+    console.messages(state["broken"])
     if state["waits_for"] or state["problem"]:
         return _report_blocked(state)
     wrong = bool(problems or failed or state["offline"] or state["broken"] or len(there) < len(wanted))
-    console.say(failed_message(len(failed)) if failed else "everything else is done" if wrong else UP_TO_DATE)
+    console.message(
+        failed_message(len(failed)) if failed else "everything else is done" if wrong else UP_TO_DATE
+    )
     return int(Exit.NO_HITS if wrong else Exit.OK)
 
 
@@ -70,9 +72,9 @@ def _is_there(path: bytes) -> bool:
         if disk_calls.call(path, lambda: os.path.isdir(path)):
             return True
         why = "does not exist"
-    except NotAnswering:
+    except NotResponding:
         why = "does not respond: its disk or network share hangs"
-    console.say(f"{console.shown(path)} {why}. Its photos stay searchable.")
+    console.message(f"{console.shown(path)} {why}. Its photos stay searchable.")
     return False
 
 
@@ -80,12 +82,12 @@ def _report_blocked(state: dict[str, Any]) -> int:
     """Report why the daemon does not continue, and return the exit code."""
     left = f"; {console.counted(state['pending'], 'photo')} left" if state["pending"] else ""
     if state["waits_for"] == "paused":
-        console.say(f"the daemon is paused{left}: run `imgret resume`")
+        console.message(f"the daemon is paused{left}: run `imgret resume`")
     elif state["waits_for"]:
-        console.say(f"the daemon waits: {state['waits_for']}{left}; it continues automatically")
+        console.message(f"the daemon waits: {state['waits_for']}{left}; it continues automatically")
         return int(Exit.NO_HITS if left else Exit.OK)
     else:
-        console.say(f"the daemon cannot continue: {state['problem']}{left}")
+        console.message(f"the daemon cannot continue: {state['problem']}{left}")
         return int(Exit.INDEX)
     return int(Exit.NO_HITS)
 
@@ -101,15 +103,15 @@ def _wait_for_daemon(here: Session, wanted: list[bytes], advance: Advance) -> di
     if daemon_state(here) is None:
         return None
     with Connection(here.places.socket) as daemon:
-        job = daemon.ask("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
+        job = daemon.request("index", {"paths": [os.fsdecode(path) for path in wanted]}).get("job")
         if job is None:
             raise DaemonError("the daemon is older than this command", "Restart the daemon.")
-        console.say(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
+        console.message(f"passed to the daemon: {', '.join(console.shown(path) for path in wanted)}")
         request: int | None = None  # of the photos that were due when the scan was complete
         most = 0
         with here.index() as store:
             while True:
-                looked: dict[str, Any] = daemon.ask("looked", {"job": job})
+                looked: dict[str, Any] = daemon.request("looked", {"job": job})
                 began = time.monotonic()
                 waiting = store.summary.waiting_stages()
                 if request is None and not looked["looking"] and not looked["waits_for"]:

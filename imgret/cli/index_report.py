@@ -24,10 +24,12 @@ NO_FOLDERS = "no folders yet: run `imgret index FOLDER`, or `imgret add FOLDER` 
 def report_scan(path: bytes, found: SyncResult) -> int:
     """Report what the scan of a folder found. Return the number of problems."""
     if found.offline:
-        console.say(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
+        console.message(f"{console.shown(path)} is offline: {found.offline}. Its photos stay searchable.")
         return 1
     if found.removed:
-        console.say(f"{console.shown(path)} was removed while it was scanned: nothing more of it is indexed")
+        console.message(
+            f"{console.shown(path)} was removed while it was scanned: nothing more of it is indexed"
+        )
         return 1
     figures = [
         f"{count} {word}"
@@ -40,14 +42,16 @@ def report_scan(path: bytes, found: SyncResult) -> int:
         )
         if count
     ]
-    console.say(
+    console.message(
         f"{console.shown(path)}: {console.counted(found.seen, 'photo')}, {', '.join(figures) or 'nothing changed'}"
         if found.seen or figures
         else f"{console.shown(path)}: no photos"
     )
-    console.say_all(found.problems[:SHOWN_PROBLEMS])
+    console.messages(found.problems[:SHOWN_PROBLEMS])
     if len(found.problems) > SHOWN_PROBLEMS:
-        console.say(f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all")
+        console.message(
+            f"... and {len(found.problems) - SHOWN_PROBLEMS} more; `imgret status` lists them all"
+        )
     return len(found.problems)
 
 
@@ -59,8 +63,8 @@ def report_missing_weights(here: Session, store: Store) -> None:
     sentences = missing(here.settings, here.places)
     report = encodable("\n".join(sentences.values()))  # as the store returns it: a path may not be UTF-8
     if report and store.setting(_REPORTED_MISSING) != report:
-        console.say_all(sentences.values())
-        console.say("Photos are indexed without this; once it is there, `imgret index` completes them.")
+        console.messages(sentences.values())
+        console.message("Photos are indexed without this; once it is there, `imgret index` completes them.")
     if (store.setting(_REPORTED_MISSING) or "") != report:
         store.remember(_REPORTED_MISSING, report or None)
 
@@ -77,14 +81,14 @@ def unread_message(count: int) -> str:
     """Return a message with the number of photos whose metadata could not be read, and what to do."""
     return (
         f"{console.counted(count, 'photo')} with metadata or a sidecar that could not be read completely:"
-        " `imgret query problem:metadata` lists them, `imgret show FILE` says why"
+        " `imgret query problem:metadata` lists them, `imgret show FILE` gives the reason"
     )
 
 
 def report_unread(store: Store) -> None:
     """Report how many photos have metadata that could not be read, if any."""
     if count := unread_metadata(store):
-        console.say(unread_message(count))
+        console.message(unread_message(count))
 
 
 def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
@@ -99,7 +103,7 @@ def failed_below(store: Store, wanted: list[bytes]) -> list[Failure]:
 
 def failed_message(count: int) -> str:
     """Return a message with the number of failed photos and what to do."""
-    return f"{count} failed; `imgret status` says why, `imgret retry` tries again"
+    return f"{count} failed; `imgret status` gives the reasons, `imgret retry` tries again"
 
 
 def shortened(note: str) -> str:

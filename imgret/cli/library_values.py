@@ -12,7 +12,7 @@ SECONDS = 0.5  # after which nothing is offered rather than the shell kept waiti
 
 
 def library_values(kind: str, beginning: str) -> list[str]:
-    """Return the values of a kind (see `imgret.search.known_values`). Empty where there is no index: nobody sees an error."""
+    """Return the values of a kind (see `imgret.search.known_values`). Empty without an index: completion shows no errors."""
     try:
         return _of_daemon(kind, beginning)
     except (ImgretError, ValueError):
@@ -32,7 +32,7 @@ def _of_daemon(kind: str, beginning: str) -> list[str]:
     if not os.path.exists(path):
         raise ValueError("there is no daemon")
     with Connection(path, SECONDS) as daemon:
-        found = daemon.ask("values", {"kind": kind, "beginning": beginning, "index": index_path()})
+        found = daemon.request("values", {"kind": kind, "beginning": beginning, "index": index_path()})
     if not isinstance(found, list):
         raise ValueError("the response is invalid")
     return [str(value) for value in found]

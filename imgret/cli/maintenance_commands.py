@@ -10,7 +10,7 @@ import typer
 from imgret import disk_calls
 from imgret.cli import console
 from imgret.cli.session import session
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
@@ -32,14 +32,18 @@ def retry(
     daemon_notified = notify_daemon(here, "retry", {})
     if known or not files:
         then = ": run `imgret index`" if not daemon_notified else ""
-        console.say(f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}")
+        console.message(
+            f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}"
+        )
     unknown = [file for file in found if file not in known]
     for file in unknown[1:]:
-        console.say(f"{file} is not in the index")
+        console.message(f"{file} is not in the index")
     if unknown:
         folder = _is_folder(absolute(unknown[0]))
         hint = (
-            "Name photos, or no file to try all again." if folder else f"`imgret show {unknown[0]}` says why."
+            "Name photos, or no file to try all again."
+            if folder
+            else f"`imgret show {unknown[0]}` gives the reason."
         )
         raise UsageError(f"{unknown[0]} is {'a folder' if folder else 'not in the index'}", hint)
 
@@ -47,7 +51,7 @@ def retry(
 def _is_folder(path: bytes) -> bool:
     try:
         return disk_calls.call(path, lambda: os.path.isdir(path))
-    except NotAnswering:
+    except NotResponding:
         return False
 
 
@@ -56,7 +60,7 @@ def doctor(
         bool, typer.Option("--rebuild", help="Rebuild the derived tables of the index first.")
     ] = False,
 ) -> None:
-    """Check the installation, and say what to do about problems.
+    """Check the installation, and advise what to do about problems.
 
     Checks the index, the weights, the folders, the libraries and the daemon. Exits with 3 if something is WRONG.
     `todo` marks optional steps that are not done yet.

@@ -160,7 +160,7 @@ def _described(here: Session, base: Store, dataset: Dataset, plan: Plan) -> Desc
 
 def _report(lacking: int, photos: Sized, what: str) -> None:
     if lacking:
-        console.say(f"{lacking} of {len(photos)} photos have no {what}")
+        console.message(f"{lacking} of {len(photos)} photos have no {what}")
 
 
 def _measurable(plan: Plan, has: frozenset[str]) -> dict[Recipe, tuple[str, ...]]:
@@ -178,7 +178,7 @@ def _measurable(plan: Plan, has: frozenset[str]) -> dict[Recipe, tuple[str, ...]
                 "Run `imgret models pull`, choose another --recipe, or give --stand-in-captions or"
                 " --stand-in-vectors.",
             )
-        console.say(f"the recipe {recipe} is left out, because there are no {noun}")
+        console.message(f"the recipe {recipe} is left out, because there are no {noun}")
     if not found:
         raise WeightsMissing(
             "there are no results to measure with",
@@ -213,7 +213,7 @@ def _query_models(here: Session, recipes: Mapping[Recipe, tuple[str, ...]]) -> I
         if (
             "embed" in models.missing
         ):  # a missing topic classifier was reported when the photos were described
-            console.say(models.missing["embed"])
+            console.message(models.missing["embed"])
         yield models
     finally:
         models.close()
@@ -255,5 +255,5 @@ def _embedded(
             ingest = Ingest(store, settings, Models({"embed": models["embed"]}))
             described_now = ingest.run(lambda progress: advance(progress.done))
         if described_now.failed:
-            console.say(f"{described_now.failed} photos could not be embedded for {recipe}")
+            console.message(f"{described_now.failed} photos could not be embedded for {recipe}")
     return found

@@ -81,19 +81,19 @@ def pull(
         if found.kind not in (Kind.HUB, Kind.RELEASE):
             off = found.kind is Kind.NONE
             state = f"{found.problem}. {found.hint}" if found.needs else f"{found.name} needs no download"
-            console.say(f"{stage.name}: " + ("switched off" if off else state))
+            console.message(f"{stage.name}: " + ("switched off" if off else state))
             continue
         if found.needs and not stages:  # the names of stages override this: the packages may follow later
-            console.say(f"{stage.name}: not downloaded, because {found.problem}. {found.hint}")
+            console.message(f"{stage.name}: not downloaded, because {found.problem}. {found.hint}")
             continue
         pulled = True
         with bar(f"{stage.name}: {found.name}") as advance:
             record = pulling.pull(found, here.places, _on_progress(advance))
-        console.say(
+        console.message(
             f"{stage.name}: {found.name} at {record.revision[:19]}, {console.counted(len(record.files), 'file')}"
         )
     if pulled:
-        console.say(
+        console.message(
             "the next `imgret index`, or the daemon, describes the photos that waited for these weights"
         )
 

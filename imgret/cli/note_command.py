@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 from collections.abc import Collection, Sequence
-
-import msgspec
-from msgspec import Struct
 
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.boundary import as_imgret_error
 from imgret.cli.daemon_link import QUICK, daemon_state
-from imgret.cli.json_lines import LINE_LIMIT, numbered_lines, opened
+from imgret.cli.json_lines import PhotoLine, numbered_lines, opened, photo_line
 from imgret.cli.session import Session, absolute
-from imgret.client.socket_client import ask
+from imgret.client.socket_client import request
 from imgret.config import Settings
 from imgret.errors import Exit, ImgretError, UsageError
 from imgret.note_writing import write_notes
@@ -32,12 +26,10 @@ SHOWN = 300  # characters of a message about a bad line
 _Numbered = tuple[int, tuple[int, str | None]]  # line number, (content, note)
 
 
-class NoteLine(Struct):
+class NoteLine(PhotoLine):
     """One line of an import. An empty or null note deletes the note of the photo."""
 
-    path: str
     note: str | None = None
-    path_bytes: str | None = None  # base64, for a path that is not UTF-8
 
 
 def photo_content(store: Store, settings: Settings, path: bytes) -> int:
@@ -66,19 +58,21 @@ def embed_now(here: Session, store: Store, contents: Collection[int]) -> None:
         return
     state = daemon_state(here)
     if state is not None and "pid" in state:
-        ask(here.places.socket, "retry", {}, QUICK)
+        request(here.places.socket, "retry", {}, QUICK)
         if state.get("paused"):
-            console.say(
+            console.message(
                 "the note is found by its words now, and by its meaning when the daemon is resumed: `imgret resume`"
             )
         return
     try:
         left = _embedded_here(here, store, contents)
     except ImgretError as error:
-        console.say(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
+        console.message(f"the note is found by its words now, but not yet by its meaning: {error.advice}")
         return
     if left:
-        console.say("the note is found by its words now, and by its meaning after the next `imgret index`")
+        console.message(
+            "the note is found by its words now, and by its meaning after the next `imgret index`"
+        )
 
 
 def _embedded_here(here: Session, store: Store, contents: Collection[int]) -> int:
@@ -106,7 +100,7 @@ def import_notes(here: Session, source: str) -> Exit:
     def skip(number: int, problem: str) -> None:
         nonlocal bad
         bad += 1
-        console.say(f"{source}, line {number}: {_shortened(problem)}")
+        console.message(f"{source}, line {number}: {_shortened(problem)}")
 
     def save(batch: list[_Numbered]) -> None:
         nonlocal saved
@@ -132,7 +126,7 @@ def import_notes(here: Session, source: str) -> Exit:
                 save(batch)
         save(batch)
         result = f"{console.counted(saved, 'note')} saved"
-        console.say(result + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
+        console.message(result + (f", {bad} {'line' if bad == 1 else 'lines'} skipped" if bad else ""))
         embed_now(here, store, noted)
     return Exit.NO_HITS if bad else Exit.OK
 
@@ -152,20 +146,7 @@ def _write_each(here: Session, store: Store, batch: Sequence[_Numbered]) -> list
 
 def _read(raw: bytes | None, store: Store, settings: Settings) -> tuple[int, str | None]:
     """Return a line of an import as (content, note). Raises UsageError if it is invalid."""
-    if raw is None:
-        raise UsageError(f"not a note: a line has at most {LINE_LIMIT} bytes")
-    try:
-        # The json module, because msgspec rejects surrogates, with which Python writes names that are not UTF-8.
-        line = msgspec.convert(json.loads(raw), NoteLine)
-        path = line.path
-        if line.path_bytes is not None:
-            path = os.fsdecode(base64.b64decode(line.path_bytes, validate=True))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
-    except (ValueError, RecursionError) as error:  # of JSON, msgspec, base64 and UTF-8
-        raise UsageError(f"not a note: {error}") from None
-    if not path:
-        raise UsageError("not a note: the path is empty")
+    line, path = photo_line(raw, NoteLine, "an object with a note")
     text = None if line.note is None else inputs.clean_note(line.note)
     return photo_content(store, settings, absolute(path)), text
 

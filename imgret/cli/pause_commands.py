@@ -11,7 +11,7 @@ def pause() -> None:
     from imgret.cli.daemon_link import command_daemon
 
     command_daemon(session(), "pause")
-    console.say("the daemon is paused; searches still work")
+    console.message("the daemon is paused; searches still work")
 
 
 def resume() -> None:
@@ -19,4 +19,4 @@ def resume() -> None:
     from imgret.cli.daemon_link import command_daemon
 
     command_daemon(session(), "resume")
-    console.say("the daemon is resumed")
+    console.message("the daemon is resumed")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imgret import disk_calls, stage_results
-from imgret.disk_calls import NotAnswering
+from imgret.disk_calls import NotResponding
 from imgret.photo_state import PhotoState
 from imgret.search.hit_json import dated, taken
 from imgret.search.hit_json import path as path_fields
@@ -65,7 +65,7 @@ def state_line(state: PhotoState, similar: Sequence[bytes] = ()) -> bytes:
 def _exists(path: bytes) -> bool:
     try:
         return disk_calls.call(path, lambda: os.path.exists(path))
-    except NotAnswering:
+    except NotResponding:
         return False
 
 

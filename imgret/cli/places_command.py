@@ -32,7 +32,7 @@ def places(
         every = _counted(store)
         found = [(place, photos) for place, photos in every if within is None or _is_in(place, within)]
         if not found:
-            console.say(_reason(here, store, within if every else None))
+            console.message(_reason(here, store, within if every else None))
             raise typer.Exit(Exit.NO_HITS)
     for place, photos in found:
         if as_json:
@@ -64,7 +64,7 @@ def _is_in(place: Place, name: str) -> bool:
 
 
 def _reason(here: Session, store: Store, within: str | None) -> str:
-    """Say why there are no places; `within` if there are some, but none there."""
+    """Return why there are no places; `within` if there are some, but none there."""
     from imgret.store.clauses import Clause, Has
 
     if within is not None:

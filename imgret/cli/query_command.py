@@ -1,4 +1,4 @@
-"""`imgret query`: a question in plain words."""
+"""`imgret query`: a query in plain words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from imgret import inputs
 from imgret.cli import console
 from imgret.cli.hit_output import MOST, HitOutput
-from imgret.cli.quick_query import asked, folder
+from imgret.cli.quick_query import folder, search_by_daemon
 from imgret.errors import UsageError
 
 _KEYS = ("after", "before", "on", "in", "name", "topic", "camera", "place", "near", "text", "has", "format")
@@ -140,26 +140,26 @@ def query(
     }
     if like is not None:
         params["like"] = os.fsdecode(os.path.abspath(inputs.path_bytes(like)))
-    code = _answered(params, batch, form)
+    code = _search(params, batch, form)
     if code:
         raise typer.Exit(code)
 
 
-def _answered(params: dict[str, object], batch: str | None, form: HitOutput) -> int:
+def _search(params: dict[str, object], batch: str | None, form: HitOutput) -> int:
     if batch is not None:
-        from imgret.cli.query_session import ask_all, questions
+        from imgret.cli.query_session import read_queries, search_all
 
-        found = questions(batch)
+        found = read_queries(batch)
         if not found:
-            console.say(f"{batch} contains no query")
-        return ask_all(params, found, form)
+            console.message(f"{batch} contains no query")
+        return search_all(params, found, form)
     if form.form == "preview":
         from imgret.cli.query_preview import preview_hits
 
         return preview_hits(params, form)
-    code = asked(params, form)
+    code = search_by_daemon(params, form)
     if code is None:
-        from imgret.cli.query_session import ask_here
+        from imgret.cli.query_session import search_here
 
-        code = ask_here(params, form)
+        code = search_here(params, form)
     return code

@@ -9,7 +9,7 @@ import shutil
 from imgret.cli import console
 from imgret.cli.hit_output import HitOutput, hit_path
 from imgret.cli.hit_text import hit_lines, style_of
-from imgret.cli.query_session import ask
+from imgret.cli.query_session import search
 from imgret.decode.pool import DecodePool
 from imgret.errors import PhotoError
 from imgret.terminal.probe import Capabilities, TerminalQuery
@@ -22,10 +22,10 @@ SIDE = 512  # longer side of the decoded image in pixels
 
 def preview_hits(params: dict[str, object], form: HitOutput) -> int:
     """Search and print the hits. Return the exit code. Raises ImgretError."""
-    output = ask(params)
-    question, folder = str(params["text"]), str(params["folder"])
-    hits = [json.loads(line) for line in form.printed(output.output, question, folder).splitlines()]
-    style = style_of(os.environ, folder, question)
+    output = search(params)
+    query, folder = str(params["text"]), str(params["folder"])
+    hits = [json.loads(line) for line in form.printed(output.output, query, folder).splitlines()]
+    style = style_of(os.environ, folder, query)
     terminal = _terminal()
     columns = min(COLUMNS, shutil.get_terminal_size().columns)
     with DecodePool(2, side=SIDE) as pool:
@@ -35,9 +35,9 @@ def preview_hits(params: dict[str, object], form: HitOutput) -> int:
             try:
                 console.out(show(image.result().pixels, columns, ROWS, terminal))
             except PhotoError as error:
-                console.say(str(error))
+                console.message(str(error))
             console.flush()
-    console.say_all(output.notes)
+    console.messages(output.notes)
     return int(output.exit)
 
 

@@ -1,4 +1,4 @@
-"""Questions asked from here: one, or many in one go, by the daemon as long as there is one for them."""
+"""Run one query or many, by the daemon if there is one for this index, else in this process."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from imgret.search.request import check, read_request
 from imgret.search.service import SearchOutput
 from imgret.search_client import SearchClient
 
-MANY = 32  # questions for which it pays to read all vectors into memory first
+MANY = 32  # queries from which on it is faster to read all vectors into memory first
 
 
-def ask_here(params: dict[str, object], form: HitOutput) -> int:
-    """Search in this process, print, and give the exit code. Raises ImgretError."""
+def search_here(params: dict[str, object], form: HitOutput) -> int:
+    """Search in this process, print the hits, and return the exit code. Raises ImgretError."""
     with _client(session()) as client:
-        answered = client.search_locally(params)
-    _print(form.printed(answered.output, str(params["text"]), str(params["folder"])), answered.notes)
-    return int(answered.exit)
+        found = client.search_locally(params)
+    _print(form.printed(found.output, str(params["text"]), str(params["folder"])), found.notes)
+    return int(found.exit)
 
 
-def ask(params: dict[str, object]) -> SearchOutput:
-    """The answer to one question, to be shown in another way. Raises ImgretError."""
+def search(params: dict[str, object]) -> SearchOutput:
+    """Return the output of one query, to be shown in another way. Raises ImgretError."""
     with _client(session()) as client:
         return client.search(params)
 
 
-def questions(path: str) -> list[str]:
+def read_queries(path: str) -> list[str]:
     """The lines of a file, or of stdin for `-`, without empty ones at the end."""
     try:
         if path == "-":
@@ -47,30 +47,30 @@ def questions(path: str) -> list[str]:
     return [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(b"\n")] if data.strip() else []
 
 
-def ask_all(params: dict[str, object], asked: Sequence[str], form: HitOutput) -> int:
-    """Answer one question after the other; a sentence that says why, for one that cannot be read.
+def search_all(params: dict[str, object], queries: Sequence[str], form: HitOutput) -> int:
+    """Run one query after the other. An invalid one is reported, and the others run.
 
-    The exit code is 0 when any of them had a hit, and that of the last one that could not be answered.
+    The exit code is 0 when any of them had a hit, and that of the last invalid one.
     """
     check(read_request(params))
     worst, any_hits = Exit.OK, False
     printed: set[str] = set()
-    with _client(session(), many=len(asked) >= MANY) as client:
-        for number, text in enumerate(asked):
+    with _client(session(), many=len(queries) >= MANY) as client:
+        for number, text in enumerate(queries):
             try:
-                answered = client.search({**params, "text": text, "number": number})
+                found = client.search({**params, "text": text, "number": number})
             except Exception as error:
-                # One question costs itself alone; without an index, all that follow would end like this one.
+                # An invalid query fails alone; without an index, all that follow would fail like this one.
                 problem = as_imgret_error(error)
                 if isinstance(error, ImgretError) and error.exit_code not in (Exit.USAGE, Exit.DAEMON):
                     raise
-                console.say(f"query {number}: {problem}")
+                console.message(f"query {number}: {problem}")
                 worst = Exit(problem.exit_code)
                 continue
-            output = form.printed(answered.output, text, str(params["folder"]))
-            _print(output, [note for note in answered.notes if note not in printed])
-            printed.update(answered.notes)
-            any_hits = any_hits or answered.exit is Exit.OK
+            output = form.printed(found.output, text, str(params["folder"]))
+            _print(output, [note for note in found.notes if note not in printed])
+            printed.update(found.notes)
+            any_hits = any_hits or found.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
 
 
@@ -79,8 +79,8 @@ def _print(output: bytes, notes: Sequence[str]) -> None:
     console.out(output)
     if notes:
         console.flush()
-        console.say_all(notes)
+        console.messages(notes)
 
 
 def _client(here: Session, *, many: bool = False) -> SearchClient:
-    return SearchClient(here.settings, here.places, warn=console.say, preload_vectors=many)
+    return SearchClient(here.settings, here.places, warn=console.message, preload_vectors=many)

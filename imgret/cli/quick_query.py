@@ -1,7 +1,7 @@
 """`imgret query` against a warm daemon, before anything is imported that costs a millisecond.
 
 Only the plainest flags are read here; anything else, and the absence of a daemon, is left to the full
-command line, which asks the same question in the same way.
+command line, which runs the same search.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from imgret.cli.hit_output import HitOutput
 from imgret.cli.quick_places import index_path, socket_path
 from imgret.client.protocol import OTHER_INDEX, Refused
 from imgret.client.socket_client import NoDaemon
-from imgret.client.socket_client import query as ask_daemon
+from imgret.client.socket_client import query as query_daemon
 from imgret.errors import UsageError
 
 TYPE_CHECKING = False  # importing typing takes 3 ms
@@ -31,8 +31,8 @@ _VALUES = {
 }
 
 
-def answered(arguments: list[str]) -> int | None:
-    """Print the answer and give the exit code; None: leave it to the full command line.
+def run(arguments: list[str]) -> int | None:
+    """Print the hits and return the exit code; None leaves it to the full command line.
 
     Without a daemon the same search runs here, still without the half second that Typer would cost.
     """
@@ -40,35 +40,35 @@ def answered(arguments: list[str]) -> int | None:
     if read is None:
         return None
     params, form = read
-    code = asked(params, form)
+    code = search_by_daemon(params, form)
     if code is not None:
         return code
     from imgret.cli.boundary import exit_code
-    from imgret.cli.query_session import ask_here
+    from imgret.cli.query_session import search_here
 
-    return exit_code(lambda: ask_here(params, form))
+    return exit_code(lambda: search_here(params, form))
 
 
-def asked(params: dict[str, object], form: HitOutput) -> int | None:
-    """Ask the daemon; None when there is none, or when it does not serve our index."""
+def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
+    """Search through the daemon; None when there is none, or when it does not serve our index."""
     from imgret.errors import DaemonError
 
     path = socket_path()
     if not os.path.exists(path):
         return None
     try:
-        notes, code, output = ask_daemon(path, {**params, "index": index_path()})
+        notes, code, output = query_daemon(path, {**params, "index": index_path()})
     except NoDaemon:
         return None
     except Refused as error:
         if error.code == OTHER_INDEX:
             return None
-        _say(f"imgret: {error}")
+        _message(f"imgret: {error}")
         if error.hint:
-            _say(error.hint)
+            _message(error.hint)
         return int(error.exit_code)
     except DaemonError as error:
-        _say(f"imgret: {error}; searching without it")
+        _message(f"imgret: {error}; searching without it")
         return None
     printed = form.printed(output, str(params["text"]), str(params["folder"]))
     try:
@@ -77,15 +77,15 @@ def asked(params: dict[str, object], form: HitOutput) -> int | None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more when it ends
         if not isinstance(error, BrokenPipeError):
-            _say(f"imgret: the output cannot be written: {error.strerror}")
+            _message(f"imgret: the output cannot be written: {error.strerror}")
             return 3
     for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
-        _say(note)
+        _message(note)
     return int(code)
 
 
 def folder() -> str:
-    """Where the question is asked."""
+    """Return the current folder; `/` if it was removed."""
     try:
         return os.getcwd()
     except FileNotFoundError:  # it was removed meanwhile
@@ -93,7 +93,7 @@ def folder() -> str:
 
 
 def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
-    """Return the request and the form of its answer; None for what only the full command line reads or refuses."""
+    """Return the request and the form of its output; None for what only the full command line reads or refuses."""
     params: dict[str, object] = {"folder": folder()}
     options: dict[str, Any] = {}
     forms: list[str] = []
@@ -113,26 +113,26 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
         elif argument == "--":
             words += rest
         elif argument.startswith("-") and (argument.startswith("--") or len(words) == 0):
-            return None  # an option of the full command line; a later -word is part of the question
+            return None  # an option of the full command line; a later -word is part of the query
         else:
             words.append(argument)
     params["text"] = text = " ".join(words)
     if not text.strip():
-        return None  # nothing is asked, as by "$UNSET": refused there
+        return None  # an empty query, as by "$UNSET": refused there
     own = {name: options.pop(name) for name in ("rank", "minimum") if name in options}
     try:
         form = HitOutput(forms, **options)
     except UsageError:
-        return None  # said there
+        return None  # reported there
     params |= {"format": form.request_format, "k": form.limit, "minimum": form.min_strength} | own
     return params, form
 
 
-def _say(sentence: str) -> None:
+def _message(sentence: str) -> None:
     try:
         print(_clean(sentence), file=sys.stderr)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody can be told: the answer comes all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the hits are printed without the message
 
 
 def _clean(text: str) -> str:

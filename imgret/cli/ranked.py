@@ -61,7 +61,7 @@ class CachedQueryVectors:
 
 
 class Encoders(NamedTuple):
-    """What encodes the queries, for each kind of vectors; None where there is none."""
+    """The encoders of the queries, one for each kind of vectors; None where there is none."""
 
     text: CachedQueryVectors | None
     image: CachedQueryVectors | None

@@ -1,4 +1,4 @@
-"""`imgret report`: the answer to a query as one HTML file to send to somebody."""
+"""`imgret report`: the hits of a query as one HTML file that can be sent."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def report(
     folders, and no metadata of the pictures.
     """
     from imgret.cli.library_stats import library_stats
-    from imgret.cli.query_session import ask
+    from imgret.cli.query_session import search
     from imgret.cli.report_page import page
 
-    question = " ".join(words)
-    if not question.strip():
+    query = " ".join(words)
+    if not query.strip():
         raise UsageError("what are you looking for?", 'imgret report giraffes.html "two giraffes"')
     target = os.path.abspath(inputs.path_bytes(file))
     _check_target(target, file, overwrite=overwrite)
     here = session()
-    output = ask(
+    output = search(
         {
-            "text": question,
+            "text": query,
             "k": limit,
             "format": "json",
             "minimum": min_strength,
             "folder": folder(),
         }
     )
-    console.say_all(output.notes)
+    console.messages(output.notes)
     hits = [json.loads(line) for line in output.output.splitlines()]
     if not hits:
         raise typer.Exit(output.exit)
@@ -74,8 +74,8 @@ def report(
         with here.index() as store:
             stats = library_stats(store)
     names = [os.path.basename(hit_path(hit)) for hit in hits]
-    _write(target, page(question, hits, images, names, date.today().isoformat(), stats).encode(), file)
-    console.say(f"{console.counted(len(hits), 'photo')} in {console.shown(target)}")
+    _write(target, page(query, hits, images, names, date.today().isoformat(), stats).encode(), file)
+    console.message(f"{console.counted(len(hits), 'photo')} in {console.shown(target)}")
     if None in images:
         raise typer.Exit(Exit.NO_HITS)
 
@@ -107,7 +107,7 @@ def _images(paths: list[bytes]) -> list[bytes | None]:
             try:
                 found.append(_jpeg(image.result()))
             except PhotoError as error:
-                console.say(str(error))
+                console.message(str(error))
                 found.append(None)
     return found
 

@@ -36,7 +36,7 @@ td:nth-child(2) { width: 4rem; text-align: right; font-variant-numeric: tabular-
 
 
 def page(
-    question: str,
+    query: str,
     hits: Sequence[Mapping[str, Any]],
     images: Sequence[bytes | None],
     names: Sequence[bytes],
@@ -44,15 +44,15 @@ def page(
     stats: Mapping[str, Sequence[tuple[str, int]]],
 ) -> str:
     """Return the page. `hits` are the JSON of the hits, `images` a JPEG of each (None: no picture), `names` their paths."""
-    words = query_words(question)
+    words = query_words(query)
     cards = [_card(hit, image, name, words) for hit, image, name in zip(hits, images, names, strict=True)]
     count = "1 photo" if len(hits) == 1 else f"{len(hits)} photos"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n{MARK}\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(question)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<header><h1>{_text(question)}</h1><p class="dim">{count}, {_text(date)}</p></header>\n'
+        f"<title>{_text(query)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<header><h1>{_text(query)}</h1><p class="dim">{count}, {_text(date)}</p></header>\n'
         f'<main>\n<ol class="hits">\n{"".join(cards)}</ol>\n{"".join(map(_section, stats, stats.values()))}</main>\n'
         "</body>\n</html>\n"
     )

@@ -54,9 +54,9 @@ def install() -> None:
         if not before:
             _remove(folder)
         raise
-    console.say(f"imgretd is running; its units are in {folder}")
+    console.message(f"imgretd is running; its units are in {folder}")
     if not here.settings.folders:
-        console.say("No folder is watched yet: run `imgret add FOLDER`.")
+        console.message("No folder is watched yet: run `imgret add FOLDER`.")
 
 
 @service_app.command()
@@ -64,10 +64,10 @@ def uninstall() -> None:
     """Stop the daemon and remove its units. The index, the notes and the configuration are kept."""
     folder = units_folder()
     if not _present(folder):
-        console.say("there is no service to uninstall")
+        console.message("there is no service to uninstall")
         return
     _remove(folder)
-    console.say("imgretd is uninstalled; the index and your notes are kept")
+    console.message("imgretd is uninstalled; the index and your notes are kept")
 
 
 @service_app.command()
@@ -163,7 +163,7 @@ def _environment(places: Places) -> dict[str, str]:
         value = os.environ.get(name, "")
         if name.startswith("HF_"):
             value = value and os.path.abspath(os.path.expanduser(value))
-        if value and (name in known or os.path.isabs(value)):  # the XDG rules say to ignore a relative path
+        if value and (name in known or os.path.isabs(value)):  # the XDG specification ignores a relative path
             found[name] = known.get(name, value)
     return found
 

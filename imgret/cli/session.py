@@ -51,7 +51,7 @@ def absolute(path: str) -> bytes:
 def folders(paths: Iterable[str]) -> list[bytes]:
     """Return the folders of the command line, with links resolved.
 
-    Raises UsageError for a path that does not exist or is not a folder, NotAnswering if its disk does not respond.
+    Raises UsageError for a path that does not exist or is not a folder, NotResponding if its disk does not respond.
     """
     found = []
     for path in paths:

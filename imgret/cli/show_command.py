@@ -1,4 +1,4 @@
-"""`imgret show` and `imgret note`: show what the index knows about a photo, and read or write its note."""
+"""`imgret show` and `imgret note`: show what is in the index about a photo, and read or write its note."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def note(
         before = store.results.note(content)
         if not (edit or clear or text is not None):
             if before is None:
-                console.say("no note")
+                console.message("no note")
                 for lost in store.notes.lost_notes(absolute(file)):
-                    console.say(
+                    console.message(
                         f'an earlier photo at this path had the note "{shortened(lost.text)}":'
                         " `imgret note --forget FILE` discards it"
                     )
@@ -118,7 +118,7 @@ def note(
 def _forget(store: Store, file: str) -> None:
 
     if not store.notes.forget_lost(absolute(file)):
-        console.say(f"there is no note of an earlier photo at {file}")
+        console.message(f"there is no note of an earlier photo at {file}")
         raise typer.Exit(Exit.NO_HITS)
 
 

@@ -1,4 +1,4 @@
-"""`imgret sidecars`: write what imgret knows into XMP sidecars, and take it away again."""
+"""`imgret sidecars`: write results into XMP sidecars, and remove them again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(
     to: _To = None,
     dry_run: _DryRun = False,
 ) -> None:
-    """Write what imgret knows into the XMP sidecars of photos. Photos are not changed.
+    """Write captions, labels and notes into the XMP sidecars of photos. Photos are not changed.
 
     Without --captions, --counts, --notes or --ocr, all four are written. What others wrote into a sidecar stays. Exits
     with 1 if a sidecar could not be written.
@@ -111,9 +111,9 @@ def _printer(dry_run: bool) -> Callable[[bytes], None]:
 
 def _report(outcome: Outcome, dry_run: bool) -> None:
     console.flush()
-    console.say_all(outcome.problems[:MOST_PROBLEMS])
+    console.messages(outcome.problems[:MOST_PROBLEMS])
     if len(outcome.problems) > MOST_PROBLEMS:
-        console.say(f"... and {len(outcome.problems) - MOST_PROBLEMS} more")
+        console.message(f"... and {len(outcome.problems) - MOST_PROBLEMS} more")
     would = "would be " if dry_run else ""
     figures = [
         f"{count} {word}"
@@ -125,6 +125,6 @@ def _report(outcome: Outcome, dry_run: bool) -> None:
         )
         if count
     ]
-    console.say(f"sidecars: {', '.join(figures) or 'nothing to do'}")
+    console.message(f"sidecars: {', '.join(figures) or 'nothing to do'}")
     if outcome.problems:
         raise typer.Exit(Exit.NO_HITS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgret.cli import console
 from imgret.cli.session import Session
-from imgret.disk_calls import DiskCall, NotAnswering
+from imgret.disk_calls import DiskCall, NotResponding
 from imgret.store import paths
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                 found = DiskCall(
                     root.path, root.path, functools.partial(_walked, root.path, rules, offline)
                 ).result()
-            except NotAnswering as error:
-                console.say(error.advice)
+            except NotResponding as error:
+                console.message(error.advice)
                 continue
             folders.append(
                 {

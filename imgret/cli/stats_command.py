@@ -37,5 +37,5 @@ def stats(
             for line in bar_lines(rows, width):
                 console.out_line(line)
     if not any(sections.values()):
-        console.say("nothing is known of any photo yet; `imgret index FOLDER` describes photos")
+        console.message("nothing is known of any photo yet; `imgret index FOLDER` describes photos")
         raise typer.Exit(Exit.NO_HITS)

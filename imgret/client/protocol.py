@@ -198,7 +198,7 @@ def _cut(text: str) -> str:
 
 
 def _exit(code: Any) -> Exit:
-    """Return the exit code that the daemon sent; DAEMON if this release does not know it."""
+    """Return the exit code that the daemon sent; DAEMON if this release does not have it."""
     try:
         return Exit(code)
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imgret.client.socket_client import NoDaemon, ask
+from imgret.client.socket_client import NoDaemon, request
 from imgret.errors import DaemonError
 
 STATUS_SECONDS = 5.0  # a daemon reports its state at once, even while it is working
@@ -16,7 +16,7 @@ def daemon_status(socket: str, index: str, timeout: float = STATUS_SECONDS) -> d
     A daemon that does not respond within `timeout` seconds has the state "silent" and a `problem`.
     """
     try:
-        status = ask(socket, "status", {}, timeout)
+        status = request(socket, "status", {}, timeout)
     except NoDaemon:
         return None
     except DaemonError as error:
@@ -33,5 +33,5 @@ def request_if_running(
     """
     if daemon_status(socket, index, timeout) is None:
         return False
-    ask(socket, method, params)
+    request(socket, method, params)
     return True

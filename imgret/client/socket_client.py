@@ -79,12 +79,12 @@ class Connection:
         """Close the connection."""
         self._socket.close()
 
-    def ask(self, method: str, params: dict[str, Any]) -> Any:
+    def request(self, method: str, params: dict[str, Any]) -> Any:
         """Send a request and return its result. Raises Refused with the daemon's error, NoDaemon when it stopped."""
-        return self.ask_bytes(method, params)[0]
+        return self.request_bytes(method, params)[0]
 
-    def ask_bytes(self, method: str, params: dict[str, Any]) -> tuple[Any, bytes]:
-        """Send a request and return its result and its finished output. Raises the same errors as `ask`."""
+    def request_bytes(self, method: str, params: dict[str, Any]) -> tuple[Any, bytes]:
+        """Send a request and return its result and its finished output. Raises the same errors as `request`."""
         self._next += 1
         line = protocol.request_line(self._next, method, params)
         if len(line) > protocol.LINE_LIMIT:
@@ -121,13 +121,13 @@ class Connection:
         return response.result, body
 
     def query(self, params: dict[str, Any]) -> tuple[list[str], Exit, bytes]:
-        """Run a search. Return the notes for stderr, the exit code and the output. Raises the same errors as `ask`."""
-        result, output = self.ask_bytes("query", params)
+        """Run a search. Return the notes for stderr, the exit code and the output. Raises the same errors as `request`."""
+        result, output = self.request_bytes("query", params)
         return *protocol.read_query(result), output
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Subscribe, and yield (name, data) of each event until the daemon stops. There is no timeout."""
-        self.ask("subscribe", {})
+        self.request("subscribe", {})
         self._socket.settimeout(None)
         while line := self._line(at_end=b""):
             event = protocol.read_event(line)
@@ -202,10 +202,10 @@ class Connection:
             return b""
 
 
-def ask(path: str, method: str, params: dict[str, Any], timeout: float = TIMEOUT) -> Any:
+def request(path: str, method: str, params: dict[str, Any], timeout: float = TIMEOUT) -> Any:
     """Send one request on a new connection and return its result. Raises NoDaemon, DaemonError or Refused."""
     with Connection(path, timeout) as daemon:
-        return daemon.ask(method, params)
+        return daemon.request(method, params)
 
 
 def query(path: str, params: dict[str, Any]) -> tuple[list[str], Exit, bytes]:

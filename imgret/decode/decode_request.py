@@ -1,4 +1,4 @@
-"""What a decoder process is asked to do."""
+"""A request to a decoder process."""
 
 from __future__ import annotations
 

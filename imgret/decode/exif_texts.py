@@ -16,7 +16,7 @@ _LONGEST = 1 << 16  # bytes of one field
 
 
 def metadata(image: Tags, photo: Tags, gps: Tags) -> Metadata:
-    """Return what the EXIF directories IFD0, Exif and GPS say."""
+    """Return the metadata in the EXIF directories IFD0, Exif and GPS."""
     found = stars(image.get(_RATING))
     texts = (
         image_text(image.get(_DESCRIPTION)),

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from imgret.decode.hashing import birth_time, content_hash_in, unreadable
-from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
+from imgret.disk_calls import DiskCall, NotResponding, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import Shortage
 from imgret.photo import FileStat
@@ -57,12 +57,12 @@ Hashed = tuple[list[F], list[Read]]
 def hash_many(root: bytes, files: Iterator[F], size: int, stopped: Callable[[], bool]) -> Iterator[Hashed[F]]:
     """Hash `files` and yield them in batches of about `size`, each with its hash or the error.
 
-    Stops when `stopped()` is true; unfinished files are dropped. Raises NotAnswering when the whole disk does not
+    Stops when `stopped()` is true; unfinished files are dropped. Raises NotResponding when the whole disk does not
     respond, and Shortage when the machine has no descriptor or memory left; finished files are yielded first.
     """
     hashing: _Hashing[F] = _Hashing(root, size)
     exhausted = False
-    problem: NotAnswering | Shortage | None = None
+    problem: NotResponding | Shortage | None = None
     try:
         while problem is None and not stopped():
             if not hashing.waiting and not exhausted:
@@ -70,7 +70,7 @@ def hash_many(root: bytes, files: Iterator[F], size: int, stopped: Callable[[], 
                 exhausted = not hashing.waiting
             try:
                 hashing.start_threads()
-            except NotAnswering as error:
+            except NotResponding as error:
                 problem = error
             hashing.collect()
             problem = problem or hashing.shortage
@@ -119,11 +119,11 @@ class _Hashing(Generic[F]):
         return [file for file, _ in done], [result for _, result in done]
 
     def start_threads(self) -> None:
-        """Start up to HASHERS threads. Raises NotAnswering when none can be started and none is running."""
+        """Start up to HASHERS threads. Raises NotResponding when none can be started and none is running."""
         try:
             while len(self._calls) < min(HASHERS, len(self.waiting)):
                 self._calls.append(DiskCall(self._root, self._root, self._read))
-        except NotAnswering:
+        except NotResponding:
             if not self._calls:
                 raise
 
@@ -137,7 +137,7 @@ class _Hashing(Generic[F]):
         for call in [each for each in self._calls if each.silent]:
             call.drop()
             file = self._reading.get(call)
-            read_as = None if file is None else _not_answering(_path(self._root, file))
+            read_as = None if file is None else _not_responding(_path(self._root, file))
             self._take_one(call, file, read_as)
             self._take_one(call, None, None)
 
@@ -185,7 +185,7 @@ def _hash(call: DiskCall[None], root: bytes, descent: Descent, file: FoundFile) 
     if file.file_stat.size == 0:  # probably not written yet; all empty files would share one content
         return PhotoError(f"{os.fsdecode(path)} is empty", "It is tried again.", transient=True)
     if is_stuck(root, path):  # an earlier read of it has not returned yet
-        return _not_answering(path)
+        return _not_responding(path)
     call.touch(path)
     try:
         folder = descent.folder(file.folder)
@@ -208,8 +208,8 @@ def _to_error(path: bytes, error: OSError) -> PhotoError | Shortage:
         return short
 
 
-def _not_answering(path: bytes) -> PhotoError:
-    error = NotAnswering(path)
+def _not_responding(path: bytes) -> PhotoError:
+    error = NotResponding(path)
     return PhotoError(str(error), error.hint, transient=True)
 
 

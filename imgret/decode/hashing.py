@@ -12,7 +12,7 @@ import stat
 import struct
 from collections.abc import Callable
 
-from imgret.disk_calls import DiskCall, NotAnswering, is_stuck
+from imgret.disk_calls import DiskCall, NotResponding, is_stuck
 from imgret.errors import PhotoError
 from imgret.limits import shortage
 from imgret.photo import FileStat, file_stat_of
@@ -52,7 +52,7 @@ class PhotoGone(PhotoError):
 def content_hash(path: bytes, expected: FileStat | None = None) -> bytes:
     """Return the 32-byte BLAKE3 of the file's bytes.
 
-    Raises NotAnswering when the disk does not respond. Raises PhotoError: transient if the file changed while it
+    Raises NotResponding when the disk does not respond. Raises PhotoError: transient if the file changed while it
     was read or its FileStat is not `expected`; permanent if it is not a regular file or cannot be a photo.
     """
 
@@ -64,7 +64,7 @@ def content_hash(path: bytes, expected: FileStat | None = None) -> bytes:
         return _hash_and_close(fd, path, expected, call.touch)
 
     if is_stuck(path, path):
-        raise NotAnswering(path)
+        raise NotResponding(path)
     return DiskCall(path, path, job).result()
 
 

@@ -25,7 +25,7 @@ _PACKETS = ((b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<x:xapmeta", b"</x:xapmeta>"))
 def xmp_packets(file: IO[bytes], image: Image.Image, tags: Tags) -> list[bytes]:
     """Return the XMP packets of an open image: the main one and, in a JPEG, an extension of it.
 
-    `tags` is the main EXIF directory. Pillow knows where most formats store XMP. In the others, raw formats among them, the
+    `tags` is the main EXIF directory. Pillow finds XMP in most formats. In the others, raw formats among them, the
     file is searched for a packet (XMP Specification Part 3, 1.1: packet scanning).
     """
     found = _bytes(tags.get(_XMP_TAG)) or _bytes(

@@ -1,6 +1,6 @@
 """What `imgret sidecars write` has written into a sidecar, in a namespace of imgret's own.
 
-The record says which keywords and which description are imgret's: these are not read as words of a person, and
+The record lists the keywords and the description that are imgret's: these are not read as words of a person, and
 `imgret sidecars remove` takes away exactly these.
 """
 
@@ -53,7 +53,7 @@ def property_name(field: str) -> str:
 
 
 def record(found: Properties) -> Record:
-    """Return what the properties of a sidecar say that imgret wrote; an empty record if it wrote nothing."""
+    """Return the record of what imgret wrote, from the properties of a sidecar; an empty record if it wrote nothing."""
     values: dict[str, object] = {}
     for field, name in _FIELDS.items():
         texts = tuple(value for value in found.get(OWN + name, ()) if isinstance(value, str))

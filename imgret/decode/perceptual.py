@@ -2,7 +2,7 @@
 
 A hash (`look`) has three parts. The *signature*, 8 x 8 coarse frequencies, finds candidates: its cosine survives crops and
 changes of contrast. The *detail*, the signs of 192 finer frequencies, confirms them: two beaches or two pages of text
-have similar signatures and different details. The *colour* tells a red thing from a blue one of the same shape. A hash is never the only evidence that two files are equal.
+have similar signatures and different details. The *colour* distinguishes a red thing from a blue one of the same shape. A hash is never the only evidence that two files are equal.
 Pure functions without numpy: the decoder process computes one hash per photo.
 """
 

@@ -87,7 +87,7 @@ def _own(
     directories: tuple[Tags, Tags, Tags],
     problems: list[str],
 ) -> dict[str, list[Metadata]]:
-    """Return what the photo's own XMP, IPTC and EXIF say."""
+    """Return the metadata in the photo's own XMP, IPTC and EXIF."""
     name = os.fsdecode(os.path.basename(path))
     readers: dict[str, Callable[[], list[Metadata]]] = {
         "XMP": lambda: [_xmp(packet, "xmp") for packet in xmp_packets(file, image, directories[0])],
@@ -131,7 +131,7 @@ def _iptc(record: bytes) -> Metadata:
 
 
 def _sidecars(path: bytes, sidecars: Iterable[bytes], problems: list[str]) -> list[tuple[bytes, Metadata]]:
-    """Return what each sidecar says: XMP first, and of several the one that was modified last."""
+    """Return the metadata of each sidecar: XMP first, and of several the one that was modified last."""
     found: list[tuple[int, bytes, Metadata]] = []
     for sidecar in sidecars:
         modified = 0
@@ -177,9 +177,9 @@ def _disagreements(beside: list[tuple[bytes, Metadata]]) -> list[str]:
     """Return a sentence for each value in which two sidecars differ."""
     problems = []
     for field in ("title", "description", "rating", "label"):
-        said = [(name, value) for name, each in beside if (value := getattr(each, field)) is not None]
-        if len({value for _, value in said}) > 1:
-            listed = [os.fsdecode(os.path.basename(name)) for name, _ in said]
+        values = [(name, value) for name, each in beside if (value := getattr(each, field)) is not None]
+        if len({value for _, value in values}) > 1:
+            listed = [os.fsdecode(os.path.basename(name)) for name, _ in values]
             problems.append(f"{' and '.join(listed)} disagree on the {field}; {listed[0]} is used")
     return problems
 

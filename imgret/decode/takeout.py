@@ -55,7 +55,7 @@ class TakeoutError(ValueError):
 
 
 def metadata(data: bytes, photo: bytes, *, album: bool = False) -> Metadata | None:
-    """Return what a JSON file says about the photo with the file name `photo`; None if it is not Takeout's.
+    """Return the metadata in a JSON file about the photo with the file name `photo`; None if it is not Takeout's.
 
     `album`: the file describes the album that the folder is, see `sidecar_names.ALBUM_FILES`.
 

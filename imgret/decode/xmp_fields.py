@@ -49,7 +49,7 @@ _DARKTABLE_LABELS = ("red", "yellow", "green", "blue", "purple")
 
 
 def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
-    """Return what the properties say. `source` is that of the date: xmp or sidecar; `modified` when a sidecar was, in
+    """Return the metadata in the properties. `source` is that of the date: xmp or sidecar; `modified` when a sidecar was, in
     seconds since 1970. What imgret itself wrote is left out, unless somebody edited it.
     """
     found = {name.replace(_MICROSOFT_BY_EXIFTOOL, MICROSOFT): values for name, values in found.items()}

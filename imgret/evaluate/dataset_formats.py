@@ -41,7 +41,7 @@ class _Own(Struct):
     queries: list[str]
 
 
-class _Asked(Struct):
+class _QuestionLine(Struct):
     photo: str
     question: str
 
@@ -170,14 +170,14 @@ def _own(path: str) -> Found:
             yield line
             continue
         try:
-            kind: type[_Own | _Asked] = (
-                _Asked if "question" in msgspec.json.decode(line.text, type=dict[str, Raw]) else _Own
+            kind: type[_Own | _QuestionLine] = (
+                _QuestionLine if "question" in msgspec.json.decode(line.text, type=dict[str, Raw]) else _Own
             )
             row = msgspec.json.decode(line.text, type=kind)
         except (msgspec.DecodeError, UnicodeError) as error:
             yield _malformed(line, str(error))
             continue
-        if isinstance(row, _Asked):
+        if isinstance(row, _QuestionLine):
             yield Entry(row.photo, (row.question,), line.where)
         else:
             yield Entry(row.path, tuple(row.queries), line.where, row.path)

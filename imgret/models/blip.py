@@ -56,7 +56,7 @@ class BlipCaptioner:
             self._levels = self._normalised_levels().to(device)
         self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="resize")
         self._resize = by_pillow(self._processor.image_processor, self._resized)
-        # BLIP begins with a token of its own, and goes on where the prompt's end token would be
+        # BLIP begins with a token of its own, and continues where the prompt's end token would be
         begin = self._model.config.text_config.bos_token_id
         beginnings = [[begin, *self._processor.tokenizer(prompt)["input_ids"][1:-1]] for prompt in prompts]
         positions, longest = self._model.config.text_config.max_position_embeddings, max(map(len, beginnings))

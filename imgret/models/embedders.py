@@ -33,8 +33,8 @@ def kind(path: str, name: str) -> Kind:
     """Return the kind of the embedder in the folder `path`; `name` is that of its repository or folder.
 
     INSTRUCTOR leaves the instruction out of the mean over the tokens (`include_prompt`). Its first releases do not
-    say so in their files, so the name counts too. A folder whose files cannot be read is of the kind SENTENCE, and
-    loading it says why.
+    declare it in their files, so the name counts too. A folder whose files cannot be read is of the kind SENTENCE, and
+    loading it reports the reason.
     """
     modules = _modules(path)
     classes = [str(module.get("type")).rpartition(".")[2] for module in modules]

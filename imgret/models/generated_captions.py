@@ -27,7 +27,7 @@ _LONGEST_PROMPT = 20_000  # characters of a prompt in its chat template
 
 
 class GeneratedCaptioner:
-    """A `Captioner`. Subclasses know how their kind of model is prompted."""
+    """A `Captioner`. Subclasses prompt their kind of model."""
 
     default: str  # the prompt, if the settings name none
 
@@ -182,5 +182,5 @@ class FlorenceCaptioner(GeneratedCaptioner):
         return prompt
 
     def _finished(self, prompt: str, text: str) -> str:
-        answer: str = self._processor.post_process_generation(text=text, task=prompt)[prompt]
-        return answer
+        caption: str = self._processor.post_process_generation(text=text, task=prompt)[prompt]
+        return caption

@@ -71,7 +71,7 @@ class TextTokenizer:
         return text
 
     def _mark_ends(self) -> None:
-        """Add the start and end tokens that the settings ask for: those of Gemma override the tokenizer's own."""
+        """Add the start and end tokens of the settings: those of Gemma override the tokenizer's own."""
         from tokenizers import processors
 
         flags = [self._settings.get(f"add_{end}_token") for end in ("bos", "eos")]

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
 
 
 class Reader:
-    """The three models: where text is, which way up it is, and what it says."""
+    """The three models: where text is, its orientation, and its characters."""
 
     def __init__(self, threads: int, detection: str, recognition: str, direction: str) -> None:
         import cv2

@@ -27,7 +27,7 @@ def pixel_stages(models: Models) -> frozenset[str]:
 
 def decoder_stages(models: Models) -> frozenset[str]:
     """Return the stages whose results the decoder reads from the file."""
-    return frozenset(name for name in models if registry.installed()[name].from_decoder)
+    return frozenset(models.decoded)
 
 
 class Describer:
@@ -47,11 +47,7 @@ class Describer:
         self._costs = costs or Costs()
         self._models = models
         self._release = release
-        self._stages = [
-            stage
-            for stage in registry.installed().pixels_first()
-            if stage.name in models and not stage.from_decoder
-        ]
+        self._stages = [stage for stage in registry.installed().pixels_first() if stage.name in models]
         self._sizes = {stage.name: _scaled(size, stage.batch) for stage in self._stages}
         self.seconds = dict.fromkeys(self._sizes, 0.0)
         with_pixels = [stage for stage in self._stages if PIXELS in stage.inputs]

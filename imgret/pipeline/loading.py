@@ -89,6 +89,9 @@ def load_models(
         if table.weights == NONE:
             models.disabled.add(stage.name)
             continue
+        if stage.from_decoder:
+            models.decoded[stage.name] = stage.checked(table, places)[1]
+            continue
         model, error = _loaded(stage, table, places, on)
         if model is not None:
             models.loaded[stage.name] = model

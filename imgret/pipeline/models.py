@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from imgret.photo import ModelIdentity
 from imgret.stages.interface import DECODE, StageModel
 
 
@@ -13,6 +14,9 @@ class Models:
     """The models of one device."""
 
     loaded: dict[str, StageModel] = field(default_factory=dict)  # by stage
+    decoded: dict[str, ModelIdentity] = field(
+        default_factory=dict
+    )  # stages without a model, see `Stage.from_decoder`
     missing: dict[str, str] = field(
         default_factory=dict
     )  # stage -> message about why its model is not loaded
@@ -36,7 +40,11 @@ class Models:
 
     def stages(self) -> frozenset[str]:
         """Return the stages that can run now; `decode` always can."""
-        return frozenset({DECODE, *self.loaded})
+        return frozenset({DECODE, *self.decoded, *self.loaded})
+
+    def identities(self) -> dict[str, ModelIdentity]:
+        """Return the identities of the results of each stage, those of the decoder included."""
+        return {**self.decoded, **{stage: model.identity for stage, model in self.loaded.items()}}
 
     def close(self) -> None:
         """Unload every model."""

@@ -1,1 +1,1 @@
-"""A question becomes hits."""
+"""From a query to hits."""

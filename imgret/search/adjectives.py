@@ -1,4 +1,4 @@
-"""Common adjectives: they say something of the next word of a question, and of nothing else in the photo."""
+"""Common adjectives: each describes the next word of a query, and nothing else in the photo."""
 
 ADJECTIVES = frozenset(
     """

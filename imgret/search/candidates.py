@@ -40,20 +40,20 @@ def scope_of(store: Store, clauses: Sequence[Clause], warm: WarmIndex | None) ->
     return Scope(among=among, passes=lambda ids: np.isin(ids, among))
 
 
-def living(store: Store, ask: Callable[[int], Ids], count: int, scope: Scope | None) -> Ids:
+def living(store: Store, nearest: Callable[[int], Ids], count: int, scope: Scope | None) -> Ids:
     """Return the best `count` that still have a photo; while too many have none, four times as many are requested.
 
     Contents that pass filters always have one.
     """
-    asked = count
+    requested = count
     while True:
-        found = ask(asked)
+        found = nearest(requested)
         if scope is not None:
             return found
         kept = found[store.filters.living(found)]
-        if len(kept) >= count or len(found) < asked:
+        if len(kept) >= count or len(found) < requested:
             return kept[:count]
-        asked *= 4
+        requested *= 4
 
 
 def closest(

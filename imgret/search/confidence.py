@@ -1,4 +1,4 @@
-"""How likely a person agrees that a photo answers a query: confidence and strength. Pure numpy.
+"""The probability that a person agrees that a photo matches a query: confidence and strength. Pure numpy.
 
 The curve of texts was fitted on people's judgements of captions with photos (three people a pair, the majority counts),
 pooled over three kinds of captions, pairs weighted by how rarely such a pair was judged; that of images with texts on CLIP
@@ -43,7 +43,7 @@ _BOTH = (
 )
 _WORDS = ((0, 0.0), (0.4, 0.1), (0.6, 0.3), (0.75, 0.45), (0.95, 0.6), (0.99, 0.85), (1, 0.9))  # (share, ...)
 # An image vector decides: of its text, this share is added, up to a limit. The text alone does not make such a photo
-# strong, for captions that say little stand out by chance.
+# strong, because uninformative captions have high scores by chance.
 SHARE_OF_TEXT, MOST_OF_TEXT = 0.5, 4.0
 APART = 0.7  # confidence at most where an adjective of the query describes another thing: encoders confuse them too
 

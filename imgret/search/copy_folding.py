@@ -39,7 +39,7 @@ class Seen:
         self._vectors, self._alike = _compared(store, contents)
 
     def may_hold(self, content: int, facts: Facts | None) -> bool:
-        """Whether this can be one of them at all, by its pixels, its look or its time."""
+        """Whether this can be one of them, by its pixels, its perceptual hash or its time."""
         return (
             self._hash(content) in self._pixels
             or any(other in self._hits for other in self._alike.get(content, ()))
@@ -100,9 +100,9 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     """The signature of each content as a unit vector, and the better contents that look the same."""
     if len(contents) < 2:
         return {}, {}
-    asked = np.array(contents, np.int64)
-    found = store.signatures.of(asked)
-    found = looks.chosen(found, _in_order(found.contents, asked))
+    wanted = np.array(contents, np.int64)
+    found = store.signatures.of(wanted)
+    found = looks.chosen(found, _in_order(found.contents, wanted))
     pairs = near_pairs(
         found, looks.COPY, lambda better, _: np.ones(len(better), np.bool_), all_up_to=ALL_PAIRS
     )
@@ -114,16 +114,16 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     return dict(zip(found.contents.tolist(), looks.unit(found.signatures), strict=True)), alike
 
 
-def _in_order(found: looks.Energies, asked: looks.Energies) -> looks.Energies:
-    """The places of `asked` in `found`, which is ascending, without those that are not there."""
-    places = np.searchsorted(found, asked)
+def _in_order(found: looks.Energies, wanted: looks.Energies) -> looks.Energies:
+    """The places of `wanted` in `found`, which is ascending, without those that are not there."""
+    places = np.searchsorted(found, wanted)
     there = places < len(found)
-    there[there] = found[places[there]] == asked[there]
+    there[there] = found[places[there]] == wanted[there]
     return places[there]
 
 
 def _around(facts: Facts | None, gap: int) -> range:
-    """The seconds in which the other shots of a burst lie; none for a photo without a time."""
+    """The seconds of the other shots of a burst; empty for a photo without a time."""
     if facts is None or facts.taken_at is None:
         return range(0)
     return range(facts.taken_at - gap, facts.taken_at + gap + 1)

@@ -32,12 +32,12 @@ class Found(Struct, frozen=True):
 
 
 def describe(
-    store: Store, question: ParsedQuery, found: Sequence[Found], *, limit: int, all_copies: bool
+    store: Store, query: ParsedQuery, found: Sequence[Found], *, limit: int, all_copies: bool
 ) -> list[Hit]:
     """The first `limit` different pictures of `found`, as hits; with `all_copies` each copy is a hit of its own."""
     store.expect([one.content for one in found])
     hits: list[Hit] = []
-    wanted = [clause.filter for clause in question.clauses if not clause.negated]
+    wanted = [clause.filter for clause in query.clauses if not clause.negated]
     parts = [each.text for each in wanted if isinstance(each, Containing)]
     copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
     seen = Seen(store, () if all_copies else [one.content for one in found])
@@ -46,8 +46,8 @@ def describe(
             break
         facts = store.contents.facts(one.content)
         if len(hits) >= limit and not seen.may_hold(one.content, facts):
-            continue  # it could only be a copy of a hit: most are none, and need not be read whole to tell
-        paths = store.filters.showing(question.clauses, one.content)
+            continue  # only a copy of a hit would still count, and most are none
+        paths = store.filters.showing(query.clauses, one.content)
         if not paths:
             continue
         shown = stage_results.shown(stage_results.described(store, one.content))
@@ -96,13 +96,13 @@ def _hit(
 
 
 def _why(one: Found, shown: dict[str, Any], parts: Sequence[str]) -> tuple[str, ...]:
-    """The matching words, or what the stages say of them: the counts of objects, for one; and the image.
+    """The matching words, or the reasons that the stages give for them, such as counts of objects; and the image.
 
     `parts` are those of the text in the image that filters found.
     """
-    said: list[str] = [IMAGE_MATCHES] if one.seen else []
+    reasons: list[str] = [IMAGE_MATCHES] if one.seen else []
     for part in parts:
-        said += stage_results.why_contained(shown, part)
+        reasons += stage_results.why_contained(shown, part)
     for word in one.matched:
-        said += stage_results.why(shown, word, labels.matching_labels) or [word]
-    return tuple(dict.fromkeys(said))
+        reasons += stage_results.why(shown, word, labels.matching_labels) or [word]
+    return tuple(dict.fromkeys(reasons))

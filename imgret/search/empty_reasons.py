@@ -1,4 +1,4 @@
-"""Which filter left nothing over, in sentences: what an empty answer says."""
+"""Explain a search without hits: which filter no photo passes."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _STAGES = {
     "objects": "detect",
     "topics": "topics",
     "text": "ocr",
-}  # what `has:` asks for -> its stage
+}  # value of `has:` -> its stage
 
 
 def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
-    """A sentence for each label that no photo shows, with those that were perhaps meant.
+    """Return a sentence for each label that no photo shows, with similar labels that exist.
 
     `off` are the stages that the settings switch off.
     """
     there = store.facets.labels()
-    asked = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
-    return [_no_label(label, there, off) for label in asked if not labels.matching_labels(label, there)]
+    requested = [clause.filter.label for clause in clauses if isinstance(clause.filter, Objects)]
+    return [_no_label(label, there, off) for label in requested if not labels.matching_labels(label, there)]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -80,7 +80,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             first, last = (str(taken(at))[:10] for at in span)
             if first == last:
                 return f"no photo was taken then; the only known date is {first}"
-            return f"no photo was taken then; the known dates lie between {first} and {last}"
+            return f"no photo was taken then; the known dates are between {first} and {last}"
         case Inside(folder):
             return f"no indexed photo is in a folder {folder.decode('utf-8', 'replace')}"
         case Named(pattern):
@@ -130,7 +130,7 @@ def _no_label(label: str, there: Sequence[str], off: Collection[str]) -> str:
 def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
     meant = labels.matching_labels(label, store.facets.labels())
     if not meant:
-        return ""  # `unknown_labels` has said so
+        return ""  # `unknown_labels` has reported it
     if most is not None and most < least:
         return f"no number is that small: {label!r}"
     top = store.facets.most_counted(meant)
@@ -152,7 +152,7 @@ def _off_kind(kind: str, off: Collection[str]) -> str:
 
 
 def _short(clause: Clause) -> str:
-    """Enough of a filter for a reader to know which one it is."""
+    """A filter as it is named in a message, shortened."""
     match clause.filter:
         case Taken():
             return "date"

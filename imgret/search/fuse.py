@@ -1,12 +1,12 @@
-"""Late fusion: what each space of vectors and the words say of the candidates, in one sum. Pure numpy.
+"""Late fusion: the evidence of each space of vectors and of the words, in one sum. Pure numpy.
 
 All arrays have the candidates on their last axis, (..., candidates). Those of a sample of the library have it there
 instead, (..., sample). Leading axes, such as one for queries, broadcast. NaN stands for a vector that is missing.
 
 1. `standard`: cosines become standard scores, relative to this query's own baseline in the library, because encoders
    differ in where their cosines are (0.83 +- 0.03 for one, 0.05 +- 0.07 for another).
-2. `evidence`: a standard score becomes a log-likelihood ratio with a floor, which is 0 for what the space has nothing
-   to say about. Chance differences of a weak encoder, or of poor captions, stay below the floor.
+2. `evidence`: a standard score becomes a log-likelihood ratio with a floor, which is 0 where the space has no
+   information. Chance differences of a weak encoder, or of poor captions, stay below the floor.
 3. `doubt`: where images and texts disagree about the query all over the library, images must stand out to count.
 4. `joined`: the evidence of the spaces is added.
 """
@@ -71,7 +71,7 @@ WEIGHTS = Weights()
 LEAST_SPREAD = 0.01  # of cosines: where all photos are alike, words must still count
 OUTLIER = 3.0  # standard scores above it are not of the baseline: the photos that match
 LARGEST = 12.0  # standard scores count up to here in the normaliser
-LEAST_COMMON = 4  # photos with scores in two spaces from which on their correlation says something
+LEAST_COMMON = 4  # photos with scores in two spaces from which on their correlation is used
 
 
 class Baseline(Struct, frozen=True):
@@ -155,8 +155,8 @@ def text_cosines(
     passage, captions, note = above[PASSAGE], above[CAPTIONS], above[NOTE]
     captioned = ~np.isnan(captions)
     own = np.where(captioned, captions, passage)
-    telling = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from) * grounds[NOTE].spread
-    beside = np.where(captioned & ~np.isnan(note), np.maximum(telling, 0.0), 0.0)
+    informative = np.nan_to_num(note, nan=0.0) - np.float32(weights.note_from) * grounds[NOTE].spread
+    beside = np.where(captioned & ~np.isnan(note), np.maximum(informative, 0.0), 0.0)
     counted = np.where(captioned, np.nan_to_num(above[COUNTS], nan=0.0), 0.0)
     total = (
         weights.passage * passage
@@ -185,7 +185,7 @@ def evidence(
     words: Scores | float = 0.0,
     doubt: Scores | float = 0.0,
 ) -> Scores:
-    """Return how much these standard scores say for each candidate: 0 is nothing, and so is NaN.
+    """Return the evidence of these standard scores for each candidate; it is 0 where a score is NaN.
 
     `sample` has standard scores of the same query all over the library, (..., sample), and `size` is how many
     photos the library has in this space. `words` are further spreads from words, `doubt` is added to the floor.
@@ -208,8 +208,8 @@ def evidence(
     matching = beyond.sum(axis=-1, keepdims=True) - (1 - curve.own) * beyond
     normaliser = np.log(mean + np.maximum(matching, 0.0) / max(size, 1))
     total = np.logaddexp(0, slope * (np.nan_to_num(z, nan=0.0) + words) - normaliser - curve.floor - doubt)
-    spoken = ~np.isnan(z) | (np.asarray(words) > 0)
-    return np.asarray(np.where(spoken, total, 0.0), np.float32)
+    has_score = ~np.isnan(z) | (np.asarray(words) > 0)
+    return np.asarray(np.where(has_score, total, 0.0), np.float32)
 
 
 def agreement(first: Scores, second: Scores) -> Scores:
@@ -234,7 +234,7 @@ def doubt(scores: Scores, sample: Scores, size: int, agreeing: Scores, weights: 
     """Return what is added to the floor of the images, (..., 1), by their `agreement` with the texts; NaN is none.
 
     Noise agrees with nothing, and its greatest standard score is what chance gives among so many photos,
-    `sqrt(2 log(size))`. Images that say something, beside captions that do not, stand out.
+    `sqrt(2 log(size))`. Informative images beside uninformative captions exceed that.
     """
     with np.errstate(invalid="ignore"):
         best = np.fmax(

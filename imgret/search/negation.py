@@ -36,8 +36,8 @@ _COMMON = frozenset(
 def split(words: Sequence[str], is_label: Callable[[str], bool]) -> tuple[list[bool], list[str]]:
     """Return which of the plain words of a query stay, and the texts that are negated.
 
-    `is_label` is whether a text is the name of something that a detector knows. If nothing else would be left, all words
-    stay, although there are negated texts: the caller says how to write them.
+    `is_label` is whether a text is the label of a detector. If nothing else would be left, all words
+    stay, although there are negated texts: the caller reports how to write them.
     """
     stays, negatives = [True] * len(words), []
     at = 0

@@ -2,7 +2,7 @@
 
     two dogs on a beach after:2019 dog>=2 -indoor in:~/Pictures/2021 topic:sports has:note
 
-Words are the question. `key:value`, `label>=n` and `label:` are filters, "quoted words" must stand in
+Words are the query. `key:value`, `label>=n` and `label:` are filters, "quoted words" must stand in
 what is known of a photo, `-` before a word or filter excludes, `2:beach` weighs a word. Whatever only looks
 like a filter is read as words: `trip:italy`, `Rome: sunset`, `giraffe -> zebra`.
 """
@@ -25,7 +25,7 @@ from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
 from imgret.store.fold import has_word
 
-MOST_CHARACTERS = 10_000  # of a question; several pages of text
+MOST_CHARACTERS = 10_000  # of a query; several pages of text
 MOST_FILTERS = 100
 MOST_NEGATED = 8  # texts in prose; more are no query but a page of text
 MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
@@ -43,7 +43,7 @@ class ParsedQuery(Struct, frozen=True):
 
 
 def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> ParsedQuery:
-    """Read a question; `now` is what `last week` is seen from, `known` the labels that the library has.
+    """Read a query; `now` is what `last week` is seen from, `known` the labels that the library has.
 
     `kinds` are those of the library's tags: each is a key of filters.
 
@@ -51,38 +51,40 @@ def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collecti
     """
     if len(text) > MOST_CHARACTERS:
         raise QueryError(
-            f"the question has {len(text)} characters, and {MOST_CHARACTERS} is the most",
-            "Shorten it; `imgret query --batch FILE` asks one question a line.",
+            f"the query has {len(text)} characters, and {MOST_CHARACTERS} is the most",
+            "Shorten it; `imgret query --batch FILE` runs one query a line.",
         )
     reader = _Reader(now, known, kinds, len(text.rstrip()))
     for match in _TOKEN.finditer(_straight(text)):
         reader.read(match)
-    return reader.question()
+    return reader.query()
 
 
-def bounded(question: ParsedQuery) -> ParsedQuery:
-    """The question, once it is known to be of a size that can be searched. Raises QueryError."""
-    if len(question.clauses) > MOST_FILTERS:
-        raise QueryError(f"{len(question.clauses)} filters, and {MOST_FILTERS} is the most", "Ask for less.")
-    texts = len(question.weights) + len(question.negatives)
+def bounded(query: ParsedQuery) -> ParsedQuery:
+    """The query, once it is known to be of a size that can be searched. Raises QueryError."""
+    if len(query.clauses) > MOST_FILTERS:
+        raise QueryError(
+            f"{len(query.clauses)} filters, and {MOST_FILTERS} is the most", "Shorten the query."
+        )
+    texts = len(query.weights) + len(query.negatives)
     if texts > MOST_TEXTS:
-        raise QueryError(f"{texts} weighed texts, and {MOST_TEXTS} is the most", "Ask for less.")
-    if any(len(text) > MOST_CHARACTERS for text in question.negatives):
+        raise QueryError(f"{texts} weighed texts, and {MOST_TEXTS} is the most", "Shorten the query.")
+    if any(len(text) > MOST_CHARACTERS for text in query.negatives):
         raise QueryError(f"a text to push away has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return question
+    return query
 
 
 def having(
-    question: ParsedQuery, key: str, value: str, now: datetime, kinds: Collection[str] = ()
+    query: ParsedQuery, key: str, value: str, now: datetime, kinds: Collection[str] = ()
 ) -> ParsedQuery:
-    """The question with one more filter, as by `key:value`. Raises QueryError."""
+    """The query with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return replace(question, clauses=(*question.clauses, Clause(keyed(key, value, now, 0, kinds))))
+    return replace(query, clauses=(*query.clauses, Clause(keyed(key, value, now, 0, kinds))))
 
 
-def located(question: ParsedQuery, folder: bytes) -> ParsedQuery:
-    """The question as it is meant in this folder, an absolute path: `in:.` and `in:../x` are below or beside it."""
+def located(query: ParsedQuery, folder: bytes) -> ParsedQuery:
+    """The query as it is meant in this folder, an absolute path: `in:.` and `in:../x` are below or beside it."""
 
     def located_(clause: Clause) -> Clause:
         inside = clause.filter
@@ -90,7 +92,7 @@ def located(question: ParsedQuery, folder: bytes) -> ParsedQuery:
             return clause
         return replace(clause, filter=Inside(os.path.normpath(os.path.join(folder, inside.folder))))
 
-    return replace(question, clauses=tuple(located_(clause) for clause in question.clauses))
+    return replace(query, clauses=tuple(located_(clause) for clause in query.clauses))
 
 
 _QUOTED = r'"[^"]*"'
@@ -107,7 +109,7 @@ _TOKEN = re.compile(
 
 
 class _Reader:
-    """Takes the parts of a question one after the other. In lists, so that long texts cost linear time."""
+    """Takes the parts of a query one after the other. In lists, so that long texts cost linear time."""
 
     def __init__(self, now: datetime, known: Collection[str], kinds: Collection[str], end: int) -> None:
         self._kinds = kinds
@@ -119,9 +121,9 @@ class _Reader:
         self._weights: list[tuple[str, float]] = []
         self._clauses: list[Clause] = []
         self._remarks: list[str] = []
-        self._doubtful: list[Clause] = []  # labels that nobody knows: filters in a question without any words
+        self._doubtful: list[Clause] = []  # unknown labels: filters in a query without any words
 
-    def question(self) -> ParsedQuery:
+    def query(self) -> ParsedQuery:
         """Everything that was read."""
         if self._doubtful and len(self._doubtful) == len(self._words):
             return ParsedQuery(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
@@ -214,8 +216,8 @@ class _Reader:
             elif not value and has_word(key):
                 self._doubtful.append(Clause(Objects(label_name(key), 1, None), negated))
             elif value and key.isascii() and not value.startswith("//"):
-                told = short(f"{key}:{inputs.clean_text(value)}")
-                self._remarks.append(f"{short(key)}: is no filter, so {told} was read as words")
+                quoted = short(f"{key}:{inputs.clean_text(value)}")
+                self._remarks.append(f"{short(key)}: is no filter, so {quoted} was read as words")
                 # In `note:Rosa` the key names where to look: no text of the photo has to hold it.
                 if negated:
                     self._clauses.append(Clause(Phrase(inputs.clean_text(value)), negated=True))

@@ -39,7 +39,7 @@ class QueryEncoder:
         return self._model.dimension
 
     def vectors(self, texts: Sequence[str]) -> Matrix:
-        """(texts, dimension), in order: unit norm, or zeros for a text that says nothing in this space.
+        """(texts, dimension), in order: unit norm, or zeros for a text without a meaning in this space.
 
         Repeated texts cost nothing.
         """

@@ -98,7 +98,7 @@ def search(
     - `rank` is one of RANKS: `vector` is the cosine of the baseline recipe's passage alone, `image` that of the image
       alone, `words` is BM25 alone.
     - `encoder` encodes the words for the space of texts. Without it, or if another model made the vectors of the
-      index, only words are searched, and a note says so. `others` are the encoders of further spaces, by stage.
+      index, only words are searched, and a note reports it. `others` are the encoders of further spaces, by stage.
     - `all_copies` shows near-duplicates as hits of their own. Hits below `min_strength`, one of STRENGTHS, are left out.
     - `towards` and `towards_others` are the vectors (dimension,) of a picture to search with, and `without` the content
       they belong to, which is no hit. `copies` are contents with the same picture and `alike` similar ones; they come
@@ -156,7 +156,7 @@ def _newest(request: _Request) -> list[Found]:
 def _search(request: _Request, notes: list[str]) -> list[Found]:
     """The copies, then the scored candidates, best first. Adds to `notes` if a damaged table was rebuilt."""
     store, query = request.store, request.query
-    terms, queries = asked(store, store.words, query, request.spaces, request.warm, request.rank)
+    terms, queries = terms_and_queries(store, store.words, query, request.spaces, request.warm, request.rank)
     copies = _passing(request, list(request.copies))
     out = np.array([*request.excluded, *copies], np.int64)
     candidates = np.setdiff1d(_candidates(request, terms, queries, len(out), notes), out)
@@ -200,7 +200,7 @@ def _candidates(
         def nearest(count: int, each: SpaceQuery = each) -> Ids:
             return closest(store, each.space, each.vector, count, scope, warm, notes)
 
-        # The codes in the table know only the leading view of one space: the best of all spaces may be far down.
+        # The codes in the table cover only the leading view of one space: the best of all spaces may be far down.
         further = len(queries) > 1 and store.nearest.projection(each.space) is not None
         parts.append(living(store, nearest, (MORE * pool if further else pool) + extra, scope))
     return np.concatenate(parts)
@@ -214,7 +214,7 @@ def _passing(request: _Request, contents: list[int]) -> list[int]:
     return [content for content in contents if content in passing]
 
 
-def asked(
+def terms_and_queries(
     store: Store, words: KnownWords, query: ParsedQuery, spaces: Spaces, warm: WarmIndex | None, rank: str
 ) -> tuple[list[Term], list[SpaceQuery]]:
     """Return the words to look up and the vectors to compare for a ranking, one of RANKS."""

@@ -58,7 +58,9 @@ class LibraryRanker:
     def ranked(self, query: ParsedQuery, ranking: str) -> WholeRanking:
         """Return what `rank.search` returns without a limit. `ranking` is one of RANKS."""
         spaces = Spaces({}, {}) if ranking == "words" else self._spaces
-        terms, queries = rank.asked(self._store, self._known.words, query, spaces, self._warm, ranking)
+        terms, queries = rank.terms_and_queries(
+            self._store, self._known.words, query, spaces, self._warm, ranking
+        )
         queries = [each._replace(sample=self._sample(each)) for each in queries]
         ids = self._candidates(query, terms, queries)
         found, matches = rank.score(self._known, query, spaces, ids, terms, queries, ranking)
@@ -137,17 +139,17 @@ class _KnownWords:
 
     def occurrences(
         self,
-        asked: Sequence[Term],
+        terms: Sequence[Term],
         contents: Ids,
         pairs: Sequence[tuple[int, int]] = (),  # noqa: ARG002
     ) -> Occurrences:
         """As that of the store, but without `apart`, which concerns the strength alone and no score."""
         columns = len(self._weights)
-        counts = np.zeros((len(self._ids), len(asked), columns), np.int32)
-        for number, term in enumerate(asked):
+        counts = np.zeros((len(self._ids), len(terms), columns), np.int32)
+        for number, term in enumerate(terms):
             at, held = self.holding(term)
             counts[at, number] = held
-        lengths = self._lengths if asked else np.zeros_like(self._lengths)
+        lengths = self._lengths if terms else np.zeros_like(self._lengths)
         if len(contents) != len(self._ids):
             at = np.searchsorted(self._ids, contents)
             counts, lengths = counts[at], lengths[at]

@@ -1,4 +1,4 @@
-"""A question with its options, as the command line and the socket give it, and what is wrong with one."""
+"""A search request, from the command line or the socket, and its validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIRE = {"limit": "k", "min_strength": "minimum", "all_copies": "apart", "negati
 
 
 class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename=_WIRE):
-    """A question and how it is to be answered: the options of `imgret query`, the `params` of the socket."""
+    """A query and its options: those of `imgret query`, and the `params` of the socket."""
 
     text: str = ""
     limit: int = 20
@@ -26,8 +26,8 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     negatives: tuple[str, ...] = ()  # texts to push away
     filters: tuple[tuple[str, str], ...] = ()  # (key, value): more filters, as in the text
     folder: str = "/"  # the working directory of the caller, for `in:.`: absolute, as os.fsdecode gives it
-    like: str | None = None  # the absolute path of a picture to ask with, as os.fsdecode gives it
-    number: int | None = None  # of a batch, from 0: each line of JSON carries it and the question
+    like: str | None = None  # the absolute path of a photo to search with, as os.fsdecode gives it
+    number: int | None = None  # of a batch, from 0: each line of JSON carries it and the query
 
 
 def read_request(params: object) -> SearchRequest:
@@ -39,14 +39,14 @@ def read_request(params: object) -> SearchRequest:
 
 
 def check(request: SearchRequest) -> None:
-    """Raise UsageError for an option that no question can have."""
+    """Raise UsageError for an option that no query can have."""
     if request.min_strength not in STRENGTHS:
         raise UsageError(f"--min-strength {request.min_strength}: must be one of {', '.join(STRENGTHS)}")
     if request.like is not None and request.rank == "words":
-        raise UsageError("--like asks with a picture, which --rank words cannot compare")
+        raise UsageError("--like searches with a photo, which --rank words cannot compare")
     if request.rank not in RANKS:
         raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
     if request.format not in FORMATS:
         raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
     if not 1 <= request.limit <= 100_000:
-        raise UsageError(f"-k {request.limit}: must lie between 1 and 100000")
+        raise UsageError(f"-k {request.limit}: must be between 1 and 100000")

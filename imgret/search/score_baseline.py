@@ -1,6 +1,6 @@
 """A sample of the library, which the scores of a query are measured against.
 
-A cosine alone says little: it depends on the encoder and on the query. So the score of a photo is compared with the
+A cosine alone means little: it depends on the encoder and on the query. So the score of a photo is compared with the
 same query's scores over a sample of this very library.
 """
 
@@ -24,13 +24,13 @@ Scores = NDArray[np.float32]
 SIZE = 256  # photos
 BANK = 64  # of them, the neighbours for `fuse.hubness`
 LEAST = 8  # vectors of a view that have a middle of their own
-# The cosines of a query in words with images lie closer together than those of images with each other: half as far
+# The cosines of a query in words with images are closer together than those of images with each other: half as far
 # apart for CLIP. That of texts with texts is the same.
 ACROSS_MODALITIES = 0.4
 
 
 class Sample:
-    """The vectors of some photos, spread evenly over the library, and how far these lie apart."""
+    """The vectors of some photos, spread evenly over the library, and the distances between them."""
 
     def __init__(self, space: Space, contents: Ids, views: Mapping[str, Matrix], size: int) -> None:
         """`views` are the vectors of `contents`, (photos, dimension), NaN where one lacks the view.

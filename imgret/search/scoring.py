@@ -1,4 +1,4 @@
-"""How well candidates answer a text: its vectors and its words against all their views, and how strongly."""
+"""Score candidates for a query: its vectors and words against all their views."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imgret.store.records import IMAGE, TEXT
 Ids = NDArray[np.int64]
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-SPEAKS = 2.75  # evidence of the image from which on it is a reason for a hit: right 3 times in 10
+IMAGE_MATCHES_FROM = 2.75  # evidence of the image from which on it is a reason for a hit: right 3 times in 10
 AT_ONCE = 4_096  # candidates whose vectors are in memory at a time
 
 
@@ -33,7 +33,7 @@ class KnownWords(Protocol):
         ...
 
     def occurrences(
-        self, asked: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[records.Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> records.Occurrences:
         """See `imgret.store.interface.retrieval.Words`."""
         ...
@@ -68,7 +68,7 @@ class Scored(NamedTuple):
     confidence: Scores
     cosine: Scores  # of the leading view of the space that leads; NaN where there is none
     held: Flags  # (candidates, terms): the term occurs in it
-    seen: Flags  # the image space speaks for it
+    seen: Flags  # the image itself matches
 
 
 class SpaceQuery(NamedTuple):
@@ -79,8 +79,8 @@ class SpaceQuery(NamedTuple):
     sample: Sample  # of the space
 
 
-class Spoken(NamedTuple):
-    """What one space says of the candidates, in their order, and of its sample."""
+class SpaceScores(NamedTuple):
+    """The scores of one space: those of the candidates, in their order, and of its sample."""
 
     standard: Scores  # standard scores; NaN where there is no vector
     described: Flags  # by more than a file name
@@ -110,8 +110,8 @@ def scored(
     by_words, covered = fuse.bm25(matches), fuse.coverage(matches)
     held = np.asarray(matches.counts.any(axis=2), np.bool_)
     nothing, nowhere = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.bool_)
-    spoken = {query.space.stage: _spoken(store, ids, query, rank) for query in queries}
-    text, image = spoken.get(TEXT), spoken.get(IMAGE)
+    space_scores = {query.space.stage: _space_scores(store, ids, query, rank) for query in queries}
+    text, image = space_scores.get(TEXT), space_scores.get(IMAGE)
     lead = text or image
     seen = ~np.isnan(image.standard) if image else nowhere
     doubted = doubt(text, image)
@@ -120,7 +120,7 @@ def scored(
     elif not queries:
         score = by_words
     else:
-        score = hybrid(queries, spoken, fuse.worded(by_words, covered, matches.rarest), doubted)
+        score = hybrid(queries, space_scores, fuse.worded(by_words, covered, matches.rarest), doubted)
     by_image = image.evidence(confidence.IMAGE, doubt=doubted) if image else nothing
     likely = confidence.confidence(
         text.evidence(confidence.TEXT) if text else nothing,
@@ -130,10 +130,10 @@ def scored(
         apart=found.apart,
     )
     cosine = lead.cosine if lead else np.full(len(ids), np.nan, np.float32)
-    return Scored(score, likely, cosine, held, np.asarray(by_image >= SPEAKS))
+    return Scored(score, likely, cosine, held, np.asarray(by_image >= IMAGE_MATCHES_FROM))
 
 
-def doubt(text: Spoken | None, image: Spoken | None) -> Scores | float:
+def doubt(text: SpaceScores | None, image: SpaceScores | None) -> Scores | float:
     """Return what is added to the floor of the images, by how well they agree with the texts over the sample."""
     if text is None or image is None:
         return 0.0
@@ -145,10 +145,13 @@ def doubt(text: Spoken | None, image: Spoken | None) -> Scores | float:
 
 
 def hybrid(
-    queries: Sequence[SpaceQuery], spoken: Mapping[str, Spoken], words: Scores, doubted: Scores | float
+    queries: Sequence[SpaceQuery],
+    space_scores: Mapping[str, SpaceScores],
+    words: Scores,
+    doubted: Scores | float,
 ) -> Scores:
-    """Join what the spaces and the words say; `doubted` is the `doubt` about the images."""
-    text, image = spoken.get(TEXT), spoken.get(IMAGE)
+    """Join the evidence of the spaces and the words; `doubted` is the `doubt` about the images."""
+    text, image = space_scores.get(TEXT), space_scores.get(IMAGE)
     if text:
         score = text.evidence(fuse.WEIGHTS.text, words=words)
     else:
@@ -160,7 +163,7 @@ def hybrid(
         score = fuse.joined(score, by_image, described=described, seen=~np.isnan(image.standard))
     for query in queries:
         if query.space.stage not in (TEXT, IMAGE):
-            by_other = spoken[query.space.stage].evidence(fuse.WEIGHTS.image)
+            by_other = space_scores[query.space.stage].evidence(fuse.WEIGHTS.image)
             score = score + np.float32(query.space.weight) * by_other
     return np.asarray(score, np.float32)
 
@@ -177,7 +180,7 @@ def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Sc
     return main._replace(score=np.asarray(score, np.float32), confidence=np.asarray(likely, np.float32))
 
 
-def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> Spoken:
+def _space_scores(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> SpaceScores:
     """Compare a query with all views of some contents in its space, in relation to the sample."""
     sample, lead = query.sample, query.space.lead
     is_text, recipe = query.space.stage == TEXT, rank == "vector"
@@ -201,7 +204,7 @@ def _spoken(store: ScoredStore, ids: Ids, query: SpaceQuery, rank: str) -> Spoke
             for one in (ours, sampled)
         )
     described, compared = (described_by(one, lead, is_text=is_text) for one in (raw, sampled))
-    return Spoken(
+    return SpaceScores(
         standard=standard,
         described=described,
         cosine=raw[lead],

@@ -1,7 +1,7 @@
-"""A question in, finished lines out: what `imgret query` and the daemon share, flags and all.
+"""From a search request to finished output lines, shared by `imgret query` and the daemon.
 
-The `SearchService` keeps the index open and the embedder warm. A question never fails for want of weights:
-without an embedder that fits the index it is answered by words, and that is said.
+The `SearchService` keeps the index open and the embedder warm. A search does not fail when weights are missing:
+without an embedder that fits the index it is searched by words, and a note reports it.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Encoders(Protocol):
     """Where an `SearchService` gets what encodes its texts, and what describes a picture for it."""
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
-        """What encodes texts as the model `wanted` of a stage. WeightsError, saying why, where it cannot be loaded."""
+        """Return the encoder of texts of the model `wanted` of a stage. Raises WeightsError, with the reason, if it cannot be loaded."""
         ...
 
     def for_query_image(self, stages: Collection[str]) -> Models:
-        """The models of these stages, for a picture that the index does not know."""
+        """Return the models of these stages, for a photo that is not in the index."""
         ...
 
 
@@ -99,7 +99,7 @@ class LocalEncoders:
 
 
 class _Checked:
-    """The encoder of a space: where it fails, the search goes on without it, and a note says so."""
+    """The encoder of a space. If it fails, the search continues without it, and a note reports it."""
 
     def __init__(self, space: Space, encoder: SpaceEncoder, notes: list[str]) -> None:
         self._space = space
@@ -143,7 +143,7 @@ class SearchService:
         encoders: Encoders | None = None,
         keeper: WarmIndexLoader | None = None,
     ) -> None:
-        """Cheap: the embedder is loaded by the first question that needs it.
+        """Cheap: the embedder is loaded by the first query that needs it.
 
         `encoders` and `keeper`, which has the vectors in memory, may be shared by several.
         """
@@ -153,28 +153,28 @@ class SearchService:
         self._encoders = encoders or LocalEncoders(settings, places)
         self._keeper = keeper
 
-    def answer(self, request: SearchRequest) -> SearchOutput:
-        """Search and render. Raises QueryError for a question that cannot be read."""
+    def search(self, request: SearchRequest) -> SearchOutput:
+        """Search and render. Raises QueryError for a query that cannot be read."""
         found = self.find(request)
         output = b"".join(_rendered(hit, request) for hit in found.hits)
         return SearchOutput(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
 
     def find(self, request: SearchRequest) -> SearchResult:
-        """The hits themselves. Raises as `answer`."""
+        """Return the hits themselves. Raises as `search`."""
         from imgret.search import rank
 
         check(request)
-        question = _question(request, self._store.facets.labels(), self._kinds())
+        query = _query(request, self._store.facets.labels(), self._kinds())
         by_words = request.rank == "words"
         coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
         notes = [coverage] if coverage else []
         seen = self._likeness(request.like) if request.like is not None else None
         # A picture alone has its vector: no text has to be encoded.
-        has_text = bool(question.words.strip() or question.negatives)
+        has_text = bool(query.words.strip() or query.negatives)
         encoder = self._embedder(notes) if has_text and request.rank in ("hybrid", "vector") else None
         found = rank.search(
             self._store,
-            question,
+            query,
             encoder,
             rank=request.rank,
             limit=request.limit,
@@ -202,11 +202,11 @@ class SearchService:
 
     def passing(self, request: SearchRequest) -> int:
         """How many contents pass the filters of a request. Raises QueryError."""
-        question = _question(request, self._store.facets.labels(), self._kinds())
-        return len(self._store.filters.matching(question.clauses))
+        query = _query(request, self._store.facets.labels(), self._kinds())
+        return len(self._store.filters.matching(query.clauses))
 
     def warm(self) -> None:
-        """Load the embedder now, so that the first question does not wait for it, and begin with the vectors."""
+        """Load the embedder now, so that the first query does not wait for it, and begin with the vectors."""
         if self._keeper is not None:
             self._keeper.current(self._store)
         self._embedder([])
@@ -219,27 +219,27 @@ class SearchService:
             return likeness(
                 self._store, inputs.path_bytes(path), self._encoders.for_query_image, self._settings
             )
-        except PhotoError as error:  # not one photo of many: the option names what cannot be asked with
+        except PhotoError as error:  # name the option, because the photo is an argument of the user
             if not os.path.lexists(inputs.path_bytes(path)):
                 raise UsageError(f"--like {path}: there is no such file") from None
             of_the_index = error.hint.startswith(("Exclude", "It is tried again"))
             raise UsageError(
-                f"--like: {error}", "Ask with another picture." if of_the_index else error.hint
+                f"--like: {error}", "Use another photo." if of_the_index else error.hint
             ) from None
 
     def _embedder(self, notes: list[str]) -> SpaceEncoder | None:
-        """The embedder of the vectors that answer now; None, with a note, when it cannot be had."""
+        """Return the embedder of the active text vectors; None, with a note, if it cannot be loaded."""
         space = self._store.vectors.active_space()
         if space is None:
             return None
         try:
             return _Checked(space, self._encoders.encoder(TEXT, space.identity), notes)
         except WeightsError as error:
-            notes.append(f"answered by words alone: {error}")
+            notes.append(f"only words were searched: {error}")
             return None
 
     def _kinds(self) -> list[str]:
-        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, to say so."""
+        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, so that a note can report it."""
         more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
         kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
         return list(dict.fromkeys(kinds))
@@ -259,19 +259,19 @@ class SearchService:
         return found
 
 
-def _question(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
-    """What the request's text and options ask together; `labels` are those of the library. Raises QueryError."""
+def _query(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
+    """Return the query of the text and the options of a request; `labels` are those of the library. Raises QueryError."""
     from imgret.search import parse
 
     if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
-        raise QueryError("too many filters, or texts to push away", "Ask for less.")
+        raise QueryError("too many filters, or texts to push away", "Shorten the query.")
     now = datetime.now()
-    question = parse.parse(inputs.encodable(request.text), now, labels, kinds)
+    query = parse.parse(inputs.encodable(request.text), now, labels, kinds)
     for key, value in request.filters:
-        question = parse.having(question, inputs.encodable(key), inputs.encodable(value), now, kinds)
-    question = parse.located(question, inputs.path_bytes(request.folder))
-    negatives = (*question.negatives, *map(inputs.clean_text, request.negatives))
-    return parse.bounded(msgspec.structs.replace(question, negatives=negatives))
+        query = parse.having(query, inputs.encodable(key), inputs.encodable(value), now, kinds)
+    query = parse.located(query, inputs.path_bytes(request.folder))
+    negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
+    return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
 
 
 def _rendered(hit: Hit, request: SearchRequest) -> bytes:
@@ -280,6 +280,6 @@ def _rendered(hit: Hit, request: SearchRequest) -> bytes:
 
         if request.number is None:
             return hit_json.line(hit) + b"\n"
-        question = inputs.clean_text(request.text)
-        return hit_json.line(hit, question=question, question_number=request.number) + b"\n"
+        query = inputs.clean_text(request.text)
+        return hit_json.line(hit, question=query, question_number=request.number) + b"\n"
     return hit.path + (b"\0" if request.format == "null" else b"\n")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.search import fuse, scoring
-from imgret.search.scoring import SpaceQuery, Spoken
+from imgret.search.scoring import SpaceQuery, SpaceScores
 from imgret.search.warm_index import WarmIndex
 from imgret.store.records import IMAGE, TEXT
 
@@ -34,8 +34,8 @@ def shortlist(
 ) -> Ids:
     """Return the best `count` contents by all spaces together, or fewer; the best first.
 
-    `masks` are the vectors that pass the filters, by the id of the space. Without filters, `living` says which
-    contents still have a photo: one that matches well makes all others less likely, so the nearest are asked for.
+    `masks` are the vectors that pass the filters, by the id of the space. Without filters, `living` are the
+    contents that still have a photo: one that matches well makes all others less likely, so it is called for the nearest.
     """
     deep = max(DEEP, DEEPER * count)
 
@@ -57,12 +57,12 @@ def shortlist(
 
 def _joined(warm: WarmIndex, queries: Sequence[SpaceQuery], ids: Ids, *, fine: bool) -> scoring.Scores:
     """Return the evidence of all spaces together, about, (ids,)."""
-    spoken = {query.space.stage: _spoken(warm, query, ids, fine=fine) for query in queries}
-    doubted = scoring.doubt(spoken.get(TEXT), spoken.get(IMAGE))
-    return scoring.hybrid(queries, spoken, np.zeros(len(ids), np.float32), doubted)
+    space_scores = {query.space.stage: _space_scores(warm, query, ids, fine=fine) for query in queries}
+    doubted = scoring.doubt(space_scores.get(TEXT), space_scores.get(IMAGE))
+    return scoring.hybrid(queries, space_scores, np.zeros(len(ids), np.float32), doubted)
 
 
-def _spoken(warm: WarmIndex, query: SpaceQuery, ids: Ids, *, fine: bool) -> Spoken:
+def _space_scores(warm: WarmIndex, query: SpaceQuery, ids: Ids, *, fine: bool) -> SpaceScores:
     """Return about what `scoring` computes from the vectors themselves."""
     memory, sample = warm.memories[query.space.id], query.sample
     scores = memory.scores(query.vector, np.concatenate([sample.contents, ids]), fine=fine)
@@ -71,7 +71,7 @@ def _spoken(warm: WarmIndex, query: SpaceQuery, ids: Ids, *, fine: bool) -> Spok
     standard, usual = fuse.standard(found, ground, sample.least), fuse.standard(sampled, ground, sample.least)
     of_sample = {view: rows[:, 0] for view, rows in sample.vectors.items()}
     described = scoring.described_by(of_sample, query.space.lead, is_text=query.space.stage == TEXT)
-    return Spoken(
+    return SpaceScores(
         standard=standard,
         described=~np.isnan(found),
         cosine=found,

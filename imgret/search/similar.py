@@ -1,7 +1,6 @@
-"""A picture as a question: its copies in the index, found by hashes and by how they look, and the vector to
-look for others with.
+"""Search with a photo: its copies in the index, found by hashes, and its vector, which finds similar photos.
 
-A file of which the index knows no copy is decoded and embedded by the image encoder; nothing else is loaded, and
+A file without a copy in the index is decoded and embedded by the image encoder; nothing else is loaded, and
 nothing of it is kept.
 """
 
@@ -136,19 +135,19 @@ def _embedded(
     if space is None:
         raise UsageError(
             f"{unknown}; to find photos that look like it, the index needs image vectors",
-            "Run `imgret models pull image` and `imgret index`, or ask with a photo that is indexed.",
+            "Run `imgret models pull image` and `imgret index`, or search with an indexed photo.",
         )
     loaded = models([IMAGE])
     model = loaded.get(IMAGE)
     if model is None:
         raise UsageError(
             f"{unknown}; the image encoder cannot be loaded: {loaded.missing.get(IMAGE, 'it is switched off')}",
-            "Ask with a photo that is indexed.",
+            "Search with an indexed photo.",
         )
     if model.identity != space.identity:
         raise UsageError(
             f"{unknown}; the image vectors are still those of {space.identity.name}, not of {model.identity.name}",
-            "`imgret index` computes them again. Ask with a photo that is indexed.",
+            "`imgret index` computes them again. Search with an indexed photo.",
         )
     (result,) = model.run([Item(decoded.pixels)])
     if not isinstance(result, Result):

@@ -1,4 +1,4 @@
-"""English words that carry no picture: looked up only when a question has no others."""
+"""English words that describe no photo: they are looked up only when a query has no others."""
 
 STOPWORDS = frozenset(
     """

@@ -60,7 +60,9 @@ class WarmIndex:
         """Take in what was committed since. False when the spaces are others by now: load a new one."""
         if self.memories.keys() != {space.id for space in store.vectors.active_spaces()}:
             return False
-        fresh = [memory.refresh(store) for memory in self.memories.values()]  # all of them, whatever one says
+        fresh = [
+            memory.refresh(store) for memory in self.memories.values()
+        ]  # a list: each of them has to be refreshed
         return bool(fresh) and all(fresh)
 
     def is_outdated(self, store: Store) -> bool:
@@ -78,9 +80,9 @@ class WarmIndex:
 
 
 class WarmIndexLoader:
-    """Has a `WarmIndex` of one index ready, and loads another in the background when that is is_outdated.
+    """Has a `WarmIndex` of one index ready, and loads another one in the background when that one is outdated.
 
-    Any thread may ask. Until the first is loaded, and after a change of embedder, there is none, and the
+    Any thread may use it. Until the first is loaded, and after a change of embedder, there is none, and the
     tables answer.
     """
 
@@ -100,7 +102,7 @@ class WarmIndexLoader:
                 self._loading = threading.Thread(target=self._load, name="warm", daemon=True)
                 try:
                     self._loading.start()
-                except RuntimeError:  # no thread is to be had now: the tables answer
+                except RuntimeError:  # no thread can be started now: the tables are searched
                     self._loading = None
             return warm if fits else None
 
@@ -115,8 +117,8 @@ class WarmIndexLoader:
             with open_store(self._path, create=False) as store:
                 self._warm = WarmIndex(store)
         except IndexProblem:
-            self._warm = None  # a question that needs the index will say what is wrong with it
-        except BaseException as error:  # no memory for all vectors, say: the tables answer until it goes well
+            self._warm = None  # the next search reports what is wrong with the index
+        except BaseException as error:  # such as too little memory: the tables are searched until it succeeds
             self._warm = None
             log.error("The vectors could not be loaded into memory: %s", as_sentence(error))
         finally:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from imgret import disk_calls
 from imgret.decode.own_xmp import NAMESPACE
 from imgret.decode.xmp import XmpError
-from imgret.disk_calls import DiskCall, NotAnswering
+from imgret.disk_calls import DiskCall, NotResponding
 from imgret.errors import ImgretError
 from imgret.safe_open import Descent
 from imgret.sidecar_names import XMP, written_sidecar
@@ -148,9 +148,9 @@ class _Folder:
         """Change sidecars of the folder; `changes` yields their names, given those of all files there."""
         try:
             if disk_calls.is_stuck(self._root.path, self._path):
-                raise NotAnswering(self._path)
+                raise NotResponding(self._path)
             DiskCall(self._root.path, self._path, lambda call: self._run(call, changes)).result()
-        except NotAnswering as error:
+        except NotResponding as error:
             self._outcome.problems.append(error.advice)
         except OSError as error:
             if error.errno in _FULL:

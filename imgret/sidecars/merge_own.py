@@ -1,4 +1,4 @@
-"""Merge what imgret knows of a photo into its XMP sidecar. Everything else in the sidecar stays, byte for byte.
+"""Merge imgret's results for a photo into its XMP sidecar. Everything else in the sidecar stays, byte for byte.
 
 Keywords are added to the lists that are there. What is not there yet goes into an rdf:Description of its own. A property
 must not occur twice (XMP Specification Part 1, 7.4: Adobe's toolkit refuses such a file), so a description that somebody
@@ -47,7 +47,7 @@ _KEYWORDS = (SUBJECT, TREE, TAGS, MICROSOFT + "LastKeywordXMP", MWG_KEYWORDS + "
 
 
 class Known(Struct, frozen=True):
-    """What imgret knows of a photo."""
+    """The results of imgret for a photo, as they are written into a sidecar."""
 
     captions: tuple[str, ...] = ()
     counts: tuple[tuple[int, str], ...] = ()  # (2, "dog")
@@ -55,7 +55,7 @@ class Known(Struct, frozen=True):
     note_at: int = 0  # seconds since 1970
     text: tuple[str, ...] = ()  # lines in the image
     models: tuple[str, ...] = ()  # "caption NAME REVISION"
-    # What the photo and its other sidecars say: a new list of keywords has these too, so that it does not hide them.
+    # Keywords in the photo and its other sidecars: a new list of keywords has these too, so that it does not hide them.
     keywords: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()  # "Places|Italy|Rome"
     has_description: bool = False

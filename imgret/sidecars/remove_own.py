@@ -1,4 +1,4 @@
-"""Take out of a sidecar what imgret wrote into it, and nothing else."""
+"""Remove from a sidecar what imgret wrote into it, and nothing else."""
 
 from __future__ import annotations
 

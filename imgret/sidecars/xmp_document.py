@@ -1,4 +1,4 @@
-"""An XMP sidecar as a tree of elements that know their bytes, so that a part is changed and all else stays as it is.
+"""An XMP sidecar as a tree of elements with their byte ranges, so that one part can be changed and all others stay as they are.
 
 An XML library that writes a whole tree loses prefixes, the order of attributes, the xpacket wrapper or its padding. Here the
 file stays bytes, and changes are cuts and insertions at offsets that expat reports.

@@ -111,7 +111,9 @@ class Stage:
     ranges: Mapping[str, tuple[float, float]] = {}  # setting -> (minimum, maximum)
     demo: str = ""  # name of its tiny weights in `imgret/demo/models`
     version: str = ""  # of its code, for a stage without weights: when it changes, results are recomputed
-    from_decoder = False  # its result is read from the file while it is decoded; it has no model to run
+    from_decoder = (
+        False  # the decoder reads its results from the file: it has no model, and `load` is not called
+    )
     payload: Any = Any  # the type of its payloads, as msgspec decodes it from JSON
     noun: str  # the plural noun for its results: "captions"
     lack: str = ""  # what photos lack without it, as a clause; "" means "no NOUN"

@@ -6,25 +6,13 @@ The decoder reads it (`decode.read_metadata`), so there is no model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from imgret.photo import Metadata as Written
-from imgret.photo import ModelIdentity, Tag
-from imgret.stages.interface import (
-    FILE,
-    Item,
-    LabelMatcher,
-    Result,
-    Stage,
-    StageModel,
-    StageSettings,
-    TextColumn,
-)
-
-if TYPE_CHECKING:
-    from imgret.places import Places
+from imgret.photo import Tag
+from imgret.stages.interface import FILE, LabelMatcher, Stage, StageSettings, TextColumn
 
 NAME = "metadata"
 PROBLEM, UNREADABLE = "problem", "metadata"  # the tag of a photo whose metadata could not be read completely
@@ -37,17 +25,6 @@ class MetadataSettings(StageSettings, frozen=True):
     """`[metadata]`."""
 
     mtime_dates: bool = False  # whether a photo that nothing else dates gets the time of its file
-
-
-class MetadataModel(StageModel):
-    """Has an identity, and is never run."""
-
-    def __init__(self, identity: ModelIdentity) -> None:
-        self.identity = identity
-
-    def run(self, items: Sequence[Item]) -> list[Result]:
-        """Raise an error: the decoder reads the results."""
-        raise NotImplementedError
 
 
 class Metadata(Stage):
@@ -63,10 +40,6 @@ class Metadata(Stage):
     noun = "metadata"
     columns = (TextColumn("title", 1.5), TextColumn("description"), TextColumn("credit", 0.5))
     kinds = ("keyword", "person", "album", "label", "rating", PROBLEM)
-
-    def load(self, settings: MetadataSettings, places: Places, device: str) -> MetadataModel:
-        """Load nothing."""
-        return MetadataModel(self.checked(settings, places)[1])
 
     def texts(self, payload: Written) -> dict[str, str]:
         """Return the title, the description, and in `credit` creators, copyright and places."""

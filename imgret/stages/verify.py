@@ -1,4 +1,4 @@
-"""Whether a stage gave what it says of itself: checked where a result enters, so that a wrong one costs its photo alone."""
+"""Check each result against the attributes of its stage, so that a wrong result fails one photo."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class CodedRows:
         """See `Rows`."""
         weights = self._codes.weights(query, corrected=not fine)
         total = self._size if positions is None else len(positions)
-        # With `fine`, the caller wants one view, which the blended codes know less well.
+        # With `fine`, the caller searches one view, which the blended codes represent less exactly.
         widely = max(WIDELY, total // SHARE * (2 if fine else 1), 2 * count)
         if total > 2 * widely:
             rough = self._rough(weights.wide[:LEADING], positions)

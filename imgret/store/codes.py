@@ -4,7 +4,7 @@ The components are computed from the library itself, because embeddings of photo
 depend on the photos. Truncating dimensions or keeping only signs loses too much recall (see ARCHITECTURE.md).
 
 The mean is a component because a query's product with a vector is `query @ mean + query @ (vector - mean)`, and a
-query may be far from the mean: the questions of a CLIP model are. Then small differences along the mean count more
+query may be far from the mean: the queries of a CLIP model are. Then small differences along the mean count more
 than the lengths of what the components leave out.
 """
 

@@ -79,7 +79,7 @@ def _begin(source: Store, target: Store) -> None:
         if target.setting(COPYING):
             return
         if any(target.transfer.count(table) for table in TABLES):
-            raise IndexProblem(f"{target.path} is not empty", "Copy to a place where there is no index yet.")
+            raise IndexProblem(f"{target.path} is not empty", "Copy to a place without an index.")
         target.remember(COPYING, "1")
         target.text_columns.set([column for column in source.text_columns.all() if column.stage is not None])
         for key in SETTINGS:

@@ -20,7 +20,7 @@ Matrix = NDArray[np.float32]
 
 
 def exact_product(rows: Codes, weights: Matrix) -> Matrix:
-    """Return `rows @ weights` as float32 (rows,), for codes (rows, components) that lie together in memory.
+    """Return `rows @ weights` as float32 (rows,), for codes (rows, components) that are contiguous in memory.
 
     The weights are rounded to two digits to the base 127, each an int8, so to a 16,000th of the largest.
     """

@@ -1,4 +1,4 @@
-"""Distances on the earth, taken as a sphere: which positions can lie near a point, and how they are compared in SQL.
+"""Distances on the earth, taken as a sphere: which positions can be near a point, and how they are compared in SQL.
 
 A store selects rows by the bounds in degrees, which an index serves, and then compares exactly. Both need only functions
 that SQLite and PostgreSQL have. The formula is the haversine: hav(d / R) = hav(dlat) + cos(lat1) cos(lat2) hav(dlon).

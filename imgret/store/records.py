@@ -147,7 +147,7 @@ class Totals(Struct, frozen=True):
 
 
 class Term(Struct, frozen=True):
-    """A word of a query, as the index knows it."""
+    """A word of a query, as it is in the index."""
 
     text: str  # as in the query
     tokens: tuple[str, ...]  # from the tokenizer; several for a phrase

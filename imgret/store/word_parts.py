@@ -10,9 +10,9 @@ from imgret.store.records import Term
 PART = 6  # letters from which on plain words are found as parts of others: `light` would find every FLIGHT
 
 
-def runs(asked: Sequence[Term]) -> Iterable[tuple[str, tuple[int, ...]]]:
+def runs(terms: Sequence[Term]) -> Iterable[tuple[str, tuple[int, ...]]]:
     """(letters, the places of its terms): all terms together, neighbours, and single terms, each of PART letters at least."""
-    texts = [squeezed(term.text) for term in asked]
+    texts = [squeezed(term.text) for term in terms]
     every = [
         tuple(range(len(texts))),
         *((at, at + 1) for at in range(len(texts) - 1)),
@@ -24,6 +24,6 @@ def runs(asked: Sequence[Term]) -> Iterable[tuple[str, tuple[int, ...]]]:
             yield letters, places
 
 
-def contained(letters: str, asked: Sequence[Term]) -> set[int]:
+def contained(letters: str, terms: Sequence[Term]) -> set[int]:
     """The places of the terms that are part of these squeezed letters, alone or together with others."""
-    return {at for wanted, places in runs(asked) if wanted in letters for at in places}
+    return {at for wanted, places in runs(terms) if wanted in letters for at in places}

@@ -211,7 +211,7 @@ class TerminalQuery:
         self._environ = environ
         self._file: str | None = None
         self._saved: list[Any] | None = None
-        self._is_answered = False
+        self._is_read = False
 
     def __enter__(self) -> Self:
         if self._environ.get("TERM", "dumb") in ("", "dumb", "linux"):
@@ -227,7 +227,7 @@ class TerminalQuery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._saved is not None and not self._is_answered:  # ended early; the shell would get the replies
+        if self._saved is not None and not self._is_read:  # ended early; the shell would get the replies
             with contextlib.suppress(OSError):
                 self._receive(time.monotonic() + DEADLINE)
         self._remove_file()
@@ -240,7 +240,7 @@ class TerminalQuery:
     ) -> tuple[Capabilities, bytes]:
         """Wait for the replies, at most `seconds`. Return the capabilities and the bytes that the user typed."""
         received = self._receive(time.monotonic() + seconds) if self._saved is not None else b""
-        self._is_answered = True
+        self._is_read = True
         self._remove_file()
         _, typed, unfinished = split_replies(received)
         tmux = tmux_client(self._environ)

@@ -2,7 +2,7 @@
 
 Bytes are written to `TARGET.part`, which replaces the target only when it has the announced size and hash. Never more
 than the announced size is written. A partial file is resumed with a range request. If no hash is known beforehand, the
-ETag in `TARGET.part.etag` tells the server which version of the file to continue (If-Range). `pull` explains why the hub's own library is not used.
+ETag in `TARGET.part.etag` is sent to the server, so that it continues the same version of the file (If-Range). `pull` explains why the hub's own library is not used.
 """
 
 from __future__ import annotations

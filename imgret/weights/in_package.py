@@ -1,4 +1,4 @@
-"""Weights that lie in an installed package, beside the code that uses them."""
+"""Weights in an installed package, beside the code that uses them."""
 
 from __future__ import annotations
 

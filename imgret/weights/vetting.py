@@ -115,7 +115,7 @@ def _check_modules(file: str, content: object) -> None:
         named, folder = module.get("type"), module.get("path", "")
         if not isinstance(named, str) or not _MODULE.fullmatch(named):
             raise WeightsError(
-                f"{file} names a module that imgret does not know: {str(named)[:100]!r}", _HINT
+                f"{file} names a module that imgret does not support: {str(named)[:100]!r}", _HINT
             )
         if not isinstance(folder, str) or not _MODULE_FOLDER.fullmatch(folder):
             raise WeightsError(f"{file} refers to a path outside its folder: {str(folder)[:100]!r}", _HINT)

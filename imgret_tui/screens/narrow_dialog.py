@@ -49,7 +49,7 @@ class NarrowDialog(ModalScreen[str | None]):
                 yield OptionList(*options, markup=False)
                 hint = "enter adds the filter to the query, esc closes"
             else:
-                hint = "these photos have nothing in common that the index knows; esc closes"
+                hint = "no property in the index is common to these photos; esc closes"
             yield Static(hint, classes="hint", markup=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

@@ -87,7 +87,7 @@ class SearchLayout(Screen[None]):
         self.hit_list.refresh()
 
     def on_screen_resume(self) -> None:
-        """The search is on top again. Place images only when the screen above it has gone and all is drawn.
+        """The search is on top again. Place images only when the screen above it is closed and all is drawn.
 
         The app waits for that screen in its own queue, and lays this one out after that. A callback from there
         runs later still, and once this screen was drawn.

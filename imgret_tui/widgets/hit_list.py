@@ -106,7 +106,7 @@ class HitList(DrawnHits, can_focus=False):
         self.post_message(CursorMoved(self.current))
 
     def watch_is_grid(self) -> None:
-        """Arrange the hits anew around the cursor."""
+        """Rearrange the hits around the cursor."""
         if self.is_mounted:
             self.on_resize()
 

@@ -1,6 +1,6 @@
 """One photo as large as its widget: drawn in cells, or laid over blank cells by the terminal.
 
-A sixel, and an image that kitty has stored, lie over the screen independently of the cells. They are placed
+A sixel, and an image that kitty has stored, are drawn over the screen independently of the cells. They are placed
 after the blank cells were drawn, and removed before anything else is drawn there.
 """
 
@@ -55,7 +55,7 @@ class Preview(Widget):
             self._update_image()
 
     def cover(self, *, covered: bool) -> None:
-        """Another screen opens over this one, or has closed: remove what lies over the cells, or place it again."""
+        """Another screen opens over this one, or has closed: remove images over the cells, or place them again."""
         if covered != self._is_covered:
             self._is_covered = covered
             self._place_overlay()

@@ -95,7 +95,7 @@ def units() -> Callable[..., Any]:
 
 @pytest.fixture
 def bulk(store: Store) -> Callable[[Sequence[Any], ModelIdentity], list[int]]:
-    """bulk(vectors, model) -> contents that lie somewhere and have this passage vector each."""
+    """bulk(vectors, model) -> contents with a photo, and this passage vector each."""
 
     def put(rows: Sequence[Any], model: ModelIdentity) -> list[int]:
         made = []

@@ -81,7 +81,7 @@ COMMANDS: dict[str, list[str]] = {
     "service logs": [],
 }
 # What the commands call first that can be made to fail, wherever it was imported to.
-FIRST = ("session", "script", "demo_folder", "asked", "_run", "units_folder", "writer_lock")
+FIRST = ("session", "script", "demo_folder", "search_by_daemon", "_run", "units_folder", "writer_lock")
 
 
 def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -144,9 +144,9 @@ def test_the_traceback_is_kept_for_the_user_alone_and_named(
 ) -> None:
     failing(KeyError("the cause"))
     assert run(["query", "secret words", "--all"]) == 3
-    said = capfd.readouterr().err
+    stderr = capfd.readouterr().err
     kept = private_places / "state" / "imgret" / "crash.txt"
-    assert "crash.txt" in said
+    assert "crash.txt" in stderr
     text = kept.read_text()
     assert "KeyError: 'the cause'" in text
     assert "secret words" not in text.split("Traceback")[0]
@@ -154,7 +154,7 @@ def test_the_traceback_is_kept_for_the_user_alone_and_named(
     assert [path.name for path in kept.parent.iterdir()] == ["crash.txt"]
 
 
-def test_a_report_that_cannot_be_written_costs_the_report_alone(
+def test_a_failed_crash_report_does_not_hide_the_error(
     private_places: Path, failing: Callable[[BaseException], list[int]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     (private_places / "state" / "imgret").write_text("a file where the folder should be")
@@ -173,7 +173,7 @@ def test_an_error_on_the_quick_path_ends_with_a_sentence(
     def fails(_: object) -> None:
         raise KINDS[kind]()
 
-    monkeypatch.setattr(quick_query, "asked", fails)
+    monkeypatch.setattr(quick_query, "search_by_daemon", fails)
     monkeypatch.setattr(sys, "argv", ["imgret", "query", "two dogs"])
     with pytest.raises(SystemExit) as left:
         program.main()
@@ -200,7 +200,7 @@ def test_an_error_at_the_pickers_start_ends_with_a_sentence(
     assert "Traceback" not in err
 
 
-def test_how_a_program_was_told_to_end_is_how_it_ends(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_program_ends_by_the_signal_it_received(capfd: pytest.CaptureFixture[str]) -> None:
     def leave(code: object) -> Callable[[], int]:
         def work() -> int:
             raise SystemExit(code)
@@ -216,10 +216,12 @@ def test_how_a_program_was_told_to_end_is_how_it_ends(capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == ""
 
 
-def test_narration_that_cannot_be_written_costs_no_work(tmp_path: Path) -> None:
+def test_a_full_stderr_stops_no_work(tmp_path: Path) -> None:
     import subprocess
 
-    script = "from imgret.cli import console; console.say('a'); console.say('b'); console.out_line('done')"
+    script = (
+        "from imgret.cli import console; console.message('a'); console.message('b'); console.out_line('done')"
+    )
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, check=False

@@ -1,4 +1,4 @@
-"""Every command says what it is for, every option what it does, and all of them how they end."""
+"""The help describes every command, every option and the exit codes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def test_the_commands_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_says_what_it_is_for(name: str) -> None:
-    said = (COMMANDS[name].help or "").strip()
-    assert said
-    assert said.split("\n\n")[0].rstrip().endswith(".")
-    assert said[0].isupper()
+def test_every_command_has_a_help_text(name: str) -> None:
+    help_text = (COMMANDS[name].help or "").strip()
+    assert help_text
+    assert help_text.split("\n\n")[0].rstrip().endswith(".")
+    assert help_text[0].isupper()
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_every_option_and_argument_says_what_it_does(name: str) -> None:
+def test_every_option_and_argument_has_a_help_text(name: str) -> None:
     for parameter in LEAVES[name].params:
         assert (getattr(parameter, "help", None) or "").strip(), f"{name}: {parameter.name}"
 
@@ -48,9 +48,9 @@ def test_every_option_and_argument_says_what_it_does(name: str) -> None:
 def test_every_help_has_the_table_of_exit_codes(name: str) -> None:
     command = LEAVES[name]
     context = command.make_context(name, ["--help"], resilient_parsing=True)
-    said = " ".join(command.get_help(context).split())
+    help_text = " ".join(command.get_help(context).split())
     for code, meaning in EXIT_MEANING.items():
-        assert f"{code.value} {meaning}" in said
+        assert f"{code.value} {meaning}" in help_text
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

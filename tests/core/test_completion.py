@@ -166,7 +166,7 @@ def test_bash_gets_what_follows_the_last_break(
         assert capfdbinary.readouterr().out == printed, line
 
 
-def test_without_an_index_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_index_completion_prints_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "none.db"))
     done = subprocess.run(
         [sys.executable, "-m", "imgret", "__complete", "fish", "imgret", "query", "topic:"],

@@ -101,7 +101,7 @@ def test_broken_toml_and_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     st.floats(0, 1),
     st.sampled_from(["none", "wordllama", "a/b", "/x y"]),
 )
-def test_what_toml_can_say_comes_back(
+def test_any_toml_value_is_read_back(
     folders: list[str], hidden: bool, beams: int, threshold: float, embed: str
 ) -> None:
     import tomlkit

@@ -59,7 +59,7 @@ def test_comments_inside_the_list_stay(tmp_path: Path) -> None:
     assert "# about c" in text
 
 
-def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_is_reported_and_leaves_no_file(tmp_path: Path) -> None:
     loop = tmp_path / "config.toml"
     loop.symlink_to(loop)
     with pytest.raises(ConfigError, match=r"config\.toml cannot be"):

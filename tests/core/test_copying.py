@@ -229,14 +229,14 @@ def test_a_killed_command_continues_when_it_is_run_again(
         process.kill()
         assert process.communicate()[1].count(b"Traceback") == 0
         db.execute("ROLLBACK")
-    asked = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "imgret", "query", "dog"],
         env={**environ, "IMGRET_INDEX": place},
         capture_output=True,
         check=False,
     )
-    assert asked.returncode == 3
-    assert b"not finished" in asked.stderr
+    assert done.returncode == 3
+    assert b"not finished" in done.stderr
     again = subprocess.run(command, env=environ, capture_output=True, check=False)
     assert again.returncode == 0, again.stderr
     with open_store(source) as one, open_store(place) as server, one.reading(), server.reading():

@@ -51,7 +51,7 @@ def test_it_names_each_sense_until_all_photos_have_it(store: Store, contents: li
     assert note(store) is None
 
 
-def test_photos_that_failed_or_are_gone_do_not_count_as_to_do(store: Store, contents: list[int]) -> None:
+def test_failed_and_deleted_photos_do_not_count_as_pending(store: Store, contents: list[int]) -> None:
     for content in contents:
         store.work.done(content, [stage for stage in WANTED if stage != "caption"])
     store.work.done(contents[0], ["caption"])
@@ -63,7 +63,7 @@ def test_photos_that_failed_or_are_gone_do_not_count_as_to_do(store: Store, cont
     assert note(store) is None
 
 
-def test_it_says_what_to_do_while_weights_are_missing(store: Store, contents: list[int]) -> None:
+def test_missing_weights_are_reported_with_advice(store: Store, contents: list[int]) -> None:
     for content in contents:
         store.work.done(content, [stage for stage in WANTED if stage != "caption"])
     store.remember("waiting", "caption")

@@ -10,7 +10,7 @@ import pytest
 from waiting import until
 
 from imgret import disk_calls
-from imgret.disk_calls import DiskCall, NotAnswering, call, is_stuck, silent_disks, stuck
+from imgret.disk_calls import DiskCall, NotResponding, call, is_stuck, silent_disks, stuck
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +46,12 @@ def test_a_job_that_reports_progress_may_take_long():
 
 
 def test_a_blocked_call_is_abandoned_and_not_repeated(pipe):
-    with pytest.raises(NotAnswering, match="/disk cannot be read: its disk does not respond"):
+    with pytest.raises(NotResponding, match="/disk cannot be read: its disk does not respond"):
         call(b"/disk", lambda: os.read(pipe, 1))
     assert silent_disks() == [b"/disk"]
     assert is_stuck(b"/disk", b"/disk")
     threads, began = threading.active_count(), time.monotonic()
-    with pytest.raises(NotAnswering):
+    with pytest.raises(NotResponding):
         call(b"/disk", lambda: os.read(pipe, 1))
     assert time.monotonic() - began < 0.8
     assert threading.active_count() == threads
@@ -60,7 +60,7 @@ def test_a_blocked_call_is_abandoned_and_not_repeated(pipe):
 
 def test_a_disk_that_responds_again_is_used_again():
     read, write = os.pipe()
-    with pytest.raises(NotAnswering):
+    with pytest.raises(NotResponding):
         call(b"/disk", lambda: os.read(read, 1))
     os.close(write)
     until(lambda: not stuck(b"/disk"))
@@ -73,9 +73,9 @@ def test_the_number_of_abandoned_threads_per_disk_is_limited(pipe):
         os.read(pipe, 1)
 
     for running in [DiskCall(b"/disk", b"/disk/%d" % number, job) for number in range(disk_calls.MOST_STUCK)]:
-        with pytest.raises(NotAnswering):
+        with pytest.raises(NotResponding):
             running.result()
-    with pytest.raises(NotAnswering):
+    with pytest.raises(NotResponding):
         DiskCall(b"/disk", b"/disk/more", lambda call: 7)
     assert DiskCall(b"/other disk", b"/other disk", lambda call: 7).result() == 7
 
@@ -91,7 +91,7 @@ def test_an_abandoned_job_ends_when_it_reports_progress():
         finally:
             ended.set()
 
-    with pytest.raises(NotAnswering):
+    with pytest.raises(NotResponding):
         DiskCall(b"/disk", b"/disk", job).result(stopped=lambda: True)
     assert ended.wait(20)
 
@@ -108,7 +108,7 @@ def test_a_program_ends_while_a_call_is_stuck():
         "read, write = os.pipe()\n"
         "try:\n"
         "    diskcalls.call(b'/disk', lambda: os.read(read, 1))\n"
-        "except diskcalls.NotAnswering as error:\n"
+        "except diskcalls.NotResponding as error:\n"
         "    print(error)\n"
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (

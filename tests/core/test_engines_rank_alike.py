@@ -163,7 +163,7 @@ def test_filters_pass_the_same(stores: tuple[Store, Store], filter_: Filter, neg
     assert other.filters.matching(with_folder).tolist() == one.filters.matching(with_folder).tolist()
 
 
-def test_a_column_that_goes_takes_its_words_along(stores: tuple[Store, Store]) -> None:
+def test_a_removed_column_removes_its_words(stores: tuple[Store, Store]) -> None:
     for store in stores:
         store.text_columns.set([TextColumn("caption", "caption")])
         assert store.documents.check() == []

@@ -182,8 +182,8 @@ def test_stand_in_captions(store, paths, tmp_path):
         save(store, content, "caption", SEEN, ("by a model",))
     stages = {"topics", "detect"}
     assert stand_ins.put(store, held, given, stages) == 1
-    told = [stage_results.payloads(store, held[path])["caption"] for path in paths]
-    assert told == [("a dog", "again", "once more"), ("a cat",), ()]
+    captions = [stage_results.payloads(store, held[path])["caption"] for path in paths]
+    assert captions == [("a dog", "again", "once more"), ("a cat",), ()]
     assert due(store) == {"topics"}
     made = gallery.makers(store, held.values())["caption"]
     assert all(stand_ins.made_by(identity) for identity in made)

@@ -34,8 +34,8 @@ def test_words_are_letters_and_digits_in_lower_case():
 
 
 def test_bm25_without_passages():
-    for ask in (Bm25({}), Bm25({1: ""})):
-        contents, scores = ask("a dog")
+    for search in (Bm25({}), Bm25({1: ""})):
+        contents, scores = search("a dog")
         assert (contents.tolist(), scores.tolist()) == ([], [])
 
 

@@ -20,7 +20,7 @@ def problems_of(dataset):
     return [(problem.kind, problem.where, problem.lost) for problem in dataset.problems]
 
 
-def test_json_lines_with_one_question_each(tmp_path):
+def test_json_lines_with_one_query_each(tmp_path):
     found = loaded(
         tmp_path,
         {"question": "A dog .", "photo": DOG, "judged": [{"photo": CAT, "yes": 1, "of": 3}]},

@@ -154,7 +154,7 @@ def test_results_equal_those_of_git(tmp_path: Path) -> None:
         "x y/a.jpg",
         "x y.jpg",
     ]
-    asked = subprocess.run(
+    done = subprocess.run(
         ["git", "-C", tmp_path, "check-ignore", "--no-index", "-z", "--stdin"],
         input="\0".join(files),
         capture_output=True,
@@ -164,4 +164,4 @@ def test_results_equal_those_of_git(tmp_path: Path) -> None:
     )
     rules = Exclude(patterns)
     ours = {file for file in files if rules.explain(file.encode())}
-    assert ours == set(asked.stdout.split("\0")) - {""}
+    assert ours == set(done.stdout.split("\0")) - {""}

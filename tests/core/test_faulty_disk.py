@@ -195,7 +195,7 @@ def test_every_file_is_hashed_once(tmp_path: Path, size: int) -> None:
     contents = {b"f/%d.jpg" % number: os.urandom(number * 1000) for number in range(1, 40)}
     for name, data in contents.items():
         (tmp_path / os.fsdecode(name)).write_bytes(data)
-    found = {name: told.digest for name, told in hashes(tmp_path, files(tmp_path), size).items()}
+    found = {name: outcome.digest for name, outcome in hashes(tmp_path, files(tmp_path), size).items()}
     assert found == {name: blake3(data).digest() for name, data in contents.items()}
 
 
@@ -212,8 +212,8 @@ def test_a_folder_replaced_by_a_symlink_before_hashing_is_not_followed(tmp_path:
     private = FileStat(*file_stat_of(os.stat(outside / "1.jpg")))
     for each in wanted:
         each.file_stat = private  # even if the scan had seen this file
-    (told,) = hashes(inside, wanted).values()
-    assert "no longer there" in str(told)
+    (outcome,) = hashes(inside, wanted).values()
+    assert "no longer there" in str(outcome)
 
 
 def test_huge_files_and_large_files_that_are_not_images_are_not_read(tmp_path: Path) -> None:
@@ -226,11 +226,11 @@ def test_huge_files_and_large_files_that_are_not_images_are_not_read(tmp_path: P
         with (tmp_path / name).open("wb") as file:
             file.write(head)
             file.truncate(size)
-    told = hashes(tmp_path, files(tmp_path))
-    assert "larger than 4 GiB" in str(told[b"disk.raw"])
-    assert "match no image format" in str(told[b"vm.raw"])
-    assert isinstance(told[b"large.raw"], Hash)
-    assert isinstance(told[b"small.raw"], Hash)  # rejected later, by the decoder
+    outcome = hashes(tmp_path, files(tmp_path))
+    assert "larger than 4 GiB" in str(outcome[b"disk.raw"])
+    assert "match no image format" in str(outcome[b"vm.raw"])
+    assert isinstance(outcome[b"large.raw"], Hash)
+    assert isinstance(outcome[b"small.raw"], Hash)  # rejected later, by the decoder
 
 
 @pytest.mark.must_run
@@ -248,9 +248,9 @@ def test_hashed_files_do_not_wait_for_a_slow_file(
             some, read_as = next(rounds)
             assert all(isinstance(one, Hash) for one in read_as)
             first += [each.name for each in some]
-        ((last,), (told,)) = next(rounds)
+        ((last,), (outcome,)) = next(rounds)
         assert last.name == b"1.jpg"
-        assert "does not respond" in str(told)
+        assert "does not respond" in str(outcome)
 
 
 @pytest.mark.must_run

@@ -136,9 +136,9 @@ ACCENTS = {
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-@pytest.mark.parametrize("asked_form", ["NFC", "NFD"])
+@pytest.mark.parametrize("query_form", ["NFC", "NFD"])
 def test_names_are_found_in_any_case_and_normal_form(
-    store: Store, add: Add, form: str, asked_form: str
+    store: Store, add: Add, form: str, query_form: str
 ) -> None:
     contents = {
         path: add(unicodedata.normalize(form, path), camera=f"Voigtländer {n}", embed=False)  # type: ignore[arg-type]
@@ -146,11 +146,11 @@ def test_names_are_found_in_any_case_and_normal_form(
     }
     for path, texts in ACCENTS.items():
         for text in texts:
-            assert passing(store, unicodedata.normalize(asked_form, text)) == {contents[path]}, text
+            assert passing(store, unicodedata.normalize(query_form, text)) == {contents[path]}, text
         folder = "/photos/" + path.rpartition("/")[0]
         if folder != "/photos/":
-            assert passing(store, unicodedata.normalize(asked_form, f'in:"{folder}"')) == {contents[path]}
-    assert passing(store, unicodedata.normalize(asked_form, 'camera:"VOIGTLÄNDER 2"')) == {
+            assert passing(store, unicodedata.normalize(query_form, f'in:"{folder}"')) == {contents[path]}
+    assert passing(store, unicodedata.normalize(query_form, 'camera:"VOIGTLÄNDER 2"')) == {
         contents["Катеринівка.jpg"]
     }
 
@@ -202,9 +202,7 @@ def test_counts_of_all_that_a_word_means_are_added(store: Store, add: Add) -> No
     assert passing(store, "man:") == {couple}
 
 
-def test_one_path_must_pass_all_that_is_asked_of_paths(
-    store: Store, library: dict[str, int], add: Add
-) -> None:
+def test_one_path_must_pass_all_filters_of_paths(store: Store, library: dict[str, int], add: Add) -> None:
     assert add("elsewhere/copy.jpg", of="2019/Rome/IMG_1.jpg") == library["dogs"]
     dogs = {library["dogs"]}
     assert passing(store, "in:elsewhere name:copy") == dogs
@@ -215,7 +213,7 @@ def test_one_path_must_pass_all_that_is_asked_of_paths(
     assert len(store.filters.showing((), library["dogs"])) == 2
 
 
-def test_what_lies_nowhere_passes_nothing(store: Store, library: dict[str, int]) -> None:
+def test_contents_without_a_photo_pass_no_filter(store: Store, library: dict[str, int]) -> None:
     root = store.roots.all()[0].id
     assert store.filters.nowhere().tolist() == []
     store.photos.mark_deleted(root, b"2019", [b"b.png"], now=9)

@@ -36,7 +36,7 @@ paths = st.tuples(st.lists(names, min_size=1, max_size=3), st.sampled_from(["", 
 
 
 def own_results(lines: list[str], paths: list[str]) -> list[int | None]:
-    """What pathspec's public interface says; newlines are replaced, since pathspec does not match them."""
+    """What pathspec's public interface matches; newlines are replaced, since pathspec does not match them."""
     spec = GitIgnoreSpec.from_lines(lines, backend="simple")
     checked = [spec.check_file(path.replace("\n", "_")) for path in paths]
     return [result.index if result.include else None for result in checked]

@@ -1,4 +1,4 @@
-"""Hits in a terminal, and in a form of one's own: what is printed is safe, complete and says where the photo is."""
+"""Hits in a terminal, and with --format: the output is safe and complete, and shows where the photo is."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_link_leads_to_the_file(name: bytes) -> None:
 )
 def test_paths_are_short(path: bytes, short: bytes) -> None:
     assert shortened(path, style()) == short
-    assert shortened(path, TextStyle(b"/", b"/", coloured=False, linked=False, question="")) == path
+    assert shortened(path, TextStyle(b"/", b"/", coloured=False, linked=False, query="")) == path
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_environment_decides_on_the_style(environ: dict[str, str], coloured:
         (r"{{{rank}}}\\\n\0\x", b"{3}\\\n\0\\x"),
     ],
 )
-def test_a_form_of_ones_own(text: str, line: bytes) -> None:
+def test_a_format_of_the_user(text: str, line: bytes) -> None:
     assert HitFormat(text).line(HIT, PATH, for_terminal=False) == line
 
 

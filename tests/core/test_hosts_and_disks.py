@@ -74,7 +74,7 @@ def test_a_folder_that_one_host_does_not_see_is_offline_for_it_alone(host: Host,
     assert online(other) == [content]
 
 
-def test_a_host_knows_the_disks_of_others_until_it_accepts_another(host: Host) -> None:
+def test_a_host_uses_the_disks_of_others_until_it_accepts_another(host: Host) -> None:
     one, other = host("one"), host("other")
     root = one.roots.add(b"/p").id
     one.roots.mark_online(root, "nfs:server")
@@ -146,7 +146,7 @@ def test_hosts_may_have_other_folders_at_one_path(host: Host) -> None:
     assert one.photos.find(b"/home/anna/Pictures/b.jpg") is None
 
 
-def test_a_user_says_where_a_root_is(host: Host) -> None:
+def test_a_root_is_where_the_user_put_it(host: Host) -> None:
     one, other = host("one"), host("other")
     root = one.roots.add(b"/srv/photos", filesystem="ext4:1 /srv/photos")
     put(one, root.id, b"a.jpg")
@@ -170,7 +170,7 @@ def test_one_host_scans_a_root_at_a_time(host: Host) -> None:
         assert theirs
 
 
-def test_each_host_has_its_own_models_which_the_others_know(host: Host) -> None:
+def test_each_host_has_its_own_models(host: Host) -> None:
     one = host("one")
     one.remember("models", "caption=a;colour=b;3")
     one.workers.report("describing", "cuda:0", 2.5)

@@ -1,4 +1,4 @@
-"""How far image vectors count beside texts: with what they say, and not with what chance gives."""
+"""Image vectors count beside texts by their information, and not by chance."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def found(store: Store, encoder: QueryEncoder, seer: Any, text: str, ranking: st
 
 
 @pytest.mark.parametrize("count", [3, 10, 60])
-def test_images_of_noise_do_not_replace_what_the_captions_say(
+def test_images_of_noise_do_not_replace_captions(
     store: Store, encoder: QueryEncoder, library: Callable[..., list[int]], count: int
 ) -> None:
     seer = Seer(encoder, 100.0)

@@ -75,7 +75,7 @@ def test_tags_are_found_shown_and_removed(command: Command, photo: int, store: S
     assert store.results.imported_tags(photo) == []
 
 
-def test_a_bad_line_costs_itself(command: Command, photo: int, store: Store, tmp_path: Path) -> None:
+def test_a_bad_line_is_skipped_alone(command: Command, photo: int, store: Store, tmp_path: Path) -> None:
     good = {"path": "/photos/a.jpg", "tags": ["last"]}
     bad = [
         ("no json", "not JSON"),

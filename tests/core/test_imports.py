@@ -50,13 +50,13 @@ def test_no_module_but_a_model_imports_anything_heavy() -> None:
 
 
 @pytest.mark.must_run
-def test_the_question_over_the_socket_imports_next_to_nothing() -> None:
+def test_the_query_over_the_socket_imports_next_to_nothing() -> None:
     found = loaded_by("import imgret.__main__, imgret.cli.quick_query, imgret.client.socket_client")
     assert not {"typer", "numpy", "msgspec", "apsw", "psycopg", "rich", "PIL", "asyncio", *HEAVY} & found
 
 
 @pytest.mark.must_run
-def test_a_question_by_words_in_process_loads_no_picture_library() -> None:
+def test_a_query_by_words_in_process_loads_no_image_library() -> None:
     found = loaded_by(
         "import imgret.search.service, imgret.search.rank, imgret.search.parse, imgret.search.warm_index"
     )

@@ -27,7 +27,7 @@ def exact(matrix: Any, query: Any, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("coded", [False, True])
-def test_memory_answers_as_the_table_and_keeps_up(
+def test_the_index_in_memory_equals_the_table_after_changes(
     store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, coded: bool
 ) -> None:
     from imgret.store import coded_rows as module
@@ -72,7 +72,7 @@ def _bulk_into(other: Store, rows: Any, model: ModelIdentity) -> list[int]:
     return made
 
 
-def test_memory_of_another_embedder_answers_no_more(store: Store, units: Units, bulk: Bulk) -> None:
+def test_the_index_in_memory_of_another_embedder_is_not_used(store: Store, units: Units, bulk: Bulk) -> None:
     contents = bulk(units(3), A)
     memory = InMemoryIndex(store, text_space(store))
     with open_store(store.path) as other:

@@ -88,7 +88,7 @@ DOINGS: dict[str, Callable[[Store, int, Any], object]] = {
         store.db.execute("DELETE FROM photo WHERE content = ?", (content,)), store.contents.forget([content])
     ),
     "look up a word": lambda store, _, __: store.words.terms(["Lisbon"]),
-    "what answers": lambda store, _, __: (store.vectors.active_model(), store.nearest.projection(text_space(store))),
+    "the active model": lambda store, _, __: (store.vectors.active_model(), store.nearest.projection(text_space(store))),
     "describe another": lambda store, _, rows: describe(store, 10 * LARGE, rows),
 }  # fmt: skip
 

@@ -107,7 +107,7 @@ def test_another_position_of_a_known_photo_is_another_place(
     assert city(store, folder / "rome.jpg") == "Rome"
 
 
-def test_without_the_package_the_stage_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
@@ -120,7 +120,7 @@ def test_without_the_package_the_stage_says_what_to_install(monkeypatch: pytest.
     assert "imgret[place]" in skipped["place"]
 
 
-def test_damaged_data_costs_the_stage_and_not_the_run(
+def test_damaged_data_stops_the_stage_and_not_the_run(
     store: Store, tmp_path: Path, decoder: DecodePool, model: StageModel
 ) -> None:
     damaged = tmp_path / "geocode.gz"

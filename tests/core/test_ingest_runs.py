@@ -28,7 +28,7 @@ NOTE = "the ferry to Naxos"
 
 
 class Watched(StageModel):
-    """The real embedder, which lets another connection do something whenever it is asked."""
+    """The real embedder, which lets another connection do something at each call."""
 
     def __init__(self, model: StageModel, meanwhile: Callable[[], None]) -> None:
         self._model = model
@@ -90,10 +90,10 @@ def test_a_note_written_while_its_photo_is_described_is_in_its_vectors(
     assert "embed" not in store.work.of(photo)
     (expected,) = wordllama.run([Item(note=NOTE)])
     assert isinstance(expected, Result)
-    told = expected.vectors["note"]
+    expected_note = expected.vectors["note"]
     row = store.row("SELECT data FROM vector WHERE content = ? AND view = 'note'", (photo,))
     assert row is not None
-    assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ told) > 0.99
+    assert float(np.frombuffer(row[0], np.float16).astype(np.float32) @ expected_note) > 0.99
 
 
 def test_a_run_ends_however_many_photos_keep_coming_and_notes_are_written(
@@ -147,7 +147,7 @@ def test_a_stage_that_cannot_run_now_runs_later_on_the_new_results(
     assert set(store.work.of(photo)) == {"topics"}
 
 
-def test_a_note_that_comes_when_the_copy_of_the_original_is_gone_is_in_the_vectors(
+def test_a_note_after_the_copy_of_the_original_was_deleted_is_in_the_vectors(
     store: Store, folder: Path, decoder: DecodePool, wordllama: StageModel
 ) -> None:
     def describe() -> None:

@@ -35,7 +35,7 @@ class ImageEncoder:
         return [Result(("image",), {"image": self._vector}) for _ in items]
 
 
-def test_an_unknown_picture_is_embedded_by_the_image_encoder_alone(
+def test_a_photo_outside_the_index_is_embedded_by_the_image_encoder_alone(
     store: Store, add: Callable[..., int], units: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = units(12)
@@ -54,10 +54,10 @@ def test_an_unknown_picture_is_embedded_by_the_image_encoder_alone(
             return Models({"image": ImageEncoder(MODEL, rows[7])})  # type: ignore[dict-item]
 
     service = SearchService(store, Settings(), places(), encoders=Encoders())
-    asked = str(tmp_path / "new.png")
-    Image.fromarray(np.random.default_rng(9).integers(0, 255, (24, 32, 3), np.uint8)).save(asked)
+    other = str(tmp_path / "new.png")
+    Image.fromarray(np.random.default_rng(9).integers(0, 255, (24, 32, 3), np.uint8)).save(other)
     for ranking in ("hybrid", "image"):
-        hits = service.find(SearchRequest(like=asked, rank=ranking)).hits
+        hits = service.find(SearchRequest(like=other, rank=ranking)).hits
         assert os.path.basename(hits[0].path) == b"7.png"
         assert hits[0].confidence == max(hit.confidence for hit in hits)
     assert loaded == [["image"], ["image"]]
@@ -69,4 +69,4 @@ def test_an_unknown_picture_is_embedded_by_the_image_encoder_alone(
     ):
         models = Models({"image": model} if model else {})  # type: ignore[dict-item]
         with pytest.raises(UsageError, match=reason):
-            likeness(store, os.fsencode(asked), lambda _, models=models: models, Settings())
+            likeness(store, os.fsencode(other), lambda _, models=models: models, Settings())

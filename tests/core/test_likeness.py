@@ -1,4 +1,4 @@
-"""Asking with a picture: copies are found by their hashes, before any model is loaded."""
+"""Searching with a photo: copies are found by their hashes, before any model is loaded."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def known(store: Store) -> Callable[..., int]:
     return save
 
 
-def test_copies_are_told_by_bytes_and_by_pixels(
+def test_copies_are_recognised_by_bytes_and_by_pixels(
     store: Store, picture: Callable[..., bytes], known: Callable[..., int], units: Callable[..., Any]
 ) -> None:
     row = units(2)
     one = known(picture("one.png", 1), row[0])
     known(picture("other.png", 2), row[1])
-    for asked in (picture("../same.png", 1), picture("../packed.png", 1, level=0)):
-        found = likeness(store, asked, never, Settings())
+    for other in (picture("../same.png", 1), picture("../packed.png", 1, level=0)):
+        found = likeness(store, other, never, Settings())
         assert (found.content, found.copies) == (None, (one,))
         assert found.vector is not None
         assert float(found.vector @ row[0]) == pytest.approx(1, abs=1e-3)
@@ -113,7 +113,7 @@ VERSIONS: dict[str, tuple[str, dict[str, int], Callable[[Image.Image], Image.Ima
 }
 
 
-def test_other_versions_of_a_picture_are_found_by_how_they_look(
+def test_other_versions_of_a_photo_are_found_by_perceptual_hashes(
     store: Store, known: Callable[..., int], units: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = units(6)
@@ -124,14 +124,14 @@ def test_other_versions_of_a_picture_are_found_by_how_they_look(
         known(os.fsencode(folder / f"{number}.jpg"), rows[number])
     service = SearchService(store, Settings(), places())
     for number, (what, (ending, options, made)) in enumerate(VERSIONS.items()):
-        asked = tmp_path / f"asked-{number}.{ending}"
+        other = tmp_path / f"other-{number}.{ending}"
         with Image.open(folder / "2.jpg") as image:
-            made(image).save(asked, **options)
-        found = likeness(store, os.fsencode(asked), never, Settings())
+            made(image).save(other, **options)
+        found = likeness(store, os.fsencode(other), never, Settings())
         assert (found.content, found.copies + found.alike) == (None, (3,)), what
         assert found.vector is not None, what
         why = ("the same picture",) if what == "PNG" else ("looks the same",)
-        hits = service.find(SearchRequest(like=str(asked))).hits
+        hits = service.find(SearchRequest(like=str(other))).hits
         assert (os.path.basename(hits[0].path), hits[0].why, len(hits)) == (b"2.jpg", why, 6), what
     scene(77).save(tmp_path / "another.jpg")
     with pytest.raises(UsageError, match="the index needs image vectors"):
@@ -172,7 +172,7 @@ def test_versions_follow_the_copies_the_likest_first(
     st.integers(0, 300),
 )
 def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
-    """Signatures compared in bulk are as alike as `similarity` says; ids may have gaps."""
+    """Signatures compared in bulk have the cosine that `similarity` returns; ids may have gaps."""
     looks = [*looks, looks[0][:-1] + bytes([looks[0][-1] ^ 1]), bytes(SIGNATURE_BYTES)]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -204,7 +204,7 @@ def test_all_are_compared_as_two_are(looks: list[bytes], gap: int) -> None:
         assert all(alike[one] >= alike[other] - 1e-6 for one, other in pairwise(found))
 
 
-def test_an_indexed_photo_is_no_answer_but_its_twin_is(
+def test_an_indexed_photo_is_no_hit_but_its_copy_is(
     store: Store,
     picture: Callable[..., bytes],
     known: Callable[..., int],
@@ -214,20 +214,20 @@ def test_an_indexed_photo_is_no_answer_but_its_twin_is(
     path = picture("one.png", 1)
     one, twin = known(path, units(1)[0]), known(picture("twin.png", 1, level=0), units(1)[0])
     (tmp_path / "link").symlink_to(os.fsdecode(os.path.dirname(path)))
-    for asked in (path, os.fsencode(tmp_path / "link" / "one.png")):
-        found = likeness(store, asked, never, Settings())
+    for other in (path, os.fsencode(tmp_path / "link" / "one.png")):
+        found = likeness(store, other, never, Settings())
         assert (found.content, found.copies) == (one, (twin,))
     root = store.roots.all()[0].id
     store.photos.mark_deleted(root, b"", [b"twin.png"], now=5)
     assert likeness(store, path, never, Settings()).copies == ()
 
 
-def test_a_copy_that_is_not_described_yet_is_an_answer_all_the_same(
+def test_a_copy_that_is_not_described_yet_is_a_hit(
     store: Store, picture: Callable[..., bytes], known: Callable[..., int]
 ) -> None:
     known(picture("one.png", 1))
-    asked = picture("../same.png", 1)
-    answer = SearchService(store, Settings(), places()).find(SearchRequest(like=os.fsdecode(asked)))
+    other = picture("../same.png", 1)
+    answer = SearchService(store, Settings(), places()).find(SearchRequest(like=os.fsdecode(other)))
     assert [os.path.basename(hit.path) for hit in answer.hits] == [b"one.png"]
     assert answer.hits[0].strength == "strong"
     assert answer.hits[0].why == ("the same picture",)
@@ -239,18 +239,18 @@ def test_the_copy_comes_first_and_filters_hold(
     rows = units(12)
     for number in range(10):
         known(picture(f"{number}.png", number + 5), rows[number])
-    asked = os.fsdecode(picture("../same.png", 8, level=0))
+    other = os.fsdecode(picture("../same.png", 8, level=0))
     service = SearchService(store, Settings(), places())
-    hits = service.find(SearchRequest(like=asked)).hits
+    hits = service.find(SearchRequest(like=other)).hits
     assert os.path.basename(hits[0].path) == b"3.png"
     assert len({hit.path for hit in hits}) == len(hits) == 10
     assert [hit.rank for hit in hits] == list(range(1, 11))
-    filtered = service.find(SearchRequest(like=asked, text="-name:3.png")).hits
+    filtered = service.find(SearchRequest(like=other, text="-name:3.png")).hits
     assert b"3.png" not in {os.path.basename(hit.path) for hit in filtered}
     assert len(filtered) == 9
 
 
-def test_what_is_no_picture_and_what_nobody_can_describe(
+def test_files_that_are_no_image_and_images_without_a_model(
     store: Store, picture: Callable[..., bytes], tmp_path: Path
 ) -> None:
     text = tmp_path / "text.png"

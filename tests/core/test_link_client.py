@@ -27,7 +27,7 @@ def daemon(path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    answers, asked = [], []
+    answers, requests = [], []
 
     def serve():
         while True:
@@ -36,14 +36,14 @@ def daemon(path):
             except OSError:
                 return
             with peer, peer.makefile("rb") as lines:
-                asked.append(protocol.read_request(lines.readline()))
+                requests.append(protocol.read_request(lines.readline()))
                 with contextlib.suppress(BrokenPipeError):  # the client may close the connection early
                     for part in answers:
                         peer.sendall(part)
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield answers, asked
+    yield answers, requests
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join()
@@ -51,7 +51,7 @@ def daemon(path):
 
 def test_a_missing_socket_raises_no_daemon(path):
     with pytest.raises(NoDaemon):
-        socket_client.ask(path, "status", {})
+        socket_client.request(path, "status", {})
 
 
 def test_a_stale_socket_file_raises_no_daemon(path):
@@ -59,22 +59,22 @@ def test_a_stale_socket_file_raises_no_daemon(path):
         dead.bind(path)
     assert os.path.exists(path)
     with pytest.raises(NoDaemon):
-        socket_client.ask(path, "status", {})
+        socket_client.request(path, "status", {})
 
 
 def test_a_path_too_long_for_a_socket_raises_no_daemon(tmp_path):
     with pytest.raises(NoDaemon):
-        socket_client.ask(str(tmp_path / ("x" * 200)), "status", {})
+        socket_client.request(str(tmp_path / ("x" * 200)), "status", {})
 
 
 def test_a_request_returns_its_result_and_output(path, daemon):
-    answers, asked = daemon
+    answers, requests = daemon
     body = bytes(range(256)) * 4000
     answers += [protocol.result_line(1, {"hits": 2}, len(body)), body[:70_001], body[70_001:]]
     with Connection(path) as connection:
-        assert connection.ask_bytes("query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
-    assert (asked[0].method, asked[0].params) == ("query", {"text": "two \udcff dogs"})
-    assert socket_client.ask(path, "query", {}) == {"hits": 2}
+        assert connection.request_bytes("query", {"text": "two \udcff dogs"}) == ({"hits": 2}, body)
+    assert (requests[0].method, requests[0].params) == ("query", {"text": "two \udcff dogs"})
+    assert socket_client.request(path, "query", {}) == {"hits": 2}
 
 
 def test_events_are_received_until_the_daemon_stops(path, daemon):
@@ -88,19 +88,19 @@ def test_events_are_received_until_the_daemon_stops(path, daemon):
 def test_a_daemon_that_stops_before_its_response_raises_no_daemon(path, daemon, part):
     daemon[0].append(part)
     with pytest.raises(NoDaemon):
-        socket_client.ask(path, "query", {})
+        socket_client.request(path, "query", {})
 
 
 def test_a_stopping_daemon_raises_no_daemon(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.STOPPING, "leaving")))
     with pytest.raises(NoDaemon):
-        socket_client.ask(path, "query", {})
+        socket_client.request(path, "query", {})
 
 
 def test_an_error_is_raised_with_its_message(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.BAD_PARAMS, "no such filter", "See --help.", 2)))
     with pytest.raises(Refused, match="no such filter") as refused:
-        socket_client.ask(path, "query", {})
+        socket_client.request(path, "query", {})
     assert (refused.value.exit_code, refused.value.hint) == (2, "See --help.")
 
 
@@ -110,7 +110,7 @@ def test_an_error_is_raised_with_its_message(path, daemon):
 def test_an_invalid_response_is_refused(path, daemon, line):
     daemon[0].append(line)
     with pytest.raises(Refused):
-        socket_client.ask(path, "query", {})
+        socket_client.request(path, "query", {})
 
 
 @contextlib.contextmanager
@@ -155,9 +155,9 @@ def test_a_late_response_is_not_read_for_the_next_request(path):
     )
     with scripted(path, (0.5, first), (0, second)), Connection(path, timeout=0.25) as connection:
         with pytest.raises(DaemonError, match="within"):
-            connection.ask_bytes("query", {})
+            connection.request_bytes("query", {})
         time.sleep(0.4)  # the late response has been sent by now
-        assert connection.ask_bytes("query", {}) == ("second", b"two\n")
+        assert connection.request_bytes("query", {}) == ("second", b"two\n")
 
 
 def test_incomplete_output_fails_its_request_only(path):
@@ -165,8 +165,8 @@ def test_incomplete_output_fails_its_request_only(path):
     answers = [(0, half), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path, timeout=0.25) as connection:
         with pytest.raises(DaemonError):
-            connection.ask("query", {})
-        assert connection.ask("query", {}) == "second"
+            connection.request("query", {})
+        assert connection.request("query", {}) == "second"
 
 
 @pytest.mark.parametrize(
@@ -180,25 +180,27 @@ def test_incomplete_output_fails_its_request_only(path):
 def test_a_response_with_another_id_is_an_error(path, line):
     with scripted(path, (0, line), (0, protocol.result_line(2, "right"))), Connection(path) as connection:
         with pytest.raises(DaemonError, match="another request"):
-            connection.ask("query", {})
-        assert connection.ask("query", {}) == "right"
+            connection.request("query", {})
+        assert connection.request("query", {}) == "right"
 
 
 def test_a_request_is_repeated_after_an_idle_connection_was_closed(path):
     answers = [(0, protocol.result_line(1, "first")), (0, None), (0, protocol.result_line(2, "second"))]
     with scripted(path, *answers), Connection(path) as connection:
-        assert connection.ask("query", {}) == "first"
-        assert connection.ask("query", {}) == "second"
+        assert connection.request("query", {}) == "first"
+        assert connection.request("query", {}) == "second"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with scripted(path, (0, None), (0, protocol.result_line(1, "x"))), pytest.raises(NoDaemon):
-        socket_client.ask(path, "query", {})  # a first request is not repeated: there may be no daemon at all
+        socket_client.request(
+            path, "query", {}
+        )  # a first request is not repeated: there may be no daemon at all
 
 
 def test_a_busy_daemon_raises_no_daemon(path, daemon):
     daemon[0].append(protocol.error_line(Refused(protocol.BUSY, "too many clients at once")))
     with pytest.raises(NoDaemon):
-        socket_client.ask(path, "query", {})
+        socket_client.request(path, "query", {})
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"notes": "x"}, {"exit": 0}])
@@ -213,7 +215,7 @@ def test_a_timeout_is_reported(path):
         listener.bind(path)
         listener.listen()
         with pytest.raises(DaemonError, match=r"within 0\.1 s") as error:
-            socket_client.ask(path, "query", {}, timeout=0.1)
+            socket_client.request(path, "query", {}, timeout=0.1)
     assert not isinstance(error.value, NoDaemon)
 
 
@@ -254,7 +256,7 @@ sys.stdin.read()
     with theirs:
         theirs.stdout.readline()
         with pytest.raises(DaemonError, match="another user"):
-            socket_client.ask(path, "query", {})
+            socket_client.request(path, "query", {})
         theirs.stdin.close()
 
 

@@ -95,8 +95,8 @@ def test_each_invalid_request_has_its_code(line, code):
 def test_errors_keep_message_hint_and_exit_code(error):
     with pytest.raises(Refused) as refused:
         protocol.read_response(protocol.error_line(protocol.refusal(error)))
-    told = refused.value
-    assert (str(told), told.hint, told.exit_code) == (str(error), error.hint, error.exit_code)
+    read = refused.value
+    assert (str(read), read.hint, read.exit_code) == (str(error), error.hint, error.exit_code)
 
 
 def test_an_unknown_exit_code_becomes_daemon():

@@ -216,7 +216,7 @@ LAUGHS = (
     ],
     ids=["empty", "zeros", "no RDF", "laughs", "deep", "long", "large"],
 )
-def test_a_broken_sidecar_costs_a_sentence(
+def test_a_broken_sidecar_is_reported(
     pool: DecodePool, photo: Path, tmp_path: Path, written: bytes, sentence: str
 ) -> None:
     path = tmp_path / "a.jpg.xmp"
@@ -227,7 +227,7 @@ def test_a_broken_sidecar_costs_a_sentence(
     assert found.keywords == ("lighthouse",)
 
 
-def test_bytes_that_are_not_utf8_cost_themselves(pool: DecodePool, photo: Path, tmp_path: Path) -> None:
+def test_only_bytes_that_are_not_utf8_are_replaced(pool: DecodePool, photo: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg.xmp"
     whole = XMP.format(body="<dc:title>Am Fl\xfc\x02gel</dc:title>", attributes="")
     path.write_bytes(b"garbage" + whole.encode("latin-1") + b"\0\0 more")
@@ -283,7 +283,7 @@ def test_compressed_xmp_of_a_png(pool: DecodePool, tmp_path: Path) -> None:
 def test_damage_never_stops_a_photo(
     pool: DecodePool, photo: Path, tmp_path: Path, name: str, place: float, put: bytes, gone: int
 ) -> None:
-    """The metadata may be lost, but the decoder answers, with a sentence or an error of the photo."""
+    """The metadata may be lost, but the decoder responds, with a sentence or an error of the photo."""
     data = (DATA / name).read_bytes()
     at = int(place * len(data))
     damaged = tmp_path / f"damaged-{name}"

@@ -13,7 +13,7 @@ from imgret.store.records import TextColumn
 FILE = Path(__file__).parent.parent / "data" / "index-v6.db.xz"
 
 
-def test_the_column_of_text_in_photos_changes_no_answer(tmp_path: Path) -> None:
+def test_the_column_of_text_in_photos_changes_no_result(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(lzma.decompress(FILE.read_bytes()))
     with open_store(str(path)) as store:

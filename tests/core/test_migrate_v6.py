@@ -78,7 +78,7 @@ def store(path: Path) -> Iterator[Store]:
 
 def hits(store: Store, query: dict[str, Any], keeper: WarmIndexLoader | None = None) -> list[dict[str, Any]]:
     service = SearchService(store, Settings(), places(), Encoder(), keeper)  # type: ignore[arg-type]
-    found = service.answer(msgspec.convert({"format": "json"} | query, SearchRequest))
+    found = service.search(msgspec.convert({"format": "json"} | query, SearchRequest))
     lines = [json.loads(line) for line in found.output.splitlines()]
     for line in lines:  # keys that version 6 did not have
         assert (line.pop("metadata"), line.pop("taken_precision") is None) == (None, line["taken_at"] is None)
@@ -105,28 +105,28 @@ def printed(*arguments: str) -> list[Any]:
 def test_what_is_ranked_by_vectors_or_by_date_is_in_the_same_order(store: Store) -> None:
     # Words and `hybrid` are ranked by other weights since version 8.
     compared = 0
-    for asked in BEFORE["queries"]:
-        query = asked["query"]
-        filters_alone = all(hit["score"] == 0 for hit in asked["hits"])
+    for saved in BEFORE["queries"]:
+        query = saved["query"]
+        filters_alone = all(hit["score"] == 0 for hit in saved["hits"])
         if (query.get("rank") == "vector" or filters_alone) and "minimum" not in query:
-            assert stored(hits(store, query)) == stored(asked["hits"]), query
+            assert stored(hits(store, query)) == stored(saved["hits"]), query
             compared += 1
     assert compared > 35
 
 
 def test_a_photo_is_shown_with_the_same_texts_tags_and_dates(store: Store) -> None:
     compared = 0
-    for asked in BEFORE["queries"]:
-        before = {hit["path"]: hit | {"rank": 0} for hit in stored(asked["hits"])}
-        found = [hit for hit in stored(hits(store, asked["query"])) if hit["path"] in before]
-        assert [hit | {"rank": 0} for hit in found] == [before[hit["path"]] for hit in found], asked["query"]
+    for saved in BEFORE["queries"]:
+        before = {hit["path"]: hit | {"rank": 0} for hit in stored(saved["hits"])}
+        found = [hit for hit in stored(hits(store, saved["query"])) if hit["path"] in before]
+        assert [hit | {"rank": 0} for hit in found] == [before[hit["path"]] for hit in found], saved["query"]
         compared += len(found)
     assert compared > 500
 
 
 def test_every_query_finds_the_same_in_memory_and_in_rebuilt_tables(store: Store, path: Path) -> None:
     assert len(BEFORE["queries"]) > 60
-    queries = [asked["query"] for asked in BEFORE["queries"]]
+    queries = [saved["query"] for saved in BEFORE["queries"]]
     migrated = [hits(store, query) for query in queries]
     keeper = WarmIndexLoader(str(path))
     keeper.current(store)
@@ -240,10 +240,10 @@ def test_a_table_of_codes_is_kept(path: Path) -> None:
         assert kept is not None
         assert np.array_equal(kept.basis, learned.basis)
         assert store.nearest.check(space) == []  # type: ignore[attr-defined]
-        for asked in BEFORE["queries"]:  # codes choose other candidates than vectors, far down
-            if asked["query"].get("rank") == "vector":
-                best = [hit["path"] for hit in hits(store, asked["query"])[:1]]
-                assert best == [hit["path"] for hit in asked["hits"][:1]], asked["query"]
+        for saved in BEFORE["queries"]:  # codes choose other candidates than vectors, far down
+            if saved["query"].get("rank") == "vector":
+                best = [hit["path"] for hit in hits(store, saved["query"])[:1]]
+                assert best == [hit["path"] for hit in saved["hits"][:1]], saved["query"]
         assert store.problems() == []
 
 
@@ -277,9 +277,9 @@ def test_a_kill_within_the_migration_leaves_the_file_as_it_was(path: Path, at: s
         assert db.execute("SELECT count(model) FROM vector").get == BEFORE["rows"]["vector"]
         db.close()
     with open_store(str(path)) as store:  # the next start migrates it
-        asked = BEFORE["queries"][1]
-        assert asked["query"]["rank"] == "vector"
-        assert stored(hits(store, asked["query"])) == stored(asked["hits"])
+        saved = BEFORE["queries"][1]
+        assert saved["query"]["rank"] == "vector"
+        assert stored(hits(store, saved["query"])) == stored(saved["hits"])
         assert store.problems() == []
     assert os.path.getsize(f"{path}.v6.bak") > 1 << 20
 

@@ -85,10 +85,10 @@ def test_health(tmp_path: Path) -> None:
     os.unlink(tmp_path / "a.jpg")
     assert root_health(here, identity).online
     (tmp_path / "lost+found").mkdir()
-    told = root_health(here, identity, photos=True)
-    assert not told.online
+    found = root_health(here, identity, photos=True)
+    assert not found.online
     assert (
-        told.reason
+        found.reason
         == f"{tmp_path} is empty but had photos; mount its disk, or run `imgret remove` to forget them"
     )
     assert "another disk" in str(root_health(here, "ext4:0123 /elsewhere").reason)
@@ -134,9 +134,9 @@ def test_real_disks_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/a.jpg").write_text("")
     command = [*enter, sys.executable, "-c", MOUNTING, str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     another = f"{tmp_path}/point is now on another disk; run `imgret add` to accept that"
-    assert told == [
+    assert found == [
         "True True",
         another,
         "True "

@@ -69,7 +69,7 @@ def look_of(image: Image.Image) -> bytes:
 
 
 @pytest.mark.parametrize("side", range(8))
-def test_a_turned_hash_is_that_of_the_turned_picture(side: int) -> None:
+def test_a_turned_hash_is_that_of_the_turned_image(side: int) -> None:
     image, turn = picture(1), TURNS[side]
     upright, expected = (
         looks.packed(look_of(each)) for each in (image, image if turn is None else image.transpose(turn))
@@ -164,7 +164,7 @@ def test_details_and_other_evidence_decide() -> None:
         assert len(looks.alike(first, second)[0]) == copies
 
 
-def test_a_picture_of_twice_the_contrast_is_another_one() -> None:
+def test_an_image_of_twice_the_contrast_is_another_one() -> None:
     one = random_looks(1)
     halved = (one.signatures / 2**0.5).round().astype(np.int8)
     for signatures, copies in ((halved, 0), ((one.signatures / 1.45**0.5).round().astype(np.int8), 1)):
@@ -184,7 +184,7 @@ def test_hues_are_compared_by_their_angle(pair: list[tuple[int, int]]) -> None:
     assert looks.same_hue(*colours)[0] == looks.same_hue(*reversed(colours))[0] == (angle < 35)
 
 
-def test_many_equal_photos_cost_neither_memory_nor_time() -> None:
+def test_many_equal_photos_take_neither_memory_nor_time() -> None:
     base = random_looks(1)
     count = 20_000
     same = hashes(np.repeat(base.signatures, count, axis=0), np.repeat(base.details, count, axis=0))
@@ -194,7 +194,7 @@ def test_many_equal_photos_cost_neither_memory_nor_time() -> None:
     assert np.unique(found.worse).tolist() == list(range(1, count))
 
 
-def test_flat_pictures_are_similar_to_nothing() -> None:
+def test_flat_images_are_similar_to_none() -> None:
     flat = hashes(np.random.default_rng(1).integers(-4, 5, (5_000, 64)))
     assert len(near_pairs(flat, looks.COPY, every).worse) == 0
     assert len(near_pairs(hashes(np.zeros((0, 64))), looks.COPY, every).worse) == 0

@@ -69,7 +69,7 @@ def test_others_write_between_the_steps_and_what_they_write_is_found(
     assert store.problems() == []
 
 
-def test_whoever_waits_to_write_comes_in_between_two_steps(
+def test_other_writers_get_a_turn_between_two_steps(
     store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is left alone for long enough that a process which looks for it now and then gets it."""
@@ -98,7 +98,7 @@ def test_whoever_waits_to_write_comes_in_between_two_steps(
     assert len(written) >= 5, written
 
 
-def test_of_two_builds_the_one_that_began_last_answers(store: Store, units: Units, bulk: Bulk) -> None:
+def test_of_two_builds_the_later_one_is_used(store: Store, units: Units, bulk: Bulk) -> None:
     rows = units(160)
     contents = bulk(rows, A)
     inner: list[bool] = []
@@ -142,7 +142,7 @@ def test_another_embedder_takes_over_while_others_write(
         real = nearest_build.NearestBuild.build
 
         def build(*arguments: Any, **named: Any) -> bool:
-            # A photo that the old embedder knows alone comes while the table is being made.
+            # A photo with a vector of the old embedder alone comes while the table is being made.
             root = other.roots.all()[0]
             if not late:
                 late.append(other.photos.save(root.id, b"", b"late.jpg", _print(), b"l" * 32, 1)[0])

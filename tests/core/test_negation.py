@@ -118,7 +118,7 @@ THING = st.sampled_from(["hat", "dog", "car", "umbrella", "people", "bicycle"])
 
 
 @given(PLAIN, THING, st.sampled_from(["without a", "without any", "with no", "without"]))
-def test_what_follows_without_is_pushed_away_wherever_it_is_said(
+def test_words_after_without_are_negated_anywhere_in_the_query(
     before: list[str], thing: str, word: str
 ) -> None:
     found = parse.parse(f"{' '.join(before)} {word} {thing}", NOW)

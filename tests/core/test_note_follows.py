@@ -114,7 +114,7 @@ STEPS = st.one_of(
 def test_notes_are_on_the_content_they_were_written_for_and_on_its_edits(
     decoder: DecodePool, steps: list[tuple[str, str, int | str]]
 ) -> None:
-    """The model of this test knows the subject of each file; the index has to detect it."""
+    """The model of this test has the subject of each file; the index has to detect it."""
     files: dict[str, tuple[int, int]] = {}  # name -> (subject, version); subject -1: an incomplete file
     before: dict[str, tuple[int, int]] = {}  # the image last seen at a name
     seen: set[tuple[int, int]] = set()

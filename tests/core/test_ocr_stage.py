@@ -164,7 +164,7 @@ class Reader:
         return (line("STOP"),)
 
 
-def test_a_failure_costs_one_photo() -> None:
+def test_a_failure_fails_one_photo() -> None:
     import numpy as np
 
     identity = STAGE.identity(OcrSettings(), places())
@@ -178,7 +178,7 @@ def test_a_failure_costs_one_photo() -> None:
 
 
 @pytest.mark.parametrize("lacking", ["rapidocr", "onnxruntime"])
-def test_without_a_package_the_stage_waits_and_says_what_to_install(
+def test_without_a_package_the_stage_waits_and_reports_what_to_install(
     lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = importlib.util.find_spec

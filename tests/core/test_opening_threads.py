@@ -14,7 +14,7 @@ from imgret.store.sqlite import identity
 
 
 def locked_for_others(path: Path) -> bool:
-    """Ask another process whether it sees the lock of this process on the `-shm`."""
+    """Return whether another process sees the lock of this process on the `-shm`."""
     program = "import sys; from imgret.store.sqlite import file_ids; print(file_ids.shm_used_by_others(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True

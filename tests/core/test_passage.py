@@ -66,9 +66,9 @@ def test_counts_are_lower_case_and_in_the_order_of_the_boxes() -> None:
 
 @given(captions, objects)
 def test_without_a_note_the_passage_is_the_recipe(caption: str, found: dict[str, int]) -> None:
-    said = "".join(f"{numeral(count)} {label} , " for label, count in found.items())
-    assert passage(caption, found) == f"{caption} {said} is in the photo . "
-    assert counted(found) == said
+    expected = "".join(f"{numeral(count)} {label} , " for label, count in found.items())
+    assert passage(caption, found) == f"{caption} {expected} is in the photo . "
+    assert counted(found) == expected
 
 
 @given(captions, objects, st.text(min_size=1, max_size=40))
@@ -84,7 +84,7 @@ def test_the_note_comes_last_and_changes_nothing_before_it(
     st.none() | st.text(min_size=1, max_size=20),
     st.text(max_size=20),
 )
-def test_views_leave_out_what_has_nothing_to_say(
+def test_empty_views_are_left_out(
     several: tuple[str, ...] | None, found: list[str] | None, note: str | None, names: str
 ) -> None:
     detections = None if found is None else tuple(Detection(label, 0.5, BOX) for label in found)

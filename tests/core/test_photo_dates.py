@@ -37,13 +37,13 @@ def test_the_order_of_the_sources() -> None:
     )
 
 
-def test_folders_above_the_root_say_nothing() -> None:
+def test_folders_above_the_root_give_no_date() -> None:
     assert choose(None, [place("a.jpg")], NOW) is None
     in_root = Place(b"/photos/2016 Trip", b"", b"a.jpg", 0)
     assert choose(None, [in_root], NOW) == PhotoDate(seconds(2016), "folder", "year")
 
 
-def test_the_time_of_the_file_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_the_file_is_used_only_if_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [place("a.jpg", 1_500_000_300), place("b.jpg", 1_500_000_200)]
     assert choose(None, paths, NOW) is None
     found = choose(None, paths, NOW, mtime=True)

@@ -45,5 +45,5 @@ def test_only_the_last_word_changes(label: str) -> None:
 def test_a_count_is_a_reason_in_plain_words() -> None:
     shown = {"objects": {"giraffe": 2, "person": 1, "sheep": 9}}
     detect = own()["detect"]
-    for word, said in (("giraffes", "two giraffes"), ("person", "one person"), ("sheep", "many sheep")):
-        assert detect.why(shown, word, labels.matching_labels) == [said]
+    for word, reason in (("giraffes", "two giraffes"), ("person", "one person"), ("sheep", "many sheep")):
+        assert detect.why(shown, word, labels.matching_labels) == [reason]

@@ -88,7 +88,9 @@ def test_a_library_of_a_newer_program_is_refused(postgres_server: PostgresServer
         open_store(place)
 
 
-def test_whoever_may_only_read_can_search_and_not_write(postgres_server: PostgresServer, place: str) -> None:
+def test_a_user_with_read_access_can_search_and_not_write(
+    postgres_server: PostgresServer, place: str
+) -> None:
     with open_store(place) as store:
         content = add(store, 1)
         store.results.refresh_words(content)
@@ -226,7 +228,9 @@ def test_a_worker_that_starts_again_gets_back_what_it_held(place: str) -> None:
         assert suspect.content == content
 
 
-def test_a_store_goes_on_after_the_server_was_restarted(place: str, postgres_server: PostgresServer) -> None:
+def test_a_store_continues_after_the_server_was_restarted(
+    place: str, postgres_server: PostgresServer
+) -> None:
     with open_store(place) as store, open_store(place) as writer:
         content = add(store, 1)
         with store.writing(durable=True):

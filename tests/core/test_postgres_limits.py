@@ -45,7 +45,7 @@ def own(server: PostgresServer, place: str, sql: str) -> list[tuple[object, ...]
         return cursor.fetchall() if cursor.description else []
 
 
-def test_doctor_says_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
+def test_doctor_reports_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
     admin = postgres_server.uri("postgres")
     assert server_lacks(place) == []
     own(postgres_server, admin, "CREATE USER plain")

@@ -239,7 +239,7 @@ def test_a_real_tmux_does_not_use_the_query_as_its_title(tmp_path: Path) -> None
         command = ["tmux", "-S", str(tmp_path / "server"), "-f", os.devnull, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
-    report = tmp_path / "told"
+    report = tmp_path / "report"
     tmux("new-session", "-d", "-x", "80", "-y", "24", sys.executable, "-c", IN_TMUX, str(report))
     try:
         before = tmux("display", "-p", "#{host}")

@@ -39,7 +39,7 @@ def filters(text: str) -> list[tuple[object, bool]]:
     return [(clause.filter, clause.negated) for clause in parse(text, NOW).clauses]
 
 
-def test_words_and_filters_are_told_apart() -> None:
+def test_words_and_filters_are_distinguished() -> None:
     question = parse(
         "two dogs on a beach after:2019 dog>=2 -indoor in:/photos/2021 topic:sports has:note", NOW
     )
@@ -150,7 +150,7 @@ def test_the_last_month_and_year_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "expected"),
     [
         ("dogs aftr:2019", 5, "after"),
         ("after:2019-02-30", 6, "no date"),
@@ -167,11 +167,11 @@ def test_the_last_month_and_year_that_exist() -> None:
         ("in:\ud800", 3, "no path"),
     ],
 )
-def test_what_cannot_be_read_is_pointed_at(text: str, position: int, told: str) -> None:
+def test_what_cannot_be_read_is_pointed_at(text: str, position: int, expected: str) -> None:
     with pytest.raises(QueryError) as refused:
         parse(text, NOW)
     assert refused.value.position == position
-    assert told in f"{refused.value} {refused.value.hint}"
+    assert expected in f"{refused.value} {refused.value.hint}"
 
 
 def test_weights() -> None:
@@ -228,13 +228,13 @@ def test_labels_of_the_library_are_labels() -> None:
     assert parse("krill > 3", NOW, ["krill"]).clauses == (Clause(Objects("krill", 4, None)),)
 
 
-def test_emoji_can_be_left_out_and_asked_for() -> None:
+def test_emoji_can_be_excluded_and_searched() -> None:
     assert filters("giraffe -🎂") == [(Phrase("🎂"), True)]
     assert filters('"🎂"') == [(Phrase("🎂"), False)]
     assert filters('"!!!" -"?"') == []
 
 
-def test_long_questions_take_time_in_proportion_to_their_length() -> None:
+def test_long_queries_take_time_in_proportion_to_their_length() -> None:
     for piece in ("dog ", "-x ", "a:b ", 'x" ', "dog>=2 ", "a" * 50 + "   ", "-", '"', "dog>"):
         begun = time.process_time()
         with contextlib.suppress(QueryError):
@@ -270,7 +270,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(st.characters(), max_size=200), st.lists(PIECES, max_size=20).map("".join)))
-def test_any_text_is_a_question_or_refused_at_a_place_in_it(text: str) -> None:
+def test_any_text_is_a_query_or_refused_at_a_position_in_it(text: str) -> None:
     try:
         question = parse(text, NOW)
     except QueryError as refused:
@@ -283,7 +283,7 @@ def test_any_text_is_a_question_or_refused_at_a_place_in_it(text: str) -> None:
 
 
 @given(st.lists(st.from_regex(r"[^\W\d_]{1,12}", fullmatch=True), max_size=20))
-def test_plain_words_are_the_question_and_nothing_else(words: list[str]) -> None:
+def test_plain_words_are_the_query_and_nothing_else(words: list[str]) -> None:
     assert parse(" ".join(words), NOW) == ParsedQuery(words=" ".join(words), terms=tuple(words))
 
 
@@ -291,7 +291,7 @@ def test_plain_words_are_the_question_and_nothing_else(words: list[str]) -> None
     st.dates(min_value=datetime(1, 1, 1).date(), max_value=datetime(9998, 12, 31).date()),
     st.sampled_from(["%Y", "%Y-%m", "%Y-%m-%d"]),
 )
-def test_a_date_lies_in_the_span_that_it_names(day: object, form: str) -> None:
+def test_a_date_is_in_the_span_that_it_names(day: object, form: str) -> None:
     moment = datetime(day.year, day.month, day.day)  # type: ignore[attr-defined]
     text = form.replace("%Y", f"{moment.year:04d}").replace("%m", f"{moment.month:02d}")
     start, end = dates.span(text.replace("%d", f"{moment.day:02d}"), NOW) or (0, 0)

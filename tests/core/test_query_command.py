@@ -30,12 +30,12 @@ Query = Callable[..., tuple[int, str, str]]
 def query(store: Store, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Query:
     monkeypatch.setenv("IMGRET_INDEX", store.path)
 
-    def ask(*arguments: str) -> tuple[int, str, str]:
+    def search(*arguments: str) -> tuple[int, str, str]:
         code = run(["query", *arguments])
         output = capfdbinary.readouterr()
         return code, os.fsdecode(output.out), output.err.decode()
 
-    return ask
+    return search
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_options_are_filters(query: Query, options: list[str], found: list[str])
     assert [Path(json.loads(line)["path"]).stem for line in out.splitlines()] == found
 
 
-def test_a_picture_and_a_text_to_push_away(query: Query, store: Store) -> None:
+def test_a_photo_and_a_negative_text(query: Query, store: Store) -> None:
     _, out, _ = query("--json", "--like", "/photos/2019/a.jpg")
     assert json.loads(out.splitlines()[0])["path"] == "/photos/c.jpg"
     assert "/photos/2019/a.jpg" not in out
@@ -102,14 +102,14 @@ def test_a_known_photo_is_compared_without_an_embedder(store: Store) -> None:
     found = service.find(SearchRequest(like="/photos/2019/a.jpg", rank="vector"))
     assert found.hits[0].path == b"/photos/c.jpg"
     assert not any("words" in note for note in found.notes)
-    told = service.find(SearchRequest(like="/photos/2019/a.jpg", text="a giraffe"))
-    assert any(note.startswith("answered by words alone") for note in told.notes)
+    expected = service.find(SearchRequest(like="/photos/2019/a.jpg", text="a giraffe"))
+    assert any(note.startswith("only words were searched") for note in expected.notes)
 
 
 def test_a_batch(query: Query, tmp_path: Path) -> None:
-    asked = tmp_path / "questions.txt"
-    asked.write_text("red bus\n\nhas:wings\ngiraffe>=2\n")
-    code, out, err = query("--batch", str(asked), "--json", "-k", "1")
+    file = tmp_path / "questions.txt"
+    file.write_text("red bus\n\nhas:wings\ngiraffe>=2\n")
+    code, out, err = query("--batch", str(file), "--json", "-k", "1")
     lines = [json.loads(line) for line in out.splitlines()]
     assert [(line["question_number"], line["question"]) for line in lines] == [
         (0, "red bus"),
@@ -127,7 +127,7 @@ def test_a_batch(query: Query, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["-0"]])
-def test_an_empty_answer_names_the_filter(query: Query, options: list[str]) -> None:
+def test_an_empty_result_names_the_filter(query: Query, options: list[str]) -> None:
     code, out, err = query(*options, "giraffe", "--in", "Lisbon")
     assert (code, out) == (1, "")
     assert "no indexed photo is in a folder Lisbon" in err
@@ -149,7 +149,7 @@ def test_nothing_good_enough(query: Query) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ([], "what are you looking for"),
         (["a", "--rank", "best"], "hybrid"),
@@ -163,10 +163,10 @@ def test_nothing_good_enough(query: Query) -> None:
         (["--like", "/photos/c.jpg", "--rank", "words"], "--like"),
     ],
 )
-def test_wrong_questions(query: Query, arguments: list[str], told: str) -> None:
+def test_invalid_queries(query: Query, arguments: list[str], expected: str) -> None:
     code, out, err = query(*arguments)
     assert (code, out) == (2, "")
-    assert told in err
+    assert expected in err
 
 
 def test_a_count_is_of_what_matches(query: Query) -> None:

@@ -28,18 +28,18 @@ MODEL = ModelIdentity("given", "1")
 
 
 class Given:
-    """Vectors of questions as they are given."""
+    """An encoder with given vectors."""
 
-    def __init__(self, told: dict[str, Any], identity: ModelIdentity = MODEL) -> None:
+    def __init__(self, vectors: dict[str, Any], identity: ModelIdentity = MODEL) -> None:
         self.identity = identity
-        self._told = told
+        self._vectors = vectors
 
     def vectors(self, texts: list[str]) -> Any:
-        return np.stack([self._told[text] for text in texts])
+        return np.stack([self._vectors[text] for text in texts])
 
 
 @pytest.fixture
-def ask(store: Store, encoder: QueryEncoder) -> Callable[..., rank.SearchResult]:
+def search(store: Store, encoder: QueryEncoder) -> Callable[..., rank.SearchResult]:
     def answer(text: str, **options: Any) -> rank.SearchResult:
         return rank.search(store, parse.parse(text, NOW), options.pop("encoder", encoder), **options)
 
@@ -67,9 +67,9 @@ def first(answer: rank.SearchResult) -> int | None:
 
 @pytest.mark.parametrize("ranking", RANKS)
 def test_each_ranking_finds_the_giraffes(
-    ask: Callable[..., rank.SearchResult], library: dict[str, int], ranking: str
+    search: Callable[..., rank.SearchResult], library: dict[str, int], ranking: str
 ) -> None:
-    answer = ask("giraffes", rank=ranking)
+    answer = search("giraffes", rank=ranking)
     assert first(answer) == library["giraffes"]
     hit = answer.hits[0]
     assert (hit.rank, hit.path, hit.online) == (1, b"/photos/a.jpg", True)
@@ -79,9 +79,9 @@ def test_each_ranking_finds_the_giraffes(
 
 
 def test_vector_is_the_cosine_of_the_passage(
-    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int], encoder: QueryEncoder
+    search: Callable[..., rank.SearchResult], store: Store, library: dict[str, int], encoder: QueryEncoder
 ) -> None:
-    hits = ask("an animal with a long neck", rank="vector").hits
+    hits = search("an animal with a long neck", rank="vector").hits
     passages = store.vectors.of(text_space(store), np.array([hit.content for hit in hits]), VIEWS)["passage"]
     cosines = passages @ encoder.vectors(["an animal with a long neck"])[0]
     assert np.allclose([hit.score for hit in hits], cosines, atol=1e-5)
@@ -101,36 +101,36 @@ def test_vector_is_the_cosine_of_the_passage(
     ],
 )
 def test_what_only_words_know_comes_first(
-    ask: Callable[..., rank.SearchResult], library: dict[str, int], text: str, right: str
+    search: Callable[..., rank.SearchResult], library: dict[str, int], text: str, right: str
 ) -> None:
-    assert first(ask(text)) == library[right]
-    assert first(ask(text, rank="words")) == library[right]
-    assert ask(text).hits[0].strength == "strong"
+    assert first(search(text)) == library[right]
+    assert first(search(text, rank="words")) == library[right]
+    assert search(text).hits[0].strength == "strong"
 
 
 def test_filters_alone_list_what_passes(
-    ask: Callable[..., rank.SearchResult], library: dict[str, int]
+    search: Callable[..., rank.SearchResult], library: dict[str, int]
 ) -> None:
-    answer = ask("giraffe>=2")
+    answer = search("giraffe>=2")
     assert [hit.content for hit in answer.hits] == [library["giraffes"]]
     assert answer.hits[0].strength == "strong"
-    assert {hit.content for hit in ask("-rosa").hits} == set(library.values()) - {
+    assert {hit.content for hit in search("-rosa").hits} == set(library.values()) - {
         library["plane"],
         library["bus"],
     }
-    assert ask("giraffe>=3").hits == []
-    assert ask("").hits != []
+    assert search("giraffe>=3").hits == []
+    assert search("").hits != []
 
 
 def test_pushing_away(
-    ask: Callable[..., rank.SearchResult], store: Store, encoder: QueryEncoder, library: dict[str, int]
+    search: Callable[..., rank.SearchResult], store: Store, encoder: QueryEncoder, library: dict[str, int]
 ) -> None:
     question = msgspec.structs.replace(parse.parse("an animal", NOW), negatives=("a zebra",))
-    plain = [hit.content for hit in ask("an animal", rank="vector").hits]
+    plain = [hit.content for hit in search("an animal", rank="vector").hits]
     assert plain.index(library["zebra"]) < 2
 
-    def ranked(asked: ParsedQuery) -> list[int]:
-        return [hit.content for hit in rank.search(store, asked, encoder, rank="vector").hits]
+    def ranked(query: ParsedQuery) -> list[int]:
+        return [hit.content for hit in rank.search(store, query, encoder, rank="vector").hits]
 
     assert ranked(question).index(library["zebra"]) > plain.index(library["zebra"])
     only_away = msgspec.structs.replace(question, words="", terms=())
@@ -138,32 +138,32 @@ def test_pushing_away(
 
 
 @pytest.mark.parametrize("ranking", RANKS)
-@pytest.mark.parametrize("asked", ["animal", "animals"])
+@pytest.mark.parametrize("query", ["animal", "animals"])
 @pytest.mark.parametrize("away", ["dog", "dogs", "puppy"])
 def test_what_is_pushed_away_comes_behind_everything_else(
-    store: Store, encoder: QueryEncoder, add: Add, ranking: str, asked: str, away: str
+    store: Store, encoder: QueryEncoder, add: Add, ranking: str, query: str, away: str
 ) -> None:
     dogs = {add(f"dog{n}.jpg", objects={"dog": n + 1}) for n in range(5)}
     others = {add(f"{label}.jpg", objects={label: 1}) for label in ("cat", "horse", "cow", "zebra", "sheep")}
-    question = msgspec.structs.replace(parse.parse(asked, NOW), negatives=(away,))
+    question = msgspec.structs.replace(parse.parse(query, NOW), negatives=(away,))
     answer = rank.search(store, question, encoder, rank=ranking)
     order = [hit.content for hit in answer.hits]
     assert set(order) >= others
-    if ranking != "vector":  # the cosine alone knows no words
+    if ranking != "vector":  # the cosine alone uses no words
         assert set(order[:5]) == others
         assert all(hit.strength == "weak" for hit in answer.hits[5:])
         assert answer.hits[0].strength != "weak"
         assert dogs.isdisjoint(order[:5])
 
 
-def test_weights_turn_the_question(ask: Callable[..., rank.SearchResult], library: dict[str, int]) -> None:
-    assert first(ask("zebra 5:bus", rank="vector")) == library["bus"]
-    assert first(ask("5:zebra bus", rank="vector")) == library["zebra"]
-    plain, once = ask("zebra bus", rank="vector").hits, ask("zebra 1:bus", rank="vector").hits
+def test_weights_turn_the_query(search: Callable[..., rank.SearchResult], library: dict[str, int]) -> None:
+    assert first(search("zebra 5:bus", rank="vector")) == library["bus"]
+    assert first(search("5:zebra bus", rank="vector")) == library["zebra"]
+    plain, once = search("zebra bus", rank="vector").hits, search("zebra 1:bus", rank="vector").hits
     assert [hit.content for hit in plain] == [hit.content for hit in once]
 
 
-def test_asking_with_a_picture(
+def test_searching_with_a_photo(
     store: Store, encoder: QueryEncoder, add: Add, library: dict[str, int]
 ) -> None:
     other = add("e.jpg", caption="a picture of three giraffes and trees", objects={"giraffe": 3, "tree": 2})
@@ -178,27 +178,27 @@ def test_asking_with_a_picture(
 
 
 def test_vectors_of_two_embedders_never_meet(
-    ask: Callable[..., rank.SearchResult], library: dict[str, int], encoder: QueryEncoder
+    search: Callable[..., rank.SearchResult], library: dict[str, int], encoder: QueryEncoder
 ) -> None:
     other = Given({"giraffes": np.ones(256, np.float32)}, ModelIdentity("other", "2"))
-    answer = ask("giraffes", encoder=other)
+    answer = search("giraffes", encoder=other)
     assert [hit.content for hit in answer.hits] == [library["giraffes"]]
     assert answer.hits[0].cosine is None
     assert "other" in answer.notes[0]
-    assert ask("giraffes", encoder=None).hits[0].content == library["giraffes"]
+    assert search("giraffes", encoder=None).hits[0].content == library["giraffes"]
 
 
-def test_a_missing_table_is_made_anew_and_said_once(
-    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
+def test_a_missing_table_is_rebuilt_and_reported_once(
+    search: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
 ) -> None:
     store.db.execute(f"DROP TABLE {table(store)}")
-    answer = ask("giraffes")
+    answer = search("giraffes")
     assert first(answer) == library["giraffes"]
     assert [note for note in answer.notes if "rebuilt" in note]
-    assert not [note for note in ask("giraffes").notes if "rebuilt" in note]
+    assert not [note for note in search("giraffes").notes if "rebuilt" in note]
 
 
-def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.SearchResult], add: Add) -> None:
+def test_copies_and_bursts_are_one_hit(search: Callable[..., rank.SearchResult], add: Add) -> None:
     scene = {"caption": "a red kite", "camera": "Canon", "objects": {"kite": 1}}
     one = add("one.jpg", taken_at=100, **scene)
     assert add("copy/one.jpg", of="one.jpg") == one
@@ -206,28 +206,28 @@ def test_copies_and_bursts_are_one_hit(ask: Callable[..., rank.SearchResult], ad
     add("burst.jpg", taken_at=103, **scene)
     later = add("later.jpg", taken_at=500, **scene)
     lake = add("lake.jpg", taken_at=104, caption="a lake", camera="Canon")
-    hits = ask("kite").hits
+    hits = search("kite").hits
     assert {path for hit in hits for path in (hit.path, *hit.other_paths)} == {
         f"/photos/{name}.jpg".encode() for name in ("one", "copy/one", "metadata", "burst", "later", "lake")
     }
     assert [hit.rank for hit in hits] == [1, 2, 3]
     assert {hit.content for hit in hits if not hit.other_paths} == {later, lake}
     for k in (1, 2):  # copies are found beyond the last hit that is shown
-        assert ask("kite", limit=k).hits == hits[:k]
-    apart = ask("kite", all_copies=True).hits
+        assert search("kite", limit=k).hits == hits[:k]
+    apart = search("kite", all_copies=True).hits
     assert len({hit.path for hit in apart}) == 6
     assert [hit.rank for hit in apart] == [1, 2, 3, 4, 5, 6]
     assert all(not hit.other_paths for hit in apart)
-    assert len(ask("kite", all_copies=True, limit=2).hits) == 2
+    assert len(search("kite", all_copies=True, limit=2).hits) == 2
 
 
-def test_what_is_gone_is_no_answer(
-    ask: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
+def test_removed_photos_are_no_hits(
+    search: Callable[..., rank.SearchResult], store: Store, library: dict[str, int]
 ) -> None:
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"a.jpg"], now=5)
     for ranking in RANKS:
-        assert library["giraffes"] not in {hit.content for hit in ask("giraffes", rank=ranking).hits}
+        assert library["giraffes"] not in {hit.content for hit in search("giraffes", rank=ranking).hits}
 
 
 def test_ties_are_stable(store: Store, bulk: Callable[..., list[int]], units: Callable[..., Any]) -> None:
@@ -259,9 +259,9 @@ def test_filters_cost_no_recall(
     assert (store.nearest.projection(text_space(store)) is not None) == coded
     warm = WarmIndex(store) if warmed else None
     end = int(2000 * share) + 1
-    asked = units(8, dimension=64, seed=5)
-    encoder = Given({f"q{n}": row for n, row in enumerate(asked)})
-    for number, row in enumerate(asked):
+    query = units(8, dimension=64, seed=5)
+    encoder = Given({f"q{n}": row for n, row in enumerate(query)})
+    for number, row in enumerate(query):
         question = ParsedQuery(f"q{number}", clauses=(Clause(Taken(None, end)),))
         hits = rank.search(store, question, encoder, rank="vector", all_copies=True, warm=warm).hits
         right = contents[: end - 1][np.argsort(-(rows[: end - 1] @ row))[:20]]
@@ -269,17 +269,17 @@ def test_filters_cost_no_recall(
 
 
 @pytest.mark.parametrize(
-    ("asked", "label"),
+    ("query", "label"),
     [("people", "person"), ("bike", "bicycle"), ("vehicles", "bus"), ("animal", "zebra"), ("sofa", "couch")],
 )
 @pytest.mark.parametrize("ranking", ["hybrid", "words"])
 def test_labels_are_found_by_what_people_call_them(
-    store: Store, encoder: QueryEncoder, add: Add, asked: str, label: str, ranking: str
+    store: Store, encoder: QueryEncoder, add: Add, query: str, label: str, ranking: str
 ) -> None:
     for other in ("pizza", "laptop", "umbrella", "toothbrush"):
         add(f"{other}.jpg", objects={other: 1})
     content = add("it.jpg", objects={label: 2})
-    hit = rank.search(store, parse.parse(asked, NOW), encoder, rank=ranking).hits[0]
+    hit = rank.search(store, parse.parse(query, NOW), encoder, rank=ranking).hits[0]
     assert (hit.content, hit.strength, hit.why) == (content, "strong", (f"two {plural(label)}",))
 
 
@@ -292,7 +292,7 @@ def test_emoji_are_found_as_words(store: Store, encoder: QueryEncoder, add: Add)
     assert cake not in {hit.content for hit in rank.search(store, parse.parse("anna -🎂", NOW), encoder).hits}
 
 
-def test_warm_answers_as_the_tables_do(
+def test_the_warm_index_finds_what_the_tables_find(
     store: Store, encoder: QueryEncoder, library: dict[str, int], add: Add
 ) -> None:
     keeper = WarmIndexLoader(store.path)
@@ -309,18 +309,18 @@ def test_warm_answers_as_the_tables_do(
 @pytest.mark.parametrize(
     "text", ["dog " * 2000, "AND OR NOT", '"', "😀", "NEAR(a b)", "* ^ : -", "\0", "a" * 10_000, "的" * 5000]
 )
-def test_strange_questions_are_answered(
-    ask: Callable[..., rank.SearchResult], library: dict[str, int], text: str
+def test_strange_queries_get_results(
+    search: Callable[..., rank.SearchResult], library: dict[str, int], text: str
 ) -> None:
     for ranking in RANKS:
-        assert len(ask(text, rank=ranking).hits) <= len(library)
+        assert len(search(text, rank=ranking).hits) <= len(library)
 
 
-def test_an_empty_index(ask: Callable[..., rank.SearchResult]) -> None:
-    answer = ask("anything")
+def test_an_empty_index(search: Callable[..., rank.SearchResult]) -> None:
+    answer = search("anything")
     assert answer.hits == []
     assert "no photo has vectors yet" in answer.notes[0]
-    assert ask("dog:").hits == []
+    assert search("dog:").hits == []
 
 
 HITS = st.builds(
@@ -352,16 +352,16 @@ HITS = st.builds(
 def test_a_line_is_one_json_object_whatever_the_path(hit: Hit) -> None:
     line = hit_json.line(hit, question="q", question_number=3)
     assert b"\n" not in line
-    told = json.loads(line)
-    assert list(told)[:4] == ["v", "question", "question_number", "rank"]
-    assert told["v"] == 1
-    back = told["path"].encode()
-    if "path_bytes" in told:
+    vectors = json.loads(line)
+    assert list(vectors)[:4] == ["v", "question", "question_number", "rank"]
+    assert vectors["v"] == 1
+    back = vectors["path"].encode()
+    if "path_bytes" in vectors:
         import base64
 
-        back = base64.b64decode(told["path_bytes"])
+        back = base64.b64decode(vectors["path_bytes"])
     assert back == hit.path
-    assert told["objects"] == hit.objects
+    assert vectors["objects"] == hit.objects
 
 
 @pytest.mark.parametrize("text", ['"zebracorn"', "zebracorn has:note", "zebracorn name:new", "name:new"])

@@ -108,11 +108,11 @@ def test_the_scores_are_those_of_the_ordinary_search(
     for text in QUERIES:
         query = parse.parse(text, NOW, store.facets.labels(), store.facets.kinds())
         for negatives in ((), ("red shirt", "dog")):
-            asked = ParsedQuery(query.words, query.terms, query.weights, negatives, query.clauses)
-            if not asked.words and not negatives:
+            negated = ParsedQuery(query.words, query.terms, query.weights, negatives, query.clauses)
+            if not negated.words and not negatives:
                 continue
-            found = whole.ranked(asked, ranking)
-            expected = searched(store, asked, encoder, ranking)
+            found = whole.ranked(negated, ranking)
+            expected = searched(store, negated, encoder, ranking)
             assert found.contents.tolist() == sorted(expected), text
             assert found.scores.tolist() == pytest.approx(
                 [expected[c] for c in sorted(expected)], rel=2e-6, abs=2e-6

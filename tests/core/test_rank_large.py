@@ -1,4 +1,4 @@
-"""Answers in libraries with many deleted photos, many copies, and many hits wanted."""
+"""Results in libraries with many deleted photos, many copies, and large limits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_nearest_living_photos_are_found_behind_any_number_of_deleted_ones(
     assert set(contents[~alive].tolist()) == set(store.filters.nowhere().tolist())
 
 
-def test_many_hits_are_wanted_and_memory_stays_bounded(
+def test_a_large_limit_takes_bounded_memory(
     store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "AT_ONCE", 64)
@@ -155,7 +155,7 @@ def test_a_mask_made_while_something_came_is_not_kept(
 
     def matching(group: Any, clauses: Any) -> Any:
         passing = real(group, clauses)
-        with open_store(store.path) as other:  # another thread writes, and asks, just now
+        with open_store(store.path) as other:  # another thread writes and searches just now
             other.db.execute(
                 "INSERT INTO note (content, text, written_at) VALUES (?, 'x', 1)", (contents[4],)
             )
@@ -169,7 +169,7 @@ def test_a_mask_made_while_something_came_is_not_kept(
     assert memory.passes(memory.mask(store, clause), np.array(contents)).tolist().count(True) == 1
 
 
-def test_a_mask_does_not_outlive_what_its_own_connection_writes(
+def test_a_mask_is_renewed_after_a_write_of_its_own_connection(
     store: Store, units: Units, bulk: Bulk
 ) -> None:
     contents = bulk(units(5), MODEL)

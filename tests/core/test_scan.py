@@ -243,13 +243,13 @@ def test_an_unreadable_folder_is_a_problem_and_nothing_in_it_is_missing(library:
         dropped = "-dac_override,-dac_read_search"
         command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     finally:
         (library.root / "locked").chmod(0o700)
         (library.root / "listed").chmod(0o700)
     denied = "cannot be listed: Permission denied"
-    assert told[0].startswith("b'' [(b'a.jpg',")
-    assert told[1:] == [
+    assert found[0].startswith("b'' [(b'a.jpg',")
+    assert found[1:] == [
         f"b'listed' [] {library.root}/listed {denied}",
         f"b'locked' [] {library.root}/locked {denied}",
     ]

@@ -1,4 +1,4 @@
-"""The sum of what vectors and words say, as a pure function."""
+"""The sum of the evidence of vectors and words, as a pure function."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_evidence_keeps_the_order_and_is_nothing_for_what_is_missing(
 
 
 @given(st.lists(st.tuples(st.floats(0, 20, width=32), st.floats(0, 20, width=32)), min_size=2, max_size=9))
-def test_spaces_that_say_the_same_are_added(pairs: list[tuple[float, float]]) -> None:
+def test_scores_of_correlated_spaces_are_added(pairs: list[tuple[float, float]]) -> None:
     text, image = np.array(pairs, np.float32).T
     both = np.ones(len(pairs), np.bool_)
     found = fuse.joined(text, image, described=both, seen=both)

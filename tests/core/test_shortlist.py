@@ -80,11 +80,11 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_the_hits_are_the_best_of_all_photos(library: Store, seed: int, target: int) -> None:
     store, random = library, np.random.default_rng(seed)
     spaces = {space.stage: space for space in store.vectors.active_spaces()}
-    asked = {}
+    query_vectors = {}
     for stage, view in ((TEXT, "captions"), (IMAGE, "image")):
         row = np.nan_to_num(store.vectors.of(spaces[stage], np.array([target]), (view,))[view])
-        asked[stage] = near(random, row, 0.6)[0]
-    text, others = Given(TEXTS, asked[TEXT]), {IMAGE: Given(IMAGES, asked[IMAGE])}
+        query_vectors[stage] = near(random, row, 0.6)[0]
+    text, others = Given(TEXTS, query_vectors[TEXT]), {IMAGE: Given(IMAGES, query_vectors[IMAGE])}
     query = parse.parse("anything", datetime(2026, 1, 1))
     warm = WarmIndex(store)
     found = rank.search(store, query, text, others=others, limit=10, all_copies=True, warm=warm)
@@ -138,7 +138,7 @@ def test_only_what_passes_the_filters_is_a_candidate(library: Store) -> None:
 def test_a_photo_is_found_by_its_caption_where_its_passage_is_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table of codes on the disk knows the passages alone; the memory knows all views."""
+    """The table of codes on the disk has the passages alone; the memory has all views."""
     monkeypatch.setattr(nearest, "EXACT", 50)
     random = np.random.default_rng(2)
     rows = unit(random.standard_normal((2, 400, 64)))

@@ -91,7 +91,7 @@ def age(*paths: Path) -> None:
         os.utime(path, (time.time() - 3600,) * 2)
 
 
-def test_a_sidecar_is_read_when_it_comes_changes_and_goes(library: Library) -> None:
+def test_a_sidecar_is_read_when_it_is_added_changed_or_removed(library: Library) -> None:
     path = library.photo("a.jpg")
     sidecar = library.folder / "a.jpg.xmp"
     library.update()
@@ -112,7 +112,7 @@ def test_a_sidecar_is_read_when_it_comes_changes_and_goes(library: Library) -> N
     assert library.metadata(path).rating is None
 
 
-def test_unchanged_sidecars_cost_nothing(library: Library) -> None:
+def test_unchanged_sidecars_are_not_read(library: Library) -> None:
     library.photo("a.jpg")
     (library.folder / "a.xmp").write_text(RATED.format(3))
     (library.folder / "nobody.xmp").write_text(RATED.format(3))
@@ -160,7 +160,7 @@ def test_a_sidecar_waits_for_its_photo(library: Library) -> None:
     assert library.metadata(elsewhere).rating is None
 
 
-def test_copies_of_a_photo_share_what_their_sidecars_say(library: Library) -> None:
+def test_copies_of_a_photo_share_the_data_of_their_sidecars(library: Library) -> None:
     one, two = library.photo("one/a.jpg"), library.photo("two/a.jpg")
     (library.folder / "two" / "a.xmp").write_text(RATED.format(4))
     library.update()
@@ -262,7 +262,7 @@ def test_the_album_of_a_folder(library: Library) -> None:
     assert library.metadata(one).albums == ("Older",)
 
 
-def test_an_index_of_version_10_learns_what_its_photos_say(tmp_path: Path, decoder: DecodePool) -> None:
+def test_an_index_of_version_10_gets_metadata_of_its_photos(tmp_path: Path, decoder: DecodePool) -> None:
     """`tests/data/index_v10.py` made it. No photo is decoded again, and nothing of it is lost."""
     path = tmp_path / "index.db"
     path.write_bytes(lzma.decompress((DATA / "index-v10.db.xz").read_bytes()))

@@ -182,9 +182,7 @@ def test_one_that_cannot_be_written_does_not_stop_the_others(photos: Photos) -> 
     assert (DATA / "sidecar.xmp").read_bytes() == before
 
 
-def test_a_folder_that_is_not_writable_costs_a_sentence(
-    photos: Photos, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_is_not_writable_is_reported(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         subprocess.run(["chattr", "+i", photos.folder], check=False, capture_output=True)
         try:

@@ -28,7 +28,7 @@ MEAN = SpaceTraits("mean", 1.0)
 
 
 class Colours:
-    """Encodes the names of colours; other texts say nothing."""
+    """Encodes the names of colours; other texts have no vector."""
 
     identity = COLOUR
 
@@ -132,7 +132,7 @@ def test_a_space_joins_the_ranking_by_its_standard_score(
         ).hits
         assert hits[0].content == library["1"]
         assert {hit.content for hit in hits} == {hit.content for hit in plain}
-        # Without a colour in it, the question says nothing in that space: everything is as before.
+        # Without a colour in it, the query has no vector in that space: everything is as before.
         silent = ParsedQuery(words="a boat on the water", terms=("boat", "water"))
         for others in ({}, {"colour": Colours()}):
             again = rank.search(
@@ -172,7 +172,7 @@ def test_the_vector_of_a_photo_is_used_in_its_own_space(store: Store, library: d
     assert [hit.content for hit in hits] == [library["4"]]
 
 
-def test_a_stage_that_goes_leaves_nothing(store: Store, library: dict[str, int]) -> None:
+def test_a_removed_stage_leaves_nothing(store: Store, library: dict[str, int]) -> None:
     def everything() -> dict[str, list[Any]]:
         db = store.db  # type: ignore[attr-defined]
         tables = [

@@ -92,7 +92,7 @@ def content(store: Store) -> int:
     return found
 
 
-def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int) -> None:
+def test_its_result_is_shown_beside_the_own_stages(store: Store, content: int) -> None:
     keys = stage_results.shown(stage_results.payloads(store, content))
     assert keys == {
         "metadata": None,
@@ -108,7 +108,7 @@ def test_what_it_says_is_shown_beside_the_own_stages(store: Store, content: int)
 
 
 @pytest.mark.parametrize("broken", ["decode", "json", "rows", "why", "texts"])
-def test_what_breaks_leaves_the_rest(
+def test_a_broken_method_does_not_stop_other_stages(
     store: Store, content: int, colour: Any, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     def fails(*_: object) -> Any:

@@ -20,7 +20,7 @@ OWN = ("metadata", "place", "image", "caption", "detect", "ocr", "topics", "embe
 
 
 def made(name: str, inputs: tuple[str, ...] = (PIXELS,), **more: object) -> Stage:
-    """A stage that says the least that one must."""
+    """A stage with the required attributes only."""
     return type(name, (Stage,), {"name": name, "inputs": inputs, "noun": f"{name}s", **more})()
 
 
@@ -57,7 +57,7 @@ def test_only_topics_wait_for_their_caption() -> None:
     }
 
 
-def test_pictures_are_let_go_of_before_texts_are_worked_on() -> None:
+def test_images_are_released_before_texts_are_processed() -> None:
     extra = made("colour")
     late = made("crop", (PIXELS, "topics"))
     found = Registry([*registry.own().stages, late, extra]).pixels_first()
@@ -91,7 +91,7 @@ def test_any_order_of_stages_without_a_circle_is_sorted(names: list[str], data: 
     assert {stage.name for stage in found.pixels_first()} == set(names)
 
 
-def test_a_circle_costs_its_stages_and_what_needs_them() -> None:
+def test_a_circle_stops_its_stages_and_those_that_need_them() -> None:
     circle = [made("a", ("c",)), made("b", ("a",)), made("c", ("b",))]
     found = Registry([*registry.own().stages, *circle, made("d", (PIXELS, "a")), made("e")])
     assert found.names == (*OWN, "e")
@@ -144,7 +144,7 @@ class NoDefault(StageSettings, frozen=True, kw_only=True):
         (made("caption"), "another stage called caption"),
     ],
 )  # fmt: skip
-def test_what_a_stage_says_wrongly_of_itself_is_said(stage: Stage, words: str) -> None:
+def test_wrong_attributes_of_a_stage_are_reported(stage: Stage, words: str) -> None:
     found = Registry([*registry.own().stages, stage, made("other")])
     assert found.names == (*OWN, "other")
     assert words in found.problems[stage.name]
@@ -186,7 +186,7 @@ STAGE = Brightness()
 """
 
 
-def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(packages: Path) -> None:
+def test_a_stage_of_another_package_is_found_and_imported_only_when_needed(packages: Path) -> None:
     install(packages, "brightness", GOOD)
     assert registry.find("caption") is registry.own()["caption"]
     assert registry.installed.cache_info().currsize == 0
@@ -207,7 +207,7 @@ def test_a_stage_of_another_package_is_found_and_read_only_when_it_is_asked_for(
         (GOOD.replace('"brightness"', '"darkness"'), "is called 'darkness'"),
     ],
 )
-def test_a_broken_package_costs_itself_alone(packages: Path, code: str, words: str) -> None:
+def test_a_broken_package_stops_its_stage_alone(packages: Path, code: str, words: str) -> None:
     install(packages, "broken", code)
     install(packages, "brightness", GOOD)
     found = registry.installed()

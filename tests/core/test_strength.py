@@ -70,7 +70,7 @@ def test_what_is_there_is_strong_and_the_rest_is_not(
 
 
 @pytest.mark.parametrize("text", ["quarterly tax spreadsheet", "theory of relativity", "asdf qwerty zxcv"])
-def test_what_is_not_there_is_said(
+def test_hits_without_the_object_are_weak_and_it_is_reported(
     store: Store, encoder: QueryEncoder, library: list[int], text: str
 ) -> None:
     found = answer(store, encoder, text)
@@ -89,7 +89,7 @@ def test_the_minimum_leaves_out_what_is_below(
         assert [hit.content for hit in hits] == [hit.content for hit in every if hit.strength in kept]
 
 
-def test_words_alone_are_as_strong_as_they_cover_the_question(
+def test_words_alone_are_as_strong_as_they_cover_the_query(
     store: Store, library: list[int], encoder: QueryEncoder
 ) -> None:
     hits = answer(store, encoder, "green parrot banana", rank="words").hits
@@ -180,7 +180,7 @@ def test_a_colour_and_a_label_are_not_joined(
     assert answer(store, encoder, "man car").hits[0].strength == "strong"
 
 
-def test_words_count_where_most_photos_are_told_alike(
+def test_words_count_where_most_photos_have_the_same_caption(
     store: Store, encoder: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(30):
@@ -194,7 +194,7 @@ def test_words_count_where_most_photos_are_told_alike(
         assert (hit.content, hit.strength) == (right, "strong")
 
 
-def test_words_count_where_all_photos_are_told_alike(
+def test_words_count_where_all_photos_have_the_same_caption(
     store: Store, encoder: QueryEncoder, add: Callable[..., int]
 ) -> None:
     for number in range(20):

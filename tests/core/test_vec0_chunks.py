@@ -103,7 +103,7 @@ def test_another_layout_is_rebuilt_and_dropped_all_the_same(
 
 
 @CHANGES
-def test_damage_is_told_from_another_layout(
+def test_damage_is_distinguished_from_another_layout(
     store: Store,
     units: Units,
     bulk: Bulk,

@@ -36,7 +36,7 @@ def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda v: v * np.nan, "NaN"),
         (lambda v: np.where(np.arange(len(v)) == 3, np.inf, v), "infinity"),
@@ -46,11 +46,11 @@ def test_saved_vectors_come_back_by_view(store: Store, units: Units, bulk: Bulk)
     ],
 )
 def test_a_vector_that_would_hide_others_is_refused_and_changes_nothing(
-    store: Store, units: Units, bulk: Bulk, spoil: Callable[[Any], Any], told: str
+    store: Store, units: Units, bulk: Bulk, spoil: Callable[[Any], Any], message: str
 ) -> None:
     rows = units(4)
     content = bulk(rows[:3], A)[0]
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         store.vectors.save(content, A, {"captions": rows[3], "passage": spoil(rows[3])})
     assert store.nearest.search(text_space(store), rows[0], 3).tolist()[0] == content
     assert np.allclose(
@@ -85,7 +85,7 @@ def test_copies_and_removals(store: Store, units: Units, bulk: Bulk) -> None:
     assert store.nearest.search(text_space(store), rows[0], 1).tolist() == [two]
 
 
-def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
+def test_the_old_embedder_is_used_until_the_new_one_covers_as_much(
     store: Store, units: Units, bulk: Bulk
 ) -> None:
     old, new = units(4), units(4, dimension=16, seed=1)
@@ -104,7 +104,9 @@ def test_the_old_embedder_answers_until_the_new_one_covers_as_much(
     assert store.vectors.activate_when_complete(B)
 
 
-def test_what_lies_nowhere_does_not_keep_the_old_embedder(store: Store, units: Units, bulk: Bulk) -> None:
+def test_contents_without_a_photo_do_not_keep_the_old_embedder(
+    store: Store, units: Units, bulk: Bulk
+) -> None:
     one, two = bulk(units(2), A)
     root = int(store.db.execute("SELECT id FROM root").get)  # type: ignore[arg-type]
     store.photos.mark_deleted(root, b"", [b"%d.jpg" % two], now=5)
@@ -147,9 +149,7 @@ def test_a_large_library_is_coded_and_found_again(
         "DELETE FROM {table}_vector_chunks00",
     ],
 )
-def test_a_damaged_table_is_noticed_and_made_anew(
-    store: Store, units: Units, bulk: Bulk, damage: str
-) -> None:
+def test_a_damaged_table_is_noticed_and_rebuilt(store: Store, units: Units, bulk: Bulk, damage: str) -> None:
     rows = units(50)
     contents = bulk(rows, A)
     store.db.execute(damage.format(table=table(store)))
@@ -163,7 +163,7 @@ def test_a_damaged_table_is_noticed_and_made_anew(
 
 
 @pytest.mark.parametrize("few", [0, nearest.FEW])
-def test_the_table_answers_exactly_among_all_and_among_some(
+def test_the_table_is_exact_among_all_and_among_some(
     store: Store, units: Units, bulk: Bulk, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(nearest, "FEW", few)

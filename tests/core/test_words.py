@@ -18,8 +18,8 @@ Add = Callable[..., int]
 
 
 def best(store: Store, text: str, **limits: object) -> list[int]:
-    asked = store.words.terms(text.split())
-    return store.words.best(asked, 10, 1000, **limits).tolist()  # type: ignore[arg-type]
+    terms = store.words.terms(text.split())
+    return store.words.best(terms, 10, 1000, **limits).tolist()  # type: ignore[arg-type]
 
 
 def test_caption_labels_note_and_names_are_found(store: Store, add: Add) -> None:
@@ -87,27 +87,27 @@ def test_operators_are_words(store: Store, add: Add, hostile: str) -> None:
 
 def test_the_commonest_words_are_left_out_beyond_the_budget(store: Store, add: Add) -> None:
     contents = [add(f"{n}.jpg", note="beach" + " quokka" * (n == 7), embed=False) for n in range(20)]
-    asked = store.words.terms(["beach", "quokka"])
-    assert [(term.text, term.documents) for term in asked] == [("beach", 20), ("quokka", 1)]
-    assert store.words.best(asked, 10, 5).tolist() == [contents[7]]
-    assert store.words.best(asked, 100, 50).tolist()[0] == contents[7]
-    assert len(store.words.best(asked, 100, 50)) == 20
-    assert len(store.words.best(asked[:1], 100, 5)) == 20  # the rarest is always asked
-    assert len(store.words.best(asked[:1], 100, 5, strict=True)) == 0
+    terms = store.words.terms(["beach", "quokka"])
+    assert [(term.text, term.documents) for term in terms] == [("beach", 20), ("quokka", 1)]
+    assert store.words.best(terms, 10, 5).tolist() == [contents[7]]
+    assert store.words.best(terms, 100, 50).tolist()[0] == contents[7]
+    assert len(store.words.best(terms, 100, 50)) == 20
+    assert len(store.words.best(terms[:1], 100, 5)) == 20  # the rarest is always searched
+    assert len(store.words.best(terms[:1], 100, 5, strict=True)) == 0
 
 
-def test_who_does_not_pass_is_left_out_before_the_cut(store: Store, add: Add) -> None:
+def test_contents_that_do_not_pass_are_left_out_before_the_cut(store: Store, add: Add) -> None:
     contents = [add(f"{n}.jpg", note="beach " * (n + 1), embed=False) for n in range(20)]
-    asked = store.words.terms(["beach"])
-    found = store.words.best(asked, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
+    terms = store.words.terms(["beach"])
+    found = store.words.best(terms, 3, 100, passes=lambda ids: np.isin(ids, contents[:5]))
     assert sorted(found.tolist()) == sorted(set(found.tolist()) & set(contents[:5]))
     assert len(found) == 3
 
 
 def test_occurrences_by_column(store: Store, add: Add) -> None:
     content = add("dog.jpg", caption="dog and dog", objects={"dog": 2, "cat": 1}, note="红 dog", embed=False)
-    asked = store.words.terms(["dogs", "cat", "emu"])
-    counts, lengths, _, weights = store.words.occurrences(asked, np.array([content, 999]))
+    terms = store.words.terms(["dogs", "cat", "emu"])
+    counts, lengths, _, weights = store.words.occurrences(terms, np.array([content, 999]))
     assert counts[0].tolist() == [[2, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
     assert counts[1].sum() == 0
     assert weights.tolist() == [1, 1, 1, 1]
@@ -127,19 +127,19 @@ def test_damage_is_found_and_mended(store: Store, add: Add) -> None:
 def test_a_word_in_several_captions_counts_as_in_one(store: Store, add: Add) -> None:
     several = ("a dog near a red", "car dog and dog by a lake", "a dog")
     content = add("x.jpg", caption=several, embed=False)
-    asked = store.words.terms(["dog", "lake", "red", "car", "near"])
+    terms = store.words.terms(["dog", "lake", "red", "car", "near"])
     adjective, noun, near = 2, 3, 4
-    found = store.words.occurrences(asked, np.array([content]), [(adjective, noun)])
+    found = store.words.occurrences(terms, np.array([content]), [(adjective, noun)])
     assert found.counts[0, :, 0].tolist() == [2, 1, 1, 1, 1]  # as in the caption that has it most often
     assert found.lengths[0, 0] == 7  # of the longest one
     assert found.apart[0]  # red and car are in different captions
-    found = store.words.occurrences(asked, np.array([content]), [(near, adjective)])
+    found = store.words.occurrences(terms, np.array([content]), [(near, adjective)])
     assert not found.apart[0]
     for text in ("lake", "near", "car"):
         assert best(store, text) == [content]
 
 
-def test_documents_are_made_anew_from_what_is_known(store: Store, add: Add) -> None:
+def test_documents_are_rebuilt_from_results_and_notes(store: Store, add: Add) -> None:
     content = add("Łódź.jpg", caption="in Oz", note="zebra", objects={"dog": 1}, embed=False)
     store.db.execute("UPDATE document SET note = 'lost', names = '', caption = 'lost'")
     store.results.rebuild_words(
@@ -204,7 +204,7 @@ def test_the_length_of_a_text_does_not_depend_on_the_query(store: Store, add: Ad
     content = np.array([add("a.jpg", note="dog", embed=False)])
     store.documents.update(int(content[0]), {"note": text})
     held, other = store.words.terms([f"{text} q"]), store.words.terms(["q"])
-    one, two = (store.words.occurrences(asked, content).lengths for asked in (held, other))
+    one, two = (store.words.occurrences(terms, content).lengths for terms in (held, other))
     assert one.tolist() == two.tolist()
 
 
@@ -219,11 +219,11 @@ def test_occurrences_in_captions_are_the_most_of_any_one(
     with open_store(str(tmp_path_factory.getbasetemp() / "captions-counted.db")) as store:
         with store.writing() as db:
             db.execute("INSERT OR IGNORE INTO content (id, hash) VALUES (1, zeroblob(32))")
-        asked = store.words.terms(["dog", "lake", "ete", "犬"])
+        terms = store.words.terms(["dog", "lake", "ete", "犬"])
 
         def counted(text: str) -> tuple[list[int], int]:
             store.documents.update(1, {"caption": text})
-            found = store.words.occurrences(asked, np.array([1]))
+            found = store.words.occurrences(terms, np.array([1]))
             return found.counts[0, :, 0].tolist(), int(found.lengths[0, 0])
 
         each = [counted(caption) for caption in captions]

@@ -46,7 +46,7 @@ def merged(
     return made
 
 
-def said(data: bytes) -> xmp.Struct:
+def fields_of(data: bytes) -> xmp.Struct:
     return xmp.parse(data)
 
 
@@ -62,9 +62,9 @@ def bag(*items: str, kind: str = "Bag") -> str:
     return f"<rdf:{kind}>{''.join(f'<rdf:li>{escape(item)}</rdf:li>' for item in items)}</rdf:{kind}>"
 
 
-def test_a_new_sidecar_says_all_and_goes_without_a_trace() -> None:
+def test_a_new_sidecar_has_all_data_and_is_removed_without_a_trace() -> None:
     data = merged(None)
-    found = said(data)
+    found = fields_of(data)
     assert found[xmp_fields.DC + "description"] == ["Mum's dog\nin Rome"]
     assert found[xmp_fields.DC + "subject"] == ["dog", "sofa"]
     assert found[xmp_fields.LIGHTROOM + "hierarchicalSubject"] == ["imgret|dog", "imgret|sofa"]
@@ -75,8 +75,8 @@ def test_a_new_sidecar_says_all_and_goes_without_a_trace() -> None:
 
 
 def test_a_note_comes_before_a_caption() -> None:
-    assert said(merged(None, DOG, (CAPTIONS,)))[xmp_fields.DC + "description"] == [DOG.captions[0]]
-    assert xmp_fields.DC + "description" not in said(merged(None, DOG, (OCR,)))
+    assert fields_of(merged(None, DOG, (CAPTIONS,)))[xmp_fields.DC + "description"] == [DOG.captions[0]]
+    assert xmp_fields.DC + "description" not in fields_of(merged(None, DOG, (OCR,)))
 
 
 def test_kinds_are_added_to_those_that_were_written_before() -> None:
@@ -95,9 +95,9 @@ def test_what_somebody_wrote_stays() -> None:
         f"\n   <dc:description>{bag('theirs', kind='Alt')}</dc:description>\n   <dc:subject>{bag('Dog', 'mine')}</dc:subject>\n  "
     )
     after = merged(before)
-    assert said(after)[xmp_fields.DC + "description"] == ["theirs"]
-    assert said(after)[xmp_fields.DC + "subject"] == ["Dog", "mine", "sofa"]
-    assert xmp_fields.DIGIKAM + "TagsList" not in said(after)  # it would hide "mine" in digiKam
+    assert fields_of(after)[xmp_fields.DC + "description"] == ["theirs"]
+    assert fields_of(after)[xmp_fields.DC + "subject"] == ["Dog", "mine", "sofa"]
+    assert xmp_fields.DIGIKAM + "TagsList" not in fields_of(after)  # it would hide "mine" in digiKam
     assert b"<!-- kept -->" in after
     assert removed(after) == before
 
@@ -105,22 +105,26 @@ def test_what_somebody_wrote_stays() -> None:
 def test_a_tree_of_keywords_is_extended() -> None:
     body = f'<lr:hierarchicalSubject xmlns:lr="http://ns.adobe.com/lightroom/1.0/">{bag("A|B")}</lr:hierarchicalSubject>'
     after = merged(packet(body))
-    assert said(after)[xmp_fields.LIGHTROOM + "hierarchicalSubject"] == ["A|B", "imgret|dog", "imgret|sofa"]
+    assert fields_of(after)[xmp_fields.LIGHTROOM + "hierarchicalSubject"] == [
+        "A|B",
+        "imgret|dog",
+        "imgret|sofa",
+    ]
     assert removed(after) == packet(body)
 
 
 def test_keywords_of_the_photo_are_not_hidden() -> None:
     known = Known(counts=((1, "dog"),), keywords=("harbour", "Rome"), paths=("Places|Rome",))
     data = merged(None, known)
-    assert said(data)[xmp_fields.DC + "subject"] == ["harbour", "Rome", "dog"]
-    assert said(data)[xmp_fields.DIGIKAM + "TagsList"] == ["Places/Rome", "harbour", "imgret/dog"]
+    assert fields_of(data)[xmp_fields.DC + "subject"] == ["harbour", "Rome", "dog"]
+    assert fields_of(data)[xmp_fields.DIGIKAM + "TagsList"] == ["Places/Rome", "harbour", "imgret/dog"]
     assert read(data).keywords == read(data).paths == ()
     assert removed(data) is None
 
 
 def test_a_description_of_the_photo_is_not_hidden() -> None:
     known = Known(captions=("a dog",), has_description=True)
-    assert xmp_fields.DC + "description" not in said(merged(None, known))
+    assert xmp_fields.DC + "description" not in fields_of(merged(None, known))
 
 
 def test_what_imgret_wrote_is_not_read_as_a_persons_words() -> None:
@@ -132,7 +136,7 @@ def test_what_imgret_wrote_is_not_read_as_a_persons_words() -> None:
     assert read(mine).keywords == ("mine",)
     left = removed(mine)
     assert left is not None
-    assert said(left) == {xmp_fields.DC + "subject": ["mine"]}
+    assert fields_of(left) == {xmp_fields.DC + "subject": ["mine"]}
 
 
 def test_an_edited_caption_is_a_persons() -> None:
@@ -142,8 +146,8 @@ def test_an_edited_caption_is_a_persons() -> None:
     assert read(data).description == "my dog on a <sofa> & more"
     left = removed(data)
     assert left is not None
-    assert said(left)[xmp_fields.DC + "description"] == ["my dog on a <sofa> & more"]
-    assert said(merged(data, DOG, (CAPTIONS,)))[xmp_fields.DC + "description"] == [
+    assert fields_of(left)[xmp_fields.DC + "description"] == ["my dog on a <sofa> & more"]
+    assert fields_of(merged(data, DOG, (CAPTIONS,)))[xmp_fields.DC + "description"] == [
         "my dog on a <sofa> & more"
     ]
 
@@ -153,12 +157,12 @@ def test_a_note_that_was_edited_elsewhere_and_one_that_is_newer() -> None:
     assert read(data, 1_800_000_000).note == SidecarNote("Dad's dog\nin Rome", 1_800_000_000, edited=True)
     assert read(data).description is None
     # The index has not read it yet: it stays. Then the index has it, or something newer.
-    assert said(merged(data, DOG, (NOTES,), 1_800_000_000))[xmp_fields.DC + "description"] == [
+    assert fields_of(merged(data, DOG, (NOTES,), 1_800_000_000))[xmp_fields.DC + "description"] == [
         "Dad's dog\nin Rome"
     ]
     for note, at in (("Dad's dog\nin Rome", 1_800_000_000), ("Gran's dog", 1_900_000_000)):
         again = merged(data, Known(note=note, note_at=at), (NOTES,), 1_800_000_000)
-        assert said(again)[xmp_fields.DC + "description"] == [note]
+        assert fields_of(again)[xmp_fields.DC + "description"] == [note]
         assert read(again, 1_900_000_001).note == SidecarNote(note, at)
         assert removed(again) is None
 
@@ -181,19 +185,19 @@ def test_a_sidecar_that_cannot_be_read_is_refused(data: bytes, sentence: str) ->
 
 def test_other_forms_of_rdf() -> None:
     empty = f"<rdf:RDF {RDF}/>".encode()
-    assert said(merged(empty))[xmp_fields.DC + "subject"] == ["dog", "sofa"]
+    assert fields_of(merged(empty))[xmp_fields.DC + "subject"] == ["dog", "sofa"]
     left = removed(merged(empty))
     assert left is not None
     assert tree(left) == tree(empty)
     attribute = packet("", 'dc:subject="one"')
-    assert said(merged(attribute))[xmp_fields.DC + "subject"] == ["one"]
+    assert fields_of(merged(attribute))[xmp_fields.DC + "subject"] == ["one"]
     assert removed(merged(attribute)) == attribute
     prefix = (
         packet(f"<dc:subject>{bag('a')}</dc:subject>")
         .replace(b"xmlns:rdf=", b"xmlns:r=")
         .replace(b"rdf:", b"r:")
     )
-    assert said(merged(prefix))[xmp_fields.DC + "subject"] == ["a", "dog", "sofa"]
+    assert fields_of(merged(prefix))[xmp_fields.DC + "subject"] == ["a", "dog", "sofa"]
     assert removed(merged(prefix)) == prefix
 
 
@@ -241,8 +245,8 @@ def test_unknown_fields_survive_and_removal_restores_every_byte(
     assert after is not None
     assert merge(after, known, kinds) == after
     assert removed(after) == before
-    odd = {name: value for name, value in said(before).items() if name.startswith("urn:odd/}")}
-    assert odd.items() <= said(after).items()
+    odd = {name: value for name, value in fields_of(before).items() if name.startswith("urn:odd/}")}
+    assert odd.items() <= fields_of(after).items()
 
 
 @given(KNOWN, st.sets(st.sampled_from(KINDS)))

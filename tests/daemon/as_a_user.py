@@ -79,20 +79,18 @@ def main():
     assert "TMPDIR=" in shown("Environment")
     assert os.stat(f"{HOME}/.cache/imgret").st_mode & 0o777 == 0o700
 
-    # A picture in /tmp can be asked with.
+    # A photo in /tmp can be searched with.
     shutil.copy(f"{pictures}/giraffe.png", "/tmp/asked.png")
-    asked = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
-    assert "no longer there" not in asked.stderr + asked.stdout
+    done = run(IMGRET, "query", "--json", "--like", "/tmp/asked.png", check=False)
+    assert "no longer there" not in done.stderr + done.stdout
 
     # Decoders confine themselves further, by the kernel's own means: the unit's filter lets them.
     with open(os.path.join(HOME, ".config/systemd/user/imgretd.service")) as file:
         lines = [
             line for line in file if not line.startswith(("Type=", "ExecStart=", "Restart=", "WatchdogSec="))
         ]
-    told = f"{HOME}/.cache/confined"
-    code = (
-        f"from imgret.decode import pool as decode; open('{told}', 'w').write(' '.join(decode.confinement()))"
-    )
+    marker = f"{HOME}/.cache/confined"
+    code = f"from imgret.decode import pool as decode; open('{marker}', 'w').write(' '.join(decode.confinement()))"
     with open(os.path.join(HOME, ".config/systemd/user/confined.service"), "w") as file:
         for line in lines:
             file.write(line)
@@ -100,7 +98,7 @@ def main():
                 file.write(f'Type=oneshot\nExecStart={sys.executable} -c "{code}"\n')
     run("systemctl", "--user", "daemon-reload")
     run("systemctl", "--user", "start", "confined.service")
-    with open(told) as file:
+    with open(marker) as file:
         means = file.read()
     assert "seccomp" in means
     version = ctypes.CDLL(None).syscall(444, None, 0, 1)
@@ -110,7 +108,7 @@ def main():
     write_picture(f"{pictures}/zebra.png", 2)
     until(lambda: found("zebra"))
 
-    # Killed: the next question is answered all the same, by a new process.
+    # Killed: a new process serves the next query.
     os.kill(int(pid), signal.SIGKILL)
     assert found("zebra") == [f"{pictures}/zebra.png"]
     until(lambda: shown("MainPID") not in (pid, "0"))
@@ -150,7 +148,7 @@ def main():
     with open(os.path.join(HOME, ".config/imgret/config.toml"), "w") as config:
         config.write(f'folders = ["{pictures}"]\n{WORDLLAMA}')
 
-    # Stopped within 5 s; a question wakes it.
+    # Stopped within 5 s; a query starts it again.
     began = time.monotonic()
     run("systemctl", "--user", "stop", "imgretd.service")
     assert time.monotonic() - began < 5

@@ -1,4 +1,4 @@
-"""A real imgretd for each test that asks for one, in places of its own."""
+"""A fixture with a real imgretd, in places of its own."""
 
 from __future__ import annotations
 

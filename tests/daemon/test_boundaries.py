@@ -41,15 +41,15 @@ kinds = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).
 
 @kinds
 def test_every_error_has_a_sentence_of_one_line(error):
-    said = as_sentence(error)
-    assert said
-    assert "\n" not in said
-    assert (shortage(error) is not None) == isinstance(error, (MemoryError, OSError)) or "thread" in said
+    problems = as_sentence(error)
+    assert problems
+    assert "\n" not in problems
+    assert (shortage(error) is not None) == isinstance(error, (MemoryError, OSError)) or "thread" in problems
 
 
 @pytest.fixture
 def library(tmp_path):
-    """Settings, and an index that knows three photos which are still to be described."""
+    """Settings, and an index with three photos that are still to be described."""
     settings = parse(WORDLLAMA)
     for number in range(3):
         write_picture(tmp_path / f"{number}.png", number)
@@ -61,24 +61,24 @@ def library(tmp_path):
 
 @pytest.fixture
 def start(library, monkeypatch):
-    """Start a worker with a loader of models; -> it, and what it said."""
+    """Start a worker with a loader of models. Return it, and the list of its problems."""
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.2)
     started = []
 
     def run(load):
-        said = []
+        problems = []
         thread = Worker(
             places(),
             library,
             LoadedModels(library, places(), load),
             on_progress=lambda *_: None,
-            on_problem=said.append,
+            on_problem=problems.append,
             on_change=lambda: None,
             on_file_changed=lambda _folder: None,
         )
         thread.start()
         started.append(thread)
-        return thread, said
+        return thread, problems
 
     yield run
     for thread in started:
@@ -93,7 +93,7 @@ def vectors():
 
 
 @kinds
-def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
+def test_the_describing_thread_reports_what_failed_and_continues(start, error):
     failures = [error, error]
 
     def load(settings, places, stages):
@@ -101,13 +101,13 @@ def test_the_describing_thread_says_what_failed_and_goes_on(start, error):
             raise failures.pop()
         return load_models(settings, places, stages)
 
-    thread, said = start(load)
+    thread, problems = start(load)
     until(lambda: vectors() == 3)
     until(lambda: thread.problem is None and thread.idle)
-    assert said == [as_sentence(error)]
+    assert problems == [as_sentence(error)]
 
 
-def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypatch):
+def test_an_unexpected_error_fails_one_photo(start, monkeypatch):
     saved = results.Results.save
 
     def save(group, content, stage, *rest, **more):
@@ -116,17 +116,17 @@ def test_a_photo_that_fails_in_a_way_nobody_foresaw_costs_itself(start, monkeypa
         saved(group, content, stage, *rest, **more)
 
     monkeypatch.setattr(results.Results, "save", save)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with open_store(places().index) as store:
         (failure,) = store.failures.all()
     assert "too large" in failure.error
     assert os.fsdecode(failure.path) in failure.error
-    assert said == []
+    assert problems == []
 
 
-def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, monkeypatch):
+def test_a_stored_result_that_cannot_be_read_fails_that_photo(start, monkeypatch):
     stored = results.Results.payloads
 
     def payloads(group, content):
@@ -135,18 +135,18 @@ def test_what_is_stored_of_a_photo_and_cannot_be_read_costs_that_photo(start, mo
         return stored(group, content)
 
     monkeypatch.setattr(results.Results, "payloads", payloads)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     until(lambda: vectors() == 2)
     until(lambda: thread.idle)
     with open_store(places().index) as store:
         assert [failure.error.partition(": ")[2] for failure in store.failures.all()] == [
             "unexpected ValueError: not JSON"
         ]
-    assert said == []
+    assert problems == []
 
 
 @kinds
-def test_vectors_that_do_not_fit_into_memory_leave_the_tables_to_answer(library, monkeypatch, error):
+def test_without_memory_for_the_vectors_the_tables_are_searched(library, monkeypatch, error):
     from imgret.search import warm_index
 
     def fails(_index):
@@ -210,7 +210,7 @@ def test_the_start_the_timers_and_a_reload_survive_what_fails(library, monkeypat
     asyncio.run(live())
 
 
-def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
+def test_a_full_gpu_makes_photos_wait_and_counts_no_attempt(start, monkeypatch):
     from imgret.stages.embed import EmbedModel
 
     full, run, attempts = threading.Event(), EmbedModel.run, []
@@ -222,7 +222,7 @@ def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
         return run(model, items)
 
     monkeypatch.setattr(EmbedModel, "run", short_of_memory)
-    thread, said = start(load_models)
+    thread, problems = start(load_models)
     for _ in range(12):  # more often than a photo is tried
         until(lambda: thread.problem is not None and "the GPU has too little free memory" in thread.problem)
         with open_store(places().index) as store:
@@ -233,4 +233,4 @@ def test_a_full_gpu_makes_photos_wait_and_costs_no_attempt(start, monkeypatch):
     until(lambda: vectors() == 3)
     until(lambda: thread.problem is None and thread.idle)
     assert max(attempts) <= 1
-    assert said
+    assert problems

@@ -33,12 +33,12 @@ def test_a_call_that_hangs_delays_only_those_behind_it():
         behind = asyncio.create_task(control.run(lambda: 2))
         hangs.set()
         assert await asyncio.wait_for(behind, 10) == 2
-        until(lambda: control.busy_seconds == 0)  # its thread ends the call after the answer is out
+        until(lambda: control.busy_seconds == 0)  # its thread ends the call after the response
 
     asyncio.run(live())
 
 
-def test_a_folder_that_hangs_is_said_and_delays_no_other_request(monkeypatch, tmp_path):
+def test_a_folder_that_hangs_is_reported_and_delays_no_other_request(monkeypatch, tmp_path):
     """`isdir` on a network share that is gone does not return."""
     monkeypatch.setattr(folder_requests, "CONTROL_SECONDS", 0.5)
     monkeypatch.setattr(threads, "SLOW_SECONDS", 0.3)
@@ -55,26 +55,26 @@ def test_a_folder_that_hangs_is_said_and_delays_no_other_request(monkeypatch, tm
     monkeypatch.setattr(os.path, "isdir", hanging)
     daemon = daemon_service.Service(places(), parse(WORDLLAMA), load_models)
 
-    def asking():
-        said = []
+    def send_requests():
+        problems = []
         until(lambda: os.path.exists(places().socket))
-        until(lambda: socket_client.ask(places().socket, "status", {})["state"] == "idle")
+        until(lambda: socket_client.request(places().socket, "status", {})["state"] == "idle")
         with pytest.raises(Refused, match="did not respond in time"):
-            socket_client.ask(places().socket, "index", {"paths": ["/share"]})
+            socket_client.request(places().socket, "index", {"paths": ["/share"]})
         for _ in range(5):
             began = time.monotonic()
-            said.append(socket_client.ask(places().socket, "status", {})["problem"])
+            problems.append(socket_client.request(places().socket, "status", {})["problem"])
             assert time.monotonic() - began < 10  # the folder hangs for a minute
-        assert any("does not respond" in problem for problem in said)
-        socket_client.ask(places().socket, "reload", {})  # it needs no such folder
+        assert any("does not respond" in problem for problem in problems)
+        socket_client.request(places().socket, "reload", {})  # it needs no such folder
         back.set()
-        assert socket_client.ask(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
-        until(lambda: socket_client.ask(places().socket, "status", {})["problem"] is None)
+        assert socket_client.request(places().socket, "index", {"paths": [str(known)]})["folders"] == 1
+        until(lambda: socket_client.request(places().socket, "status", {})["problem"] is None)
 
     async def live():
         running = asyncio.create_task(daemon.run())
         try:
-            await asyncio.to_thread(asking)
+            await asyncio.to_thread(send_requests)
         finally:
             back.set()
             daemon.leave()

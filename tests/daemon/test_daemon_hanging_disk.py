@@ -37,12 +37,12 @@ def known(home):
 
 @pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
 @pytest.mark.must_run
-def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Home, hanging):
+def test_the_daemon_watches_all_others_reports_the_hanging_one_and_stops(home: Home, hanging):
     with home.daemon() as daemon:
         until(lambda: known(home) == {b"0.png", b"1.png", b"2.png", b"3.png"})
         write_picture(home.photos / "later.png", 7)
         until(lambda: b"later.png" in known(home), 10)
-        until(lambda: daemon.ask("status")["silent"] == [str(hanging)])
+        until(lambda: daemon.request("status")["silent"] == [str(hanging)])
         assert f"the disk of {hanging} does not respond" in home.imgret("status").stdout.decode()
         began = time.monotonic()
         assert daemon.stop() == 0
@@ -50,7 +50,7 @@ def test_the_daemon_takes_in_all_others_says_so_and_leaves_when_told_to(home: Ho
     assert "Traceback" not in daemon.log()
 
 
-def test_a_known_folder_that_does_not_answer_delays_no_other_at_the_start(home: Home, tmp_path):
+def test_a_known_folder_that_hangs_delays_no_other_at_the_start(home: Home, tmp_path):
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
     disks = [(tmp_path / f"source{number}", tmp_path / f"mount{number}") for number in range(3)]
@@ -68,7 +68,7 @@ def test_a_known_folder_that_does_not_answer_delays_no_other_at_the_start(home: 
             hanging.enter_context(faulty_disk(str(source), str(mount), hang_stat=source.name))
         with home.daemon(), hanging:  # closed first: a process in a call to such a disk does not end
             until(lambda: b"new.png" in known(home), 30)  # waiting for each of the three takes 45 s
-            hanging.close()  # now they answer
+            hanging.close()  # now they respond
             write_picture(mounts[0] / "later.png", 3)
             until(lambda: b"later.png" in known(home))
 
@@ -87,6 +87,6 @@ def test_a_signal_ends_imgret_index(home: Home, hanging, number):
     with subprocess.Popen(command, env=home.environ, stderr=subprocess.PIPE) as process:
         until(lambda: os.path.exists(home.places.index) and known(home) == {b"2.png", b"3.png"})
         process.send_signal(number)
-        _, said = process.communicate(timeout=5)
+        _, stderr = process.communicate(timeout=5)
     assert process.returncode in (130, -number)
-    assert b"Traceback" not in said
+    assert b"Traceback" not in stderr

@@ -1,4 +1,4 @@
-"""The daemon runs a stage of another package, and answers for it to clients that do not have the package."""
+"""The daemon runs a stage of another package, and serves its results to clients without the package."""
 
 from __future__ import annotations
 

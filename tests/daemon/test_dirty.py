@@ -50,7 +50,7 @@ def test_every_touch_is_scanned_after_it_and_in_time(happenings, most):
     assert not dirty.take(now + 20)
 
 
-def test_a_burst_costs_one_scan():
+def test_a_burst_causes_one_scan():
     dirty = DirtyFolders(quiet=0.3, longest=5.0)
     for tenth in range(10):
         dirty.touch(b"/r/a", ROOT, tenth / 10)

@@ -19,7 +19,7 @@ def test_a_watched_folder_outlives_the_removal_of_the_one_above(home, daemon):
     write_picture(home.photos / "in/1.png", 1)
     write_picture(home.photos / "2.png", 2)
     home.configure([home.photos / "in", home.photos])
-    daemon.ask("reload")
+    daemon.request("reload")
     until(lambda: names(home) == {"in/1.png", "2.png"})
     assert b"1 photo removed from the index" in home.imgret("remove", str(home.photos)).stderr
     assert names(home) == {"in/1.png"}
@@ -30,12 +30,12 @@ def test_a_watched_folder_outlives_the_removal_of_the_one_above(home, daemon):
         assert [root.path for root in store.roots.all()] == [os.fsencode(home.photos / "in")]
     assert home.imgret("add", str(home.photos)).returncode == 0
     until(lambda: differences(home) == [] and len(names(home)) == 4)
-    done = home.imgret("remove", str(home.photos / "in"))  # it still lies in the other one
+    done = home.imgret("remove", str(home.photos / "in"))  # it is still in the other one
     assert (done.returncode, b"its photos stay" in done.stderr) == (0, True)
     assert len(names(home)) == 4
 
 
-def test_a_folder_removed_while_it_is_scanned_is_gone(home, daemon):
+def test_a_folder_removed_while_it_is_scanned_is_reported_as_removed(home, daemon):
     for number in range(1500):
         (home.photos / f"{number}.jpg").write_bytes(b"%d" % number)
     until(lambda: len(home.indexed()) > 0)

@@ -1,4 +1,4 @@
-"""The index is moved, copied over or removed under a running daemon: it says so and goes on with what lies there."""
+"""The index is moved, copied over or removed under a running daemon: it reports it and continues with the new file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testbed.small_pngs import write_picture
 
 
 @pytest.mark.parametrize("how", ["moved", "copied over", "removed"])
-def test_the_daemon_goes_on_with_the_file_that_lies_there(tmp_path, how):
+def test_the_daemon_continues_with_the_new_file(tmp_path, how):
     home = Home(WORDLLAMA, folder=tmp_path)
     write_picture(home.photos / "1.png", 1)
     with home.daemon() as daemon:

@@ -52,7 +52,7 @@ def test_what_is_no_socket_stays(tmp_path, path, kind):
     assert target.read_text() == "all of it"
 
 
-def test_the_daemon_says_so_and_ends(tmp_path, private_places):
+def test_the_daemon_reports_it_and_ends(tmp_path, private_places):
     notes = tmp_path / "notes.txt"
     notes.write_text("all of it")
     environ = os.environ | {"IMGRET_SOCKET": str(notes)}

@@ -213,16 +213,16 @@ def survive_cut(
         proxy.mend()
         time.sleep(cut)
         proxy.cut()
-        until(lambda: daemon.ask("status")["problem"], 150)
-        assert "no connection" in daemon.ask("status")["problem"]
-        asked = home.imgret("query", "anything")
-        assert asked.returncode == 3
-        assert b"no connection" in asked.stderr
+        until(lambda: daemon.request("status")["problem"], 150)
+        assert "no connection" in daemon.request("status")["problem"]
+        done = home.imgret("query", "anything")
+        assert done.returncode == 3
+        assert b"no connection" in done.stderr
         time.sleep(cut)
         proxy.mend()
         until(made.finished, seconds)
         made.check()
-        until(lambda: daemon.ask("status")["problem"] is None, 150)
+        until(lambda: daemon.request("status")["problem"] is None, 150)
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log()
 
@@ -252,7 +252,7 @@ def test_nothing_is_lost_when_daemons_and_the_server_are_killed(
 
 @pytest.mark.must_run
 @pytest.mark.timeout(900)  # a second of work may take a minute on a busy machine
-def test_a_daemon_goes_on_after_the_network_was_cut(
+def test_a_daemon_continues_after_the_network_was_cut(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
     survive_cut(postgres_server, place, tmp_path, 300, 1, 400)
@@ -277,7 +277,7 @@ def test_nothing_is_lost_at_fifty_moments(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_daemon_goes_on_after_ten_seconds_without_a_network(
+def test_a_daemon_continues_after_ten_seconds_without_a_network(
     postgres_server: PostgresServer, place: str, tmp_path: Path
 ) -> None:
     survive_cut(postgres_server, place, tmp_path, 2000, 10, 300)

@@ -1,4 +1,4 @@
-"""A disk mounted below a watched folder goes and comes back: nothing is deleted, and its photos say so."""
+"""A disk mounted below a watched folder is removed and returns: nothing is deleted, and its photos are offline meanwhile."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def card(tmp_path):
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("removed", [False, True], ids=["empty mount point", "mount point removed"])
-def test_a_mount_below_a_watched_folder_goes_and_comes_back(tmp_path, card, bind, removed):
+def test_a_mount_below_a_watched_folder_is_removed_and_returns(tmp_path, card, bind, removed):
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
     point = home.photos / "media" / "card"
@@ -116,8 +116,8 @@ def offline(home):
 def found(home, query):
     """How many hits are online, and how many are not."""
     lines = home.imgret("query", "--json", "-k", "100", query).stdout.splitlines()
-    told = [json.loads(line)["online"] for line in lines]
-    return {each: told.count(each) for each in set(told)}
+    states = [json.loads(line)["online"] for line in lines]
+    return {each: states.count(each) for each in set(states)}
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_another_card_in_its_place_is_not_read_until_it_is_accepted(library, tmp
 
 
 @pytest.mark.must_run
-def test_one_that_held_no_photo_is_forgotten_when_it_goes(library, tmp_path, bind):
+def test_a_mount_without_photos_is_forgotten_when_it_is_removed(library, tmp_path, bind):
     store, root, _ = library
     empty, point = tmp_path / "empty", tmp_path / "photos" / "later"
     empty.mkdir()

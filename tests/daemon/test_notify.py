@@ -16,7 +16,7 @@ from imgretd.scheduling import on_battery
 
 
 @pytest.mark.parametrize("kind", ["file", "abstract"])
-def test_the_manager_is_told(tmp_path, kind):
+def test_systemd_is_notified(tmp_path, kind):
     address = str(tmp_path / "n") if kind == "file" else f"@imgret-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address.replace("@", "\0"))
@@ -125,7 +125,7 @@ def supply(folder, name, **values):
         (folder / name / key).write_text(value + "\n")
 
 
-def test_on_battery_is_told_from_what_the_kernel_says(tmp_path):
+def test_on_battery_is_read_from_the_kernel(tmp_path):
     assert not on_battery(str(tmp_path / "none"))
     supply(tmp_path, "mouse", type="Battery", scope="Device", status="Discharging")
     assert not on_battery(str(tmp_path))

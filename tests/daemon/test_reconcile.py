@@ -41,7 +41,7 @@ class Reconciling:
         self.path, self.problems, self.passes = str(path), [], []
         settings = Settings(folders=tuple(map(str, folders)))
         self.reconciler = Reconciler(
-            self.path, settings, lambda *told: self.passes.append(told), self.problems.append, lambda: None
+            self.path, settings, lambda *found: self.passes.append(found), self.problems.append, lambda: None
         )
         with open_store(self.path) as store:
             found = [store.roots.add(os.fsencode(folder), watched=True) for folder in folders]
@@ -106,7 +106,7 @@ def test_a_disk_that_hangs_does_not_hold_up_another_folder(tmp_path, folders, mo
 
 
 @pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
-def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, folders, monkeypatch, error):
+def test_an_exception_stops_one_watched_folder_until_it_ends(tmp_path, folders, monkeypatch, error):
     monkeypatch.setattr(blocked_folders, "RETRY_SECONDS", 0.2)
     one, two = folders
     broken = [True]
@@ -136,7 +136,7 @@ def test_a_foreign_exception_costs_one_watched_folder_until_it_stops(tmp_path, f
         "imgret.listing.changed",
     ],
 )
-def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkeypatch, place, error):
+def test_an_unexpected_exception_in_a_pass_skips_one_file_or_folder(tmp_path, monkeypatch, place, error):
     for number in range(4):
         (tmp_path / "photos" / str(number)).mkdir(parents=True)
         write_picture(tmp_path / "photos" / str(number) / f"{number}.png", number)
@@ -144,7 +144,7 @@ def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkey
     calls = []
 
     def failing(*arguments):
-        """Fails for one file, told by its name, and where no name is given for the second call."""
+        """Fails for one file, given by its name, and without a name for the second call."""
         calls.append(arguments)
         named = any(isinstance(each, bytes) and each.endswith(b"2.png") for each in arguments)
         if named or (name == "changed" and len(calls) == 2):
@@ -165,7 +165,7 @@ def test_a_foreign_exception_in_a_pass_costs_one_file_or_folder(tmp_path, monkey
         assert len(known) - found.unreadable == 3
 
 
-def test_without_a_thread_to_be_had_folders_wait_and_it_is_said(tmp_path, folders):
+def test_a_lack_of_threads_is_reported_and_folders_wait(tmp_path, folders):
     """No room for the stack of another thread; then there is."""
     program = f"""
 import sys, threading, time, resource
@@ -223,11 +223,11 @@ def test_what_cannot_be_looked_at_is_reported_once_and_listed_until_it_can_be():
 
 def test_a_root_that_stays_away_is_reported_once():
     problems = FolderProblems()
-    told = [
+    reported = [
         problems.update(b"/p", passed(offline=reason), {b""}, recursive=True)
         for reason in ("gone", "gone", "empty", None, "empty", "empty")
     ]
-    assert told == [True, False, True, True, True, False]
+    assert reported == [True, False, True, True, True, False]
 
 
 # The backlog
@@ -289,7 +289,7 @@ def test_what_is_put_back_is_not_handed_out_at_once():
     assert taken(backlog).due.trees == {b"/a"}
 
 
-def test_threads_that_wait_end_when_they_are_told_to():
+def test_waiting_threads_end_when_they_are_stopped():
     backlog = Backlog()
     threads = [threading.Thread(target=backlog.take) for _ in range(3)]
     for thread in threads:

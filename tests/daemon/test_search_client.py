@@ -48,7 +48,7 @@ def test_a_search_survives_the_daemon_and_returns_to_it(searched: Home, daemon: 
     assert warnings == []
 
 
-def test_a_daemon_that_was_missed_is_not_looked_for_again(searched: Home, daemon: Daemon) -> None:
+def test_a_missing_daemon_is_not_contacted_again(searched: Home, daemon: Daemon) -> None:
     daemon.kill()
     with SearchClient(Settings(), searched.places, warn=pytest.fail) as client:
         client.search(SUNSET)
@@ -93,7 +93,7 @@ def test_a_daemon_that_fails_is_reported_once_and_done_without(home: Home) -> No
     assert warnings[0].endswith("searching without it")
 
 
-def test_a_note_is_saved_for_the_photo_that_was_seen(searched: Home) -> None:
+def test_a_note_is_saved_for_the_photo_that_was_shown(searched: Home) -> None:
     path = os.fsencode(searched.photos / "sunset.png")
     with searched.index() as store:
         write_note_at(store, Settings(), path, "our beach")

@@ -1,4 +1,4 @@
-"""Whatever comes over the socket, the daemon answers the next one; a real process, real sockets."""
+"""After any data on the socket, the daemon serves the next request; a real process, real sockets."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("d")
     with Home(folder=folder) as home, home.daemon() as daemon:
         yield daemon
-        assert daemon.ask("status")["pid"] == daemon.pid
+        assert daemon.request("status")["pid"] == daemon.pid
         assert "Traceback" not in daemon.log(), daemon.log()
 
 
@@ -34,7 +34,7 @@ def connected(daemon):
     return peer
 
 
-def said(peer):
+def refusal_code(peer):
     """The code of the refusal that comes, and whether the daemon hung up after it."""
     with peer.makefile("rb") as lines:
         return json.loads(lines.readline())["error"]["code"]
@@ -62,7 +62,7 @@ def status_line(identity=1):
         (b'{"v":1,"id":1,"method":"note","params":{}}\n', protocol.BAD_PARAMS),
     ],
 )
-def test_a_wrong_line_costs_one_answer_and_the_connection_goes_on(served, line, code):
+def test_a_wrong_line_is_refused_and_the_connection_stays_open(served, line, code):
     with connected(served) as peer:
         peer.sendall(line + status_line())
         with peer.makefile("rb") as lines:
@@ -72,7 +72,7 @@ def test_a_wrong_line_costs_one_answer_and_the_connection_goes_on(served, line, 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_garbage_is_answered_with_refusals(served, garbage):
+def test_garbage_is_refused(served, garbage):
     with connected(served) as peer:
         peer.sendall(garbage + b"\n" + status_line("last"))
         with peer.makefile("rb") as lines:
@@ -91,7 +91,7 @@ def test_a_line_of_a_hundred_megabytes_is_cut_short(served):
         except OSError:
             pass  # it hung up, as it should
         assert sent < 100 << 20
-        assert said(peer) == protocol.TOO_LONG
+        assert refusal_code(peer) == protocol.TOO_LONG
     assert served.memory_bytes() - before < 32 << 20
 
 
@@ -99,7 +99,7 @@ def test_half_a_line_is_waited_for_but_not_forever(served):
     with connected(served) as peer:
         peer.sendall(b'{"v":1,"id":1,')
         began = time.monotonic()
-        assert said(peer) == protocol.TIMED_OUT
+        assert refusal_code(peer) == protocol.TIMED_OUT
         assert 5 < time.monotonic() - began < 40
 
 
@@ -111,21 +111,21 @@ def test_a_line_in_small_pieces_is_a_line(served):
             assert json.loads(lines.readline())["result"]["pid"] == served.pid
 
 
-def test_many_questions_at_once_are_answered_in_order(served):
+def test_many_requests_at_once_get_responses_in_order(served):
     with connected(served) as peer:
         peer.sendall(b"".join(status_line(number) for number in range(500)))
         with peer.makefile("rb") as lines:
             assert [json.loads(lines.readline())["id"] for _ in range(500)] == list(range(500))
 
 
-def test_clients_that_hang_up_are_not_missed(served):
+def test_clients_that_disconnect_do_not_disturb_the_server(served):
     for _ in range(100):
         with connected(served) as peer:
             peer.sendall(status_line())
-    assert served.ask("status")["pid"] == served.pid
+    assert served.request("status")["pid"] == served.pid
 
 
-def test_a_client_that_never_reads_holds_up_nobody(served):
+def test_a_client_that_never_reads_delays_no_other(served):
     stubborn = connected(served)
     stubborn.setblocking(False)
     try:
@@ -134,19 +134,19 @@ def test_a_client_that_never_reads_holds_up_nobody(served):
     except BlockingIOError:
         pass  # both buffers are full: the daemon cannot write to it any more
     began = time.monotonic()
-    assert served.ask("status")["pid"] == served.pid
+    assert served.request("status")["pid"] == served.pid
     assert time.monotonic() - began < 20  # it is hung up on after 30
     stubborn.close()
 
 
-def test_two_hundred_idle_connections_hold_up_nobody(served):
+def test_two_hundred_idle_connections_delay_no_other(served):
     with contextlib.ExitStack() as idle:
         for _ in range(200):
             idle.enter_context(connected(served))
-        assert served.ask("status")["pid"] == served.pid
+        assert served.request("status")["pid"] == served.pid
 
 
-def test_every_subscriber_is_told(served):
+def test_every_subscriber_gets_the_event(served):
     peers = [connected(served) for _ in range(10)]
     for peer in peers:
         peer.sendall(protocol.request_line(1, "subscribe", {}))
@@ -161,8 +161,8 @@ def test_every_subscriber_is_told(served):
 
 
 @pytest.mark.must_run
-def test_another_user_is_not_answered(served):
-    """Even with the file's mode opened by mistake, the kernel says who asks."""
+def test_another_user_gets_no_response(served):
+    """Even if the file's mode is wrong, the kernel identifies the client."""
     if os.geteuid() != 0:
         pytest.skip("asking as another user needs root")
     path = served.home.places.socket
@@ -192,13 +192,13 @@ except OSError:
     assert "another user" in served.log()
 
 
-def test_a_hundred_threads_ask_at_once(served):
+def test_a_hundred_threads_send_requests_at_once(served):
     answers = []
 
-    def ask():
-        answers.append(served.ask("status")["pid"])
+    def send():
+        answers.append(served.request("status")["pid"])
 
-    threads = [threading.Thread(target=ask) for _ in range(100)]
+    threads = [threading.Thread(target=send) for _ in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:

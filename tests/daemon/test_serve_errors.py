@@ -31,7 +31,7 @@ KINDS = [
 
 @contextlib.asynccontextmanager
 async def serving(path, **methods):
-    """A server of these methods, and a way to ask it."""
+    """A server of these methods; yields its socket."""
     server = Server(methods, lambda: ("idle", {}))
     await server.start(listen(path))
     try:
@@ -40,8 +40,8 @@ async def serving(path, **methods):
         await server.close(1.0)
 
 
-async def ask(path, *lines):
-    """The answers to lines that are sent at once on one connection."""
+async def exchange(path, *lines):
+    """The responses to lines that are sent at once on one connection."""
     reader, writer = await asyncio.open_unix_connection(path, limit=protocol.LINE_LIMIT)
     writer.write(b"".join(lines))
     try:
@@ -51,7 +51,7 @@ async def ask(path, *lines):
 
 
 @pytest.mark.parametrize("error", KINDS, ids=lambda error: type(error).__name__)
-async def test_a_method_that_fails_in_any_way_costs_one_answer(tmp_path, error):
+async def test_a_method_that_fails_in_any_way_fails_one_request(tmp_path, error):
     async def fails(_params):
         raise error
 
@@ -61,10 +61,10 @@ async def test_a_method_that_fails_in_any_way_costs_one_answer(tmp_path, error):
     path = str(tmp_path / "s")
     async with serving(path, fails=fails, works=works):
         request = protocol.request_line(1, "fails", {})
-        refused, answered = await ask(path, request, protocol.request_line(2, "works", {}))
+        refused, accepted = await exchange(path, request, protocol.request_line(2, "works", {}))
     assert (refused["id"], refused["error"]["exit"] in (3, 4)) == (1, True)
     assert refused["error"]["message"]
-    assert (answered["id"], answered["result"]) == (2, {"fine": True})
+    assert (accepted["id"], accepted["result"]) == (2, {"fine": True})
 
 
 @pytest.mark.parametrize("result", [float("nan"), float("inf"), {1, 2}, b"bytes", {("a", "b"): 1}], ids=repr)
@@ -74,7 +74,7 @@ async def test_a_result_that_is_no_json_is_an_error(tmp_path, result):
 
     path = str(tmp_path / "s")
     async with serving(path, odd=odd):
-        (answer,) = await ask(path, protocol.request_line(1, "odd", {}))
+        (answer,) = await exchange(path, protocol.request_line(1, "odd", {}))
     assert answer["error"]["exit"] == 4
 
 
@@ -83,18 +83,18 @@ async def test_a_line_that_trickles_in_has_one_deadline(tmp_path, monkeypatch):
     path = str(tmp_path / "s")
     async with serving(path):
         reader, writer = await asyncio.open_unix_connection(path)
-        said = asyncio.ensure_future(reader.readline())
+        reply = asyncio.ensure_future(reader.readline())
         for _ in range(100):
             writer.write(b"{")
-            await asyncio.wait([said], timeout=0.1)
-            if said.done():
+            await asyncio.wait([reply], timeout=0.1)
+            if reply.done():
                 break
-        assert json.loads(said.result())["error"]["code"] == protocol.TIMED_OUT
+        assert json.loads(reply.result())["error"]["code"] == protocol.TIMED_OUT
         assert await reader.read() == b""
         writer.close()
 
 
-async def test_who_reads_nothing_of_a_large_answer_is_let_go(tmp_path, monkeypatch):
+async def test_a_client_that_reads_nothing_of_a_large_response_is_disconnected(tmp_path, monkeypatch):
     monkeypatch.setattr(serve, "UNREAD_SECONDS", 0.3)
     monkeypatch.setattr(serve, "CLOSE_SECONDS", 0.3)
 
@@ -113,7 +113,7 @@ async def test_who_reads_nothing_of_a_large_answer_is_let_go(tmp_path, monkeypat
         writer.close()
 
 
-async def test_who_is_being_answered_is_not_hung_up_on_for_others(tmp_path, monkeypatch):
+async def test_a_client_with_a_request_in_progress_is_not_disconnected_for_others(tmp_path, monkeypatch):
     monkeypatch.setattr(serve, "most_clients", lambda: 3)
     go_on = asyncio.Event()
 
@@ -123,15 +123,21 @@ async def test_who_is_being_answered_is_not_hung_up_on_for_others(tmp_path, monk
 
     path = str(tmp_path / "s")
     async with serving(path, slow=slow):
-        slow_ones = [asyncio.ensure_future(ask(path, protocol.request_line(n, "slow", {}))) for n in range(3)]
+        slow_ones = [
+            asyncio.ensure_future(exchange(path, protocol.request_line(n, "slow", {}))) for n in range(3)
+        ]
         end = asyncio.get_running_loop().time() + 20
         code = None
-        while code != protocol.BUSY:  # until all three are being answered, the fourth takes a place of theirs
+        while (
+            code != protocol.BUSY
+        ):  # until all three requests are running, the fourth takes a place of theirs
             assert asyncio.get_running_loop().time() < end
             with contextlib.suppress(OSError, ValueError):
-                code = (await ask(path, b""))[0]["error"]["code"]
+                code = (await exchange(path, b""))[0]["error"]["code"]
             slow_ones = [
-                asyncio.ensure_future(ask(path, protocol.request_line(9, "slow", {}))) if one.done() else one
+                asyncio.ensure_future(exchange(path, protocol.request_line(9, "slow", {})))
+                if one.done()
+                else one
                 for one in slow_ones
             ]
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Clients that ask too much, never end, or never read: each costs itself, and honest ones are answered meanwhile."""
+"""Clients that send too much, never end, or never read: each is disconnected, and others are served meanwhile."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ def served(tmp_path_factory):
         with home.daemon() as daemon:
             daemon.wait_until_idle()
             yield daemon
-            assert daemon.ask("status")["pid"] == daemon.pid
+            assert daemon.request("status")["pid"] == daemon.pid
             assert "Traceback" not in daemon.log(), daemon.log()
 
 
@@ -39,8 +39,8 @@ def connected(daemon):
     return peer
 
 
-def answered(daemon, line):
-    """The answer to a line on a connection of its own, without what follows it."""
+def reply(daemon, line):
+    """The response to a line on a connection of its own, without what follows it."""
     with connected(daemon) as peer:
         peer.sendall(line)
         with peer.makefile("rb") as lines:
@@ -48,7 +48,7 @@ def answered(daemon, line):
 
 
 def honest(daemon):
-    """An ordinary question is answered in the time that a person waits."""
+    """An ordinary query takes no longer than a person waits."""
     began = time.monotonic()
     with Connection(daemon.home.places.socket, 30) as connection:
         assert connection.query({"text": "photos", "format": "json"})[2].count(b"\n") == 3
@@ -64,7 +64,7 @@ def query_line(**params):
     [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"[1]", b"{}", b'"' + b"x" * 900_000 + b'"'],
     ids=["nan", "infinity", "minus", "overflow", "list", "object", "long"],
 )
-def test_an_id_that_no_answer_can_repeat_is_refused(served, identity):
+def test_an_id_that_no_response_can_repeat_is_refused(served, identity):
     with connected(served) as peer:
         peer.sendall(
             b'{"v":1,"id":' + identity + b',"method":"status"}\n' + protocol.request_line(2, "status", {})
@@ -93,9 +93,9 @@ def test_an_id_that_no_answer_can_repeat_is_refused(served, identity):
         pytest.param({"text": "a", "like": "/" + "x" * 300_000}, id="long path"),
     ],
 )
-def test_too_large_or_impossible_a_question_is_one_refusal(served, params):
+def test_an_oversized_or_invalid_query_is_refused(served, params):
     began = time.monotonic()
-    error = answered(served, query_line(**params))["error"]
+    error = reply(served, query_line(**params))["error"]
     assert error["exit"] == 2, error
     assert error["message"]
     assert len(error["message"]) < 2100
@@ -103,7 +103,7 @@ def test_too_large_or_impossible_a_question_is_one_refusal(served, params):
     honest(served)
 
 
-def test_the_longest_question_that_is_taken_is_answered_soon(served):
+def test_the_longest_accepted_query_takes_little_time(served):
     phrase = '"' + "photos " * 700 + '" '
     for text in (
         ("photos " * 1400),
@@ -114,11 +114,11 @@ def test_the_longest_question_that_is_taken_is_answered_soon(served):
         "1:a " * 45,
     ):
         began = time.monotonic()
-        assert "result" in answered(served, query_line(text=text[:9999])), text[:20]
+        assert "result" in reply(served, query_line(text=text[:9999])), text[:20]
         assert time.monotonic() - began < 10
 
 
-def test_four_large_questions_at_once_hold_up_nobody(served):
+def test_four_large_queries_at_once_delay_no_other(served):
     line = query_line(text="dog " * 200_000)
     with contextlib.ExitStack() as peers:
         for peer in [peers.enter_context(connected(served)) for _ in range(4)]:
@@ -126,7 +126,7 @@ def test_four_large_questions_at_once_hold_up_nobody(served):
         honest(served)
 
 
-def test_more_idle_clients_than_are_let_in_hold_up_nobody(served):
+def test_more_idle_clients_than_the_limit_delay_no_other(served):
     with contextlib.ExitStack() as idle:
         peers = [idle.enter_context(connected(served)) for _ in range(MOST_CLIENTS + 250)]
         honest(served)
@@ -151,14 +151,14 @@ def descriptors(daemon):
     return len(os.listdir(f"/proc/{daemon.pid}/fd"))
 
 
-def test_a_client_that_was_hung_up_on_asks_again_by_itself(served):
+def test_a_disconnected_client_repeats_its_request(served):
     with Connection(served.home.places.socket, 30) as connection:
-        assert connection.ask("status", {})["pid"] == served.pid
+        assert connection.request("status", {})["pid"] == served.pid
         with contextlib.ExitStack() as idle:
             for _ in range(MOST_CLIENTS + 20):
                 idle.enter_context(connected(served))
             honest(served)
-            assert connection.ask("status", {})["pid"] == served.pid
+            assert connection.request("status", {})["pid"] == served.pid
 
 
 def test_a_flood_of_empty_lines_lets_others_in_between(served):
@@ -238,17 +238,17 @@ requests = st.one_of(
 
 @given(st.lists(requests, min_size=1, max_size=5))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_request_is_answered_and_none_is_a_mistake_of_the_daemon(served, asked):
+def test_any_request_gets_a_response_and_none_an_internal_error(served, calls):
     """The fixture looks into the log: a method that fails in a way of its own would leave a traceback there."""
-    asked = [
-        (method, params) for method, params in asked if method not in ("subscribe", "stop", "pause", "reload")
+    calls = [
+        (method, params) for method, params in calls if method not in ("subscribe", "stop", "pause", "reload")
     ]
     with Connection(served.home.places.socket, 30) as connection:
-        for method, params in asked:
+        for method, params in calls:
             if method == "index" and not refusable(params):
                 continue
             try:
-                connection.ask(method, params)
+                connection.request(method, params)
             except protocol.Refused as error:
                 assert "because of a bug" not in str(error), (method, params)
             except DaemonError as error:
@@ -270,6 +270,6 @@ def test_without_a_descriptor_left_idle_clients_go_and_the_log_stays_short(tmp_p
         with contextlib.ExitStack() as idle:
             for _ in range(100):
                 idle.enter_context(connected(daemon))
-            assert daemon.ask("status")["pid"] == daemon.pid
+            assert daemon.request("status")["pid"] == daemon.pid
         assert daemon.log().count("Connections have to wait") == 1
         assert "Traceback" not in daemon.log()

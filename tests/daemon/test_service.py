@@ -21,7 +21,7 @@ from testbed.index_check import differences
 from testbed.small_pngs import write_picture
 
 
-def test_what_lies_there_and_what_lands_is_indexed(home, daemon):
+def test_existing_and_new_photos_are_indexed(home, daemon):
     os.makedirs(home.photos / "a/b")
     write_picture(home.photos / "a/b/1.png", 1)
     write_picture(home.photos / "2.png", 2)
@@ -46,7 +46,7 @@ def test_what_changed_while_it_was_away_is_found_at_the_start(home):
 
 
 @pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
-def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
+def test_it_stops_at_once_and_removes_its_socket(home, daemon):
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 5
@@ -54,7 +54,7 @@ def test_it_leaves_at_once_and_takes_its_socket_along(home, daemon):
 
 
 @pytest.mark.second_try(reason="the five seconds that a user waits are of a real clock")
-def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
+def test_it_stops_within_five_seconds_in_the_middle_of_a_batch(home, daemon):
     """Its decoders stand still, so that what is in flight cannot be finished: it is dropped, and not lost."""
     write_picture(home.photos / "1.png", 1)
     until(lambda: daemon.children())
@@ -65,7 +65,7 @@ def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
         os.kill(pid, signal.SIGSTOP)
     for number in range(2, 30):
         write_picture(home.photos / f"{number}.png", number)
-    until(lambda: daemon.ask("status")["state"] == "describing")
+    until(lambda: daemon.request("status")["state"] == "describing")
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 5.5
@@ -77,11 +77,11 @@ def test_it_leaves_within_five_seconds_from_the_middle_of_a_batch(home, daemon):
         assert store.work.waiting() == {}
 
 
-def test_told_to_stop_it_answers_and_leaves(home, daemon):
-    daemon.ask("stop")
+def test_a_request_to_stop_gets_a_response_and_stops_the_daemon(home, daemon):
+    daemon.request("stop")
     assert daemon.process.wait(10) == 0
     with pytest.raises(NoDaemon):
-        daemon.ask("status")
+        daemon.request("status")
 
 
 def test_its_files_are_its_users_alone(home, daemon):
@@ -93,21 +93,21 @@ def test_its_files_are_its_users_alone(home, daemon):
     assert os.stat(home.places.socket).st_mode & 0o777 == 0o600
 
 
-def test_a_second_daemon_says_that_there_is_one(home, daemon):
+def test_a_second_daemon_reports_the_first(home, daemon):
     second = subprocess.run(
         [sys.executable, "-m", "imgretd", "--foreground"], env=home.environ, capture_output=True, text=True
     )
     assert second.returncode == 4
     assert "another daemon" in second.stderr
     assert "Traceback" not in second.stderr
-    assert daemon.ask("status")["pid"] == daemon.pid
+    assert daemon.request("status")["pid"] == daemon.pid
 
 
 def test_a_stale_socket_is_replaced(home):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(home.places.socket)
     with home.daemon() as daemon:
-        assert daemon.ask("status")["pid"] == daemon.pid
+        assert daemon.request("status")["pid"] == daemon.pid
 
 
 def test_killed_it_starts_again(home, daemon):
@@ -130,7 +130,7 @@ def test_the_configuration_is_read_again(home, daemon, tmp_path):
     write_picture(other / "p.png", 8)
     until(lambda: len(home.indexed()) == 3)
     home.configure([home.photos], 'exclude = ["1.*"]')
-    daemon.ask("reload")
+    daemon.request("reload")
     write_picture(other / "q.png", 9)
     until(lambda: os.fsencode(home.photos / "1.png") not in home.indexed())
     assert os.fsencode(other / "q.png") not in home.indexed()
@@ -141,11 +141,11 @@ def test_the_configuration_is_read_again(home, daemon, tmp_path):
         }
 
 
-def test_a_configuration_that_breaks_changes_nothing_and_says_so(home, daemon):
+def test_a_broken_configuration_is_reported_and_the_old_one_stays(home, daemon):
     with open(home.places.config, "a") as config:
         config.write("fodlers = []\n")
     with pytest.raises(Refused, match="fodlers") as refused:
-        daemon.ask("reload")
+        daemon.request("reload")
     assert refused.value.exit_code == 2
     daemon.signal(signal.SIGHUP)
     until(lambda: "The configuration stays as it was" in daemon.log())
@@ -153,7 +153,7 @@ def test_a_configuration_that_breaks_changes_nothing_and_says_so(home, daemon):
     until(lambda: len(home.indexed()) == 1)
 
 
-def test_a_configuration_that_is_broken_at_the_start_is_said_in_two_lines(home):
+def test_a_broken_configuration_at_the_start_is_reported_in_two_lines(home):
     with open(home.places.config, "a") as config:
         config.write("nonsense\n")
     ran = subprocess.run(
@@ -166,38 +166,38 @@ def test_a_configuration_that_is_broken_at_the_start_is_said_in_two_lines(home):
 
 def test_paused_it_does_nothing_and_remembers_both(home, daemon):
     daemon.wait_until_idle()
-    assert daemon.ask("pause")["paused"]
+    assert daemon.request("pause")["paused"]
     write_picture(home.photos / "1.png", 1)
     time.sleep(1.0)
     assert home.indexed() == {}
     daemon.stop()
     daemon.start()
-    until(lambda: daemon.ask("status")["state"] == "paused")
+    until(lambda: daemon.request("status")["state"] == "paused")
     assert home.indexed() == {}
-    assert not daemon.ask("resume")["paused"]
+    assert not daemon.request("resume")["paused"]
     until(lambda: len(home.indexed()) == 1)
 
 
 def test_a_pause_while_it_starts_is_kept(home):
     for number in range(3):
         with home.daemon() as daemon:
-            daemon.ask("pause")  # it answers before it has begun
+            daemon.request("pause")  # it responds before it has begun
             write_picture(home.photos / f"{number}.png", number)
             time.sleep(1.0)
-            assert daemon.ask("status")["paused"]
+            assert daemon.request("status")["paused"]
             assert len(home.indexed()) == number
-            daemon.ask("resume")
+            daemon.request("resume")
             until(lambda: differences(home) == [])
 
 
-def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_path):
+def test_a_requested_folder_is_indexed_and_progress_is_reported(home, daemon, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     for number in range(20):
         write_picture(other / f"{number}.png", number)
     daemon.wait_until_idle()
     with Connection(home.places.socket) as connection:
-        connection.ask("index", {"paths": [str(other)]})
+        connection.request("index", {"paths": [str(other)]})
         events = []
         for name, data in connection.events():
             events.append(name)
@@ -208,7 +208,7 @@ def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_pa
     assert events[-1] == "idle"
     time.sleep(2.5)  # files as young as these are looked at once more
     daemon.wait_until_idle()
-    write_picture(other / "new.png", 99)  # asked for once, not watched
+    write_picture(other / "new.png", 99)  # requested once, not watched
     time.sleep(1)
     assert len(home.indexed()) == 20
 
@@ -216,18 +216,18 @@ def test_a_folder_that_is_asked_for_is_indexed_and_followed(home, daemon, tmp_pa
 @pytest.mark.parametrize("paths", [[], ["relative"], [7], "no list", ["/no/such/folder"]])
 def test_folders_that_cannot_be_indexed_are_refused(daemon, paths):
     with pytest.raises(Refused):
-        daemon.ask("index", paths=paths)
+        daemon.request("index", paths=paths)
 
 
 def test_a_folder_inside_another_is_covered_by_it(home, daemon):
     (home.photos / "in").mkdir()
     write_picture(home.photos / "in/1.png", 1)
     home.configure([home.photos / "in", home.photos])
-    daemon.ask("reload")
+    daemon.request("reload")
     until(lambda: len(home.indexed()) == 1)
-    assert daemon.ask("status")["watching"] == 1
+    assert daemon.request("status")["watching"] == 1
     home.configure([home.photos / "in"])
-    daemon.ask("reload")
+    daemon.request("reload")
     daemon.wait_until_idle()
     assert list(home.indexed()) == [os.fsencode(home.photos / "in/1.png")]
     write_picture(home.photos / "in/2.png", 2)
@@ -264,23 +264,23 @@ def test_a_note_is_kept_and_searched(home, daemon):
     write_picture(home.photos / "1.png", 1)
     until(lambda: len(home.indexed()) == 1)
     path = str(home.photos / "1.png")
-    daemon.ask("note", path=path, note="Grandmother's pudding")
+    daemon.request("note", path=path, note="Grandmother's pudding")
     result = home.imgret("query", "--json", "pudding")
     assert json.loads(result.stdout)["note"] == "Grandmother's pudding"
-    daemon.ask("note", path=path, note=None)
+    daemon.request("note", path=path, note=None)
     assert home.imgret("query", "--json", "pudding").stdout == b""
     with pytest.raises(Refused, match="not in the index"):
-        daemon.ask("note", path="/no/such.png", note="x")
+        daemon.request("note", path="/no/such.png", note="x")
     with pytest.raises(Refused):
-        daemon.ask("note", path=7, note="x")
+        daemon.request("note", path=7, note="x")
     for wrong in (7, "xyz", ["00"]):
         with pytest.raises(Refused, match="hexadecimal"):
-            daemon.ask("note", path=path, note="x", hash=wrong)
+            daemon.request("note", path=path, note="x", hash=wrong)
     with pytest.raises(Refused, match="no longer the photo"):
-        daemon.ask("note", path=path, note="x", hash="00" * 32)
+        daemon.request("note", path=path, note="x", hash="00" * 32)
 
 
-def test_a_note_goes_to_the_photo_that_was_seen_and_not_to_its_successor(home, daemon):
+def test_a_note_belongs_to_the_photo_that_was_shown_and_not_to_its_successor(home, daemon):
     path = home.photos / "1.png"
     write_picture(path, 1)
     until(lambda: len(home.indexed()) == 1)
@@ -288,7 +288,7 @@ def test_a_note_goes_to_the_photo_that_was_seen_and_not_to_its_successor(home, d
     path.rename(home.photos / "moved.png")
     write_picture(path, 2)
     until(lambda: len(home.indexed()) == 2 and differences(home) == [])
-    daemon.ask("note", path=str(path), note="Grandmother's pudding", hash=seen)
+    daemon.request("note", path=str(path), note="Grandmother's pudding", hash=seen)
     result = home.imgret("query", "--json", "has:note")
     assert json.loads(result.stdout)["path"] == str(home.photos / "moved.png")
 
@@ -302,7 +302,7 @@ def test_the_clock_may_jump(home, daemon):
     daemon.wait_until_idle()
 
 
-def test_while_another_process_writes_it_waits_says_so_and_answers(home):
+def test_while_another_process_writes_it_waits_reports_it_and_still_searches(home):
     from imgret.store.factory import writer_lock
 
     write_picture(home.photos / "pudding.png", 1)
@@ -313,7 +313,7 @@ def test_while_another_process_writes_it_waits_says_so_and_answers(home):
         with writer_lock(home.places.index):
             write_picture(home.photos / "cake.png", 2)
             daemon.start()
-            until(lambda: "is writing" in (daemon.ask("status")["problem"] or ""))
+            until(lambda: "is writing" in (daemon.request("status")["problem"] or ""))
             answer = home.imgret("query", "--json", "pudding")
             assert answer.returncode == 0
             assert json.loads(answer.stdout)["path"].endswith("pudding.png")
@@ -333,9 +333,9 @@ def test_an_offline_photo_is_found_and_marked(home, daemon):
     until(lambda: online() is False)
 
 
-def test_an_index_of_another_place_is_not_answered_for(home, daemon, tmp_path):
+def test_a_request_for_another_index_is_refused(home, daemon, tmp_path):
     with pytest.raises(Refused) as refused:
-        daemon.ask("query", text="x", index=str(tmp_path / "other.db"))
+        daemon.request("query", text="x", index=str(tmp_path / "other.db"))
     assert refused.value.code == "other_index"
 
 
@@ -369,7 +369,7 @@ def test_a_pause_set_while_the_clock_was_ahead_is_over_when_it_is_put_right(home
         assert store.work.due(["decode"], now) == 0
 
 
-def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
+def test_heavy_models_are_unloaded_and_the_others_still_search(tmp_path):
     home = Home(tiny_models(), folder=tmp_path)
     home.configure([home.photos], "daemon.unload_after_minutes = 0")
     for number in range(3):
@@ -377,8 +377,8 @@ def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
     with home.daemon() as daemon:
         daemon.wait_until_idle()
         until(lambda: json.loads(home.imgret("status", "--json").stdout)["described"] == 3)
-        until(lambda: daemon.ask("status")["loaded"] == ["embed", "topics"])
-        daemon.ask("note", path=str(home.photos / "1.png"), note="my pudding")
+        until(lambda: daemon.request("status")["loaded"] == ["embed", "topics"])
+        daemon.request("note", path=str(home.photos / "1.png"), note="my pudding")
         daemon.wait_until_idle()
         found = home.imgret("query", "--json", "--rank", "hybrid", "pudding").stdout.splitlines()
         assert json.loads(found[0])["note"] == "my pudding"
@@ -388,7 +388,7 @@ def test_heavy_models_are_given_back_and_the_rest_answers(tmp_path):
     assert "Traceback" not in daemon.log()
 
 
-def test_weights_that_cannot_be_loaded_are_said_once_and_cost_no_other_stage(tmp_path):
+def test_weights_that_cannot_be_loaded_are_reported_once_and_stop_no_other_stage(tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{}")

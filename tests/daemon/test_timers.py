@@ -1,4 +1,4 @@
-"""What no event tells: changes on a network disk, a machine that slept, a wall clock that jumps."""
+"""Changes without an event: changes on a network disk, a machine that slept, a wall clock that jumps."""
 
 import contextlib
 import os
@@ -56,9 +56,9 @@ def test_changes_on_a_network_disk_are_found_by_a_timer(home, remote, where):
         time.sleep(2.5)  # the look at what was young is over
         write_picture(behind / "2.png", 2)
         time.sleep(3)
-        assert len(home.indexed()) == 1  # nothing told of it, and its timer has minutes
+        assert len(home.indexed()) == 1  # there was no event, and its timer has minutes
         home.configure([home.photos], SOON)
-        daemon.ask("reload")
+        daemon.request("reload")
         until(lambda: differences(home) == [])
         for number in range(3, 6):
             write_picture(behind / f"{number}.png", number)
@@ -76,7 +76,9 @@ def folders_on(tmp_path, **clocks):
     passes = []
     path = str(tmp_path / "index.db")
     with open_store(path) as store:
-        reconciler = Reconciler(path, settings, lambda *told: passes.append(told), print, lambda: None)
+        reconciler = Reconciler(
+            path, settings, lambda *reported: passes.append(reported), print, lambda: None
+        )
         folders = Folders(reconciler, **clocks)
         folders.configure(store, settings)
         reconciler.start()
@@ -144,7 +146,7 @@ def test_a_wall_clock_that_jumps_loses_nothing(tmp_path):
         "NO_FAKE_STAT": "1",
     }
     with home.daemon() as daemon:
-        daemon.wait_until_idle()  # nobody else opens the new index before: libfaketime breaks time.sleep
+        daemon.wait_until_idle()  # no other process opens the new index before: libfaketime breaks time.sleep
         for number, offset in enumerate(["+0", "+10y", "-20y", "+1d", "-1h", "+0"]):
             clock.write_text(offset)
             write_picture(home.photos / f"{number}.png", number)

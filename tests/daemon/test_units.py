@@ -55,7 +55,7 @@ def test_a_wrong_unit_would_be_noticed(tmp_path, imgretd, private_places):
     assert "NoNewPrivilges" in verified(folder, dict(os.environ)).stderr
 
 
-def test_the_unit_keeps_what_the_design_says():
+def test_the_unit_has_the_documented_limits():
     text = service_command.unit(service_command.SERVICE)
     for line in (
         "Type=notify",
@@ -78,7 +78,7 @@ def test_the_unit_keeps_what_the_design_says():
     assert "ListenStream=%t/imgretd.sock" in service_command.unit(service_command.SOCKET)
 
 
-def test_the_installation_fills_in_what_it_writes_and_is_told(tmp_path, monkeypatch):
+def test_the_installation_fills_in_the_unit_and_starts_it(tmp_path, monkeypatch):
     monkeypatch.setenv("IMGRET_INDEX", str(tmp_path / "my index/i.db"))
     text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert "\nExecStart=/opt/imgretd\n" in text
@@ -119,7 +119,7 @@ def test_the_search_for_a_photo_that_kills_the_process_is_not_cut_short():
 @pytest.mark.parametrize(
     "name", ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME", "IMGRET_SOCKET"]
 )
-def test_what_decides_where_files_lie_is_handed_on(name, monkeypatch, private_places):
+def test_variables_that_locate_files_are_passed_on(name, monkeypatch, private_places):
     monkeypatch.setenv(name, "/my models/100%")
     text = service_command.filled(service_command.unit(service_command.SERVICE), places(), "/opt/imgretd")
     assert f'\nEnvironment="{name}=/my models/100%%"\n' in text
@@ -175,7 +175,7 @@ def test_systemd_reads_back_what_was_quoted(value):
     assert word.replace("%%", "%") == f"A={value}"
 
 
-def test_without_systemd_it_says_what_to_do_and_leaves_nothing_behind(monkeypatch, tmp_path, private_places):
+def test_without_systemd_it_reports_what_to_do_and_leaves_no_file(monkeypatch, tmp_path, private_places):
     before = sorted(private_places.rglob("*"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaemonError, match="systemctl") as error:
@@ -185,15 +185,15 @@ def test_without_systemd_it_says_what_to_do_and_leaves_nothing_behind(monkeypatc
 
 
 def stand_in(tmp_path, monkeypatch, *, fails=""):
-    """A systemctl that notes what it is asked, and fails at one word: the real one is asked in test_systemd.py."""
-    asked = tmp_path / "asked"
+    """A systemctl that records its arguments, and fails at one word; test_systemd.py runs the real one."""
+    calls = tmp_path / "calls"
     program = tmp_path / "systemctl"
     program.write_text(
-        f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in *{fails or "nothing"}*) echo no >&2; exit 1;; esac\n'
+        f'#!/bin/sh\necho "$@" >> {calls}\ncase "$*" in *{fails or "nothing"}*) echo no >&2; exit 1;; esac\n'
     )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return asked
+    return calls
 
 
 @pytest.mark.parametrize("word", ["show", "daemon-reload", "restart"])
@@ -208,13 +208,13 @@ def test_an_installation_that_fails_leaves_no_units(word, monkeypatch, tmp_path,
 
 
 def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path, private_places):
-    asked = stand_in(tmp_path, monkeypatch)
+    calls = stand_in(tmp_path, monkeypatch)
     service_command.install()
     folder = service_command.units_folder()
     assert sorted(os.listdir(folder)) == [service_command.SERVICE, service_command.SOCKET]
     service_command.uninstall()
     assert os.listdir(folder) == []
-    assert [line for line in asked.read_text().splitlines() if "show" not in line] == [
+    assert [line for line in calls.read_text().splitlines() if "show" not in line] == [
         "--user daemon-reload",
         "--user enable --now imgretd.socket",
         "--user enable imgretd.service",
@@ -224,7 +224,7 @@ def test_install_and_uninstall_write_and_remove_the_units(monkeypatch, tmp_path,
     ]
 
 
-def test_units_are_removed_where_systemd_no_longer_answers(monkeypatch, tmp_path, private_places):
+def test_units_are_removed_where_systemd_does_not_respond(monkeypatch, tmp_path, private_places):
     stand_in(tmp_path, monkeypatch)
     service_command.install()
     folder = service_command.units_folder()

@@ -1,4 +1,4 @@
-"""Whatever happens in a watched root, scanning the folders that were told leaves nothing untold."""
+"""After any changes in a watched root, scanning the reported folders finds all of them."""
 
 import ctypes
 import os
@@ -143,7 +143,7 @@ def exchange(one: bytes, other: bytes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_changes_are_all_told(root, mirror, seed):
+def test_random_changes_are_all_reported(root, mirror, seed):
     rng = random.Random(seed)
     for _ in range(4):
         for _ in range(60):
@@ -151,7 +151,7 @@ def test_random_changes_are_all_told(root, mirror, seed):
         assert mirror.converges()
 
 
-def test_a_burst_of_nested_folders_is_told(root, mirror):
+def test_a_burst_of_nested_folders_is_reported(root, mirror):
     assert mirror.converges()
     for i in range(300):
         folder = os.path.join(root, b"%d" % (i % 7), b"x", b"%d" % i)
@@ -162,7 +162,7 @@ def test_a_burst_of_nested_folders_is_told(root, mirror):
     assert sum(map(len, mirror.known.values())) == 900
 
 
-def test_a_nomedia_that_comes_or_goes_makes_all_below_it_dirty(root, mirror):
+def test_a_new_or_removed_nomedia_makes_all_below_it_dirty(root, mirror):
     folder = os.path.join(root, b"phone")
     os.makedirs(os.path.join(folder, b"private/deeper"))
     assert mirror.converges()

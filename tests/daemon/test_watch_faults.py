@@ -1,4 +1,4 @@
-"""Watching folders that may not be read, that lie too deep, and when the system or we ourselves fail."""
+"""Watching folders that cannot be read or are too deep, and failures of the system or of the code."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ from waiting import until
 from imgret.safe_open import Descent
 
 
-class Told(list):
-    """What a watcher tells."""
+class Reported(list):
+    """The folders that a watcher reports."""
 
     def __init__(self, root, poll_seconds=0.3):
         super().__init__()
@@ -39,32 +39,32 @@ def root(tmp_path):
 
 def test_a_folder_deeper_than_a_path_may_be_long_is_watched(root):
     name = b"n" * 200
-    with Told(root) as told, Descent(root) as descent:
+    with Reported(root) as reported, Descent(root) as descent:
         deep = b"/".join([name] * 25)
         for depth in range(25):
             os.mkdir(name, dir_fd=descent.folder(b"/".join([name] * depth)))
-        until(lambda: os.path.join(root, deep) in told)
+        until(lambda: os.path.join(root, deep) in reported)
         time.sleep(0.5)
-        told.clear()
+        reported.clear()
         os.close(os.open("1.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=descent.folder(deep)))
-        until(lambda: os.path.join(root, deep) in told)
+        until(lambda: os.path.join(root, deep) in reported)
 
 
-def test_permissions_that_change_are_told(root):
+def test_changed_permissions_are_reported(root):
     os.mkdir(root + b"/a")
     os.close(os.open(root + b"/b.jpg", os.O_CREAT))
-    with Told(root) as told:
+    with Reported(root) as reported:
         os.chmod(root + b"/a", 0)
-        until(lambda: root + b"/a" in told)
-        told.clear()
+        until(lambda: root + b"/a" in reported)
+        reported.clear()
         os.chmod(root + b"/a", 0o755)
-        until(lambda: root + b"/a" in told)
-        told.clear()
+        until(lambda: root + b"/a" in reported)
+        reported.clear()
         os.chmod(root + b"/b.jpg", 0o600)
-        until(lambda: root in told)
+        until(lambda: root in reported)
 
 
-def test_a_folder_that_was_refused_is_told_when_it_may_be_read(root):
+def test_a_folder_that_was_refused_is_reported_once_it_can_be_read(root):
     """By a process that may not pass over permissions. Both folders are made before it begins and later."""
     program = f"""
 import sys
@@ -80,23 +80,23 @@ sys.stdin.read()
         command = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}", *command]
     os.makedirs(root + b"/early/sub")
     os.chmod(root + b"/early", 0)
-    told = []
+    reported = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         reading = threading.Thread(
-            target=lambda: told.extend(bytes.fromhex(line.decode()) for line in process.stdout)
+            target=lambda: reported.extend(bytes.fromhex(line.decode()) for line in process.stdout)
         )
         reading.start()
         try:
-            until(lambda: root in told)
+            until(lambda: root in reported)
             os.mkdir(root + b"/late", 0)
-            until(lambda: root + b"/late" in told)
+            until(lambda: root + b"/late" in reported)
             for folder in (b"/early", b"/late"):
                 os.chmod(root + folder, 0o755)
                 os.close(os.open(root + folder + b"/1.jpg", os.O_CREAT))
-            until(lambda: root + b"/early/sub" in told)  # so its parent was listed
-            told.clear()
+            until(lambda: root + b"/early/sub" in reported)  # so its parent was listed
+            reported.clear()
             for folder in (b"/early", b"/early/sub", b"/late"):
-                until(lambda folder=folder: touch(root + folder) in told)
+                until(lambda folder=folder: touch(root + folder) in reported)
         finally:
             process.stdin.close()
             reading.join(20)
@@ -110,7 +110,7 @@ def touch(folder):
 
 
 @pytest.mark.must_run
-def test_without_an_inotify_instance_it_is_said_and_the_root_is_told_again_and_again(root):
+def test_without_an_inotify_instance_the_root_is_rescanned_periodically(root):
     """With the limit lowered in a user namespace of its own; then it is raised."""
     program = f"""
 from imgretd.watch import Watcher
@@ -138,7 +138,7 @@ watcher.stop()
     "error", [OverflowError("odd"), MemoryError(), UnicodeError("odd"), OSError(5, "odd")]
 )
 @pytest.mark.parametrize("place", ["process_events", "list_queued"])
-def test_a_foreign_exception_in_the_watching_thread_is_survived(root, monkeypatch, place, error):
+def test_an_unexpected_exception_in_the_watching_thread_is_survived(root, monkeypatch, place, error):
     broken, right = [False], getattr(WatchedTree, place)
 
     def failing(self, *arguments):
@@ -148,25 +148,25 @@ def test_a_foreign_exception_in_the_watching_thread_is_survived(root, monkeypatc
         return right(self, *arguments)
 
     monkeypatch.setattr(WatchedTree, place, failing)
-    with Told(root, poll_seconds=0.2) as told:
+    with Reported(root, poll_seconds=0.2) as reported:
         broken[0] = True
         os.mkdir(root + b"/a")
-        until(lambda: not broken[0] and root in told)
-        until(lambda: touch(root + b"/a") in told)
+        until(lambda: not broken[0] and root in reported)
+        until(lambda: touch(root + b"/a") in reported)
 
 
-def test_a_foreign_exception_of_whoever_is_told_is_survived(root):
-    told = []
+def test_an_unexpected_exception_of_a_callback_is_survived(root):
+    reported = []
 
     def on_folder(folder):
-        told.append(folder)
+        reported.append(folder)
         raise ValueError("odd")
 
     watcher = Watcher(on_folder, lambda tree: None, lambda folder: False, 0.2)
     watcher.watch([root])
     try:
         for _ in range(3):
-            until(lambda: touch(root) in told)
-            told.clear()
+            until(lambda: touch(root) in reported)
+            reported.clear()
     finally:
         watcher.stop()

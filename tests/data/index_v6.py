@@ -1,4 +1,4 @@
-"""Make `index-v6.db.xz` and `answers-v6.json.xz`: an index file of schema version 6, and what it answered.
+"""Make `index-v6.db.xz` and `answers-v6.json.xz`: an index file of schema version 6, and its results.
 
 It was run once, from the repository root of commit 653ca01, the last one with that schema:
 
@@ -67,13 +67,13 @@ def main() -> None:
     config.write_text(NO_CAPTIONS + '[detect]\nweights = "none"\n[embed]\nweights = "wordllama"\n')
     data = (work / "index.db").read_bytes()
     (out / "index-v6.db.xz").write_bytes(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
-    told = json.dumps(answers(), ensure_ascii=False, indent=0).encode()
-    (out / "answers-v6.json.xz").write_bytes(lzma.compress(told, preset=9 | lzma.PRESET_EXTREME))
+    recorded = json.dumps(answers(), ensure_ascii=False, indent=0).encode()
+    (out / "answers-v6.json.xz").write_bytes(lzma.compress(recorded, preset=9 | lzma.PRESET_EXTREME))
     shutil.rmtree(work)
 
 
 def imgret(*arguments: str) -> None:
-    """Run the command. 1 says that some photos could not be described, which is meant."""
+    """Run the command. 1 means that some photos could not be described, which is intended."""
     done = subprocess.run([sys.executable, "-m", "imgret", *arguments], check=False)
     if done.returncode not in (0, 1):
         sys.exit(f"imgret {arguments} ended with {done.returncode}")
@@ -222,7 +222,7 @@ def finish() -> None:
         work.failed(index, found[0], [Stage.CAPTION], "out of memory", int(time.time()))
         db.execute("UPDATE work SET attempts = 5 WHERE content = ? AND stage = 'caption'", found)
         db.execute("UPDATE work SET not_before = 1, attempts = max(attempts, 1) WHERE error IS NOT NULL")
-        db.execute("UPDATE unreadable SET not_before = 1")  # the answers must not depend on the time
+        db.execute("UPDATE unreadable SET not_before = 1")  # the results must not depend on the time
         photos = next(root for root in roots.roots(index) if root.path == os.fsencode(PHOTOS))
         roots.mark_mounted(index, photos.id, b"card", "uuid-of-a-card")
         roots.mark_unmounted(index, photos.id, b"card", "no disk is mounted there")

@@ -39,7 +39,7 @@ class Encoders:
 
 
 def answers() -> dict[str, Any]:
-    """Every question and command with what it prints."""
+    """Every query and command with what it prints."""
     import msgspec
     from imgret.answer import SearchService
     from imgret.index.connection import Index
@@ -48,13 +48,13 @@ def answers() -> dict[str, Any]:
     from imgret.config import load, places
 
     here, encoders = places(), Encoders()
-    told: dict[str, Any] = {"queries": [], "commands": []}
+    recorded: dict[str, Any] = {"queries": [], "commands": []}
     with Index(here.index) as index:
         service = SearchService(index, load(here.config), here, encoders)  # type: ignore[arg-type]
         for query in QUERIES:
             found = service.answer(msgspec.convert({"format": "json"} | query, Request))
             lines = [json.loads(line) for line in found.output.splitlines()]
-            told["queries"].append({"query": query, "exit": int(found.exit), "hits": lines})
+            recorded["queries"].append({"query": query, "exit": int(found.exit), "hits": lines})
         counts = (
             "note",
             "vector",
@@ -66,23 +66,23 @@ def answers() -> dict[str, Any]:
             "replaced",
             "mount",
         )
-        told["rows"] = {table: index.row(f"SELECT count(*) FROM {table}")[0] for table in counts}
-        told["vectors"] = list(
+        recorded["rows"] = {table: index.row(f"SELECT count(*) FROM {table}")[0] for table in counts}
+        recorded["vectors"] = list(
             index.rows(
                 "SELECT name, view, count(*) FROM vector JOIN model ON model.id = model GROUP BY 1, 2 ORDER BY 1, 2"
             )
         )
-        told["notes"] = list(index.rows("SELECT content, text, hex(path) FROM note ORDER BY content"))
-        told["detections"] = list(index.rows("SELECT label, content, count FROM detection ORDER BY 1, 2"))
-        told["topics"] = list(index.rows("SELECT label, content FROM topic ORDER BY 1, 2"))
+        recorded["notes"] = list(index.rows("SELECT content, text, hex(path) FROM note ORDER BY content"))
+        recorded["detections"] = list(index.rows("SELECT label, content, count FROM detection ORDER BY 1, 2"))
+        recorded["topics"] = list(index.rows("SELECT label, content FROM topic ORDER BY 1, 2"))
     for arguments in (["export"], ["status", "--json"], ["folders"], *shown()):
-        told["commands"].append({"arguments": arguments, **printed(arguments)})
-        for line in told["commands"][-1]["lines"]:
+        recorded["commands"].append({"arguments": arguments, **printed(arguments)})
+        for line in recorded["commands"][-1]["lines"]:
             if isinstance(line, dict):
                 line.pop("index", None)  # the file's own path
-    told["encoded"] = encoders.kept
-    told["embedder"] = identity_fields(encoders.identity)
-    return told
+    recorded["encoded"] = encoders.kept
+    recorded["embedder"] = identity_fields(encoders.identity)
+    return recorded
 
 
 def shown() -> list[list[str]]:

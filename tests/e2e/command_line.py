@@ -34,7 +34,7 @@ TINY = 'device = "cpu"\ndecode_workers = 1\n[place]\nweights = "none"\n[ocr]\nwe
         ("embed", "embed"),
     )
 )
-# File name -> colour, kind, ground. The names say nothing of what can be seen.
+# File name -> colour, kind, ground. The names do not describe the image.
 PICTURES = {
     "IMG_1.jpg": ("red", "circle", "white"),
     "IMG_2.jpg": ("blue", "square", "black"),
@@ -108,7 +108,7 @@ class Library:
         return self.home / "config.toml"
 
     def environ(self) -> dict[str, str]:
-        """What tells the command to use it."""
+        """The environment of the command."""
         return {"IMGRET_CONFIG": str(self.config), "IMGRET_INDEX": str(self.database)}
 
     def index(self) -> Finished:
@@ -124,7 +124,7 @@ class Library:
         return imgret("status", "--json").objects[0]
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of the index file, asked past imgret."""
+        """Rows of the index file, read without imgret."""
         db = apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)
         db.set_busy_timeout(10_000)
         try:

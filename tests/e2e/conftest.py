@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-# tests are imported by path (importlib mode), so their shared helpers must be told where they lie
+# tests are imported by path (importlib mode), so the folder of their shared helpers is added here
 sys.path.insert(0, str(Path(__file__).parent))
 
 from command_line import PICTURES, TINY, WORDLLAMA, Library, draw, settle_clock
@@ -19,7 +19,7 @@ from command_line import PICTURES, TINY, WORDLLAMA, Library, draw, settle_clock
 
 @pytest.fixture(scope="session")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    """A library described by the four tiny models; nobody changes it, `library` is a copy."""
+    """A library described by the four tiny models. Tests do not change it; `library` is a copy."""
     made = Library(tmp_path_factory.mktemp("described"))
     made.photos.mkdir()
     made.config.write_text(TINY)
@@ -45,7 +45,7 @@ def library(described: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     mine.write("UPDATE root SET path = ?, filesystem = NULL", os.fsencode(mine.photos))
     for variable, value in mine.environ().items():
         monkeypatch.setenv(variable, value)
-    assert mine.index().code == 0  # copies have other inodes: the hash says that they are what they were
+    assert mine.index().code == 0  # copies have other inodes; their hashes are equal
     return mine
 
 

@@ -27,7 +27,7 @@ NAMES = {
 }
 
 
-# root may read everything: then the command runs without the two capabilities that say so
+# root may read everything: then the command runs without the two capabilities for it
 WITHOUT_PRIVILEGES = (
     "import ctypes, os\nfor capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH\n"
     "    os.geteuid() or ctypes.CDLL(None).prctl(24, capability)  # PR_CAPBSET_DROP"
@@ -63,7 +63,7 @@ def on_terminal(*arguments: str | Path) -> tuple[int, bytes]:
     while time.monotonic() < deadline and select.select([parent], [], [], 60)[0]:
         try:
             some = os.read(parent, 65536)
-        except OSError:  # EIO: nobody holds the other end any more
+        except OSError:  # EIO: the other end is closed
             break
         shown += some
     os.close(parent)
@@ -92,7 +92,7 @@ def hostile(empty: Library) -> Library:
 
 
 @pytest.mark.must_run
-def test_bad_files_cost_only_themselves(hostile: Library) -> None:
+def test_bad_files_fail_alone(hostile: Library) -> None:
     assert (hostile.photos / "bomb.png").stat().st_size < 30_000
     done = hostile.index()
     assert done.code == 1
@@ -113,7 +113,7 @@ def test_bad_files_cost_only_themselves(hostile: Library) -> None:
     assert imgret("query", "good").paths[0] == str(hostile.photos / "good.jpg")
 
 
-def test_a_large_picture_in_a_small_file_is_described_or_refused_by_name(hostile: Library) -> None:
+def test_a_large_image_in_a_small_file_is_described_or_refused_by_name(hostile: Library) -> None:
     hostile.index()
     big = hostile.shown("bomb.png")  # 169 megapixels: within the limit of 200, beyond one of 100
     assert big["state"] in ("described", "failed")
@@ -125,7 +125,7 @@ def test_a_large_picture_in_a_small_file_is_described_or_refused_by_name(hostile
     assert "max_megapixels" in hostile.shown("bomb.png")["reason"]
 
 
-def test_what_failed_is_not_tried_again_at_once_and_is_when_asked(hostile: Library) -> None:
+def test_what_failed_is_retried_on_request_only(hostile: Library) -> None:
     hostile.index()
     again = hostile.index()
     assert (again.code, "nothing to describe now: 3 failed" in again.err) == (1, True)
@@ -174,7 +174,7 @@ def test_names_of_any_bytes_are_found_shown_and_never_reach_a_terminal(empty: Li
         assert b"\x1b" not in screen
 
 
-def test_a_bad_name_is_told_without_its_escapes(empty: Library) -> None:
+def test_a_bad_name_is_reported_without_its_escapes(empty: Library) -> None:
     for name in NAMES.values():
         path = Path(os.fsdecode(os.path.join(os.fsencode(empty.photos), name)))
         path.parent.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ def test_a_bad_name_is_told_without_its_escapes(empty: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_a_folder_and_a_file_that_may_not_be_read_are_told_and_the_rest_is_indexed(empty: Library) -> None:
+def test_an_unreadable_folder_and_file_are_reported_and_the_rest_is_indexed(empty: Library) -> None:
     draw(empty.photos / "good.jpg", "red", "circle", "white")
     draw(empty.photos / "secret.jpg", "blue", "circle", "white")
     (empty.photos / "closed").mkdir()
@@ -229,7 +229,7 @@ def test_a_folder_that_is_closed_later_keeps_its_photos(empty: Library) -> None:
     assert "nothing to describe" in again.err
 
 
-def test_a_missing_folder_is_told_by_name(empty: Library) -> None:
+def test_a_missing_folder_is_reported_by_name(empty: Library) -> None:
     done = imgret("index", empty.home / "nowhere")
     assert (done.code, done.err) == (
         2,

@@ -32,9 +32,7 @@ def one(empty: Library) -> Library:
         ("exclude = '*.tmp'\n", "line 1: exclude: Expected `array`, got `str`"),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_told_with_its_line(
-    empty: Library, text: str, sentence: str
-) -> None:
+def test_a_wrong_configuration_is_reported_with_its_line(empty: Library, text: str, sentence: str) -> None:
     empty.config.write_text(text)
     for command in (["index", empty.photos], ["query", "x"], ["status"], ["show", "x"], ["doctor"]):
         done = imgret(*command)
@@ -45,7 +43,7 @@ def test_a_configuration_that_cannot_be_used_is_told_with_its_line(
     assert not empty.database.exists()
 
 
-def test_a_configuration_that_is_not_utf8_or_a_folder_is_told(empty: Library) -> None:
+def test_a_configuration_that_is_not_utf8_or_a_folder_is_reported(empty: Library) -> None:
     empty.config.write_bytes(b"folders = ['caf\xe9']\n")
     done = imgret("status")
     assert (done.code, "is not UTF-8" in done.err) == (2, True)
@@ -93,7 +91,7 @@ def test_a_file_that_is_no_index_is_refused_and_left_alone(empty: Library, what:
         assert empty.database.read_bytes() == before
 
 
-def test_a_damaged_index_is_told_by_doctor_and_no_command_ends_with_a_traceback(one: Library) -> None:
+def test_a_damaged_index_is_reported_by_doctor_and_no_command_ends_with_a_traceback(one: Library) -> None:
     for number in range(40):
         draw(one.photos / f"more{number}.jpg", "blue", "circle", "white", seed=number)
     assert one.index().code == 0
@@ -108,7 +106,7 @@ def test_a_damaged_index_is_told_by_doctor_and_no_command_ends_with_a_traceback(
     assert imgret("doctor").code == 3
 
 
-def test_no_index_says_what_to_do(empty: Library) -> None:
+def test_a_missing_index_is_reported_with_advice(empty: Library) -> None:
     for command in (
         ["query", "x"],
         ["export"],
@@ -124,7 +122,7 @@ def test_no_index_says_what_to_do(empty: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_an_index_on_a_disk_that_is_read_only_answers_and_refuses_to_be_written(
+def test_an_index_on_a_read_only_disk_is_searched_and_not_written(
     one: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = mounted("size=20m")
@@ -143,7 +141,7 @@ def test_an_index_on_a_disk_that_is_read_only_answers_and_refuses_to_be_written(
 
 
 @pytest.mark.must_run
-def test_places_that_cannot_be_written_are_told(empty: Library, mounted: Callable[[str], Path]) -> None:
+def test_places_that_cannot_be_written_are_reported(empty: Library, mounted: Callable[[str], Path]) -> None:
     draw(empty.photos / "good.jpg", "red", "circle", "white")
     disk = mounted("size=1m,ro")
     environ = {**os.environ, "XDG_STATE_HOME": str(disk / "state"), "XDG_CACHE_HOME": str(disk / "cache")}
@@ -159,7 +157,7 @@ def test_places_that_cannot_be_written_are_told(empty: Library, mounted: Callabl
 
 
 @pytest.mark.must_run
-def test_a_full_disk_stops_with_a_sentence_and_goes_on_when_there_is_room(
+def test_a_full_disk_stops_with_a_sentence_and_it_continues_when_there_is_space(
     empty: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = mounted("size=24m")

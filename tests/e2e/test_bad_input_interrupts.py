@@ -68,19 +68,19 @@ def many(empty: Library) -> Library:
 
 
 @pytest.mark.must_run
-def test_ctrl_c_ends_after_the_batch_and_says_how_far_it_got(many: Library) -> None:
+def test_ctrl_c_ends_after_the_batch_and_reports_the_progress(many: Library) -> None:
     process = started("index", many.photos)
     wait_until(lambda: described_so_far(many) > 0, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    said = err.decode()
-    assert "Traceback" not in said
+    stderr = err.decode()
+    assert "Traceback" not in stderr
     if process.returncode == 0:
-        pytest.fail(f"the run was over before it could be interrupted: {said}")
-    assert process.returncode == 130, said
-    assert "saved, " in said
-    assert "run the command again to continue" in said
-    safe = int(said.split("interrupted: ")[1].split()[0])
+        pytest.fail(f"the run was over before it could be interrupted: {stderr}")
+    assert process.returncode == 130, stderr
+    assert "saved, " in stderr
+    assert "run the command again to continue" in stderr
+    safe = int(stderr.split("interrupted: ")[1].split()[0])
     assert 0 < safe < PHOTOS
     assert described_so_far(many) == safe
     assert_sound_and_complete(many)
@@ -124,12 +124,12 @@ def test_two_at_once_take_turns(many: Library) -> None:
     assert second.stderr is not None
     assert b"waiting for process" in second.stderr.readline()
     first.send_signal(signal.SIGCONT)
-    asked = imgret("query", "photos")  # questions wait for nobody
-    assert asked.code == 0
+    query = imgret("query", "photos")  # searches do not wait
+    assert query.code == 0
     assert imgret("note", many.photos / "0.png", "written meanwhile").code == 0
-    _, first_said = first.communicate(timeout=90)
-    _, second_said = second.communicate(timeout=90)
-    assert (first.returncode, second.returncode) == (0, 0), first_said + second_said
+    _, first_output = first.communicate(timeout=90)
+    _, second_output = second.communicate(timeout=90)
+    assert (first.returncode, second.returncode) == (0, 0), first_output + second_output
     assert many.shown("0.png")["note"] == "written meanwhile"
     assert_sound_and_complete(many)
 
@@ -144,15 +144,15 @@ def test_a_reader_that_leaves_ends_the_command_quietly(many: Library) -> None:
         assert process.stderr is not None
         process.stdout.read(1)
         process.stdout.close()
-        said = process.stderr.read()
+        stderr = process.stderr.read()
         process.stderr.close()
         assert process.wait(30) in (0, 141)
-        assert b"Traceback" not in said
-        assert b"BrokenPipe" not in said
-        assert b"Exception" not in said
+        assert b"Traceback" not in stderr
+        assert b"BrokenPipe" not in stderr
+        assert b"Exception" not in stderr
 
 
-def test_output_that_cannot_be_written_is_told(many: Library) -> None:
+def test_output_that_cannot_be_written_is_reported(many: Library) -> None:
     imgret("index", many.photos)
     with open("/dev/full", "wb") as full:
         done = imgret_process("export", stdout=full)
@@ -160,6 +160,6 @@ def test_output_that_cannot_be_written_is_told(many: Library) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["show"], ["query", "--nonsense"]])
-def test_a_wrong_command_line_ends_with_2_though_nobody_can_be_told(arguments: list[str]) -> None:
+def test_a_wrong_command_line_ends_with_2_without_a_writable_stderr(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:
         assert imgret_process(*arguments, stderr=full).code == 2

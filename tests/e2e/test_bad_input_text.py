@@ -1,4 +1,4 @@
-"""Text that is not UTF-8, lines that are no notes, and questions that break: each costs itself alone."""
+"""Text that is not UTF-8, lines that are no notes, and invalid queries: each fails alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cafe(empty: Library) -> Library:
      [LATIN + b":x"], [b"on:" + LATIN], [b"in:/" + LATIN, b"dog"], [b"--camera", LATIN], [b"--rank", b"words", LATIN]],
     ids=repr,
 )  # fmt: skip
-def test_a_question_that_is_not_utf8_is_asked_or_refused(cafe: Library, words: list[bytes]) -> None:
+def test_a_query_that_is_not_utf8_is_searched_or_refused(cafe: Library, words: list[bytes]) -> None:
     done = imgret("query", *map(os.fsdecode, words))
     assert done.code in (0, 1, 2), done.err
     assert "reason that it does not know" not in done.err
@@ -44,14 +44,14 @@ def test_a_question_that_is_not_utf8_is_asked_or_refused(cafe: Library, words: l
 
 def test_names_that_are_not_utf8_are_found_by_their_bytes_and_words_by_their_letters(cafe: Library) -> None:
     path = os.fsencode(cafe.photos) + b"/" + LATIN + b".png"
-    for asked in ([b"name:" + LATIN], [b"--name", LATIN], [b"name:CAF\xe9"], [b"name:" + LATIN + b"*"]):
-        done = imgret_process("query", "-0", *asked)
-        assert (done.code, done.out) == (0, path + b"\0"), (asked, done.err)
+    for query in ([b"name:" + LATIN], [b"--name", LATIN], [b"name:CAF\xe9"], [b"name:" + LATIN + b"*"]):
+        done = imgret_process("query", "-0", *query)
+        assert (done.code, done.out) == (0, path + b"\0"), (query, done.err)
     assert imgret("query", "name:caf\N{LATIN SMALL LETTER E WITH ACUTE}").code == 1
     assert imgret_process("note", path, b"Anna im " + LATIN).code == 0
     assert imgret_process("note", path).out == "Anna im café\n".encode()
-    for asked in (LATIN, "café".encode()):
-        assert imgret_process("query", "-0", "--rank", "words", asked).out == path + b"\0"
+    for query in (LATIN, "café".encode()):
+        assert imgret_process("query", "-0", "--rank", "words", query).out == path + b"\0"
     assert imgret_process("show", path).code == 0
     hits = imgret("query", "--json", "--rank", "words", "café").objects
     assert base64.b64decode(hits[0]["path_bytes"]) == path
@@ -98,7 +98,9 @@ def hostile(photo: str) -> dict[str, bytes]:
     }
 
 
-def test_every_bad_line_of_an_import_is_told_and_costs_itself_alone(cafe: Library, tmp_path: Path) -> None:
+def test_every_bad_line_of_an_import_is_reported_and_only_it_is_skipped(
+    cafe: Library, tmp_path: Path
+) -> None:
     photo = str(cafe.photos / "good.png")
     bad = hostile(photo)
     source = tmp_path / "notes.jsonl"
@@ -124,7 +126,7 @@ def test_every_bad_line_of_an_import_is_told_and_costs_itself_alone(cafe: Librar
     assert cafe.rows("SELECT text FROM note WHERE text LIKE 'x%'") == [("xé\ufffdy",)]
 
 
-def test_one_line_or_question_that_breaks_us_costs_itself_alone(
+def test_one_line_or_query_with_an_unexpected_error_fails_alone(
     cafe: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaking(whole: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,10 +139,10 @@ def test_one_line_or_question_that_breaks_us_costs_itself_alone(
 
     monkeypatch.setattr(parse, "parse", breaking(parse.parse))
     monkeypatch.setattr(inputs, "clean_note", breaking(inputs.clean_note))
-    asked = tmp_path / "asked"
-    asked.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")
-    done = imgret("query", "--batch", asked, "--json", "--rank", "words")
-    assert done.code == 2  # of the last that could not be answered
+    query = tmp_path / "queries"
+    query.write_bytes(b"\xef\xbb\xbfgood\r\nboom\n" + b"word " * 200_000 + b"\n\xff\xe9\ngood caf\xe9\n\0\n")
+    done = imgret("query", "--batch", query, "--json", "--rank", "words")
+    assert done.code == 2  # of the last invalid one
     assert "query 1: " in done.err
     assert "query 2: the question has 1" in done.err
     assert {hit["question_number"] for hit in done.objects} == {0, 4}
@@ -168,7 +170,7 @@ def test_a_note_is_found_by_its_meaning_at_once_where_the_embedder_is_light(cafe
     assert cafe.rows("SELECT count(*) FROM vector WHERE view = 'note'") == [(0,)]
 
 
-def test_a_note_that_waits_for_a_heavy_embedder_says_so(library: Library) -> None:
+def test_a_note_that_waits_for_a_heavy_embedder_is_reported(library: Library) -> None:
     done = imgret("note", library.photos / "IMG_1.jpg", "a giraffe")
     assert (done.code, "by its meaning after the next `imgret index`" in done.err) == (0, True)
     shown = library.shown("IMG_1.jpg")
@@ -198,7 +200,7 @@ def test_a_photo_that_was_moved_is_known_before_the_next_scan(cafe: Library, tmp
     assert cafe.shown("new.png")["state"] == "pending"
 
 
-def test_retry_and_like_say_which_file_is_not_there(cafe: Library) -> None:
+def test_retry_and_like_name_the_missing_file(cafe: Library) -> None:
     done = imgret("retry", "nope.jpg", "nor this.jpg", cafe.photos / "good.png")
     assert done.code == 2
     assert "0 to be tried again" in done.err
@@ -222,12 +224,12 @@ def test_a_file_that_could_not_be_read_is_tried_again_by_its_name(cafe: Library)
 
 
 @pytest.mark.parametrize("order", [["--json", "-0"], ["-0", "--json"], ["--json", "--print0"]])
-def test_two_forms_of_an_answer_are_refused(cafe: Library, order: list[str]) -> None:
+def test_two_output_formats_are_refused(cafe: Library, order: list[str]) -> None:
     done = imgret_process("query", *order, "good")
     assert (done.code, done.out, "give one of" in done.err) == (2, b"", True)
 
 
-def test_a_pipe_gets_only_what_answers_unless_it_asks_for_more(cafe: Library) -> None:
+def test_a_pipe_gets_only_matching_hits_unless_all_are_requested(cafe: Library) -> None:
     for form in ([], ["-0"]):
         nothing = imgret_process("query", *form, "zxqv")
         assert (nothing.code, nothing.out) == (1, b"")

@@ -50,7 +50,7 @@ def test_a_hit_has_these_keys_and_values(library: Library) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
+def test_all_output_formats_name_the_same_photos(library: Library) -> None:
     by_line = imgret("query", "--min", "weak", "a red circle")
     by_nul = imgret("query", "-0", "--min", "weak", "a red circle")
     by_json = imgret("query", "--json", "a red circle")
@@ -60,7 +60,7 @@ def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
     assert imgret("query", "--limit", "1", "a", "red", "circle").paths == by_line.paths[:1]
     fair = [hit["path"] for hit in by_json.objects if hit["strength"] != "weak"]
     assert 0 < len(fair) < 5
-    assert imgret_process("query", "a red circle").paths == fair  # what a pipe gets, `| xargs cp` say
+    assert imgret_process("query", "a red circle").paths == fair  # what a pipe gets, such as `| xargs cp`
     assert imgret_process("query", "-0", "a red circle").out == b"".join(os.fsencode(p) + b"\0" for p in fair)
     for rank in ("vector", "words", "hybrid"):
         ranked = imgret("query", "--json", "--rank", rank, "red circle")
@@ -68,7 +68,7 @@ def test_the_forms_of_an_answer_name_the_same_photos(library: Library) -> None:
         assert (ranked.objects[0]["cosine"] is None) == (rank == "words")
 
 
-def test_an_answer_without_hits_and_a_question_that_cannot_be_asked(words: Library) -> None:
+def test_a_result_without_hits_and_an_invalid_query(words: Library) -> None:
     nothing = imgret("query", "--rank", "words", "xylophone")
     assert (nothing.code, nothing.out) == (1, b"")
     for arguments in (
@@ -141,7 +141,7 @@ def test_export_is_show_for_every_photo(words: Library) -> None:
     assert by_path[str(words.photos / "IMG_1.jpg")] == words.shown("IMG_1.jpg")
 
 
-def test_a_backup_answers_like_the_original(words: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_gives_the_results_of_the_original(words: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = words.home / "copy.db"
     assert imgret("backup", copy).code == 0
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -197,7 +197,7 @@ def test_folders_are_written_to_the_configuration_and_its_comments_kept(words: L
 
 
 @pytest.mark.must_run
-def test_thousands_of_notes_are_imported_and_bad_lines_told(words: Library, tmp_path: Path) -> None:
+def test_thousands_of_notes_are_imported_and_bad_lines_reported(words: Library, tmp_path: Path) -> None:
     count = 4000
     with open_store(str(words.database)) as store, store.writing():
         root = store.roots.all()[0]
@@ -259,7 +259,7 @@ def test_a_hub_that_cannot_be_reached_is_one_plain_sentence(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1" if variable == "HF_HUB_OFFLINE" else "0")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs lie in packages
+    empty.config.write_text('[place]\nweights = "none"\n[ocr]\nweights = "none"\n')  # theirs are in packages
     done = imgret("models", "pull", "topics")
     assert done.code == 3
     first, second = done.err.strip().splitlines()

@@ -51,7 +51,7 @@ def test_help_imports_no_model_and_no_index() -> None:
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("rank", ["words", "hybrid"])
-def test_a_question_without_a_daemon_imports_no_model_but_the_offline_embedder(
+def test_a_query_without_a_daemon_imports_no_model_but_the_offline_embedder(
     small: Library, rank: str
 ) -> None:
     found = imported_by("query", "--json", "--rank", rank, "good")
@@ -76,7 +76,7 @@ def test_status_and_show_import_no_model(small: Library) -> None:
         {"IMGRET_SOCKET": "/s"},
     ],
 )
-def test_the_quick_path_knows_the_same_places(
+def test_the_quick_path_uses_the_same_places(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -84,7 +84,7 @@ def test_the_quick_path_knows_the_same_places(
     assert (quick_places.socket_path(), quick_places.index_path()) == (places().socket, places().index)
 
 
-def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -> None:
+def test_the_quick_path_and_the_full_command_line_print_the_same(small: Library) -> None:
     for arguments in (
         ["--json", "good"], ["-0", "-k", "1", "--min", "fair", "good"],
         ["--rank", "words", "--min", "weak", "good", "-last"], ["--min", "weak", "--", "good"],
@@ -95,7 +95,7 @@ def test_the_quick_path_and_the_full_command_line_answer_alike(small: Library) -
     assert (refused.code, refused.out, "Traceback" in refused.err) == (2, b"", False)
 
 
-def test_data_goes_to_stdout_and_narration_to_stderr(small: Library) -> None:
+def test_data_is_on_stdout_and_messages_on_stderr(small: Library) -> None:
     indexed = imgret_process("index", small.photos)
     assert (indexed.code, indexed.out) == (0, b"")
     assert "nothing changed" in indexed.err
@@ -112,7 +112,7 @@ def test_data_goes_to_stdout_and_narration_to_stderr(small: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_the_demonstration_answers_its_questions_and_touches_nothing_of_the_user(
+def test_the_demonstration_finds_its_photos_and_touches_nothing_of_the_user(
     tmp_path: Path, private_places: Path
 ) -> None:
     kept = tmp_path / "demo"
@@ -155,7 +155,7 @@ def test_real_photos_are_counted_and_found(seed: Path, empty: Library) -> None:
 
 
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
-def test_closed_streams_cost_no_traceback_and_no_index(small: Library, closed: list[int]) -> None:
+def test_closed_streams_cause_no_traceback_and_damage_no_index(small: Library, closed: list[int]) -> None:
     before = small.rows("SELECT count(*) FROM photo")
     shut = f"import os\nfor number in {closed}: os.close(number)"
     for command in (
@@ -183,7 +183,7 @@ def test_text_is_utf8_in_any_locale(small: Library) -> None:
     assert path in imgret_process("query", "--all", "-0", "photos", env=environ).out.split(b"\0")
 
 
-def test_a_folder_that_is_gone_under_the_command_is_told(small: Library, tmp_path: Path) -> None:
+def test_a_removed_current_folder_is_reported(small: Library, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone")
     leave = f"import os\nos.mkdir({gone!r})\nos.chdir({gone!r})\nos.rmdir({gone!r})"
     done = imgret_process("show", "good.jpg", before=leave)

@@ -14,7 +14,7 @@ QUESTIONS = ["a hound", "a kitten", "waves", "an automobile"]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Write vectors with which each question finds its photo, and captions."""
+    """Write vectors with which each query finds its photo, and captions."""
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((4, 16))
     save(tmp_path / "seen.npz", vectors, vectors + 0.1 * rng.standard_normal((4, 16)))
@@ -125,7 +125,7 @@ def test_captions_may_be_corrected(folder):
     }
 
 
-def test_questions_may_name_their_photos(folder):
+def test_queries_may_name_their_photos(folder):
     vectors = np.eye(4, 8)
     photos = np.array(["in/cat.jpg", "dog.jpg", "dog.jpg", "away.jpg"])
     save(folder / "seen.npz", vectors, vectors[[1, 0, 0, 2]], photos=photos)

@@ -15,11 +15,11 @@ import pytest
 from command_line import PICTURES, Library, draw, imgret
 from PIL import Image
 
-UNTOUCHED = "kept as it was"  # a caption that no model says: where it stands, none was asked again
+UNTOUCHED = "kept as it was"  # a caption that no model makes: where it stays, no model ran again
 
 
 def mark(library: Library, name: str) -> int:
-    """Put a caption in the index that shows whether a model described this content anew. -> the content."""
+    """Put a caption in the index that shows whether a model described this content again. -> the content."""
     content = library.content(name)
     library.write(
         "UPDATE stage_result SET payload = ? WHERE stage = 'caption' AND content = ?",
@@ -43,7 +43,7 @@ def test_a_drawing_is_found_first_by_its_description(library: Library, name: str
 
 
 @pytest.mark.must_run
-def test_a_red_circle_says_why_it_was_found(library: Library) -> None:
+def test_a_red_circle_has_the_reason_for_the_hit(library: Library) -> None:
     hit = imgret("query", "--json", "-k", "1", "a red circle").objects[0]
     assert hit["path"].endswith("IMG_1.jpg")
     assert hit["strength"] == "strong"
@@ -63,7 +63,7 @@ def test_the_second_run_does_nothing(library: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_a_copy_and_a_rename_keep_note_and_vector_and_cost_no_model(library: Library) -> None:
+def test_a_copy_and_a_rename_keep_note_and_vector_and_run_no_model(library: Library) -> None:
     assert imgret("note", library.photos / "IMG_1.jpg", "the button of my coat").code == 0
     assert library.index().code == 0
     content = mark(library, "IMG_1.jpg")
@@ -89,7 +89,7 @@ def test_a_copy_and_a_rename_keep_note_and_vector_and_cost_no_model(library: Lib
 
 
 @pytest.mark.must_run
-def test_new_metadata_alone_costs_a_decode_and_no_model(library: Library) -> None:
+def test_new_metadata_alone_is_decoded_and_runs_no_model(library: Library) -> None:
     path = library.photos / "IMG_1.jpg"
     before = mark(library, path.name)
     assert imgret("note", path, "from the shop window").code == 0
@@ -174,7 +174,7 @@ def test_a_photo_edited_during_a_slow_import_keeps_its_note(library: Library) ->
     assert library.shown(path.name)["note"] == "Aunt Mary's"
 
 
-def test_status_names_a_note_that_another_picture_left_behind(library: Library) -> None:
+def test_status_names_a_note_of_a_photo_that_was_replaced(library: Library) -> None:
     path = library.photos / "IMG_1.jpg"
     assert imgret("note", path, "Aunt Mary's\x1b[2J cat").code == 0
     (library.photos / "IMG_3.png").rename(library.photos / "away.png")
@@ -184,10 +184,10 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     assert library.shown(path.name)["note"] is None
     (lost,) = library.status()["lost_notes"]
     assert (lost["path"], lost["note"]) == (str(path), "Aunt Mary's\x1b[2J cat")
-    told = imgret("status").out.decode()
-    assert f"{path} is another photo" in told
-    assert "\x1b" not in told
-    assert "`imgret note --forget FILE`" in told
+    shown = imgret("status").out.decode()
+    assert f"{path} is another photo" in shown
+    assert "\x1b" not in shown
+    assert "`imgret note --forget FILE`" in shown
     shown = imgret("note", path)
     assert (shown.code, shown.out, "an earlier photo" in shown.err) == (1, b"", True)
     assert imgret("note", path, "mine").code == 0
@@ -204,7 +204,7 @@ def test_status_names_a_note_that_another_picture_left_behind(library: Library) 
     ]  # for when it comes back
 
 
-def test_an_empty_file_says_so_and_is_what_it_was_when_it_comes_back(library: Library) -> None:
+def test_an_empty_file_is_reported_and_restored_when_its_content_returns(library: Library) -> None:
     path = library.photos / "IMG_1.jpg"
     assert imgret("note", path, "kept").code == 0
     data = path.read_bytes()

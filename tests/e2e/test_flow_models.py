@@ -1,4 +1,4 @@
-"""Models that change, are missing or are broken: nothing is wiped, nothing mixes, questions go on."""
+"""Models that change, are missing or are broken: results stay, spaces do not mix, searches continue."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def another_captioner(tmp_path: Path) -> Path:
 
 
 @pytest.mark.must_run
-def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_answer(
+def test_another_captioner_replaces_captions_and_old_results_stay_until_then(
     library: Library, another_captioner: Path
 ) -> None:
     before = made_by(library, "caption")
@@ -63,7 +63,7 @@ def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_an
     reconfigure(library, "caption", another_captioner)
 
     found = imgret("query", "--json", "a red circle")
-    assert found.objects[0]["path"].endswith("IMG_1.jpg")  # the old vectors answer
+    assert found.objects[0]["path"].endswith("IMG_1.jpg")  # the old vectors are searched
     assert found.objects[0]["caption"] == "an old caption"  # and nothing was wiped
 
     assert "5 described" in library.index().err
@@ -83,13 +83,15 @@ def test_another_captioner_makes_captions_and_what_follows_anew_while_the_old_an
 
 
 @pytest.mark.must_run
-def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library) -> None:
+def test_vectors_of_two_embedders_never_mix_and_searches_continue(library: Library) -> None:
     dimension = library.rows("SELECT DISTINCT length(data) FROM vector WHERE view != 'image'")
     assert embedders(library) == {"embed"}
     reconfigure(library, "embed", "wordllama")
     found = imgret("query", "--rank", "vector", "a red circle")
     assert "words alone" not in found.err
-    assert found.paths[0].endswith("IMG_1.jpg")  # asked of the old vectors, by the embedder that made them
+    assert found.paths[0].endswith(
+        "IMG_1.jpg"
+    )  # the old vectors are searched, by the embedder that made them
     assert "5 described" in library.index().err
     assert embedders(library) == {"wordllama"}
     assert (
@@ -103,14 +105,16 @@ def test_vectors_of_two_embedders_never_mix_and_questions_go_on(library: Library
 
     reconfigure(library, "embed", f"{MODELS}/embed")
     found = imgret("query", "--rank", "vector", "a red circle")
-    assert found.paths[0].endswith("IMG_1.jpg")  # wordllama needs no setting to answer for its own vectors
+    assert found.paths[0].endswith("IMG_1.jpg")  # wordllama needs no setting to search its own vectors
     assert library.index().code == 0
     assert embedders(library) == {"embed"}
     assert imgret("query", "--rank", "vector", "a red circle").paths[0].endswith("IMG_1.jpg")
 
 
 @pytest.mark.must_run
-def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Library, tmp_path: Path) -> None:
+def test_a_stage_without_weights_is_reported_once_and_completed_later(
+    library: Library, tmp_path: Path
+) -> None:
     weights = tmp_path / "later"
     library.database.unlink()
     reconfigure(library, "caption", weights)
@@ -118,14 +122,14 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
     assert first.code == 0
     assert first.err.count("no captions") == 1
     assert f"{weights} does not exist" in first.err
-    assert "no captions" not in library.index().err  # said once
+    assert "no captions" not in library.index().err  # reported once
 
     status = library.status()
     assert (status["described"], status["waiting"]["caption"]) == (5, 5)
     assert library.shown("IMG_1.jpg")["waiting"] == ["caption", "topics"]
-    asked = imgret("query", "circle")
-    assert asked.code == 0
-    assert "searched 0 of 5 photos" in asked.err
+    query = imgret("query", "circle")
+    assert query.code == 0
+    assert "searched 0 of 5 photos" in query.err
     together = imgret_process("query", "circle", stderr=subprocess.STDOUT).out.splitlines()
     assert together[0].endswith(b".jpg")  # hits come first, then the sentence
     assert together[-1].startswith(b"searched 0 of 5 photos")
@@ -138,7 +142,7 @@ def test_a_stage_without_weights_is_said_once_and_filled_in_later(library: Libra
 
 
 @pytest.mark.must_run
-def test_broken_weights_are_told_and_cost_no_other_stage(library: Library, tmp_path: Path) -> None:
+def test_broken_weights_are_reported_and_stop_no_other_stage(library: Library, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(Path(MODELS) / "caption", broken)
     (broken / "model.safetensors").write_bytes(b"not weights at all")
@@ -172,7 +176,7 @@ def test_a_new_note_loads_no_captioner(library: Library) -> None:
     )
 
 
-def test_settings_that_shape_a_result_make_it_anew(library: Library) -> None:
+def test_changed_settings_of_a_result_compute_it_again(library: Library) -> None:
     reconfigure(library, "detect", f"{MODELS}/detect.pt", "confidence = 0.99\n")
     assert "5 described" in library.index().err
     settings = library.rows(
@@ -182,7 +186,7 @@ def test_settings_that_shape_a_result_make_it_anew(library: Library) -> None:
     assert settings == [("confidence=0.99",)]
 
 
-def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
+def test_a_stage_set_to_none_needs_nothing(library: Library) -> None:
     library.config.write_text(TINY.replace(f"{MODELS}/caption", "none"))
     done = library.index()
     assert (done.code, "no captions" in done.err) == (0, False)
@@ -194,7 +198,7 @@ def test_a_stage_set_to_none_asks_for_nothing(library: Library) -> None:
 
 
 @pytest.mark.must_run
-def test_the_defaults_without_any_weights_index_by_names_and_say_so_once(library: Library) -> None:
+def test_the_defaults_without_any_weights_index_by_names_and_report_it_once(library: Library) -> None:
     library.database.unlink()
     library.config.write_text("")
     first = library.index()

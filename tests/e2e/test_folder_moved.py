@@ -1,4 +1,4 @@
-"""`imgret add FOLDER --same-as PATH`: the index follows a folder to another path, and keeps what it knows of the photos."""
+"""`imgret add FOLDER --same-as PATH`: the index follows a folder to another path, and keeps the results of the photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command on a disk of which a folder does not respond: it says so and ends."""
+"""Every command on a disk with a folder that does not respond: it reports it and ends."""
 
 import os
 import time
@@ -15,7 +15,7 @@ QUICK = 20.0  # seconds, beside a busy machine: what is wrong here takes for eve
 
 @pytest.fixture
 def stuck(library, tmp_path, monkeypatch):
-    """A folder that answers no call, on a disk that answers otherwise."""
+    """A folder whose calls hang, on a disk that responds otherwise."""
     if not os.path.exists("/dev/fuse") or os.geteuid():
         pytest.skip("a FUSE file system needs root and /dev/fuse")
     source, mount = tmp_path / "source", tmp_path / "mount"

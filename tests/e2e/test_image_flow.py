@@ -56,7 +56,7 @@ def test_a_library_gets_its_image_vectors_later_and_is_searched_by_them(library:
     assert found("a blue circle")[0][0] == "IMG_6.jpg"
 
 
-def test_a_query_of_ten_thousand_characters_is_answered(library: Library):
+def test_a_query_of_ten_thousand_characters_gets_a_result(library: Library):
     switch_on(library)
     library.index()
     assert found("a red circle " * 760)[0]
@@ -98,7 +98,7 @@ def test_weights_of_another_dimension_in_the_same_folder(library: Library, tmp_p
 
 
 @pytest.mark.parametrize("tower", ["vision_model", "text_model"])
-def test_a_checkpoint_without_a_tower_costs_the_stage_alone(library: Library, tmp_path: Path, tower: str):
+def test_a_checkpoint_without_a_tower_stops_the_stage_alone(library: Library, tmp_path: Path, tower: str):
     from safetensors.torch import load_file, save_file
 
     weights = tmp_path / "weights"

@@ -1,4 +1,4 @@
-"""An index on a disk that is full, read-only or failing: answered where it can be, a sentence where it cannot."""
+"""An index on a disk that is full, read-only or failing: commands work as far as possible, or end with a sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KILLED_WITH_A_NOTE = (
 def on_disk(
     empty: Library, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Library, Path]:
-    """A library of one photo whose index lies on a disk of its own."""
+    """A library of one photo whose index is on a disk of its own."""
     disk = mounted("size=16m,nr_inodes=40")
     monkeypatch.setenv("IMGRET_INDEX", str(disk / "index.db"))
     draw(empty.photos / "good.jpg", "red", "circle", "white")
@@ -47,7 +47,7 @@ def fill(disk: Path, *, inodes: bool) -> None:
 
 @pytest.mark.must_run
 @pytest.mark.parametrize("inodes", [False, True], ids=["no room", "no inodes"])
-def test_a_full_disk_answers_what_only_reads(on_disk: tuple[Library, Path], inodes: bool) -> None:
+def test_a_full_disk_allows_commands_that_only_read(on_disk: tuple[Library, Path], inodes: bool) -> None:
     library, disk = on_disk
     photo = library.photos / "good.jpg"
     fill(disk, inodes=inodes)
@@ -67,7 +67,7 @@ def test_a_full_disk_answers_what_only_reads(on_disk: tuple[Library, Path], inod
 
 
 @pytest.mark.must_run
-def test_questions_at_once_on_a_full_disk_wait_for_each_other(on_disk: tuple[Library, Path]) -> None:
+def test_queries_at_once_on_a_full_disk_wait_for_each_other(on_disk: tuple[Library, Path]) -> None:
     _, disk = on_disk
     fill(disk, inodes=False)
     running = [
@@ -136,7 +136,7 @@ def test_damaged_pages_never_end_in_a_traceback(library: Library, seed: int) -> 
         assert done.code in (0, 1, 2, 3), (command, done.err)
 
 
-def test_restore_as_the_hint_says(library: Library, tmp_path: Path) -> None:
+def test_restoring_as_the_hint_advises_works(library: Library, tmp_path: Path) -> None:
     photo = library.photos / "IMG_1.jpg"
     copy = tmp_path / "copy.db"
     assert imgret("note", photo, "before").code == 0

@@ -42,7 +42,7 @@ def test_the_list_of_commands_cuts_no_sentence() -> None:
         assert "..." not in listed
 
 
-def test_an_unset_variable_asks_for_nothing(words: Library) -> None:
+def test_an_unset_variable_is_no_query(words: Library) -> None:
     for text in ("", "  "):
         done = imgret_process("query", text)  # the quick path; `imgret` takes the other
         assert (done.code, done.out) == (2, b"")
@@ -76,7 +76,7 @@ def test_a_folder_that_never_held_photos_stays_online(words: Library) -> None:
     assert [folder["online"] for folder in words.status()["folders"]] == [True, True]
 
 
-def test_one_of_a_thing_is_not_told_in_the_plural(words: Library) -> None:
+def test_one_of_a_thing_is_written_in_the_singular(words: Library) -> None:
     for photo in sorted(words.photos.iterdir())[1:]:
         photo.unlink()
     done = words.index()
@@ -101,13 +101,13 @@ def test_a_note_without_quotes_is_refused(words: Library) -> None:
 
 
 def test_a_file_that_is_no_backup_and_a_place_that_is_not_there(words: Library) -> None:
-    for wrong, code, said in (
+    for wrong, code, part in (
         (words.home / "nowhere.db", 2, "there is no file"),
         (words.photos, 2, "is a folder"),
         (words.photos / "IMG_1.jpg", 3, "is not a backup"),
     ):
         done = imgret("restore", wrong)
-        assert (done.code, said in done.err, "Name a file that `imgret backup` made" in done.err) == (
+        assert (done.code, part in done.err, "Name a file that `imgret backup` made" in done.err) == (
             code,
             True,
             True,
@@ -117,11 +117,11 @@ def test_a_file_that_is_no_backup_and_a_place_that_is_not_there(words: Library) 
     assert words.status()["described"] == 5
 
 
-def test_advice_fits_what_was_asked(words: Library) -> None:
+def test_advice_fits_the_query(words: Library) -> None:
     (words.photos / "empty.jpg").touch()
     assert words.index().code == 1
     done = imgret("query", "--like", words.photos / "empty.jpg")
-    assert (done.code, "tried again" in done.err, "Ask with another" in done.err) == (2, False, True)
+    assert (done.code, "tried again" in done.err, "Use another" in done.err) == (2, False, True)
     done = imgret("note", words.photos / "empty.jpg", "hello")
     assert (done.code, "empty.jpg is empty" in done.err, done.err.count("empty.jpg")) == (2, True, 1)
     done = imgret("retry", words.photos)

@@ -1,4 +1,4 @@
-"""Places from the file to the answer: looked up, found by name and by distance, listed."""
+"""Places from the file to the hit: looked up, found by name and by distance, listed."""
 
 from __future__ import annotations
 
@@ -73,10 +73,12 @@ def test_places_are_listed_with_their_numbers(travels: Library) -> None:
     assert len(imgret("places").out.splitlines()) == 2
 
 
-def test_a_sidecar_says_where_a_photo_was_taken(empty: Library) -> None:
+def test_a_sidecar_gives_the_place_of_a_photo(empty: Library) -> None:
     empty.config.write_text(WITH_PLACES.replace('[metadata]\nweights = "none"\n', ""))
     photo(empty.photos / "IMG_1.jpg", None)
-    photo(empty.photos / "IMG_2.jpg", (35.66, 139.7), "blue")  # the camera knows better than Takeout
+    photo(
+        empty.photos / "IMG_2.jpg", (35.66, 139.7), "blue"
+    )  # the camera's position counts before that of Takeout
     for latitude, longitude, found in ((41.89, 12.49, "rome"), (44.135, 9.684, "vernazza"), (0.0, 0.0, None)):
         for name in ("IMG_1.jpg", "IMG_2.jpg"):
             position = {"latitude": latitude, "longitude": longitude, "altitude": 0.0}
@@ -91,7 +93,7 @@ def test_a_sidecar_says_where_a_photo_was_taken(empty: Library) -> None:
         assert empty.status()["pending"] == 0
 
 
-def test_what_an_empty_answer_says(travels: Library) -> None:
+def test_an_empty_result_gives_its_reason(travels: Library) -> None:
     nothing = imgret("query", "near:berlin")
     assert nothing.code == 1
     assert "no photo was taken within 20 km of 52.5" in nothing.err

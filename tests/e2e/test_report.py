@@ -14,7 +14,7 @@ from command_line import Library, imgret
 from PIL import Image
 
 
-def test_a_report_is_one_page_with_pictures(library: Library, tmp_path: Path) -> None:
+def test_a_report_is_one_page_with_photos(library: Library, tmp_path: Path) -> None:
     target = tmp_path / "red.html"
     done = imgret("report", target, "--stats", "red", "circle")
     assert (done.code, done.out) == (0, b"")
@@ -52,7 +52,7 @@ def test_no_hits_write_no_page(library: Library, tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_a_photo_that_is_gone_costs_its_picture(library: Library, tmp_path: Path) -> None:
+def test_a_deleted_photo_lacks_its_image(library: Library, tmp_path: Path) -> None:
     (library.photos / "IMG_1.jpg").unlink()
     done = imgret("report", tmp_path / "a.html", "red circle")
     assert done.code == 1
@@ -72,7 +72,7 @@ def test_stats_are_bars_and_json(library: Library) -> None:
     assert len(few["objects"]) == 1
 
 
-def test_stats_of_nothing_say_so(empty: Library) -> None:
+def test_stats_of_an_empty_index(empty: Library) -> None:
     assert empty.index().code == 0
     done = imgret("stats")
     assert (done.code, done.out) == (1, b"")

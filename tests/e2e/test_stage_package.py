@@ -161,7 +161,7 @@ def refuse(*_, **__):
     raise AssertionError("entry points were read")
 importlib.metadata.entry_points = refuse
 from imgret.cli import quick_query
-sys.exit(quick_query.answered(sys.argv[1:]))
+sys.exit(quick_query.run(sys.argv[1:]))
 """
 
 
@@ -194,9 +194,9 @@ def test_it_is_switched_off_by_its_table(empty: Library, run: Run) -> None:
 
 
 @pytest.mark.must_run
-def test_it_is_gone_without_a_trace_when_it_is_uninstalled(indexed: Library, run: Run, site: Path) -> None:
+def test_it_is_removed_without_a_trace_when_it_is_uninstalled(indexed: Library, run: Run, site: Path) -> None:
     def traces() -> list[str]:
-        """Where the index file still speaks of it."""
+        """The tables of the index file in which it still occurs."""
         found = []
         for table, sql in indexed.rows("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"):
             found += [table] if "colour" in sql else []
@@ -211,7 +211,7 @@ def test_it_is_gone_without_a_trace_when_it_is_uninstalled(indexed: Library, run
     notes = run("note", indexed.photos / "IMG_1.png", "grandma's ball")
     assert notes.code == 0
     uninstall(site)
-    # Before the next run the index still has them, and nothing stumbles over what nobody can read.
+    # Before the next run the index still has them, and no command fails because of them.
     assert names(run("query", "grandma's ball"))[0] == "IMG_1.png"
     assert "colour" not in run("show", "--json", indexed.photos / "IMG_1.png").objects[0]
     assert run("index", indexed.photos).code == 0

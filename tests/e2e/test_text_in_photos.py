@@ -1,4 +1,4 @@
-"""Text in photos from the picture to the answer: read for real, found by words, parts and filters, and shown."""
+"""Text in photos from the image to the hit: read for real, found by words, parts and filters, and shown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_text_is_read_found_and_shown(signs: Library) -> None:
     assert signs.status()["pending"] == 0
 
 
-def test_what_an_empty_answer_says(signs: Library) -> None:
+def test_an_empty_result_gives_its_reason(signs: Library) -> None:
     if importlib.util.find_spec("rapidocr") is None:
         pytest.skip("rapidocr is not installed")
     assert "'butcher' stands in no photo that has text" in imgret("query", "text:butcher").err

@@ -44,7 +44,7 @@ def described(store: Store) -> int:
 
 
 @pytest.mark.timeout(400)
-def test_every_photo_is_described_once_although_a_host_dies(
+def test_every_photo_is_described_once_although_a_host_is_killed(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     place = postgres_server.new_library()
@@ -63,11 +63,11 @@ def test_every_photo_is_described_once_although_a_host_dies(
         one.send_signal(signal.SIGKILL)
         one.communicate()
         assert one.returncode == -signal.SIGKILL
-        said = other.communicate(timeout=200)[1]
-        assert other.returncode == 0, said
+        stderr = other.communicate(timeout=200)[1]
+        assert other.returncode == 0, stderr
         again = host(place, tmp_path / "one", photos)  # what it held when it died
-        said = again.communicate(timeout=200)[1]
-        assert again.returncode == 0, said
+        stderr = again.communicate(timeout=200)[1]
+        assert again.returncode == 0, stderr
         assert store.summary.totals().described == PHOTOS
         assert store.failures.all() == []
         assert store.work.last() == 0

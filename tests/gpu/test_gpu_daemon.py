@@ -76,7 +76,7 @@ def test_it_waits_while_another_program_fills_the_gpu(cuda, home, drawings):
         daemon.wait_until_idle(PATIENCE)
         with full_gpu(cuda, 200 << 20):
             copy(drawings[2:PHOTOS], home)
-            until(lambda: daemon.ask("status")["state"] == GPU_SHORT, PATIENCE)
+            until(lambda: daemon.request("status")["state"] == GPU_SHORT, PATIENCE)
             assert GPU_SHORT.encode() in home.imgret("status").stdout
         daemon.wait_until_idle(PATIENCE)
         assert figures(home) == (PHOTOS, 0, 0)
@@ -86,7 +86,10 @@ def test_it_waits_while_another_program_fills_the_gpu(cuda, home, drawings):
 def test_a_gpu_that_is_full_from_the_start_is_a_problem_and_not_a_failure(cuda, home, drawings):
     copy(drawings[:PHOTOS], home)
     with full_gpu(cuda, 64 << 20), home.daemon() as daemon:
-        until(lambda: "GPU" in (daemon.ask("status")["problem"] or daemon.ask("status")["state"]), PATIENCE)
+        until(
+            lambda: "GPU" in (daemon.request("status")["problem"] or daemon.request("status")["state"]),
+            PATIENCE,
+        )
         assert b"GPU" in home.imgret("status").stdout
         assert figures(home)[2] == 0
     with home.daemon() as daemon:

@@ -101,7 +101,7 @@ def needed(exact, paths, cuda):
         count *= 2
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(exact, drawings, cuda, leave):
+def test_out_of_memory_halves_the_batch_and_continues(exact, drawings, cuda, leave):
     count, peak, expected = needed(exact, drawings, cuda)
     assert peak >= LEAST, f"{count} photos need only {peak} bytes: nothing would run out"
     leave(peak // 3)

@@ -46,7 +46,7 @@ class ThreadDecoder:
 
 
 class Fails:
-    """A model that fails when asked to: `when` sees the items of each call and may raise."""
+    """A model that fails on demand: `when` sees the items of each call and may raise."""
 
     identity = ModelIdentity("function", "1")
     dimension = 4

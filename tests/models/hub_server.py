@@ -34,7 +34,7 @@ class Hub:
     once: set[str] = field(default_factory=set)  # files that no longer exist after they were cut off
     redirects_to: str = ""  # all files are redirected to this address
     busy: bool = False
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
+    requests: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
     url: str = ""
 
     def listing(self) -> bytes:
@@ -66,16 +66,16 @@ def serving(hub: Hub) -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
-            asked_range = self.headers.get("Range")
-            hub.asked.append((path, asked_range))
+            range_header = self.headers.get("Range")
+            hub.requests.append((path, range_header))
             if hub.busy:
-                self.answer(503, b"busy")
+                self.respond(503, b"busy")
             elif path.startswith("/api/models/"):
                 known = path in {
                     f"/api/models/{hub.repository}/revision/{revision}"
                     for revision in ("main", "v1", hub.commit)
                 }
-                self.answer(
+                self.respond(
                     200 if known and query == "blobs=true" else 404, hub.listing() if known else b"{}"
                 )
             else:
@@ -90,12 +90,12 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 elif name in hub.endless:
                     self.pour()
                 elif name in hub.files:
-                    self.file(name, asked_range)
+                    self.file(name, range_header)
                 else:
-                    self.answer(404, b"no such file")
+                    self.respond(404, b"no such file")
 
         def do_HEAD(self) -> None:
-            """What the hub's own library asks before it downloads."""
+            """What the hub's own library requests before it downloads."""
             name = self.path.removeprefix(f"/{hub.repository}/resolve/").partition("/")[2]
             content = hub.files[name]
             self.send_response(200)
@@ -112,22 +112,22 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 while True:
                     self.wfile.write(bytes(1 << 16))
 
-        def file(self, name: str, asked_range: str | None) -> None:
+        def file(self, name: str, range_header: str | None) -> None:
             content = hub.files[name]
             if name in hub.altered:
                 content = content[::-1]
             etag = f'"{hashlib.md5(content).hexdigest()}"'
             start, status = 0, 200
-            if asked_range and self.headers.get("If-Range") in (None, etag):
-                match = re.fullmatch(r"bytes=(\d+)-", asked_range)
+            if range_header and self.headers.get("If-Range") in (None, etag):
+                match = re.fullmatch(r"bytes=(\d+)-", range_header)
                 assert match
                 start, status = int(match[1]), 206
             cuts = hub.cut.get(name)
             if cuts and name in hub.once:
                 del hub.files[name]
-            self.answer(status, content[start:], etag, cuts.pop(0) if cuts else None)
+            self.respond(status, content[start:], etag, cuts.pop(0) if cuts else None)
 
-        def answer(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
+        def respond(self, status: int, body: bytes, etag: str = "", cut: int | None = None) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             if etag:

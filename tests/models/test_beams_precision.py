@@ -68,13 +68,13 @@ def test_half_precision_counts_equal_those_of_float32(models, tiny, here, dtype,
 
 def test_the_precision_of_the_detector_is_part_of_its_identity(tiny, here):
     """Another precision means another identity, so photos are detected again. `auto` adds nothing to it."""
-    asked = {
+    modes = {
         dtype: identities(
             tiny.with_tables(detect=msgspec.structs.replace(tiny.of("detect"), dtype=dtype)), here
         )["detect"].settings
         for dtype in ("auto", "float32", "bfloat16")
     }
-    assert asked == {
+    assert modes == {
         "auto": "confidence=0.25",
         "float32": "confidence=0.25 dtype=float32",
         "bfloat16": "confidence=0.25 dtype=bfloat16",

@@ -186,5 +186,5 @@ def _by_transformers(tiny: Settings, image: Pixels) -> str:
     model = BlipForConditionalGeneration.from_pretrained(tiny.of("caption").weights).eval()
     with torch.inference_mode():
         ids = model.generate(**inputs, num_beams=3, max_new_tokens=12)
-    said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
-    return said.strip()
+    caption: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
+    return caption.strip()

@@ -133,21 +133,21 @@ def test_a_query_finds_its_image_with_any_instruction(models: Models, form: str)
     documents = models["embed"].embedder.embed(
         [("represent the sports title:", passage.passage(d.caption, d.counts)) for d in LIBRARY]
     )
-    asked = [(colour, kind) for colour in draw.COLOURS for kind in draw.KINDS]
+    pairs = [(colour, kind) for colour in draw.COLOURS for kind in draw.KINDS]
     questions = models["embed"].embedder.embed(
-        [("represent the travel and adventure title:", form.format(*words)) for words in asked]
+        [("represent the travel and adventure title:", form.format(*words)) for words in pairs]
     )
     best = (documents @ questions.T).argmax(axis=0)
     found = [(LIBRARY[row].shapes[0].colour, LIBRARY[row].shapes[0].kind) for row in best]
-    assert found == asked
+    assert found == pairs
 
 
 def test_a_query_for_counts_finds_them(models: Models) -> None:
     drawings = scenes(1008, 40)
     documents = models["embed"].embedder.embed([("", passage.passage(d.caption, d.counts)) for d in drawings])
-    asked = [(2, "square"), (2, "circle"), (2, "triangle")]
-    questions = models["embed"].embedder.embed([("", f"{passage.numeral(n)} {kind}s") for n, kind in asked])
-    for (count, kind), cosines in zip(asked, questions @ documents.T, strict=True):
+    pairs = [(2, "square"), (2, "circle"), (2, "triangle")]
+    questions = models["embed"].embedder.embed([("", f"{passage.numeral(n)} {kind}s") for n, kind in pairs])
+    for (count, kind), cosines in zip(pairs, questions @ documents.T, strict=True):
         ranked = [drawings[row] for row in np.argsort(-cosines)]
         having = [d.counts.get(kind, 0) == count for d in ranked]
         # R-precision; the expected value of a random order is the share of relevant images
@@ -224,7 +224,7 @@ def test_no_input_gives_no_results(models: Models) -> None:
 def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settings, here: Places) -> None:
     announced = identities(tiny, here)
     assert announced == {
-        "metadata": models["metadata"].identity,
+        "metadata": models.decoded["metadata"],
         "place": models["place"].identity,
         "image": models["image"].identity,
         "caption": models["caption"].captioner.identity,
@@ -236,12 +236,12 @@ def test_loaded_models_have_the_expected_identities(models: Models, tiny: Settin
 
 def test_only_the_requested_stages_are_loaded(here: Places, tiny: Settings) -> None:
     settings = Settings().with_tables(caption=CaptionSettings(weights="none"), topics=tiny.of("topics"))
-    told: dict[str, str] = {}
-    loaded = load_models(settings, here, ["caption", "topics", "detect"], on_skip=told.__setitem__)
+    skipped: dict[str, str] = {}
+    loaded = load_models(settings, here, ["caption", "topics", "detect"], on_skip=skipped.__setitem__)
     assert loaded.stages() == {"decode", "topics"}
     assert loaded.disabled == {"caption"}
-    assert told == loaded.missing
-    assert told == {
+    assert skipped == loaded.missing
+    assert skipped == {
         "detect": "no counts of objects: yolov8m-oiv7.pt is not on this disk. Run `imgret models pull`."
     }
 

@@ -1,4 +1,4 @@
-"""After a change of embedder the questions go on in the space of the old vectors."""
+"""After a change of embedder searches continue in the space of the old vectors."""
 
 from __future__ import annotations
 

@@ -70,5 +70,5 @@ def _by_transformers(base: Path, photo: Pixels) -> str:
     model = BlipForConditionalGeneration.from_pretrained(base).eval()
     with torch.inference_mode():
         ids = model.generate(**inputs, num_beams=3, max_new_tokens=TOKENS)
-    said: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
-    return said.strip()
+    caption: str = processor.decode(ids[0], skip_special_tokens=True, clean_up_tokenization_spaces=True)
+    return caption.strip()

@@ -1,4 +1,4 @@
-"""What the hub's own library does: where it keeps files, which is where ours lie, and why it does not fetch them."""
+"""What the hub's own library does: its layout of files, which is ours too, and why it does not download them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def hub() -> Iterator[hub_server.Hub]:
 
 
 def download(hub: hub_server.Hub, home: Path) -> bool:
-    """Have the library get the tensors -> did it say that all is well? It reads its settings at its import."""
+    """Let the library download the tensors. Return whether it reported success. It reads its settings at its import."""
     code = (
         "from huggingface_hub import hf_hub_download; hf_hub_download('someone/model', 'model.safetensors')"
     )
@@ -48,11 +48,11 @@ def test_the_library_forgets_what_it_has_of_an_interrupted_file(hub: hub_server.
     hub.cut["model.safetensors"] = [21 << 20]
     hub.once.add("model.safetensors")
     assert not download(hub, tmp_path)
-    assert [part for _, part in hub.asked] == [None, f"bytes={20 << 20}-"]  # within a run it does resume
+    assert [part for _, part in hub.requests] == [None, f"bytes={20 << 20}-"]  # within a run it does resume
     hub.files["model.safetensors"] = large
-    hub.asked.clear()
+    hub.requests.clear()
     assert download(hub, tmp_path)
-    assert [part for _, part in hub.asked] == [None]
+    assert [part for _, part in hub.requests] == [None]
 
 
 def test_the_library_takes_other_bytes_than_were_announced(hub: hub_server.Hub, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_library_takes_other_bytes_than_were_announced(hub: hub_server.Hub, 
     assert kept.read_bytes() == TENSORS[::-1]
 
 
-def test_what_was_pulled_lies_in_the_librarys_own_layout(
+def test_pulled_files_are_in_the_librarys_own_layout(
     hub: hub_server.Hub, here: Places, tmp_path: Path
 ) -> None:
     from huggingface_hub import scan_cache_dir, try_to_load_from_cache
@@ -101,7 +101,7 @@ def test_what_the_library_downloaded_is_found(hub: hub_server.Hub, here: Places,
         {"HF_HUB_CACHE": "~/cache", "HUGGINGFACE_HUB_CACHE": "/tmp/old", "HF_HOME": "/tmp/home"},
     ],
 )
-def test_the_cache_lies_where_the_library_looks_for_it(
+def test_the_cache_is_where_the_library_looks_for_it(
     named: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):

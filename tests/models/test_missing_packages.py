@@ -1,4 +1,4 @@
-"""What a stage says when a package that runs its model is not installed, and which extra has the package."""
+"""The message of a stage whose package is not installed, and the extra that has the package."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_each_job_has_one_outcome_equal_to_that_alone(files, decoder, wanted, ba
 
 
 @pytest.mark.parametrize("stage", NAMES)
-def test_memory_that_runs_out_costs_time_and_nothing_else(files, decoder, stage):
+def test_too_little_memory_makes_it_slower_and_changes_nothing_else(files, decoder, stage):
     def too_many(items):
         if len(items) > (8 if stage == "embed" else 2):  # texts, of which a photo has three
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
@@ -78,7 +78,7 @@ def test_memory_that_runs_out_costs_time_and_nothing_else(files, decoder, stage)
 
 @pytest.mark.parametrize("stage", NAMES)
 def test_a_gpu_too_full_for_one_photo_ends_the_run_and_fails_no_photo(files, decoder, stage):
-    """Then `imgret index` says so, and the daemon tries again; both release what they had claimed."""
+    """Then `imgret index` reports it, and the daemon tries again; both release what they had claimed."""
 
     def full(items):
         raise RuntimeError("CUDA error: out of memory")
@@ -93,7 +93,7 @@ def test_a_gpu_too_full_for_one_photo_ends_the_run_and_fails_no_photo(files, dec
 
 
 @pytest.mark.parametrize("stage", NAMES)
-def test_a_photo_that_breaks_a_model_costs_itself_alone(files, decoder, stage):
+def test_a_photo_that_breaks_a_model_fails_alone(files, decoder, stage):
     def broken(items):
         for item in items:
             if isinstance(item, np.ndarray):

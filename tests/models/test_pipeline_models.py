@@ -1,4 +1,4 @@
-"""The tiny checkpoints and the real decoder: whatever lies in a folder, a batch says what one by one would."""
+"""The tiny checkpoints and the real decoder: for any photos, a batch gives the results of single photos."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
         np.testing.assert_allclose(vector, vectors(other)[view], atol=ROUNDING)
 
 
-def test_a_batch_says_what_one_by_one_would(models, decoder, files):
+def test_a_batch_gives_the_results_of_single_images(models, decoder, files):
     jobs = [Job(key, path, ALL, names="holiday lake") for key, path in enumerate(files)]
     together = described(models, decoder, jobs, batch=len(jobs))
     alone = described(models, decoder, jobs, batch=1)
@@ -114,7 +114,7 @@ def test_text_stages_alone_give_what_the_whole_run_gave(models, decoder, files):
     assert not np.allclose(vectors(again)["passage"], vectors(whole)["passage"], atol=1e-3)
 
 
-def test_a_killed_decoder_costs_at_most_the_file_it_held(models, files):
+def test_a_killed_decoder_fails_at_most_the_file_it_decoded(models, files):
     good = [path for path in files if path.endswith((b"rgb.png", b"large.jpg", b"wide.png"))]
     jobs = [Job(key, good[key % len(good)], ALL) for key in range(24)]
     failures = 0
@@ -140,7 +140,7 @@ def test_an_interrupted_run_is_taken_up_where_it_was_left(models, decoder, files
 
 
 def test_a_real_lack_of_memory_halves_the_batch(models, decoder, files):
-    """The captioner is asked for more than the address space has, as soon as it gets more than one."""
+    """The captioner allocates more than the address space has, as soon as it gets more than one photo."""
     import torch
 
     class Greedy(StageModel):

@@ -42,7 +42,7 @@ def test_photos_without_pixels_to_see_do_not_wait_for_those_that_have(files, dec
     assert [outcome.key for batch in run for outcome in batch] == [0]
 
 
-def test_twins_cost_a_decode_and_no_model(files, decoder):
+def test_photos_with_equal_pixels_are_decoded_and_run_no_model(files, decoder):
     bundle = models()
     pipeline = Pipeline(bundle, decoder, known_pixels=lambda job, pixels: pixels[0] < 20)
     found = outcomes(pipeline, [Job(key, path, ALL) for key, path in enumerate(files)])
@@ -75,7 +75,7 @@ def test_leaving_in_the_middle_ends_the_threads(files, decoder):
     assert not describing_threads()
 
 
-def test_progress_says_where_every_photo_is(files, decoder):
+def test_progress_counts_every_photo(files, decoder):
     pipeline = Pipeline(models(), decoder, batch=BatchSize(4, 4))
     for batch in pipeline.run(Job(key, path, ALL) for key, path in enumerate(files)):
         now = pipeline.stats

@@ -110,7 +110,7 @@ def test_a_page_full_of_lines_is_read_in_reading_order(reader: TextReader) -> No
     assert [text for text in found if text in wanted] == sorted(set(found) & set(wanted))
 
 
-def test_a_killed_process_costs_one_photo_and_is_replaced(reader: TextReader) -> None:
+def test_a_killed_process_fails_one_photo_and_is_replaced(reader: TextReader) -> None:
     first = reader.pid
     assert first is not None
     threading.Timer(0.3, os.kill, (first, signal.SIGSEGV)).start()
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_model_is_reported(tmp_path) -> None:
         TextReader([str(broken), *files()[1:]], threads=1)
 
 
-def test_the_process_is_confined_and_dies_with_its_reader() -> None:
+def test_the_process_is_confined_and_ends_with_its_reader() -> None:
     opened = TextReader(files(), threads=1)
     pid = opened.pid
     with open(f"/proc/{pid}/status") as file:

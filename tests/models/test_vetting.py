@@ -1,4 +1,4 @@
-"""Weights that refer to program code are refused before a library loads them, without asking the user."""
+"""Weights that refer to program code are refused before a library loads them, without a prompt."""
 
 from __future__ import annotations
 

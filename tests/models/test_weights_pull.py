@@ -60,7 +60,7 @@ def locate(
 
 
 def fetched(hub: hub_server.Hub) -> list[str]:
-    return [path.rsplit("/resolve/")[1].split("/", 1)[1] for path, _ in hub.asked if "/resolve/" in path]
+    return [path.rsplit("/resolve/")[1].split("/", 1)[1] for path, _ in hub.requests if "/resolve/" in path]
 
 
 def test_a_pull_downloads_and_records_the_files_that_a_loader_needs(
@@ -93,7 +93,7 @@ def test_the_hubs_own_library_finds_the_pulled_files(
 
 def test_a_second_pull_downloads_nothing(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
     first = pull(locate("caption", here, environ), here, environ=environ)
-    hub.asked.clear()
+    hub.requests.clear()
     assert pull(locate("caption", here, environ), here, environ=environ) == first
     assert fetched(hub) == []
 
@@ -108,11 +108,11 @@ def test_without_safetensors_the_bin_file_is_downloaded(
 
 def test_a_broken_connection_is_resumed(hub: hub_server.Hub, here: Places, environ: dict[str, str]) -> None:
     hub.cut["model.safetensors"] = [9000, 7000]
-    told: list[tuple[str, int, int]] = []
-    pull(locate("caption", here, environ), here, lambda *step: told.append(step), environ)
-    ranges = [asked for path, asked in hub.asked if path.endswith("model.safetensors")]
+    steps: list[tuple[str, int, int]] = []
+    pull(locate("caption", here, environ), here, lambda *step: steps.append(step), environ)
+    ranges = [part for path, part in hub.requests if path.endswith("model.safetensors")]
     assert ranges == [None, "bytes=9000-", "bytes=16000-"]
-    assert told[-1] == ("model.safetensors", len(TENSORS), len(TENSORS))
+    assert steps[-1] == ("model.safetensors", len(TENSORS), len(TENSORS))
     assert Path(locate("caption", here, environ).path or "", "model.safetensors").read_bytes() == TENSORS
 
 
@@ -128,9 +128,9 @@ def test_an_interrupted_pull_is_resumed_by_the_next(
     assert not locate(stage, here, environ).present
 
     hub.cut.clear()
-    hub.asked.clear()
+    hub.requests.clear()
     got = pull(locate(stage, here, environ), here, environ=environ)
-    assert [asked for path, asked in hub.asked if path.endswith(name)] == ["bytes=9000-"]
+    assert [part for path, part in hub.requests if path.endswith(name)] == ["bytes=9000-"]
     assert got.files[name].sha256 == hashlib.sha256(TENSORS).hexdigest()
     assert locate(stage, here, environ).present
 
@@ -265,7 +265,7 @@ def test_offline_mode_sends_no_request(hub: hub_server.Hub, here: Places, enviro
     offline = environ | {"HF_HUB_OFFLINE": "1"}
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         pull(locate("caption", here, offline), here, environ=offline)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_a_pinned_revision_has_its_own_record(

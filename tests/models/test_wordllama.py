@@ -42,9 +42,9 @@ def test_vectors_equal_those_of_the_package(embedder: Embedder) -> None:
         warnings.simplefilter("ignore")
         import wordllama
     package = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
-    said = [text for text in TEXTS if text.strip()]
-    ours = embedder.embed([("an instruction that is ignored", text) for text in said])
-    theirs = package.embed(said, norm=True)
+    filled = [text for text in TEXTS if text.strip()]
+    ours = embedder.embed([("an instruction that is ignored", text) for text in filled])
+    theirs = package.embed(filled, norm=True)
     assert np.abs(ours - theirs).max() < 1e-6
 
 
@@ -56,7 +56,7 @@ def test_every_vector_has_unit_norm(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, embedder.dimension)
 
 
-def test_a_package_that_keeps_its_weights_elsewhere_is_said(
+def test_a_package_that_keeps_its_weights_elsewhere_is_reported(
     here: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = importlib.util.spec_from_file_location("wordllama", tmp_path / "__init__.py")

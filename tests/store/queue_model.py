@@ -16,7 +16,7 @@ FREE, ALONE, TOGETHER, SUSPECT = "free", "alone", "together", "suspect"
 
 @dataclass
 class Todo:
-    """What the model knows of one stage of one content."""
+    """The state of one stage of one content in the model."""
 
     attempts: int = 0
     not_before: int = 0
@@ -85,9 +85,9 @@ class QueueModel(RuleBasedStateMachine):
                 }
             assert store.work.waiting() == waiting
             assert store.work.last() == max((c for c, stages in self.todo.items() if stages), default=0)
-            for asked in (STAGES, TEXT):
-                due = [content for content in self.todo if self.due(content, set(asked))]
-                assert store.work.due(asked, self.now) == len(due)
+            for stages in (STAGES, TEXT):
+                due = [content for content in self.todo if self.due(content, set(stages))]
+                assert store.work.due(stages, self.now) == len(due)
             self.compare_progress(store)
             self.compare_requests(store)
             self.compare_failures(store)

@@ -26,9 +26,7 @@ class Engine:
 
     remove: Callable[[str], None] = lambda place: None  # a store that is not needed any more
 
-    share: float = (
-        1.0  # of the examples of long properties that there is time for: a server answers more slowly
-    )
+    share: float = 1.0  # of the examples of long properties that there is time for: a server is slower
 
     def examples(self, number: int) -> int:
         """How many examples of a long property to try."""

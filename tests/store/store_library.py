@@ -1,4 +1,4 @@
-"""Photos for the conformance suite, made through the interface alone. No files lie behind their paths."""
+"""Photos for the conformance suite, made through the interface alone. There are no files at their paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stat(number: int = 1) -> FileStat:
 
 
 def put(store: Store, path: bytes, data: str | None = None, *, number: int = 1, now: int = NOW) -> int:
-    """Save that the bytes `data` lie at an absolute path. The root is `/photos` unless one is there. -> content"""
+    """Save that the bytes `data` are at an absolute path. The root is `/photos` unless one is there. -> content"""
     root, folder = place_of(store, path)
     found, _ = store.photos.save(
         root,

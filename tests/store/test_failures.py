@@ -57,6 +57,21 @@ def test_failures_are_given_by_path(store: Store) -> None:
     assert store.failures.all(0) == []
 
 
+def test_messages_that_utf8_cannot_encode_are_saved_with_replacements(store: Store) -> None:
+    message, saved = "caf\udce9.jpg and \ud800 are unreadable", "caf\ufffd.jpg and \ufffd are unreadable"
+    content = put(store, b"/photos/a.jpg")
+    fail(store, content, message)
+    unreadable(store, b"b.jpg", message)
+    assert [failure.error for failure in store.failures.all()] == [saved, saved]
+    root = store.roots.all()[0]
+    store.roots.mark_offline(root.id, message)
+    store.roots.mark_mounted(root.id, b"sub", "disk")
+    store.roots.mark_unmounted(root.id, b"sub", message)
+    assert store.roots.all()[0].reason == saved
+    store.remember("report", message)
+    assert store.setting("report") == saved
+
+
 def test_every_copy_of_a_photo_that_failed_is_reported(store: Store) -> None:
     content = put(store, b"/photos/a.jpg", "same")
     put(store, b"/photos/b.jpg", "same")
@@ -81,7 +96,7 @@ def test_the_stage_and_the_error_of_a_failure_belong_together(store: Store) -> N
     assert (failure.stage, failure.error, failure.attempts) == (DETECT, "second", 2)
 
 
-def test_a_photo_that_is_set_aside_says_so(store: Store) -> None:
+def test_a_photo_that_is_set_aside_is_reported_as_such(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     fail(store, content, "truncated", policy.MAX_ATTEMPTS - 1)
     assert [failure.set_aside for failure in store.failures.all()] == [False]

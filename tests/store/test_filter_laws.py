@@ -194,17 +194,17 @@ class Model:
                 found = bool(meant) or any(wanted in fold(each.replace("_", " ")) for each in content.topics)
         return found != clause.negated
 
-    def showing(self, data: str, asked: list[Clause]) -> list[File]:
-        of_paths = [clause for clause in asked if isinstance(clause.filter, OF_PATHS)]
+    def showing(self, data: str, chosen: list[Clause]) -> list[File]:
+        of_paths = [clause for clause in chosen if isinstance(clause.filter, OF_PATHS)]
         here = [file for file in self.files if file.data == data]
         return [file for file in here if all(self.at(file, clause) for clause in of_paths)]
 
-    def matching(self, asked: list[Clause]) -> set[str]:
-        of_contents = [clause for clause in asked if not isinstance(clause.filter, OF_PATHS)]
+    def matching(self, chosen: list[Clause]) -> set[str]:
+        of_contents = [clause for clause in chosen if not isinstance(clause.filter, OF_PATHS)]
         return {
             data
             for data, content in self.saved.items()
-            if self.showing(data, asked) and all(self.of(content, clause) for clause in of_contents)
+            if self.showing(data, chosen) and all(self.of(content, clause) for clause in of_contents)
         }
 
 
@@ -246,16 +246,16 @@ def test_filters_pass_what_a_loop_passes(engine: Engine, library: Any, several: 
     alone = [[Clause(filter_, negated)] for filter_ in ALL for negated in (False, True)]
     with engine.empty() as store:
         saved = save(store, contents, files, away=away)
-        for asked in ([], *alone, *several):
-            found = store.filters.matching(asked)
+        for chosen in ([], *alone, *several):
+            found = store.filters.matching(chosen)
             assert found.dtype == np.int64
-            assert found.tolist() == sorted(saved[data] for data in model.matching(asked)), asked
-            if not any(isinstance(clause.filter, OF_PATHS) for clause in asked):
+            assert found.tolist() == sorted(saved[data] for data in model.matching(chosen)), chosen
+            if not any(isinstance(clause.filter, OF_PATHS) for clause in chosen):
                 continue
             for data, content in saved.items():
-                shown = store.filters.showing(asked, content)
-                wanted = [(file.path, model.online(file)) for file in model.showing(data, asked)]
-                assert sorted(shown) == sorted(wanted), asked
+                shown = store.filters.showing(chosen, content)
+                wanted = [(file.path, model.online(file)) for file in model.showing(data, chosen)]
+                assert sorted(shown) == sorted(wanted), chosen
                 assert [online for _, online in shown] == sorted((o for _, o in shown), reverse=True)
 
 
@@ -279,7 +279,7 @@ def test_the_newest_living_photos(engine: Engine, library: Any, count: int, amon
         assert store.filters.newest(given_, count).tolist() == [saved[data] for data in order][:count]
 
 
-def test_one_path_must_pass_all_that_is_asked_of_paths(store: Store) -> None:
+def test_one_path_must_pass_all_filters_of_paths(store: Store) -> None:
     content = put(store, b"/photos/2019/img.jpg", "same")
     put(store, b"/photos/2020/copy.jpg", "same")
     inside, named = Clause(clauses.Inside(b"2019")), Clause(clauses.Named("copy"))

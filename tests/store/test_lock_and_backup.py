@@ -47,15 +47,15 @@ def test_the_lock_is_free_again_when_it_was_given_back(place: str) -> None:
         pass
 
 
-def test_nobody_else_gets_the_lock(place: str) -> None:
+def test_no_other_process_gets_the_lock(place: str) -> None:
     process = holding(place)
     try:
-        told: list[str] = []
-        with pytest.raises(IndexBusy) as refused, writer_lock(place, wait=0.3, waiting=told.append):
+        messages: list[str] = []
+        with pytest.raises(IndexBusy) as refused, writer_lock(place, wait=0.3, waiting=messages.append):
             pass
         assert str(process.pid) in str(refused.value)
-        assert len(told) == 1
-        assert str(process.pid) in told[0]
+        assert len(messages) == 1
+        assert str(process.pid) in messages[0]
         with open_store(place) as store:  # reading, and notes, need no lock
             assert store.setting("holder") == "here"
             store.remember("key", "value")
@@ -73,7 +73,7 @@ def test_the_lock_ends_with_its_process(place: str) -> None:
         assert store.setting("holder") == "here"
 
 
-def test_whoever_waits_gets_the_lock(place: str) -> None:
+def test_a_waiting_process_gets_the_lock(place: str) -> None:
     process = holding(place)
     taken = threading.Event()
 

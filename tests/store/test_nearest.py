@@ -18,7 +18,7 @@ NUMBERS = st.lists(st.integers(-9, 9), min_size=3, max_size=3).filter(any)
 @settings(max_examples=30, deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=8), NUMBERS, st.integers(1, 9))
 def test_the_nearest_are_those_of_the_greatest_cosines(
-    engine: Engine, rows: list[list[int]], asked: list[int], count: int
+    engine: Engine, rows: list[list[int]], query_row: list[int], count: int
 ) -> None:
     with engine.empty() as store:
         vectors = {}
@@ -26,7 +26,7 @@ def test_the_nearest_are_those_of_the_greatest_cosines(
             content = put(store, b"/photos/%d.jpg" % number)
             vectors[content] = unit(*row)
             save_vectors(store, content, passage=vectors[content])
-        query = unit(*asked)
+        query = unit(*query_row)
         cosines = {content: float(vector @ query) for content, vector in vectors.items()}
         best = sorted(cosines.values(), reverse=True)[:count]
         space = store.vectors.active_space()

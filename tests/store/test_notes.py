@@ -119,10 +119,10 @@ def test_a_file_that_was_written_in_place_is_the_same_file(store: Store) -> None
     assert store.notes.candidates(after) == [records.PreviousContent(before, same_file=True)]
 
 
-def test_another_picture_leaves_the_note_behind(store: Store) -> None:
+def test_another_photo_at_the_path_does_not_get_the_note(store: Store) -> None:
     before, after = noted_and_edited(store)
     decode(store, after)
-    assert store.notes.lost_notes() == []  # nobody has compared the two yet
+    assert store.notes.lost_notes() == []  # the two were not compared yet
     assert store.notes.settle(after, None) is False
     assert store.results.note(after) is None
     lost = records.LostNote(PATH, "ours", before)
@@ -160,7 +160,7 @@ def test_an_edit_keeps_the_note_it_has(store: Store) -> None:
     assert store.results.note(after) == "mine"
 
 
-def test_a_note_stays_with_a_picture_that_lies_elsewhere_too(store: Store) -> None:
+def test_a_note_stays_with_a_photo_that_has_another_path(store: Store) -> None:
     put(store, b"/photos/copy.jpg", "before")
     before, after = noted_and_edited(store)
     assert store.notes.candidates(after) == []
@@ -174,7 +174,7 @@ def test_a_note_stays_with_a_picture_that_lies_elsewhere_too(store: Store) -> No
     assert store.notes.settle(after, before) is True
 
 
-def test_a_picture_that_was_known_already_is_no_edit(store: Store) -> None:
+def test_a_content_that_was_in_the_index_is_no_edit(store: Store) -> None:
     other = picture(store, "other", b"/photos/b.jpg")
     before = picture(store, "before")
     store.results.write_note(before, "ours")
@@ -202,11 +202,11 @@ def test_edits_of_edits_get_a_note_that_was_written_late(store: Store) -> None:
     assert set(store.notes.later_edits(contents[0])) == set(contents[1:])
     assert set(store.results.write_note(contents[0], "late")) == set(contents)
     assert [store.results.note(content) for content in contents] == ["late"] * 4
-    put(store, b"/photos/copy.jpg", "0")  # it lies somewhere again: a note on it is about itself
+    put(store, b"/photos/copy.jpg", "0")  # it has a photo again: a note on it is its own
     assert store.notes.later_edits(contents[0]) == []
 
 
-def test_pictures_with_a_note_are_compared_first(store: Store) -> None:
+def test_contents_with_a_note_are_compared_first(store: Store) -> None:
     plain = picture(store, "plain", b"/photos/plain.jpg")
     noted = picture(store, "noted", b"/photos/noted.jpg")
     store.results.write_note(noted, "ours")

@@ -74,7 +74,7 @@ def test_facets_are_what_the_photos_have(
         assert descending(topics, topics_of_most_photos(store, 2))
 
 
-def test_payloads_are_counted_with_the_contents_that_lie_somewhere(store: Store) -> None:
+def test_payloads_are_counted_with_the_contents_that_have_a_photo(store: Store) -> None:
     first, second, third = (put(store, b"/photos/%d.jpg" % number) for number in range(3))
     for content, payload in ((first, {"city": "Rome"}), (second, {"city": "Rome"}), (third, None)):
         store.results.save(content, "place", MODEL, payload)

@@ -48,7 +48,7 @@ class Unreadable:
 
 @dataclass
 class Known:
-    """What the model knows of a path."""
+    """The state of a path in the model."""
 
     file_stat: FileStat
     data: str | None
@@ -57,7 +57,7 @@ class Known:
 
 
 class Paths(RuleBasedStateMachine):
-    """Two connections save, move and delete photos; a dictionary says what each of them must find."""
+    """Two connections save, move and delete photos; a dictionary has what each of them must find."""
 
     used: Bundle[tuple[bytes, bytes, bytes]] = Bundle("used")  # paths that were given before
 

@@ -97,7 +97,7 @@ def test_a_folder_that_was_just_added_is_not_forgotten(store: Store) -> None:
     assert [root.path for root in store.roots.all()] == [b"/new"]
 
 
-def test_a_folder_added_again_costs_no_new_description(store: Store) -> None:
+def test_a_folder_added_again_needs_no_new_description(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     store.work.queue(content, [CAPTION])
     store.work.done(content, [CAPTION])

@@ -1,4 +1,4 @@
-"""Results of stages: who made them, what they say, and how they are taken over from equal pictures."""
+"""Results of stages: their models, their contents, and how they are copied to equal images."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_one_that_is_still_to_be_described_is_no_twin(store: Store, source: int)
     assert store.results.twin(target, digest("pixels"), [EMBED]) == source  # captions cannot be made anyway
 
 
-def test_a_note_of_its_own_keeps_a_twins_vectors_waiting(store: Store, source: int) -> None:
+def test_a_note_of_its_own_keeps_the_vectors_of_a_copy_waiting(store: Store, source: int) -> None:
     target = put(store, b"/photos/b.jpg")
     store.results.write_note(target, "mine")
     assert EMBED not in store.results.copy(source, target)

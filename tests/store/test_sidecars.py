@@ -54,7 +54,7 @@ def test_the_date_of_a_photo(store: Store) -> None:
     assert store.contents.date(content) == date
     facts = store.contents.facts(content)
     assert facts is not None
-    assert facts.taken_at == JUNE  # what the camera says stays
+    assert facts.taken_at == JUNE  # the value of the camera stays
     assert store.facets.dates() == (JUNE + DAY, JUNE + DAY)
     store.contents.save_date(content, None)
     assert store.contents.date(content) is None

@@ -49,7 +49,7 @@ LOOKS = st.none() | st.sampled_from([OLD, NEW]).flatmap(lambda size: st.binary(m
 @settings(max_examples=25, deadline=None)
 @given(st.lists(LOOKS, max_size=12), st.sets(st.integers(-1, 12)))
 def test_every_hash_is_given_once_with_its_content(
-    engine: Engine, looks: list[bytes | None], asked: set[int]
+    engine: Engine, looks: list[bytes | None], chosen: set[int]
 ) -> None:
     with engine.empty() as store:
         saved: dict[int, bytes] = {}
@@ -62,12 +62,12 @@ def test_every_hash_is_given_once_with_its_content(
             if look is not None:
                 saved[content] = look
         assert all_looks(store) == saved
-        some = [contents[number] if 0 <= number < len(contents) else 10_000 + number for number in asked]
+        some = [contents[number] if 0 <= number < len(contents) else 10_000 + number for number in chosen]
         found = by_content(store.signatures.of(np.array(some, np.int64)))
         assert found == {content: saved[content] for content in some if content in saved}
 
 
-def test_a_hash_is_replaced_and_goes_with_its_content(store: Store) -> None:
+def test_a_hash_is_replaced_and_removed_with_its_content(store: Store) -> None:
     content = put(store, b"/photos/a.jpg")
     assert all_looks(store) == {}
     for look in (b"a" * OLD, b"b" * NEW, b"c" * OLD):

@@ -91,7 +91,7 @@ def test_nothing_is_found_across_two_columns(columned: Store) -> None:
     assert containing(columned, "oneway") == []
 
 
-def test_the_texts_of_a_column_are_taken_over_when_it_asks_for_it_and_go_with_it(columned: Store) -> None:
+def test_the_texts_of_a_column_are_copied_when_it_has_substrings_and_removed_with_it(columned: Store) -> None:
     content = read(columned, "a", "HARBOUR")
     columned.text_columns.set([CAPTION, OCR._replace(substrings=False)])
     assert containing(columned, "harb") == []

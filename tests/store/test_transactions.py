@@ -18,7 +18,7 @@ COMMITS = 60
 
 
 class Broken(Exception):
-    """An error of the caller, which no store knows."""
+    """An error of the caller, which no store handles."""
 
 
 def test_a_store_that_is_not_there_is_an_error_and_is_not_made(vacant: str) -> None:

@@ -36,7 +36,7 @@ def test_what_is_claimed_is_not_claimed_again(store: Store) -> None:
     assert first[0].stages == STAGES
 
 
-def test_done_goes_away_with_its_result(store: Store) -> None:
+def test_finished_work_is_removed_with_its_result(store: Store) -> None:
     (content,) = queue_photos(store, 1)
     store.work.claim(STAGES, 1, NOW)
     store.work.done(content, {DECODE, CAPTION})
@@ -78,7 +78,7 @@ def test_failures_pause_longer_each_time_and_end_after_five(store: Store) -> Non
     assert len(store.work.claim(STAGES, 1, now)) == 1
 
 
-def test_a_release_costs_no_attempt(store: Store) -> None:
+def test_a_release_counts_no_attempt(store: Store) -> None:
     (content,) = queue_photos(store, 1)
     for _ in range(20):
         assert len(store.work.claim(STAGES, 1, NOW)) == 1
@@ -165,7 +165,7 @@ def test_a_suspect_whose_model_is_away_is_described_by_the_others(store: Store) 
     assert (claim.content, claim.stages) == (content, {EMBED})
 
 
-def test_offline_and_gone_photos_are_not_claimed(store: Store) -> None:
+def test_offline_and_deleted_photos_are_not_claimed(store: Store) -> None:
     contents = queue_photos(store, 2)
     root = store.roots.all()[0]
     store.photos.mark_deleted(root.id, b"", [b"0.jpg"], NOW)

@@ -33,7 +33,7 @@ WAITS = st.sampled_from([0, 59, 60, 600, 4000, DAY, 2 * DAY])
 
 
 class Queue(QueueModel):
-    """Two connections queue, claim and finish work; a dictionary says what each of them must find."""
+    """Two connections queue, claim and finish work; a dictionary has what each of them must find."""
 
     contents: Bundle[int] = Bundle("contents")
 
@@ -74,7 +74,7 @@ class Queue(QueueModel):
                 each.request = request
 
     @rule()
-    def ask_for_all(self) -> None:
+    def retry_all(self) -> None:
         number = self.store.work.request([b"/p"])
         assert number > max(policy.ARRIVED, *(each.request for each in self.rows()), 0)
         if not self.offline:

@@ -157,7 +157,7 @@ async def test_an_empty_index_has_no_groups(copies: Path) -> None:
         assert picker.screen is picker.search
 
 
-async def test_results_that_arrive_behind_the_page_do_not_cost_it_its_thumbnails(copies: Path) -> None:
+async def test_results_that_arrive_behind_the_page_keep_its_thumbnails(copies: Path) -> None:
     picker = app()
     async with picker.run_test(size=(80, 18)) as pilot:
         picker.search.set_query_text("forest")

@@ -74,7 +74,7 @@ def test_a_damaged_thumbnail_is_replaced(loader: ImageLoader, photo: bytes, cach
     whole = thumbnail_png(photo, "blue")
     data = whole.index(b"IDAT") + 4
     damaged = whole[:data] + b"\xff" * 8 + whole[data + 8 :]
-    # Its header says 256 x 128; the stream inside holds 200 MB of zeros, or a second header of 30000 x 30000.
+    # Its header has 256 x 128; the stream inside holds 200 MB of zeros, or a second header of 30000 x 30000.
     bomb = zlib.compress(bytes(200 << 20), 9)
     idat = len(bomb).to_bytes(4, "big") + b"IDAT" + bomb + zlib.crc32(b"IDAT" + bomb).to_bytes(4, "big")
     flooded = whole[: data - 8] + idat + whole[-12:]

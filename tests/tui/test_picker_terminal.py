@@ -136,7 +136,7 @@ def test_any_other_terminal_gets_half_blocks(start: Start, kind: str) -> None:
 
 
 def test_late_responses_of_the_terminal_do_not_reach_the_query(start: Start) -> None:
-    with start("red", kind="kitty", answer_after=1.7) as terminal:
+    with start("red", kind="kitty", reply_after=1.7) as terminal:
         terminal.until("why")
         terminal.pump(2.5)
         terminal.type("X")
@@ -238,7 +238,7 @@ sys.exit(main())
     with start("red", kind="kitty", program=[sys.executable, "-c", program]) as terminal:
         terminal.wait(lambda: len(terminal.images) > 2)
         (tmp_path / "now").touch()
-        terminal.type(DOWN)  # another photo to be told of and shown
+        terminal.type(DOWN)  # another photo to be found and shown
         assert terminal.ended() == 2  # as fzf ends after an error
         assert terminal.images == set()
         left = terminal.output.rfind(b"\x1b[?1049l")
@@ -325,9 +325,11 @@ def test_a_hostile_name_cannot_control_the_terminal_and_is_printed_unchanged(
 
 
 def test_help_and_version_need_no_terminal() -> None:
-    told = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, timeout=30, check=True).stdout
-    assert "--multi" in told
-    assert "exit codes: 0 chosen, 1 nothing matched, 2 an error, 130" in told
+    output = subprocess.run(
+        [*PROGRAM, "--help"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert "--multi" in output
+    assert "exit codes: 0 chosen, 1 nothing matched, 2 an error, 130" in output
     assert subprocess.run([*PROGRAM, "--version"], capture_output=True, timeout=30, check=True).stdout
     wrong = subprocess.run([*PROGRAM, "--graphics=ascii"], capture_output=True, timeout=30, check=False)
     assert wrong.returncode == 2

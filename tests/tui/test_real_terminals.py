@@ -132,16 +132,16 @@ def test_xterm_shows_a_preview_among_the_lines_of_a_command(
 
 @pytest.fixture
 def kitty() -> list[str]:
-    """The command of a kitty that shows placeholders; `IMGRET_TEST_KITTY` names one that lies elsewhere."""
+    """The command of a kitty that shows placeholders; `IMGRET_TEST_KITTY` names another one."""
     command = shlex.split(os.environ.get("IMGRET_TEST_KITTY", "kitty"))
     if shutil.which(command[0]) is None:
         pytest.skip("kitty is not installed")
-    told = subprocess.run(
+    output = subprocess.run(
         [*command, "--version"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
-    version = re.search(r"kitty (\d+)\.(\d+)", told)
+    version = re.search(r"kitty (\d+)\.(\d+)", output)
     if version is None or (int(version[1]), int(version[2])) < (0, 28):
-        pytest.skip(f"kitty before 0.28 shows no placeholders: {told.strip() or 'no version'}")
+        pytest.skip(f"kitty before 0.28 shows no placeholders: {output.strip() or 'no version'}")
     return command
 
 

@@ -17,7 +17,7 @@ from imgret_tui.search_backend import SearchResults
 Run = Callable[..., Any]
 
 
-async def test_typing_finds_what_the_pictures_show(run: Run) -> None:
+async def test_typing_finds_what_the_photos_show(run: Run) -> None:
     async with run() as here:
         assert len(here.names) == 24  # an empty query lists them all, newest first
         await here.type("a red circle")
@@ -49,7 +49,7 @@ async def test_filters_and_their_errors(run: Run) -> None:
         assert here.app.search.query_error.display
         assert "nonsense" in problem
         assert here.app.search.query_input.value[problem.index("▲") :] == "nonsense "
-        assert here.names == shown  # the last answer stays
+        assert here.names == shown  # the last results stay
         await here.clear()
         await here.type("circle")
         assert not here.app.search.query_error.display
@@ -196,7 +196,7 @@ async def test_the_cursor_at_the_last_hit_loads_more(run: Run, monkeypatch: pyte
         assert here.app.search.hit_list.current == last
 
 
-async def test_an_empty_answer_says_why_in_place_of_the_hits(run: Run) -> None:
+async def test_an_empty_result_gives_its_reason_in_place_of_the_hits(run: Run) -> None:
     async with run("is:offline") as here:
         text = here.text("#empty")
         assert "No photo is offline." in text

@@ -1,4 +1,4 @@
---- Search photos by words in yazi, and preview what imgret knows of a photo. See docs/shell.md.
+--- Search photos by words in yazi, and preview the description of a photo. See docs/shell.md.
 --- Needs yazi 26 or later, and imgret and imgret-tui on the PATH.
 
 local M = {}
@@ -74,7 +74,7 @@ function M:entry(job)
 	finish("imgret-tui", output, err)
 end
 
---- What imgret knows of the photo under the cursor, as text.
+--- The description of the photo under the cursor, as text.
 function M:peek(job)
 	local path = tostring(job.file.path or job.file.url)
 	local output, err = Command("imgret"):arg({ "show", "--", path }):stdout(Command.PIPED):stderr(Command.PIPED):output()

@@ -46,7 +46,7 @@ class Results(Protocol):
         ...
 
     def copy(self, source: int, target: int) -> set[str]:
-        """Give `target` all that models said of `source`: both have the same pixels. Notes stay where they are.
+        """Copy all results of models from `source` to `target`: both have the same pixels. Notes stay where they are.
 
         -> the stages that `target` has now; without those that read the note when their notes differ.
         """
@@ -113,7 +113,7 @@ class Notes(Protocol):
     """Which content is an edit of which, so that a note goes along."""
 
     def requeue_edits(self, content: int | None = None) -> None:
-        """A content (None: any) may lie nowhere any more: what took its place is compared with it again."""
+        """A content (None: any) may have no photo any more: what took its place is compared with it again."""
         ...
 
     def candidates(self, content: int) -> list[PreviousContent]:

@@ -79,7 +79,7 @@ class Photos(Protocol):
         ...
 
     def find(self, path: bytes) -> Photo | None:
-        """The photo or the tombstone at an absolute path; None if the store does not know it."""
+        """The photo or the tombstone at an absolute path; None if there is neither."""
         ...
 
     def known_size(self, size: int) -> bool:
@@ -109,14 +109,14 @@ class Contents(Protocol):
     def copies(
         self, *, content: int | None = None, hash_: bytes | None = None, pixels: bytes | None = None
     ) -> list[int]:
-        """Contents that lie somewhere and are the same picture: by the BLAKE3 of the bytes, and of the upright pixels.
+        """Contents with a photo that show the same picture: by the BLAKE3 of the bytes, and of the upright pixels.
 
-        One of the three says which picture: a content (which is no copy of itself), or either hash.
+        One of the three identifies the picture: a content (which is no copy of itself), or either hash.
         """
         ...
 
     def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
-        """What the file itself says, the BLAKE3 of its upright pixels, and its `perceptual.look`."""
+        """The facts of the file itself, the BLAKE3 of its upright pixels, and its `perceptual.look`."""
         ...
 
     def look(self, content: int) -> bytes | None:
@@ -124,15 +124,15 @@ class Contents(Protocol):
         ...
 
     def facts(self, content: int) -> Facts | None:
-        """What the file itself says; None before it was decoded."""
+        """The facts of the file itself; None before it was decoded."""
         ...
 
     def save_date(self, content: int, date: PhotoDate | None) -> None:
-        """Save when the photo was taken, as far as anything says it. `save_facts` sets it to the time of the camera."""
+        """Save when the photo was taken, as far as it is known. `save_facts` sets it to the time of the camera."""
         ...
 
     def date(self, content: int) -> PhotoDate | None:
-        """When the photo was taken; None if nothing says it."""
+        """When the photo was taken; None if not known."""
         ...
 
     def save_position(self, content: int, position: tuple[float, float] | None) -> None:
@@ -201,7 +201,7 @@ class Roots(Protocol):
         ...
 
     def move(self, root: int, path: bytes) -> None:
-        """Save that a root is at another path, on this host: the folder of the same photos, as the user said."""
+        """Save that a root is at another path, on this host: the folder of the same photos, according to the user."""
         ...
 
     def scanning(self, root: int) -> AbstractContextManager[bool]:

@@ -42,7 +42,7 @@ class Facets(Protocol):
         ...
 
     def payloads(self, stage: str) -> list[tuple[str, int]]:
-        """The different payloads of a stage, as JSON, and how many contents have each; those that lie nowhere are left out."""
+        """The different payloads of a stage, as JSON, and how many contents have each; those without a photo are left out."""
         ...
 
     def commonest(self, kind: str, count: int) -> list[str]:

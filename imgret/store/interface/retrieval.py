@@ -96,7 +96,7 @@ class Nearest(Protocol):
     def search(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
         """The `count` contents nearest to a unit vector (dimension,), nearest first; `among` these ids, if given.
 
-        Exact in a small library, and among few. In a large one codes decide: ask for 4 times the results
+        Exact in a small library, and among few. In a large one codes decide: request 4 times the results
         wanted, rescore them from the vectors and cut (recall@20 is 0.997 so). Raises Damaged when the table
         cannot be searched.
         """
@@ -137,7 +137,7 @@ class Words(Protocol):
     """The words index: BM25 over the texts of each content."""
 
     def terms(self, texts: Iterable[str], *, wider: bool = True) -> list[Term]:
-        """The words of these texts as the index knows them, each once; those of a file's name are taken apart.
+        """The words of these texts as they are in the index, each once; those of a file's name are taken apart.
 
         A word of an unspaced script is a phrase of its characters. With `wider`, `people` means the
         label `person`, too.
@@ -150,7 +150,7 @@ class Words(Protocol):
 
     def best(
         self,
-        asked: Sequence[Term],
+        terms: Sequence[Term],
         count: int,
         budget: int,
         *,
@@ -159,14 +159,14 @@ class Words(Protocol):
     ) -> Ids:
         """The `count` documents that match best by BM25, best first, of those that pass.
 
-        BM25 reads every document that holds a term, so the commonest terms, which tell least, are left out
+        BM25 reads every document that holds a term, so the commonest terms, which are least informative, are left out
         once those before them hold more than `budget` documents; the rarest is always searched unless `strict`.
         Before them come documents whose columns with `substrings` contain a long word, or neighbouring words, as a part.
         """
         ...
 
     def occurrences(
-        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
         """How often each term stands in each column. `pairs` are terms (adjective, noun) of which one describes the other.
 
@@ -205,10 +205,10 @@ class Documents(Protocol):
 
 
 class Filters(Protocol):
-    """Which living contents pass the filters of a question."""
+    """Which living contents pass the filters of a query."""
 
     def matching(self, clauses: Sequence[Clause]) -> Ids:
-        """The contents that lie somewhere and pass every clause, ascending.
+        """The contents that have a photo and pass every clause, ascending.
 
         Conditions on contents and conditions on paths are looked up separately, each by its own indexes:
         together, SQLite would visit every photo.
@@ -216,7 +216,7 @@ class Filters(Protocol):
         ...
 
     def living(self, contents: Ids) -> NDArray[np.bool_]:
-        """Which of these contents lie somewhere still. Costs a look-up each."""
+        """Which of these contents still have a photo. Costs a look-up each."""
         ...
 
     def newest(self, among: Ids | None, count: int) -> Ids:

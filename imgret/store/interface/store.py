@@ -68,7 +68,7 @@ class Store(Protocol):
     a folder is relative to its root and empty for the root itself. Times are whole seconds since 1970. A method
     that is given an unknown id finds or changes nothing.
 
-    Where a method does not say otherwise, what goes wrong is an ImgretError in the user's words: DiskFull,
+    Unless a method documents other errors, failures are an ImgretError with a message for users: DiskFull,
     ReadOnly, IndexBusy, IndexReplaced or IndexProblem.
     """
 
@@ -118,7 +118,7 @@ class Store(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether it can be written to; where it cannot, `refusal` says why."""
+        """Whether it can be written; if not, `refusal` is the reason."""
         ...
 
     def reading(self) -> AbstractContextManager[object]:

@@ -32,7 +32,7 @@ class Work(Protocol):
     def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         """Queue what is missing or was made by another model than `identities` has; unqueue the stages `off`.
 
-        -> how many results are to be made. The old ones stay and answer until then.
+        Return how many results will be replaced. The old ones stay in use until then.
         """
         ...
 
@@ -107,14 +107,14 @@ class Work(Protocol):
 
         Where several hosts describe photos: what an earlier process of this host held, and others that were not seen for long.
 
-        One that was alone each of the last times is set aside, and says why.
+        One that was alone each of the last times is set aside, with the reason.
         """
         ...
 
     def due(self, stages: Collection[str], now: int, *, at_most: int | None = None) -> int:
         """How many contents have something due among `stages`, those in flight and suspects included.
 
-        Reads the whole queue, unless `at_most` says how far to count.
+        Reads the whole queue, unless `at_most` limits the count.
         """
         ...
 
@@ -131,7 +131,7 @@ class Workers(Protocol):
     """The hosts that describe photos of one store. A store of one host has no entries and nothing to report."""
 
     def report(self, state: str, devices: str, rate: float) -> None:
-        """Say that this process is there, what it does on which devices, and its photos a second. Others see no change."""
+        """Save a sign of life of this process: its state, its devices and its photos a second. It does not count as a change."""
         ...
 
     def all(self) -> list[Host]:

@@ -50,7 +50,7 @@ class Connection:
 
     @property
     def writable(self) -> bool:
-        """Return whether the library can be written; if not, `refusal` says why."""
+        """Return whether the library can be written; if not, `refusal` is the reason."""
         return self.refusal is None
 
     def at_commit(self, flush: Callable[[], None], forget: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from psycopg import errors
 from imgret.errors import DiskFull, ImgretError, IndexBusy, IndexProblem, ReadOnly
 
 BUSY_SECONDS = 30  # transactions are short; only a suspended process holds the lock for longer
-_SERVER_HINT = "Start the server, or correct the address; `imgret doctor` says more."
+_SERVER_HINT = "Start the server, or correct the address; `imgret doctor` reports more."
 
 
 class translated_errors:  # noqa: N801 - it is used as a function

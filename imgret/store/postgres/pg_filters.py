@@ -1,4 +1,4 @@
-"""Filters: what a question asks of a photo beside its meaning, and the contents that pass.
+"""Filters: conditions on photos, and the contents that meet them.
 
 A filter is about a content (when it was taken, what was counted in it) or about a path (its folder, its
 name, its disk). A content passes if one of its living paths passes all filters about paths.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from imgret.photo import FileStat, Photo
-from imgret.store import paths
+from imgret.store import paths, row_values
 from imgret.store.fold import fold_bytes
 from imgret.store.policy import MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.postgres import pg_roots as roots
@@ -171,9 +171,7 @@ class Photos:
             f" {roots.ONLINE}, gone_at FROM photo JOIN root_here AS root ON root.id = photo.root WHERE {where}",
             values,
         )
-        for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:
-            file_stat = FileStat(size, mtime, ctime, inode)
-            yield Photo(id_, paths.join(root, folder, name), file_stat, content, bool(online), gone_at)
+        return map(row_values.photo, rows)
 
 
 def _put(

@@ -6,7 +6,7 @@ Saving a result keeps the tags, the words index and the vectors in sync in the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
-from imgret.stages.interface import DECODE, POSITION
-from imgret.store import path_words
+from imgret.stages.interface import DECODE
+from imgret.store import row_values
 from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
@@ -87,10 +87,7 @@ class Results:
 
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
-            new = self.payloads(source).keys() - self.payloads(target).keys()
-            # Equal pixels do not mean equal metadata, and may be at two places.
-            new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
-            new -= set(registry.installed().followers(POSITION))
+            new = row_values.copied_stages(self.payloads(source), self.payloads(target))
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
                 ("tag", "kind, label, stage, count"),
@@ -251,25 +248,29 @@ class Results:
 
     def _names(self, contents: Sequence[int]) -> dict[int, str]:
         """Content -> the words of its paths, at most of a hundred."""
-        found: dict[int, dict[str, None]] = {content: {} for content in contents}
         rows = self._connection.rows(
             "SELECT wanted, root.path, folder, name FROM unnest(%s::bigint[]) AS wanted, LATERAL (SELECT id, root, folder, name"
             " FROM photo WHERE content = wanted AND gone_at IS NULL ORDER BY id LIMIT 100) AS photo"
             " JOIN root ON root.id = photo.root ORDER BY wanted, photo.id",
             (list(contents),),
         )
-        for content, root, folder, name in rows:
-            found[content].update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
-        return {content: " ".join(words) for content, words in found.items()}
+        return {content: row_values.name_words(some) for content, some in _of_each(contents, rows)}
 
     def _labels(self, contents: Sequence[int]) -> dict[int, str]:
         """Content -> the labels of all its tags, as words."""
-        found: dict[int, list[str]] = {content: [] for content in contents}
         rows = self._connection.rows(
             "SELECT DISTINCT content, label FROM tag WHERE content = ANY (%s::bigint[]) AND kind <> ALL (%s::text[])"
             " ORDER BY content, label",
             (list(contents), list(SILENT_KINDS)),
         )
-        for content, label in rows:
-            found[content].append(label.replace("_", " "))
-        return {content: " ".join(labels) for content, labels in found.items()}
+        return {content: row_values.label_words(some) for content, some in _of_each(contents, rows)}
+
+
+def _of_each(
+    contents: Sequence[int], rows: Iterable[tuple[Any, ...]]
+) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """Yield each content with its rows, which begin with the content."""
+    found: dict[int, list[tuple[Any, ...]]] = {content: [] for content in contents}
+    for content, *rest in rows:
+        found[content].append(tuple(rest))
+    yield from found.items()

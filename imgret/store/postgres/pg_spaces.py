@@ -1,6 +1,6 @@
 """Spaces: which encoders' vectors there are, and which of them are searched.
 
-A space is what the vectors of one encoder lie in; vectors of different spaces are never compared. Each stage
+A space has the vectors of one encoder; vectors of different spaces are never compared. Each stage
 that makes vectors has one active space, which is searched. After a change of encoder the old space stays
 active until the new one covers what it covers.
 """

@@ -65,13 +65,13 @@ class Substrings:
         with self._connection.writing() as db:
             db.execute("DELETE FROM letters WHERE content = %s", (content,))
 
-    def containing(self, asked: Sequence[Term], count: int) -> Ids:
+    def containing(self, terms: Sequence[Term], count: int) -> Ids:
         """At most `count` contents for each long word, or run of words, that is part of their letters."""
         found: dict[int, None] = {}
         with self._connection.reading() as db:
             if self.any():
                 sql = f"SELECT DISTINCT content FROM letters WHERE {CONTAINS} ORDER BY content LIMIT %s"
-                for wanted in dict.fromkeys(text for text, _ in runs(asked)):
+                for wanted in dict.fromkeys(text for text, _ in runs(terms)):
                     found.update((row[0], None) for row in db.execute(sql, (pattern(wanted), count)))
         return np.array(list(found), np.int64)
 

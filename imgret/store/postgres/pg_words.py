@@ -93,19 +93,19 @@ class Words:
 
     def best(
         self,
-        asked: Sequence[Term],
+        terms: Sequence[Term],
         count: int,
         budget: int,
         *,
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen = rarest(asked, budget, strict=strict)
+        chosen = rarest(terms, budget, strict=strict)
         if count < 1:
             return np.zeros(0, np.int64)
         with self._connection.reading():
             self._documents.flush()
-            parts = self._substrings.containing(asked, count)
+            parts = self._substrings.containing(terms, count)
             parts = parts if passes is None else parts[passes(parts)]
             found = self._best(chosen, count, passes) if chosen else parts
         if not len(parts):
@@ -154,23 +154,23 @@ class Words:
         return f"({' OR '.join(conditions)})", values
 
     def occurrences(
-        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
         self._documents.flush()
         with self._connection.reading() as db:
             columns, numbers = self._text_columns.all(), self._text_columns.numbers()
-            counts = np.zeros((len(contents), len(asked), len(columns)), np.int32)
+            counts = np.zeros((len(contents), len(terms), len(columns)), np.int32)
             lengths = np.zeros((len(contents), len(columns)), np.int32)
             apart = np.zeros(len(contents), np.bool_)
             weights = np.array([column.weight for column in columns], np.float32)
             found = Occurrences(counts, lengths, apart, weights)
-            if not asked:
+            if not terms:
                 return found
             place = {content: at for at, content in enumerate(contents.tolist())}
             column_of = {numbers[column.name]: at for at, column in enumerate(columns)}
             of_labels, of_names = column_of[numbers[LABELS]], column_of[numbers[NAMES]]
-            terms = [self._numbered(term.tokens) for term in asked]
-            also = [[self._numbered(self._tokens(label)) for label in term.labels] for term in asked]
+            token_numbers = [self._numbered(term.tokens) for term in terms]
+            also = [[self._numbered(self._tokens(label)) for label in term.labels] for term in terms]
             rows: list[Any] = db.execute(
                 "SELECT content, tokens FROM document WHERE content = ANY (%s)", (contents,)
             ).fetchall()
@@ -181,10 +181,10 @@ class Words:
             for number, section in divided(int4s(array)).items():
                 column = column_of[number]
                 text = letters.get((content, number))
-                within = contained(text, asked) if text else ()
+                within = contained(text, terms) if text else ()
                 for part in _parts(section):
                     lengths[at, column] = max(lengths[at, column], len(part))
-                    places = [nearby.positions(part, term) for term in terms]
+                    places = [nearby.positions(part, term) for term in token_numbers]
                     if column == of_labels:
                         for each, labels_ in enumerate(also):
                             places[each] += [

@@ -81,7 +81,7 @@ class Connection:
 
     @property
     def writable(self) -> bool:
-        """Return whether the file can be written; if not, `refusal` says why."""
+        """Return whether the file can be written; if not, `refusal` is the reason."""
         return self.refusal is None
 
     @contextlib.contextmanager
@@ -160,7 +160,7 @@ class Connection:
             if value is None:
                 db.execute("DELETE FROM setting WHERE key = ?", (key,))
             else:
-                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, encodable(value)))
+                db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection commits; takes microseconds."""
@@ -175,7 +175,7 @@ class Connection:
     def checkpoint(self) -> bool:
         """Write the write-ahead log into the file and truncate it. Returns False, doing nothing, while others read."""
         with translated_errors(self.path):
-            # While this waits for a reader, nobody can write, so it must not wait as long as a transaction does.
+            # While this waits for a reader, no transaction can write, so the wait must be shorter than that of a transaction.
             self.db.set_busy_timeout(CHECKPOINT_MS)
             try:
                 self.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from imgret.photo import Photo
-from imgret.store import paths
-from imgret.store.policy import ARRIVED, MAX_ATTEMPTS
+from imgret.store import paths, row_values
+from imgret.store.policy import ARRIVED
 from imgret.store.records import READ, Failure
 from imgret.store.sqlite.connection import Connection
 
@@ -31,20 +31,14 @@ class Failures:
             (limit,),
         )
         return [
-            Failure(
-                paths.join(root, folder, name), stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS
-            )
-            for root, folder, name, stage, error, attempts, not_before in rows
+            row_values.failure(paths.join(root, folder, name), *rest) for root, folder, name, *rest in rows
         ]
 
     def unreadable(self, photo: Photo) -> Failure | None:
         row = self._connection.row(
             "SELECT error, attempts, not_before FROM unreadable WHERE photo = ?", (photo.id,)
         )
-        if row is None:
-            return None
-        error, attempts, not_before = row
-        return Failure(photo.path, "read", error, attempts, not_before, attempts >= MAX_ATTEMPTS)
+        return row_values.failure(photo.path, READ, *row) if row else None
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
         with self._connection.writing() as db:

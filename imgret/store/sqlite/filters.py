@@ -1,4 +1,4 @@
-"""Filters: what a question asks of a photo beside its meaning, and the contents that pass.
+"""Filters: conditions on photos, and the contents that meet them.
 
 A filter is about a content (when it was taken, what was counted in it) or about a path (its folder, its
 name, its disk). A content passes if one of its living paths passes all filters about paths.
@@ -89,11 +89,11 @@ class Filters:
                 passing = _ids(db, "id", f"content WHERE {where}", values)
             if of_paths or passing is None:
                 where, values = self._all(of_paths)
-                lie = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
-                lying = np.unique(_ids(db, "content", f"{lie} AND {where}", values))
-                return lying if passing is None else np.intersect1d(lying, passing)
-            buried = int(db.execute("SELECT count(*) FROM photo WHERE gone_at IS NOT NULL").get)
-            if len(passing) <= max(buried, FEW):
+                living = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
+                with_photo = np.unique(_ids(db, "content", f"{living} AND {where}", values))
+                return with_photo if passing is None else np.intersect1d(with_photo, passing)
+            deleted = int(db.execute("SELECT count(*) FROM photo WHERE gone_at IS NOT NULL").get)
+            if len(passing) <= max(deleted, FEW):
                 return passing[self.living(passing)]
             return np.setdiff1d(passing, self.nowhere(), assume_unique=True)
 
@@ -107,28 +107,28 @@ class Filters:
             return np.isin(contents, np.fromiter((row[0] for row in rows), np.int64))
 
     def nowhere(self) -> Ids:
-        """Return the contents that lie nowhere, ascending: deleted photos, and old contents of files that were edited."""
+        """Return the contents without a photo, ascending: deleted photos, and old contents of files that were edited."""
         with self._connection.reading() as db:
             rows = db.execute(
                 "SELECT DISTINCT content FROM photo AS buried INDEXED BY photo_gone"  # else all photos are walked
                 " WHERE gone_at IS NOT NULL AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM photo WHERE photo.content = buried.content AND gone_at IS NULL)"
             )
-            buried = np.fromiter((row[0] for row in rows), np.int64)
+            deleted = np.fromiter((row[0] for row in rows), np.int64)
             # Two indexes side by side: a look-up for each content would take twice as long.
             return np.union1d(
-                buried, _ids(db, "id", "(SELECT id FROM content EXCEPT SELECT content FROM photo)", ())
+                deleted, _ids(db, "id", "(SELECT id FROM content EXCEPT SELECT content FROM photo)", ())
             )
 
     def newest(self, among: Ids | None, count: int) -> Ids:
-        lying = "EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
+        with_photo = "EXISTS (SELECT 1 FROM photo WHERE content = content.id AND gone_at IS NULL)"
         values: list[Any] = []
         if among is not None:
-            lying, values = "id IN (SELECT value FROM carray(?))", [words.carray(among)]
+            with_photo, values = "id IN (SELECT value FROM carray(?))", [words.carray(among)]
         found: list[int] = []
         with self._connection.reading() as db:
             # Apart, so that each is read in the order of an index and no further than is wanted.
             for order in ("date IS NOT NULL ORDER BY date DESC, id", "date IS NULL ORDER BY id"):
-                sql = f"SELECT id FROM content WHERE {lying} AND {order} LIMIT ?"
+                sql = f"SELECT id FROM content WHERE {with_photo} AND {order} LIMIT ?"
                 found += [row[0] for row in db.execute(sql, (*values, count - len(found)))]
         return np.array(found, np.int64)
 
@@ -254,8 +254,8 @@ class Filters:
 
 def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -> Ids:
     """The ids in a column, ascending: as one text, because half a million rows cost three times as much."""
-    told = db.execute(f"SELECT group_concat({column}, ' ') FROM {source}", values).get
-    return np.sort(np.fromstring(str(told or ""), np.int64, sep=" "))
+    joined = db.execute(f"SELECT group_concat({column}, ' ') FROM {source}", values).get
+    return np.sort(np.fromstring(str(joined or ""), np.int64, sep=" "))
 
 
 def _folded(blob: str) -> str:

@@ -65,7 +65,7 @@ class Nearest:
             with table.damage():
                 ids, scores = _compared(db, space, query, among)
             if among is None and len(ids) < count and len(ids) < present(db, space, count):
-                raise Damaged(f"it knows only {len(ids)} photos")
+                raise Damaged(f"it has only {len(ids)} photos")
             return _best(ids, scores, count)
 
     def scan(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:

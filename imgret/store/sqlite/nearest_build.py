@@ -28,7 +28,7 @@ PAUSE = 0.01  # seconds
 FREED = 8  # chunks of the old table that are freed in one transaction, some 1 MB of codes
 
 _BUILDING = (
-    "nearest building"  # with the space: the setting by which a build knows that no other began after it
+    "nearest building"  # with the space: the setting by which a build detects that another one began after it
 )
 
 

@@ -1,6 +1,6 @@
 """The vec0 table of a space: its name, its rows as sqlite-vec keeps them, and what damage to it looks like.
 
-A rebuild makes another table beside it, so there are two names for each space; `space.nearest` says which one
+A rebuild makes another table beside it, so there are two names for each space; `space.nearest` is the one that
 is searched. A table made before there were spaces keeps its name, one of OLD_NAMES, until the next rebuild.
 """
 

@@ -7,16 +7,33 @@ opened for reading without them, unless that would ignore changes in an existing
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 import apsw
 
 from imgret.errors import DiskFull, ImgretError, IndexProblem, ReadOnly
+from imgret.store.fold import encodable
 from imgret.store.sqlite import sql_functions
 from imgret.store.sqlite.sqlite_errors import BUSY_SECONDS, problem
 
 # For each connection. No mmap is used: an unreadable page would kill the process with SIGBUS.
 CACHE_KIB = 16 << 10
+
+
+class _Database(apsw.Connection):
+    """A connection that replaces what UTF-8 cannot encode: messages name paths, which may have such bytes."""
+
+    def execute(self, statements: str, bindings: apsw.Bindings | None = None, **options: Any) -> apsw.Cursor:
+        """Execute SQL; see `apsw.Connection.execute`. A lone surrogate in a text becomes U+FFFD."""
+        try:
+            return super().execute(statements, bindings, **options)
+        except UnicodeEncodeError:
+            if not isinstance(bindings, Sequence):
+                raise
+            plain = [encodable(value) if isinstance(value, str) else value for value in bindings]
+            return super().execute(statements, plain, **options)
 
 
 def connect(path: str) -> tuple[apsw.Connection, ImgretError | None]:
@@ -86,9 +103,9 @@ def _opened(path: str, options: str = "", *, exclusive: bool = False) -> apsw.Co
     """Return a connection after reading the file once, because SQLite reports errors only then."""
     if options:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        db = apsw.Connection(f"file:{quote(path)}?{options}", flags=flags)
+        db = _Database(f"file:{quote(path)}?{options}", flags=flags)
     else:
-        db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+        db = _Database(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         db.set_busy_timeout(int(BUSY_SECONDS * 1000))
         if exclusive:

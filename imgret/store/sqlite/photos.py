@@ -13,8 +13,7 @@ from typing import Any
 import apsw
 
 from imgret.photo import FileStat, Photo
-from imgret.store import paths
-from imgret.store.fold import encodable
+from imgret.store import paths, row_values
 from imgret.store.policy import MAX_ATTEMPTS, OTHER_INODE, PAUSES
 from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection, translated_errors
@@ -116,7 +115,7 @@ class Photos:
                 "INSERT INTO unreadable SELECT id, 1, ?, ? FROM photo WHERE root = ? AND folder = ? AND name = ?"
                 " ON CONFLICT (photo) DO UPDATE SET attempts = attempts + 1, error = excluded.error,"
                 "  not_before = ? + CASE attempts WHEN 1 THEN ? WHEN 2 THEN ? WHEN 3 THEN ? ELSE ? END",
-                (now + PAUSES[0], encodable(error), root, folder, name, now, *PAUSES[1:]),
+                (now + PAUSES[0], error, root, folder, name, now, *PAUSES[1:]),
             )
             return True
 
@@ -184,9 +183,7 @@ class Photos:
             f" {roots.ONLINE}, gone_at FROM photo JOIN root ON root.id = photo.root WHERE {where}",
             values,
         )
-        for id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at in rows:
-            file_stat = FileStat(size, mtime, ctime, inode)
-            yield Photo(id_, paths.join(root, folder, name), file_stat, content, bool(online), gone_at)
+        return map(row_values.photo, rows)
 
 
 def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:

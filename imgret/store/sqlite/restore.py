@@ -23,7 +23,7 @@ _NAME_ANOTHER = "Name a file that `imgret backup` made; nothing was changed."
 def restore(path: str, source: str) -> str | None:
     """Replace the index at `path` with a copy of the backup `source`. Returns the new path of the previous index.
 
-    The caller holds `writer_lock`, or knows that a daemon is running, which detects the new file. If the backup is
+    The caller holds `writer_lock`, unless a daemon is running, which detects the new file. If the backup is
     missing, damaged, not an index or of a newer version, raises IndexProblem and changes nothing.
     """
     if not os.path.exists(source):

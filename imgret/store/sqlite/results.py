@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity, Tag
 from imgret.stages import registry
-from imgret.stages.interface import DECODE, POSITION
-from imgret.store import path_words
+from imgret.stages.interface import DECODE
+from imgret.store import row_values
 from imgret.store.policy import ARRIVED
 from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
 from imgret.store.sqlite.connection import Connection
@@ -77,10 +77,7 @@ class Results:
 
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
-            new = self.payloads(source).keys() - self.payloads(target).keys()
-            # Equal pixels do not mean equal metadata, and may be at two places.
-            new -= {stage.name for stage in registry.installed().stages if stage.from_decoder}
-            new -= set(registry.installed().followers(POSITION))
+            new = row_values.copied_stages(self.payloads(source), self.payloads(target))
             for table, columns in (
                 ("stage_result", "stage, model, payload, made_at"),
                 ("tag", "kind, label, stage, count"),
@@ -215,15 +212,12 @@ class Results:
             db.execute("DELETE FROM model WHERE stage = ?", (stage,))
 
     def names(self, content: int) -> str:
-        found: dict[str, None] = {}
         rows = self._connection.rows(
             "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"
             " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id LIMIT 100",
             (content,),
         )
-        for root, folder, name in rows:
-            found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
-        return " ".join(found)
+        return row_values.name_words(rows)
 
     def _labels(self, content: int) -> str:
         """The labels of all tags of a content, as words."""
@@ -231,4 +225,4 @@ class Results:
             f"SELECT DISTINCT label FROM tag WHERE content = ? AND kind NOT IN ({_SILENT}) ORDER BY label",
             (content,),
         )
-        return " ".join(str(label).replace("_", " ") for (label,) in rows)
+        return row_values.label_words(rows)

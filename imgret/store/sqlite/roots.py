@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from imgret.store.fold import encodable
 from imgret.store.paths import relative
 from imgret.store.records import MountPoint, Root
 from imgret.store.sqlite.connection import Connection
@@ -126,7 +125,7 @@ class Roots:
 
     def mark_offline(self, root: int, reason: str) -> None:
         with self._connection.writing() as db:
-            db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (encodable(reason), root))
+            db.execute("UPDATE root SET online = 0, reason = ? WHERE id = ?", (reason, root))
 
     def mounts(self, root: int) -> list[MountPoint]:
         rows = self._connection.rows("SELECT folder, filesystem, reason FROM mount WHERE root = ?", (root,))
@@ -138,9 +137,7 @@ class Roots:
 
     def mark_unmounted(self, root: int, folder: bytes, reason: str) -> None:
         with self._connection.writing() as db:
-            db.execute(
-                "UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (encodable(reason), root, folder)
-            )
+            db.execute("UPDATE mount SET reason = ? WHERE root = ? AND folder = ?", (reason, root, folder))
 
     def forget_mounts(self, root: int, folder: bytes) -> None:
         with self._connection.writing() as db:

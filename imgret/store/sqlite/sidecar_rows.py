@@ -1,4 +1,4 @@
-"""Which sidecars there are. Their names say which photos they describe, see `imgret.sidecar_names`."""
+"""Which sidecars there are. Their names determine which photos they describe, see `imgret.sidecar_names`."""
 
 from __future__ import annotations
 

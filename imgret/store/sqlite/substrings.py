@@ -41,13 +41,13 @@ class Substrings:
                 db.execute("DELETE FROM letters WHERE content = ?", (content,))
                 fill_letters(db, columns, content)
 
-    def containing(self, asked: Sequence[Term], count: int) -> Ids:
+    def containing(self, terms: Sequence[Term], count: int) -> Ids:
         """At most `count` contents for each long word, or run of words, that is part of their letters."""
         found: dict[int, None] = {}
-        if asked and self.columns():
+        if terms and self.columns():
             with self._connection.reading() as db:
                 sql = f"SELECT rowid FROM letters_index WHERE {CONTAINS} LIMIT ?"
-                for wanted in dict.fromkeys(text for text, _ in runs(asked)):
+                for wanted in dict.fromkeys(text for text, _ in runs(terms)):
                     found.update(dict.fromkeys(row[0] for row in db.execute(sql, (pattern(wanted), count))))
         return np.array(list(found), np.int64)
 

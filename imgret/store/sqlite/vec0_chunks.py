@@ -25,7 +25,9 @@ Part = tuple[Ids, NDArray[Any]]  # ids (rows,), 0 where a place is free; vectors
 _log = logging.getLogger(__name__)
 
 _SHADOWS = ("info", "chunks", "rowids", "vector_chunks00")  # each is named after its table
-_BITS: Literal["little", "big"] = "little"  # order of the bits that say which places of a chunk are taken
+_BITS: Literal["little", "big"] = (
+    "little"  # order of the bits that mark the places of a chunk which are in use
+)
 _STEP = 4096  # rows selected at a time
 
 
@@ -84,7 +86,7 @@ def exists(db: apsw.Connection, table: str) -> bool:
 
 
 def _chunks(db: apsw.Connection, table: str, kind: type, dimension: int) -> Iterator[Part]:
-    """A chunk has a bit a place that says whether it is taken, the ids, and the rows, one after the other."""
+    """A chunk has a bit for each place that is set if it is in use, then the ids, then the rows."""
     # Apart, each in its own order: a join looks the large rows up one by one, which costs half as much again.
     known = db.execute(f"SELECT chunk_id, size, validity, rowids FROM {table}_chunks ORDER BY chunk_id")
     held = db.execute(f"SELECT rowid, vectors FROM {table}_vector_chunks00 ORDER BY rowid")

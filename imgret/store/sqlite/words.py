@@ -88,17 +88,17 @@ class Words:
 
     def best(
         self,
-        asked: Sequence[Term],
+        terms: Sequence[Term],
         count: int,
         budget: int,
         *,
         strict: bool = False,
         passes: Callable[[Ids], NDArray[np.bool_]] | None = None,
     ) -> Ids:
-        chosen = rarest(asked, budget, strict=strict)
+        chosen = rarest(terms, budget, strict=strict)
         if count < 1:
             return np.zeros(0, np.int64)
-        parts = self._substrings.containing(asked, count)
+        parts = self._substrings.containing(terms, count)
         parts = parts if passes is None else parts[passes(parts)]
         found = self._best(chosen, count, passes) if chosen else parts
         return (
@@ -124,16 +124,16 @@ class Words:
         return _match(text, labels.matching_labels(text, self._facets.labels()) if kinds else ())
 
     def occurrences(
-        self, asked: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
+        self, terms: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
         with self._connection.reading() as db:
             columns = self._text_columns.all()
-            counts = np.zeros((len(contents), len(asked), len(columns)), np.int32)
+            counts = np.zeros((len(contents), len(terms), len(columns)), np.int32)
             lengths = np.zeros((len(contents), len(columns)), np.int32)
             apart = np.zeros(len(contents), np.bool_)
             weights = np.array([column.weight for column in columns], np.float32)
             found = Occurrences(counts, lengths, apart, weights)
-            if not asked:
+            if not terms:
                 return found
             place = {content: at for at, content in enumerate(contents.tolist())}
             names = [column.name for column in columns]
@@ -142,22 +142,22 @@ class Words:
             read = ", ".join(f'"{name}"' for name in names)
             sql = f"SELECT content, {read} FROM carray(?) CROSS JOIN document ON content = value"
             tokens_of = tokenizer(db)
-            also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in asked]
+            also = [[tuple(tokens_of(cut(label))) for label in term.labels] for term in terms]
             may_hold = _beginnings(
-                [term.tokens for term in asked] + [label for some in also for label in some]
+                [term.tokens for term in terms] + [label for some in also for label in some]
             )
             for content, *texts in db.execute(sql, (carray(contents),)):
                 at = place[content]
                 joined: set[tuple[int, int]] = set()
                 for column, text in enumerate(texts):
-                    within = contained(squeezed(text), asked) if column in of_parts else ()
+                    within = contained(squeezed(text), terms) if column in of_parts else ()
                     for part in text.split(ALTERNATIVE) if text else ():
                         if not within and part.isascii() and not may_hold(part.lower()):
                             lengths[at, column] = max(lengths[at, column], len(_ASCII_TOKEN.findall(part)))
                             continue
                         tokens = tokens_of(part)
                         lengths[at, column] = max(lengths[at, column], len(tokens))
-                        places = [nearby.positions(tokens, term.tokens) for term in asked]
+                        places = [nearby.positions(tokens, term.tokens) for term in terms]
                         if column == of_labels:
                             for number, labels_ in enumerate(also):
                                 places[number] += [
@@ -195,10 +195,10 @@ def carray(ids: Ids) -> apsw.CArrayBinding:
     return apsw.carray(np.ascontiguousarray(ids, np.int64), flags=apsw.SQLITE_CARRAY_INT64)
 
 
-def _beginnings(asked: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
-    """Whether an ASCII text can hold any of the terms, without cutting it into tokens, which costs more.
+def _beginnings(token_runs: Iterable[tuple[str, ...]]) -> Callable[[str], object]:
+    """Whether an ASCII text can hold any of the token_runs, without cutting it into tokens, which costs more.
 
     A Porter stem differs from the beginning of its words in the last letter at most.
     """
-    stems = {re.escape(tokens[0][:-1]) for tokens in asked}
+    stems = {re.escape(tokens[0][:-1]) for tokens in token_runs}
     return re.compile(f"(?<![a-z0-9])(?:{'|'.join(sorted(stems))})").search

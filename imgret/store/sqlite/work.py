@@ -17,7 +17,6 @@ import apsw
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
 from imgret.stages.interface import DECODE
-from imgret.store.fold import encodable
 from imgret.store.policy import ARRIVED, BACKLOG, CRASHED, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.records import Claim, Position
 from imgret.store.sqlite import claims
@@ -164,7 +163,7 @@ class Work:
                     "UPDATE work SET claim = 0, error = ?, request = ?, attempts = max(attempts, 1),"
                     " not_before = ? + CASE max(attempts, 1) WHEN 1 THEN ?"
                     " WHEN 2 THEN ? WHEN 3 THEN ? WHEN 4 THEN ? ELSE ? END WHERE content = ? AND stage = ?",
-                    (encodable(error), FAILED, now, *PAUSES, content, stage),
+                    (error, FAILED, now, *PAUSES, content, stage),
                 )
 
     def release(self, contents: Iterable[int] | None = None) -> None:

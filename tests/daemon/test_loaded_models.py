@@ -1,4 +1,4 @@
-"""Models are loaded once, shared, and given back; who asks goes before who describes."""
+"""Models are loaded once, shared, and unloaded; searches run before describing."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ weights = "wordllama"
 """
 
 
-def test_who_is_in_a_hurry_goes_first():
+def test_priority_requests_run_first():
     lock, order = PriorityLock(), []
 
     def normal(name):
@@ -89,7 +89,7 @@ def settings() -> Settings:
     return parse(WORDLLAMA)
 
 
-def test_questions_and_describing_share_one_embedder(settings):
+def test_searching_and_describing_share_one_embedder(settings):
     loads = []
 
     def load(settings, places, stages):
@@ -114,15 +114,15 @@ def test_questions_and_describing_share_one_embedder(settings):
     assert warm.loaded == []
 
 
-def test_many_threads_may_ask_at_once(settings):
+def test_many_threads_may_search_at_once(settings):
     warm = LoadedModels(settings, places(), load_models)
     wanted = identities(settings, places())["embed"]
     found = []
 
-    def ask(number):
+    def search(number):
         found.append((number, warm.encoder("embed", wanted).vectors([f"text {number % 5}"])[0]))
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,7 +148,7 @@ def test_only_what_is_due_is_loaded_and_only_the_heavy_is_given_back():
     warm.close()
 
 
-def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
+def test_a_photo_to_search_with_is_embedded_by_the_models_that_describe():
     settings = demo_settings(Settings())
     loads = []
 
@@ -162,12 +162,12 @@ def test_a_picture_to_ask_with_is_seen_by_the_models_that_describe():
     expected = warm.models(stages)["caption"].run([Item(pixels)])
     answers, last_image_search = [], warm.last_image_search
 
-    def ask():
+    def search():
         loaded = warm.for_query_image(stages)
         loaded["detect"].run([Item(pixels)])
         answers.append(loaded["caption"].run([Item(pixels)]))
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=search) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -242,7 +242,7 @@ def test_both_sets_of_two_devices_describe(tmp_path):
     warm.close()
 
 
-def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
+def test_a_device_that_cannot_be_used_is_reported_and_stops_no_other():
     settings = msgspec.structs.replace(demo_settings(Settings()), device=("cpu", "cuda:99"))
     warm = LoadedModels(settings, places(), load_models)
     models = warm.models(STAGES)
@@ -254,7 +254,7 @@ def test_a_device_that_cannot_be_used_is_said_and_costs_no_other():
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07" * 500])
-def test_a_broken_model_file_costs_its_stage_with_a_sentence(tmp_path, content):
+def test_a_broken_model_file_stops_its_stage_with_a_sentence(tmp_path, content):
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     settings = parse(WORDLLAMA.replace('[detect]\nweights = "none"', f'[detect]\nweights = "{path}"'))

@@ -1,4 +1,4 @@
-"""Disks that go away, fill up or become read-only: nothing is deleted, it is said, and it goes on."""
+"""Disks that go away, fill up or become read-only: nothing is deleted, it is reported, and the daemon continues."""
 
 import os
 import subprocess
@@ -125,7 +125,7 @@ def test_unplugged_in_the_middle_of_a_batch(tmp_path, card):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A home whose index lies on a disk of its own, of 4 MB."""
+    """A home whose index is on a disk of its own, of 4 MB."""
     (tmp_path / "h").mkdir()
     home = Home(folder=tmp_path / "h")
     data = tmp_path / "h/data"
@@ -135,7 +135,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", data], capture_output=True)
 
 
-def test_a_full_disk_is_said_and_waited_for(small_disk):
+def test_a_full_disk_is_reported_and_waited_for(small_disk):
     home, data = small_disk
     with home.daemon() as daemon:
         daemon.wait_until_idle()
@@ -144,17 +144,17 @@ def test_a_full_disk_is_said_and_waited_for(small_disk):
             ballast.write(b"x" * (room.f_bavail * room.f_frsize))
         for number in range(300):
             write_picture(home.photos / f"{number}.png", number)
-        until(lambda: "full" in (daemon.ask("status")["problem"] or ""))
+        until(lambda: "full" in (daemon.request("status")["problem"] or ""))
         (data / "ballast").unlink()
         until(lambda: differences(home) == [])
         daemon.wait_until_idle()
-        assert daemon.ask("status")["problem"] is None
+        assert daemon.request("status")["problem"] is None
         with home.index() as store:
             assert store.problems() == []
     assert "Traceback" not in daemon.log(), daemon.log()
 
 
-def test_a_read_only_disk_is_said_and_waited_for(small_disk):
+def test_a_read_only_disk_is_reported_and_waited_for(small_disk):
     home, data = small_disk
     with home.daemon() as daemon:
         write_picture(home.photos / "1.png", 1)
@@ -164,7 +164,7 @@ def test_a_read_only_disk_is_said_and_waited_for(small_disk):
         subprocess.run(["mount", "-o", "remount,ro", data], check=True)
         daemon.start()
         write_picture(home.photos / "2.png", 2)
-        until(lambda: "cannot be written" in (daemon.ask("status")["problem"] or ""))
+        until(lambda: "cannot be written" in (daemon.request("status")["problem"] or ""))
         result = home.imgret("query", "--json", "1")
         assert result.returncode in (0, 1), result.stderr
         subprocess.run(["mount", "-o", "remount,rw", data], check=True)

@@ -193,19 +193,19 @@ def test_all_skipped_files_are_counted(root: Path) -> None:
     (root / "linked").symlink_to("private", target_is_directory=True)
     os.mkfifo(root / "fifo.jpg")
     rules = Exclude(["*.tmp.jpg", "old/"])
-    told = skipped(os.fsencode(root), rules)
-    assert told.folders["built-in pattern @eaDir/"] == 2
-    assert told.folders["built-in pattern lost+found/"] == 1
-    assert told.folders["pattern old/"] == 1
-    assert told.pictures == {
+    listed = skipped(os.fsencode(root), rules)
+    assert listed.folders["built-in pattern @eaDir/"] == 2
+    assert listed.folders["built-in pattern lost+found/"] == 1
+    assert listed.folders["pattern old/"] == 1
+    assert listed.pictures == {
         "hidden": 1,
         "pattern *.tmp.jpg": 1,
         "built-in pattern ._*": 1,
         "built-in pattern .trashed-*": 1,
         "built-in pattern .pending-*": 1,
     }
-    assert (told.nomedia, told.links, told.special, told.unlisted) == (1, 2, 1, 0)
-    assert told.not_pictures == {".mp4": 2, "": 2}
+    assert (listed.nomedia, listed.links, listed.special, listed.unlisted) == (1, 2, 1, 0)
+    assert listed.not_pictures == {".mp4": 2, "": 2}
 
 
 names = st.sampled_from(
@@ -226,11 +226,11 @@ def test_every_image_is_either_found_or_counted(
         except OSError:  # a file where a folder should be
             continue
     rules = Exclude(["old"], hidden=hidden)
-    ours, told = found(root, rules), skipped(os.fsencode(root), rules)
+    ours, listed = found(root, rules), skipped(os.fsencode(root), rules)
     for path in root.rglob("*"):
         if path.is_file() and path.name.endswith(".jpg"):
             inside = os.fsencode(path.relative_to(root))
             entered = why_not_entered(os.fsencode(root), os.path.dirname(inside), rules) is None
             assert (os.fsdecode(inside) in ours) == (entered and rules.explain(inside) is None)
             if os.fsdecode(inside) not in ours:
-                assert told.nomedia + sum(told.folders.values()) + sum(told.pictures.values()) > 0
+                assert listed.nomedia + sum(listed.folders.values()) + sum(listed.pictures.values()) > 0

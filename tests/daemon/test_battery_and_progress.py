@@ -1,4 +1,4 @@
-"""A guest: on battery it waits and says so; whoever follows sees how far it is."""
+"""On battery the daemon waits and reports it; `imgret index` and events show the progress."""
 
 import contextlib
 import os
@@ -48,14 +48,14 @@ def supplies(tmp_path):
 def test_on_battery_photos_are_known_and_wait_to_be_described(home, supplies):
     write_picture(home.photos / "1.png", 1)
     with OnLaptop(home, supplies) as daemon:
-        until(lambda: daemon.ask("status")["state"] == "on battery")
+        until(lambda: daemon.request("status")["state"] == "on battery")
         until(lambda: len(home.indexed()) == 1)
         time.sleep(1)
         assert waiting(home) == 1
         (supplies / "AC/online").write_text("1")
         write_picture(home.photos / "2.png", 2)  # it looks at once then, and within half a minute anyway
         until(lambda: len(home.indexed()) == 2 and waiting(home) == 0)
-        until(lambda: daemon.ask("status")["state"] == "idle")
+        until(lambda: daemon.request("status")["state"] == "idle")
     assert "Traceback" not in daemon.log(), daemon.log()
 
 
@@ -66,7 +66,7 @@ def waiting(home):
 
 @contextlib.contextmanager
 def at_a_terminal(home, *arguments):
-    """An imgret that draws on a terminal; gives a function that tells all it has drawn."""
+    """An imgret that draws on a terminal; yields a function that returns all it has drawn."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "imgret", *arguments]
     environ = {**home.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
@@ -88,13 +88,13 @@ def at_a_terminal(home, *arguments):
         os.close(ours)
 
 
-def test_who_follows_sees_how_far_it_is(home, daemon):
-    daemon.ask("pause")
+def test_events_show_the_progress(home, daemon):
+    daemon.request("pause")
     for number in range(300):
         write_picture(home.photos / f"{number}.png", number)
     with at_a_terminal(home, "status", "--follow") as (process, so_far):
         until(lambda: b"paused" in so_far())
-        daemon.ask("resume")
+        daemon.request("resume")
         until(lambda: b"/300" in so_far())
         until(lambda: b"idle" in so_far()[so_far().rindex(b"/300") :])
         process.send_signal(signal.SIGINT)

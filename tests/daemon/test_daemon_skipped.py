@@ -5,7 +5,7 @@ from waiting import until
 from testbed.small_pngs import write_picture
 
 
-def test_a_nomedia_hides_a_folder_and_what_lies_below_it_until_it_goes(home, daemon):
+def test_a_nomedia_hides_a_folder_and_those_below_it_until_it_is_removed(home, daemon):
     private = home.photos / "private"
     (private / "deeper").mkdir(parents=True)
     for number, folder in enumerate((home.photos, private, private / "deeper")):

@@ -15,7 +15,7 @@ def measured(name, *options):
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def test_a_hundred_clients_at_once_while_it_describes_all_get_the_right_answer():
+def test_a_hundred_clients_get_the_right_results_while_it_describes():
     bursts = measured("bursts", "--clients", "100", "--questions", "2", "--photos", "200")
     assert len(bursts) == 2
     for burst in bursts:
@@ -24,13 +24,13 @@ def test_a_hundred_clients_at_once_while_it_describes_all_get_the_right_answer()
         assert burst["slowest"] < 30
 
 
-def test_a_picture_is_described_by_the_four_tiny_models_within_a_moment():
+def test_a_photo_is_described_by_the_four_tiny_models_within_a_moment():
     [seconds] = measured("landing", "--photos", "5", "--models", "tiny")
     assert len(seconds) == 5
     assert seconds[len(seconds) // 2] < 3.0  # the goal is 1 s on a machine that has nothing else to do
 
 
-def test_at_rest_it_costs_next_to_nothing():
+def test_an_idle_daemon_needs_next_to_no_processor_time():
     [costs] = measured("idle", "--seconds", "5", "--photos", "50")
     assert costs["empty_mb"] < 80
     assert costs["watching_mb"] < 80

@@ -1,4 +1,4 @@
-"""What stat says, as integers that SQLite can hold."""
+"""The values of `stat`, as integers that SQLite can hold."""
 
 from types import SimpleNamespace
 

@@ -36,16 +36,16 @@ def test_a_configuration_that_becomes_bad_is_reported_until_it_is_good_again(hom
     until(lambda: len(home.indexed()) == 1)
     home.configure([home.photos], more)
     daemon.signal(signal.SIGHUP)
-    until(lambda: "the new configuration is not used" in (daemon.ask("status")["problem"] or ""))
+    until(lambda: "the new configuration is not used" in (daemon.request("status")["problem"] or ""))
     with pytest.raises(Refused, match="line"):
-        daemon.ask("reload")
+        daemon.request("reload")
     write_picture(home.photos / "2.png", 2)  # the last good one is still in force
     until(lambda: len(home.indexed()) == 2)
     daemon.wait_until_idle()
-    assert "the new configuration is not used" in daemon.ask("status")["problem"]
+    assert "the new configuration is not used" in daemon.request("status")["problem"]
     home.configure([home.photos])
-    daemon.ask("reload")
-    until(lambda: daemon.ask("status")["problem"] is None)
+    daemon.request("reload")
+    until(lambda: daemon.request("status")["problem"] is None)
 
 
 def test_the_command_waits_for_its_own_folder_only(home, daemon, tmp_path):
@@ -95,7 +95,7 @@ def test_the_exit_code_beside_a_daemon_is_that_without_one(home, tmp_path):
     assert ends == [[0, 1, 1], [0, 1, 1]]
 
 
-def test_the_command_says_that_the_daemon_is_paused(home, daemon):
+def test_the_command_reports_that_the_daemon_is_paused(home, daemon):
     daemon.wait_until_idle()
     assert home.imgret("pause").returncode == 0
     write_picture(home.photos / "1.png", 1)
@@ -123,13 +123,13 @@ def test_without_folders_those_that_were_indexed_are_looked_at(home, tmp_path):
         assert len(home.indexed()) == 3
 
 
-def test_the_state_is_told_at_once_while_another_process_holds_the_index(home, daemon):
+def test_the_state_is_reported_at_once_while_another_process_holds_the_index(home, daemon):
     daemon.wait_until_idle()
-    asked = []
+    replies = []
     with home.index() as store, store.writing() as db:
         db.execute("INSERT OR REPLACE INTO setting VALUES ('held', 'yes')")
         waiting = [
-            threading.Thread(target=lambda each=each: asked.append(daemon.ask(each[0], **each[1])))
+            threading.Thread(target=lambda each=each: replies.append(daemon.request(each[0], **each[1])))
             for each in (("index", {"paths": [str(home.photos)]}), ("reload", {}), ("pause", {}))
         ]
         for thread in waiting:
@@ -137,29 +137,29 @@ def test_the_state_is_told_at_once_while_another_process_holds_the_index(home, d
         end = time.monotonic() + 3
         while time.monotonic() < end:
             began = time.monotonic()
-            assert daemon.ask("status")["pid"] == daemon.pid
+            assert daemon.request("status")["pid"] == daemon.pid
             assert time.monotonic() - began < 4  # a call that waits for the lock takes BUSY_SECONDS
             time.sleep(0.1)
-        assert len(asked) < 3  # they do wait
+        assert len(replies) < 3  # they do wait
     for thread in waiting:
         thread.join(40)
-    assert len(asked) == 3
+    assert len(replies) == 3
 
 
-def test_without_descriptors_it_says_so_and_goes_on_when_there_are_some(tmp_path):
+def test_a_lack_of_descriptors_is_reported_until_it_is_over(tmp_path):
     home = Home(WORDLLAMA, folder=tmp_path)
     with home.daemon() as daemon:
         daemon.wait_until_idle()
         used = len(os.listdir(f"/proc/{daemon.pid}/fd"))
         with Connection(home.places.socket) as held:  # accepted while there were descriptors
-            assert held.ask("status", {})["pid"] == daemon.pid
+            assert held.request("status", {})["pid"] == daemon.pid
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 2, 4096))
             for number in range(20):
                 write_picture(home.photos / f"{number}.png", number)
-            until(lambda: held.ask("status", {})["problem"])
+            until(lambda: held.request("status", {})["problem"])
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (4096, 4096))
         until(lambda: len(home.indexed()) == 20)
-        until(lambda: daemon.ask("status")["problem"] is None)
+        until(lambda: daemon.request("status")["problem"] is None)
         daemon.wait_until_idle()
         with home.index() as store:
             assert store.row("SELECT count(DISTINCT content) FROM vector") == (20,)

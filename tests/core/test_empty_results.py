@@ -1,4 +1,4 @@
-"""An empty answer names the filter that left nothing over."""
+"""A result without hits names the filter that no photo passes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def library(store: Store, add: Add) -> Store:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "part"),
     [
         ("after:2020", "the only known date is 2019-06-08"),
         ("in:Lisbon", "no indexed photo is in a folder Lisbon"),
@@ -56,15 +56,15 @@ def library(store: Store, add: Add) -> Store:
         ("giraffe after:2020 dog:", "the only known date is"),
     ],
 )
-def test_the_filter_that_left_nothing_is_named(library: Store, text: str, said: str) -> None:
-    told = notes(library, text)
-    assert said in told
-    assert "apple" not in told
-    assert told.count("no photo shows") <= 1
+def test_the_filter_that_left_nothing_is_named(library: Store, text: str, part: str) -> None:
+    shown = notes(library, text)
+    assert part in shown
+    assert "apple" not in shown
+    assert shown.count("no photo shows") <= 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "part"),
     [
         ("on:2019", "no photo has a known date"),
         ("has:date", "no photo has a known date"),
@@ -74,22 +74,22 @@ def test_the_filter_that_left_nothing_is_named(library: Store, text: str, said: 
         ("has:objects", "no photo has objects"),
     ],
 )
-def test_what_is_known_of_no_photo(store: Store, add: Add, text: str, said: str) -> None:
+def test_what_is_known_of_no_photo(store: Store, add: Add, text: str, part: str) -> None:
     add("a.jpg")
-    assert said in notes(store, text)
+    assert part in notes(store, text)
 
 
 @pytest.mark.parametrize(
     ("text", "stage"),
     [("topic:sports", "topics"), ("dog:", "detect"), ("has:caption", "caption")],
 )
-def test_a_stage_that_is_switched_off_is_said(store: Store, add: Add, text: str, stage: str) -> None:
+def test_a_stage_that_is_switched_off_is_named(store: Store, add: Add, text: str, stage: str) -> None:
     add("a.jpg")
     assert f'switched off (weights = "none" in [{stage}]' in notes(store, text, off=[stage])
     assert "switched off" not in notes(store, text)
 
 
-def test_an_empty_index_and_an_answer_with_hits(store: Store, add: Add) -> None:
+def test_an_empty_index_and_a_result_with_hits(store: Store, add: Add) -> None:
     assert "no photo is indexed yet" in notes(store, "after:2020")
     add("a.jpg", taken_at=1560000000)
     assert rank.search(store, parse.parse("on:2019", NOW), None).notes == []

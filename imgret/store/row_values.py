@@ -1,0 +1,48 @@
+"""From rows to values, as all engines return them. Pure: the engines differ in their SQL alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from imgret.photo import FileStat, Photo
+from imgret.stages import registry
+from imgret.stages.interface import POSITION
+from imgret.store import path_words, paths
+from imgret.store.policy import MAX_ATTEMPTS
+from imgret.store.records import Failure
+
+
+def photo(row: Iterable[Any]) -> Photo:
+    """Return the photo of (id, root, folder, name, size, mtime_ns, ctime_ns, inode, content, online, gone_at)."""
+    id_, root, folder, name, size, mtime, ctime, inode, content, online, gone_at = row
+    file_stat = FileStat(size, mtime, ctime, inode)
+    return Photo(id_, paths.join(root, folder, name), file_stat, content, bool(online), gone_at)
+
+
+def failure(path: bytes, stage: str, error: str, attempts: int, not_before: int) -> Failure:
+    """Return a failure; after `policy.MAX_ATTEMPTS` it is set aside."""
+    return Failure(path, stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS)
+
+
+def name_words(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return the words of the names in rows (root, folder, name), each once, in order."""
+    found: dict[str, None] = {}
+    for root, folder, name in rows:
+        found.update(dict.fromkeys(path_words.name_words(root, folder, name).split()))
+    return " ".join(found)
+
+
+def label_words(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return the labels in rows (label,) as words."""
+    return " ".join(str(label).replace("_", " ") for (label,) in rows)
+
+
+def copied_stages(source: Collection[str], target: Collection[str]) -> set[str]:
+    """Return which stages with results in `source` are copied to a content with equal pixels, `target` having its own.
+
+    Equal pixels do not mean equal metadata, and may have another position.
+    """
+    stages = registry.installed()
+    of_file = {stage.name for stage in stages.stages if stage.from_decoder}
+    return set(source) - set(target) - of_file - set(stages.followers(POSITION))
