@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 
 from imgret.store.factory import open_store
+from imgret.store.policy import BACKLOG
+from imgret.store.records import Position
 from testbed.home import Home, tiny_models
 from testbed.small_pngs import write_picture
 
@@ -64,8 +66,11 @@ def _claim(place: str, state: str, batches: int, found: Queue[list[int]], begin:
         claimed: list[int] = []
         found.put(claimed)
         begin.wait()
+        after: Position | None = None  # as in a run, which goes through the queue once
         for _ in range(batches):
-            claimed += [each.content for each in store.work.claim(STAGES, BATCH, NOW)]
+            claims_ = store.work.claim(STAGES, BATCH, NOW, request=BACKLOG, after=after)
+            claimed += [each.content for each in claims_]
+            after = claims_[-1].position if claims_ else after
         found.put(claimed)
 
 
