@@ -21,13 +21,13 @@ from imgret.stages.interface import ALTERNATIVE
 from imgret.store.fold import cut
 from imgret.store.postgres.pg_arrays import int4s
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_own_texts import COLUMNS as OWN
+from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
-from imgret.store.records import LABELS, NAMES, NOTE
 from imgret.store.tokens import tokenizer
 
 LONGEST = 500  # bytes; a longer token is stored as its beginning and its hash
-FIXED = frozenset({LABELS, NOTE, NAMES})  # columns that belong to no stage
 KNOWN = 200_000  # tokens whose ids are kept in memory
 
 AT_ONCE = 500  # documents that are written together
@@ -44,12 +44,20 @@ NOTHING: Tokens = np.zeros(0, np.int32)
 class Documents:
     """Implements `imgret.store.interface.retrieval.Documents`."""
 
-    def __init__(self, connection: Connection, text_columns: TextColumns, substrings: Substrings) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        text_columns: TextColumns,
+        substrings: Substrings,
+        own_texts: OwnTexts,
+    ) -> None:
         self._connection = connection
         self._text_columns = text_columns
         self._substrings = substrings
+        self._own_texts = own_texts
         self._known: dict[str, int] = {}  # token -> id
         self._pending: dict[int, dict[int, str]] = {}  # content -> column -> new text, as `fold.cut` gives it
+        self._changed: dict[int, set[str]] = {}  # content -> columns of `pg_own_texts` that may have changed
         self._new: set[str] = set()  # tokens that this transaction added
         self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
         self._totals: Counter[str] = Counter()
@@ -73,6 +81,13 @@ class Documents:
             if len(self._pending) >= AT_ONCE:
                 self.write_pending()
 
+    def refresh(self, content: int, columns: Iterable[str] = OWN) -> None:
+        """The texts of these columns, which belong to no stage, may have changed: they are read before they are written."""
+        with self._connection.writing():
+            self._changed.setdefault(content, set()).update(columns)
+            if len(self._changed) >= AT_ONCE:
+                self.write_pending()
+
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
         numbers = self._text_columns.numbers()
@@ -89,6 +104,7 @@ class Documents:
         """Forget the words of a content."""
         with self._connection.writing() as db:
             self._pending.pop(content, None)
+            self._changed.pop(content, None)
             self._substrings.remove(content)
             gone = db.execute("DELETE FROM document WHERE content = %s RETURNING tokens", (content,)).get
             if gone is not None:
@@ -166,6 +182,13 @@ class Documents:
 
     def write_pending(self) -> None:
         """Write the documents that have changed in this transaction: all in a few statements."""
+        changed, self._changed = self._changed, {}
+        for column in sorted(OWN):
+            contents = [content for content, columns in changed.items() if column in columns]
+            if contents:
+                number = self._text_columns.numbers()[column]
+                for content, text in self._own_texts.of(column, contents).items():
+                    self._pending.setdefault(content, {})[number] = cut(text)
         pending, self._pending = self._pending, {}
         if not pending:
             return
@@ -189,7 +212,7 @@ class Documents:
             (content, number, text)
             for content, texts in pending.items()
             for number, text in texts.items()
-            if names[number] not in FIXED
+            if names[number] not in OWN
         )
 
     def _put(self, documents: Mapping[int, Mapping[int, Sequence[int]]]) -> None:
@@ -230,6 +253,7 @@ class Documents:
 
     def _clear(self) -> None:
         self._pending.clear()
+        self._changed.clear()
         self._holding.clear()
         self._totals.clear()
         self._new.clear()

@@ -6,7 +6,7 @@ Saving a result keeps the tags, the words index and the vectors in sync in the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -22,9 +22,10 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
+from imgret.store.records import IMPORTED, LABELS, SpaceTraits
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are made anew together
 
@@ -33,11 +34,18 @@ class Results:
     """Implements `imgret.store.interface.descriptions.Results`."""
 
     def __init__(
-        self, connection: Connection, models: Models, documents: Documents, notes: Notes, vectors: Vectors
+        self,
+        connection: Connection,
+        models: Models,
+        documents: Documents,
+        own_texts: OwnTexts,
+        notes: Notes,
+        vectors: Vectors,
     ) -> None:
         self._connection = connection
         self._models = models
         self._documents = documents
+        self._own_texts = own_texts
         self._notes = notes
         self._vectors = vectors
 
@@ -58,16 +66,13 @@ class Results:
                 assert space is not None
                 self._vectors.save(content, identity, vectors, stage, space)
             made = msgspec.json.encode(payload).decode()
-            db.execute(
-                "INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
-                " made_at = excluded.made_at",
-                (content, stage, self._models.id(stage, identity), made, int(time.time())),
-            )
-            words = dict(texts or {})
             before = db.execute(
-                "DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage)
-            ).rowcount
+                "WITH gone AS (DELETE FROM tag WHERE content = %s AND stage = %s RETURNING 1)"
+                " INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
+                " made_at = excluded.made_at RETURNING (SELECT count(*) FROM gone)",
+                (content, stage, content, stage, self._models.id(stage, identity), made, int(time.time())),
+            ).get
             if before or tags:
                 db.execute(
                     "INSERT INTO tag (kind, label, content, stage, count)"
@@ -81,9 +86,8 @@ class Results:
                         [t.count for t in tags],
                     ),
                 )
-                words[LABELS] = self._labels([content])[content]
-            if words:
-                self._documents.update(content, words)
+                self._documents.refresh(content, (LABELS,))
+            self._documents.update(content, texts or {})
 
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
@@ -196,35 +200,22 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        self._documents.update(content, self._own_texts([content])[content])
-
-    def _own_texts(self, contents: Sequence[int]) -> dict[int, dict[str, str]]:
-        """Content -> the texts of the columns that belong to no stage."""
-        notes = dict(
-            self._connection.rows(
-                "SELECT content, text FROM note WHERE content = ANY (%s::bigint[])", (list(contents),)
-            )
-        )
-        labels, names = self._labels(contents), self._names(contents)
-        return {
-            content: {LABELS: labels[content], NOTE: notes.get(content, ""), NAMES: names[content]}
-            for content in contents
-        }
+        self._documents.refresh(content)
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             empty = self._documents.empty_texts()
             every = [content for (content,) in db.execute("SELECT content FROM document ORDER BY content")]
             for start in range(0, len(every), AT_ONCE):
-                contents = every[start : start + AT_ONCE]
-                found = {content: {**empty, **own} for content, own in self._own_texts(contents).items()}
+                found = {content: dict(empty) for content in every[start : start + AT_ONCE]}
                 for content, stage, payload in db.execute(
                     "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])",
-                    (list(contents),),
+                    (list(found),),
                 ):
                     found[content].update(texts(stage, payload))
                 for content, words in found.items():
                     self._documents.update(content, words)
+                    self._documents.refresh(content)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
@@ -236,41 +227,12 @@ class Results:
                     break
                 for (content,) in tagged:
                     db.execute("DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage))
-                    self._documents.update(content, {LABELS: self._labels([content])[content]})
+                    self._documents.refresh(content, (LABELS,))
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = %s)", (stage,)
             )
-            db.execute("DELETE FROM model WHERE stage = %s", (stage,))
+            self._models.forget(stage)
 
     def names(self, content: int) -> str:
-        return self._names([content])[content]
-
-    def _names(self, contents: Sequence[int]) -> dict[int, str]:
-        """Content -> the words of its paths, at most of a hundred."""
-        rows = self._connection.rows(
-            "SELECT wanted, root.path, folder, name FROM unnest(%s::bigint[]) AS wanted, LATERAL (SELECT id, root, folder, name"
-            " FROM photo WHERE content = wanted AND gone_at IS NULL ORDER BY id LIMIT 100) AS photo"
-            " JOIN root ON root.id = photo.root ORDER BY wanted, photo.id",
-            (list(contents),),
-        )
-        return {content: row_values.name_words(some) for content, some in _of_each(contents, rows)}
-
-    def _labels(self, contents: Sequence[int]) -> dict[int, str]:
-        """Content -> the labels of all its tags, as words."""
-        rows = self._connection.rows(
-            "SELECT DISTINCT content, label FROM tag WHERE content = ANY (%s::bigint[]) AND kind <> ALL (%s::text[])"
-            " ORDER BY content, label",
-            (list(contents), list(SILENT_KINDS)),
-        )
-        return {content: row_values.label_words(some) for content, some in _of_each(contents, rows)}
-
-
-def _of_each(
-    contents: Sequence[int], rows: Iterable[tuple[Any, ...]]
-) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-    """Yield each content with its rows, which begin with the content."""
-    found: dict[int, list[tuple[Any, ...]]] = {content: [] for content in contents}
-    for content, *rest in rows:
-        found[content].append(tuple(rest))
-    yield from found.items()
+        return self._own_texts.names([content])[content]
