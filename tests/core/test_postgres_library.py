@@ -60,6 +60,14 @@ def test_a_server_that_cannot_be_reached_is_an_error_in_words(tmp_path: Path) ->
             attempt(place)
         assert place in str(refused.value)
         assert refused.value.hint
+    with pytest.raises(IndexProblem) as refused:  # libpq has two lines for each address
+        open_store("postgresql://imgret@127.0.0.1,127.0.0.2:9/library")
+    message = str(refused.value)
+    assert "127.0.0.1" in message
+    assert "127.0.0.2" in message
+    assert "; " in message
+    assert not set("\n\t") & set(message)
+    assert "Is the server" not in message
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
