@@ -162,6 +162,8 @@ def claimed(
 
     -> None, and nothing is done, where this would wait for others. `alone`: no other transaction of `writing()` runs.
     """
+    if not found:
+        return []
     followers = registry.installed().all_followers
     todo = {each.position.content: each.due | followers(each.due).intersection(stages) for each in found}
     # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
@@ -169,22 +171,22 @@ def claimed(
     mark = 1 if len(found) == 1 and own is None else 2
     if not alone and (own == 1 or any(todo[each.position.content] - each.locked for each in found)):
         return None
-    if found and own == 1:
+    if own == 1:
         db.execute("UPDATE work SET claim = 2 WHERE claim = 1 AND worker = %s", (worker,))
     new = [(each, stage) for each in found for stage in sorted(todo[each.position.content])]
-    values = (
-        mark,
-        worker,
-        [each.position.content for each, _ in new],
-        [stage for _, stage in new],
-    )
     missing = [(each, stage) for each, stage in new if stage not in each.locked]
     db.execute(
         "UPDATE work SET attempts = attempts + 1, claim = %s, worker = %s"
         " FROM unnest(%s::bigint[], %s::text[]) AS new (content, stage)"
         " WHERE work.content = new.content AND work.stage = new.stage"
         " AND work.content = ANY (%s::bigint[])",  # found by the index, however few rows there are
-        (*values, [each.position.content for each in found]),
+        (
+            mark,
+            worker,
+            [each.position.content for each, _ in new],
+            [stage for _, stage in new],
+            [each.position.content for each in found],
+        ),
     )
     if missing:
         db.execute(
