@@ -19,6 +19,7 @@ import numpy as np
 import psycopg
 
 from benchmarks import postgresql_hosts
+from benchmarks.postgresql_saving import saving
 from benchmarks.search_library import Generator, fill
 from imgret import stage_results
 from imgret.store import copying
@@ -101,6 +102,7 @@ def _compare(sqlite: Store, server: Store, queries: np.ndarray, photos: int) -> 
         claimed = sum(len(store.work.claim(STAGES, 64, NOW)) for _ in range(30))
         print(f"{name}: {claimed / (time.perf_counter() - began):.0f} photos claimed a second, 64 at a time")
         store.work.release()
+        saving(name, store)
 
 
 def _nearest(name: str, store: Store, queries: np.ndarray, photos: int) -> None:
