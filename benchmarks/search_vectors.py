@@ -48,7 +48,7 @@ class Cloud:
 
     def __init__(self, real: Floats | None, seed: int) -> None:
         """Calibrate on `real` (n, 768), if there is any."""
-        self._random = random = np.random.default_rng(seed)
+        random = np.random.default_rng(seed)
         self.calibrated = real is not None
         if real is not None:
             axes, variance, ratio = _axes(real)

@@ -21,7 +21,7 @@ RAW_SUFFIXES = frozenset(
 _SUFFIXES = RAW_SUFFIXES.union(
     b"avif bmp dib gif heic heics heif heifs hif jfif jpe jpeg jpg jxl mpo png tif tiff webp".split()
 )
-PICTURES = frozenset(b"." + suffix for suffix in _SUFFIXES)
+IMAGE_SUFFIXES = frozenset(b"." + suffix for suffix in _SUFFIXES)
 
 NOMEDIA = b".nomedia"
 _HIDDEN = ".*"
@@ -88,7 +88,7 @@ class Exclude:
 
     def excludes_file(self, folder: bytes, name: bytes) -> bool:
         """Return whether the file `name` is not indexed; `folder` itself must not be excluded."""
-        return not is_picture(name) or self._excludes(folder, name)
+        return not is_image(name) or self._excludes(folder, name)
 
     def excludes_sidecar(self, folder: bytes, name: bytes) -> bool:
         """Return whether the file `name` is no sidecar that is read; `folder` itself must not be excluded."""
@@ -119,7 +119,7 @@ class Exclude:
             reason = self.pattern(above)
             if reason is not None:
                 return f"hidden: {os.fsdecode(parts[depth - 1])}" if reason == "hidden" else reason
-        if not is_picture(parts[-1]):
+        if not is_image(parts[-1]):
             dot, extension = parts[-1].rpartition(b".")[1:]
             return f"not a picture: {'.' + os.fsdecode(extension) if dot else 'no extension'}"
         return None
@@ -142,9 +142,9 @@ class Exclude:
         return self._list.excluding_line(path)
 
 
-def is_picture(name: bytes) -> bool:
+def is_image(name: bytes) -> bool:
     """Return whether the extension of a file name, in upper or lower case, is that of an image format."""
-    return name[name.rfind(b".") :].lower() in PICTURES
+    return name[name.rfind(b".") :].lower() in IMAGE_SUFFIXES
 
 
 def is_sidecar(name: bytes) -> bool:

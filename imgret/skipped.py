@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct, field
 
-from imgret.exclude import NOMEDIA, Exclude, is_picture
+from imgret.exclude import NOMEDIA, Exclude, is_image
 
 _LONGEST_EXTENSION = 16  # bytes; longer ones are counted as no extension
 
@@ -20,11 +20,11 @@ class Skipped(Struct):
     """How many files and folders were skipped, and why."""
 
     folders: Counter[str] = field(default_factory=Counter)  # excluded folders, by "hidden" or the pattern
-    pictures: Counter[str] = field(default_factory=Counter)  # excluded image files, by the same reasons
+    images: Counter[str] = field(default_factory=Counter)  # excluded image files, by the same reasons
     nomedia: int = 0  # folders with a `.nomedia`
     links: int = 0  # symbolic links, to files or folders
     special: int = 0  # FIFOs, sockets, devices
-    not_pictures: Counter[str] = field(default_factory=Counter)  # by extension in lower case; "" for none
+    not_images: Counter[str] = field(default_factory=Counter)  # by extension in lower case; "" for none
     unlisted: int = 0  # folders that cannot be listed
 
 
@@ -63,10 +63,10 @@ def skipped(
                     waiting.append(path)
             elif not entry.is_file(follow_symlinks=False):
                 found.special += 1
-            elif not is_picture(entry.name):
-                found.not_pictures[_extension(entry.name)] += 1
+            elif not is_image(entry.name):
+                found.not_images[_extension(entry.name)] += 1
             elif rules.excludes_file(folder, entry.name):
-                found.pictures[rules.pattern(path) or "excluded"] += 1
+                found.images[rules.pattern(path) or "excluded"] += 1
     return found
 
 

@@ -21,7 +21,7 @@ from imgret.terminal import kitty
 from imgret.terminal.clean import clean
 from imgret.terminal.fit import HALF_BLOCK
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret.terminal.sent import Sent, SentPictures
+from imgret.terminal.sent import Sent, SentImages
 from imgret_tui.cell_image import CellImage, ImageRequest, render_image
 from imgret_tui.image_loader import ImageLoader
 
@@ -51,7 +51,7 @@ class TerminalImages:
         self._on_file_changed = on_file_changed
         self._on_crash = on_crash
         self._grey = grey
-        self._sent = SentPictures()
+        self._sent = SentImages()
         self._images: dict[int, CellImage] = {}
         self._preview_on_screen: list[ImageRequest] = []
         self._thumbnails_on_screen: list[ImageRequest] = []

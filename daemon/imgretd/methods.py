@@ -24,7 +24,7 @@ def methods(
     """Name -> method, for `imgretd.serve.Server`."""
 
     async def query(params: dict[str, Any]) -> Reply:
-        """`imgret.search.service.Request`'s fields, and `index`: refused when it is not ours."""
+        """The fields of `imgret.search.request.SearchRequest`, and `index`. A request for another index is refused."""
         store = params.pop("index", places.index)
         if store != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
@@ -33,7 +33,7 @@ def methods(
         return Reply({"notes": found.notes, "exit": int(found.exit)}, found.output)
 
     async def values(params: dict[str, Any]) -> Reply:
-        """`kind` of values that filters have, and what they begin with; `index` as for `query`. For completion."""
+        """Completion: values of filters of a `kind` with a `beginning`; `index` as for `query`."""
         kind, beginning = params.get("kind"), params.get("beginning", "")
         if params.get("index", places.index) != places.index:
             raise Refused(OTHER_INDEX, f"this daemon serves {places.index}")
@@ -55,10 +55,10 @@ def methods(
         return Reply({"folders": len(resolved), "job": await folders.start_scan(resolved)})
 
     async def looked(params: dict[str, Any]) -> Reply:
-        """`job`: of `index`. Whether its folders are still being looked at, and what was found wrong."""
+        """`job`: the number that `index` returned. Reports whether its folders are still scanned, and the problems found."""
         job = params.get("job")
         if not isinstance(job, int):
-            raise Refused(BAD_PARAMS, "job must be the number that `index` gave", exit_code=2)
+            raise Refused(BAD_PARAMS, "job must be the number that `index` returned", exit_code=2)
         return Reply(folders.scan_progress(job))
 
     async def note(params: dict[str, Any]) -> Reply:
@@ -82,7 +82,7 @@ def methods(
         return Reply({})
 
     async def retry(_params: dict[str, Any]) -> Reply:
-        """What was queued again is looked at now."""
+        """Check for work that was queued again."""
         operations.wake()
         return Reply({})
 

@@ -1,8 +1,8 @@
 """The threads that keep the index in sync: they run `imgret.sync`, the code of `imgret index`, on dirty folders.
 
-Nothing here decides what a change is. One thread for each watched folder, up to a few: a disk that is slow
-or does not respond delays its own folder only. A disk that is full or read-only, an index that is busy, a
-mistake of ours: the folders stay dirty, the reason is reported once, and it goes on when it can.
+`imgret.sync` decides what a change is. Each watched folder has one thread, up to a few, so a disk that is slow or does
+not respond delays only its own folder. If the disk is full or read-only, the index is busy or a bug is met, the
+folders stay dirty, the reason is reported once, and the pass is repeated later.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Reconciler:
     def heartbeat(self) -> float:
         """Return when the busy thread that has been inactive longest was last active; now if none is busy.
 
-        Waiting for a disk is bounded (`imgret.disk_calls`), so silence means a mistake of ours.
+        Waiting for a disk is bounded (`imgret.disk_calls`), so silence means a bug.
         """
         with self._lock:
             return min(self._beats.values(), default=time.monotonic())

@@ -86,7 +86,7 @@ class SearchThreads:
         try:
             return work_(service)
         finally:
-            if not service.store.writable:  # a disk that was full or read-only may be so no more
+            if not service.store.writable:  # the disk may have space or be writable again
                 service.store.close()
                 self._own.configured = None
 

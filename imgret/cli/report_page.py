@@ -61,7 +61,7 @@ def page(
 def _card(hit: Mapping[str, Any], image: bytes | None, name: bytes, words: frozenset[str]) -> str:
     title = hit.get("caption") or hit.get("note") or " ".join(lines_read(hit))
     shown = _text(name)
-    picture = (
+    shown_image = (
         f'<img alt="{_text(title or name)}" src="data:image/jpeg;base64,{b64encode(image).decode()}">'
         if image
         else '<div class="none">no picture</div>'
@@ -74,7 +74,7 @@ def _card(hit: Mapping[str, Any], image: bytes | None, name: bytes, words: froze
         parts.append(f"<p>{_marked(str(hit['note']), words)}</p>")
     facts = [", ".join(map(str, hit.get("why") or ())), str(hit.get("taken_at") or "")[:10]]
     parts.append(f'<p class="dim">{_text(" · ".join(filter(None, facts)))}</p>')
-    return f'<li>{picture}<div class="about">{"".join(parts)}</div></li>\n'
+    return f'<li>{shown_image}<div class="about">{"".join(parts)}</div></li>\n'
 
 
 def _section(title: str, rows: Sequence[tuple[str, int]]) -> str:

@@ -45,12 +45,12 @@ def skipped_fields(here: Session) -> list[dict[str, Any]]:
                 {
                     **path_fields(root.path),
                     "folders": dict(found.folders),
-                    "pictures": dict(found.pictures),
+                    "pictures": dict(found.images),
                     "nomedia": found.nomedia,
                     "links": found.links,
                     "special": found.special,
                     "too_large": sum(paths.relative(root.path, path) is not None for path in large),
-                    "not_pictures": dict(found.not_pictures.most_common()),
+                    "not_pictures": dict(found.not_images.most_common()),
                     "unlisted": found.unlisted,
                 }
             )

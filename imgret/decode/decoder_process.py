@@ -67,16 +67,16 @@ def main(arguments: list[str]) -> None:
         request = decoder.decode(sys.stdin.buffer.read(LENGTH.unpack(head)[0]))
         pixels = b""
         try:
-            picture = read(request, limits)
-            pixels = picture.pixels
-            digest = blake3(LENGTHS.pack(picture.width, picture.height)).update(pixels).digest()
+            image = read(request, limits)
+            pixels = image.pixels
+            digest = blake3(LENGTHS.pack(image.width, image.height)).update(pixels).digest()
             reply = WorkerReply(
-                picture.facts,
-                picture.metadata,
-                picture.width,
-                picture.height,
+                image.facts,
+                image.metadata,
+                image.width,
+                image.height,
                 pixel_hash=digest,
-                signature=picture.signature,
+                signature=image.signature,
             )
         except PhotoError as error:
             changed = isinstance(error, FileChanged)

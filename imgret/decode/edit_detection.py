@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from imgret.decode.perceptual import SAME_PICTURE, similarity
+from imgret.decode.perceptual import SAME_IMAGE, similarity
 from imgret.photo import Facts
 
 DAY = 86400  # seconds
@@ -29,7 +29,7 @@ def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
     same = same_shot(before.facts or Facts("", 0, 0), after.facts or Facts("", 0, 0))
     if same is not None:
         return same
-    if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_PICTURE:
+    if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_IMAGE:
         return True
     return same_file and (
         after.facts is None or after.facts.taken_at is None

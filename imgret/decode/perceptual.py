@@ -18,7 +18,7 @@ SIGNATURE_BYTES = _KEPT * _KEPT
 # Measured on 112 unrelated photos: no two had a similarity above 0.70. Re-encoded, resized, mirrored, brightened
 # and grey versions, and rotations by right angles, were above 0.92; crops by 5 % and rotations by 3 degrees were
 # mostly above 0.83.
-SAME_PICTURE = 0.8
+SAME_IMAGE = 0.8
 FLAT = 1500  # a smaller sum of squares means an image of one tone with noise; photos have 10,000 and more
 
 FINE_GRID = 32  # pixels: each side of the grey image that a detail is computed from

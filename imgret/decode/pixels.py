@@ -52,7 +52,7 @@ class Limits(Struct, frozen=True):
     side: int  # pixels
 
 
-class Picture(Struct, frozen=True):
+class DecodedImage(Struct, frozen=True):
     """A decoded file. Without pixels, if only the metadata was requested."""
 
     facts: Facts
@@ -63,7 +63,7 @@ class Picture(Struct, frozen=True):
     signature: bytes = b""  # `perceptual.look`
 
 
-def read(request: DecodeRequest, limits: Limits) -> Picture:
+def read(request: DecodeRequest, limits: Limits) -> DecodedImage:
     """Decode a file. Every failure is raised as PhotoError.
 
     Raises FileChanged when the file has other bytes than the expected ones, or does not exist although some are expected.
@@ -94,7 +94,7 @@ def read(request: DecodeRequest, limits: Limits) -> Picture:
         raise _damaged(name, error, limits) from None
 
 
-def _unchanged(file: IO[bytes], limits: Limits, request: DecodeRequest) -> Picture:
+def _unchanged(file: IO[bytes], limits: Limits, request: DecodeRequest) -> DecodedImage:
     """Decode an open file. Raises FileChanged, before any decoder error, when its bytes are not the expected ones."""
     path, expected = request.path, request.expected
     before = _hash(file.fileno())
@@ -123,7 +123,7 @@ def _hash(fd: int) -> bytes:
     return hasher.digest()
 
 
-def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> Picture:
+def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> DecodedImage:
     path, file = request.path, whole
     name, exif, kind = os.fsdecode(path), None, ""
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -131,9 +131,9 @@ def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> Pictur
     head = file.read(HEAD)
     known = sniff(head)
     if known in (None, "TIFF"):
-        exif, picture = raw_files.preview(path, file)
-        if picture is not None:
-            kind, file = "RAW", picture
+        exif, preview = raw_files.preview(path, file)
+        if preview is not None:
+            kind, file = "RAW", preview
             known = sniff(file.read(HEAD))
     file.seek(0)
     if known is None:
@@ -158,12 +158,12 @@ def _decoded(whole: IO[bytes], limits: Limits, request: DecodeRequest) -> Pictur
         orientation = 1 if applies_orientation(image) else valid_orientation(tags.get(ORIENTATION))
         found = facts(kind or image.format or known, upright_size(size, orientation), tags, photo, gps)
         if not request.with_pixels:
-            return Picture(found, metadata)
+            return DecodedImage(found, metadata)
         shown = to_rgb(reduced(shown, limits.side))
         if orientation in _TURN:
             shown = shown.transpose(_TURN[orientation])
         found = replace(found, truncated=share < 1)
-        return Picture(found, metadata, *shown.size, shown.tobytes(), _look(shown))
+        return DecodedImage(found, metadata, *shown.size, shown.tobytes(), _look(shown))
 
 
 def _loaded(

@@ -108,8 +108,8 @@ class BlipCaptioner:
 
     def _resized(self, image: Pixels) -> Pixels:
         """Return the resized image (3, side, side)."""
-        picture = Image.fromarray(image)
-        return self._processed(picture, do_rescale=False, do_normalize=False)  # type: ignore[no-any-return]
+        pil_image = Image.fromarray(image)
+        return self._processed(pil_image, do_rescale=False, do_normalize=False)  # type: ignore[no-any-return]
 
     def _normalised_levels(self) -> torch.Tensor:
         """Return the processor's normalised value of each byte, (3, 256). Looking them up is faster and exact."""
@@ -117,5 +117,5 @@ class BlipCaptioner:
         levels = self._processed(Image.fromarray(grey), do_resize=False)
         return torch.from_numpy(levels[:, 0])
 
-    def _processed(self, picture: Image.Image, **steps: bool) -> Any:
-        return self._processor.image_processor(picture, return_tensors="np", **steps)["pixel_values"][0]
+    def _processed(self, pil_image: Image.Image, **steps: bool) -> Any:
+        return self._processor.image_processor(pil_image, return_tensors="np", **steps)["pixel_values"][0]

@@ -72,9 +72,9 @@ class GeneratedCaptioner:
         if not images:
             return []
         found: list[list[str]] = [[] for _ in images]
-        pictures = [Image.fromarray(image) for image in images]
+        pil_images = [Image.fromarray(image) for image in images]
         for prompt in self._prompts:
-            for captions, more in zip(found, self._of_prompt(prompt, pictures), strict=True):
+            for captions, more in zip(found, self._of_prompt(prompt, pil_images), strict=True):
                 captions += more
         torch_device.release_openmp_threads()
         return found
@@ -112,11 +112,11 @@ class GeneratedCaptioner:
         return processor
 
     @torch.inference_mode()
-    def _of_prompt(self, prompt: str, pictures: Sequence[Image.Image]) -> list[list[str]]:
+    def _of_prompt(self, prompt: str, pil_images: Sequence[Image.Image]) -> list[list[str]]:
         """Return the captions of each picture for one prompt."""
         inputs = self._processor(
-            images=[[picture] for picture in pictures],
-            text=[prompt] * len(pictures),
+            images=[[pil_image] for pil_image in pil_images],
+            text=[prompt] * len(pil_images),
             padding=True,
             return_tensors="pt",
         ).to(self._device, dtype=self._model.dtype)

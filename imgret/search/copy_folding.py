@@ -24,7 +24,7 @@ MOST_SHOTS = 8  # hits of one camera and second that a shot is compared with
 _Words = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
 
 
-class Seen:
+class FoldedCopies:
     """The pictures that are hits already, by the place of the hit."""
 
     def __init__(self, store: Store, contents: Sequence[int]) -> None:
@@ -59,14 +59,14 @@ class Seen:
         return place if place is not None else self._burst(content, facts)
 
     def add_hit(self, place: int, content: int, facts: Facts | None, shown: dict[str, Any]) -> None:
-        """This content is the hit at `place`."""
+        """Record that this content is the hit at `place`."""
         self._hits[content] = place, facts
         if _is_timed(facts):
             self._by_second.setdefault((facts.taken_at, facts.camera), []).append(content)  # type: ignore[union-attr,arg-type]
         self.add_copy(place, content, facts, shown)
 
     def add_copy(self, place: int, content: int, facts: Facts | None, shown: dict[str, Any]) -> None:
-        """This content is the same picture as the hit at `place`, or another shot of its burst."""
+        """Record that this content is the same picture as the hit at `place`, or another shot of its burst."""
         self._pixels[self._hash(content)] = place
         if facts is not None and facts.taken_at is not None:
             self._seconds.add(facts.taken_at)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.decode.edit_detection import DAY
-from imgret.decode.perceptual import SAME_PICTURE
+from imgret.decode.perceptual import SAME_IMAGE
 from imgret.exclude import RAW_SUFFIXES
 from imgret.store.clauses import Clause, Inside
 from imgret.store.interface import Store
@@ -21,7 +21,7 @@ from imgret.store.records import NO_TIME, Traits
 Rows = NDArray[np.int64]
 
 BURST_GAP = 2  # seconds between two shots of a burst
-BURST_COSINE = SAME_PICTURE  # of the signatures of two shots of a burst
+BURST_COSINE = SAME_IMAGE  # of the signatures of two shots of a burst
 LONGEST_BURST = 512  # shots; a longer one is several
 # Of two copies of equal size and metadata, the better format: lossless, or as cameras write it.
 FORMATS = {"TIFF": 2, "PNG": 2, "HEIF": 1, "AVIF": 1, "JPEG": 1, "MPO": 1, "JXL": 1}

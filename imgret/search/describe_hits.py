@@ -1,4 +1,4 @@
-"""What was found, as hits: described, explained, and copies of one picture collapsed into one."""
+"""Turn found contents into hits: with descriptions and explanations, and copies of one picture as one hit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from imgret import stage_results
 from imgret.photo import Facts, Hit
-from imgret.search.copy_folding import Seen
+from imgret.search.copy_folding import FoldedCopies
 from imgret.search.parse import ParsedQuery
 from imgret.store import labels
 from imgret.store.clauses import Containing
@@ -28,7 +28,7 @@ class Found(Struct, frozen=True):
     confidence: float
     strength: str
     matched: tuple[str, ...] = ()  # the query's words that occur in its texts
-    seen: bool = False  # the image itself matches
+    image_matches: bool = False  # the image itself matches
 
 
 def describe(
@@ -40,23 +40,23 @@ def describe(
     wanted = [clause.filter for clause in query.clauses if not clause.negated]
     parts = [each.text for each in wanted if isinstance(each, Containing)]
     copies: dict[int, list[bytes]] = {}  # by the place of the hit that they are copies of
-    seen = Seen(store, () if all_copies else [one.content for one in found])
+    folded = FoldedCopies(store, () if all_copies else [one.content for one in found])
     for one in found:
         if len(hits) >= limit and all_copies:
             break
         facts = store.contents.facts(one.content)
-        if len(hits) >= limit and not seen.may_hold(one.content, facts):
+        if len(hits) >= limit and not folded.may_hold(one.content, facts):
             continue  # only a copy of a hit would still count, and most are none
         paths = store.filters.showing(query.clauses, one.content)
         if not paths:
             continue
         shown = stage_results.shown(stage_results.described(store, one.content))
-        place = None if all_copies else seen.place(one.content, facts, shown)
+        place = None if all_copies else folded.place(one.content, facts, shown)
         if place is not None:
-            seen.add_copy(place, one.content, facts, shown)
+            folded.add_copy(place, one.content, facts, shown)
             copies.setdefault(place, []).extend(path for path, _ in paths)
         elif len(hits) < limit:
-            seen.add_hit(len(hits), one.content, facts, shown)
+            folded.add_hit(len(hits), one.content, facts, shown)
             hit = _hit(store, one, facts, shown, paths[0], parts)
             for path, online in (paths if all_copies else paths[:1])[: limit - len(hits)]:
                 hits.append(replace(hit, rank=len(hits) + 1, path=path, online=online))
@@ -100,7 +100,7 @@ def _why(one: Found, shown: dict[str, Any], parts: Sequence[str]) -> tuple[str, 
 
     `parts` are those of the text in the image that filters found.
     """
-    reasons: list[str] = [IMAGE_MATCHES] if one.seen else []
+    reasons: list[str] = [IMAGE_MATCHES] if one.image_matches else []
     for part in parts:
         reasons += stage_results.why_contained(shown, part)
     for word in one.matched:

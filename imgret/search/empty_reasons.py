@@ -25,7 +25,7 @@ from imgret.store.clauses import (
 )
 from imgret.store.interface import Store
 
-NAMED = 3  # examples that a sentence gives of what there is
+NAMED = 3  # existing values that a sentence lists
 
 _LACKING = {
     "note": "no photo has a note",
@@ -55,7 +55,7 @@ def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
-    """Why no photo passes these filters; empty when some do. Labels that no photo shows are left out."""
+    """Return why no photo passes these filters; "" if some do. Labels that no photo shows are not included."""
     if len(store.filters.matching(clauses)):
         return []
     if not len(store.filters.matching(())):
@@ -138,7 +138,7 @@ def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
 
 
 def _off(stage: str, off: Collection[str]) -> str:
-    """That a stage is switched off; nothing when it is not."""
+    """Return a sentence if a stage is switched off; "" if it is not."""
     known = registry.find(stage) if stage in off else None
     if known is None:
         return ""
@@ -146,7 +146,7 @@ def _off(stage: str, off: Collection[str]) -> str:
 
 
 def _off_kind(kind: str, off: Collection[str]) -> str:
-    """That the stage which makes tags of this kind is switched off; nothing when it is not."""
+    """Return a sentence if the stage with tags of this kind is switched off; "" if it is not."""
     sentences = [_off(stage, off) for stage in off if (known := registry.find(stage)) and kind in known.kinds]
     return next(iter(sentences), "")
 

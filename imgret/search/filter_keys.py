@@ -141,7 +141,7 @@ def _with_letters(value: str, position: int) -> str:
 
 
 def short(text: str) -> str:
-    """As much of it as a sentence can hold."""
+    """The text, shortened for a sentence."""
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

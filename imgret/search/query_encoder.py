@@ -30,7 +30,7 @@ class QueryEncoder:
 
     @property
     def identity(self) -> ModelIdentity:
-        """The model's: its vectors may be compared with vectors of the same model only."""
+        """The identity of the model. Only vectors of the same model may be compared."""
         return self._model.identity
 
     @property

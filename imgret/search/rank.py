@@ -265,7 +265,7 @@ def _scored(
             cosine=None if np.isnan(main.cosine[at]) else float(main.cosine[at]),
             confidence=float(main.confidence[at]),
             strength=STRENGTHS[level[at]],
-            seen=bool(main.seen[at]),
+            image_matches=bool(main.image_matches[at]),
             matched=tuple(term.text for term, held in zip(terms, main.held[at], strict=True) if held),
         )
         for at in np.lexsort((ids, -main.score)).tolist()[: request.pool]

@@ -68,7 +68,7 @@ class Scored(NamedTuple):
     confidence: Scores
     cosine: Scores  # of the leading view of the space that leads; NaN where there is none
     held: Flags  # (candidates, terms): the term occurs in it
-    seen: Flags  # the image itself matches
+    image_matches: Flags  # the image itself matches
 
 
 class SpaceQuery(NamedTuple):

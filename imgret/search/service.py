@@ -66,15 +66,15 @@ class LocalEncoders:
         self._settings = settings
         self._places = places
         self._encoders: dict[str, SpaceEncoder] = {}
-        self._pictures: Models | None = None
+        self._image_models: Models | None = None
 
     def for_query_image(self, stages: Collection[str]) -> Models:
         """See `Encoders`."""
-        if self._pictures is None:
+        if self._image_models is None:
             from imgret.pipeline.loading import load_models
 
-            self._pictures = load_models(self._settings, self._places, stages)
-        return self._pictures
+            self._image_models = load_models(self._settings, self._places, stages)
+        return self._image_models
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
         """See `Encoders`."""
@@ -143,7 +143,7 @@ class SearchService:
         encoders: Encoders | None = None,
         keeper: WarmIndexLoader | None = None,
     ) -> None:
-        """Cheap: the embedder is loaded by the first query that needs it.
+        """Load nothing: the first query that needs the embedder loads it.
 
         `encoders` and `keeper`, which has the vectors in memory, may be shared by several.
         """

@@ -57,7 +57,7 @@ class WarmIndex:
         return [search(query) for query in queries[:1]] + [other.result() for other in others]
 
     def refresh(self, store: Store) -> bool:
-        """Take in what was committed since. False when the spaces are others by now: load a new one."""
+        """Take in what was committed since. False if the spaces have changed: load a new one."""
         if self.memories.keys() != {space.id for space in store.vectors.active_spaces()}:
             return False
         fresh = [
@@ -94,7 +94,7 @@ class WarmIndexLoader:
         self._warm: WarmIndex | None = None
 
     def current(self, store: Store) -> WarmIndex | None:
-        """What is ready now; never waits for what is not."""
+        """Return the index that is ready now; None if there is none. Never waits."""
         with self._lock:
             warm = self._warm
             fits = warm is not None and warm.refresh(store)
@@ -107,7 +107,7 @@ class WarmIndexLoader:
             return warm if fits else None
 
     def wait(self) -> None:
-        """Until nothing is being loaded."""
+        """Wait until nothing is being loaded."""
         loading = self._loading
         if loading is not None:
             loading.join()

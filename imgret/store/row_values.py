@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from imgret.photo import FileStat, Photo
+from imgret.photo import FileStat, Photo, Tag
 from imgret.stages import registry
 from imgret.stages.interface import POSITION
 from imgret.store import path_words, paths
@@ -46,3 +46,16 @@ def copied_stages(source: Collection[str], target: Collection[str]) -> set[str]:
     stages = registry.installed()
     of_file = {stage.name for stage in stages.stages if stage.from_decoder}
     return set(source) - set(target) - of_file - set(stages.followers(POSITION))
+
+
+def tag_changes(
+    there: Collection[Tag], add: Collection[Tag], drop: Collection[Tag]
+) -> tuple[list[Tag], list[Tag]]:
+    """Return the tags to delete and those to insert. Labels that differ in their case only are the same tag."""
+    present = {(tag.kind, tag.label.casefold()): tag for tag in there}
+    dropped = {(tag.kind, tag.label.casefold()) for tag in drop}
+    added = {(tag.kind, tag.label.casefold()): tag for tag in add if tag.label}
+    return (
+        [tag for key, tag in present.items() if key in dropped and key not in added],
+        [tag for key, tag in added.items() if key not in present],
+    )

@@ -26,7 +26,7 @@ class Sent(Struct, frozen=True):
     size: int
 
 
-class SentPictures:
+class SentImages:
     """The images in the terminal by key, at most `budget` bytes in total; the newest is always kept."""
 
     def __init__(self, budget: int = BUDGET, first_id: int | None = None) -> None:

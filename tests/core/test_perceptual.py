@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from imgret.decode.edit_detection import Traits, is_edit
-from imgret.decode.perceptual import GRID, SAME_PICTURE, SIGNATURE_BYTES, colour, signature, similarity
+from imgret.decode.perceptual import GRID, SAME_IMAGE, SIGNATURE_BYTES, colour, signature, similarity
 from imgret.demo.draw import render, single
 from imgret.photo import Facts
 
@@ -83,9 +83,9 @@ def test_edits_are_similar_and_other_images_are_not() -> None:
             ImageEnhance.Brightness(image).enhance(0.6),
             image.crop(box),
         ):
-            assert similarity(before, look(edited)) >= SAME_PICTURE
+            assert similarity(before, look(edited)) >= SAME_IMAGE
     pairs = [similarity(a, b) for n, a in enumerate(looks) for b in looks[:n]]
-    assert max(pairs) < SAME_PICTURE
+    assert max(pairs) < SAME_IMAGE
 
 
 def test_flat_images_match_nothing() -> None:

@@ -43,7 +43,7 @@ QUERIES = [
 ]
 
 
-class Seen:
+class LetterEncoder:
     """The encoder of other spaces: three numbers by the letters of a text."""
 
     identity = SEER
@@ -85,7 +85,7 @@ def library(store: Store, add: Add) -> list[int]:
     return contents
 
 
-OTHERS = {"seer": Seen(), "image": Seen()}
+OTHERS = {"seer": LetterEncoder(), "image": LetterEncoder()}
 
 
 def searched(store: Store, query: ParsedQuery, encoder: QueryEncoder, ranking: str) -> dict[int, float]:

@@ -107,7 +107,7 @@ def test_shots_are_folded_as_when_each_is_compared_with_all_before(shots: list[A
     pixels = {
         number: b"p%d" % shot[4] if shot[4] < 5 else b"own %d" % number for number, shot in enumerate(shots)
     }
-    seen = copy_folding.Seen(None, ())  # type: ignore[arg-type]
+    seen = copy_folding.FoldedCopies(None, ())  # type: ignore[arg-type]
     seen._hash = lambda content: pixels[content]  # type: ignore[method-assign]
     kept: list[tuple[int, int]] = []  # (number, place)
     for number, (when, camera, caption, dogs, _) in enumerate(shots):

@@ -197,7 +197,7 @@ def test_all_skipped_files_are_counted(root: Path) -> None:
     assert listed.folders["built-in pattern @eaDir/"] == 2
     assert listed.folders["built-in pattern lost+found/"] == 1
     assert listed.folders["pattern old/"] == 1
-    assert listed.pictures == {
+    assert listed.images == {
         "hidden": 1,
         "pattern *.tmp.jpg": 1,
         "built-in pattern ._*": 1,
@@ -205,7 +205,7 @@ def test_all_skipped_files_are_counted(root: Path) -> None:
         "built-in pattern .pending-*": 1,
     }
     assert (listed.nomedia, listed.links, listed.special, listed.unlisted) == (1, 2, 1, 0)
-    assert listed.not_pictures == {".mp4": 2, "": 2}
+    assert listed.not_images == {".mp4": 2, "": 2}
 
 
 names = st.sampled_from(
@@ -233,4 +233,4 @@ def test_every_image_is_either_found_or_counted(
             entered = why_not_entered(os.fsencode(root), os.path.dirname(inside), rules) is None
             assert (os.fsdecode(inside) in ours) == (entered and rules.explain(inside) is None)
             if os.fsdecode(inside) not in ours:
-                assert listed.nomedia + sum(listed.folders.values()) + sum(listed.pictures.values()) > 0
+                assert listed.nomedia + sum(listed.folders.values()) + sum(listed.images.values()) > 0

@@ -35,7 +35,7 @@ TINY = 'device = "cpu"\ndecode_workers = 1\n[place]\nweights = "none"\n[ocr]\nwe
     )
 )
 # File name -> colour, kind, ground. The names do not describe the image.
-PICTURES = {
+DRAWN = {
     "IMG_1.jpg": ("red", "circle", "white"),
     "IMG_2.jpg": ("blue", "square", "black"),
     "IMG_3.png": ("green", "triangle", "white"),

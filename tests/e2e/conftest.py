@@ -14,7 +14,7 @@ import pytest
 # tests are imported by path (importlib mode), so the folder of their shared helpers is added here
 sys.path.insert(0, str(Path(__file__).parent))
 
-from command_line import PICTURES, TINY, WORDLLAMA, Library, draw, settle_clock
+from command_line import DRAWN, TINY, WORDLLAMA, Library, draw, settle_clock
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Library:
     made = Library(tmp_path_factory.mktemp("described"))
     made.photos.mkdir()
     made.config.write_text(TINY)
-    for seed, (name, drawing) in enumerate(PICTURES.items()):
+    for seed, (name, drawing) in enumerate(DRAWN.items()):
         draw(made.photos / name, *drawing, seed=seed)
     settle_clock(made.photos)
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
 from command_line import Library, draw, imgret
 
 from imgret.store import policy
@@ -35,7 +34,6 @@ with open_store(sys.argv[1]) as index:
 """
 
 
-@pytest.mark.timeout(300)
 def test_its_neighbours_are_described_and_it_is_reported_and_can_be_retried(empty: Library) -> None:
     empty.config.write_text(
         'decode_workers = 1\n[metadata]\nweights = "none"\n[place]\nweights = "none"\n[ocr]\nweights = "none"\n[image]\nweights = "none"\n[caption]\nweights = "none"\n[topics]\nweights = "none"\n[embed]\nweights = "none"\n'

@@ -40,7 +40,6 @@ def tiny(private_places):
 
 
 @pytest.mark.must_run
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
 def test_the_tiny_models_find_the_drawings_and_each_recipe_improves(drawn, tmp_path):
     store, save = tmp_path / "eval.db", tmp_path / "run.json"
@@ -85,7 +84,6 @@ def stamps(store):
     return found
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tiny")
 def test_a_killed_evaluation_is_continued(drawn, tmp_path):
     store = tmp_path / "eval.db"

@@ -12,7 +12,7 @@ import termios
 import time
 
 import pytest
-from command_line import PICTURES, Library, draw, imgret
+from command_line import DRAWN, Library, draw, imgret
 from PIL import Image
 
 UNTOUCHED = "kept as it was"  # a caption that no model makes: where it stays, no model ran again
@@ -34,9 +34,9 @@ def vectors(library: Library, content: int) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.must_run
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_drawing_is_found_first_by_its_description(library: Library, name: str) -> None:
-    colour, kind, ground = PICTURES[name]
+    colour, kind, ground = DRAWN[name]
     found = imgret("query", f"a {colour} {kind} on {ground}")
     assert found.code == 0
     assert os.path.basename(found.paths[0]) == name

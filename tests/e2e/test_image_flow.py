@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import NO_MODELS, PICTURES, Library, draw, imgret
+from command_line import DRAWN, NO_MODELS, Library, draw, imgret
 
 from imgret.demo.bundled import MODELS
 
@@ -22,7 +22,7 @@ OTHERS_OFF = NO_MODELS.replace('[image]\nweights = "none"\n', "") + '[embed]\nwe
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
     found = Library(tmp_path)
     found.photos.mkdir()
-    for number, (name, what) in enumerate(PICTURES.items()):
+    for number, (name, what) in enumerate(DRAWN.items()):
         draw(found.photos / name, *what, seed=number)
     for name, value in found.environ().items():
         monkeypatch.setenv(name, value)
@@ -48,7 +48,7 @@ def test_a_library_gets_its_image_vectors_later_and_is_searched_by_them(library:
     switch_on(library)
     assert library.index().code == 0
     assert library.status()["stages"]["image"] == 0
-    for name, (colour, kind, _) in PICTURES.items():
+    for name, (colour, kind, _) in DRAWN.items():
         assert found(f"a {colour} {kind}")[0][0] == name
     assert "image" in library.shown("IMG_1.jpg")["models"]
     draw(library.photos / "IMG_6.jpg", "blue", "circle", "white")

@@ -9,8 +9,6 @@ import pytest
 from command_line import WORDLLAMA, Library, imgret, settle_clock
 from PIL import Image, ImageDraw, ImageFont
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def sign(path: Path, *lines: str) -> None:
     image = Image.new("RGB", (480, 320), "white")

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import psycopg
-import pytest
 from command_line import TINY, draw
 from postgres_server import PostgresServer
 
@@ -43,7 +42,6 @@ def described(store: Store) -> int:
     return progress.contents - max([0, *progress.waiting.values()])
 
 
-@pytest.mark.timeout(400)
 def test_every_photo_is_described_once_although_a_host_is_killed(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

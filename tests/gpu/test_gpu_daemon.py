@@ -15,7 +15,7 @@ from waiting import until
 
 from testbed.home import Home, tiny_models
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.gpu
 
 FILLER = """
 import sys, torch

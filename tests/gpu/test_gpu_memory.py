@@ -20,7 +20,7 @@ from imgret.pipeline.jobs import Draft
 from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.gpu
 
 STAGES = frozenset({"image", "caption", "detect", "topics", "embed"})
 LEAST = 384 << 20  # bytes that a batch must need, so that the blocks of the allocator (20 MB) do not matter

@@ -11,7 +11,7 @@ from imgret.models.blip_decoder import Decoder, encode_image
 from imgret.models.blip_replay import Decoders, ReplayedDecoder
 from imgret.models.blip_search import searcher
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.gpu
 
 BATCHES = (1, 2, 3, 5, 8, 16, 31, 64, 128)
 PROMPT = [36, 5, 6]

@@ -11,7 +11,7 @@ from imgret.pipeline.loading import load_models
 from imgret.pipeline.pipeline import Job, Pipeline
 from imgret.stages import passage
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.gpu
 
 STAGES = frozenset({"decode", "image", "caption", "detect", "topics", "embed"})
 BOX = 2e-3  # of the photo's side: cuDNN convolves float32 in TF32, which has 10 bits

@@ -22,8 +22,6 @@ from imgret.stages.caption import CaptionSettings
 from imgret.stages.embed import EmbedModel
 from imgret.stages.interface import Item
 
-pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
-
 SIZES = (draw.LANDSCAPE, draw.PORTRAIT)
 
 

@@ -22,8 +22,6 @@ from imgret.pipeline.models import Models
 from imgret.stages import passage
 from imgret.stages.detect import DetectSettings
 
-pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
-
 
 def photo(path: Path) -> Pixels:
     return np.asarray(Image.open(path).convert("RGB"))

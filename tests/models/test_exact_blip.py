@@ -40,7 +40,6 @@ def base(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(400)  # 40 s of one core
 def test_four_photos_in_a_batch_get_the_same_captions_as_one_by_one(
     base: Path, seed: Path, here: Places
 ) -> None:

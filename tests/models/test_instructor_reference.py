@@ -14,8 +14,6 @@ from imgret.demo.training_data import LABELS
 from imgret.pipeline.models import Models
 from imgret.stages import passage
 
-pytestmark = pytest.mark.timeout(400)  # loading alone takes a minute on a busy machine
-
 WORDS = [
     "a",
     "red",

@@ -21,8 +21,6 @@ from imgret.models.text_process import LEAST_SIDE, MOST_PIXELS, STRIDE, enlarged
 from imgret.models.text_reader import TextReader
 from imgret.stages.ocr import MODELS, STAGE, OcrSettings, kept
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def files() -> list[str]:
     weights = STAGE.locate(OcrSettings(), places())

@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 COUNTED = """
 import os, threading
 from imgret.config import places
@@ -31,7 +29,6 @@ print(helpers() - began)
 """
 
 
-@pytest.mark.timeout(200)
 def test_loading_models_and_queries_leave_no_openmp_threads(tmp_path):
     """The kernel counts the threads. Threads that torch leaves on its own show that the count works."""
     ended = subprocess.run(

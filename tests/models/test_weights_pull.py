@@ -330,7 +330,6 @@ def test_weights_that_differ_from_the_record_skip_only_their_stage(
     assert skipped == loaded.missing
 
 
-@pytest.mark.timeout(400)
 def test_a_tiny_checkpoint_is_pulled_and_captions(
     here: Places, tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

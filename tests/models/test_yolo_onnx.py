@@ -20,7 +20,6 @@ from imgret.models.model_protocols import Pixels
 from imgret.models.yolo_onnx import IOU, OnnxDetector, chosen, suppressed
 from imgret.photo import ModelIdentity
 
-pytestmark = pytest.mark.timeout(400)
 pytest.importorskip("onnxruntime", reason="the extra imgret[onnx] is not installed")
 
 SIDE, BOXES = 64, 8

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.terminals, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.terminals
 
 NEEDED = ("Xvfb", "xterm", "import")
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0)}

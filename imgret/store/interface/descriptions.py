@@ -84,11 +84,11 @@ class Results(Protocol):
         ...
 
     def write_note(self, content: int, text: str | None, at: int | None = None) -> list[int]:
-        """Keep the user's words about a content, or take them back with None or an empty text.
+        """Save the user's note on a content; None or an empty text deletes it.
 
         `at` is when they were written; None: now.
 
-        Was the photo edited since the user saw it, its edits get the same note. -> the contents that changed.
+        Later edits of the photo get the same note. -> the contents that changed.
         They are found as words at once; the vectors that follow from them are queued by `work.queue`.
         """
         ...

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from imgret import disk_calls
 from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
+    DURATION,
+    FAMILIES,
     OBJECT,
     Camera,
     Clause,
@@ -46,16 +48,6 @@ if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection
 
 Ids = NDArray[np.int64]
-FAMILIES = {
-    "JPEG": ("JPEG", "MPO")
-}  # MPO: a JPEG with more pictures inside, as many phones and cameras write it
-
-
-# The seconds during which a photo may have been taken; the shortest month and year are near enough.
-_DURATION = (
-    "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
-)
-
 _HAVING = {
     "note": "id IN (SELECT content FROM note)",
     "caption": "id IN (SELECT content FROM stage_result WHERE stage = 'caption' AND payload <> '[]')",
@@ -154,7 +146,7 @@ class Filters:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
                 # All of a day, a month or a year of which no more is known must be within the span.
-                return f"(date >= %s AND date < %s AND date + {_DURATION} <= %s)", [first, last, last]
+                return f"(date >= %s AND date < %s AND date + {DURATION} <= %s)", [first, last, last]
             case Objects(label, least, most):
                 meant = labels.matching_labels(label, self._facets.labels())
                 # Each stage counts for itself: two detectors see the same dog.

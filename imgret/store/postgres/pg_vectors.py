@@ -19,7 +19,7 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_nearest import Nearest
 from imgret.store.postgres.pg_spaces import Spaces
 from imgret.store.records import TEXT, TEXT_SPACE, Space, SpaceTraits
-from imgret.store.unit_vector import unit
+from imgret.store.unit_vector import units
 
 Progress = Callable[[int, int], None]
 
@@ -45,18 +45,12 @@ class Vectors:
         stage: str = TEXT,
         space: SpaceTraits = TEXT_SPACE,
     ) -> None:
-        checked = {view: unit(vector, content, view) for view, vector in vectors.items()}
         with self._connection.writing() as db:
             known = self._spaces.find(stage, model)
-            if known is None and not checked:
+            if known is None and not vectors:
                 return
+            checked = units(vectors, content, model.name, known.dimension if known else None)
             dimension = known.dimension if known else len(next(iter(checked.values())))
-            for view, vector in checked.items():
-                if len(vector) != dimension:
-                    raise ValueError(
-                        f"the {view} vector of content {content} has {len(vector)} dimensions; "
-                        f"those of {model.name} have {dimension}"
-                    )
             made = self._spaces.made(stage, model, dimension, space)
             db.execute("DELETE FROM vector WHERE content = %s AND space = %s", (content, made.id))
             for view, vector in checked.items():

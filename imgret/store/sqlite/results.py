@@ -139,20 +139,18 @@ class Results:
         with self._connection.writing() as db:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
-                there = {(tag.kind, tag.label.casefold()): tag for tag in self.imported_tags(each)}
-                gone = {(tag.kind, tag.label.casefold()) for tag in drop} & there.keys()
-                new = {(tag.kind, tag.label.casefold()): tag for tag in add if tag.label}
-                for key in gone - new.keys():
+                old, new = row_values.tag_changes(self.imported_tags(each), add, drop)
+                for tag in old:
                     db.execute(
                         "DELETE FROM tag WHERE kind = ? AND label = ? AND content = ? AND stage = ?",
-                        (there[key].kind, there[key].label, each, IMPORTED),
+                        (tag.kind, tag.label, each, IMPORTED),
                     )
-                for key in new.keys() - there.keys():
+                for tag in new:
                     db.execute(
                         "INSERT INTO tag (kind, label, content, stage) VALUES (?, ?, ?, ?)",
-                        (new[key].kind, new[key].label, each, IMPORTED),
+                        (tag.kind, tag.label, each, IMPORTED),
                     )
-                if gone - new.keys() or new.keys() - there.keys():
+                if old or new:
                     changed = True
                     self.refresh_words(each)
             return changed

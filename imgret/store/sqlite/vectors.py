@@ -20,7 +20,7 @@ from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.nearest import Nearest
 from imgret.store.sqlite.nearest_build import Progress
 from imgret.store.sqlite.spaces import Spaces
-from imgret.store.unit_vector import unit
+from imgret.store.unit_vector import units
 
 DROPPED = 5_000  # vectors of a space that are dropped in one transaction
 
@@ -44,18 +44,12 @@ class Vectors:
         stage: str = TEXT,
         space: SpaceTraits = TEXT_SPACE,
     ) -> None:
-        checked = {view: unit(vector, content, view) for view, vector in vectors.items()}
         with self._connection.writing() as db:
             known = self._spaces.find(stage, model)
-            if known is None and not checked:
+            if known is None and not vectors:
                 return
+            checked = units(vectors, content, model.name, known.dimension if known else None)
             dimension = known.dimension if known else len(next(iter(checked.values())))
-            for view, vector in checked.items():
-                if len(vector) != dimension:
-                    raise ValueError(
-                        f"the {view} vector of content {content} has {len(vector)} dimensions; "
-                        f"those of {model.name} have {dimension}"
-                    )
             made = self._spaces.made(stage, model, dimension, space)
             # Without the hint SQLite walks over every vector of the space.
             db.execute(
