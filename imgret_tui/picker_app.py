@@ -166,6 +166,17 @@ class PickerApp(PickerPages):
     def on_note_saved(self, message: messages.NoteSaved) -> None:
         """Show the note."""
         self.search.show_note(message.path, message.text)
+        self._show_changed_photo()
+
+    def on_tags_saved(self, message: messages.TagsSaved) -> None:
+        """Show the keywords and the rating."""
+        self.search.show_metadata(message.path, message.metadata)
+        self.notify(clean(message.text), markup=False)
+        self._show_changed_photo()
+
+    def _show_changed_photo(self) -> None:
+        if self.photo is not None and self.photo.is_attached:
+            self.photo.show_photo()
 
     def on_photos_chosen(self, message: messages.PhotosChosen) -> None:
         """End with the chosen photos; with 1, as fzf, if there is none."""
@@ -199,7 +210,9 @@ class PickerApp(PickerPages):
             self.search.set_grid(is_grid=not self.search.hit_list.is_grid)
 
     def _open_photo(self, *, alone: bool) -> None:
-        self.photo = PhotoScreen(self.search.hit_list, self.images, multi=self._multi, alone=alone)
+        self.photo = PhotoScreen(
+            self.search.hit_list, self.images, self.key_table, multi=self._multi, alone=alone
+        )
         self.push_screen(self.photo, self._photo_closed)
 
     def _photo_closed(self, next_layout: bool | None) -> None:  # noqa: FBT001  a screen's callback gets its result
@@ -218,6 +231,8 @@ class PickerApp(PickerPages):
         """The terminal was given to another program meanwhile, and its images were freed."""
         self.search.hit_list.reload_thumbnails()
         self.search.photo_pane.preview.show_again()
+        if self.photo is not None and self.photo.is_attached:
+            self.photo.preview.show_again()
         self.refresh(layout=True)
 
     def action_toggle_theme(self) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from imgret.photo import Tag
     from imgret.store.interface import Store
 
-LONGEST = 200  # characters of a tag
-MOST_TAGS = 500  # of one line
 _SHOWN_PATH = 120
 _SHOWN_TAG = 40  # characters of a tag in such a message
 _SHOWN = 300  # characters of a message about a bad line
@@ -96,6 +94,7 @@ def _of(path: str) -> str:
 def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     """Return a line as (content, tags). Raises UsageError if it is invalid."""
     from imgret.cli.note_command import photo_content
+    from imgret.own_tags import LONGEST_TAG, MOST_TAGS
     from imgret.photo import Tag
     from imgret.stages.metadata import IMPORTED_KINDS
 
@@ -108,9 +107,9 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     for number, label in enumerate(labels, 1):
         if not label:
             raise UsageError(f"{_of(path)}: tag {number} is empty")
-        if len(label) > LONGEST:
+        if len(label) > LONGEST_TAG:
             raise UsageError(
-                f"{_of(path)}: tag {number} has {len(label):,} characters, at most {LONGEST} are allowed:"
+                f"{_of(path)}: tag {number} has {len(label):,} characters, at most {LONGEST_TAG} are allowed:"
                 f" {label[:_SHOWN_TAG]}…"
             )
     return photo_content(store, settings, absolute(path)), [Tag(line.kind, label) for label in labels]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -163,6 +164,7 @@ class SearchService:
     def find(self, request: SearchRequest) -> SearchResult:
         """Return the hits themselves. Raises as `search`."""
         from imgret.search import rank
+        from imgret.store.codes_file import Unfit
 
         check(request)
         query = self._query(request)
@@ -173,7 +175,8 @@ class SearchService:
         # A picture alone has its vector: no text has to be encoded.
         has_text = bool(query.words.strip() or query.negatives)
         encoder = self._embedder(notes) if has_text and request.rank in ("hybrid", "vector") else None
-        found = rank.search(
+        search = partial(
+            rank.search,
             self._store,
             query,
             encoder,
@@ -187,10 +190,17 @@ class SearchService:
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
-            warm=self._keeper.current(self._store) if self._keeper else None,
             off=self._settings.switched_off(),
             others=self._others(notes, request.rank) if has_text else {},
         )
+        keeper = self._keeper
+        try:
+            needs_vectors = request.rank != "words" and (has_text or seen is not None)
+            found = search(warm=keeper.current(self._store, attach=needs_vectors) if keeper else None)
+        except Unfit:  # the file of the codes was cut short or damaged meanwhile
+            if keeper is not None:
+                keeper.detach()
+            found = search(warm=None)
         return rank.SearchResult(found.hits, [*notes, *found.notes])
 
     def _weights(self, stage: Stage) -> Weights | None:

@@ -49,7 +49,10 @@ class Tagged(Struct, frozen=True, tag=True):
 
 
 class Rated(Struct, frozen=True, tag=True):
-    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0."""
+    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0.
+
+    The user's own rating counts, else that of the file.
+    """
 
     least: int
     most: int

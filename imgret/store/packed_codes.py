@@ -1,8 +1,9 @@
 """Rough scores of a million codes in a few milliseconds: products of int8 with numkong, which uses the CPU's SIMD.
 
-numpy has no product of int8: it converts to float first, which takes four times as long for 64 components. numkong multiplies rows that it has arranged in its own order, so the codes are packed
-in blocks. A block is never changed. Rows that do not fill a block yet are compared with numpy, and all rows if numkong, a
-sixth of a small installation, is not installed.
+numpy has no product of int8: it converts to float first, which takes four times as long for 64 components. numkong
+multiplies rows that it has arranged in its own order, so the codes are packed in blocks. A block is never changed. Rows
+that do not fill a block yet are compared as they are. numpy does all of it if numkong, a sixth of a small installation, is
+not installed.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ def exact_product(rows: Codes, weights: Matrix) -> Matrix:
     return np.asarray(found @ np.array([127 * step, step]), np.float32)
 
 
+def rounded_weights(weights: Matrix) -> Codes:
+    """Return weights as int8, the largest one 127 or -127, for products that are compared with each other only."""
+    largest = float(np.abs(weights).max(initial=0.0)) or 1.0
+    return np.asarray(np.rint(weights * np.float32(127 / largest)), np.int8)
+
+
+def int8_product(rows: Codes, weights: Codes) -> NDArray[Any]:
+    """Return `rows @ weights` (rows,), exact for up to 1,000 components."""
+    numkong = int8_kernels()
+    if numkong is None:
+        return product(rows, weights.astype(np.float32))
+    return np.asarray(numkong.dots_packed(rows, numkong.dots_pack(weights[np.newaxis], "int8")))[:, 0]
+
+
 class PackedCodes:
     """The leading components of int8 codes."""
 
@@ -72,8 +87,7 @@ class PackedCodes:
 
         The weights are rounded to int8. The array is overwritten by the next call, so one thread may call at a time.
         """
-        largest = float(np.abs(weights).max(initial=0.0)) or 1.0
-        rounded = np.rint(weights * np.float32(127 / largest)).astype(np.int8)
+        rounded = rounded_weights(weights)
         if len(self._scores) < len(codes):
             self._scores = np.zeros(max(len(codes), len(self._scores) * 5 // 4), np.int32)
         scores = self._scores[: len(codes)]
@@ -81,7 +95,8 @@ class PackedCodes:
             self._numkong.dots_packed(rounded[np.newaxis], block, out=self._found)
             scores[number * BLOCK : (number + 1) * BLOCK] = np.asarray(self._found)[0]
         rest = len(self._blocks) * BLOCK
-        scores[rest:] = product(codes[rest:, : self._components], rounded.astype(np.float32))
+        if rest < len(codes):
+            scores[rest:] = int8_product(codes[rest:, : self._components], rounded)
         return scores
 
 

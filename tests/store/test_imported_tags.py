@@ -5,7 +5,7 @@ from __future__ import annotations
 from store_library import DECODE, DETECT, MODEL, decode, delete, describe, put
 
 from imgret.photo import Tag
-from imgret.store.clauses import Clause, Tagged
+from imgret.store.clauses import Clause, Rated, Tagged
 from imgret.store.interface import Store
 from imgret.store.policy import KEEP_TOMBSTONES
 
@@ -145,3 +145,18 @@ def test_a_half_written_file_does_not_lose_them(store: Store) -> None:
     put(store, b"/photos/a.jpg", "half")
     whole = put(store, b"/photos/a.jpg", "whole")
     assert [each.content for each in store.notes.candidates(whole)] == [before]
+
+
+def rated(store: Store, least: int, most: int) -> list[int]:
+    return store.filters.matching([Clause(Rated(least, most))]).tolist()
+
+
+def test_an_own_rating_counts_before_that_of_the_file(store: Store) -> None:
+    content, plain = put(store, b"/photos/a.jpg"), put(store, b"/photos/b.jpg")
+    store.results.save(content, "metadata", MODEL, None, tags=[Tag("rating", "2")])
+    store.results.import_tags(content, [Tag("rating", "5")])
+    assert (rated(store, 5, 5), rated(store, 2, 2), rated(store, 0, 2)) == ([content], [], [plain])
+    store.results.import_tags(content, [Tag("rating", "1")], [Tag("rating", "5")])
+    assert (rated(store, 5, 5), rated(store, 1, 1)) == ([], [content])
+    store.results.import_tags(content, [], [Tag("rating", "1")])
+    assert (rated(store, 2, 2), rated(store, 0, 0)) == ([content], [plain])

@@ -124,6 +124,10 @@ class Nearest(Protocol):
         """How many contents have a leading vector in this space."""
         ...
 
+    def contents(self, space: Space) -> Ids:
+        """The contents that have a leading vector in this space, ascending."""
+        ...
+
     def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
         """The leading vectors in steps: ids (n,), float32 (n, dimension). Within `reading()`."""
         ...

@@ -44,6 +44,7 @@ from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_roots import Roots, below
 from imgret.store.postgres.pg_words import Words
+from imgret.store.ratings import RATED
 
 if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection
@@ -192,7 +193,7 @@ class Filters:
                 ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
-                rated = "SELECT content FROM tag WHERE kind = 'rating' AND label = ANY (%s::text[])"
+                rated = f"{RATED} AND label = ANY (%s::text[])"
                 if not least <= 0 <= most:
                     return f"id IN ({rated})", [stars]
                 # Photos without a rating have no stars; neither have rejected ones.

@@ -13,7 +13,7 @@ import numpy as np
 from imgret.store import codes
 from imgret.store.postgres import pg_nearest_rows as rows_of
 from imgret.store.postgres.pg_address import Database
-from imgret.store.postgres.pg_arrays import Half, Ids, Matrix, vectors
+from imgret.store.postgres.pg_arrays import Half, Ids, Matrix, int8s, vectors
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_spaces import hnsw_name
 from imgret.store.records import Space
@@ -108,6 +108,11 @@ class Nearest:
 
     def count(self, space: Space) -> int:
         return rows_of.present(self._connection, space)
+
+    def contents(self, space: Space) -> Ids:
+        with self._connection.reading() as db:
+            sql = "SELECT array_agg(content ORDER BY content) FROM vector WHERE space = %s AND view = %s"
+            return int8s(db.execute(sql, (space.id, space.lead)).get)
 
     def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
         with self._connection.reading() as db:

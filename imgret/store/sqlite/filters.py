@@ -36,6 +36,7 @@ from imgret.store.clauses import (
     Taken,
 )
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.ratings import RATED
 from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.photos import Photos
@@ -191,10 +192,9 @@ class Filters:
                 ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
-                rated = "SELECT content FROM tag WHERE kind = 'rating'"
-                condition = f"id IN ({rated} AND label IN ({', '.join('?' * len(stars))}))"
+                condition = f"id IN ({RATED} AND label IN ({', '.join('?' * len(stars))}))"
                 # Photos without a rating have no stars; neither have rejected ones.
-                none = f"id NOT IN ({rated} AND label IN ('1', '2', '3', '4', '5'))"
+                none = f"id NOT IN ({RATED} AND label IN ('1', '2', '3', '4', '5'))"
                 return f"({condition} OR {none})" if least <= 0 <= most else condition, list(stars)
             case Camera(name):
                 return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
