@@ -118,12 +118,11 @@ class SearchClient:
             self._daemon.close()
             self._daemon = None
 
-    def _keeper(self) -> WarmIndexLoader | None:
-        if not self._preload_vectors:
-            return None
+    def _keeper(self) -> WarmIndexLoader:
         from imgret.search.warm_index import WarmIndexLoader
 
-        keeper = WarmIndexLoader(self._places.index)
-        keeper.current(self.store)
-        keeper.wait()
+        keeper = WarmIndexLoader(self._places.index, load=self._preload_vectors)
+        if self._preload_vectors:
+            keeper.current(self.store)
+            keeper.wait()
         return keeper

@@ -17,6 +17,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from imgret.errors import Exit
+from imgret.store.change_listener import ChangeListener
 from imgret.terminal.clean import clean
 from imgret_tui import picker_messages as messages
 from imgret_tui import themes
@@ -35,6 +36,7 @@ from imgret_tui.search_backend import SearchBackend
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.terminal_session import TerminalSession
 
+SERVER_REFRESH_SECONDS = 20.0  # between two reads of the status of an index on a server, if nobody commits
 REFRESH_SECONDS = 2.0  # between two checks of the status and of the files on the screen
 
 
@@ -59,10 +61,12 @@ class PickerApp(PickerPages):
         colourless: bool = False,
         driver: type[Driver] | None = None,
         warning: str = "",
+        server: str | None = None,
     ) -> None:
         """`preview_only`: begin with the full-screen photo, without the list.
 
-        `driver`: None for Textual's own. `warning`: a sentence to show at the start.
+        `driver`: None for Textual's own. `warning`: a sentence to show at the start. `server`: the address of an index
+        on a server, of which the status is read when somebody commits, and otherwise seldom.
         """
         super().__init__(driver_class=driver)
         for theme in themes.ALL:
@@ -71,6 +75,9 @@ class PickerApp(PickerPages):
         self.terminal = terminal or TerminalSession()
         self._colourless = colourless
         self._warning = warning
+        self._listener = (
+            ChangeListener(server, lambda: self.post_message(messages.IndexChanged())) if server else None
+        )
         self.images = TerminalImages(
             self.terminal.capabilities,
             ImageLoader(),
@@ -102,6 +109,8 @@ class PickerApp(PickerPages):
 
     def on_unmount(self) -> None:
         """Stop the threads."""
+        if self._listener is not None:
+            self._listener.stop()
         self.images.close()
         self.backend.close()
 
@@ -117,9 +126,18 @@ class PickerApp(PickerPages):
         gc.freeze()  # what was imported is never garbage
         gc.enable()
         self._refresh_status()
-        self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.set_interval(REFRESH_SECONDS, self.images.check_files)
+        if self._listener is None:
+            self.set_interval(REFRESH_SECONDS, self._refresh_status)
+        else:
+            self._listener.start()
+            self.set_interval(SERVER_REFRESH_SECONDS, self._refresh_status)
         if self._warning:
             self.notify(clean(self._warning), severity="warning", markup=False)
+
+    def on_index_changed(self, _: messages.IndexChanged) -> None:
+        """Read the status."""
+        self._refresh_status()
 
     def on_results_ready(self, message: messages.ResultsReady) -> None:
         """Show the results."""
@@ -245,7 +263,3 @@ class PickerApp(PickerPages):
 
     def _end(self, code: int) -> None:
         self.exit(Outcome(code))
-
-    def _refresh(self) -> None:
-        self._refresh_status()
-        self.images.check_files()

@@ -57,6 +57,10 @@ class ThreadCrashed(Message):
         self.error = error
 
 
+class IndexChanged(Message):
+    """Another process committed to an index on a server."""
+
+
 class StatusReady(Message):
     """The current status of the index and the daemon."""
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAVE_SECONDS = 4.0  # less than the 5 s within which the daemon must end
+SAVED_AT_END = 128 << 20  # bytes of codes that are saved when the daemon ends: they take less than a second
 TICK_SECONDS = 1.0
 BEGIN_AGAIN_SECONDS = (
     2.0  # between attempts while another process is the writer, or the index is not available
@@ -68,6 +69,7 @@ class Service:
         self.operations = Operations(
             places, settings, load_models, warm, self.threads, self._search_threads, self.leave
         )
+        self.threads.worker.codes_saver.save = self._search_threads.save_codes
         folders = FolderRequests(places, self.threads)
         self._server = Server(
             methods(self.operations, folders, self._search_threads, places), self.threads.state.event
@@ -218,7 +220,14 @@ class Service:
             # A model in the middle of a batch cannot be interrupted in any other way.
             os._exit(Exit.DAEMON if self._failed else 0)
         await self.threads.control.run(self.threads.folders.stop)
+        if self.threads.begun:
+            with contextlib.suppress(Exception):  # they can be computed again
+                await self.threads.control.run(lambda: self._save_codes(deadline))
         log.info("Stopped")
+
+    def _save_codes(self, deadline: float) -> None:
+        with open_store(self._places.index, create=False) as store:
+            self._search_threads.save_codes(store, lambda: time.monotonic() > deadline, SAVED_AT_END)
 
     def _release(self) -> None:
         with open_store(self._places.index) as store:

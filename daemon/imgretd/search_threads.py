@@ -65,6 +65,12 @@ class SearchThreads:
         finally:
             self._running -= 1
 
+    def save_codes(self, store: Store, stopped: Callable[[], bool], largest: int | None = None) -> None:
+        """See `WarmIndexLoader.save`. For the process that is the only writer."""
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.save(store, stopped, largest)
+
     async def close(self, seconds: float) -> bool:
         """Wait up to `seconds` for running searches, and end. Return whether they have ended."""
         deadline = time.monotonic() + seconds

@@ -24,6 +24,7 @@ from imgret.pipeline.passes import Costs
 from imgret.requeue import prepare, workable
 from imgret.store.factory import open_store
 from imgret.store.interface import Store
+from imgretd.codes_saver import CodesSaver
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
 from imgretd.workable_stages import WorkableStages
@@ -78,6 +79,7 @@ class Worker(threading.Thread):
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
         self._reported = "", 0.0  # the state that was reported to other hosts, and since when
+        self.codes_saver = CodesSaver()
         self.heartbeat = time.monotonic()
         self.problem: str | None = None
         self.waits_for: str | None = None  # why due work is not done
@@ -161,6 +163,7 @@ class Worker(threading.Thread):
                 self._on_change()
             self._report_to_others(store)
             self._unload_if_idle()
+            self.codes_saver.when_idle(store, self._interrupted)
             self._wait(NOTES_SECONDS)
 
     def _work(self, store: Store) -> None:
@@ -252,6 +255,11 @@ class Worker(threading.Thread):
             self._close_decoder()
             if self._warm.unload_heavy():
                 log.info("Unloaded the models that only describing needs")
+
+    def _interrupted(self) -> bool:
+        """Whether there is something else to do than to save codes."""
+        self.heartbeat = time.monotonic()
+        return self._stopping or self._awake
 
     def _take_reload(self) -> None:
         with self._changed:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from imgret.weights.sources import Weights
 
 
+CAPTION = "caption"  # the stage
+
+
 def coverage_note(
     store: Store, wants: Callable[[str], bool], locate: Callable[[Stage], Weights | None], *, by_words: bool
 ) -> str | None:
@@ -40,7 +43,8 @@ def coverage_note(
         first, *more = counts
         count, by = first.split(" ", 1)
         sentence = ", ".join([f"searched {count} of {total} {by}", *more])
-        sentence += f"; {unread:,} are still to be read" if unread else "; the rest by name"
+        rest = "all by caption" if wants(CAPTION) and CAPTION not in waiting else "the rest by name"
+        sentence += f"; {unread:,} are still to be read" if unread else f"; {rest}"
     else:
         sentence = f"searched {progress.done(DECODE):,} of {total}; the others are still to be read"
     lacking = store.summary.waiting_stages().intersection(senses)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
+from imgret.stages.place import STAGE as PLACE
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, Space
 
@@ -162,9 +164,10 @@ class SearchService:
     def find(self, request: SearchRequest) -> SearchResult:
         """Return the hits themselves. Raises as `search`."""
         from imgret.search import rank
+        from imgret.store.codes_file import Unfit
 
         check(request)
-        query = _query(request, self._store.facets.labels(), self._kinds())
+        query = self._query(request)
         by_words = request.rank == "words"
         coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
         notes = [coverage] if coverage else []
@@ -172,11 +175,13 @@ class SearchService:
         # A picture alone has its vector: no text has to be encoded.
         has_text = bool(query.words.strip() or query.negatives)
         encoder = self._embedder(notes) if has_text and request.rank in ("hybrid", "vector") else None
-        found = rank.search(
+        search = partial(
+            rank.search,
             self._store,
             query,
             encoder,
             rank=request.rank,
+            sort=request.sort,
             limit=request.limit,
             all_copies=request.all_copies,
             min_strength=request.min_strength,
@@ -185,10 +190,17 @@ class SearchService:
             without=seen.content if seen else None,
             copies=seen.copies if seen else (),
             alike=seen.alike if seen else (),
-            warm=self._keeper.current(self._store) if self._keeper else None,
             off=self._settings.switched_off(),
             others=self._others(notes, request.rank) if has_text else {},
         )
+        keeper = self._keeper
+        try:
+            needs_vectors = request.rank != "words" and (has_text or seen is not None)
+            found = search(warm=keeper.current(self._store, attach=needs_vectors) if keeper else None)
+        except Unfit:  # the file of the codes was cut short or damaged meanwhile
+            if keeper is not None:
+                keeper.detach()
+            found = search(warm=None)
         return rank.SearchResult(found.hits, [*notes, *found.notes])
 
     def _weights(self, stage: Stage) -> Weights | None:
@@ -202,7 +214,7 @@ class SearchService:
 
     def passing(self, request: SearchRequest) -> int:
         """How many contents pass the filters of a request. Raises QueryError."""
-        query = _query(request, self._store.facets.labels(), self._kinds())
+        query = self._query(request)
         return len(self._store.filters.matching(query.clauses))
 
     def warm(self) -> None:
@@ -238,9 +250,25 @@ class SearchService:
             notes.append(f"only words were searched: {error}")
             return None
 
+    def _query(self, request: SearchRequest) -> ParsedQuery:
+        """Return the query of the text and the options of a request. Raises QueryError."""
+        from imgret.search import parse
+
+        if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
+            raise QueryError("too many filters, or texts to push away", "Shorten the query.")
+        now, kinds, named = datetime.now(), self._kinds(), self._settings.of(PLACE.name).names
+        text = inputs.encodable(request.text)
+        query = parse.parse(text, now, self._store.facets.labels(), kinds, named)
+        for key, value in request.filters:
+            key, value = inputs.encodable(key), inputs.encodable(value)
+            query = parse.having(query, key, value, now, kinds, named)
+        query = parse.located(query, inputs.path_bytes(request.folder))
+        negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
+        return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
+
     def _kinds(self) -> list[str]:
-        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, so that a note can report it."""
-        more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
+        """The kinds of tags: those of the library, those of metadata and places, and those of stages that are switched off, so that a note can report it."""
+        more = [registry.find(stage) for stage in (METADATA, PLACE.name, *self._settings.switched_off())]
         kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
         return list(dict.fromkeys(kinds))
 
@@ -257,21 +285,6 @@ class SearchService:
             except WeightsError as error:
                 notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
-
-
-def _query(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
-    """Return the query of the text and the options of a request; `labels` are those of the library. Raises QueryError."""
-    from imgret.search import parse
-
-    if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
-        raise QueryError("too many filters, or texts to push away", "Shorten the query.")
-    now = datetime.now()
-    query = parse.parse(inputs.encodable(request.text), now, labels, kinds)
-    for key, value in request.filters:
-        query = parse.having(query, inputs.encodable(key), inputs.encodable(value), now, kinds)
-    query = parse.located(query, inputs.path_bytes(request.folder))
-    negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
-    return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
 
 
 def _rendered(hit: Hit, request: SearchRequest) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgret.search import fuse
-from imgret.search.score_baseline import LEAST, Sample
+from imgret.search.score_baseline import BANK, LEAST, Sample
 from imgret.store.records import TEXT
 
 Matrix = NDArray[np.float32]
@@ -23,7 +23,7 @@ class ViewBlend:
 
     def __init__(self, sample: Sample, weights: fuse.Weights = fuse.WEIGHTS) -> None:
         """`sample` is of the space."""
-        self._sample, self._weights = sample, weights
+        self.sample, self._weights = sample, weights
         self._is_text = sample.space.stage == TEXT
         self.views: Sequence[str] = (
             (fuse.PASSAGE, fuse.CAPTIONS, fuse.COUNTS) if self._is_text else (sample.space.lead,)
@@ -51,11 +51,18 @@ class ViewBlend:
         rows[counted] += np.float32(weights.counts) * (counts[counted] - means[fuse.COUNTS])
         return rows, offsets
 
+    @property
+    def recipe(self) -> str:
+        """How vectors are blended, in words that change when that changes."""
+        weights = self._weights
+        numbers = (weights.passage, weights.counts, weights.hubness, BANK, LEAST)
+        return " ".join(map(str, ("1", *self.views, *numbers)))
+
     def _hubness(self, view: str, rows: Matrix) -> Matrix:
-        return np.broadcast_to(np.asarray(self._sample.hubness(view, rows), np.float32), len(rows))
+        return np.broadcast_to(np.asarray(self.sample.hubness(view, rows), np.float32), len(rows))
 
     def _mean(self, view: str) -> Matrix:
-        rows = self._sample.vectors[view]
+        rows = self.sample.vectors[view]
         there = rows[~np.isnan(rows[:, 0])] if len(rows) else rows
         if len(there) < LEAST and view != self.views[0]:  # as in `score_baseline.grounds`
             return self._mean(self.views[0])

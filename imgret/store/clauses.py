@@ -102,6 +102,13 @@ class Near(Struct, frozen=True, tag=True):
     km: float
 
 
+class Around(Struct, frozen=True, tag=True):
+    """Near one of several points, which cover the area with this name."""
+
+    area: str
+    circles: tuple[Near, ...]
+
+
 Filter = (
     Taken
     | Inside
@@ -116,6 +123,7 @@ Filter = (
     | Phrase
     | Containing
     | Near
+    | Around
 )
 
 

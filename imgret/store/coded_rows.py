@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.store.fine_codes import FineCodes, Weights, rest_scores
-from imgret.store.packed_codes import PackedCodes, exact_product
+from imgret.store.fine_codes import CodedVectors, FineCodes, Weights, rest_scores
+from imgret.store.packed_codes import exact_product
 
 LEADING = 64  # components that all rows are compared by
 SHARE = 50  # one row in SHARE is compared by its wide components, but at least WIDELY rows
@@ -88,42 +88,64 @@ class FloatRows:
         return np.asarray(self._rows[positions] @ query, np.float32)
 
 
+class CodeStore(Protocol):
+    """Where the codes are: in memory (`held_codes`), or in a file (`filed_codes`)."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory in bytes."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def reserve(self, capacity: int) -> None:
+        """Allocate space for this many rows."""
+        ...
+
+    def add(self, coded: CodedVectors) -> None:
+        """Append codes, for which space was reserved."""
+        ...
+
+    def rough(self, weights: Matrix) -> NDArray[Any]:
+        """Return the products of the leading components of all rows with weights (LEADING,), but for a factor: (rows,).
+
+        The array is overwritten by the next call.
+        """
+        ...
+
+    def wide(self, positions: Ids | None) -> NDArray[np.int8]:
+        """Return the wide components of some rows, or of all: (rows, components)."""
+        ...
+
+    def rest(self, positions: Ids) -> NDArray[np.uint8]:
+        """Return the other components of some rows, two in a byte: (rows, columns)."""
+        ...
+
+
 class CodedRows:
     """Codes of vectors with offsets."""
 
-    def __init__(self, fine_codes: FineCodes) -> None:
-        """There are no rows yet. `fine_codes` were learned from the library."""
-        self._codes = fine_codes
-        self._packed = PackedCodes(LEADING)
-        self._size = 0
-        self._wide: NDArray[np.int8] = np.zeros((0, 0), np.int8)
-        self._rest: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
+    def __init__(self, fine_codes: FineCodes, codes: CodeStore) -> None:
+        """`fine_codes` were learned from the library, and `codes` were made with them."""
+        self.fine_codes, self.codes = fine_codes, codes
 
     @property
     def nbytes(self) -> int:
         """See `Rows`."""
-        return self._wide.nbytes + self._rest.nbytes + self._packed.nbytes
+        return self.codes.nbytes
 
     def reserve(self, capacity: int) -> None:
         """See `Rows`."""
-        self._wide = longer(self._wide, capacity, self._wide.shape[1])
-        self._rest = longer(self._rest, capacity, self._rest.shape[1])
+        self.codes.reserve(capacity)
 
     def add(self, vectors: Matrix, offsets: Matrix) -> None:
         """See `Rows`."""
-        wide, rest = self._codes.encode(vectors, offsets)
-        if not self._size:
-            self._wide = np.zeros((len(self._wide), wide.shape[1]), np.int8)
-            self._rest = np.zeros((len(self._rest), rest.shape[1]), np.uint8)
-        place = slice(self._size, self._size + len(vectors))
-        self._wide[place], self._rest[place] = wide, rest
-        self._size += len(vectors)
-        self._packed.extend(self._wide[: self._size])
+        self.codes.add(self.fine_codes.encode(vectors, offsets))
 
     def nearest(self, query: Matrix, count: int, positions: Ids | None, ids: Ids, *, fine: bool) -> Ids:
         """See `Rows`."""
-        weights = self._codes.weights(query, corrected=not fine)
-        total = self._size if positions is None else len(positions)
+        weights = self.fine_codes.weights(query, corrected=not fine)
+        total = len(self.codes) if positions is None else len(positions)
         # With `fine`, the caller searches one view, which the blended codes represent less exactly.
         widely = max(WIDELY, total // SHARE * (2 if fine else 1), 2 * count)
         if total > 2 * widely:
@@ -132,8 +154,7 @@ class CodedRows:
             place = len(sample) - 1 - widely * len(sample) // total
             chosen = np.flatnonzero(rough > np.partition(sample, place)[place])
             positions = chosen if positions is None else positions[chosen]
-        rows = self._wide[: self._size] if positions is None else self._wide.take(positions, axis=0)
-        scores = exact_product(rows, weights.wide)
+        scores = exact_product(self.codes.wide(positions), weights.wide)
         if not fine:
             return _best(scores, count, positions, ids)
         positions = _best(scores, FINELY * count, positions, ids)
@@ -141,21 +162,26 @@ class CodedRows:
 
     def scores(self, query: Matrix, positions: Ids, *, fine: bool) -> Matrix:
         """See `Rows`."""
-        weights = self._codes.weights(query, corrected=True)
+        weights = self.fine_codes.weights(query, corrected=True)
         if fine:
             return self._scores(weights, positions)
-        return exact_product(self._wide.take(positions, axis=0), weights.wide)
+        return exact_product(self.codes.wide(positions), weights.wide)
 
     def _scores(self, weights: Weights, positions: Ids) -> Matrix:
-        wide = exact_product(self._wide.take(positions, axis=0), weights.wide)
-        return wide + rest_scores(self._rest.take(positions, axis=0), weights.rest)
+        wide = exact_product(self.codes.wide(positions), weights.wide)
+        return wide + rest_scores(self.codes.rest(positions), weights.rest)
 
     def _rough(self, weights: Matrix, positions: Ids | None) -> NDArray[Any]:
         """Return scores by the leading components, of all rows or of those at `positions`."""
-        if positions is not None and len(positions) * FEW < self._size:
-            return exact_product(self._wide[positions, :LEADING], weights)
-        rough = self._packed.scores(self._wide[: self._size], weights)
+        if positions is not None and len(positions) * FEW < len(self.codes):
+            return exact_product(self.codes.wide(positions)[:, :LEADING], weights)
+        rough = self.codes.rough(weights)
         return rough if positions is None else rough.take(positions)
+
+
+def with_space(rows: int) -> int:
+    """Return a capacity with space for rows that may be added, so that the first of them does not copy all."""
+    return rows + rows // 20 + 1024
 
 
 def longer(array: NDArray[Any], rows: int, *columns: int) -> NDArray[Any]:

@@ -8,7 +8,7 @@ Each row may have an offset beside its vector: what is subtracted from its produ
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,23 +38,39 @@ class Weights(NamedTuple):
     rest: Matrix  # (2 * columns of `rest`,)
 
 
-class FineCodes:
-    """The conversion from vectors with offsets to codes, learned from a sample of them."""
+class Conversion(NamedTuple):
+    """The numbers that codes are made with."""
 
-    def __init__(self, sample: Matrix, offsets: Matrix, library: int) -> None:
-        """`sample` (rows, dimension) with `offsets` (rows,), taken from a library of `library` photos."""
-        self._projection = codes.learn(sample, library, sample.shape[1])
-        rest = self._coordinates(sample)[:, WIDE - 1 :]
-        self._steps = np.maximum(rest.std(axis=0) * np.float32(STEP), np.float32(1e-9))
-        self._middle = np.float32(np.median(offsets))
-        self._offset_step = np.float32(np.abs(offsets - self._middle).max() / 127)
+    projection: codes.Projection  # to as many components as the vectors have
+    steps: Matrix  # (components in half a byte,): the width of a level of each
+    middle: float  # of the offsets
+    offset_step: float
+
+
+class FineCodes:
+    """The conversion from vectors with offsets to codes."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        self.conversion = conversion
+        self._projection, self._steps = conversion.projection, conversion.steps
+        self._middle, self._offset_step = np.float32(conversion.middle), np.float32(conversion.offset_step)
         self._newest: tuple[bytes, Matrix] | None = (
             None  # query, and its direction: one search needs it repeatedly
         )
 
+    @classmethod
+    def learned(cls, sample: Matrix, offsets: Matrix, library: int) -> Self:
+        """Learn from `sample` (rows, dimension) with `offsets` (rows,), taken from a library of `library` photos."""
+        projection = codes.learn(sample, library, sample.shape[1])
+        rest = _coordinates(projection, sample)[:, WIDE - 1 :]
+        steps = np.maximum(rest.std(axis=0) * np.float32(STEP), np.float32(1e-9))
+        middle = np.float32(np.median(offsets))
+        offset_step = np.float32(np.abs(offsets - middle).max() / 127)
+        return cls(Conversion(projection, steps, float(middle), float(offset_step)))
+
     def encode(self, vectors: Matrix, offsets: Matrix) -> CodedVectors:
         """Convert vectors (rows, dimension) with their offsets (rows,)."""
-        coordinates = self._coordinates(vectors)
+        coordinates = _coordinates(self._projection, vectors)
         wide = np.empty((len(vectors), min(WIDE, coordinates.shape[1] + 1)), np.float32)
         wide[:, 0] = (offsets - self._middle) / (self._offset_step or 1)
         wide[:, 1:] = coordinates[:, : WIDE - 1] * np.float32(self._projection.scale)
@@ -82,8 +98,9 @@ class FineCodes:
             newest = self._newest = key, np.asarray(query @ self._projection.basis, np.float32)
         return newest[1]
 
-    def _coordinates(self, vectors: Matrix) -> Matrix:
-        return np.asarray((vectors - self._projection.mean) @ self._projection.basis, np.float32)
+
+def _coordinates(projection: codes.Projection, vectors: Matrix) -> Matrix:
+    return np.asarray((vectors - projection.mean) @ projection.basis, np.float32)
 
 
 def rest_scores(rows: NDArray[np.uint8], weights: Matrix) -> Matrix:

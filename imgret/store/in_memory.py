@@ -4,7 +4,7 @@ Contains a float32 vector for each photo in a small library: that of the leading
 codes of one vector in which all views of a photo count (`Blend`), because a photo may be near by another view than the
 leading one.
 
-Newly committed vectors of any process are added. Filters are masks over the vectors, so they apply during the search
+The codes may come from a file (`SavedRows`). Newly committed vectors of any process are added. Filters are masks over the vectors, so they apply during the search
 and not after it.
 
 Any thread may search, each with its own store connection. If the projection or the embedder changes, a new index is
@@ -26,6 +26,7 @@ from imgret.store import codes
 from imgret.store.clauses import Clause
 from imgret.store.coded_rows import CodedRows, FloatRows, Rows, longer
 from imgret.store.fine_codes import FineCodes
+from imgret.store.held_codes import HeldCodes
 from imgret.store.interface import Store
 from imgret.store.records import Space
 
@@ -60,11 +61,26 @@ class Passing(NamedTuple):
     others: Ids  # ids of contents without a vector (yet): only the words index finds them
 
 
+class SavedRows(NamedTuple):
+    """Codes that were saved earlier, of vectors of the same space."""
+
+    ids: Ids  # contents, ascending, the first `size`
+    size: int
+    rows: CodedRows
+    last: int  # the codes are of vectors up to this one
+    learned_from: int  # the projection of the table then
+
+
 class InMemoryIndex:
     """Searches one space for nearest contents, and applies filters, in memory."""
 
-    def __init__(self, store: Store, space: Space, blend: Blend | None = None) -> None:
-        """Load the vectors of the space. Takes a minute for a million photos. Without `blend`, the leading view counts."""
+    def __init__(
+        self, store: Store, space: Space, blend: Blend | None = None, saved: SavedRows | None = None
+    ) -> None:
+        """Load the vectors of the space. Takes half a minute for a million photos. Without `blend`, the leading view counts.
+
+        With `saved`, which were made with the same `blend`, only later vectors are loaded.
+        """
         self.space = space
         self._blend = blend
         self._lock = threading.RLock()
@@ -81,9 +97,13 @@ class InMemoryIndex:
         with store.reading():
             self._active = True  # whether this is still the active space of its stage
             self._table = store.nearest.projection(space)
-            if self._table is not None:
-                self._rows = CodedRows(self._learned(store, self._table.learned_from))
             self._versions[store] = store.change_token()
+            if saved is not None:
+                self._take(saved)
+                self._add_new(store)
+                return
+            if self._table is not None:
+                self._rows = CodedRows(self._learned(store, self._table.learned_from), HeldCodes())
             self._last = store.vectors.last_id()
             expected = store.nearest.count(space)
             for ids, vectors in store.nearest.leading_vectors(space):
@@ -91,6 +111,11 @@ class InMemoryIndex:
 
     def __len__(self) -> int:
         return self._size - self._dead
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, with those of vectors that were replaced."""
+        return self._size
 
     @property
     def nbytes(self) -> int:
@@ -101,6 +126,27 @@ class InMemoryIndex:
     def is_coded(self) -> bool:
         """Whether scores are those of all views, without the vectors' hubness; otherwise of the leading view."""
         return self._table is not None
+
+    def coded(self) -> SavedRows | None:
+        """Return the codes as they are now, to save them; None if there are whole vectors. Their ids are -1 if they are dead."""
+        with self._lock:
+            if self._table is None or not isinstance(self._rows, CodedRows):
+                return None
+            ids = self._ids[: self._size].copy()
+            return SavedRows(ids, self._size, self._rows, self._last, self._table.learned_from)
+
+    def drop_removed(self, store: Store) -> int:
+        """Drop contents whose vectors were removed while a file had them. Return their number. Takes no time if there are none."""
+        with store.reading(), self._lock:
+            self._add_new(store)
+            if len(self) == store.nearest.count(self.space):
+                return 0
+            ids = self._ids[: self._size]
+            removed = np.flatnonzero((ids >= 0) & ~np.isin(ids, store.nearest.contents(self.space)))
+            self._positions[ids[removed]] = -1
+            self._ids[removed] = -1
+            self._dead += len(removed)
+            return len(removed)
 
     def refresh(self, store: Store) -> bool:
         """Add newly committed vectors. Return False if this index must be replaced by a new one.
@@ -184,6 +230,14 @@ class InMemoryIndex:
             found[known] = self._rows.scores(query, positions[known].astype(np.int64), fine=fine)
         return found
 
+    def _take(self, saved: SavedRows) -> None:
+        self._rows, self._last = saved.rows, saved.last
+        self._ids, self._size = saved.ids, saved.size
+        if self._size:
+            ids = saved.ids[: saved.size]
+            self._positions = np.full(int(ids[-1]) + 1, -1, np.int32)
+            self._positions[ids] = np.arange(saved.size, dtype=np.int32)
+
     def _positions_of(self, ids: Ids) -> NDArray[np.int32]:
         positions = np.full(len(ids), -1, np.int32)
         known = ids < len(self._positions)
@@ -221,7 +275,7 @@ class InMemoryIndex:
         ids = store.vectors.evenly_spread(self.space, codes.SAMPLE)
         leading = store.vectors.of(self.space, ids, (self.space.lead,))[self.space.lead]
         there = ~np.isnan(leading[:, 0])
-        return FineCodes(*self._blended(store, ids[there], leading[there]), photos)
+        return FineCodes.learned(*self._blended(store, ids[there], leading[there]), photos)
 
     def _reserve(self, size: int, last: int) -> None:
         """Allocate space for `size` rows, and for contents up to the id `last`."""

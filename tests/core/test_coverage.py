@@ -44,11 +44,17 @@ def test_it_names_each_sense_until_all_photos_have_it(store: Store, contents: li
     assert note(store, by_words=True) == "searched 1 of 4 photos by caption; the rest by name"
     for content in contents:
         store.work.done(content, ["image", "caption", "topics"])
-    assert note(store) == "searched 0 of 4 photos by text vectors; the rest by name"
+    assert note(store) == "searched 0 of 4 photos by text vectors; all by caption"
     assert note(store, by_words=True) is None
     for content in contents:
         store.work.done(content, WANTED)
     assert note(store) is None
+
+
+def test_photos_with_captions_are_not_searched_by_name_only(store: Store, contents: list[int]) -> None:
+    for content in contents:
+        store.work.done(content, [stage for stage in WANTED if stage != "image"])
+    assert note(store) == "searched 0 of 4 photos by image; all by caption"
 
 
 def test_failed_and_deleted_photos_do_not_count_as_pending(store: Store, contents: list[int]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from imgret.store import coded_rows
 from imgret.store.coded_rows import CodedRows, FloatRows
 from imgret.store.fine_codes import WIDE, FineCodes, rest_scores
+from imgret.store.held_codes import HeldCodes
 
 
 def library(rows: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +33,7 @@ def library(rows: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarra
 @given(st.integers(2, 400), st.booleans(), st.integers(0, 1000))
 def test_codes_differ_little_from_the_products_of_vectors(dimension: int, corrected: bool, seed: int) -> None:
     vectors, offsets, query = library(500, dimension, seed)
-    made = FineCodes(vectors, offsets, len(vectors))
+    made = FineCodes.learned(vectors, offsets, len(vectors))
     wide, rest = made.encode(vectors, offsets)
     weights = made.weights(query, corrected=corrected)
     assert wide.shape == (500, min(WIDE, dimension + 1))
@@ -46,7 +47,7 @@ def test_codes_differ_little_from_the_products_of_vectors(dimension: int, correc
 def test_the_rest_makes_codes_exact_where_wide_components_alone_are_not() -> None:
     vectors, offsets, _ = library(3000, 768, 1)
     query = np.full(768, 768**-0.5, np.float32)
-    made = FineCodes(vectors, offsets, len(vectors))
+    made = FineCodes.learned(vectors, offsets, len(vectors))
     wide, rest = made.encode(vectors, offsets)
     weights = made.weights(query, corrected=True)
     right = vectors @ query - offsets
@@ -58,7 +59,7 @@ def test_the_rest_makes_codes_exact_where_wide_components_alone_are_not() -> Non
 
 def test_equal_offsets_and_equal_vectors_are_no_error() -> None:
     vectors = np.tile(np.eye(1, 300, dtype=np.float32), (20, 1))
-    made = FineCodes(vectors, np.zeros(20, np.float32), 20)
+    made = FineCodes.learned(vectors, np.zeros(20, np.float32), 20)
     wide, rest = made.encode(vectors, np.zeros(20, np.float32))
     weights = made.weights(vectors[0], corrected=True)
     assert np.isfinite(wide @ weights.wide + rest_scores(rest, weights.rest)).all()
@@ -76,7 +77,7 @@ def test_the_nearest_are_those_of_whole_vectors(
 ) -> None:
     """Whatever passes the filter, however rows were added, and whichever rows do not count."""
     vectors, offsets, query = library(sum(steps), 300, seed)
-    coded, whole = CodedRows(FineCodes(vectors, offsets, len(vectors))), FloatRows()
+    coded, whole = CodedRows(FineCodes.learned(vectors, offsets, len(vectors)), HeldCodes()), FloatRows()
     random = np.random.default_rng(seed)
     with mock.patch.object(coded_rows, "WIDELY", 100):
         first = 0

@@ -47,6 +47,16 @@ def test_a_vector_that_cannot_be_searched_is_refused(store: Store, vector: list[
     assert store.results.identities(content) == {}
 
 
+def test_the_contents_with_a_leading_vector(store: Store) -> None:
+    first, second, third = (put(store, b"/photos/%d.jpg" % number) for number in range(3))
+    save_vectors(store, second, passage=unit(1, 0))
+    save_vectors(store, first, passage=unit(0, 1))
+    save_vectors(store, third, captions=unit(0, 1))
+    store.vectors.save(third, MODEL, {"image": unit(1, 1)}, IMAGE, SpaceTraits("image"))
+    found = {space.stage: store.nearest.contents(space).tolist() for space in store.vectors.active_spaces()}
+    assert found == {"embed": [first, second], IMAGE: [third]}
+
+
 def test_two_spaces_have_most_of_an_even_sample_in_common(store: Store) -> None:
     with store.writing():
         for number in range(120):

@@ -124,6 +124,10 @@ class Nearest(Protocol):
         """How many contents have a leading vector in this space."""
         ...
 
+    def contents(self, space: Space) -> Ids:
+        """The contents that have a leading vector in this space, ascending."""
+        ...
+
     def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
         """The leading vectors in steps: ids (n,), float32 (n, dimension). Within `reading()`."""
         ...
@@ -221,6 +225,13 @@ class Filters(Protocol):
 
     def newest(self, among: Ids | None, count: int) -> Ids:
         """The `count` contents taken last, undated ones after them; `among` these ids, if given."""
+        ...
+
+    def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
+        """The `count` contents that pass and whose paths come first in the order of bytes.
+
+        Of a content with several paths, the first one that passes the clauses about paths counts.
+        """
         ...
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:

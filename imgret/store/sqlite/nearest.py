@@ -101,6 +101,11 @@ class Nearest:
         with self._connection.reading() as db:
             return present(db, space, -1)
 
+    def contents(self, space: Space) -> Ids:
+        sql = "SELECT content FROM vector WHERE space = ? AND view = ? ORDER BY content"
+        with self._connection.reading() as db:
+            return np.fromiter((row[0] for row in db.execute(sql, (space.id, space.lead))), np.int64)
+
     def leading_vectors(self, space: Space) -> Iterator[tuple[Ids, Matrix]]:
         with self._connection.reading() as db:
             yield from rows(db, space.id, space.lead)
