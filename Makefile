@@ -42,8 +42,11 @@ dist: $(READY)
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
 
-# docs/configuration.md, from the settings of the program.
+# docs/configuration.md, from the settings of the program; graphs, from benchmarks/NOTES.md; imgret/cli/commands.json, from its
+# commands.
 reference: $(READY)
+	$(BIN)/python -m testbed.command_reference
+	$(BIN)/python -m testbed.graphs
 	$(BIN)/python -m testbed.config_reference
 
 # IMGRET_TEST_DEVICE=cpu runs what a processor can run. -rP shows how far half precision agrees.

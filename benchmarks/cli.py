@@ -1,6 +1,7 @@
 """Run time of whole commands: `python -m benchmarks.cli`.
 
-Measures `imgret --help`, `imgret status --json` and `imgret query --json` without a daemon, and `python -c pass`. They
+Measures `imgret --help`, `imgret status --json`, `imgret query --json` and shell completion without a daemon, and
+`python -c pass`. They
 run alternately, so that other load on the machine affects all of them equally. Prints the median wall time and CPU time
 of each, and their ratio to `python -c pass`.
 """
@@ -30,6 +31,8 @@ def commands() -> dict[str, list[str]]:
         "imgret status --json": [*imgret, "status", "--json"],
         "imgret query --rank words --json": [*imgret, "query", "--rank", "words", "--json", "blue"],
         "imgret query --json (wordllama)": [*imgret, "query", "--json", "blue"],
+        "completion of an option": [*imgret, "__complete", "zsh", "imgret", "query", "--so"],
+        "completion of a value": [*imgret, "__complete", "zsh", "imgret", "query", "format:"],
     }
 
 

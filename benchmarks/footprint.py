@@ -2,7 +2,8 @@
 
 The size on disk of what each extra installs, by the files that the installed packages list, and the memory of a process that
 describes a photo with tiny models, so that almost all of it belongs to the libraries. torch for CUDA brings packages that torch
-for CPUs does not have; they are counted apart. The part of torch itself that is for CUDA is counted by its libraries.
+for CPUs does not have; they are counted apart. The part of torch itself that is for CUDA is counted by its libraries, on disk and
+in memory.
 """
 
 from __future__ import annotations
@@ -48,7 +49,15 @@ for stage in stages:
         models[stage].run([item])
     else:
         print(models.missing[stage], file=sys.stderr)
-print(next(line.split()[1] for line in open("/proc/self/smaps_rollup") if line.startswith("Rss:")))
+whole = cuda = 0
+for line in open("/proc/self/smaps"):
+    first, *rest = line.split()
+    if not first.endswith(":"):
+        name = rest[4] if len(rest) > 4 else ""
+    elif first == "Rss:":
+        whole += int(rest[0])
+        cuda += int(rest[0]) * any(part in name for part in ("/nvidia/", "/triton/", "cuda"))
+print(whole, cuda)
 """
 
 
@@ -63,7 +72,9 @@ def main() -> None:
         if "torch" in packages:
             cuda += _size("torch", _CUDA_LIBRARIES)
         print(f"{name:<38} {whole / 1e6:>6.0f} MB {(whole - cuda) / 1e6:>17.0f} MB")
-    print(f"\n{'a process that has described one photo':<55} {'resident':>9}")
+    print(
+        f"\n{'a process that has described one photo':<55} {'resident':>9} {'without libraries for CUDA':>27}"
+    )
     tiny = {"image": ["image"], "all but detection and text": ["image", "caption", "topics", "embed"]}
     tiny["all, detection by ultralytics"] = ["image", "caption", "detect", "topics", "embed"]
     _memory("no model", [])
@@ -78,7 +89,8 @@ def _memory(name: str, stages: list[str], network: str = "") -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LOAD, network, *stages], stdout=subprocess.PIPE, text=True, check=True
     )
-    print(f"{name:<55} {int(done.stdout) / 1000:>6.0f} MB", flush=True)
+    whole, cuda = map(int, done.stdout.split())
+    print(f"{name:<55} {whole / 1000:>6.0f} MB {(whole - cuda) / 1000:>24.0f} MB", flush=True)
 
 
 def _closure(required: list[Requirement]) -> set[str]:

@@ -2,7 +2,8 @@
 
 python -m benchmarks.postgresql --server postgresql://USER@HOST/DATABASE --photos 10000
 
-The library is made in the schema `benchmark` of the database and removed at the end.
+The library is made in the schema `benchmark` of the database and removed at the end. With --daemons, only the describing
+of photos by several daemons is measured (`postgresql_hosts`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from urllib.parse import quote
 import numpy as np
 import psycopg
 
+from benchmarks import postgresql_hosts
+from benchmarks.postgresql_saving import saving
 from benchmarks.search_library import Generator, fill
 from imgret import stage_results
 from imgret.store import copying
@@ -39,6 +42,9 @@ def main() -> int:
     parser.add_argument(
         "--exact", type=int, default=pg_nearest.EXACT, help="photos from which on HNSW is used"
     )
+    parser.add_argument(
+        "--daemons", type=int, metavar="PHOTOS", help="describe this many with 1, 2, 4 daemons"
+    )
     options = parser.parse_args()
     if not options.server:
         print("postgresql: not measured; --server names a database")
@@ -46,6 +52,9 @@ def main() -> int:
     pg_nearest.EXACT = options.exact
     joined = f"{options.server}{'&' if '?' in options.server else '?'}"
     place = f"{joined}options={quote('-c search_path=benchmark,public')}"
+    if options.daemons:
+        postgresql_hosts.daemons(place, options.daemons)
+        return 0
     with psycopg.connect(options.server, autocommit=True) as admin:
         admin.execute("DROP SCHEMA IF EXISTS benchmark CASCADE")
         with tempfile.TemporaryDirectory() as folder, SqliteStore(f"{folder}/index.db") as sqlite:
@@ -54,14 +63,13 @@ def main() -> int:
             sqlite.vectors.rebuild()
             with open_store(place) as server:
                 _compare(sqlite, server, generator.queries(vectors[: options.queries], 5), options.photos)
-                admin.execute("VACUUM ANALYZE")
-                size = admin.execute(
-                    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'"
-                    " AND relnamespace = 'benchmark'::regnamespace"
-                ).fetchone()
-                print(
-                    f"size on the server: {int(size[0]) / options.photos:.0f} bytes a photo" if size else ""
-                )
+            postgresql_hosts.claims(place, options.photos)
+            admin.execute("VACUUM ANALYZE")
+            size = admin.execute(
+                "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'"
+                " AND relnamespace = 'benchmark'::regnamespace"
+            ).fetchone()
+            print(f"size on the server: {int(size[0]) / options.photos:.0f} bytes a photo" if size else "")
         admin.execute("DROP SCHEMA benchmark CASCADE")
     return 0
 
@@ -94,6 +102,7 @@ def _compare(sqlite: Store, server: Store, queries: np.ndarray, photos: int) -> 
         claimed = sum(len(store.work.claim(STAGES, 64, NOW)) for _ in range(30))
         print(f"{name}: {claimed / (time.perf_counter() - began):.0f} photos claimed a second, 64 at a time")
         store.work.release()
+        saving(name, store)
 
 
 def _nearest(name: str, store: Store, queries: np.ndarray, photos: int) -> None:

@@ -2,7 +2,8 @@
 
 Creates a tree of tiny files in a temporary folder and an index of it, then scans it repeatedly; no scan may find a
 change. Prints the median files per second of the warm runs, with the index and of the scan alone (with the known files
-in memory). With --sidecars each photo has a sidecar, which is not counted as a file. With --cold (root only, Linux) also once after dropping the kernel's caches. With --rclip (`pip install
+in memory). With --sidecars each photo has a sidecar, which is not counted as a file. With --sidecars-too it prints only the CPU
+time of scans with and without sidecars, by turns. With --cold (root only, Linux) also once after dropping the kernel's caches. With --rclip (`pip install
 rclip`) also of rclip's own check of the same files, and the ratio.
 """
 
@@ -152,6 +153,35 @@ def measure(base: str, options: argparse.Namespace) -> None:
                 print("cold: not measured, only root may drop the kernel's caches")
 
 
+def measure_sidecars(base: str, options: argparse.Namespace) -> None:
+    """Print what sidecars cost: scans of two libraries by turns, one of which has a sidecar for each photo."""
+    with contextlib.ExitStack() as stack:
+        scans = []
+        for sidecars in (False, True):
+            root = os.fsencode(os.path.join(base, f"photos-{sidecars}"))
+            make_tree(root, options.files, options.folders, sidecars=sidecars)
+            time.sleep(2.1)
+            store = stack.enter_context(open_store(os.path.join(base, f"index-{sidecars}.db")))
+            place = store.roots.add(root)
+            settings = Settings(exclude=tuple(options.exclude))
+            sync(store, settings, place)
+            scans.append((store, settings, store.roots.add(root)))
+        taken: list[list[float]] = [[], []]
+        for run in range(options.runs + 1):
+            for (store, settings, place), times in zip(scans, taken, strict=True):
+                begin = time.process_time()
+                found = sync(store, settings, place)
+                if found.seen != options.files or found.changed + found.new + found.described:
+                    raise SystemExit("wrong result: the scan found changes, although nothing changed")
+                if run:  # the first one warms up
+                    times.append(time.process_time() - begin)
+    without, with_ = taken
+    ratios = [two / one for one, two in zip(without, with_, strict=True)]
+    print(f"{options.files} files, {options.folders} folders, CPU seconds: {statistics.median(without):.2f}")
+    print(f"the same with a sidecar for each: {statistics.median(with_):.2f}")
+    print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
 def report(name: str, seconds: float, options: argparse.Namespace) -> None:
     """Print one line of the table."""
     rate = options.files / seconds
@@ -168,6 +198,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--exclude", action="append", default=[], help="a gitignore pattern, repeatable")
     parser.add_argument("--sidecars", action="store_true", help="a `.xmp` beside each file")
+    parser.add_argument(
+        "--sidecars-too", action="store_true", help="CPU time with and without sidecars, by turns"
+    )
     parser.add_argument("--cold", action="store_true", help="also once after dropping the caches")
     parser.add_argument("--rclip", action="store_true", help="also rclip's check, in the same run")
     parser.add_argument("--folder", help="create the tree in this folder instead of the temporary folder")
@@ -175,7 +208,7 @@ def main() -> None:
     if options.rclip and importlib.util.find_spec("rclip") is None:
         parser.error("--rclip: rclip is not installed here; `pip install rclip`")
     with tempfile.TemporaryDirectory(prefix="imgret-rescan-", dir=options.folder) as base:
-        measure(base, options)
+        (measure_sidecars if options.sidecars_too else measure)(base, options)
 
 
 if __name__ == "__main__":

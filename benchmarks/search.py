@@ -10,6 +10,9 @@ run with
 Prints warm p50 and p99 in milliseconds, recall@20 against the exact result, and the size in memory and on disk; the same
 with filters that select 0.1 %, 1 %, 10 % and 50 % of the photos; and, through the daemon, while batches of 64 photos are
 committed. A million photos need 8 GB of disk, 6 GB of memory, and about ten minutes.
+
+With `--index postgresql --server ADDRESS`, the library is copied to a server, into a schema of its own that stays there for
+the next run; then searches on the server and in the file are compared (`search_server`).
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import search_server
 from benchmarks.search_daemon import for_seconds, served, writing
-from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, fill
+from benchmarks.search_library import DIMENSION, FIRST_DAY, LAST_DAY, MODEL, Generator, library
 from imgret.photo import ModelIdentity
 from imgret.search import parse, rank
 from imgret.search.parse import ParsedQuery
@@ -68,28 +72,25 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--questions", type=int, dest="queries", help=argparse.SUPPRESS)  # the old name
     parser.add_argument("--folder", help="folder for the libraries, which are reused")
+    parser.add_argument("--index", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--server", help="with --index postgresql: the address of an empty database")
     arguments = parser.parse_args()
+    if arguments.index == "postgresql" and not arguments.server:
+        parser.error("--index postgresql needs --server, the address of a database")
     with tempfile.TemporaryDirectory(prefix="imgret-bench-") as temporary:
         for photos in arguments.photos:
-            measure(arguments.folder or temporary, photos, arguments.queries)
+            folder = arguments.folder or temporary
+            if arguments.server:
+                search_server.measure(folder, photos, arguments.queries, arguments.server)
+            else:
+                measure(folder, photos, arguments.queries)
 
 
 def measure(folder: str, photos: int, queries: int) -> None:
     """Measure and print everything for one size."""
     generator = Generator()
-    path = os.path.join(folder, f"library-{photos}.db")
-    built = os.path.exists(path)
-    store = SqliteStore(path)
-    started = time.perf_counter()
-    if not built:
-        for _ in fill(store, generator, photos):
-            pass
-        filled = time.perf_counter()
-        store.vectors.rebuild()
-        print(
-            f"created in {filled - started:.0f} s, the nearest-neighbour table in {time.perf_counter() - filled:.1f} s"
-        )
-        store.checkpoint()
+    store = library(folder, photos, generator)
+    path = store.path
     space = store.vectors.active_space()
     assert space is not None
     ids, matrix = store.vectors.all(space, "passage")

@@ -8,6 +8,7 @@ near neighbours as in real photo folders.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 import apsw
@@ -124,6 +125,24 @@ def fill(store: SqliteStore, generator: Generator, photos: int) -> Iterator[tupl
                     zip(ids, data, strict=True),
                 )
         yield vectors, texts
+
+
+def library(folder: str, photos: int, generator: Generator) -> SqliteStore:
+    """Open the library of this size, which is made on first use."""
+    path = os.path.join(folder, f"library-{photos}.db")
+    built = os.path.exists(path)
+    store = SqliteStore(path)
+    started = time.perf_counter()
+    if not built:
+        for _ in fill(store, generator, photos):
+            pass
+        filled = time.perf_counter()
+        store.vectors.rebuild()
+        print(
+            f"created in {filled - started:.0f} s, the nearest-neighbour table in {time.perf_counter() - filled:.1f} s"
+        )
+        store.checkpoint()
+    return store
 
 
 def insert_photos(

@@ -68,6 +68,7 @@ def main() -> None:
         first_paint(environ)
         keys(environ, count)
         cursor_moves(environ)
+        sixels(environ)
         memory(environ)
 
 
@@ -181,6 +182,29 @@ def cursor_moves(environ: dict[str, str]) -> None:
         terminal.until_quiet(2)
         report("bytes per move, grid", moved(terminal, RIGHT, 4), "B", 8192)
         report("bytes per page, grid", moved(terminal, PAGE_DOWN, 4), "B", None)
+
+
+def sixels(environ: dict[str, str]) -> None:
+    """Measure moves and pages in xterm, where all thumbnails of a page are one sixel."""
+    with FakeTerminal(
+        [sys.executable, "-m", "imgret_tui", "needle"], environ=environ, kind="sixel"
+    ) as terminal:
+        until(terminal, lambda: len(terminal.sixels()) >= 2)  # the page and the preview
+        terminal.until_quiet(1.5)
+        report("bytes per move, list, sixel", moved(terminal, DOWN, 16), "B", None)
+        terminal.type(GRID)
+        terminal.until_quiet(2)
+        report("bytes per move, grid, sixel", moved(terminal, RIGHT, 4), "B", 8192)
+        times, sizes = [], []
+        for _ in range(6):
+            here, spent = len(terminal.output), processor_time(terminal.process.pid)
+            terminal.type(PAGE_DOWN)
+            until(terminal, lambda: bool(terminal.sixels(here)))  # noqa: B023
+            terminal.until_quiet(1)
+            times.append(processor_time(terminal.process.pid) - spent)
+            sizes.append(float(len(terminal.sixels(here)[-1])))
+        report("CPU time of a page, grid, sixel", times, "ms", None)
+        report("bytes of its sixel", sizes, "B", None)
 
 
 def moved(terminal: FakeTerminal, key: str, times: int) -> list[float]:

@@ -174,6 +174,7 @@ class Photo(Struct, frozen=True):
 
 
 RANKS = ("hybrid", "image", "vector", "words")  # how hits can be ordered
+SORTS = ("score", "date", "path")  # how the best hits can be sorted
 STRENGTHS = ("weak", "fair", "strong")  # how well a hit matches the query
 
 

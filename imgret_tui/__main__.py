@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
         from msgspec.structs import replace
 
         from imgret.config import load, places
-        from imgret.places import index_place
+        from imgret.places import index_place, is_server
         from imgret_tui.driver_selection import choose_driver
         from imgret_tui.early_outcome import early_outcome
         from imgret_tui.index_backend import IndexBackend
@@ -134,6 +134,7 @@ def _run(options: argparse.Namespace) -> Outcome | None:
             colourless=bool(os.environ.pop("NO_COLOR", "")),
             driver=choice.driver,
             warning=choice.warning,
+            server=where.index if is_server(where.index) else None,
         )
         return app.run()
 

@@ -47,6 +47,7 @@ class CellImage(Struct, frozen=True, eq=False):
     overlay: str | None = (
         None  # written over blank cells: a sixel, or the placement of an image that kitty has
     )
+    pixels: Pixels | None = None  # of a thumbnail that is drawn with all others of its page, as one sixel
     reason: str | None = None  # why the photo cannot be shown
     file_stat: FileStat | None = None  # of the file before it was loaded; None if there was no file
 
@@ -83,7 +84,8 @@ def render_image(
     colours; only half blocks obey it.
     """
     graphics = terminal.graphics
-    if graphics is Graphics.SIXEL and not request.is_preview and not terminal.many_sixels:
+    is_paged = terminal.has_sixel_pages and not request.is_preview
+    if graphics is Graphics.SIXEL and not request.is_preview and not terminal.many_sixels and not is_paged:
         graphics = Graphics.BLOCKS
     cell = HALF_BLOCK if graphics is Graphics.BLOCKS else terminal.cell
     most = kitty.MAX_CELLS if graphics is Graphics.KITTY else _UNLIMITED_CELLS
@@ -92,6 +94,7 @@ def render_image(
     height, width = pixels.shape[:2]
     box = fit(width, height, min(request.columns, most), min(request.rows, most), cell)
     text = ""
+    overlay: str | None = None
 
     def fitted(height: int) -> Pixels:
         outlines = request.outlines if request.part is None else ()
@@ -107,12 +110,18 @@ def render_image(
         image = CellImage(box.columns, box.rows, image_id=image_id)
     elif graphics is Graphics.SIXEL:
         high = max(sixel.BAND, box.height // sixel.BAND * sixel.BAND)  # some terminals fill the last band
-        overlay = sixel.encode(fitted(high), terminal.colours)
+        overlay = None if is_paged else sixel.encode(fitted(high), terminal.colours)
         # A thumbnail at the edge of its list is drawn in cells, because a sixel cannot be cut.
         colours = (
             None if request.is_preview else blocks.cell_colours(scaled(pixels, box.columns, 2 * box.rows))
         )
-        image = CellImage(box.columns, box.rows, overlay=overlay, colours=colours)
+        image = CellImage(
+            box.columns,
+            box.rows,
+            overlay=overlay,
+            colours=colours,
+            pixels=fitted(box.height) if is_paged else None,
+        )
     else:
         shades = _grey(fitted(box.height)) if grey else fitted(box.height)
         image = CellImage(box.columns, box.rows, colours=blocks.cell_colours(shades))

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from imgret.photo import Hit
 from imgret.terminal.clean import clean
 
+HOME = os.fsencode(os.path.expanduser("~"))
 _SEPARATOR = " · "
 _LEAST_NAME, _LEAST_FOLDER = 12, 10  # cells that a cut one keeps
 _LONGEST_EXTENSION = 8  # characters; more is a name with a dot in it
@@ -38,6 +39,12 @@ def _sentence(hit: Hit) -> str:
     lines = (clean(" ".join(str(line["text"]).split())) for line in hit.shown.get("text") or ())
     read = " ".join(line for line in lines if line)
     return f"“{read}”" if read else ""
+
+
+def stars_text(hit: Hit) -> str:
+    """The rating: `★★★`; empty without one."""
+    rating = (hit.shown.get("metadata") or {}).get("rating") or 0
+    return "★" * min(5, rating)
 
 
 def shared_folder(hits: Iterable[Hit]) -> bytes | None:
@@ -123,6 +130,7 @@ def facts_text(hit: Hit, date: str, folder: str, width: int) -> str:
     copies = len(hit.other_paths)
     after = (
         "" if hit.online else "offline",
+        stars_text(hit),
         "note" if hit.note and hit.caption else "",
         f"{copies} {'copy' if copies == 1 else 'copies'}" if copies else "",
     )

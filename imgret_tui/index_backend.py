@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from imgret_tui.search_backend import (
 )
 
 if TYPE_CHECKING:
+    from imgret.own_tags import OwnTags
     from imgret.search.service import SearchOutput
 
 STATUS_SECONDS = 2.0  # a daemon reports its state at once, whatever it works on
@@ -95,6 +97,33 @@ class IndexBackend:
 
         write_note_at(self._client.store, self._settings, path, inputs.clean_note(text) or None, content_hash)
         self._wake_daemon()
+
+    def own_tags(self, path: bytes) -> OwnTags:
+        """See `SearchBackend`."""
+        from imgret.own_tags import own_tags
+        from imgret.photo_state import noted_content
+
+        return own_tags(self._client.store, noted_content(self._client.store, path))
+
+    def change_keywords(
+        self, path: bytes, add: Collection[str], drop: Collection[str], content_hash: bytes | None
+    ) -> dict[str, Any] | None:
+        """See `SearchBackend`."""
+        from imgret.own_tags import change_keywords, shown_metadata
+        from imgret.photo_state import noted_content
+
+        content = noted_content(self._client.store, path, content_hash)
+        change_keywords(self._client.store, content, add, drop)
+        return shown_metadata(self._client.store, content)
+
+    def rate(self, path: bytes, stars: int, content_hash: bytes | None) -> dict[str, Any] | None:
+        """See `SearchBackend`."""
+        from imgret.own_tags import rate, shown_metadata
+        from imgret.photo_state import noted_content
+
+        content = noted_content(self._client.store, path, content_hash)
+        rate(self._client.store, content, stars)
+        return shown_metadata(self._client.store, content)
 
     def status(self) -> IndexStatus:
         """See `SearchBackend`."""

@@ -87,6 +87,8 @@ KEYS: tuple[Key, ...] = (
     _key("copy", "ctrl+y", "app.yank", "copy the path to the clipboard", PHOTO),
     _key("reveal", "ctrl+r", "app.reveal", "open its folder", PHOTO),
     _key("edit-note", "alt+n", "app.edit_note", "write a note", PHOTO),
+    _key("edit-keywords", "alt+k", "app.edit_keywords", "edit your keywords", PHOTO),
+    _key("rate", "alt+r", "app.rate", "give it stars", PHOTO),
     _key("similar", "ctrl+s", "more_like_this", "find similar photos", PHOTO),
     _key("next-layout", "ctrl+o", "app.next_layout", "list, grid, or full-screen photo", VIEW),
     _key("toggle-preview", "alt+p ctrl+underscore", "toggle_preview", "show or hide the preview", VIEW),
@@ -139,6 +141,12 @@ class Keymap:
         self.actions_by_key = {key: entry.action for entry in self.keys for key in entry.keys}
         self.actions_by_key |= {key: IGNORE for key, target in changed.items() if target is None}
 
+    @property
+    def photo_actions(self) -> dict[str, str]:
+        """Actions by key that are about one photo, wherever it is shown: the user's commands are among them."""
+        keys = [key for key in self.keys if key.group in (PHOTO, OWN) and key.action.startswith("app.")]
+        return {key: entry.action for entry in keys for key in entry.keys}
+
     def by_group(self) -> list[tuple[str, list[Key]]]:
         """The keys by group, in the order of the help page; without actions that have no key."""
         keys = [key for key in (*self.keys, *COPIES_KEYS, *PHOTO_KEYS) if key.keys]
@@ -174,6 +182,8 @@ def _wanted(written_key: str, name: str, actions: Mapping[str, Key]) -> Key | No
             if not name.endswith(")"):
                 raise UsageError(f"{written_key}: the command has no ) at its end: {name}")
             command = name[len(prefix) : -1]
+            if not command.strip():
+                raise UsageError(f"{written_key}: {name} has no command", "For example: execute(gimp {})")
             return Key(name, (), f"{action}({command!r})", command, OWN)
     if name not in actions:
         raise UsageError(f"{written_key}: there is no action {name!r}", _known(name, actions))
@@ -223,6 +233,11 @@ PHOTO_KEYS: tuple[Key, ...] = (
     _key("look-up", "up", "look(0, -1)", "up", FULL),
     _key("look-down", "down", "look(0, 1)", "down", FULL),
     _key("mark-photo", "tab", "mark", "mark it and move on (with --multi)", FULL),
+    _key("note-photo", "e", "app.edit_note", "write a note", FULL),
+    _key("tag-photo", "t", "app.edit_keywords", "edit your keywords", FULL),
+    _key("rate-photo", "r", "app.rate", "give it stars", FULL),
+    _key("open-photo", "o", "app.open", "open in the desktop's image viewer", FULL),
+    _key("copy-photo", "y", "app.yank", "copy the path to the clipboard", FULL),
     _key("accept-photo", "enter", "choose", "print the path, or those of marked photos, and quit", FULL),
     _key("close-photo", "escape q ctrl+o ctrl+g ctrl+c", "close", "back to the list", FULL),
 )

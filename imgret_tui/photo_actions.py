@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from textual.app import App
+from textual.screen import ModalScreen
 
 from imgret.errors import ImgretError
 from imgret.photo import Hit
@@ -17,6 +19,9 @@ from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.screens.dialogs import NoteDialog
 from imgret_tui.screens.search_screen import SearchScreen
 from imgret_tui.search_backend import SearchBackend
+
+if TYPE_CHECKING:
+    from imgret.own_tags import OwnTags
 
 
 class Outcome(Struct, frozen=True):
@@ -84,6 +89,58 @@ class PhotoActions(App[Outcome]):
             return messages.NoteSaved(path, text)
 
         self.backend.run(f"note {path!r}", save)
+
+    def action_edit_keywords(self) -> None:
+        """Edit the user's own keywords of the photo."""
+        self._request_own_tags(rating=False)
+
+    def action_rate(self) -> None:
+        """Choose the user's own rating of the photo."""
+        self._request_own_tags(rating=True)
+
+    def _request_own_tags(self, *, rating: bool) -> None:
+        hit = self.search.hit_list.current
+        if hit is not None:
+            self.backend.run(
+                "own tags",
+                lambda backend: messages.OwnTagsReady(hit.path, backend.own_tags(hit.path), rating=rating),
+            )
+
+    def on_own_tags_ready(self, message: messages.OwnTagsReady) -> None:
+        """Open the dialog, unless another screen was opened meanwhile."""
+        from imgret_tui.screens.tag_dialogs import KeywordsDialog, RatingDialog
+
+        path, tags = message.path, message.tags
+        if isinstance(self.screen, ModalScreen):
+            return
+        if message.rating:
+            self.push_screen(RatingDialog(path, tags), lambda stars: self._save_rating(path, tags, stars))
+        else:
+            self.push_screen(
+                KeywordsDialog(path, tags), lambda labels: self._save_keywords(path, tags, labels)
+            )
+
+    def _save_keywords(self, path: bytes, tags: OwnTags, labels: list[str] | None) -> None:
+        if labels is None:
+            return
+        kept = {label.casefold() for label in labels}
+        drop = [label for label in tags.keywords if label.casefold() not in kept]
+
+        def save(backend: SearchBackend) -> messages.TagsSaved:
+            metadata = backend.change_keywords(path, labels, drop, tags.content_hash)
+            return messages.TagsSaved(path, metadata, f"keywords: {', '.join(labels) or 'none'}")
+
+        self.backend.run(f"keywords {path!r}", save)
+
+    def _save_rating(self, path: bytes, tags: OwnTags, stars: int | None) -> None:
+        if stars is None:
+            return
+
+        def save(backend: SearchBackend) -> messages.TagsSaved:
+            metadata = backend.rate(path, stars, tags.content_hash)
+            return messages.TagsSaved(path, metadata, f"rating: {'★' * stars or 'none of yours'}")
+
+        self.backend.run(f"rating {path!r}", save)
 
     def _with_current(self, act: Callable[[Hit], None]) -> None:
         hit = self.search.hit_list.current

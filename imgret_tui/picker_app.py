@@ -17,6 +17,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from imgret.errors import Exit
+from imgret.store.change_listener import ChangeListener
 from imgret.terminal.clean import clean
 from imgret_tui import picker_messages as messages
 from imgret_tui import themes
@@ -35,6 +36,7 @@ from imgret_tui.search_backend import SearchBackend
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.terminal_session import TerminalSession
 
+SERVER_REFRESH_SECONDS = 20.0  # between two reads of the status of an index on a server, if nobody commits
 REFRESH_SECONDS = 2.0  # between two checks of the status and of the files on the screen
 
 
@@ -59,10 +61,12 @@ class PickerApp(PickerPages):
         colourless: bool = False,
         driver: type[Driver] | None = None,
         warning: str = "",
+        server: str | None = None,
     ) -> None:
         """`preview_only`: begin with the full-screen photo, without the list.
 
-        `driver`: None for Textual's own. `warning`: a sentence to show at the start.
+        `driver`: None for Textual's own. `warning`: a sentence to show at the start. `server`: the address of an index
+        on a server, of which the status is read when somebody commits, and otherwise seldom.
         """
         super().__init__(driver_class=driver)
         for theme in themes.ALL:
@@ -71,6 +75,9 @@ class PickerApp(PickerPages):
         self.terminal = terminal or TerminalSession()
         self._colourless = colourless
         self._warning = warning
+        self._listener = (
+            ChangeListener(server, lambda: self.post_message(messages.IndexChanged())) if server else None
+        )
         self.images = TerminalImages(
             self.terminal.capabilities,
             ImageLoader(),
@@ -102,6 +109,8 @@ class PickerApp(PickerPages):
 
     def on_unmount(self) -> None:
         """Stop the threads."""
+        if self._listener is not None:
+            self._listener.stop()
         self.images.close()
         self.backend.close()
 
@@ -117,9 +126,18 @@ class PickerApp(PickerPages):
         gc.freeze()  # what was imported is never garbage
         gc.enable()
         self._refresh_status()
-        self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.set_interval(REFRESH_SECONDS, self.images.check_files)
+        if self._listener is None:
+            self.set_interval(REFRESH_SECONDS, self._refresh_status)
+        else:
+            self._listener.start()
+            self.set_interval(SERVER_REFRESH_SECONDS, self._refresh_status)
         if self._warning:
             self.notify(clean(self._warning), severity="warning", markup=False)
+
+    def on_index_changed(self, _: messages.IndexChanged) -> None:
+        """Read the status."""
+        self._refresh_status()
 
     def on_results_ready(self, message: messages.ResultsReady) -> None:
         """Show the results."""
@@ -166,6 +184,17 @@ class PickerApp(PickerPages):
     def on_note_saved(self, message: messages.NoteSaved) -> None:
         """Show the note."""
         self.search.show_note(message.path, message.text)
+        self._show_changed_photo()
+
+    def on_tags_saved(self, message: messages.TagsSaved) -> None:
+        """Show the keywords and the rating."""
+        self.search.show_metadata(message.path, message.metadata)
+        self.notify(clean(message.text), markup=False)
+        self._show_changed_photo()
+
+    def _show_changed_photo(self) -> None:
+        if self.photo is not None and self.photo.is_attached:
+            self.photo.show_photo()
 
     def on_photos_chosen(self, message: messages.PhotosChosen) -> None:
         """End with the chosen photos; with 1, as fzf, if there is none."""
@@ -199,7 +228,9 @@ class PickerApp(PickerPages):
             self.search.set_grid(is_grid=not self.search.hit_list.is_grid)
 
     def _open_photo(self, *, alone: bool) -> None:
-        self.photo = PhotoScreen(self.search.hit_list, self.images, multi=self._multi, alone=alone)
+        self.photo = PhotoScreen(
+            self.search.hit_list, self.images, self.key_table, multi=self._multi, alone=alone
+        )
         self.push_screen(self.photo, self._photo_closed)
 
     def _photo_closed(self, next_layout: bool | None) -> None:  # noqa: FBT001  a screen's callback gets its result
@@ -218,6 +249,8 @@ class PickerApp(PickerPages):
         """The terminal was given to another program meanwhile, and its images were freed."""
         self.search.hit_list.reload_thumbnails()
         self.search.photo_pane.preview.show_again()
+        if self.photo is not None and self.photo.is_attached:
+            self.photo.preview.show_again()
         self.refresh(layout=True)
 
     def action_toggle_theme(self) -> None:
@@ -230,7 +263,3 @@ class PickerApp(PickerPages):
 
     def _end(self, code: int) -> None:
         self.exit(Outcome(code))
-
-    def _refresh(self) -> None:
-        self._refresh_status()
-        self.images.check_files()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from textual.message import Message
 
 from imgret.errors import ImgretError
@@ -15,6 +17,9 @@ from imgret_tui.search_backend import (
     SearchResults,
     WatchedFolder,
 )
+
+if TYPE_CHECKING:
+    from imgret.own_tags import OwnTags
 
 
 class ResultsReady(Message):
@@ -50,6 +55,10 @@ class ThreadCrashed(Message):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
+
+
+class IndexChanged(Message):
+    """Another process committed to an index on a server."""
 
 
 class StatusReady(Message):
@@ -112,6 +121,26 @@ class NoteSaved(Message):
         self.text = text
 
 
+class OwnTagsReady(Message):
+    """The keywords and the rating of the photo at a path, for the dialog that was requested."""
+
+    def __init__(self, path: bytes, tags: OwnTags, *, rating: bool) -> None:
+        super().__init__()
+        self.path = path
+        self.tags = tags
+        self.rating = rating  # that of the rating, not that of the keywords
+
+
+class TagsSaved(Message):
+    """The keywords or the rating of the photo at a path were saved."""
+
+    def __init__(self, path: bytes, metadata: dict[str, Any] | None, text: str) -> None:
+        super().__init__()
+        self.path = path
+        self.metadata = metadata  # as in the photo's hit
+        self.text = text  # what was saved
+
+
 class ImageLoaded(Message):
     """An image of the photo at a path was loaded, or the reason why it cannot be shown."""
 
@@ -134,6 +163,10 @@ class InputReady(Message):
 
 class TerminalClosed(Message):
     """The terminal was closed."""
+
+
+class PageSent(Message):
+    """The thumbnails were sent as one sixel, before which the terminal forgets all others."""
 
 
 class CursorMoved(Message):

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from imgret.photo import Hit
+
+if TYPE_CHECKING:
+    from imgret.own_tags import OwnTags
 
 
 class SearchResults(Struct, frozen=True):
@@ -116,6 +120,20 @@ class SearchBackend(Protocol):
         `content_hash` is that of the photo that the user saw. If another photo has its path by now, that one
         does not get the note, and UsageError is raised.
         """
+        ...
+
+    def own_tags(self, path: bytes) -> OwnTags:
+        """The keywords and the rating of the photo at `path`: the user's own, and those of the file."""
+        ...
+
+    def change_keywords(
+        self, path: bytes, add: Collection[str], drop: Collection[str], content_hash: bytes | None
+    ) -> dict[str, Any] | None:
+        """Add and drop the user's own keywords. `content_hash`: as in `save_note`. -> the photo's metadata as in its hit."""
+        ...
+
+    def rate(self, path: bytes, stars: int, content_hash: bytes | None) -> dict[str, Any] | None:
+        """Give the photo 1 to 5 stars, or take the user's rating back with 0. Else as `change_keywords`."""
         ...
 
     def status(self) -> IndexStatus:

@@ -46,6 +46,7 @@ class TerminalImages:
         """`send` writes text to the terminal. The callbacks get the path of a photo, or what ended a thread."""
         self.terminal = terminal
         self.send = send
+        self.sixels = 0  # that the terminal got since the last page of thumbnails
         self._loader = loader
         self._on_loaded = on_loaded
         self._on_file_changed = on_file_changed
@@ -113,6 +114,12 @@ class TerminalImages:
         """Whether a requested image is not loaded yet."""
         with self._changed:
             return bool(self._preview or self._thumbnails or self._loading)
+
+    @property
+    def is_loading_thumbnails(self) -> bool:
+        """Whether a requested thumbnail is not loaded yet."""
+        with self._changed:
+            return bool(self._thumbnails) or not all(request.is_preview for request in self._loading)
 
     def send_loaded(self) -> None:
         """Send loaded images to the terminal, so that `get` returns them; to be called after `on_loaded`."""

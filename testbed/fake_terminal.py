@@ -22,7 +22,7 @@ from types import TracebackType
 
 QUERY = re.compile(
     rb"(?P<da1>\x1b\[c)|(?P<name>\x1b\[>q)|(?P<cell>\x1b\[16t)|(?P<window>\x1b\[14t)|(?P<screen>\x1b\[18t)"
-    rb"|(?P<registers>\x1b\[\?1;1S)|\x1b_G(?P<query>[^;\x1b]*a=q[^;\x1b]*);(?P<data>[^\x1b]*)\x1b\\"
+    rb"|(?P<registers>\x1b\[\?1;1;0S)|\x1b_G(?P<query>[^;\x1b]*a=q[^;\x1b]*);(?P<data>[^\x1b]*)\x1b\\"
     rb"|(?P<sync>\x1b\[\?2026\$p)"
 )
 TRANSMIT = re.compile(rb"\x1b_G(?=[^;\x1b]*a=[tT])[^;\x1b]*?\bi=(\d+)[^;\x1b]*;([^\x1b]*)\x1b\\")

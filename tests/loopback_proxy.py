@@ -17,7 +17,9 @@ SOCKET = ".s.PGSQL.5432"
 class LoopbackProxy:
     """Forwards connections to the socket of a server until the `with` block ends."""
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, server: Path, replaced: tuple[bytes, bytes] = (b"", b"")) -> None:
+        """`replaced`: what the server says, and what the client reads in its place."""
+        self._replaced = replaced
         self._server = server / SOCKET
         self._folder = tempfile.TemporaryDirectory(prefix="imgret-proxy-")
         self._loop = asyncio.new_event_loop()
@@ -81,7 +83,7 @@ class LoopbackProxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
                 await self._flowing.wait()
-                writer.write(data)
+                writer.write(data.replace(*self._replaced) if self._replaced[0] else data)
                 await writer.drain()
         writer.close()
 

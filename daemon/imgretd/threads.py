@@ -16,8 +16,8 @@ from typing import Any
 from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.intake import SyncResult
+from imgret.store.change_listener import ChangeListener
 from imgret.store.factory import open_store
-from imgretd.change_listener import ChangeListener
 from imgretd.control import Control
 from imgretd.daemon_state import State, log_pass
 from imgretd.index_jobs import Jobs

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imgret.cli.hit_output import SORTS
-from imgret.photo import RANKS, STRENGTHS
+from imgret.photo import RANKS, SORTS, STRENGTHS
 from imgret.store.clauses import HAS
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from imgret.cli import (
     show_command,
     stats_command,
     status_command,
+    tag_command,
 )
 from imgret.cli.boundary import bypass_typer, exit_code
 from imgret.cli.eval_command import eval_app
@@ -70,6 +71,8 @@ for command in (
     folder_commands.remove,
     show_command.show,
     show_command.note,
+    tag_command.tag,
+    tag_command.rate,
     import_tags_command.import_tags,
     dupes_command.dupes,
     places_command.places,

@@ -23,8 +23,7 @@ TYPE_CHECKING = False  # importing typing takes 3 ms
 if TYPE_CHECKING:
     from typing import Any
 
-TABLE = os.path.join(os.path.dirname(__file__), "commands.json")  # made when the package is built
-_OTHERS = ("imgret-tui", "imgretd")
+TABLES = os.path.join(os.path.dirname(__file__), "commands.json")  # made by `make reference`
 _UNQUOTED = re.compile(r"[^\w@%+=:,./~-]")
 _IN_DOUBLE_QUOTES = re.compile(r'[\\"$`!]')
 
@@ -40,24 +39,17 @@ def main(arguments: list[str]) -> int:
         words = given
     program, *rest = words if len(words) > 1 else [*words, ""]
     tables = load_tables()
-    name = os.path.basename(program)
-    if name not in tables and name in _OTHERS:
-        return 0  # a source tree, which was not built
-    found = complete(tables.get(name) or tables["imgret"], rest, _values)  # it may be called by an alias
+    table = tables.get(os.path.basename(program), tables["imgret"])  # it may be called by an alias
+    found = complete(table, rest, _values)
     sys.stdout.buffer.write(printed(found, shell, rest[-1], quote, breaks).encode("utf-8", "surrogateescape"))
     return 0
 
 
 def load_tables() -> dict[str, Any]:
-    """Return the tables of the programs by name. In a source tree, which was not built, that of `imgret` alone."""
-    try:
-        with open(TABLE, encoding="utf-8") as file:
-            tables: dict[str, Any] = json.load(file)
-            return tables
-    except FileNotFoundError:
-        from imgret.cli.command_table import own_table
-
-        return {"imgret": own_table()}
+    """Return the tables of the programs by name."""
+    with open(TABLES, encoding="utf-8") as file:
+        tables: dict[str, Any] = json.load(file)
+        return tables
 
 
 def printed(found: Candidates, shell: str, current: str, quote: str, breaks: str) -> str:

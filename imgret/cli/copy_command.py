@@ -16,20 +16,29 @@ def copy_index(
     target: Annotated[
         str, typer.Argument(metavar="TO", help="A new file, or the address of a database without an index.")
     ],
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Remove an unfinished copy at TO, and copy nothing.")
+    ] = False,
 ) -> None:
     """Copy an index from a file to a PostgreSQL server, or back.
 
     Everything is copied, with notes, failures and vectors, and compared with the original. A copy that was
-    interrupted continues when the command is run again.
+    interrupted continues when the command is run again; `--discard` removes it.
     """
     from imgret import stage_results
     from imgret.places import index_place
     from imgret.store import copying
+    from imgret.store.factory import discard as discard_copy
     from imgret.store.factory import open_store, writer_lock
 
     places = index_place(source), index_place(target)
     if places[0] == places[1]:
         raise UsageError("both places are the same", "Name another place.")
+    if discard:
+        with writer_lock(places[1]):
+            discard_copy(places[1])
+        console.message(f"the unfinished copy at {target} was removed")
+        return
     with (
         writer_lock(places[0]),
         open_store(places[0], create=False) as one,

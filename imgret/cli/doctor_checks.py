@@ -6,6 +6,7 @@ import functools
 import os
 import stat
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from imgret import disk_calls, inputs, stage_results
 from imgret.cli import console
@@ -56,6 +57,7 @@ def _index(here: Session) -> Iterator[Check]:
             problems = store.problems() + (
                 store.documents.check() if writable else []
             )  # the check is a write
+            coded = any(store.nearest.projection(space) for space in store.vectors.active_spaces())
             size = "" if is_server(path) else f", {os.path.getsize(path) / 1e6:.1f} MB"
     except ImgretError as error:
         yield False, f"index: {error.advice}"
@@ -68,6 +70,8 @@ def _index(here: Session) -> Iterator[Check]:
     if not problems:
         state = "no errors" if writable else "no errors; read-only: searches work, indexing does not"
         yield True, f"index: {path}{size}, {state}"
+    if coded and find_spec("numkong") is None:
+        yield None, "index: searches in a library of this size are faster with `pip install 'imgret[large]'`"
     if not is_server(path) and stat.S_IMODE(os.stat(path).st_mode) & 0o077:
         yield False, f"index: other users can read it; run `chmod 600 {path}`"
 
@@ -123,7 +127,6 @@ def _readable(path: bytes) -> bool:
 
 def _programs(here: Session) -> Iterator[Check]:
     from importlib.metadata import version
-    from importlib.util import find_spec
 
     from imgret.cli.daemon_link import daemon_state
 

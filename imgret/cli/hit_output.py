@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-SORTS = ("score", "date", "path")
 LIMIT = 20
 MOST = 100_000  # hits of one search
 _FORMS = {"json": "--json", "null": "--print0", "count": "--count", "preview": "--preview"}
@@ -33,7 +32,6 @@ class HitOutput:
         forms: list[str],
         *,
         template: str | None = None,
-        sort: str = SORTS[0],
         first: bool = False,
         limit: int | None = None,
     ) -> None:
@@ -45,11 +43,8 @@ class HitOutput:
             raise UsageError(f"--format has its own form of a hit: leave out {_FORMS[form]}")
         if first and (limit is not None or form == "count"):
             raise UsageError(f"--first is one hit: leave out {'--count' if form == 'count' else '--limit'}")
-        if sort not in SORTS:
-            raise UsageError(f"--sort {sort}: must be one of {', '.join(SORTS)}")
         self.form = form
         self.limit = limit if limit is not None else 1 if first else MOST if form == "count" else LIMIT
-        self._sort = sort
         self._format = None
         if template is not None:
             from imgret.cli.hit_format import HitFormat
@@ -61,8 +56,7 @@ class HitOutput:
         """The format to request of the search."""
         if self.form == "count":
             return "null"  # the shortest
-        changed = self._format is not None or self._sort != SORTS[0]
-        return self.form if self.form in ("plain", "null") and not changed else "json"
+        return self.form if self.form in ("plain", "null") and self._format is None else "json"
 
     @property
     def min_strength(self) -> str:
@@ -78,16 +72,16 @@ class HitOutput:
         """Return what is printed of the output of a search. Raises UsageError for an unknown field of `--format`."""
         if self.form == "count":
             return b"%d\n" % output.count(b"\0")
-        if self.request_format != "json":
+        if self.request_format != "json" or self.form in ("json", "preview"):
             return output
-        if self.form in ("json", "preview") and self._sort == SORTS[0]:
-            return output
-        lines = [line + b"\n" for line in output.split(b"\n") if line]
-        hits = [(json.loads(line), line) for line in lines]
-        hits.sort(key=_ORDERS[self._sort])  # stable: equal ones stay in the order of the search
-        if self.form in ("json", "preview"):
-            return b"".join(line for _, line in hits)
-        return b"".join(self._hit_printer(query, folder)(hit) for hit, _ in hits)
+        printed = self._hit_printer(query, folder)
+        return b"".join(printed(json.loads(line)) for line in output.split(b"\n") if line)
+
+    def remarks(self, output: bytes) -> list[str]:
+        """Return sentences about the output of a search, for stderr: that a count may be too small."""
+        if self.form == "count" and self.limit == MOST and output.count(b"\0") >= MOST:
+            return [f"there may be more: only the best {MOST:,} are counted"]
+        return []
 
     def _hit_printer(self, query: str, folder: str) -> Callable[[dict[str, Any]], bytes]:
         end = b"\0" if self.form == "null" else b"\n"
@@ -95,29 +89,15 @@ class HitOutput:
         if self._format is not None:
             format_ = self._format
             return lambda hit: format_.line(hit, hit_path(hit), for_terminal=for_terminal) + end
-        if self.form == "text":
-            from imgret.cli.hit_text import hit_lines, style_of
+        from imgret.cli.hit_text import hit_lines, style_of
 
-            style = style_of(os.environ, folder, query)
-            return lambda hit: hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace")
-        return lambda hit: hit_path(hit) + end
+        style = style_of(os.environ, folder, query)
+        return lambda hit: hit_lines(hit, hit_path(hit), style).encode("utf-8", "replace")
 
 
 def hit_path(hit: dict[str, Any]) -> bytes:
     """Return the path of a hit as it is on disk, from its JSON."""
     return b64decode(hit["path_bytes"]) if "path_bytes" in hit else os.fsencode(hit["path"])
-
-
-def _newest_first(hit: tuple[dict[str, Any], bytes]) -> tuple[bool, list[int]]:
-    taken = hit[0].get("taken_at") or ""
-    return not taken, [-ord(character) for character in taken]  # ISO dates sort as text
-
-
-_ORDERS: dict[str, Callable[[tuple[dict[str, Any], bytes]], Any]] = {
-    "score": lambda _: 0,
-    "date": _newest_first,
-    "path": lambda hit: hit_path(hit[0]),
-}
 
 
 def _listed(names: list[str]) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from imgret.photo import Tag
     from imgret.store.interface import Store
 
-LONGEST = 200  # characters of a tag
-MOST_TAGS = 500  # of one line
+_SHOWN_PATH = 120
+_SHOWN_TAG = 40  # characters of a tag in such a message
 _SHOWN = 300  # characters of a message about a bad line
 _BATCH = 500  # photos per transaction
 
@@ -85,9 +85,16 @@ def import_tags(
         raise typer.Exit(Exit.NO_HITS)
 
 
+def _of(path: str) -> str:
+    """Return as much of a path as a message can hold: its end, because that is the name."""
+    shown = inputs.clean_text(path)
+    return shown if len(shown) <= _SHOWN_PATH else f"…{shown[1 - _SHOWN_PATH :]}"
+
+
 def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     """Return a line as (content, tags). Raises UsageError if it is invalid."""
     from imgret.cli.note_command import photo_content
+    from imgret.own_tags import LONGEST_TAG, MOST_TAGS
     from imgret.photo import Tag
     from imgret.stages.metadata import IMPORTED_KINDS
 
@@ -95,6 +102,14 @@ def _read(raw: bytes | None, store: Store, settings: Settings) -> _Import:
     if line.kind not in IMPORTED_KINDS:
         raise UsageError(f"the kind {line.kind[:50]} is not known: one of {', '.join(IMPORTED_KINDS)}")
     labels = [" ".join(inputs.clean_text(tag).split()) for tag in line.tags]
-    if not all(label and len(label) <= LONGEST for label in labels) or len(labels) > MOST_TAGS:
-        raise UsageError(f"a tag has 1 to {LONGEST} characters, and a line at most {MOST_TAGS} tags")
+    if len(labels) > MOST_TAGS:
+        raise UsageError(f"{_of(path)}: {len(labels)} tags; a line has at most {MOST_TAGS}")
+    for number, label in enumerate(labels, 1):
+        if not label:
+            raise UsageError(f"{_of(path)}: tag {number} is empty")
+        if len(label) > LONGEST_TAG:
+            raise UsageError(
+                f"{_of(path)}: tag {number} has {len(label):,} characters, at most {LONGEST_TAG} are allowed:"
+                f" {label[:_SHOWN_TAG]}…"
+            )
     return photo_content(store, settings, absolute(path)), [Tag(line.kind, label) for label in labels]

@@ -36,7 +36,7 @@ def query(
     sort: Annotated[
         str,
         typer.Option(
-            help="Order of the hits that are printed: score; date, the newest first; path.",
+            help="score; date, the newest first; path: of the best hits, or without words of all that pass the filters.",
         ),
     ] = "score",
     template: Annotated[
@@ -109,9 +109,7 @@ def query(
     dogs!=2 animal: -word -key:value "these words" 2:beach` are filters and weights; case and accents do not matter.
     """
     wanted = {"json": as_json, "null": nul, "count": count, "preview": preview}
-    form = HitOutput(
-        [name for name in wanted if wanted[name]], template=template, sort=sort, first=first, limit=limit
-    )
+    form = HitOutput([name for name in wanted if wanted[name]], template=template, first=first, limit=limit)
     if preview and not sys.stdout.isatty():
         raise UsageError("--preview shows pictures in a terminal, and the output is none")
     given = (after, before, on, inside, name, topic, camera, place, near, text_in, has, format_)
@@ -122,7 +120,8 @@ def query(
     text = " ".join(words or ())
     if batch is not None and (text.strip() or preview):
         raise UsageError("--batch reads the queries from a file: leave out the query and --preview")
-    if batch is None and not (text.strip() or filters or like or negatives):
+    listed = sort != "score" and not words  # an empty word is a variable that is not set
+    if batch is None and not (text.strip() or filters or like or negatives or listed):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
     params: dict[str, object] = {
         "text": text,
@@ -138,6 +137,8 @@ def query(
         "away": negatives or [],
         "filters": filters,
     }
+    if sort != "score":
+        params["sort"] = sort
     if like is not None:
         params["like"] = os.fsdecode(os.path.abspath(inputs.path_bytes(like)))
     code = _search(params, batch, form)

@@ -23,7 +23,8 @@ def search_here(params: dict[str, object], form: HitOutput) -> int:
     """Search in this process, print the hits, and return the exit code. Raises ImgretError."""
     with _client(session()) as client:
         found = client.search_locally(params)
-    _print(form.printed(found.output, str(params["text"]), str(params["folder"])), found.notes)
+    output = form.printed(found.output, str(params["text"]), str(params["folder"]))
+    _print(output, [*found.notes, *form.remarks(found.output)])
     return int(found.exit)
 
 
@@ -68,8 +69,9 @@ def search_all(params: dict[str, object], queries: Sequence[str], form: HitOutpu
                 worst = Exit(problem.exit_code)
                 continue
             output = form.printed(found.output, text, str(params["folder"]))
-            _print(output, [note for note in found.notes if note not in printed])
-            printed.update(found.notes)
+            notes = [*found.notes, *form.remarks(found.output)]
+            _print(output, [note for note in notes if note not in printed])
+            printed.update(notes)
             any_hits = any_hits or found.exit is Exit.OK
     return int(worst or (Exit.OK if any_hits else Exit.NO_HITS))
 

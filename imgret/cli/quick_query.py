@@ -79,7 +79,10 @@ def search_by_daemon(params: dict[str, object], form: HitOutput) -> int | None:
         if not isinstance(error, BrokenPipeError):
             _message(f"imgret: the output cannot be written: {error.strerror}")
             return 3
-    for note in notes:  # after the hits, which come first wherever stdout and stderr are read together
+    for note in (
+        *notes,
+        *form.remarks(output),
+    ):  # after the hits, which come first wherever stdout and stderr are read together
         _message(note)
     return int(code)
 
@@ -119,7 +122,7 @@ def _read(arguments: list[str]) -> tuple[dict[str, object], HitOutput] | None:
     params["text"] = text = " ".join(words)
     if not text.strip():
         return None  # an empty query, as by "$UNSET": refused there
-    own = {name: options.pop(name) for name in ("rank", "minimum") if name in options}
+    own = {name: options.pop(name) for name in ("rank", "minimum", "sort") if name in options}
     try:
         form = HitOutput(forms, **options)
     except UsageError:

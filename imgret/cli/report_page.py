@@ -25,11 +25,11 @@ h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem
 .dim { color: var(--dim); font-size: .87rem } .strong { color: var(--strong) } .fair { color: var(--fair) }
 .hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; margin: 1.2rem 0; padding: 0; list-style: none }
 .hits li { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; overflow: hidden }
-.hits img, .none { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; background: var(--line) }
+.hits img, .none { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; object-position: 50% 25%; background: var(--line) }
 .none { display: grid; place-items: center; color: var(--dim) }
 .about { padding: .6rem .8rem .8rem; overflow-wrap: anywhere } mark { background: var(--mark); color: inherit }
-table { border-collapse: collapse; width: 100% } td { padding: .1rem .6rem .1rem 0; vertical-align: middle } td:first-child { width: 16rem }
-td:nth-child(2) { width: 4rem; text-align: right; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; width: 100%; table-layout: fixed } td { padding: .1rem .6rem .1rem 0; vertical-align: middle } td:first-child { width: min(16rem, 45%); overflow-wrap: anywhere }
+td:nth-child(2) { width: 3.5rem; text-align: right; font-variant-numeric: tabular-nums }
 .bar { height: .8rem; min-width: 2px; background: var(--bar); border-radius: 2px }
 @media print { body { background: none } .hits li { break-inside: avoid } }
 """

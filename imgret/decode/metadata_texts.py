@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 TITLE, DESCRIPTION, NAME = 500, 5000, 200  # characters
 MOST_NAMES = 500  # keywords, people, ... of one photo
@@ -43,6 +43,18 @@ def names(values: Iterable[object]) -> tuple[str, ...]:
         if len(found) >= MOST_NAMES:
             break
     return tuple(found.values())
+
+
+def losses(values: Sequence[object], noun: str) -> tuple[str, ...]:
+    """Return what `names` does not keep of these keywords or people: phrases that complete the sentence "FILE ..."."""
+    texts = [value for value in values if isinstance(value, str)]
+    longest = max(map(len, texts), default=0)
+    found = []
+    if longest > NAME:
+        found.append(f"has a {noun} of {longest:,} characters, of which {NAME} are kept")
+    if len(texts) > MOST_NAMES and (several := len(set(texts))) > MOST_NAMES:
+        found.append(f"has {several:,} {noun}s, of which {MOST_NAMES} are kept")
+    return tuple(found)
 
 
 def first(values: Iterable[object], clean: Callable[[object], str | None]) -> str | None:

@@ -34,6 +34,11 @@ class Record(Struct, frozen=True):
     paths: tuple[str, ...] = ()  # items of lr:hierarchicalSubject, and with `/` of digiKam:TagsList
     description: str | None = None  # dc:description
     description_of: str | None = None  # NOTE or CAPTION
+    # What a new sidecar has from the photo, because darktable reads nothing else of a photo that has a sidecar.
+    photo_title: str | None = None  # dc:title
+    photo_description: str | None = None  # dc:description
+    photo_rating: str | None = None  # xmp:Rating
+    photo_label: str | None = None  # xmp:Label
     extended: tuple[str, ...] = ()  # properties that were there before: "dc:subject"
     created: str | None = None  # "True": there was no sidecar before
 
@@ -43,6 +48,7 @@ class Record(Struct, frozen=True):
         return not (self.captions or self.counts or self.note or self.text)
 
 
+PHOTO_FIELDS = ("photo_title", "photo_description", "photo_rating", "photo_label")
 _FIELDS = {field: "".join(part.title() for part in field.split("_")) for field in Record.__struct_fields__}
 LISTS = frozenset(field for field, kind in get_type_hints(Record).items() if kind == tuple[str, ...])
 

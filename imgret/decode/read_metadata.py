@@ -20,7 +20,7 @@ from imgret.decode.exif import Tags
 from imgret.decode.hashing import OPEN_FLAGS
 from imgret.decode.metadata_dates import iptc_date, is_future, year_of
 from imgret.decode.metadata_packets import iptc_record, xmp_packets
-from imgret.decode.metadata_texts import DESCRIPTION, MOST_NAMES, TITLE, description, names, text
+from imgret.decode.metadata_texts import DESCRIPTION, MOST_NAMES, TITLE, description, losses, names, text
 from imgret.photo import Metadata, PhotoDate
 from imgret.sidecar_names import ALBUM_FILES, ALBUMS
 
@@ -99,7 +99,9 @@ def _own(
 
 def _guarded(read: Callable[[], list[Metadata]], what: str, problems: list[str]) -> list[Metadata]:
     try:
-        return read()
+        found = read()
+        problems += [f"{what} {problem}" for each in found for problem in each.problems]
+        return found
     except (xmp.XmpError, takeout.TakeoutError, albums.AlbumsError) as error:
         problems.append(f"{what} {text(str(error), TITLE)}")
     except MemoryError:
@@ -127,6 +129,7 @@ def _iptc(record: bytes) -> Metadata:
         copyright=text(one(iptc.COPYRIGHT)),
         location=names(one(each) for each in (iptc.SUBLOCATION, iptc.CITY, iptc.STATE, iptc.COUNTRY)),
         taken=iptc_date(one(iptc.DATE) or "", one(iptc.TIME) or ""),
+        problems=losses(found.get(iptc.KEYWORDS, ()), "keyword"),
     )
 
 

@@ -81,6 +81,11 @@ def metadata(data: bytes, photo: bytes, *, album: bool = False) -> Metadata | No
         rating=_FAVOURITE if found.favorited is True else None,
         taken=_taken(found.photoTakenTime),
         position=_position(found.geoData) or _position(found.geoDataExif),
+        problems=tuple(
+            "has coordinates that are not on the earth, so they are not used"
+            for each in (found.geoData, found.geoDataExif)
+            if each and not _is_on_earth(each)
+        )[:1],
     )
 
 
@@ -117,3 +122,12 @@ def _position(written: _Position | None) -> tuple[float, float] | None:
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         return None
     return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+
+
+def _is_on_earth(written: _Position) -> bool:
+    """Return whether the coordinates are possible; missing ones are."""
+    degrees = ((written.latitude, 90), (written.longitude, 180))
+    return all(
+        value is None or ((found := number(value)) is not None and abs(found) <= most)
+        for value, most in degrees
+    )

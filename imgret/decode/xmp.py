@@ -83,8 +83,18 @@ def _tree(packet: bytes | str) -> _Element:
     parser.EndElementHandler = lambda _: stack.pop()
     parser.CharacterDataHandler = lambda text: stack[-1].texts.append(text)
     parser.StartDoctypeDeclHandler = refuse
-    parser.Parse(packet.rstrip(b"\0 \t\r\n") if isinstance(packet, bytes) else packet, True)  # noqa: FBT003
+    feed(parser, packet.rstrip(b"\0 \t\r\n") if isinstance(packet, bytes) else packet)
     return root
+
+
+def feed(parser: expat.XMLParserType, document: bytes | str) -> None:
+    """Parse a whole document. Raises ExpatError, also if Python or expat do not know its encoding, and XmpError."""
+    try:
+        parser.Parse(document, True)  # noqa: FBT003
+    except XmpError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise expat.ExpatError(str(error)) from None
 
 
 def _tree_of_damaged(packet: bytes, error: expat.ExpatError) -> _Element:

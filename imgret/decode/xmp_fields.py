@@ -13,6 +13,7 @@ from imgret.decode.metadata_texts import (
     TITLE,
     description,
     first,
+    losses,
     names,
     number,
     separated,
@@ -54,11 +55,14 @@ def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
     """
     found = {name.replace(_MICROSOFT_BY_EXIFTOOL, MICROSOFT): values for name, values in found.items()}
     own = own_xmp.record(found)
+    found = _without_copies(found, own)
     note = _note(found, own, modified) if source == "sidecar" else None
     faces = tuple(_faces(found))
     own_paths = {_path(form) for each in own.paths for form in (each, each.replace("/", "|"))}
     paths = tuple(path for path in _hierarchy(found) if path not in own_paths)
-    flat = _all(found, DC + "subject") or [part for path in _hierarchy(found, 1) for part in path.split("|")]
+    flat = _all(found, DC + "subject") or [
+        part for path in _hierarchy(found, 1) if path not in own_paths for part in path.split("|")
+    ]
     ours = {each.casefold() for each in names([*own.keywords, own_xmp.ROOT if own.paths else None])}
     people = [*(face.name for face in faces), *_all(found, EXTENSION + "PersonInImage")]
     return Metadata(
@@ -84,7 +88,29 @@ def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
         taken=_taken(found, source),
         position=_position(found),
         note=note,
+        problems=losses(flat, "keyword"),
     )
+
+
+def of_photo(own: Record) -> dict[str, str]:
+    """Return what imgret copied from the photo into a new sidecar: property -> text."""
+    copied = {
+        DC + "title": own.photo_title,
+        DC + "description": own.photo_description,
+        XMP + "Rating": own.photo_rating,
+        XMP + "Label": own.photo_label,
+    }
+    return {name: value for name, value in copied.items() if value is not None}
+
+
+def _without_copies(found: Struct, own: Record) -> Struct:
+    """Return the properties without those that imgret copied from the photo: the photo may have others now."""
+    copied = of_photo(own)
+
+    def is_copy(name: str, value: object) -> bool:
+        return name in copied and isinstance(value, str) and folded(value) == folded(copied[name])
+
+    return {name: values for name, values in found.items() if not is_copy(name, next(iter(values), None))}
 
 
 def _note(found: Struct, own: Record, modified: int) -> SidecarNote | None:

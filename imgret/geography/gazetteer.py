@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from imgret.geography.local_names import LocalNames, folded
+from imgret.geography.local_names import LocalNames, folded, rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ COUNTRY_KM = 150.0  # the same for its region and country; beyond, a photo is at
 CITY = 100_000  # inhabitants from which on a town extends over its neighbours
 _CITY_KM = 2.5  # the radius of such a town; it grows with the square root of the inhabitants
 _MOST_CITY_KM = 25.0
+_ELSEWHERE = 0.3  # how much a name in another language counts
 
 
 class Town(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +40,7 @@ class Town(msgspec.Struct, frozen=True, gc=False):
     longitude: float
     population: int = 0
     state: str = ""
+    county: str = ""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -70,7 +72,12 @@ class Gazetteer:
             towns = msgspec.json.decode(file.read(), type=list[Town])
         share: dict[str, str] = {}
         self.towns = [
-            msgspec.structs.replace(town, state=share.setdefault(town.state, town.state)) for town in towns
+            msgspec.structs.replace(
+                town,
+                state=share.setdefault(town.state, town.state),
+                county=share.setdefault(town.county, town.county),
+            )
+            for town in towns
         ]
         self._local = LocalNames()
 
@@ -87,9 +94,10 @@ class Gazetteer:
         ]
 
     def named(self, name: str, within: str = "") -> list[Match]:
-        """Return the towns with this name, in English or their own language, the largest first.
+        """Return the towns with this name, the largest first. Large cities are also known by their names in other languages.
 
-        `within` is the name or the code of the region or country.
+        `within` is the name or the code of the region or country. A town that has the name itself comes before a city
+        that is called so elsewhere, unless the city is much larger: Genève before Geneva in Illinois.
         """
         wanted, area = folded(name), folded(within)
         found = [Match(town, self.country(town)) for town in self._by_name.get(wanted, ())]
@@ -99,32 +107,65 @@ class Gazetteer:
             for town in self._by_name.get(folded(english), ())
             if town.country_code == code
         ]
+        own = set(found)
+        for code, name_here in self._elsewhere.get(wanted, ()):
+            cities = [town for town in self._by_name[folded(name_here)] if town.country_code == code]
+            city = max(cities, key=lambda town: town.population)
+            found.append(Match(city, self.country(city)))
         if area:
             found = [match for match in found if area in self._areas(match.town)]
-        return sorted(dict.fromkeys(found), key=lambda match: -match.town.population)
+        return sorted(
+            dict.fromkeys(found),
+            key=lambda match: -match.town.population * (1 if match in own else _ELSEWHERE),
+        )
 
-    def is_area(self, name: str) -> bool:
-        """Return whether this is the name of a region or a country, in English or its own language."""
-        return folded(name) in self._area_names
+    def is_country(self, name: str) -> bool:
+        """Return whether this is the name of a country, in English or its own language."""
+        wanted = folded(name)
+        return any(wanted in self._country_names(code) for code in {town.country_code for town in self.towns})
+
+    def region(self, name: str, within: str = "") -> list[Town]:
+        """Return the towns of the region or county with this name, the largest first; of several, of the one with most people.
+
+        `within` is the name or the code of the country or, for a county, of the region.
+        """
+        wanted = folded(name)
+        found = self._regions.get(wanted, []) + [
+            towns
+            for code, english in self._local.english(wanted)
+            for towns in self._regions.get(folded(english), ())
+            if towns[0].country_code == code
+        ]
+        if within:
+            found = [towns for towns in found if folded(within) in self._areas(towns[0])]
+        towns = max(found, key=lambda each: sum(town.population for town in each), default=[])
+        return sorted(towns, key=lambda town: -town.population)
 
     @cached_property
-    def _area_names(self) -> set[str]:
-        areas = {(town.state, town.country_code): town for town in self.towns}
-        return {
-            name
-            for town in areas.values()
-            for name in self._areas(town)
-            if name and name != folded(town.country_code)
-        }
+    def _regions(self) -> dict[str, list[list[Town]]]:
+        regions: dict[tuple[str, ...], list[Town]] = {}
+        for town in self.towns:
+            region: tuple[str, ...] = (town.country_code, town.state)
+            for key in (region, (*region, town.county)):
+                if key[-1]:
+                    regions.setdefault(key, []).append(town)
+        found: dict[str, list[list[Town]]] = {}
+        for key, towns in regions.items():
+            found.setdefault(folded(key[-1]), []).append(towns)
+        return found
 
     def country(self, town: Town) -> str:
         """Return the English name of the country of a town."""
         return self._local.country(town.country_code)
 
     def _areas(self, town: Town) -> set[str]:
-        country = self.country(town)
-        local = self._local.of(town.country_code, country)
-        return {folded(each) for each in (town.state, town.country_code, country, *local)}
+        code, country = town.country_code, self.country(town)
+        local = (*self._local.of(code, town.state), *self._local.of(code, country))
+        return {folded(each) for each in (town.state, code, country, *local)}
+
+    def _country_names(self, code: str) -> set[str]:
+        english = self._local.country(code)
+        return {folded(each) for each in (english, *self._local.of(code, english))}
 
     def _place(self, town: Town, km: float, city: Town | None) -> Place | None:
         if not km <= COUNTRY_KM:
@@ -158,6 +199,15 @@ class Gazetteer:
     def _cities(self) -> tuple[list[Town], Any]:
         cities = [town for town in self.towns if town.population >= CITY]
         return cities, _tree(cities)
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, list[tuple[str, str]]]:
+        """(country code, name of the city) by its names in other languages."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for code, city, names in rows_of("city_names.tsv"):
+            for name in names.split(";"):
+                found.setdefault(name, []).append((code, city))
+        return found
 
     @cached_property
     def _by_name(self) -> dict[str, list[Town]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 
@@ -13,20 +13,15 @@ class LocalNames:
 
     def __init__(self) -> None:
         """Read the table."""
-        from importlib import resources
-
         self._countries: dict[str, str] = {}
         self._local: dict[tuple[str, str], tuple[str, ...]] = {}
         self._english: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        text = resources.files("imgret.geography").joinpath("local_names.tsv").read_text(encoding="utf-8")
-        for line in text.splitlines():
-            if not line.startswith("#"):
-                code, english, local = line.split("\t")
-                names = tuple(local.split(";")) if local else ()
-                self._countries.setdefault(code, english)
-                self._local[code, folded(english)] = names
-                for name in names:
-                    self._english[folded(name)].append((code, english))
+        for code, english, local in rows_of("local_names.tsv"):
+            names = tuple(local.split(";")) if local else ()
+            self._countries.setdefault(code, english)
+            self._local[code, folded(english)] = names
+            for name in names:
+                self._english[folded(name)].append((code, english))
 
     def country(self, code: str) -> str:
         """Return the English name of a country; the code itself if it is not known."""
@@ -41,7 +36,22 @@ class LocalNames:
         return self._english.get(wanted, ())
 
 
+def rows_of(table: str) -> Iterator[list[str]]:
+    """Return the fields of each row of a table of this package."""
+    from importlib import resources
+
+    text = resources.files("imgret.geography").joinpath(table).read_text(encoding="utf-8")
+    return (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+
+
+# Letters that Unicode does not take apart.
+_PLAIN = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+
+
 @lru_cache(8192)  # libraries have few places, and many photos of each
 def folded(name: str) -> str:
-    """Return a name without case, accents, punctuation and spaces: `São-Paulo` -> `saopaulo`."""
-    return "".join(each for each in unicodedata.normalize("NFKD", name).casefold() if each.isalnum())
+    """Return a name without case, accents, punctuation and spaces: `São-Paulo` -> `saopaulo`, `Łódź` -> `lodz`."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold()).translate(_PLAIN)
+    return "".join(each for each in plain if each.isalnum())

@@ -35,6 +35,7 @@ def describe(
     store: Store, query: ParsedQuery, found: Sequence[Found], *, limit: int, all_copies: bool
 ) -> list[Hit]:
     """The first `limit` different pictures of `found`, as hits; with `all_copies` each copy is a hit of its own."""
+    store.expect([one.content for one in found])
     hits: list[Hit] = []
     wanted = [clause.filter for clause in query.clauses if not clause.negated]
     parts = [each.text for each in wanted if isinstance(each, Containing)]

@@ -8,6 +8,7 @@ from imgret.search.hit_json import taken
 from imgret.stages import registry
 from imgret.store import labels
 from imgret.store.clauses import (
+    Around,
     Camera,
     Clause,
     Containing,
@@ -101,7 +102,7 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             return "no photo names its camera"
         case Has(what):
             return (what in _STAGES and _off(_STAGES[what], off)) or _LACKING.get(
-                what, f"no photo has a {what}"
+                what, f"no photo has any {what}"
             )
         case Online(online):
             return f"no photo is {'online' if online else 'offline'}"
@@ -112,10 +113,12 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             if len(store.filters.matching([Clause(Has("text"))])):
                 return f"{text!r} stands in no photo that has text"
             return _off("ocr", off) or _LACKING["text"]
+        case Near() | Around() if not len(store.filters.matching([Clause(Has("gps"))])):
+            return "no photo has coordinates"
         case Near(latitude, longitude, km):
-            if not len(store.filters.matching([Clause(Has("gps"))])):
-                return "no photo has coordinates"
             return f"no photo was taken within {km:g} km of {latitude:.4f}, {longitude:.4f}"
+        case Around(area, _):
+            return f"no photo was taken near {area}"
         case Phrase(text):
             return f"{text!r} stands in no caption, label, note or name"
 
@@ -172,6 +175,8 @@ def _short(clause: Clause) -> str:
             return f"rating:{least}" if least == most else f"rating>={least}"
         case Near(latitude, longitude, km):
             return f"near:{latitude:g},{longitude:g},{km:g}km"
+        case Around(area, _):
+            return f"near:{area}"
         case Named(text) | Camera(text) | Format(text) | Phrase(text):
             return text
 

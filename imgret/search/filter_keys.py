@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from imgret import inputs
@@ -32,6 +32,7 @@ from imgret.store.clauses import (
 from imgret.store.fold import squeezed
 
 RATING, MOST_STARS = "rating", 5
+_NO_NAMES: Mapping[str, str] = {}
 MOST = 1 << 31  # counts above all mean the same: more than any photo holds
 
 
@@ -68,8 +69,15 @@ def counted(name: str, sign: str, number: str, position: int) -> Objects | Rated
     return Objects(label_name(name), least, most)
 
 
-def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[str] = ()) -> Filter:
-    """The filter `key:value`; `kinds` of tags are keys, too.
+def keyed(
+    key: str,
+    value: str,
+    now: datetime,
+    position: int,
+    kinds: Collection[str] = (),
+    named_places: Mapping[str, str] = _NO_NAMES,
+) -> Filter:
+    """The filter `key:value`; `kinds` of tags are keys, too. `named_places` are those of the settings.
 
     Raises QueryError for an unknown key and for a value that it cannot have.
     """
@@ -85,6 +93,8 @@ def keyed(key: str, value: str, now: datetime, position: int, kinds: Collection[
     if key.lower() == "has":
         others = [kind for kind in kinds if kind not in (OBJECT, "topic")]  # which have plural names in HAS
         return Has(_one_of("has", (*HAS, *others), value, position + len(key) + 1))
+    if key.lower() == "near":
+        return near(value, position + len(key) + 1, named_places)
     if key.lower() == RATING and value.isdecimal():
         return Rated(int(value[:9]), int(value[:9]))
     return make(value, now, position + len(key) + 1)
@@ -156,7 +166,7 @@ KEYS: dict[str, Callable[[str, datetime, int], Filter]] = {
     "has": lambda value, _, at: Has(_one_of("has", HAS, value, at)),  # `keyed` adds the kinds of tags
     "is": lambda value, _, at: Online(_one_of("is", ("offline", "online"), value, at) == "online"),
     "text": lambda value, _, at: Containing(_with_letters(value, at)),
-    "near": lambda value, _, at: near(value, at),
+    "near": lambda value, _, at: near(value, at),  # `keyed` adds the names of the settings
     "format": lambda value, _, __: Format(_format(value.lower().lstrip("."))),
 }
 

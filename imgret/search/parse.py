@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from imgret import inputs
 from imgret.errors import QueryError
-from imgret.search import negation
+from imgret.search import negation, seasons
 from imgret.search.filter_keys import KEYS, counted, keyed, label_name, short
 from imgret.store import labels
 from imgret.store.clauses import Clause, Inside, Objects, Phrase
@@ -27,6 +27,7 @@ from imgret.store.fold import has_word
 
 MOST_CHARACTERS = 10_000  # of a query; several pages of text
 MOST_FILTERS = 100
+_NO_NAMES: Mapping[str, str] = {}
 MOST_NEGATED = 8  # texts in prose; more are no query but a page of text
 MOST_TEXTS = 50  # that are weighed or pushed away: each is embedded
 
@@ -42,10 +43,16 @@ class ParsedQuery(Struct, frozen=True):
     remarks: tuple[str, ...] = ()  # sentences on what was not read as it may have been meant
 
 
-def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collection[str] = ()) -> ParsedQuery:
+def parse(
+    text: str,
+    now: datetime,
+    known: Collection[str] = (),
+    kinds: Collection[str] = (),
+    named_places: Mapping[str, str] = _NO_NAMES,
+) -> ParsedQuery:
     """Read a query; `now` is what `last week` is seen from, `known` the labels that the library has.
 
-    `kinds` are those of the library's tags: each is a key of filters.
+    `kinds` are those of the library's tags: each is a key of filters. `named_places` are those of the settings.
 
     Takes time in proportion to the length of the text. Raises QueryError with the position.
     """
@@ -54,7 +61,7 @@ def parse(text: str, now: datetime, known: Collection[str] = (), kinds: Collecti
             f"the query has {len(text)} characters, and {MOST_CHARACTERS} is the most",
             "Shorten it; `imgret query --batch FILE` runs one query a line.",
         )
-    reader = _Reader(now, known, kinds, len(text.rstrip()))
+    reader = _Reader(now, known, kinds, named_places, len(text.rstrip()))
     for match in _TOKEN.finditer(_straight(text)):
         reader.read(match)
     return reader.query()
@@ -75,12 +82,18 @@ def bounded(query: ParsedQuery) -> ParsedQuery:
 
 
 def having(
-    query: ParsedQuery, key: str, value: str, now: datetime, kinds: Collection[str] = ()
+    query: ParsedQuery,
+    key: str,
+    value: str,
+    now: datetime,
+    kinds: Collection[str] = (),
+    named_places: Mapping[str, str] = _NO_NAMES,
 ) -> ParsedQuery:
     """The query with one more filter, as by `key:value`. Raises QueryError."""
     if len(key) + len(value) > MOST_CHARACTERS:
         raise QueryError(f"a filter has at most {MOST_CHARACTERS} characters", "Shorten it.")
-    return replace(query, clauses=(*query.clauses, Clause(keyed(key, value, now, 0, kinds))))
+    clause = Clause(keyed(key, value, now, 0, kinds, named_places))
+    return replace(query, clauses=(*query.clauses, clause))
 
 
 def located(query: ParsedQuery, folder: bytes) -> ParsedQuery:
@@ -111,8 +124,15 @@ _TOKEN = re.compile(
 class _Reader:
     """Takes the parts of a query one after the other. In lists, so that long texts cost linear time."""
 
-    def __init__(self, now: datetime, known: Collection[str], kinds: Collection[str], end: int) -> None:
-        self._kinds = kinds
+    def __init__(
+        self,
+        now: datetime,
+        known: Collection[str],
+        kinds: Collection[str],
+        named_places: Mapping[str, str],
+        end: int,
+    ) -> None:
+        self._kinds, self._named_places = kinds, named_places
         self._now, self._known = now, {labels.canonical(label) for label in known}
         self._end = end  # of the text, in characters
         self._words: list[tuple[str, int]] = []  # and where each ends
@@ -129,6 +149,8 @@ class _Reader:
             return ParsedQuery(clauses=(*self._clauses, *self._doubtful), remarks=tuple(self._remarks))
         words = [word for word, _ in self._words]
         prose = [word if plain else "," for word, plain in zip(words, self._prose, strict=True)]
+        if meant := seasons.mentioned(" ".join(prose)):
+            self._remarks.append(f'{meant} was read as words; on:"{meant}" finds photos by their date')
         stays, negatives = negation.split(prose, self._is_label)
         if all(stays) or len(negatives) > MOST_NEGATED:
             if negatives:
@@ -197,9 +219,8 @@ class _Reader:
         key, value = inputs.clean_text(_bare(match["key"])), _bare(match["value"])
         is_key, last = key.lower() in KEYS, match.end() == self._end
         if (is_key and (value or last)) or (value and key.lower() in self._kinds):
-            self._clauses.append(
-                Clause(keyed(key, value, self._now, match.start("key"), self._kinds), negated)
-            )
+            filter_ = keyed(key, value, self._now, match.start("key"), self._kinds, self._named_places)
+            self._clauses.append(Clause(filter_, negated))
         elif not value and self._is_label(label := self._with_words_before(label_name(key), match.start())):
             self._clauses.append(Clause(Objects(label, 1, None), negated))
         elif value and (meant := _misspelt(key)):

@@ -60,6 +60,7 @@ class _Request:
     store: Store
     query: ParsedQuery
     rank: str
+    sort: str
     limit: int
     spaces: Spaces
     copies: Mapping[int, str]  # contents that come first -> why
@@ -81,6 +82,7 @@ def search(
     encoder: SpaceEncoder | None,
     *,
     rank: str = "hybrid",
+    sort: str = "score",
     limit: int = 20,
     all_copies: bool = False,
     min_strength: str = "weak",
@@ -95,6 +97,8 @@ def search(
 ) -> SearchResult:
     """Return the `limit` best hits.
 
+    - `sort` is one of SORTS: the best hits are chosen first, and then sorted. Without words or a picture all that passes
+      the filters matches equally; then `sort` chooses the hits, too, and `score` means `date`.
     - `rank` is one of RANKS: `vector` is the cosine of the baseline recipe's passage alone, `image` that of the image
       alone, `words` is BM25 alone.
     - `encoder` encodes the words for the space of texts. Without it, or if another model made the vectors of the
@@ -123,6 +127,7 @@ def search(
         store=store,
         query=query,
         rank=rank,
+        sort=sort,
         limit=limit,
         spaces=spaces,
         copies={} if has_words else dict.fromkeys(copies, SAME) | dict.fromkeys(alike, ALIKE),
@@ -131,7 +136,7 @@ def search(
         has_query=has_words or has_picture,
     )
     notes += empty_reasons.unknown_labels(store, query.clauses, off)
-    found = _search(request, notes) if request.has_query else _newest(request)
+    found = _search(request, notes) if request.has_query else _listed(request)
     if not found:
         notes += empty_reasons.reasons(store, query.clauses, off)
     kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(min_strength)]
@@ -143,14 +148,26 @@ def search(
         notes.append("nothing matches well; these are the nearest")
     with store.reading():
         hits = describe_hits.describe(store, query, kept, limit=limit, all_copies=all_copies)
-    return SearchResult(hits, notes)
+    return SearchResult(_sorted(hits, sort), notes)
 
 
-def _newest(request: _Request) -> list[Found]:
-    """Everything that passes the filters, the newest first."""
-    among = request.store.filters.matching(request.query.clauses)
-    ids = request.store.filters.newest(among, request.pool)
+def _listed(request: _Request) -> list[Found]:
+    """Everything that passes the filters, the newest or the first by path first."""
+    filters, clauses = request.store.filters, request.query.clauses
+    if request.sort == "path":
+        ids = filters.first_by_path(clauses, request.pool)
+    else:
+        ids = filters.newest(filters.matching(clauses), request.pool)
     return [Found(content, 0.0, None, 1.0, "strong") for content in ids.tolist()]
+
+
+def _sorted(hits: list[Hit], sort: str) -> list[Hit]:
+    """Sort hits by one of SORTS. Equal ones stay in the order of the search; those without a date come last."""
+    if sort == "path":
+        return sorted(hits, key=lambda hit: hit.path)
+    if sort == "date":
+        return sorted(hits, key=lambda hit: (hit.taken_at is None, -(hit.taken_at or 0)))
+    return hits
 
 
 def _search(request: _Request, notes: list[str]) -> list[Found]:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from imgret.errors import UsageError
-from imgret.photo import RANKS, STRENGTHS
+from imgret.photo import RANKS, SORTS, STRENGTHS
 
 FORMATS = ("plain", "json", "null")
 
@@ -20,6 +20,7 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     text: str = ""
     limit: int = 20
     rank: str = "hybrid"
+    sort: str = "score"  # one of SORTS; without words all matches are equal, and `score` is `date`
     format: str = "plain"  # paths, each with a newline; `null`: with a NUL; `json`: one object a line
     min_strength: str = "weak"  # weaker hits are left out
     all_copies: bool = False  # copies and near-duplicates are hits of their own
@@ -46,6 +47,8 @@ def check(request: SearchRequest) -> None:
         raise UsageError("--like searches with a photo, which --rank words cannot compare")
     if request.rank not in RANKS:
         raise UsageError(f"--rank {request.rank}: must be one of {', '.join(RANKS)}")
+    if request.sort not in SORTS:
+        raise UsageError(f"--sort {request.sort}: must be one of {', '.join(SORTS)}")
     if request.format not in FORMATS:
         raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
     if not 1 <= request.limit <= 100_000:

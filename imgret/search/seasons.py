@@ -6,6 +6,7 @@ after the year in which it begins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
@@ -28,6 +29,12 @@ def latest(name: str, today: datetime, *, ended: bool) -> Dates | None:
         if found and (found[1] if ended else found[0]) <= today:
             return found
     return None
+
+
+def mentioned(text: str) -> str | None:
+    """Return the first season or holiday with its year, or with `last`, among the words of a text; None if there is none."""
+    found = _MENTIONED.search(text)
+    return found[0] if found else None
 
 
 def easter(year: int) -> date:
@@ -76,3 +83,5 @@ SEASONS: dict[str, Callable[[int], Dates]] = {
     "easter": _easter,
     "new year": _new_year,
 }
+_NAMES = "|".join(SEASONS)
+_MENTIONED = re.compile(rf"\b(?:(?:{_NAMES}) (?:1[89]|20)\d\d|last (?:{_NAMES}))(?!\S)", re.IGNORECASE)

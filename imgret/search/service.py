@@ -23,6 +23,7 @@ from imgret.search.coverage import coverage_note
 from imgret.search.request import SearchRequest, check
 from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
+from imgret.stages.place import STAGE as PLACE
 from imgret.store.interface import Store
 from imgret.store.records import IMAGE, TEXT, Space
 
@@ -166,7 +167,7 @@ class SearchService:
         from imgret.store.codes_file import Unfit
 
         check(request)
-        query = _query(request, self._store.facets.labels(), self._kinds())
+        query = self._query(request)
         by_words = request.rank == "words"
         coverage = coverage_note(self._store, self._settings.wants, self._weights, by_words=by_words)
         notes = [coverage] if coverage else []
@@ -180,6 +181,7 @@ class SearchService:
             query,
             encoder,
             rank=request.rank,
+            sort=request.sort,
             limit=request.limit,
             all_copies=request.all_copies,
             min_strength=request.min_strength,
@@ -212,7 +214,7 @@ class SearchService:
 
     def passing(self, request: SearchRequest) -> int:
         """How many contents pass the filters of a request. Raises QueryError."""
-        query = _query(request, self._store.facets.labels(), self._kinds())
+        query = self._query(request)
         return len(self._store.filters.matching(query.clauses))
 
     def warm(self) -> None:
@@ -248,9 +250,25 @@ class SearchService:
             notes.append(f"only words were searched: {error}")
             return None
 
+    def _query(self, request: SearchRequest) -> ParsedQuery:
+        """Return the query of the text and the options of a request. Raises QueryError."""
+        from imgret.search import parse
+
+        if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
+            raise QueryError("too many filters, or texts to push away", "Shorten the query.")
+        now, kinds, named = datetime.now(), self._kinds(), self._settings.of(PLACE.name).names
+        text = inputs.encodable(request.text)
+        query = parse.parse(text, now, self._store.facets.labels(), kinds, named)
+        for key, value in request.filters:
+            key, value = inputs.encodable(key), inputs.encodable(value)
+            query = parse.having(query, key, value, now, kinds, named)
+        query = parse.located(query, inputs.path_bytes(request.folder))
+        negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
+        return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
+
     def _kinds(self) -> list[str]:
-        """The kinds of tags: those of the library, those of metadata, and those of stages that are switched off, so that a note can report it."""
-        more = [registry.find(stage) for stage in (METADATA, *self._settings.switched_off())]
+        """The kinds of tags: those of the library, those of metadata and places, and those of stages that are switched off, so that a note can report it."""
+        more = [registry.find(stage) for stage in (METADATA, PLACE.name, *self._settings.switched_off())]
         kinds = [*self._store.facets.kinds(), *(kind for stage in more if stage for kind in stage.kinds)]
         return list(dict.fromkeys(kinds))
 
@@ -267,21 +285,6 @@ class SearchService:
             except WeightsError as error:
                 notes.append(f"the vectors of {space.stage} were not searched: {error.advice}")
         return found
-
-
-def _query(request: SearchRequest, labels: list[str], kinds: list[str]) -> ParsedQuery:
-    """Return the query of the text and the options of a request; `labels` are those of the library. Raises QueryError."""
-    from imgret.search import parse
-
-    if len(request.filters) > parse.MOST_FILTERS or len(request.negatives) > parse.MOST_TEXTS:
-        raise QueryError("too many filters, or texts to push away", "Shorten the query.")
-    now = datetime.now()
-    query = parse.parse(inputs.encodable(request.text), now, labels, kinds)
-    for key, value in request.filters:
-        query = parse.having(query, inputs.encodable(key), inputs.encodable(value), now, kinds)
-    query = parse.located(query, inputs.path_bytes(request.folder))
-    negatives = (*query.negatives, *map(inputs.clean_text, request.negatives))
-    return parse.bounded(msgspec.structs.replace(query, negatives=negatives))
 
 
 def _rendered(hit: Hit, request: SearchRequest) -> bytes:

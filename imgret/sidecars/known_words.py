@@ -28,5 +28,8 @@ def known(store: Store, content: int) -> Known:
         ),
         keywords=metadata.keywords,
         paths=metadata.paths,
-        has_description=metadata.description is not None,
+        title=metadata.title,
+        description=metadata.description,
+        rating=metadata.rating,
+        label=metadata.label,
     )

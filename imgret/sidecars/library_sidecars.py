@@ -187,10 +187,14 @@ class _Folder:
                 try:
                     self._change_one(opened, name, make, present)
                 except OSError as error:
-                    if error.errno not in _NOT_WRITABLE:
+                    if error.errno in _FULL:
                         raise
                     self._outcome.left += 1
-                    refused = error
+                    if error.errno in _NOT_WRITABLE:
+                        refused = error
+                    else:  # such as a name that is too long for this file system
+                        path = os.fsdecode(os.path.join(self._path, name))
+                        self._outcome.problems.append(f"{path} cannot be written: {error.strerror}")
             if refused is not None:
                 self._outcome.problems.append(
                     f"{os.fsdecode(self._path)} is not writable ({refused.strerror}), so its sidecars are left as they"

@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret.decode import own_xmp, xmp
-from imgret.decode.own_xmp import CAPTION, LISTS, NOTE, OWN, PREFIX, ROOT, Record, folded
+from imgret.decode.own_xmp import CAPTION, LISTS, NOTE, OWN, PHOTO_FIELDS, PREFIX, ROOT, Record, folded
 from imgret.decode.xmp import RDF
-from imgret.decode.xmp_fields import DC, DIGIKAM, LIGHTROOM, MICROSOFT, MWG_KEYWORDS
+from imgret.decode.xmp_fields import DC, DIGIKAM, LIGHTROOM, MICROSOFT, MWG_KEYWORDS, XMP
 from imgret.sidecars.remove_own import (
     DESCRIPTION,
     NAMES,
@@ -41,7 +41,7 @@ _NEW = b"""<?xml version="1.0" encoding="UTF-8"?>
  </rdf:RDF>
 </x:xmpmeta>
 """
-_NAMESPACES = {"dc": DC, "lr": LIGHTROOM, "digiKam": DIGIKAM, PREFIX: OWN}
+_NAMESPACES = {"dc": DC, "xmp": XMP, "lr": LIGHTROOM, "digiKam": DIGIKAM, PREFIX: OWN}
 # Other programs' lists of keywords. Where one is there, a new list with imgret's words alone would hide it in digiKam.
 _KEYWORDS = (SUBJECT, TREE, TAGS, MICROSOFT + "LastKeywordXMP", MWG_KEYWORDS + "Keywords")
 
@@ -55,10 +55,14 @@ class Known(Struct, frozen=True):
     note_at: int = 0  # seconds since 1970
     text: tuple[str, ...] = ()  # lines in the image
     models: tuple[str, ...] = ()  # "caption NAME REVISION"
-    # Keywords in the photo and its other sidecars: a new list of keywords has these too, so that it does not hide them.
+    # What the photo and its other sidecars have: a new list of keywords, and a new sidecar, have these too, so that they
+    # hide nothing.
     keywords: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()  # "Places|Italy|Rome"
-    has_description: bool = False
+    title: str | None = None
+    description: str | None = None
+    rating: int | None = None
+    label: str | None = None
 
 
 def merge(data: bytes | None, known: Known, kinds: Iterable[str], modified: int = 0) -> bytes | None:
@@ -71,13 +75,24 @@ def merge(data: bytes | None, known: Known, kinds: Iterable[str], modified: int 
     if data is None:
         left: bytes | None = None
     else:
-        left = remove_own(
-            data, before, edited_description=_is_older_note(data, before, known, wanted, modified)
-        )
+        older = _is_older_note(data, before, known, wanted, modified)
+        left = remove_own(data, before, edited_description=older)
     if wanted.is_empty:
         return left
+    if data is not None and left is not None and before.created:
+        # Another program has written into the sidecar: what it has from the photo stays, as that of the other program.
+        left = remove_own(data, _without_photo(before, known), edited_description=older)
     created = "True" if left is None else None
     return _added(left or _NEW, replace(wanted, created=created), known)
+
+
+def _without_photo(before: Record, known: Known) -> Record:
+    return replace(
+        before,
+        keywords=tuple(each for each in before.keywords if each not in known.keywords),
+        paths=tuple(each for each in before.paths if each not in (*known.paths, *known.keywords)),
+        **dict.fromkeys(PHOTO_FIELDS),
+    )
 
 
 def _wanted(before: Record, known: Known, kinds: frozenset[str]) -> Record:
@@ -118,8 +133,10 @@ def _added(data: bytes, wanted: Record, known: Known) -> bytes:
     """Return a sidecar in which nothing is imgret's, with what is wanted."""
     document = Document(data)
     text, of = (wanted.note, NOTE) if wanted.note else (next(iter(wanted.captions), None), CAPTION)
-    if text and not known.has_description and not document.has(DESCRIPTION):
+    if text and known.description is None and not document.has(DESCRIPTION):
         wanted = replace(wanted, description=text, description_of=of)
+    if wanted.created:
+        wanted = _of_photo(wanted, known)
     has_keywords = any(map(document.has, _KEYWORDS))
     wanted = _with_keywords(document, wanted, known, new_tree=not has_keywords)
     new: dict[str, list[str]] = {}
@@ -146,7 +163,7 @@ def _added(data: bytes, wanted: Record, known: Known) -> bytes:
 def _with_keywords(document: Document, wanted: Record, known: Known, *, new_tree: bool) -> Record:
     """Add to the record the keywords that are not there yet. `new_tree`: hierarchical ones may be written where there are none."""
     labels = [count.partition(" ")[2] for count in wanted.counts]
-    if not labels:
+    if not labels and not wanted.created:
         return wanted
     flat, tree = labels, [f"{ROOT}|{label}" for label in labels]
     if not document.has(SUBJECT):
@@ -161,6 +178,17 @@ def _with_keywords(document: Document, wanted: Record, known: Known, *, new_tree
     there = {each.casefold() for each in _texts(document, SUBJECT)}
     names = {each.casefold(): each for each in _list(flat) if each.casefold() not in there}
     return replace(wanted, keywords=tuple(names.values()), paths=tuple(dict.fromkeys(_list(tree))))
+
+
+def _of_photo(wanted: Record, known: Known) -> Record:
+    """Add to the record what a new sidecar has from the photo."""
+    rating = None if known.rating is None else str(known.rating)
+    label = None if known.label is None else known.label.capitalize()
+    copied = (known.title, known.description, rating, label)
+    title, description, rating, label = (None if each is None else _text(each) or None for each in copied)
+    return replace(
+        wanted, photo_title=title, photo_description=description, photo_rating=rating, photo_label=label
+    )
 
 
 def _texts(document: Document, name: str) -> list[str]:
@@ -184,16 +212,25 @@ def _description(document: Document, wanted: Record, lists: dict[str, list[str]]
     lines = [f"<{rdf}Description {name}={quoteattr(about)}"]
     declared = dict(_NAMESPACES) if rdf else {**_NAMESPACES, "rdf": RDF}
     used = {NAMES[each].partition(":")[0] for each in lists} | {PREFIX, "rdf"}
-    used |= {"dc"} if wanted.description is not None else set()
+    alternatives = {
+        "dc:title": wanted.photo_title,
+        "dc:description": wanted.description or wanted.photo_description,
+    }
+    simple = {"xmp:Rating": wanted.photo_rating, "xmp:Label": wanted.photo_label}
+    used |= {name.partition(":")[0] for name, text in (alternatives | simple).items() if text is not None}
     lines += [
         f"    xmlns:{prefix}={quoteattr(uri.removesuffix('}'))}"
         for prefix, uri in declared.items()
         if prefix in used
     ]
     lines[-1] += ">"
-    if wanted.description is not None:
-        item = f'<{rdf}li xml:lang="x-default">{escape(wanted.description)}</{rdf}li>'
-        lines.append(f"   <dc:description><{rdf}Alt>{item}</{rdf}Alt></dc:description>")
+    for property_, text in alternatives.items():
+        if text is not None:
+            item = f'<{rdf}li xml:lang="x-default">{escape(text)}</{rdf}li>'
+            lines.append(f"   <{property_}><{rdf}Alt>{item}</{rdf}Alt></{property_}>")
+    for property_, text in simple.items():
+        if text is not None:
+            lines.append(f"   <{property_}>{escape(text)}</{property_}>")
     for each, texts in lists.items():
         lines += _array(rdf, NAMES[each], "Bag", texts)
     for field in Record.__struct_fields__:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from imgret.decode import own_xmp, xmp
 from imgret.decode.own_xmp import OWN, Record, folded
 from imgret.decode.xmp import RDF
-from imgret.decode.xmp_fields import DC, DIGIKAM, LIGHTROOM
+from imgret.decode.xmp_fields import DC, DIGIKAM, LIGHTROOM, of_photo
 from imgret.sidecars.xmp_document import Document, Node, Range, cut
 
 SUBJECT, DESCRIPTION = DC + "subject", DC + "description"
@@ -34,6 +36,7 @@ def remove_own(data: bytes, record: Record, *, edited_description: bool = False)
     """
     document = Document(data)
     cuts: list[Range] = []
+    copied = of_photo(record)
     for description in document.rdf.children:
         gone = [each for each in description.children if each.name.startswith(OWN)]
         for each in description.children:
@@ -42,6 +45,11 @@ def remove_own(data: bytes, record: Record, *, edited_description: bool = False)
                 if of_list and _is_all(each, of_list) and NAMES[each.name] not in record.extended:
                     gone.append(each)
                 cuts += map(document.whole, of_list)
+            elif each.name in copied:
+                texts = _texts(each, copied[each.name])
+                if texts and _is_all(each, texts):
+                    gone.append(each)
+                cuts += map(document.whole, texts)
             elif each.name == DESCRIPTION and record.description is not None:
                 texts = _texts(each, None if edited_description else record.description)
                 if texts and _is_all(each, texts):
@@ -49,11 +57,15 @@ def remove_own(data: bytes, record: Record, *, edited_description: bool = False)
                 cuts += map(document.whole, texts)
         cuts += map(document.whole, gone)
         own = any(name.startswith(OWN) for name in description.attributes)
-        others = [name for name in description.attributes if not name.startswith((OWN, RDF))]
+        others = [
+            name
+            for name, text in description.attributes.items()
+            if not name.startswith((OWN, RDF)) and copied.get(name) != text
+        ]
         if (gone or own) and not others and len(gone) == len(description.children):
             cuts.append(document.whole(description))
     for node in document.root.walk():
-        cuts += _attributes(document, node)
+        cuts += _attributes(document, node, copied)
     left = cut(data, cuts)
     if record.created and not Document(left).rdf.children:
         return None
@@ -86,8 +98,12 @@ def _is_all(property_: Node, found: list[Node]) -> bool:
     return found == [property_] or (array is not None and len(found) == len(array.children))
 
 
-def _attributes(document: Document, node: Node) -> list[Range]:
-    """Return the attributes of a tag in imgret's namespace, and the declarations of that namespace."""
-    ours = {raw for raw, name in node.raw_names.items() if name.startswith(OWN)}
+def _attributes(document: Document, node: Node, copied: Mapping[str, str]) -> list[Range]:
+    """Return the attributes of a tag that imgret wrote, and the declarations of its namespace."""
+    ours = {
+        raw
+        for raw, name in node.raw_names.items()
+        if name.startswith(OWN) or copied.get(name) == node.attributes[name]
+    }
     ours |= {raw for raw, uri in node.declared.items() if uri == own_xmp.NAMESPACE}
     return [range_ for raw, range_ in document.attributes(node) if raw in ours] if ours else []

@@ -21,12 +21,15 @@ class Refused(ImgretError):
 
 def read(folder: int, name: bytes) -> tuple[bytes, os.stat_result]:
     """Return the bytes of a file in an open folder, at most one more than a sidecar may have. Raises OSError and Refused."""
-    if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISLNK(mode):
         raise Refused("is a symbolic link, so it is left as it is")
+    if not stat.S_ISREG(mode):  # opening a device can have effects
+        raise Refused("is no regular file, so it is left as it is")
     with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise Refused("is no file")
+            raise Refused("was changed by another program meanwhile; run the command again")
         return file.read(MOST_BYTES + 1), status
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from xml.parsers import expat
 
-from imgret.decode.xmp import ARRAYS, MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS, RDF, XML, XmpError
+from imgret.decode.xmp import ARRAYS, MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS, RDF, XML, XmpError, feed
 
 _ATTRIBUTE = re.compile(rb"\s+([^\s=/>\"']+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 _SPACE = b" \t\r\n"
@@ -147,7 +147,7 @@ class Document:
         parser.CharacterDataHandler = lambda text: stack[-1].texts.append(text)
         parser.StartDoctypeDeclHandler = refuse
         try:
-            parser.Parse(self.data.rstrip(b"\0 \t\r\n"), True)  # noqa: FBT003
+            feed(parser, self.data.rstrip(b"\0 \t\r\n"))
         except expat.ExpatError as error:
             raise XmpError(f"is not valid XML: {error}") from None
         return root

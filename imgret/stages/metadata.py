@@ -104,12 +104,20 @@ IMPORTED_KINDS = {"keyword": "keywords", "person": "people", "album": "albums"} 
 
 
 def with_tags(payload: Written, tags: Sequence[Tag]) -> Written:
-    """Return metadata with more keywords, people and albums."""
-    fields = {}
+    """Return metadata with more keywords, people and albums, and with the user's own rating in place of the file's."""
+    fields: dict[str, Any] = {}
     for kind, field in IMPORTED_KINDS.items():
         names = [*getattr(payload, field), *(tag.label for tag in tags if tag.kind == kind)]
         once: dict[str, str] = {}
         for name in names:
             once.setdefault(name.casefold(), name)
         fields[field] = tuple(once.values())
+    stars = stars_of(tags)
+    if stars is not None:
+        fields["rating"] = stars
     return msgspec.structs.replace(payload, **fields)
+
+
+def stars_of(tags: Sequence[Tag]) -> int | None:
+    """Return the stars of the user's own tags, 1 to 5; None without a rating."""
+    return next((int(tag.label) for tag in tags if tag.kind == "rating" and tag.label.isdecimal()), None)

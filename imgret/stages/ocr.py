@@ -39,6 +39,8 @@ MODELS = ("PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx", "ch_ppocr_mobile
 MOST_LINES = 200  # of a photo; the surest ones are kept
 MOST_CHARACTERS = 300  # of a line
 SURE_OF_ONE = 0.99  # the least confidence of a single character: poles and windows look like 1, I and 口
+SURE_OF_FEW = 0.98  # the same for at most FEW Latin letters: pieces of words, and words with a wrong letter
+FEW = 5
 PART = 6  # letters from which on a part of a longer word is what was searched; the words index has the same
 SHOWN_LINES = 12  # in `imgret show` and the picker
 SHOWN_CHARACTERS = 80  # of a line there
@@ -80,7 +82,7 @@ class Ocr(Stage):
     tier = 2
     settings = OcrSettings
     ranges = {"confidence": (0, 1)}
-    version = "1"
+    version = "2"
     payload = tuple[TextLine, ...]
     noun = "texts in photos"
     lack = "no text that stands in photos"
@@ -158,13 +160,18 @@ def kept(lines: Iterable[TextLine], confidence: float) -> tuple[TextLine, ...]:
     for line in lines:
         text = cleaned(line.text)
         letters = sum(character.isalnum() for character in text)
-        least = max(confidence, SURE_OF_ONE) if letters == 1 else confidence
-        if letters and line.confidence >= least:
+        if letters and line.confidence >= max(confidence, _least(text, letters)):
             found.append(replace(line, text=text))
     if len(found) > MOST_LINES:
         least = sorted((line.confidence for line in found), reverse=True)[MOST_LINES - 1]
         found = [line for line in found if line.confidence >= least][:MOST_LINES]
     return tuple(found)
+
+
+def _least(text: str, letters: int) -> float:
+    if letters == 1:
+        return SURE_OF_ONE
+    return SURE_OF_FEW if letters <= FEW and text.isascii() else 0.0
 
 
 def cleaned(text: str) -> str:

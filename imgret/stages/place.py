@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from imgret.geography.circles import CircleError, circle
 from imgret.geography.gazetteer import PACKAGE, TOWNS, Gazetteer, Place
 from imgret.geography.local_names import folded
 from imgret.photo import ModelIdentity, Tag
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 class PlaceSettings(StageSettings, frozen=True):
     """`[place]`."""
+
+    names: Mapping[str, str] = {}  # your own names for `near:`, such as "Our hut" = "46.55, 7.98, 2km"
+
+    def __post_init__(self) -> None:
+        """Check the names. Raises ValueError."""
+        for name, text in self.names.items():
+            try:
+                circle(text)
+            except CircleError as error:
+                raise ValueError(f"{name[:60]!r}: {error}. {error.advice}") from None
 
 
 class PlaceModel(StageModel):
@@ -54,7 +65,7 @@ class PlaceStage(Stage):
     inputs = (POSITION,)
     tier = 0
     settings = PlaceSettings
-    version = "1"
+    version = "2"
     payload = Place | None
     noun = "names of places"
     kinds = ("place",)

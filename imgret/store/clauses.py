@@ -49,7 +49,10 @@ class Tagged(Struct, frozen=True, tag=True):
 
 
 class Rated(Struct, frozen=True, tag=True):
-    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0."""
+    """Between `least` and `most` stars, 0 to 5. Photos without a rating, and rejected ones, have 0.
+
+    The user's own rating counts, else that of the file.
+    """
 
     least: int
     most: int
@@ -99,6 +102,13 @@ class Near(Struct, frozen=True, tag=True):
     km: float
 
 
+class Around(Struct, frozen=True, tag=True):
+    """Near one of several points, which cover the area with this name."""
+
+    area: str
+    circles: tuple[Near, ...]
+
+
 Filter = (
     Taken
     | Inside
@@ -113,6 +123,7 @@ Filter = (
     | Phrase
     | Containing
     | Near
+    | Around
 )
 
 

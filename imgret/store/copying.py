@@ -94,7 +94,7 @@ def _compared(source: Store, target: Store, table: Table, count: int) -> Row:
     if have != digest(row for _, row in zip(range(count), rows, strict=False)):
         raise IndexProblem(
             f"{source.path} has changed since the copy was interrupted, or is another index than the one before",
-            f"Remove {target.path}, a part of the copy, and copy again.",
+            "Remove the part of the copy with the option --discard of the same command, and copy again.",
         )
     return have[2][: table.key]
 

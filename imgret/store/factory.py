@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "changes",
+    "discard",
     "exists",
     "open_facets",
     "open_store",
@@ -50,7 +51,7 @@ def open_store(place: str, *, create: bool = True, unfinished: bool = False) -> 
         if not unfinished and store.setting(COPYING):
             raise IndexProblem(
                 f"{place} is a copy that is not finished",
-                "Run the same `imgret copy-index` again: it continues.",
+                "Run the same `imgret copy-index` again: it continues. With --discard, the copy is removed.",
             )
     except BaseException:
         store.close()
@@ -143,6 +144,24 @@ def server_lacks(place: str) -> list[str]:
     from imgret.store.postgres.pg_diagnosis import lacks
 
     return lacks(place)
+
+
+def discard(place: str) -> None:
+    """Remove the unfinished copy at `place`. The caller holds `writer_lock`.
+
+    Raises IndexMissing where nothing is, and IndexProblem, and removes nothing, where there is a whole index.
+    """
+    with open_store(place, create=False, unfinished=True) as store:
+        if not store.setting(COPYING):
+            raise IndexProblem(f"{place} is no unfinished copy", "Nothing was removed.")
+    if _is_address(place):
+        from imgret.store.postgres.pg_transfer import remove as remove_library
+
+        remove_library(place)
+    else:
+        from imgret.store.sqlite.row_transfer import remove as remove_file
+
+        remove_file(place)
 
 
 def restore(place: str, source: str) -> str | None:

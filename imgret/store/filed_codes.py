@@ -15,7 +15,7 @@ from imgret.store.coded_rows import LEADING
 from imgret.store.codes_file import CodesFile
 from imgret.store.fine_codes import CodedVectors
 from imgret.store.held_codes import HeldCodes
-from imgret.store.packed_codes import rounded_weights
+from imgret.store.packed_codes import int8_product, rounded_weights
 
 BLOCK = 32_768  # rows of leading components that are read at a time; they fit into the CPU cache
 KEPT = 100_000  # rows that are kept
@@ -60,15 +60,12 @@ class FiledCodes:
 
     def rough(self, weights: Matrix) -> NDArray[Any]:
         """See `CodeStore`. The weights are rounded to int8."""
-        import numkong
-
         if len(self._rough) < len(self):
             self._rough = np.zeros(len(self), np.int32)
         rounded = rounded_weights(weights)
-        packed = numkong.dots_pack(rounded[np.newaxis], "int8")
         buffer = np.empty((BLOCK, min(LEADING, len(weights))), np.int8)
         for part, rows in self._file.parts("leading", buffer):
-            self._rough[part] = np.asarray(numkong.dots_packed(rows, packed))[:, 0]
+            self._rough[part] = int8_product(rows, rounded)
         if len(self._added):
             self._rough[self._size : len(self)] = self._added.rough(weights)
         return self._rough[: len(self)]

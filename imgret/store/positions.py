@@ -7,14 +7,14 @@ that SQLite and PostgreSQL have. The formula is the haversine: hav(d / R) = hav(
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from imgret.geography.gazetteer import EARTH_KM
 
 _MARGIN = 1e-9  # degrees, for rounding
 
-# With the values of `condition`.
-CONDITION = (
+_CONDITION = (
     "latitude BETWEEN ? AND ? AND (longitude BETWEEN ? AND ? OR longitude BETWEEN ? AND ?)"
     " AND power(sin(radians(latitude - ?) / 2), 2)"
     " + ? * cos(radians(latitude)) * power(sin(radians(longitude - ?) / 2), 2) <= ?"
@@ -49,8 +49,13 @@ def bounds(latitude: float, longitude: float, km: float) -> Bounds:
     return Bounds(south, north, (whole, whole))
 
 
-def condition(latitude: float, longitude: float, km: float) -> list[float]:
-    """Return the values for CONDITION."""
+def within(circles: Sequence[tuple[float, float, float]]) -> tuple[str, list[float]]:
+    """Return an SQL condition with its values: in one of the circles, each (latitude, longitude, km)."""
+    values = [value for circle in circles for value in _values(*circle)]
+    return f"({' OR '.join([f'({_CONDITION})'] * len(circles))})", values
+
+
+def _values(latitude: float, longitude: float, km: float) -> list[float]:
     box = bounds(latitude, longitude, km)
     return [
         *(box.south, box.north, *box.longitudes[0], *box.longitudes[1]),

@@ -62,8 +62,13 @@ class Capabilities(Struct, frozen=True):
     cell: Cell = DEFAULT_CELL
     colours: int = 256  # of a sixel image
     tmux: bool = False  # kitty's graphics sequences must be wrapped
-    many_sixels: bool = True  # xterm keeps the last 16 sixels only, too few for thumbnails
+    many_sixels: bool = True  # xterm keeps 16 sixels only, too few for thumbnails
     folder: str | None = None  # the folder for images that the terminal reads from files; None if it does not
+
+    @property
+    def has_sixel_pages(self) -> bool:
+        """Whether thumbnails are drawn as one sixel, because the terminal keeps few."""
+        return self.graphics is Graphics.SIXEL and not self.many_sixels and not self.tmux
 
 
 _REPLY = re.compile(
@@ -115,7 +120,7 @@ def queries(file_query: str = "", *, tmux: bool = False) -> str:
     In tmux there is no image query: tmux would use the sequence as the title of its pane.
     """
     picture = "" if tmux else f"\x1b_Ga=q,t=d,f=24,s=1,v=1,i={_KITTY_QUERY_ID};AAAA\x1b\\{file_query}"
-    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1S\x1b[c"
+    return f"\x1b[>q{picture}\x1b[14t\x1b[16t\x1b[18t\x1b[?1;1;0S\x1b[c"
 
 
 def choose_capabilities(

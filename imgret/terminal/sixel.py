@@ -20,28 +20,36 @@ BAND = 6  # lines of pixels written at once
 _RUN = re.compile(rb"(.)\1{3,}", re.DOTALL)  # `!n` saves nothing for shorter runs
 
 
-def encode(pixels: Pixels, colours: int = 256) -> str:
+_HOLE = 255  # in place of a colour
+
+
+def encode(pixels: Pixels, colours: int = 256, holes: NDArray[np.bool_] | None = None) -> str:
     """Return the image (height, width, 3) in at most `colours` colours, 2..256, as one DCS sequence.
 
-    If the height is not a multiple of six, the rest of the last band is transparent.
+    `holes` (height, width): pixels that stay as they are on the screen; with them there are at most 255 colours. If the
+    height is not a multiple of six, the rest of the last band is a hole.
     """
     import numpy as np
     from PIL import Image
 
-    image = Image.fromarray(pixels).quantize(max(2, min(256, colours)), Image.Quantize.FASTOCTREE)
+    most = 256 if holes is None else _HOLE
+    image = Image.fromarray(pixels).quantize(max(2, min(most, colours)), Image.Quantize.FASTOCTREE)
     indices = np.asarray(image)
     height, width = indices.shape
     palette = image.getpalette() or []
-    used = np.unique(indices).tolist()
+    used = np.unique(indices if holes is None else indices[~holes]).tolist()
+    if holes is not None:
+        indices = np.where(holes, np.uint8(_HOLE), indices)
+    has_holes = holes is not None
     registers = "".join(
         f"#{n};2;" + ";".join(str(round(value / 2.55)) for value in palette[3 * n : 3 * n + 3]) for n in used
     )
-    bands = [_band(indices[top : top + BAND]) for top in range(0, height, BAND)]
+    bands = [_band(indices[top : top + BAND], has_holes=has_holes) for top in range(0, height, BAND)]
     # P2=1: pixels that no sixel sets are not changed.
     return f'\x1bP0;1;0q"1;1;{width};{height}{registers}{"-".join(bands)}\x1b\\'
 
 
-def _band(indices: NDArray[np.uint8]) -> str:
+def _band(indices: NDArray[np.uint8], *, has_holes: bool) -> str:
     """Encode one band (up to 6, width): the sixels of each colour, with a return to the left margin between colours."""
     import numpy as np
 
@@ -56,6 +64,7 @@ def _band(indices: NDArray[np.uint8]) -> str:
     return "$".join(
         f"#{colour}{_RUN.sub(_repeated, rows[n, : ends[n]].tobytes()).decode()}"
         for n, colour in enumerate(found.tolist())
+        if not (has_holes and colour == _HOLE)
     )
 
 

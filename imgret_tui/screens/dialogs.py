@@ -64,7 +64,7 @@ class NoteDialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The name of the photo, the input, and what the keys do."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog edit"):
             yield Static(
                 f"Note about {clean(os.path.basename(self._hit.path))}", classes="title", markup=False
             )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from imgret.terminal.clean import clean
 from imgret_tui import keymap
 from imgret_tui.hit_lines import MARK, STRENGTHS, date_text
-from imgret_tui.hit_texts import has_sentence, title
+from imgret_tui.hit_texts import HOME, has_sentence, home_text, stars_text, title
+from imgret_tui.keymap import Keymap
 from imgret_tui.picker_messages import PhotosChosen
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.widgets.hit_list import HitList
@@ -21,7 +22,7 @@ from imgret_tui.widgets.photo_preview import Preview
 
 _LARGEST_ZOOM = 8.0
 _STEP = 0.5  # of what is seen, that an arrow key moves
-_KEYS = "← → next   + - zoom   0 fit   enter print   esc back"
+_KEYS = "← → next   + - zoom   e note   t keywords   r rating   o open   enter print   esc back"
 
 
 class PhotoScreen(Screen[bool]):
@@ -29,9 +30,12 @@ class PhotoScreen(Screen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = list(keymap.bindings_of(keymap.PHOTO_KEYS))
 
-    def __init__(self, hits: HitList, images: TerminalImages, *, multi: bool, alone: bool) -> None:
+    def __init__(
+        self, hits: HitList, images: TerminalImages, key_table: Keymap, *, multi: bool, alone: bool
+    ) -> None:
         """`multi`: several photos can be marked. `alone`: closing it ends the program."""
         super().__init__()
+        self._photo_actions = key_table.photo_actions
         self._hits = hits
         self._multi = multi
         self._alone = alone
@@ -48,9 +52,28 @@ class PhotoScreen(Screen[bool]):
 
     def on_mount(self) -> None:
         """Show the photo under the cursor."""
-        self._show()
+        self.show_photo()
 
-    def _show(self) -> None:
+    async def on_key(self, event: events.Key) -> None:
+        """Keys of the search that are about one photo, such as those of the user's commands, work here too."""
+        action = self._photo_actions.get(event.key)
+        if action is not None and await self.app.run_action(action):
+            event.stop().prevent_default()
+
+    def on_screen_suspend(self) -> None:
+        """A dialog opens over the photo."""
+        self.preview.cover(covered=True)
+
+    def on_screen_resume(self) -> None:
+        """The dialog has gone. As in the search, the image is placed when all is drawn."""
+        self.app.call_later(self.app.call_next, self.call_after_refresh, self._uncover)
+
+    def _uncover(self) -> None:
+        if self.is_current:
+            self.preview.cover(covered=False)
+
+    def show_photo(self) -> None:
+        """Show the photo under the cursor, and what is known of it now."""
         hit = self._hits.current
         part = None
         if self._zoom > 1:
@@ -64,7 +87,8 @@ class PhotoScreen(Screen[bool]):
         marked = f"{MARK} " if hit in self._hits.marked else ""
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
         facts = [number, STRENGTHS.get(hit.strength, ""), date_text(hit.taken_at, hit.taken_precision)]
-        facts += [clean(hit.path)] if has_sentence(hit) else []
+        facts += [stars_text(hit)]
+        facts += [home_text(hit.path, HOME)] if has_sentence(hit) else []
         facts += [f"{self._zoom:g}x"] if self._zoom > 1 else []
         first = Content.assemble((marked, "bold $text-success"), (title(hit), "bold"))
         self._text.update(
@@ -75,17 +99,17 @@ class PhotoScreen(Screen[bool]):
         """Show the next (1) or the previous (-1) photo, all of it."""
         self._zoom, self._middle = 1.0, (0.5, 0.5)
         self._hits.cursor += direction
-        self._show()
+        self.show_photo()
 
     def action_zoom(self, factor: float) -> None:
         """Show it larger or smaller; never smaller than the screen."""
         self._zoom = max(1.0, min(_LARGEST_ZOOM, self._zoom * factor))
-        self._show()
+        self.show_photo()
 
     def action_fit(self) -> None:
         """Show all of it."""
         self._zoom, self._middle = 1.0, (0.5, 0.5)
-        self._show()
+        self.show_photo()
 
     def action_look(self, right: int, down: int) -> None:
         """Move what is seen of a zoomed photo; else show the next or the previous photo."""
@@ -94,7 +118,7 @@ class PhotoScreen(Screen[bool]):
             return
         x, y = self._middle
         self._middle = (x + right * _STEP / self._zoom, y + down * _STEP / self._zoom)
-        self._show()
+        self.show_photo()
 
     def action_mark(self) -> None:
         """Mark the photo, or unmark it, and show the next one."""

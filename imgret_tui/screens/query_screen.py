@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 from textual.timer import Timer
 from textual.widgets import Input
 
 from imgret.errors import ImgretError, QueryError
+from imgret.photo import Hit
 from imgret_tui.backend_threads import BackendThreads
 from imgret_tui.empty_state import empty_lines, error_lines
 from imgret_tui.key_names import written
@@ -180,6 +183,7 @@ class QueryScreen(SearchLayout):
     def on_cursor_moved(self, message: CursorMoved) -> None:
         """Show the photo under the cursor; at the last hit, request more hits."""
         self._show_photo()
+        self.hit_list.keep_page()
         count, limit = len(self.hit_list.hits), self._tracker.current.limit
         at_end = message.hit is not None and self.hit_list.cursor == count - 1
         if at_end and count >= limit and self._tracker.is_finished:
@@ -208,7 +212,14 @@ class QueryScreen(SearchLayout):
 
     def show_note(self, path: bytes, text: str) -> None:
         """Show a note that was saved."""
+        self._change_hit(path, lambda hit: replace(hit, note=text or None))
+
+    def show_metadata(self, path: bytes, metadata: dict[str, Any] | None) -> None:
+        """Show keywords and a rating that were saved."""
+        self._change_hit(path, lambda hit: replace(hit, shown={**hit.shown, "metadata": metadata}))
+
+    def _change_hit(self, path: bytes, changed: Callable[[Hit], Hit]) -> None:
         for hit in self.hit_list.hits:
             if hit.path == path:
-                self.hit_list.replace(replace(hit, note=text or None))
+                self.hit_list.replace(changed(hit))
         self._show_photo()

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from imgret_tui.keymap import Keymap
 from imgret_tui.layout_memory import GRID, LIST, LayoutMemory
+from imgret_tui.picker_messages import PageSent
 from imgret_tui.terminal_images import TerminalImages
 from imgret_tui.widgets.hit_list import HitList
 from imgret_tui.widgets.key_bar import KeyBar
@@ -98,6 +99,10 @@ class SearchLayout(Screen[None]):
         if self.is_current:
             self.photo_pane.preview.cover(covered=False)
             self.hit_list.reload_thumbnails()
+
+    def on_page_sent(self, _: PageSent) -> None:
+        """The terminal keeps the page and what follows it."""
+        self.photo_pane.preview.send_sixel()
 
     def show_empty(self, lines: Sequence[str]) -> None:
         """Show these lines, centred, in place of the hits; no lines: show the hits."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -22,13 +22,13 @@ from imgret.terminal.probe import Graphics
 from imgret_tui.cell_image import CONTROL, CellImage, ImageRequest
 from imgret_tui.hit_layout import HitLayout
 from imgret_tui.hit_lines import LineStyles, ListedHit, grid_line, list_line
-from imgret_tui.hit_texts import folder_text
+from imgret_tui.hit_texts import HOME, folder_text
 from imgret_tui.terminal_images import TerminalImages
 
 # Segments of one style are joined. Those of thumbnails must stay apart, so that what is beside them is drawn alone.
 _APART = Style(meta={"thumbnail": True})
-_HOME = os.fsencode(os.path.expanduser("~"))
 
+_LONGEST_RESET = 16  # characters: terminals read 16 parameters at least
 _DRAWN_SECONDS = 0.1  # after which frames that were to be drawn are drawn
 
 
@@ -81,7 +81,7 @@ class DrawnHits(ScrollView, can_focus=False):
     def shared_folder_text(self) -> str:
         """The folder of all hits, which the entries leave out; empty if there are several."""
         shared = self._shared_folder
-        return folder_text(shared, self._roots, _HOME) if shared is not None and self._roots else ""
+        return folder_text(shared, self._roots, HOME) if shared is not None and self._roots else ""
 
     def notify_style_update(self) -> None:
         """The theme changed."""
@@ -104,7 +104,7 @@ class DrawnHits(ScrollView, can_focus=False):
         if image is not None and image.colours is not None and self._overlay_at(layout, position) is not None:
             image = CellImage(image.columns, image.rows)  # blank cells below the sixel
         folder = os.path.dirname(hit.path)
-        text = "" if folder == self._shared_folder else folder_text(folder, self._roots, _HOME)
+        text = "" if folder == self._shared_folder else folder_text(folder, self._roots, HOME)
         entry = ListedHit(hit, self._words, is_current, hit.path in self._marked, image, text)
         (width, height), thumbnail = layout.entry, self._thumbnail(layout)
         styles = self._styles_for(current=is_current)
@@ -126,7 +126,7 @@ class DrawnHits(ScrollView, can_focus=False):
     @property
     def _has_sixels(self) -> bool:
         terminal = self._images.terminal
-        return terminal.graphics is Graphics.SIXEL and terminal.many_sixels
+        return terminal.graphics is Graphics.SIXEL and (terminal.many_sixels or terminal.has_sixel_pages)
 
     def _refresh_frame(self, position: int) -> None:
         """Draw what shows the cursor and the mark, without the image: images cost bytes, and a sixel would flicker."""
@@ -144,7 +144,7 @@ class DrawnHits(ScrollView, can_focus=False):
                 Region(text, region.y, region.right - 1 - text, region.height),
             ]
         self._draw_frames_only()
-        self.refresh(*(part.translate(-self.scroll_offset) for part in parts))
+        self.refresh(*(part.translate(-self.scroll_offset) for part in parts), frames=True)
 
     def _overlay_at(self, layout: HitLayout, position: int) -> tuple[int, str] | None:
         """The row of the widget in which the sixel of a hit ends, and the text that draws it; None without one.
@@ -153,50 +153,55 @@ class DrawnHits(ScrollView, can_focus=False):
         """
         if not self._has_sixels or self.screen is not self.app.screen:
             return None
+        at, image = self._image_at(layout, position)
+        bottom, screen = at.y + layout.thumbnail.height, self.content_region
+        is_whole = screen.y <= at.y and bottom <= screen.bottom and bottom < self.app.size.height
+        if image is None or image.overlay is None or not is_whole:
+            return None
+        return bottom - 1 - screen.y, f"\x1b7\x1b[{at.y + 1};{at.x + 1}H{image.overlay}\x1b8"
+
+    def _image_at(self, layout: HitLayout, position: int) -> tuple[Offset, CellImage | None]:
+        """Where on the screen a thumbnail begins, perhaps above it, and its image; None if it is not loaded."""
         box = layout.thumbnail_region(position).translate(-self.scroll_offset)
         request = self._image_request(layout, self._hits[position])
         image = self._images.get(request) if request else None
-        at = self.content_region
-        is_whole = (
-            box.y >= 0 and box.bottom <= layout.area.height and at.y + box.bottom < self.app.size.height
-        )
-        if image is None or image.overlay is None or not is_whole:
-            return None
-        left = at.x + box.x + ((box.width - image.columns) // 2 if self.is_grid else 0)
-        return box.bottom - 1, f"\x1b7\x1b[{at.y + box.y + 1};{left + 1}H{image.overlay}\x1b8"
+        middle = (box.width - image.columns) // 2 if self.is_grid and image else 0
+        return box.offset + self.content_region.offset + Offset(middle, 0), image
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of `crop`. A line that ends thumbnails carries their sixels at its end, after all cells below them.
 
-        While only frames are drawn, sixels stay: Textual writes a line from its beginning, so their cells are skipped.
+        While only frames are drawn, thumbnails stay: Textual writes a line from its beginning, so their cells are skipped.
         """
         strips = super().render_lines(crop)
-        if not self._has_sixels:
-            return strips
         self._needs_all = False
+        if not self._draws_frames_only and not self._has_sixels:
+            return strips
         layout = self.hit_layout
         for position in layout.visible(self.scroll_offset.y):
-            overlay = self._overlay_at(layout, position)
-            if overlay is None:
-                continue
             if self._draws_frames_only:
-                box = layout.thumbnail_region(position).translate(-self.scroll_offset)
-                for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
-                    strips[row] = _skipping(strips[row], box.x, box.width)
-            elif crop.y <= overlay[0] < crop.bottom:
+                if self._image_at(layout, position)[1] is not None:
+                    box = layout.thumbnail_region(position).translate(-self.scroll_offset)
+                    for row in range(max(0, box.y - crop.y), min(len(strips), box.bottom - crop.y)):
+                        strips[row] = _skipping(strips[row], box.x, box.width)
+                continue
+            overlay = self._overlay_at(layout, position)
+            if overlay is not None and crop.y <= overlay[0] < crop.bottom:
                 row = overlay[0] - crop.y
                 sixel = Segment(overlay[1], None, CONTROL)
                 strips[row] = Strip([*strips[row], sixel], strips[row].cell_length)
         return strips
 
-    def refresh(self, *regions: Region, **options: Any) -> Self:
-        """Draw the list, or some regions of it."""
-        if not regions or any(region.size == self.size for region in regions):
+    def refresh(self, *regions: Region, frames: bool = False, **options: Any) -> Self:
+        """Draw the list, or some regions of it. `frames`: these are frames, whose thumbnails stay."""
+        if not frames:
             self._needs_all, self._draws_frames_only = True, False
         return super().refresh(*regions, **options)
 
     def _draw_frames_only(self) -> None:
-        if self._has_sixels and not self._needs_all:
+        draws_images = self._images.terminal.graphics in (Graphics.KITTY, Graphics.SIXEL)
+        # A message that goes away uncovers thumbnails.
+        if draws_images and not self._needs_all and not self.screen.query("Toast"):
             self._draws_frames_only = True
             if self._drawn is not None:
                 self._drawn.stop()
@@ -254,9 +259,15 @@ class DrawnHits(ScrollView, can_focus=False):
 def _skipping(strip: Strip, x: int, width: int) -> Strip:
     """The strip with a movement of the cursor in place of some cells.
 
-    Its number of columns has as many leading zeros as make the text as long as the cells, because Textual counts it.
+    Textual counts its characters. So it is made as long as the cells by resets of the style, of which each segment sets
+    its own. A number with many leading zeros would be shorter, but kitty ignores it.
     """
-    if width < len("[1C"):
+    move = f"\x1b[{width}C"
+    left = width - (len(move) - 1)  # an escape has no width
+    if left < 0 or left == 1:
         return strip
-    skip = Segment(f"\x1b[{width:0{width - 2}d}C")
-    return Strip([*strip.crop(0, x), skip, *strip.crop(x + width)], strip.cell_length)
+    while left:
+        part = left if left <= _LONGEST_RESET else min(_LONGEST_RESET, left - len("[m"))
+        move += f"\x1b[{';' * (part - len('[m'))}m"
+        left -= part
+    return Strip([*strip.crop(0, x), Segment(move), *strip.crop(x + width)], strip.cell_length)

@@ -11,10 +11,10 @@ from imgret.photo import Hit
 from imgret.terminal.highlight import query_words
 from imgret_tui.hit_texts import shared_folder
 from imgret_tui.picker_messages import CursorMoved, PhotosChosen
-from imgret_tui.widgets.drawn_hits import DrawnHits
+from imgret_tui.widgets.paged_hits import PagedHits
 
 
-class HitList(DrawnHits, can_focus=False):
+class HitList(PagedHits, can_focus=False):
     """The hits of the newest results."""
 
     @property

@@ -9,7 +9,7 @@ from imgret.photo import Hit
 from imgret.terminal.clean import clean
 from imgret.terminal.highlight import highlight, query_words
 from imgret_tui.hit_lines import date_text
-from imgret_tui.hit_texts import title
+from imgret_tui.hit_texts import HOME, home_text, title
 from imgret_tui.search_backend import PhotoDetails
 
 LABEL_STYLE = "$muted"
@@ -51,8 +51,8 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
     lines += [_row(label, Content(clean(text))) for label, text in rows if text]
     if hit.note and hit.caption:
         lines.append(_row("note", _highlighted(" ".join(hit.note.split()), words)))
-    lines.append(_row("path", Content(clean(hit.path))))
-    lines += [_row("copy", Content(clean(path))) for path in hit.other_paths[:_MAX_COPIES]]
+    lines.append(_row("path", Content(home_text(hit.path, HOME))))
+    lines += [_row("copy", Content(home_text(path, HOME))) for path in hit.other_paths[:_MAX_COPIES]]
     if not hit.online:
         lines.append(Content.styled("offline: its disk is not mounted", "$text-warning"))
     if details is not None and details.reason:

@@ -60,6 +60,13 @@ class Preview(Widget):
             self._is_covered = covered
             self._place_overlay()
             self.refresh()
+            if not covered:
+                self.call_after_refresh(self._send_cut_sixel)
+
+    def _send_cut_sixel(self) -> None:
+        """Send the sixel at the end of the last line, if that end is below a message and was not written."""
+        if self.is_attached and self.screen.query("Toast"):
+            self.send_sixel()
 
     def show_again(self) -> None:
         """The terminal has lost the image: request it."""
@@ -151,7 +158,13 @@ class Preview(Widget):
         on_top = not self._is_covered and self.screen is self.app.screen
         return on_top and image.overlay is not None and image.columns <= self.size.width
 
+    def send_sixel(self) -> None:
+        """Send the image once more, over itself: the terminal will soon forget it."""
+        if self._image is not None and self._is_sixel(self._image):
+            self._images.send(self._overlay_text(self._image))
+
     def _overlay_text(self, image: CellImage) -> str:
+        self._images.sixels += image.image_id is None
         region = self.content_region
         left = region.x + (region.width - image.columns) // 2
         return f"\x1b7\x1b[{region.y + 1};{left + 1}H{image.overlay}\x1b8"

@@ -50,6 +50,8 @@ COMMANDS: dict[str, list[str]] = {
     "dupes": [],
     "places": [],
     "note": ["a.jpg", "words"],
+    "tag": ["a.jpg", "family"],
+    "rate": ["a.jpg", "4"],
     "import-tags": ["tags.jsonl"],
     "status": [],
     "retry": [],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
@@ -24,6 +23,7 @@ from imgret.errors import UsageError
 from imgret.search.known_values import MOST, known_values
 from imgret.store.factory import open_facets
 from imgret.store.interface import Store
+from testbed import command_reference
 
 LIBRARY = {
     "kind": ["object", "place", "topic"],
@@ -177,17 +177,35 @@ def test_without_an_index_completion_prints_nothing(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_built_table_is_read_without_anything_heavy(library: Store, tmp_path: Path) -> None:
-    table = tmp_path / "commands.json"
-    table.write_text(json.dumps({"imgret": TABLE}))
+def test_the_table_is_in_step_with_the_commands() -> None:
+    with open(complete_shell.TABLES, encoding="utf-8") as file:
+        assert file.read() == command_reference.text(), "run `make reference`"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["imgret-tui", "--print"], {"--print0"}),
+        (["/usr/bin/imgret-tui", "--graphics", "k"], {"kitty"}),
+        (["imgretd", "--fore"], {"--foreground"}),
+        (["photos", "models", "ver"], {"verify"}),
+    ],
+)
+def test_each_program_is_completed(
+    words: list[str], expected: set[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    complete_shell.main(["fish", *words])
+    sys.stdout.flush()
+    first, *rest = capfdbinary.readouterr().out.decode().splitlines()
+    assert (first, {line.partition("\t")[0] for line in rest}) == ("words", expected)
+
+
+def test_completion_imports_nothing_heavy(library: Store) -> None:
     code = (
-        "import sys, imgret.cli.complete_shell as c; c.TABLE = sys.argv[1];"
-        "c.main(['fish', 'imgret', 'query', 'do']);"
+        "import sys, imgret.cli.complete_shell as c; c.main(['fish', 'imgret', 'query', 'do']);"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(table)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("words\ndog\tobject\ndoor\tobject\n")
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not {"typer", "numpy", "torch", "textual", "PIL", "asyncio", "sqlite_vec"} & loaded

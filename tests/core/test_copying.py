@@ -19,7 +19,7 @@ from imgret.errors import IndexProblem
 from imgret.photo import Facts, FileStat, ModelIdentity, PhotoDate, Tag, TextLine
 from imgret.store import copying
 from imgret.store.clauses import Clause, Containing, Has, Near, Taken
-from imgret.store.factory import open_store
+from imgret.store.factory import exists, open_store
 from imgret.store.interface import Store
 from imgret.store.postgres import pg_transfer
 from imgret.store.records import SpaceTraits, TextColumn
@@ -28,6 +28,12 @@ from imgret.store.table_rows import TABLES
 
 MODEL = ModelIdentity("model", "1", "{}")
 NOW = 1_700_000_000
+
+
+def interrupt(done: int, total: int) -> None:
+    """Stop the copying in the middle."""
+    if done > total // 2:
+        raise KeyboardInterrupt
 
 
 def fill(store: Store) -> None:
@@ -165,16 +171,43 @@ def test_a_source_that_has_changed_since_is_refused(tmp_path: Path) -> None:
     place = str(tmp_path / "copy.db")
     with open_store(str(tmp_path / "index.db")) as one, open_store(place) as target:
         fill(one)
-
-        def interrupt(done: int, total: int) -> None:
-            if done > total // 2:
-                raise KeyboardInterrupt
-
         with pytest.raises(KeyboardInterrupt):
             copying.copy(one, target, interrupt)
         one.photos.mark_deleted(1, b"Caf\xc3\xa9", [b"\xff4.jpg"], NOW)
         with pytest.raises(IndexProblem, match="has changed since"):
             copying.copy(one, target, lambda done, total: None)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_an_unfinished_copy_can_be_removed_and_nothing_else(
+    engine: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    place = postgres_server.new_library() if engine == "postgres" else str(tmp_path / "copy.db")
+    source = str(tmp_path / "index.db")
+    with open_store(source) as one:
+        fill(one)
+        with open_store(place, unfinished=True) as target, pytest.raises(KeyboardInterrupt):
+            copying.copy(one, target, interrupt)
+    environ = {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def discard(target: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "imgret", "copy-index", source, target, "--discard"]
+        return subprocess.run(command, env=environ, capture_output=True, check=False)
+
+    assert discard(place).returncode == 0
+    assert not exists(place)
+    with open_store(source) as one, open_store(place, unfinished=True) as target:
+        copying.copy(one, target, lambda done, total: None)
+        copying.finish(target)
+    refused = discard(place)
+    assert refused.returncode == 3
+    assert b"no unfinished copy" in refused.stderr
+    assert discard(str(tmp_path / "nothing.db")).returncode == 3
+    with open_store(place) as target:
+        assert target.summary.totals().photos > 50
+    if engine == "postgres":
+        postgres_server.remove_library(place)
 
 
 def test_a_killed_command_continues_when_it_is_run_again(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgret.geography import gazetteer
+from imgret.geography import areas, gazetteer
 from imgret.geography.gazetteer import Gazetteer, Place, on_sphere
 from imgret.geography.local_names import LocalNames, folded
 from imgret.stages.place import STAGE, names, written
@@ -58,6 +58,38 @@ def test_local_names_are_names_of_the_place(world: Gazetteer) -> None:
     assert {"Schweiz", "Suisse", "Svizzera"} <= set(names(zurich))
 
 
+def test_regions_have_local_names(world: Gazetteer) -> None:
+    florence, munich = world.places([(43.77, 11.26), (48.14, 11.58)])
+    assert florence is not None
+    assert "Toscana" in names(florence)
+    assert munich is not None
+    assert {"München", "Bayern"} <= set(names(munich))
+
+
+def test_areas_are_where_their_countries_are(world: Gazetteer) -> None:
+    """The nearest town is in one of its countries, or another town in the area is."""
+    found = areas.areas()
+    _, nearest = world._tree.query(on_sphere([area.circle[:2] for area in found]))
+    for area, town in zip(found, nearest, strict=True):
+        inside = [world.towns[town], *(each for each in world.towns if each.country_code in area.countries)]
+        assert any(
+            each.country_code in area.countries
+            and distance_km((each.latitude, each.longitude), area.circle[:2]) <= max(area.circle.km, 170)
+            for each in inside
+        ), area
+        assert 1 <= area.circle.km <= 800
+        assert areas.named(area.names[0], area.countries[0]) == area
+
+
+def test_a_region_is_that_of_the_country_that_is_meant(world: Gazetteer) -> None:
+    for within, code in (("Netherlands", "NL"), ("belgique", "BE")):
+        towns = world.region("Limburg", within) or world.region("Flanders", within)
+        assert {town.country_code for town in towns} == {code}
+    assert world.region("", "") == world.region("no such region") == []
+    assert world.is_country("Deutschland")
+    assert not world.is_country("rome")
+
+
 def test_far_from_all_towns_there_is_no_place(world: Gazetteer) -> None:
     assert world.places([(30, -40), (89.9, 0), (0, -120)]) == [None, None, None]
     (desert,) = world.places([(23.5, 10.5)])  # the Sahara: a country at most, no town
@@ -102,7 +134,11 @@ def test_chords_are_distances(one: tuple[float, float], other: tuple[float, floa
         ("Rome", "Georgia", "US"),
         ("paris", "us", "US"),
         ("東京", "", "JP"),
-        ("München", "", None),  # no table has it
+        ("München", "", "DE"),
+        ("firenze", "", "IT"),  # what it is called in other languages
+        ("Geneva", "", "CH"),  # larger than Geneva in Illinois
+        ("Geneva", "Illinois", "US"),
+        ("Breslau", "", "PL"),
         ("sao paulo", "brasil", "BR"),
         ("", "", None),
         ("atlantis on the moon", "", None),
@@ -113,9 +149,8 @@ def test_towns_by_name_the_largest_first(
 ) -> None:
     found = world.named(name, within)
     assert (found[0].town.country_code if found else None) == country
-    assert [match.town.population for match in found] == sorted(
-        (match.town.population for match in found), reverse=True
-    )
+    named = [match.town.population for match in found if folded(match.town.city) == folded(name)]
+    assert named == sorted(named, reverse=True)
 
 
 def test_every_country_of_the_data_has_a_name(world: Gazetteer) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.cli.hit_format import HitFormat
-from imgret.cli.hit_output import HitOutput, hit_path
+from imgret.cli.hit_output import HitOutput
 from imgret.cli.hit_text import LONGEST, TextStyle, hit_lines, shortened, style_of
 from imgret.errors import UsageError
 from imgret.terminal.clean import clean
@@ -172,24 +172,6 @@ def lines(*hits: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(hit).encode() + b"\n" for hit in hits)
 
 
-@given(st.lists(st.tuples(st.sampled_from([None, "1969-12-31T23:59:59", "2020-01-01T00:00:00"]), NAMES)))
-def test_hits_are_sorted_and_none_is_lost(found: list[tuple[str | None, bytes]]) -> None:
-    hits = [
-        {"path": "", "path_bytes": base64.b64encode(name).decode(), "taken_at": date, "rank": rank}
-        for rank, (date, name) in enumerate(found)
-    ]
-    for sort in ("date", "path"):
-        printed = HitOutput(["json"], sort=sort).printed(lines(*hits), "", "/")
-        again = [json.loads(line) for line in printed.splitlines()]
-        assert sorted(hit["rank"] for hit in again) == list(range(len(hits)))
-        if sort == "path":
-            assert [hit_path(hit) for hit in again] == sorted(name for _, name in found)
-        else:
-            known = [hit["taken_at"] for hit in again if hit["taken_at"]]
-            assert known == sorted(known, reverse=True)
-            assert all(hit["taken_at"] is None for hit in again[len(known) :])
-
-
 @pytest.mark.parametrize(
     ("forms", "options"),
     [
@@ -197,7 +179,6 @@ def test_hits_are_sorted_and_none_is_lost(found: list[tuple[str | None, bytes]])
         (["json"], {"template": "{path}"}),
         (["count"], {"first": True}),
         ([], {"first": True, "limit": 3}),
-        ([], {"sort": "size"}),
     ],
 )
 def test_options_that_do_not_fit_are_refused(forms: list[str], options: dict[str, Any]) -> None:

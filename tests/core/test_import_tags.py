@@ -81,8 +81,12 @@ def test_a_bad_line_is_skipped_alone(command: Command, photo: int, store: Store,
         ("no json", "not JSON"),
         ('{"path": "/photos/a.jpg"}', "missing required field `tags`"),
         ({**good, "tags": "last"}, "Expected `array`"),
-        ({**good, "tags": [""]}, "a tag has 1 to 200 characters"),
-        ({**good, "tags": ["x" * 201]}, "a tag has 1 to 200 characters"),
+        ({**good, "tags": ["a", " "]}, "/photos/a.jpg: tag 2 is empty"),
+        (
+            {**good, "tags": ["y", "x" * 1_000_000]},
+            f"/photos/a.jpg: tag 2 has 1,000,000 characters, at most 200 are allowed: {'x' * 40}…",
+        ),
+        ({**good, "tags": ["x"] * 501}, "/photos/a.jpg: 501 tags; a line has at most 500"),
         ({**good, "kind": "object"}, "the kind object is not known: one of keyword, person, album"),
         ({**good, "path": ""}, "there is no path"),
         ({"tags": ["last"]}, "there is no path"),
@@ -96,7 +100,7 @@ def test_a_bad_line_is_skipped_alone(command: Command, photo: int, store: Store,
     for number, (message, (_, sentence)) in enumerate(zip(messages, bad, strict=False), 1):
         assert message.startswith(f"{tmp_path}/tags.jsonl, line {number}: ")
         assert sentence in message
-    assert messages[-1] == "1 line read, 1 photo changed, 11 lines skipped"
+    assert messages[-1] == "1 line read, 1 photo changed, 12 lines skipped"
     assert store.results.imported_tags(photo) == [Tag("keyword", "last")]
 
 

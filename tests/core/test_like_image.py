@@ -1,4 +1,4 @@
-"""A picture that the index does not know is compared by the image encoder, and nothing else is loaded."""
+"""A photo that is not in the index is compared by the image encoder, and nothing else is loaded."""
 
 from __future__ import annotations
 

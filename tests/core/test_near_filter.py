@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.errors import QueryError
-from imgret.search.near_filter import RADIUS_KM, near
-from imgret.store.clauses import Near
+from imgret.geography.circles import RADIUS_KM, circle
+from imgret.search.near_filter import near
+from imgret.store.clauses import Around, Near
 from imgret.store.positions import bounds, distance_km
 
 DEGREES = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
@@ -39,18 +40,76 @@ def test_towns(text: str, latitude: float, km: float) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["Cinque Terre", "cinque-terre", "CINQUE TERRE, Italia", "5 terre", "Cinque Terre, 8km"]
+)
+def test_areas(text: str) -> None:
+    found = near(text, 0)
+    assert isinstance(found, Near)
+    assert distance_km((found.latitude, found.longitude), (44.13501, 9.68346)) < 5  # Vernazza
+    assert found.km == (8 if "8km" in text else 10)
+
+
+@pytest.mark.parametrize("text", ["liguria", "LIGURIA, 30km", "Provincia di La Spezia, Italia"])
+def test_regions_are_around_their_towns_and_nothing_else(text: str) -> None:
+    found = near(text, 0)
+    assert isinstance(found, Around)
+    assert 2 < len(found.circles) <= 100
+
+    def has(*position: float) -> bool:
+        return any(
+            distance_km((each.latitude, each.longitude), position) <= each.km for each in found.circles
+        )
+
+    assert has(44.10, 9.74)  # Riomaggiore
+    assert has(43.79, 7.61) == text.lower().startswith("liguria")  # Ventimiglia, at the other end
+    assert not has(45.46, 9.19)  # Milan
+    assert not has(43.72, 10.40)  # Pisa
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("Wrocław", "wroclaw"), ("Genève", "geneva"), ("München", "munich"), ("Toscana", "tuscany")),
+        *(("Köln", "koln"), ("Łódź", "LODZ"), ("Firenze", "florence"), ("Malmö", "malmo")),
+    ],
+)
+def test_accents_and_languages_make_no_difference(one: str, other: str) -> None:
+    first, second = near(one, 0), near(other, 0)
+    if isinstance(first, Around) and isinstance(second, Around):
+        assert first.circles == second.circles
+    else:
+        assert first == second
+
+
+def test_names_of_the_settings_come_first() -> None:
+    own = {"Our Hut": "46.55, 7.98, 2km", "Rome": "1, 2"}
+    assert near("our-hut", 0, own) == Near(46.55, 7.98, 2)
+    assert near("Our hut, 300m", 0, own) == Near(46.55, 7.98, 0.3)
+    assert near("rome", 0, own) == Near(1, 2, RADIUS_KM)
+    assert near("Rome, Italy", 0, own) != near("rome", 0, own)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.integers(1, 20_000))
+def test_a_circle_is_read_as_it_is_written(latitude: float, longitude: float, km: int) -> None:
+    text = f"{latitude:.6f}, {longitude:.6f}, {km}km"
+    assert circle(text) == pytest.approx((latitude, longitude, km), abs=1e-6)
+    assert near(text, 0) == Near(*circle(text))
+
+
+@pytest.mark.parametrize(
     ("text", "message", "advice"),
     [
         ("", "near: needs a place", "near:rome"),
         (",5km", "near: needs a place", "near:rome"),
         ("9.71,144.13", None, None),  # a point in the Pacific
-        ("144.13,9.71", "near:144.13,9.71 is no point on the earth", "near:9.71,144.13"),
+        ("144.13,9.71", "near: 144.13,9.71 is no point on the earth", "9.71,144.13"),
         ("200,300", "is no point on the earth", "between -90 and 90"),
         ("44,9,0km", "a radius of 0 km", "above 0"),
         ("44,9,99999km", "a radius of 99999 km", "at most"),
-        ("nan,9.7", "finds no town that is called nan,9.7", "coordinates"),
-        ("cinque terre", "finds no town that is called cinque terre", "coordinates"),
-        ("x" * 300, "finds no town", "coordinates"),
+        ("nan,9.7", "finds no place that is called nan,9.7", "coordinates"),
+        ("our hut", "finds no place that is called our hut", 'names."our hut" ='),
+        ("italy", "italy is a country", 'place:"italy"'),
+        ("x" * 300, "finds no place", "coordinates"),
     ],
 )
 def test_what_is_refused(text: str, message: str | None, advice: str | None) -> None:

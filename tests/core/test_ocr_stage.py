@@ -68,16 +68,18 @@ def test_only_sure_lines_with_letters_are_kept_in_their_order(
 
 
 def test_a_page_keeps_the_lines_of_which_the_models_are_surest() -> None:
-    lines = [line(f"line {number}", (0.9, 0.95)[number % 2]) for number in range(10_000)]
+    lines = [line(f"line number {number}", (0.9, 0.95)[number % 2]) for number in range(10_000)]
     found = kept(lines, 0.9)
     assert len(found) == MOST_LINES
     assert {each.confidence for each in found} == {0.95}
-    assert [each.text for each in found[:2]] == ["line 1", "line 3"]
+    assert [each.text for each in found[:2]] == ["line number 1", "line number 3"]
 
 
-def test_a_single_character_has_to_be_very_sure() -> None:
-    read = [line("三", 0.981), line("5", 0.999), line("!?", 1.0), line("-7-", 0.95), line("24", 0.95)]
-    assert [each.text for each in kept(read, 0.9)] == ["5", "24"]
+def test_few_characters_have_to_be_very_sure() -> None:
+    read = [line("三", 0.981), line("5", 0.999), line("!?", 1.0), line("-7-", 0.95), line("24", 0.985)]
+    read += [line("ARRNA", 0.966), line("EG", 0.974), line("超市找零", 0.93), line("VOLCOM", 0.955)]
+    assert [each.text for each in kept(read, 0.9)] == ["5", "24", "超市找零", "VOLCOM"]
+    assert [each.text for each in kept(read, 0.99)] == ["5"]
 
 
 def test_escape_sequences_do_not_survive() -> None:

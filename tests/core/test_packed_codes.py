@@ -1,7 +1,10 @@
-"""Products of packed codes are those of numpy, whatever the number of rows."""
+"""Products of packed codes are those of numpy, whatever the number of rows, also where numkong is not installed."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -12,26 +15,37 @@ from imgret.store import codes, packed_codes
 from imgret.store.packed_codes import PackedCodes, exact_product
 
 
+@contextmanager
+def kernels(*, installed: bool) -> Iterator[None]:
+    """numkong, or what is there without it: the import fails."""
+    packed_codes.int8_kernels.cache_clear()
+    with mock.patch.dict(sys.modules, {} if installed else {"numkong": None}):
+        assert (packed_codes.int8_kernels() is not None) == installed
+        yield
+    packed_codes.int8_kernels.cache_clear()
+
+
 @given(
     st.integers(1, 70),
     st.integers(1, 40),
     st.lists(st.integers(1, 100), min_size=1, max_size=4),
     st.integers(0),
+    st.booleans(),
 )
 def test_scores_are_exact_products_of_the_rounded_weights(
-    components: int, packed: int, steps: list[int], seed: int
+    components: int, packed: int, steps: list[int], seed: int, with_numkong: bool
 ) -> None:
     random = np.random.default_rng(seed)
     rows = random.integers(-127, 128, (sum(steps), components), np.int8)
     weights = random.standard_normal(min(packed, components)).astype(np.float32)
-    with mock.patch.object(packed_codes, "BLOCK", 64):
+    with mock.patch.object(packed_codes, "BLOCK", 64), kernels(installed=with_numkong):
         made = PackedCodes(packed)
         for last in np.cumsum(steps).tolist():
             made.extend(rows[:last])
             rounded = np.rint(weights * np.float32(127 / np.abs(weights).max())).astype(np.int64)
             right = rows[:last, :packed].astype(np.int64) @ rounded
             assert made.scores(rows[:last], weights).tolist() == right.tolist()
-    assert made.nbytes >= 64 * (len(rows) // 64)
+    assert not with_numkong or made.nbytes >= 64 * (len(rows) // 64)
 
 
 def test_zero_weights_score_zero() -> None:
@@ -56,13 +70,16 @@ def test_codes_keep_the_differences_between_cosines_of_far_queries(
     assert np.abs((found - found.mean()) - (right - right.mean())).max() < step * np.sqrt(dimension)
 
 
-@given(st.integers(1, 300), st.integers(0, 20), st.floats(1e-6, 1e6), st.integers(0))
-def test_exact_products_are_those_of_numpy(components: int, rows: int, scale: float, seed: int) -> None:
+@given(st.integers(1, 300), st.integers(0, 20), st.floats(1e-6, 1e6), st.integers(0), st.booleans())
+def test_exact_products_are_those_of_numpy(
+    components: int, rows: int, scale: float, seed: int, with_numkong: bool
+) -> None:
     random = np.random.default_rng(seed)
     some = random.integers(-127, 128, (rows, components), np.int8)
     weights = (scale * random.standard_normal(components)).astype(np.float32)
     right = some.astype(np.float64) @ weights.astype(np.float64)
     # Each weight is off by at most half a step.
     most = 127 * components * np.abs(weights).max() / (2 * 127 * 127)
-    assert np.abs(exact_product(some, weights) - right).max(initial=0) <= most * 1.001
-    assert not exact_product(some, np.zeros(components, np.float32)).any()
+    with kernels(installed=with_numkong):
+        assert np.abs(exact_product(some, weights) - right).max(initial=0) <= most * 1.001
+        assert not exact_product(some, np.zeros(components, np.float32)).any()

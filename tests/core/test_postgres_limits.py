@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
+from loopback_proxy import LoopbackProxy
 from postgres_server import PostgresServer
 
-from imgret.errors import DiskFull, IndexBusy
+from imgret.errors import DiskFull, IndexBusy, IndexProblem, IndexTooNew
 from imgret.photo import FileStat
 from imgret.store.factory import open_store, server_lacks
 from imgret.store.interface import Store
+from imgret.store.postgres import pg_migrate
 
 NOW = 1_700_000_000
 STAGES = ("decode", "caption")
@@ -102,6 +106,64 @@ def test_only_the_clock_of_the_server_decides_leases(
         assert other.work.claim(STAGES, 3, later) == []
         one.work.failed(content, STAGES, "it failed", later)
         assert [each.content for each in other.work.claim(STAGES, 3, later + 3600)] == [content]
+
+
+def test_an_old_server_is_refused(postgres_server: PostgresServer, place: str) -> None:
+    open_store(place).close()
+    own_version, old = b"server_version\x0018.", b"server_version\x0015."
+    with LoopbackProxy(postgres_server.folder, (own_version, old)) as proxy:
+        through = proxy.place(place, postgres_server.folder)
+        with pytest.raises(IndexProblem, match="is PostgreSQL 15; imgret needs 16 or later"):
+            open_store(through)
+        assert server_lacks(through) == ["the server is PostgreSQL 15; update it to 16 or later"]
+    assert server_lacks(place) == []
+
+
+def test_a_server_without_pgvector_is_refused(postgres_server: PostgresServer) -> None:
+    admin, bare = postgres_server.uri("postgres"), postgres_server.uri("bare")
+    own(postgres_server, admin, "CREATE DATABASE bare")
+    try:  # the server looks for extensions where there are none
+        own(postgres_server, admin, "ALTER DATABASE bare SET extension_control_path = '/nowhere'")
+        with pytest.raises(IndexProblem, match="lacks an extension that imgret needs") as refused:
+            open_store(bare)
+        assert "install pgvector 0.8 or later" in refused.value.hint
+        assert any("does not offer the extension vector" in lack for lack in server_lacks(bare))
+        assert own(postgres_server, bare, "SELECT nspname FROM pg_namespace WHERE nspname = 'imgret'") == []
+    finally:
+        own(postgres_server, admin, "DROP DATABASE bare")
+
+
+def test_an_older_process_stops_when_a_newer_one_has_migrated(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = pg_migrate.Migration(99, "0099-later.sql", "ALTER TABLE note ADD COLUMN later text NOT NULL")
+    with open_store(place) as old:
+        content = add(old, 1)
+        old.work.queue(content, STAGES)
+        ours = pg_migrate.migrations()
+
+        def migrate() -> None:
+            with monkeypatch.context() as newer:
+                newer.setattr(pg_migrate, "migrations", lambda: [*ours, later])
+                open_store(place).close()
+
+        with old.writing():  # the migration waits for it
+            old.results.refresh_words(content)
+            thread = threading.Thread(target=migrate)
+            thread.start()
+            time.sleep(0.2)
+            assert old.photos.find(b"/p/1.jpg") is not None
+        thread.join(60)
+        for write in (
+            lambda: old.results.write_note(content, "a note"),
+            lambda: old.work.claim(STAGES, 1, NOW),
+            lambda: old.remember("key", "value"),
+        ):
+            with pytest.raises(IndexTooNew, match="99"):
+                write()
+        assert old.photos.find(b"/p/1.jpg") is not None  # it can still be searched
+        with pytest.raises(IndexTooNew, match="99"):
+            open_store(place)
 
 
 @pytest.mark.must_run

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from imgret.cli import hit_output
 from imgret.cli.commands import run
 from imgret.config import Settings, places
 from imgret.errors import WeightsError
@@ -176,6 +177,18 @@ def test_a_count_is_of_what_matches(query: Query) -> None:
     assert (code, out) == (1, "0\n")
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_count_that_may_be_too_small_is_reported(
+    query: Query, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [] if quick else ["--has", "caption"]
+    for most, is_reported in ((4, False), (3, True)):
+        monkeypatch.setattr(hit_output, "MOST", most)
+        code, out, err = query("--count", "name:.", *more)
+        assert (code, out) == (0, "3\n")
+        assert ("there may be more: only the best 3 are counted\n" in err) == is_reported
+
+
 def test_hits_in_another_order_and_form(query: Query) -> None:
     assert query("--sort", "date", "has:date")[1] == "/photos/c.jpg\n/photos/2019/a.jpg\n"
     assert query("--sort", "path", "has:date")[1] == "/photos/2019/a.jpg\n/photos/c.jpg\n"
@@ -185,6 +198,38 @@ def test_hits_in_another_order_and_form(query: Query) -> None:
     code, out, err = query("--format", "{colour}", "has:date")
     assert (code, out) == (2, "")
     assert "there is no field colour" in err
+
+
+def test_sorting_chooses_among_all_that_pass_if_nothing_is_ranked(
+    query: Query, add: Callable[..., int]
+) -> None:
+    add("old/z.jpg", caption="a picture of a giraffe", taken_at=1000000000)
+    in_order = ["/photos/2019/a.jpg", "/photos/2020/b.png", "/photos/c.jpg", "/photos/old/z.jpg"]
+    by_date = ["/photos/c.jpg", "/photos/2019/a.jpg", "/photos/old/z.jpg", "/photos/2020/b.png"]
+    for count in range(1, 5):
+        limit = ("-k", str(count))
+        assert query("--sort", "path", *limit)[1].splitlines() == in_order[:count]
+        assert query("--sort", "date", *limit)[1].splitlines() == by_date[:count]
+    assert query("--sort", "path", "giraffe:", "--first")[1] == "/photos/2019/a.jpg\n"
+    assert query("--sort", "path", "--in", "/photos/old", "-0")[1] == "/photos/old/z.jpg\0"
+
+
+def test_the_best_hits_are_chosen_before_they_are_sorted(query: Query) -> None:
+    for rank in ("hybrid", "words"):
+        best = query("red bus", "--json", "-k", "2", "--rank", rank)[1].splitlines()
+        by_path = query("red bus", "--json", "-k", "2", "--rank", rank, "--sort", "path")[1].splitlines()
+        assert sorted(best, key=lambda line: json.loads(line)["path"]) == by_path
+        assert json.loads(best[0])["path"] == "/photos/2020/b.png"
+
+
+def test_sorting_an_empty_question_is_refused(query: Query) -> None:
+    for question in ("", " "):
+        code, out, err = query("--sort", "date", question)
+        assert (code, out) == (2, "")
+        assert "what are you looking for?" in err
+    code, out, err = query("--sort", "size", "bus")
+    assert (code, out) == (2, "")
+    assert "must be one of score, date, path" in err
 
 
 @pytest.mark.parametrize("quick", [True, False])

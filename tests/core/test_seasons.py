@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.search import dates, seasons
+from imgret.search.parse import parse
 from imgret.search.seasons import SEASONS
 
 NOW = datetime(2026, 3, 18, 12, 0)
@@ -65,3 +66,27 @@ def test_the_latest_season_has_begun_and_the_last_one_is_over(today: datetime, n
 )
 def test_easter_sunday(year: int, month: int, day: int) -> None:
     assert seasons.easter(year) == date(year, month, day)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("boats in summer 2010", "summer 2010"),
+        ("Christmas 2019 , dog", "Christmas 2019"),
+        ("last winter", "last winter"),
+        ("new year 2020", "new year 2020"),
+        ("summer", None),
+        ("midsummer 2010", None),
+        ("summer 20105", None),
+        ("summer , 2010", None),
+    ],
+)
+def test_seasons_in_a_text(text: str, found: str | None) -> None:
+    assert seasons.mentioned(text) == found
+
+
+def test_a_season_in_prose_is_remarked() -> None:
+    query = parse("red boat summer 2010", NOW)
+    assert query.words == "red boat summer 2010"
+    assert query.remarks == ('summer 2010 was read as words; on:"summer 2010" finds photos by their date',)
+    assert parse('"summer 2010" boat', NOW).remarks == ()

@@ -182,6 +182,34 @@ def test_one_that_cannot_be_written_does_not_stop_the_others(photos: Photos) -> 
     assert (DATA / "sidecar.xmp").read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["fifo", "folder", "loop", "dangling"])
+def test_what_is_no_regular_file_is_left_and_the_others_are_written(photos: Photos, kind: str) -> None:
+    if kind == "fifo":
+        os.mkfifo(photos.sidecar)
+    elif kind == "folder":
+        photos.sidecar.mkdir()
+    else:
+        photos.sidecar.symlink_to("a.jpg.xmp" if kind == "loop" else "none.xmp")
+    photos.store.results.write_note(photos.at("b.jpg"), "the other")
+    outcome, changed = photos.write()
+    assert (outcome.left, changed) == (1, [bytes(photos.folder / "b.jpg.xmp")])
+    (problem,) = outcome.problems
+    assert problem.startswith(f"{photos.sidecar} is ")
+    assert problem.endswith(", so it is left as it is")
+    assert not (photos.folder / "none.xmp").exists()
+
+
+def test_a_name_that_is_too_long_costs_itself(photos: Photos) -> None:
+    long = photos.folder / ("n" * 250 + ".jpg")  # with .xmp it has 258 bytes
+    shutil.copy(DATA / "exif.jpg", long)
+    photos.update()
+    photos.store.results.write_note(photos.at(long.name), "a note")
+    outcome, changed = photos.write()
+    assert (outcome.written, outcome.left) == (1, 1)
+    assert changed == [bytes(photos.sidecar)]
+    assert outcome.problems == [f"{long}.xmp cannot be written: File name too long"]
+
+
 def test_a_folder_that_is_not_writable_is_reported(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         subprocess.run(["chattr", "+i", photos.folder], check=False, capture_output=True)

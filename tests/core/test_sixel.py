@@ -74,6 +74,14 @@ def test_any_image_sets_exactly_the_pixels_of_its_size(
     assert len(set(re.findall(r"#(\d+);2;", text))) <= colours
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([2, 128, 256]), st.integers(0, 2**32 - 1))
+def test_holes_are_not_set(width: int, height: int, colours: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (height, width, 3), np.uint8)
+    holes = random.random((height, width)) < random.random()
+    assert (decoded(sixel.encode(picture, colours, holes))[1] == ~holes).all()
+
+
 @pytest.mark.parametrize("colours", [16, 256])
 def test_a_smooth_image_stays_similar(colours: int) -> None:
     ramp = np.linspace(0, 255, 64).astype(np.uint8)

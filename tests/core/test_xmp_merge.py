@@ -123,8 +123,8 @@ def test_keywords_of_the_photo_are_not_hidden() -> None:
 
 
 def test_a_description_of_the_photo_is_not_hidden() -> None:
-    known = Known(captions=("a dog",), has_description=True)
-    assert xmp_fields.DC + "description" not in fields_of(merged(None, known))
+    known = Known(captions=("a dog",), description="theirs")
+    assert fields_of(merged(None, known))[xmp_fields.DC + "description"] == ["theirs"]
 
 
 def test_what_imgret_wrote_is_not_read_as_a_persons_words() -> None:
@@ -174,6 +174,8 @@ def test_a_note_that_was_edited_elsewhere_and_one_that_is_newer() -> None:
         (b"<a/>", "contains no RDF"),
         (packet("").replace(b'about="x"', b'about="\xff"'), "is not in UTF-8"),
         (b"<!DOCTYPE x><a/>", "document type"),
+        (b'<?xml version="1.0" encoding="UAF-8"?>' + packet("").partition(b"?>")[2], "unknown encoding"),
+        (b'<?xml version="1.0" encoding="shift_jis"?>' + packet("").partition(b"?>")[2], "multi-byte"),
         (packet("<none:b/>"), "is not valid XML: unbound prefix"),
         (packet("<a>" * 50 + "</a>" * 50), "too many or too deeply nested"),
     ],
@@ -232,6 +234,10 @@ KNOWN = st.builds(
     text=WORDS,
     keywords=WORDS,
     paths=WORDS,
+    title=st.none() | TEXT,
+    description=st.none() | TEXT,
+    rating=st.none() | st.integers(-1, 5),
+    label=st.none() | TEXT,
 )
 
 

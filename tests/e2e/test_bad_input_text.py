@@ -144,7 +144,7 @@ def test_one_line_or_query_with_an_unexpected_error_fails_alone(
     done = imgret("query", "--batch", query, "--json", "--rank", "words")
     assert done.code == 2  # of the last invalid one
     assert "query 1: " in done.err
-    assert "query 2: the question has 1" in done.err
+    assert "query 2: the query has 1" in done.err
     assert {hit["question_number"] for hit in done.objects} == {0, 4}
     assert [hit["question"] for hit in done.objects] == ["good", "good café"]
     photo = str(cafe.photos / "good.png")

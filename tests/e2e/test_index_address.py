@@ -1,4 +1,4 @@
-"""An address of a database that imgret does not know is refused: it must not become the name of a new file."""
+"""An unsupported address of a database is refused: it must not become the name of a new file."""
 
 from __future__ import annotations
 

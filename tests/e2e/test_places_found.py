@@ -56,6 +56,21 @@ def test_photos_are_found_by_place_and_by_distance(travels: Library) -> None:
     assert travels.status()["pending"] == 0  # also of the photo whose results were copied
 
 
+def test_areas_regions_and_own_names(travels: Library) -> None:
+    rome, vernazza = (str(travels.photos / name) for name in ("IMG_1.jpg", "IMG_2.jpg"))
+    for query in ('near:"Cinque Terre"', "near:liguria", "near:cinque-terre"):
+        assert imgret("query", query).paths == [vernazza], query
+    assert imgret("query", "--near", "Lazio").paths == [rome]
+    assert rome not in imgret("query", "-near:lazio").paths
+    travels.config.write_text(WITH_PLACES + '[place.names]\n"Our hut" = "44.13, 9.68, 2km"\n')
+    assert imgret("query", 'near:"our hut"').paths == [vernazza]
+    assert travels.status()["pending"] == 0  # names for searches change no result
+    travels.config.write_text(WITH_PLACES + '[place]\nnames = {"Our hut" = "44.13, 999"}\n')
+    wrong = imgret("query", "near:rome")
+    assert wrong.code == 2
+    assert "'Our hut': 44.13,999 is no point on the earth." in wrong.err
+
+
 def test_places_are_listed_with_their_numbers(travels: Library) -> None:
     assert imgret("places").out.decode().splitlines() == [
         "      1  Rome, Lazio, Italy",
@@ -97,9 +112,15 @@ def test_an_empty_result_gives_its_reason(travels: Library) -> None:
     nothing = imgret("query", "near:berlin")
     assert nothing.code == 1
     assert "no photo was taken within 20 km of 52.5" in nothing.err
+    nothing = imgret("query", "near:bavaria")
+    assert nothing.code == 1
+    assert "no photo was taken near bavaria" in nothing.err
+    unknown = imgret("query", 'near:"our hut"')
+    assert unknown.code == 2
+    assert 'define it under [place] in the configuration: names."our hut" = "44.13, 9.71, 5km"' in unknown.err
     refused = imgret("query", "near:144.13,9.71")
     assert refused.code == 2
-    assert "The latitude comes first: near:9.71,144.13." in refused.err
+    assert "The latitude comes first: 9.71,144.13." in refused.err
 
 
 def test_without_positions_nothing_is_listed_and_the_data_is_not_read(empty: Library) -> None:

@@ -221,7 +221,7 @@ def spoil(name: str, content: bytes) -> Callable[[Path], object]:
         (
             "bert",
             spoil("modules.json", b'[{"type": "evil.Module", "path": ""}]'),
-            "does not know: 'evil.Module'",
+            "does not support: 'evil.Module'",
         ),
         (
             "bert",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
-from store_library import CAPTION, put
+from store_library import CAPTION, MODEL, NOW, put
 
+from imgret.store.factory import open_store
+from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
+from imgret.store.records import TEXT, SpaceTraits
 
 EVENTS = st.sampled_from(["write", "other writes", "read", "other reads", "undo"])
 
@@ -79,3 +85,41 @@ def test_a_checkpoint_gives_way_to_readers(store: Store, second: Store) -> None:
         assert time.monotonic() - began < 15
         assert list(second.photos.all_paths()) == [b"/photos/a.jpg"]
     assert set(store.photos.all_paths()) == {b"/photos/a.jpg", b"/photos/b.jpg"}
+
+
+def test_a_follower_misses_nothing_that_several_writers_commit(store: Store, place: str) -> None:
+    """Who holds vectors in memory reads those with greater ids: a smaller one must not be committed later."""
+    traits, rng = SpaceTraits("passage", 1.0), np.random.default_rng(5)
+    rows = rng.normal(size=(49, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    contents = [put(store, b"/photos/%d.jpg" % number) for number in range(49)]
+    for content in contents[:-1]:
+        store.work.queue(content, [CAPTION])
+    store.vectors.save(contents[-1], MODEL, {"passage": rows[-1]}, TEXT, traits)
+    errors: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        pauses = random.Random(seed)
+        try:
+            with open_store(place) as own:
+                while claims := own.work.claim([CAPTION], 2, NOW):
+                    with own.writing():
+                        for claim in claims:
+                            number = contents.index(claim.content)
+                            own.vectors.save(claim.content, MODEL, {"passage": rows[number]}, TEXT, traits)
+                            own.work.done(claim.content, [CAPTION])
+                            time.sleep(pauses.uniform(0, 0.01))
+        except BaseException as error:
+            errors.append(error)
+
+    space = store.vectors.active_space()
+    assert space is not None
+    index = InMemoryIndex(store, space)
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert index.refresh(store)
+    assert index.refresh(store)
+    assert errors == []
+    assert sorted(index.nearest(rows[0], 100).tolist()) == contents

@@ -104,6 +104,7 @@ ALL = [
     *(clauses.Format(name) for name in ("JPEG", "MPO", "PNG", "HEIF")),
     *(clauses.Containing(text) for text in ("ver", "river cloud", "dzeb", "O", "!!!")),
     *(clauses.Near(*at) for at in ((48.2, 11.6, 20), (48.1, -179.95, 10), (48.1, 11.5, 0.1), (0, 0, 20_000))),
+    clauses.Around("two", (clauses.Near(48.2, 11.6, 20), clauses.Near(48.1, -179.95, 10))),
     *(clauses.Phrase(words) for words in ("zebra", "river cloud", "cloud river cloud", "!!!")),
 ]
 ASKED = st.lists(st.builds(Clause, st.sampled_from(ALL), st.booleans()), min_size=2, max_size=3)
@@ -181,9 +182,11 @@ class Model:
                 }[what]
             case clauses.Containing(text):
                 found = squeezed(text) in squeezed(content.text)
-            case clauses.Near(north, east, km):
-                found = (
-                    bool(content.position) and positions.distance_km((north, east), content.position) <= km
+            case clauses.Near() | clauses.Around():
+                circles = filter_.circles if isinstance(filter_, clauses.Around) else (filter_,)
+                found = content.position is not None and any(
+                    positions.distance_km((each.latitude, each.longitude), content.position) <= each.km
+                    for each in circles
                 )
             case clauses.Phrase(words):
                 texts = [f" {text or ''} " for text in (content.caption, content.note, content.text)]
@@ -250,6 +253,11 @@ def test_filters_pass_what_a_loop_passes(engine: Engine, library: Any, several: 
             found = store.filters.matching(chosen)
             assert found.dtype == np.int64
             assert found.tolist() == sorted(saved[data] for data in model.matching(chosen)), chosen
+            first = sorted(
+                (min(file.path for file in model.showing(data, chosen)), saved[data])
+                for data in model.matching(chosen)
+            )
+            assert store.filters.first_by_path(chosen, 2).tolist() == [content for _, content in first[:2]]
             if not any(isinstance(clause.filter, OF_PATHS) for clause in chosen):
                 continue
             for data, content in saved.items():

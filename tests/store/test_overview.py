@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from store_engines import Engine
 from store_library import (
@@ -132,6 +132,7 @@ WORK = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
+@example([(b"/p/a/b", "two", False)], {"two": {DECODE: False}}, set(), [b"/p/a"], False)
 @given(
     st.lists(PHOTOS, max_size=8),
     WORK,

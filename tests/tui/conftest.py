@@ -23,6 +23,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from imgret.config import load, places
+from imgret.places import is_server
 from imgret.terminal.probe import Capabilities, Graphics
 from imgret_tui.index_backend import IndexBackend
 from imgret_tui.layout_memory import LayoutMemory
@@ -148,6 +149,7 @@ async def running(
         memory=LayoutMemory(os.path.join(where.state, "picker-layout")),
         terminal=TerminalSession(-1, Capabilities(graphics)),
         colourless=colourless,
+        server=where.index if is_server(where.index) else None,
     )
     async with app.run_test(size=size) as pilot:
         here = Running(app, pilot)

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgret.photo import Hit
@@ -33,6 +33,7 @@ HITS = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.lists(HITS, min_size=1, max_size=12))
 def test_facets_are_in_the_order_of_the_page_and_count_photos(hits: list[Hit]) -> None:
     facets = facets_of(hits)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -86,19 +86,46 @@ def test_a_wrong_key_of_the_file_is_reported_with_its_line(tmp_path: Path) -> No
     assert caught.value.hint == "Did you mean 'open'?"
 
 
+@pytest.mark.parametrize("bind", ["", ":", "alt-x", "alt-x:", ":open", " : ", "alt-x:open,", "alt-x:,"])
+def test_a_bind_that_is_no_key_and_action_is_refused(bind: str) -> None:
+    with pytest.raises(UsageError, match="is not KEY:ACTION"):
+        user_keymap(PickerSettings(), [bind], "")
+
+
+@pytest.mark.parametrize("bind", ["alt-x:execute()", "alt-x:execute-silent( )"])
+def test_a_bind_without_a_command_is_refused(bind: str) -> None:
+    with pytest.raises(UsageError, match="has no command"):
+        user_keymap(PickerSettings(), [bind], "")
+
+
+def test_commands_of_a_bind_may_have_commas_and_brackets() -> None:
+    actions = user_keymap(
+        PickerSettings(), ["alt-x:execute(f (a), b:c),alt-y:open,alt-z:execute-silent(g, h)"], ""
+    ).actions_by_key
+    assert actions["alt+x"] == "app.execute('f (a), b:c')"
+    assert actions["alt+y"] == "app.open"
+    assert actions["alt+z"] == "app.execute_silently('g, h')"
+
+
+NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name)
+
+
+@settings(max_examples=40, deadline=None)  # each example starts a shell
+@given(st.lists(NAMES, min_size=1, max_size=4))
+@example([b"a b", b"-rf", b'it\'s\n"$(true)" `x` {} {+}', b"\xff\\ "])
+def test_commands_get_any_file_name_unchanged(names: list[bytes]) -> None:
+    paths = [b"/p/" + name for name in names]
+    command = filled_in("printf '%s\\0' {} {+}", paths[0], paths)
+    found = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, check=True).stdout
+    assert found.split(b"\0")[:-1] == [paths[0], *paths]
+
+
 def test_bind_has_the_form_of_fzf() -> None:
     actions = user_keymap(PickerSettings(), ["alt-x:open,alt-y:execute(a, b {})"], "").actions_by_key
     assert actions["alt+x"] == "app.open"
     assert actions["alt+y"] == "app.execute('a, b {}')"
     with pytest.raises(UsageError):
         user_keymap(PickerSettings(), ["open"], "")
-
-
-def test_paths_of_commands_are_quoted() -> None:
-    command = filled_in("printf %s {} {+}", b"/a b", [b"/a b", b"/'$x\xff"])
-    assert (
-        subprocess.run([b"sh", b"-c", command], capture_output=True, check=True).stdout == b"/a b/a b/'$x\xff"
-    )
 
 
 @pytest.mark.parametrize(

@@ -87,31 +87,6 @@ def test_images_of_changed_files_are_freed_in_kitty(start: Start, demo: Any) -> 
         assert terminal.images == set()
 
 
-def test_a_sixel_preview_never_reaches_the_last_row(start: Start) -> None:
-    with start("red", kind="sixel", rows=30) as terminal:
-        terminal.wait(terminal.sixels)
-        terminal.until_quiet(1.5)
-        shown = terminal.sixels()
-        assert len(shown) == 1
-        assert "▀".encode() in terminal.output  # thumbnails are half blocks
-        place = terminal.output[: terminal.output.index(shown[0])].rpartition(b"\x1b7\x1b[")[2]
-        row = int(place.split(b";")[0])
-        height = int(shown[0].split(b'"1;1;')[1].split(b";")[1].split(b"#")[0])
-        assert height % 6 == 0
-        assert row - 1 + -(-height // 17) < 30
-        here = len(terminal.output)
-        terminal.type(HELP)
-        terminal.until("Choose", since=here)
-        assert terminal.sixels(here) == []  # nothing is drawn over the help
-        here = len(terminal.output)
-        terminal.type("\x1b")
-        terminal.wait(lambda: terminal.sixels(here))
-        terminal.until_quiet()
-        assert len(terminal.sixels(here)) == 1
-        terminal.type("\x03")
-        assert terminal.ended() == 130
-
-
 def test_the_help_removes_the_image_that_kitty_has_placed(start: Start) -> None:
     with start("red", kind="kitty") as terminal:
         terminal.wait(lambda: b"\x1b_Ga=p," in terminal.output)

@@ -18,17 +18,16 @@ local function split(output)
 	return urls
 end
 
---- One photo is shown in its folder; several are selected.
+--- The first photo is shown in its folder; several are selected.
 local function choose(urls)
-	ya.emit("reveal", { urls[1], raw = true })
-	if #urls == 1 then
-		return
+	if #urls > 1 then
+		local files = { state = "on" }
+		for _, url in ipairs(urls) do
+			files[#files + 1] = fs.file(url)
+		end
+		ya.emit("toggle_all", files)
 	end
-	local files = { state = "on" }
-	for _, url in ipairs(urls) do
-		files[#files + 1] = fs.file(url)
-	end
-	ya.emit("toggle_all", files)
+	ya.emit("reveal", { urls[1], raw = true }) -- last: what is emitted cannot be used afterwards
 end
 
 local function finish(program, output, err)

@@ -227,6 +227,13 @@ class Filters(Protocol):
         """The `count` contents taken last, undated ones after them; `among` these ids, if given."""
         ...
 
+    def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
+        """The `count` contents that pass and whose paths come first in the order of bytes.
+
+        Of a content with several paths, the first one that passes the clauses about paths counts.
+        """
+        ...
+
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
         """The living paths of a content that pass the clauses about paths: (path, online), online ones first."""
         ...

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from imgret.errors import ImgretError
     from imgret.store.interface.descriptions import Notes, Results
@@ -125,6 +125,13 @@ class Store(Protocol):
         """A snapshot: everything read inside is of one moment. Keep it short. Nests, also inside `writing()`.
 
         Do not write inside. What the context manager yields belongs to the engine.
+        """
+        ...
+
+    def expect(self, contents: Collection[int]) -> None:
+        """These contents are read next, one by one, within the same `reading()`: a server can read them together.
+
+        Changes nothing else, and is without effect outside `reading()`.
         """
         ...
 

@@ -75,14 +75,13 @@ def int4s(array: bytes) -> NDArray[np.int32]:
     return np.frombuffer(array, ">i4")[6::2].astype(np.int32) if len(array) > 12 else np.zeros(0, np.int32)
 
 
-def joined_int4s(arrays: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Many integer[] without NULLs as the server sent them -> their elements one after the other, and how many each has."""
-    words = np.array([len(array) // 4 for array in arrays], np.int64)
-    sizes = np.maximum(words - 5, 0) // 2  # 5 words of a header, then a length and a value for each element
+def joined_int4s(arrays: bytes, sizes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Several integer[] without NULLs, of these sizes, as `array_send` makes them, one after the other -> all elements."""
+    words = np.where(sizes > 0, 5 + 2 * sizes, 3)  # a header, then a length and a value for each element
     first = np.cumsum(words) - words + 6
     before = np.cumsum(sizes) - sizes
     places = np.repeat(first - 2 * before, sizes) + 2 * np.arange(sizes.sum())
-    return np.frombuffer(b"".join(arrays), ">i4")[places].astype(np.int32), sizes
+    return np.asarray(np.frombuffer(arrays, ">i4")[places], np.int32)
 
 
 def int8s(array: bytes | None) -> Ids:

@@ -2,12 +2,16 @@
 
 The partial index `work_next` has the order (stage, request, date, content). A claim reads a range of it for each stage,
 so it takes the same time in a queue of a million contents as in a short one.
+
+Several workers claim at the same time. Each locks the row in `content` of what it is about to claim, and skips what another
+has locked. The lock is on the content and not on its work, because all stages of a content are claimed by one worker.
+After locking, the work is read again: it may have been claimed between the two statements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from imgret.stages import registry
 from imgret.store import paths
@@ -27,7 +31,7 @@ ONLINE = (
     f" WHERE photo.content = work.content AND gone_at IS NULL AND root.here AND {roots.ONLINE})"
 )
 # The same for a few rows in the order of an index. OFFSET 0 keeps the planner from joining all photos first.
-_ONLINE_EACH = (
+ONLINE_EACH = (
     "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL"
     f" AND photo.root = ANY (ARRAY(SELECT id FROM root_here WHERE here AND online)) AND NOT {roots.AWAY} OFFSET 0)"
 )
@@ -41,7 +45,89 @@ def due(now: int) -> tuple[int, int]:
     return now, now + 2 * PAUSES[-1]
 
 
-def next_positions(
+class Found(NamedTuple):
+    """A content that can be claimed, and whose rows this transaction has locked."""
+
+    position: Position
+    path: bytes
+    due: frozenset[str]  # its stages that may run now
+    locked: frozenset[str]  # its stages that are queued
+
+
+def found(
+    db: Database,
+    stages: Collection[str],
+    limit: int,
+    now: int,
+    request: int | None,
+    after: Position | None,
+    last: int | None,
+) -> list[Found]:
+    """Find and lock the first `limit` claimable contents of a request; see `interface.work_queue.Work.claim`."""
+    locked: list[Found] = []
+    while 2 * len(locked) < limit:  # where others claim the same, fewer will do
+        positions = _next_positions(db, stages, limit - len(locked), now, request, after, last)
+        if not positions:
+            break
+        after = positions[-1]
+        taken = {each.position.content for each in locked}  # at an earlier position
+        ours = _locked(db, [each for each in positions if each.content not in taken])
+        locked += _claimable(db, ours, stages, now, suspects=False)
+    return locked
+
+
+def suspect(db: Database, stages: Collection[str], now: int, tried: Iterable[int]) -> list[Found]:
+    """Find the suspect to claim next, if there is one; see `interface.work_queue.Work.claim_suspect`."""
+    row: Any = db.execute(
+        "SELECT max(request), max(date), content FROM work WHERE content IN (SELECT content FROM work WHERE claim < 0)"
+        f" AND stage = ANY (%s) AND {DUE} AND attempts < {MAX_ATTEMPTS} AND claim <= 0 AND {ONLINE_EACH}"
+        " AND content <> ALL (%s::bigint[])"
+        " GROUP BY content ORDER BY max(attempts), content LIMIT 1",
+        (list(stages), *due(now), list(tried)),
+    ).fetchone()
+    return [] if row is None else _claimable(db, [Position(*row)], stages, now, suspects=True)
+
+
+def _locked(db: Database, positions: Collection[Position]) -> list[Position]:
+    """Lock those of these contents that nobody else has locked."""
+    rows: Any = db.execute(
+        "SELECT id FROM content WHERE id = ANY (%s::bigint[]) FOR NO KEY UPDATE SKIP LOCKED",
+        ([each.content for each in positions],),
+    )
+    ours = {content for (content,) in rows}
+    return [each for each in positions if each.content in ours]
+
+
+def _claimable(
+    db: Database, positions: Collection[Position], stages: Collection[str], now: int, *, suspects: bool
+) -> list[Found]:
+    """Read the work of these contents, now that it is ours, and leave out what cannot be claimed any more."""
+    contents = [position.content for position in positions]
+    if not contents:
+        return []
+    rows: Any = db.execute(
+        f"SELECT content, stage, claim, {DUE} AND attempts < {MAX_ATTEMPTS} FROM work WHERE content = ANY (%s::bigint[])"
+        " FOR UPDATE SKIP LOCKED",
+        (*due(now), contents),
+    )
+    queued: dict[int, set[str]] = {content: set() for content in contents}
+    ready: dict[int, set[str]] = {content: set() for content in contents}
+    in_flight: set[int] = set()
+    for content, stage, claim, is_due in rows:
+        queued[content].add(stage)
+        if claim > 0 or (claim < 0 and not suspects):
+            in_flight.add(content)
+        elif is_due and stage in stages:
+            ready[content].add(stage)
+    places = _places(db, contents)
+    return [
+        Found(each, places[each.content], frozenset(ready[each.content]), frozenset(queued[each.content]))
+        for each in positions
+        if ready[each.content] and each.content in places and each.content not in in_flight
+    ]
+
+
+def _next_positions(
     db: Database,
     stages: Collection[str],
     limit: int,
@@ -50,25 +136,17 @@ def next_positions(
     after: Position | None,
     last: int | None,
 ) -> list[Position]:
-    """Return the first `limit` positions of claimable contents of a request; see `interface.work_queue.Work.claim`."""
+    """Return the first `limit` positions of claimable contents of a request, of which others may be claiming some."""
     lowest = FAILED if request is None or request == BACKLOG else request
     before = after or (_LARGEST if request is None else request, _LARGEST, _LARGEST)
-    of_stage = (
-        "(SELECT request, date, content FROM work WHERE claim = 0 AND stage = %s"
+    rows: Any = db.execute(  # all stages in one round trip
+        "SELECT request, date, content FROM unnest(%s::text[]) AS wanted (stage), LATERAL ("
+        "SELECT request, date, content FROM work WHERE claim = 0 AND stage = wanted.stage"
         " AND (request, date, content) < (%s, %s, %s) AND request >= %s AND content <= %s"
         f" AND {DUE} AND attempts < {MAX_ATTEMPTS}"
-        f" AND NOT {_IN_FLIGHT} AND {_ONLINE_EACH} ORDER BY request DESC, date DESC, content DESC LIMIT %s)"
+        f" AND NOT {_IN_FLIGHT} AND {ONLINE_EACH} ORDER BY request DESC, date DESC, content DESC LIMIT %s) AS next",
+        (list(stages), *before, lowest, _LARGEST if last is None else last, *due(now), limit),
     )
-    rows: Any = ()
-    if stages:
-        rows = db.execute(  # all stages in one round trip
-            " UNION ".join([of_stage] * len(stages)),
-            [
-                value
-                for stage in stages
-                for value in (stage, *before, lowest, _LARGEST if last is None else last, *due(now), limit)
-            ],
-        )
     found = {Position(*row) for row in rows}
     # The stages of a content can have several positions: it is claimed once, at the first of them.
     first: dict[int, Position] = {}
@@ -78,39 +156,56 @@ def next_positions(
 
 
 def claimed(
-    db: Database, positions: Collection[Position], stages: Collection[str], now: int, mark: int, worker: int
-) -> list[Claim]:
-    """Mark the due stages of these contents, and those of `stages` that follow from them, as in flight."""
-    contents = [position.content for position in positions]
-    rows: Any = db.execute(
-        "SELECT content, stage FROM work WHERE content = ANY (%s::bigint[]) AND claim <= 0"
-        f" AND {DUE} AND attempts < {MAX_ATTEMPTS} AND stage = ANY (%s::text[])",
-        (contents, *due(now), list(stages)),
-    )
-    ready: dict[int, set[str]] = {content: set() for content in contents}
-    for content, stage in rows:
-        ready[content].add(stage)
+    db: Database, found: Collection[Found], stages: Collection[str], worker: int, *, alone: bool
+) -> list[Claim] | None:
+    """Mark the due stages of these contents, and those of `stages` that follow from them, as in flight.
+
+    -> None, and nothing is done, where this would wait for others. `alone`: no other transaction of `writing()` runs.
+    """
+    if not found:
+        return []
     followers = registry.installed().all_followers
-    todo = {content: some | followers(some).intersection(stages) for content, some in ready.items()}
-    new = [(each, stage) for each in positions for stage in sorted(todo[each.content])]
+    todo = {each.position.content: each.due | followers(each.due).intersection(stages) for each in found}
+    # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
+    own: Any = db.execute("SELECT claim FROM work WHERE claim > 0 AND worker = %s LIMIT 1", (worker,)).get
+    mark = 1 if len(found) == 1 and own is None else 2
+    if not alone and (own == 1 or any(todo[each.position.content] - each.locked for each in found)):
+        return None
+    if own == 1:
+        db.execute("UPDATE work SET claim = 2 WHERE claim = 1 AND worker = %s", (worker,))
+    new = [(each, stage) for each in found for stage in sorted(todo[each.position.content])]
+    missing = [(each, stage) for each, stage in new if stage not in each.locked]
     db.execute(
-        "INSERT INTO work (content, stage, attempts, claim, worker, request, date)"
-        " SELECT content, stage, 1, %s, %s, request, date"
-        " FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS new (content, stage, request, date)"
-        " ON CONFLICT (content, stage) DO UPDATE SET attempts = work.attempts + 1, claim = excluded.claim,"
-        " worker = excluded.worker",
+        "UPDATE work SET attempts = attempts + 1, claim = %s, worker = %s"
+        " FROM unnest(%s::bigint[], %s::text[]) AS new (content, stage)"
+        " WHERE work.content = new.content AND work.stage = new.stage"
+        " AND work.content = ANY (%s::bigint[])",  # found by the index, however few rows there are
         (
             mark,
             worker,
-            [each.content for each, _ in new],
+            [each.position.content for each, _ in new],
             [stage for _, stage in new],
-            [max(each.request, BACKLOG) for each, _ in new],
-            [each.date for each, _ in new],
+            [each.position.content for each in found],
         ),
     )
-    places = _places(db, contents)
+    if missing:
+        db.execute(
+            "INSERT INTO work (content, stage, attempts, claim, worker, request, date)"
+            " SELECT content, stage, 1, %s, %s, request, date"
+            " FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS new (content, stage, request, date)"
+            " ON CONFLICT DO NOTHING",
+            (
+                mark,
+                worker,
+                [each.position.content for each, _ in missing],
+                [stage for _, stage in missing],
+                [max(each.position.request, BACKLOG) for each, _ in missing],
+                [each.position.date for each, _ in missing],
+            ),
+        )
     return [
-        Claim(each.content, places[each.content], frozenset(todo[each.content]), each) for each in positions
+        Claim(each.position.content, each.path, frozenset(todo[each.position.content]), each.position)
+        for each in found
     ]
 
 

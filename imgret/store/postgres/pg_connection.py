@@ -1,13 +1,14 @@
 """A connection to a library: transactions, snapshots, settings, and a new connection after the server was away.
 
 Transactions that write take an advisory lock of the library first, so they come one after the other, also those of
-other hosts. Ids and the counter `change` therefore grow in the order of commits.
+other hosts. Ids and the counter `change` therefore grow in the order of commits. Claims of work are the exception: they
+add no rows, and nobody reads them in the order of commits, so they only lock the rows that they change (`claiming`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +18,9 @@ from psycopg.pq import TransactionStatus
 from imgret.errors import ImgretError, IndexProblem
 from imgret.store.postgres import pg_address, pg_migrate
 from imgret.store.postgres.pg_address import Database
-from imgret.store.postgres.pg_errors import BUSY_SECONDS, translated_errors
+from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
+from imgret.store.postgres.pg_errors import translated_errors
+from imgret.store.postgres.pg_read_ahead import ReadAhead
 
 # Settings that each worker has for itself. A library that was copied has one for all; empty means that there is none.
 OF_WORKER = frozenset({"models", "waiting", "paused"})
@@ -32,12 +35,15 @@ class Connection:
         self.refusal: ImgretError | None = None
         self._commits = 0  # of this connection
         self._closed = False
+        self._begun = 0  # transactions
+        self._in_snapshot = False
+        self._ahead = ReadAhead(self.rows)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
             self.db = pg_address.connect(place)
             try:
                 self.refusal = pg_migrate.prepare(self.db, place, create=create)
-                self._lock = self._begin_sql()
+                self._lock = begin_sql(self.db)
             except BaseException:
                 self.db.close()
                 raise
@@ -59,9 +65,12 @@ class Connection:
                 yield self.db
                 return
             self._first(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._in_snapshot = True
             try:
                 yield self.db
             finally:
+                self._in_snapshot = False
+                self._ahead.expect(())
                 self._end(b"COMMIT")
 
     @contextlib.contextmanager
@@ -73,8 +82,9 @@ class Connection:
                 return
             if self.refusal is not None:
                 raise self.refusal
-            self._first(self._lock % (b"on" if durable else b"off"))
+            begun = self._first(self._lock % (b"on" if durable else b"off"))
             try:
+                check_version(begun, self.path)
                 yield self.db
                 for flush, _ in self._flushes:
                     flush()
@@ -84,6 +94,27 @@ class Connection:
                 self._end(b"ROLLBACK")
                 raise
             self._commit()
+
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[Database]:
+        """Run a transaction beside those of `writing()`, which does not count as a change. Inside one, it joins that.
+
+        It must wait for nothing while it has locked something (SKIP LOCKED): then it is part of no deadlock.
+        """
+        with translated_errors(self.path):
+            if self.in_transaction:
+                yield self.db
+                return
+            if self.refusal is not None:
+                raise self.refusal
+            begun = self._first(CLAIMING)
+            try:
+                check_version(begun, self.path)
+                yield self.db
+            except BaseException:
+                self._end(b"ROLLBACK")
+                raise
+            self._simple(b"COMMIT")
 
     @contextlib.contextmanager
     def outside(self) -> Iterator[Database]:
@@ -112,6 +143,15 @@ class Connection:
         with translated_errors(self.path):
             found: tuple[Any, ...] | None = self._query(sql, values).fetchone()
             return found
+
+    def expect(self, contents: Collection[int]) -> None:
+        """These contents are read next, one by one; see `interface.store.Store`."""
+        if self._in_snapshot:  # in a transaction that writes, what was read may change
+            self._ahead.expect(contents)
+
+    def rows_of(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a content; see `ReadAhead.rows`."""
+        return self._ahead.rows(sql, content, values)
 
     def number(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Return the first number of the first row; 0 if there is none."""
@@ -192,17 +232,18 @@ class Connection:
         self._connect_again_if_lost()
         return self.db.execute(sql, values)
 
-    def _first(self, sql: bytes) -> None:
-        """Begin a transaction; once more if the connection turns out to be lost."""
+    def _first(self, sql: bytes) -> psycopg.Cursor[Any]:
+        """Begin a transaction, and return the results; once more if the connection turns out to be lost."""
+        self._begun += 1
         self._connect_again_if_lost()
         try:
-            self._simple(sql)
+            return self._simple(sql)
         except psycopg.OperationalError:
             if not self.db.closed:
                 self._end(b"ROLLBACK")
                 raise
             self._connect_again_if_lost()
-            self._simple(sql)
+            return self._simple(sql)
         except BaseException:
             self._end(b"ROLLBACK")
             raise
@@ -237,10 +278,7 @@ class Connection:
         """Return whether `reading()` or `writing()` is going on."""
         return not self.db.closed and self.db.info.transaction_status != TransactionStatus.IDLE
 
-    def _begin_sql(self) -> bytes:
-        key = self.db.execute("SELECT hashtext(current_schema())::int8").fetchone()
-        assert key is not None
-        return (
-            b"BEGIN; SET LOCAL lock_timeout = '%ds'; SET LOCAL synchronous_commit = %%s;"
-            b" SELECT pg_advisory_xact_lock(%d, %d)" % (BUSY_SECONDS, pg_migrate.LOCK, key[0])
-        )
+    @property
+    def transaction(self) -> int | None:
+        """Return a number of the transaction that is going on; None outside one."""
+        return self._begun if self.in_transaction else None

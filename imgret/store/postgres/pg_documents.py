@@ -2,7 +2,8 @@
 
 The words index is an array of token ids for each content with a GIN index. The number of documents that hold a token
 is kept in `token`, the number of documents and of tokens in `counter`. They are added up in memory and written
-once at the end of a transaction, because common tokens change with every document.
+once at the end of a transaction, because common tokens change with every document. The documents of a batch are
+written together, too, at its end or before they are read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,26 +21,43 @@ from imgret.stages.interface import ALTERNATIVE
 from imgret.store.fold import cut
 from imgret.store.postgres.pg_arrays import int4s
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_own_texts import COLUMNS as OWN
+from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
-from imgret.store.records import LABELS, NAMES, NOTE
 from imgret.store.tokens import tokenizer
 
 LONGEST = 500  # bytes; a longer token is stored as its beginning and its hash
-FIXED = frozenset({LABELS, NOTE, NAMES})  # columns that belong to no stage
 KNOWN = 200_000  # tokens whose ids are kept in memory
 
+AT_ONCE = 500  # documents that are written together
+
+# Two values: how many documents there are, and how many tokens they have.
+TOTALS = (
+    "(SELECT value FROM counter WHERE name = 'documents'), (SELECT value FROM counter WHERE name = 'tokens')"
+)
+
 Tokens = NDArray[np.int32]
+NOTHING: Tokens = np.zeros(0, np.int32)
 
 
 class Documents:
     """Implements `imgret.store.interface.retrieval.Documents`."""
 
-    def __init__(self, connection: Connection, text_columns: TextColumns, substrings: Substrings) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        text_columns: TextColumns,
+        substrings: Substrings,
+        own_texts: OwnTexts,
+    ) -> None:
         self._connection = connection
         self._text_columns = text_columns
         self._substrings = substrings
+        self._own_texts = own_texts
         self._known: dict[str, int] = {}  # token -> id
+        self._pending: dict[int, dict[int, str]] = {}  # content -> column -> new text, as `fold.cut` gives it
+        self._changed: dict[int, set[str]] = {}  # content -> columns of `pg_own_texts` that may have changed
         self._new: set[str] = set()  # tokens that this transaction added
         self._holding: Counter[int] = Counter()  # token -> documents that came or went in this transaction
         self._totals: Counter[str] = Counter()
@@ -56,39 +75,36 @@ class Documents:
         numbers = self._text_columns.numbers()
         if unknown := texts.keys() - numbers.keys():
             raise ValueError(f"the words index has no column {', '.join(sorted(unknown))}")
-        made = {name: cut(text) for name, text in texts.items()}
-        parts = {
-            numbers[name]: [self.cut_into_tokens(part) for part in text.split(ALTERNATIVE)]
-            for name, text in made.items()
-        }
         with self._connection.writing():
-            ids = self.ids(
-                {token for part in parts.values() for tokens in part for token in tokens}, add=True
-            )
-            sections: dict[int, list[int]] = {}
-            for number, of_column in parts.items():
-                section: list[int] = []
-                for at, tokens in enumerate(of_column):
-                    section += ([0] if at else []) + [ids[key(token)] for token in tokens]
-                sections[number] = section
-            self._put(content, sections)
-            if of_stages := {numbers[name]: text for name, text in made.items() if name not in FIXED}:
-                self._substrings.update(content, of_stages)
+            pending = self._pending.setdefault(content, {})
+            pending.update((numbers[name], cut(text)) for name, text in texts.items())
+            if len(self._pending) >= AT_ONCE:
+                self.write_pending()
+
+    def refresh(self, content: int, columns: Iterable[str] = OWN) -> None:
+        """The texts of these columns, which belong to no stage, may have changed: they are read before they are written."""
+        with self._connection.writing():
+            self._changed.setdefault(content, set()).update(columns)
+            if len(self._changed) >= AT_ONCE:
+                self.write_pending()
 
     def copy(self, source: int, target: int, stages: Collection[str]) -> None:
         """Give a content the words that these stages found in another one with the same pixels."""
         numbers = self._text_columns.numbers()
         wanted = [numbers[column.name] for column in self._text_columns.all() if column.stage in stages]
+        self.write_pending()
         row = self._connection.row("SELECT tokens FROM document WHERE content = %s", (source,))
         if wanted and row is not None:
             sections = divided(int4s(row[0]))
             with self._connection.writing():
-                self._put(target, {number: sections.get(number, []) for number in wanted})
+                self._put({target: {number: sections.get(number, []) for number in wanted}})
                 self._substrings.copy(source, target, wanted)
 
     def remove(self, content: int) -> None:
         """Forget the words of a content."""
         with self._connection.writing() as db:
+            self._pending.pop(content, None)
+            self._changed.pop(content, None)
             self._substrings.remove(content)
             gone = db.execute("DELETE FROM document WHERE content = %s RETURNING tokens", (content,)).get
             if gone is not None:
@@ -102,10 +118,10 @@ class Documents:
     def drop_columns(self, numbers: Collection[int]) -> None:
         """Forget the words in these columns, of all contents."""
         with self._connection.writing() as db:
+            self.write_pending()
             markers = [-number for number in numbers]
             rows = db.execute("SELECT content FROM document WHERE tokens && %s::int[]", (markers,)).fetchall()
-            for (content,) in rows:
-                self._put(content, {number: [] for number in numbers})
+            self._put({content: {number: [] for number in numbers} for (content,) in rows})
 
     def ids(self, tokens: Iterable[str], *, add: bool = False) -> dict[str, int]:
         """The ids of these tokens by `key`; with `add`, unknown ones get one, else they are left out."""
@@ -123,7 +139,8 @@ class Documents:
         return {token: self._known[token] for token in keys & self._known.keys()}
 
     def flush(self) -> None:
-        """Write the counts that have changed in this transaction."""
+        """Write the documents and the counts that have changed in this transaction."""
+        self.write_pending()
         if any(self._holding.values()) or any(self._totals.values()):
             changed = {token: number for token, number in sorted(self._holding.items()) if number}
             with self._connection.writing() as db:
@@ -160,29 +177,73 @@ class Documents:
 
     def totals(self) -> tuple[int, int]:
         """How many documents there are, and how many tokens they have."""
-        rows = dict(
-            self._connection.rows("SELECT name, value FROM counter WHERE name IN ('documents', 'tokens')")
-        )
-        return rows["documents"], rows["tokens"]
+        documents, tokens = self._connection.row(f"SELECT {TOTALS}") or (0, 0)
+        return int(documents), int(tokens)
 
-    def _put(self, content: int, sections: Mapping[int, Sequence[int]]) -> None:
-        """Replace these columns of a document: number -> ids of tokens."""
+    def write_pending(self) -> None:
+        """Write the documents that have changed in this transaction: all in a few statements."""
+        changed, self._changed = self._changed, {}
+        for column in sorted(OWN):
+            contents = [content for content, columns in changed.items() if column in columns]
+            if contents:
+                number = self._text_columns.numbers()[column]
+                for content, text in self._own_texts.of(column, contents).items():
+                    self._pending.setdefault(content, {})[number] = cut(text)
+        pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        names = {number: name for name, number in self._text_columns.numbers().items()}
+        cut_up = {
+            content: {
+                number: [self.cut_into_tokens(part) for part in text.split(ALTERNATIVE)]
+                for number, text in texts.items()
+            }
+            for content, texts in pending.items()
+        }
+        every = (part for columns in cut_up.values() for parts in columns.values() for part in parts)
+        ids = self.ids(chain.from_iterable(every), add=True)
+        self._put(
+            {
+                content: {number: _joined(parts, ids) for number, parts in columns.items()}
+                for content, columns in cut_up.items()
+            }
+        )
+        self._substrings.update(
+            (content, number, text)
+            for content, texts in pending.items()
+            for number, text in texts.items()
+            if names[number] not in OWN
+        )
+
+    def _put(self, documents: Mapping[int, Mapping[int, Sequence[int]]]) -> None:
+        """Replace columns of documents: content -> number -> ids of tokens."""
         with self._connection.writing() as db:
-            row = db.execute("SELECT tokens FROM document WHERE content = %s", (content,)).fetchone()
-            before = int4s(row[0]) if row else np.zeros(0, np.int32)
-            merged = {**divided(before), **sections}
-            after = [
-                token for number in sorted(merged) if merged[number] for token in (-number, *merged[number])
-            ]
-            if row is not None and before.tolist() == after:
-                return
-            db.execute(
-                "INSERT INTO document VALUES (%s, %s::int[]) ON CONFLICT (content) DO UPDATE SET tokens = excluded.tokens",
-                (content, after),
+            rows = db.execute(
+                "SELECT content, tokens FROM document WHERE content = ANY (%s::bigint[])", (list(documents),)
             )
-            self._count(before, -1)
-            self._count(np.array(after, np.int32), 1)
-            self._totals["documents"] += row is None
+            there = {content: int4s(tokens) for content, tokens in rows}
+            changed: dict[int, list[int]] = {}
+            for content, sections in documents.items():
+                before = there.get(content, NOTHING)
+                merged = {**divided(before), **sections}
+                after = [
+                    token
+                    for number in sorted(merged)
+                    if merged[number]
+                    for token in (-number, *merged[number])
+                ]
+                if content in there and before.tolist() == after:
+                    continue
+                changed[content] = after
+                self._count(before, -1)
+                self._count(np.array(after, np.int32), 1)
+                self._totals["documents"] += content not in there
+            if changed:
+                db.execute(
+                    "INSERT INTO document SELECT content, tokens::int[] FROM unnest(%s::bigint[], %s::text[])"
+                    " AS new (content, tokens) ON CONFLICT (content) DO UPDATE SET tokens = excluded.tokens",
+                    (list(changed), [f"{{{','.join(map(str, tokens))}}}" for tokens in changed.values()]),
+                )
 
     def _count(self, tokens: Tokens, number: int) -> None:
         words = tokens[tokens > 0].tolist()
@@ -191,6 +252,8 @@ class Documents:
             self._holding[token] += number
 
     def _clear(self) -> None:
+        self._pending.clear()
+        self._changed.clear()
         self._holding.clear()
         self._totals.clear()
         self._new.clear()
@@ -208,6 +271,14 @@ def key(token: str) -> str:
     if len(data) <= LONGEST:
         return token
     return f"{data[:100].decode('utf-8', 'ignore')} {blake2b(data, digest_size=16).hexdigest()}"
+
+
+def _joined(parts: Sequence[Sequence[str]], ids: Mapping[str, int]) -> list[int]:
+    """The ids of the tokens of a column, with 0 between its parts."""
+    section: list[int] = []
+    for at, tokens in enumerate(parts):
+        section += ([0] if at else []) + [ids[key(token)] for token in tokens]
+    return section
 
 
 def divided(tokens: Tokens) -> dict[int, list[int]]:

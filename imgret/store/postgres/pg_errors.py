@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 
 import psycopg
@@ -10,6 +11,7 @@ from psycopg import errors
 from imgret.errors import DiskFull, ImgretError, IndexBusy, IndexProblem, ReadOnly
 
 BUSY_SECONDS = 30  # transactions are short; only a suspended process holds the lock for longer
+_PREFIX = re.compile(r"^(- host: .*?: )?connection (failed|is bad): (?=connection )")
 _SERVER_HINT = "Start the server, or correct the address; `imgret doctor` reports more."
 
 
@@ -77,6 +79,13 @@ def problem(error: psycopg.Error, place: str) -> ImgretError:
 
 
 def sentence(error: psycopg.Error) -> str:
-    """Return the message of an error in one line."""
+    """Return the message of an error in one line.
+
+    libpq asks whether the server runs, which our advice answers. For several addresses psycopg repeats the error of the
+    last one, and lists all with a hyphen.
+    """
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
-    return " ".join(text.split()).rstrip(".")
+    lines = [" ".join(line.split()).rstrip(".") for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Is the server running")]
+    listed = [line for line in lines if line.startswith("- ")] or lines
+    return "; ".join(_PREFIX.sub("", line) for line in listed)

@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     DURATION,
     FAMILIES,
     OBJECT,
+    Around,
     Camera,
     Clause,
     Containing,
@@ -43,6 +44,7 @@ from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_roots import Roots, below
 from imgret.store.postgres.pg_words import Words
+from imgret.store.ratings import RATED
 
 if TYPE_CHECKING:
     from imgret.store.postgres.pg_connection import Connection
@@ -57,6 +59,12 @@ _HAVING = {
     "date": "date IS NOT NULL",
     "text": "id IN (SELECT content FROM letters WHERE substrings)",
 }
+
+# As `paths.join`. The folder of the root may be `/`. In hexadecimal: PostgreSQL has a least text, but no least bytea before 18.
+_WHOLE_PATH = (
+    "encode(CASE root.path WHEN '\\x2f' THEN ''::bytea ELSE root.path END || '\\x2f'::bytea"
+    " || CASE folder WHEN ''::bytea THEN folder ELSE folder || '\\x2f'::bytea END || name, 'hex') COLLATE \"C\""
+)
 
 
 class Filters:
@@ -119,14 +127,27 @@ class Filters:
                 found += [row[0] for row in db.execute(sql, (*values, max(count - len(found), 0)))]
         return np.array(found, np.int64)
 
-    def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
+    def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
+        among = self.matching(clauses)
+        where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
         with self._connection.reading() as db:
-            where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
             rows: Any = db.execute(
-                f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
+                "SELECT content FROM photo JOIN root_here AS root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND content = ANY (%s) AND {where}"
+                f" GROUP BY content ORDER BY min({_WHOLE_PATH}), content LIMIT %s",
+                (among, *values, count),
+            )
+            return np.array([row[0] for row in rows], np.int64)
+
+    def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
+        with self._connection.reading():
+            where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+            rows = self._connection.rows_of(
+                f"SELECT content, root.path, folder, name, {roots.ONLINE} AS there"
                 " FROM photo JOIN root_here AS root ON root.id = photo.root"
-                f" WHERE gone_at IS NULL AND content = %s AND {where} ORDER BY there DESC, photo.id",
-                (content, *values),
+                f" WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL AND {where} ORDER BY there DESC, photo.id",
+                content,
+                values,
             )
             return [(paths.join(root, folder, name), online) for root, folder, name, online in rows]
 
@@ -173,7 +194,7 @@ class Filters:
                 ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
-                rated = "SELECT content FROM tag WHERE kind = 'rating' AND label = ANY (%s::text[])"
+                rated = f"{RATED} AND label = ANY (%s::text[])"
                 if not least <= 0 <= most:
                     return f"id IN ({rated})", [stars]
                 # Photos without a rating have no stars; neither have rejected ones.
@@ -196,9 +217,10 @@ class Filters:
                     return "true", []
                 sql = f"id IN (SELECT content FROM letters WHERE {substrings.CONTAINS})"
                 return sql, [substrings.pattern(text)]
-            case Near(latitude, longitude, km):
-                near = positions.CONDITION.replace("?", "%s")
-                return f"({near})", [*positions.condition(latitude, longitude, km)]
+            case Near() | Around():
+                near = filter_.circles if isinstance(filter_, Around) else (filter_,)
+                sql, values = positions.within([(each.latitude, each.longitude, each.km) for each in near])
+                return sql.replace("?", "%s"), values
             case Online(online):
                 return f"{roots.ONLINE} = %s", [online]
             case Named(pattern):

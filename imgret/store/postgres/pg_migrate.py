@@ -6,6 +6,7 @@ The files run in one transaction under an advisory lock, so several hosts may op
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class Migration(NamedTuple):
     sql: str
 
 
+@cache
 def migrations() -> list[Migration]:
     """Return all migrations, by ascending version."""
     found = []
@@ -50,15 +52,12 @@ def prepare(db: Database, place: str, *, create: bool) -> ImgretError | None:
             f"the server of {place} is PostgreSQL {db.info.server_version // 10_000}; imgret needs 16 or later",
             "Update the server.",
         )
-    newest = migrations()[-1].version
     current = version(db)
     if current is None and not create:
         raise IndexMissing(f"there is no index at {place}")
-    if current is not None and current > newest:
-        raise IndexTooNew(
-            f"{place} has schema version {current}; this imgret supports versions up to {newest}"
-        )
-    if current == newest:
+    if current is not None and current > newest():
+        raise other_version(place, current)
+    if current == newest():
         return _refusal(db, place)
     refusal = _server_refusal(db, place)
     if refusal is not None:
@@ -66,6 +65,28 @@ def prepare(db: Database, place: str, *, create: bool) -> ImgretError | None:
     _migrate(db, place)
     load_vectors(db)
     return None
+
+
+def newest() -> int:
+    """Return the schema version that this imgret makes."""
+    return migrations()[-1].version
+
+
+def other_version(place: str, found: int | None) -> ImgretError:
+    """Return the error for a library that this imgret cannot write: it has another version, or was removed (None)."""
+    if found is None:
+        return IndexMissing(f"the index at {place} was removed")
+    return IndexTooNew(f"{place} has schema version {found}; this imgret supports versions up to {newest()}")
+
+
+def unmade(db: Database) -> None:
+    """Drop what the migrations have made: the tables and functions, nothing else of the schema."""
+    made = re.findall(
+        r"^CREATE (?:OR REPLACE )?(TABLE|FUNCTION) (\w+)", "\n".join(step.sql for step in migrations()), re.M
+    )
+    with db.transaction():
+        for kind, name in reversed(made):
+            db.execute(f"DROP {kind} IF EXISTS {name} CASCADE".encode())
 
 
 def version(db: Database) -> int | None:
@@ -93,6 +114,7 @@ def _migrate(db: Database, place: str) -> None:
         db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(%s))", (LOCK, "migration"))
         _make_schema(db)
         _make_extensions(db, place)
+        db.execute("SELECT pg_advisory_xact_lock(%s::int, hashtext(current_schema()))", (LOCK,))  # of writers
         current = version(db)
         for step in migrations():
             if current is None or step.version > current:

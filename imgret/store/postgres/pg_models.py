@@ -11,10 +11,25 @@ class Models:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._known: dict[tuple[str, str, str, str], int] = {}
+        self._known_in: int | None = None  # the transaction: nobody else changes them during it
 
     def id(self, stage: str, identity: ModelIdentity) -> int:
         """The row of a model; made on first use."""
         key = (stage, identity.name, identity.revision, identity.settings)
+        if self._known_in is None or self._known_in != self._connection.transaction:
+            self._known, self._known_in = {}, self._connection.transaction
+        if key not in self._known:
+            self._known[key] = self._made(key)
+        return self._known[key]
+
+    def forget(self, stage: str) -> None:
+        """Drop the models of a stage, which has no results any more. Within `writing()`."""
+        with self._connection.writing() as db:
+            db.execute("DELETE FROM model WHERE stage = %s", (stage,))
+        self._known_in = None
+
+    def _made(self, key: tuple[str, str, str, str]) -> int:
         where = "(stage, name, revision, settings) = (%s, %s, %s, %s)"
         row = self._connection.row(f"SELECT id FROM model WHERE {where}", key)
         if row is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgret.store import codes
 from imgret.store.postgres import pg_nearest_rows as rows_of
-from imgret.store.postgres.pg_address import Database
+from imgret.store.postgres.pg_address import Cursor, Database
 from imgret.store.postgres.pg_arrays import Half, Ids, Matrix, int8s, vectors
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_spaces import hnsw_name
@@ -21,6 +21,7 @@ from imgret.store.records import Space
 EXACT = 50_000  # photos: beyond, comparing all of them takes longer than people wait
 GROWN = 4  # the projection is learned again when the library is this many times larger
 FEW = 4096  # ids that are compared one by one
+MOST_RARE = 20  # a filter that at least one photo in this many passes is applied to what was found
 MOST_EF = 1000  # candidates of an HNSW search; pgvector's limit
 
 Progress = Callable[[int, int], None]
@@ -42,12 +43,21 @@ class Nearest:
             db.execute(
                 "SELECT set_config('hnsw.ef_search', %s, true)", (str(min(max(4 * count, 100), MOST_EF)),)
             )
-            condition = "" if among is None else " AND content = ANY (%s)"
-            found = db.execute(
-                f"SELECT content FROM vector WHERE {_of(space)}{condition} ORDER BY {_distance(space)} LIMIT %s",
-                (*([] if among is None else [among]), Half(query), 2 * count),
-            ).fetchall()
-            return self._exact(db, space, query, count, np.array([content for (content,) in found], np.int64))
+            found = self._approximate(db, space, query, 2 * count, among)
+            return self._exact(db, space, query, count, found)
+
+    def _approximate(self, db: Database, space: Space, query: Matrix, count: int, among: Ids | None) -> Ids:
+        """The nearest contents by the HNSW index, `count` or fewer."""
+        sql = f"SELECT content FROM vector WHERE {_of(space)}{{}} ORDER BY {_distance(space)} LIMIT %s"
+        if among is None:
+            return _ids(db.execute(sql.format(""), (Half(query), count)))
+        photos = db.execute("SELECT learned_from FROM projection WHERE space = %s", (space.id,)).get or 0
+        if len(among) * MOST_RARE >= photos:  # sending all these ids takes longer than reading too many
+            some = _ids(db.execute(sql.format(""), (Half(query), 2 * count * photos // len(among))))
+            passing = some[np.isin(some, among)][:count]
+            if len(passing) == count:
+                return passing
+        return _ids(db.execute(sql.format(" AND content = ANY (%s)"), (among, Half(query), count)))
 
     def scan(self, space: Space, query: Matrix, count: int, among: Ids | None = None) -> Ids:
         ids, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
@@ -168,6 +178,10 @@ class Nearest:
             "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", (hnsw_name(space),)
         ).get
         return bool(valid)
+
+
+def _ids(rows: Cursor) -> Ids:
+    return np.array([content for (content,) in rows], np.int64)
 
 
 def _of(space: Space) -> str:

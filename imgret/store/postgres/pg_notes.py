@@ -1,6 +1,6 @@
-"""Track which content is an edit of which, so that the note of a photo is kept when the photo is edited.
+"""Track which content is an edit of which, so that the note and the imported tags of a photo are kept when it is edited.
 
-A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
+What is said here of notes holds for imported tags, too. A note belongs to a content. When the content at a path changes, `replaced` records the previous one. After the new
 content is decoded, `imgret.ingest` compares the two images. `settle` then records an edit of the same image and copies
 the note; otherwise the note stays with the old content, and `imgret status` lists it.
 
@@ -25,6 +25,10 @@ _SET_REPLACED = (
     " ON CONFLICT (photo) DO UPDATE SET content = excluded.content, born = excluded.born"
 )
 _ALIVE = "EXISTS (SELECT 1 FROM photo WHERE photo.content = {} AND gone_at IS NULL)"
+_OWNED = (  # somebody wrote something about the content {0}
+    "(EXISTS (SELECT 1 FROM note WHERE note.content = {0})"
+    f" OR EXISTS (SELECT 1 FROM tag WHERE tag.content = {{0}} AND stage = '{IMPORTED}'))"
+)
 
 
 class Notes:
@@ -43,7 +47,8 @@ class Notes:
         with self._connection.writing() as db:
             settled = "SELECT 1 FROM content WHERE id = %s AND format IS NOT NULL"
             if self._connection.row(
-                f"{settled} UNION SELECT 1 FROM note WHERE content = %s", (before, before)
+                f"{settled} UNION SELECT 1 FROM content WHERE id = %s AND {_OWNED.format('content.id')}",
+                (before, before),
             ):
                 db.execute(_SET_REPLACED, (photo, before, born))
             if self._connection.row(settled, (after,)):  # an image that was known already is not an edit
@@ -70,7 +75,7 @@ class Notes:
                 queued(db, edit, [DECODE], ARRIVED)
 
     def noted(self, content: int) -> None:
-        """Record that a note was written for a content, so that it is not copied to an edit that existed before."""
+        """Record that a note or tags were written for a content, so that they are not copied to an edit that existed before."""
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM replaced WHERE content = %s AND EXISTS (SELECT 1 FROM photo"
@@ -83,7 +88,8 @@ class Notes:
             "SELECT replaced.content, bool_or(replaced.born IS NOT NULL AND replaced.born IS NOT DISTINCT FROM photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
             f" WHERE photo.content = %s AND replaced.content <> %s AND NOT {_ALIVE.format('replaced.content')}"
-            " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note), replaced.content",
+            " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note),"
+            f" NOT {_OWNED.format('replaced.content')}, replaced.content",
             (content, content),
         )
         return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
@@ -92,7 +98,7 @@ class Notes:
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = %s)"
-                f" AND NOT ({_ALIVE.format('replaced.content')} AND content IN (SELECT content FROM note))",
+                f" AND NOT ({_ALIVE.format('replaced.content')} AND {_OWNED.format('replaced.content')})",
                 (content,),
             )
             if before is None:

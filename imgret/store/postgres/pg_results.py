@@ -22,22 +22,30 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.postgres.pg_work import queued
-from imgret.store.records import IMPORTED, LABELS, NAMES, NOTE, SILENT_KINDS, SpaceTraits
+from imgret.store.records import IMPORTED, LABELS, SpaceTraits
 
-AT_ONCE = 500  # contents whose tags are dropped in one transaction
+AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are made anew together
 
 
 class Results:
     """Implements `imgret.store.interface.descriptions.Results`."""
 
     def __init__(
-        self, connection: Connection, models: Models, documents: Documents, notes: Notes, vectors: Vectors
+        self,
+        connection: Connection,
+        models: Models,
+        documents: Documents,
+        own_texts: OwnTexts,
+        notes: Notes,
+        vectors: Vectors,
     ) -> None:
         self._connection = connection
         self._models = models
         self._documents = documents
+        self._own_texts = own_texts
         self._notes = notes
         self._vectors = vectors
 
@@ -58,16 +66,13 @@ class Results:
                 assert space is not None
                 self._vectors.save(content, identity, vectors, stage, space)
             made = msgspec.json.encode(payload).decode()
-            db.execute(
-                "INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
-                " made_at = excluded.made_at",
-                (content, stage, self._models.id(stage, identity), made, int(time.time())),
-            )
-            words = dict(texts or {})
             before = db.execute(
-                "DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage)
-            ).rowcount
+                "WITH gone AS (DELETE FROM tag WHERE content = %s AND stage = %s RETURNING 1)"
+                " INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
+                " made_at = excluded.made_at RETURNING (SELECT count(*) FROM gone)",
+                (content, stage, content, stage, self._models.id(stage, identity), made, int(time.time())),
+            ).get
             if before or tags:
                 db.execute(
                     "INSERT INTO tag (kind, label, content, stage, count)"
@@ -81,9 +86,8 @@ class Results:
                         [t.count for t in tags],
                     ),
                 )
-                words[LABELS] = self._labels(content)
-            if words:
-                self._documents.update(content, words)
+                self._documents.refresh(content, (LABELS,))
+            self._documents.update(content, texts or {})
 
     def copy(self, source: int, target: int) -> set[str]:
         with self._connection.writing() as db:
@@ -106,7 +110,9 @@ class Results:
             return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
-        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = %s", (content,))
+        rows = self._connection.rows_of(
+            "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])", content
+        )
         return {str(stage): str(payload) for stage, payload in rows}
 
     def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
@@ -120,8 +126,9 @@ class Results:
         return int(row[0]) if row else None
 
     def pixels(self, content: int) -> bytes | None:
-        row = self._connection.row("SELECT pixels FROM content WHERE id = %s", (content,))
-        return row[0] if row else None
+        sql = "SELECT id, pixels FROM content WHERE id = ANY (%s::bigint[])"
+        rows = self._connection.rows_of(sql, content)
+        return rows[0][0] if rows else None
 
     def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
@@ -132,17 +139,19 @@ class Results:
         return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
-        row = self._connection.row("SELECT text FROM note WHERE content = %s", (content,))
-        return str(row[0]) if row else None
+        sql = "SELECT content, text FROM note WHERE content = ANY (%s::bigint[])"
+        rows = self._connection.rows_of(sql, content)
+        return str(rows[0][0]) if rows else None
 
     def noted_at(self, content: int) -> int | None:
         row = self._connection.row("SELECT written_at FROM note WHERE content = %s", (content,))
         return int(row[0]) if row else None
 
     def imported_tags(self, content: int) -> list[Tag]:
-        rows = self._connection.rows(
-            "SELECT kind, label FROM tag WHERE content = %s AND stage = %s ORDER BY kind, label",
-            (content, IMPORTED),
+        rows = self._connection.rows_of(
+            "SELECT content, kind, label FROM tag WHERE content = ANY (%s::bigint[]) AND stage = %s ORDER BY kind, label",
+            content,
+            (IMPORTED,),
         )
         return [Tag(str(kind), str(label)) for kind, label in rows]
 
@@ -150,7 +159,12 @@ class Results:
         with self._connection.writing() as db:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
-                old, new = row_values.tag_changes(self.imported_tags(each), add, drop)
+                before = self.imported_tags(each)
+                if (
+                    not before and self.note(each) is None
+                ):  # a note that is to follow an edit must still do so
+                    self._notes.noted(each)
+                old, new = row_values.tag_changes(before, add, drop)
                 for tag in old:
                     db.execute(
                         "DELETE FROM tag WHERE kind = %s AND label = %s AND content = %s AND stage = %s",
@@ -189,21 +203,22 @@ class Results:
             return changed
 
     def refresh_words(self, content: int) -> None:
-        self._documents.update(content, self._own_texts(content))
-
-    def _own_texts(self, content: int) -> dict[str, str]:
-        """The texts of the columns that belong to no stage."""
-        return {LABELS: self._labels(content), NOTE: self.note(content) or "", NAMES: self.names(content)}
+        self._documents.refresh(content)
 
     def rebuild_words(self, texts: Callable[[str, str], Mapping[str, str]]) -> None:
         with self._connection.writing() as db:
             empty = self._documents.empty_texts()
-            rows: list[Any] = db.execute("SELECT content FROM document").fetchall()
-            for (content,) in rows:
-                found = dict(empty)
-                for stage, payload in self.payloads(content).items():
-                    found.update(texts(stage, payload))
-                self._documents.update(content, found | self._own_texts(content))
+            every = [content for (content,) in db.execute("SELECT content FROM document ORDER BY content")]
+            for start in range(0, len(every), AT_ONCE):
+                found = {content: dict(empty) for content in every[start : start + AT_ONCE]}
+                for content, stage, payload in db.execute(
+                    "SELECT content, stage, payload FROM stage_result WHERE content = ANY (%s::bigint[])",
+                    (list(found),),
+                ):
+                    found[content].update(texts(stage, payload))
+                for content, words in found.items():
+                    self._documents.update(content, words)
+                    self._documents.refresh(content)
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
@@ -215,25 +230,12 @@ class Results:
                     break
                 for (content,) in tagged:
                     db.execute("DELETE FROM tag WHERE content = %s AND stage = %s", (content, stage))
-                    self._documents.update(content, {LABELS: self._labels(content)})
+                    self._documents.refresh(content, (LABELS,))
         with self._connection.writing() as db:
             db.execute(
                 "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = %s)", (stage,)
             )
-            db.execute("DELETE FROM model WHERE stage = %s", (stage,))
+            self._models.forget(stage)
 
     def names(self, content: int) -> str:
-        rows = self._connection.rows(
-            "SELECT root.path, folder, name FROM photo JOIN root ON root.id = photo.root"
-            " WHERE content = %s AND gone_at IS NULL ORDER BY photo.id LIMIT 100",
-            (content,),
-        )
-        return row_values.name_words(rows)
-
-    def _labels(self, content: int) -> str:
-        """The labels of all tags of a content, as words."""
-        rows = self._connection.rows(
-            "SELECT DISTINCT label FROM tag WHERE content = %s AND kind <> ALL (%s::text[]) ORDER BY label",
-            (content, list(SILENT_KINDS)),
-        )
-        return row_values.label_words(rows)
+        return self._own_texts.names([content])[content]

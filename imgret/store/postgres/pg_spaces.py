@@ -26,6 +26,8 @@ class Spaces:
     def __init__(self, connection: Connection, models: Models) -> None:
         self._connection = connection
         self._models = models
+        self._known: dict[tuple[str, ModelIdentity], Space | None] = {}
+        self._known_in: int | None = None  # the transaction that writes: nobody else changes them during it
 
     def active(self) -> list[Space]:
         """The spaces that are searched, one for each stage that has vectors, in the order in which they came."""
@@ -43,6 +45,13 @@ class Spaces:
 
     def find(self, stage: str, identity: ModelIdentity) -> Space | None:
         """The space of an encoder; None while it has no vectors."""
+        if self._known_in is None or self._known_in != self._connection.transaction:
+            self._known, self._known_in = {}, self._connection.transaction
+        if (stage, identity) not in self._known:
+            self._known[stage, identity] = self._found(stage, identity)
+        return self._known[stage, identity]
+
+    def _found(self, stage: str, identity: ModelIdentity) -> Space | None:
         row = self._connection.row(
             f"{_SPACE} WHERE space.stage = %s AND (name, revision, settings) = (%s, %s, %s)",
             (stage, identity.name, identity.revision, identity.settings),
@@ -55,6 +64,7 @@ class Spaces:
         if found is not None and (found.lead, found.weight) == (traits.lead, traits.weight):
             return found
         with self._connection.writing() as db:
+            self._known_in = None
             db.execute(
                 "INSERT INTO space (model, stage, dimension, lead, weight, active)"
                 " VALUES (%s, %s, %s, %s, %s, NOT EXISTS (SELECT 1 FROM space WHERE stage = %s AND active))"
@@ -68,12 +78,14 @@ class Spaces:
     def activate(self, space: Space) -> None:
         """Search this space from now on, instead of the one of its stage that was searched before."""
         with self._connection.writing() as db:
+            self._known_in = None
             db.execute("UPDATE space SET active = false WHERE stage = %s AND active", (space.stage,))
             db.execute("UPDATE space SET active = true WHERE id = %s", (space.id,))
 
     def remove(self, space: Space) -> None:
         """Drop a space that has no vectors any more, and its index."""
         with self._connection.writing() as db:
+            self._known_in = None
             db.execute(f"DROP INDEX IF EXISTS {hnsw_name(space)}")
             db.execute("DELETE FROM space WHERE id = %s", (space.id,))
 

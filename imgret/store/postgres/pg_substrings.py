@@ -5,13 +5,14 @@ Like `store.sqlite.substrings`, but with a row for each column of a content.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgret.store.fold import squeezed
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_text_columns import TextColumns
 from imgret.store.records import Term
 from imgret.store.word_parts import runs
 
@@ -23,21 +24,26 @@ CONTAINS = "substrings AND text LIKE %s"  # on a row of `letters`; looked up wit
 class Substrings:
     """Keeps the letters, and finds contents by them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, text_columns: TextColumns) -> None:
         self._connection = connection
+        self._text_columns = text_columns
 
-    def update(self, content: int, texts: Mapping[int, str]) -> None:
-        """Replace the letters of these columns of a content: number -> text."""
+    def update(self, texts: Iterable[tuple[int, int, str]]) -> None:
+        """Replace the letters of columns: (content, number of the column, text)."""
+        rows = [(content, number, squeezed(text)) for content, number, text in texts]
+        if not rows:
+            return
         with self._connection.writing() as db:
             db.execute(
-                "WITH new AS (SELECT position, new.text, substrings FROM unnest(%(numbers)s::bigint[], %(texts)s::text[])"
-                "  AS new (position, text) JOIN text_column USING (position) WHERE stage IS NOT NULL),"
-                " gone AS (DELETE FROM letters USING new"
-                "  WHERE content = %(content)s AND letters.position = new.position AND new.text = '')"
-                " INSERT INTO letters SELECT %(content)s, position, text, substrings FROM new WHERE text <> ''"
+                "WITH new AS (SELECT content, position, new.text, substrings"
+                "  FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS new (content, position, text)"
+                "  JOIN text_column USING (position) WHERE stage IS NOT NULL),"
+                " gone AS (DELETE FROM letters USING new WHERE letters.content = new.content"
+                "  AND letters.position = new.position AND new.text = '')"
+                " INSERT INTO letters SELECT content, position, text, substrings FROM new WHERE text <> ''"
                 " ON CONFLICT (content, position) DO UPDATE SET text = excluded.text, substrings = excluded.substrings"
                 " WHERE (letters.text, letters.substrings) IS DISTINCT FROM (excluded.text, excluded.substrings)",
-                {"content": content, "numbers": list(texts), "texts": list(map(squeezed, texts.values()))},
+                [list(column) for column in zip(*rows, strict=True)],
             )
 
     def copy(self, source: int, target: int, numbers: Collection[int]) -> None:
@@ -80,7 +86,7 @@ class Substrings:
 
     def any(self) -> bool:
         """Is there a column with `substrings`?"""
-        return self._connection.row("SELECT 1 FROM text_column WHERE substrings LIMIT 1") is not None
+        return any(column.substrings for column in self._text_columns.all())
 
     def check(self) -> list[str]:
         """What is wrong with the letters, in sentences."""

@@ -17,17 +17,26 @@ class TextColumns:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._columns: dict[int, TextColumn] = {}
+        self._read_in: int | None = None  # the transaction; nobody else changes them during it
         self.drop_words: Callable[[Collection[int]], None]  # of these columns; set by `postgres_store`
 
     def all(self) -> list[TextColumn]:
-        rows = self._connection.rows(
-            "SELECT name, stage, weight, substrings FROM text_column ORDER BY position"
-        )
-        return [TextColumn(*row) for row in rows]
+        return list(self.numbered().values())
 
     def numbers(self) -> dict[str, int]:
         """Name -> number of the column in the documents."""
-        return dict(self._connection.rows("SELECT name, position FROM text_column ORDER BY position"))
+        return {column.name: number for number, column in self.numbered().items()}
+
+    def numbered(self) -> dict[int, TextColumn]:
+        """Number of the column in the documents -> column."""
+        if self._read_in is None or self._read_in != self._connection.transaction:
+            rows = self._connection.rows(
+                "SELECT position, name, stage, weight, substrings FROM text_column ORDER BY position"
+            )
+            self._columns = {number: TextColumn(*row) for number, *row in rows}
+            self._read_in = self._connection.transaction
+        return self._columns
 
     def set(self, wanted: Sequence[TextColumn]) -> bool:
         for column in wanted:
@@ -43,6 +52,7 @@ class TextColumns:
             raise ValueError(f"two columns of one name in {', '.join(names)}")
         gone, new = kept.keys() - set(names), [name for name in names if name not in kept]
         with self._connection.writing() as db:
+            self._read_in = None
             if gone:
                 numbers = self.numbers()
                 self.drop_words([numbers[name] for name in gone])
@@ -58,4 +68,5 @@ class TextColumns:
                 "UPDATE letters SET substrings = text_column.substrings FROM text_column"
                 " WHERE text_column.position = letters.position AND text_column.substrings <> letters.substrings"
             )
+            self._read_in = None
         return bool(gone or new)

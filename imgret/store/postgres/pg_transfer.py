@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from imgret.store.fold import fold_bytes
-from imgret.store.postgres import pg_arrays
+from imgret.store.postgres import pg_address, pg_arrays, pg_migrate
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.table_rows import Row, Table
 
 STEP = 2000  # rows
@@ -88,6 +89,12 @@ class PgTransfer:
         if root not in self._roots:
             self._roots.update(self._connection.rows("SELECT id, path FROM root"))
         return fold_bytes(os.path.join(self._roots[root], folder, b"")), fold_bytes(name)
+
+
+def remove(place: str) -> None:
+    """Remove the library at `place` from its server."""
+    with translated_errors(place), pg_address.connect(place) as db:
+        pg_migrate.unmade(db)
 
 
 def _neutral(column: str, value: Any) -> Any:

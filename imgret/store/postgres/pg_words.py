@@ -15,9 +15,9 @@ from imgret.store import labels, nearby
 from imgret.store.fold import cut
 from imgret.store.path_words import WORD
 from imgret.store.policy import rarest
-from imgret.store.postgres.pg_arrays import int4s, joined_int4s
+from imgret.store.postgres.pg_arrays import int4s, int8s, joined_int4s
 from imgret.store.postgres.pg_connection import Connection
-from imgret.store.postgres.pg_documents import Documents, divided, key
+from imgret.store.postgres.pg_documents import TOTALS, Documents, divided, key
 from imgret.store.postgres.pg_facets import Facets
 from imgret.store.postgres.pg_substrings import Substrings
 from imgret.store.postgres.pg_text_columns import TextColumns
@@ -26,6 +26,7 @@ from imgret.store.word_parts import contained
 
 K1, B = 1.2, 0.75  # of BM25, as in FTS5
 LEAST_IDF = 1e-6
+MOST = 1_000_000  # documents that are read: a value of PostgreSQL has at most 1 GB
 NEVER = -(1 << 30)  # stands for a token that no document has
 
 Ids = NDArray[np.int64]
@@ -87,6 +88,7 @@ class Words:
             ]
 
     def document_count(self) -> int:
+        self._documents.flush()
         return self._connection.number("SELECT max(content) FROM document")
 
     def best(
@@ -101,9 +103,11 @@ class Words:
         chosen = rarest(terms, budget, strict=strict)
         if count < 1:
             return np.zeros(0, np.int64)
-        parts = self._substrings.containing(terms, count)
-        parts = parts if passes is None else parts[passes(parts)]
-        found = self._best(chosen, count, passes) if chosen else parts
+        with self._connection.reading():
+            self._documents.flush()
+            parts = self._substrings.containing(terms, count)
+            parts = parts if passes is None else parts[passes(parts)]
+            found = self._best(chosen, count, passes) if chosen else parts
         if not len(parts):
             return found
         return np.array(list(dict.fromkeys([*parts.tolist(), *found.tolist()]))[:count], np.int64)
@@ -112,22 +116,25 @@ class Words:
         self, chosen: Sequence[Term], count: int, passes: Callable[[Ids], NDArray[np.bool_]] | None
     ) -> Ids:
         with self._connection.reading() as db:
-            self._documents.flush()
             phrases = [
                 phrase for term in chosen for phrase in self._phrases(self._tokens(term.text), term.labels)
             ]
             if not phrases:
                 return np.zeros(0, np.int64)
             where = " OR ".join(["tokens @> %s::int[]"] * len(phrases))
-            rows: list[Any] = db.execute(
-                f"SELECT content, tokens FROM document WHERE {where}",
+            # One row, because thousands of rows take longer to receive than to find.
+            row: Any = db.execute(
+                "SELECT array_agg(content), array_agg(cardinality(tokens)), string_agg(array_send(tokens), ''::bytea),"
+                f" {TOTALS} FROM (SELECT content, tokens FROM document WHERE {where} LIMIT {MOST}) AS found",
                 [list(phrase.tokens) for phrase in phrases],
-            ).fetchall()
-            numbers = self._text_columns.numbers()
-            weights = {numbers[column.name]: column.weight for column in self._text_columns.all()}
-            documents, tokens = self._documents.totals()
-        ids = np.array([content for content, _ in rows], np.int64)
-        scores = _bm25([array for _, array in rows], phrases, weights, documents, tokens)
+            ).fetchone()
+            weights = {number: column.weight for number, column in self._text_columns.numbered().items()}
+        contents, sizes, arrays, documents, tokens = row
+        ids = int8s(contents)
+        if not len(ids):
+            return ids
+        flat = joined_int4s(arrays, int4s(sizes))
+        scores = _bm25(flat, int4s(sizes), phrases, weights, documents, tokens)
         found = ids[np.lexsort((ids, -scores))][: int((scores > 0).sum())]
         return (found if passes is None else found[passes(found)])[:count]
 
@@ -149,6 +156,7 @@ class Words:
     def occurrences(
         self, terms: Sequence[Term], contents: Ids, pairs: Sequence[tuple[int, int]] = ()
     ) -> Occurrences:
+        self._documents.flush()
         with self._connection.reading() as db:
             columns, numbers = self._text_columns.all(), self._text_columns.numbers()
             counts = np.zeros((len(contents), len(terms), len(columns)), np.int32)
@@ -217,20 +225,24 @@ class Words:
 
 
 def _bm25(
-    arrays: Sequence[bytes], phrases: Sequence[Phrase], weights: dict[int, float], documents: int, tokens: int
+    flat: NDArray[np.int32],
+    sizes: NDArray[np.int32],
+    phrases: Sequence[Phrase],
+    weights: dict[int, float],
+    documents: int,
+    tokens: int,
 ) -> Scores:
-    """The scores of documents, (documents,), of which `arrays` has the tokens; 0 for those without any phrase."""
-    flat, sizes = joined_int4s(arrays)
-    document = np.repeat(np.arange(len(arrays)), sizes)
+    """The scores of documents, (documents,); 0 for those without any phrase. `flat` has the tokens of all, (sum of sizes,)."""
+    document = np.repeat(np.arange(len(sizes)), sizes)
     kept = flat != 0  # a phrase may go on in the next part
     flat, document = flat[kept], document[kept]
     started = np.maximum.accumulate(np.where(flat < 0, np.arange(len(flat)), 0))
     column = -flat[started] if len(flat) else flat
     weight = np.zeros(max([*weights, 0]) + 1)
     weight[list(weights)] = list(weights.values())
-    length = np.bincount(document[flat > 0], minlength=len(arrays))
+    length = np.bincount(document[flat > 0], minlength=len(sizes))
     scale = K1 * (1 - B + B * length / max(tokens / max(documents, 1), 1e-9))
-    scores = np.zeros(len(arrays))
+    scores = np.zeros(len(sizes))
     for phrase, in_column in phrases:
         starts = np.flatnonzero(flat == phrase[0])
         for offset, token in enumerate(phrase[1:], 1):
@@ -238,8 +250,8 @@ def _bm25(
             starts = starts[flat[starts + offset] == token]
         if in_column is not None:
             starts = starts[column[starts] == in_column]
-        frequency = np.bincount(document[starts], weight[column[starts]], len(arrays))
-        holding = len(np.unique(document[starts]))
+        frequency = np.bincount(document[starts], weight[column[starts]], len(sizes))
+        holding = np.count_nonzero(np.bincount(document[starts]))
         idf = max(float(np.log((documents - holding + 0.5) / (holding + 0.5))), LEAST_IDF)
         scores += idf * frequency * (K1 + 1) / (frequency + scale)
     return scores

@@ -2,13 +2,12 @@
 
 As in the SQLite store, but several hosts may describe one library. Each claim belongs to a worker, whose lease is
 renewed while it works (`pg_workers`). What a worker recovers or releases is its own, and what workers without a lease
-have claimed. Claims need no row locks, because transactions that write come one after the other.
+have claimed. Claims lock what they claim and skip what others have locked, so they wait for nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from imgret.photo import ModelIdentity
 from imgret.stages import registry
@@ -81,7 +80,7 @@ class Work:
         return self._connection.number(
             "SELECT count(DISTINCT content) FROM (SELECT content FROM work WHERE claim = 0 AND stage = ANY (%s)"
             " AND request = %s UNION ALL SELECT content FROM work WHERE claim <> 0 AND stage = ANY (%s) AND request = %s)"
-            f" AS work WHERE {claims.ONLINE}",
+            f" AS work WHERE {claims.ONLINE_EACH}",
             (list(stages), request) * 2,
         )
 
@@ -105,37 +104,22 @@ class Work:
         after: Position | None = None,
         last: int | None = None,
     ) -> list[Claim]:
-        with self._connection.writing() as db:
-            worker = self._workers.own()
-            positions = claims.next_positions(db, stages, limit, now, request, after, last)
-            # A photo counts as processed alone (claim 1) only if this worker has claimed no other one.
-            alone = (
-                len(positions) == 1
-                and db.execute(
-                    "SELECT 1 FROM work WHERE claim <> 0 AND claim > 0 AND worker = %s LIMIT 1", (worker,)
-                ).get
-                is None
-            )
-            if positions and not alone:
-                db.execute(
-                    "UPDATE work SET claim = 2 WHERE claim = 1 AND claim <> 0 AND worker = %s", (worker,)
-                )
-            return claims.claimed(db, positions, stages, now, 1 if alone else 2, worker)
+        worker = self._workers.own()
+        alone = self._connection.in_transaction  # it has the lock of `writing()` already
+        while True:
+            with self._connection.writing() if alone else self._connection.claiming() as db:
+                found = claims.found(db, stages, limit, now, request, after, last)
+                claimed = claims.claimed(db, found, stages, worker, alone=alone)
+                if claimed is not None:
+                    return claimed
+            alone = True
 
     def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
+        worker = self._workers.own()
         with self._connection.writing() as db:
-            row: Any = db.execute(
-                "SELECT max(request), max(date), content FROM work"
-                f" WHERE stage = ANY (%s) AND {claims.DUE} AND attempts < {MAX_ATTEMPTS}"
-                f" AND claim <= 0 AND {claims.ONLINE}"
-                " AND content IN (SELECT content FROM work WHERE claim <> 0 AND claim < 0)"
-                " AND content <> ALL (%s::bigint[])"
-                " GROUP BY content ORDER BY max(attempts), content LIMIT 1",
-                (list(stages), *claims.due(now), list(tried)),
-            ).fetchone()
-            if row is None:
-                return None
-            return claims.claimed(db, [Position(*row)], stages, now, 1, self._workers.own())[0]
+            found = claims.suspect(db, stages, now, tried)
+            claimed = claims.claimed(db, found, stages, worker, alone=True) if found else None
+            return claimed[0] if claimed else None
 
     def done(self, content: int, stages: Iterable[str]) -> None:
         with self._connection.writing() as db:
@@ -157,13 +141,12 @@ class Work:
             )
 
     def release(self, contents: Iterable[int] | None = None) -> None:
-        which = None if contents is None else list(contents)
+        which, worker = None if contents is None else list(contents), self._workers.own()
         with self._connection.writing() as db:
             db.execute(
-                # A suspect is not claimed. The first condition is that of the index.
-                "UPDATE work SET claim = 0, attempts = greatest(attempts - 1, 0) WHERE claim <> 0 AND claim > 0"
+                "UPDATE work SET claim = 0, attempts = greatest(attempts - 1, 0) WHERE claim > 0"
                 " AND worker = %s AND (%s::bigint[] IS NULL OR content = ANY (%s::bigint[]))",
-                (self._workers.own(), which, which),
+                (worker, which, which),
             )
 
     def recover(self) -> None:

@@ -19,6 +19,7 @@ from imgret.store.records import Host
 LISTED = "30 days"  # how long a host is remembered that was not seen
 LEASE = 600  # seconds; longer than any batch takes
 RENEWED = 20  # seconds between two renewals
+_EXPIRED = "seen_at < clock_timestamp() - make_interval(secs => %s)"
 
 
 class Workers:
@@ -31,9 +32,9 @@ class Workers:
         connection.at_commit(lambda: None, self._forget)
 
     def own(self) -> int:
-        """Return the id of this worker, within `writing()`, and renew its lease."""
+        """Return the id of this worker, and renew its lease."""
         if self._id is None or time.monotonic() > self._renewed + RENEWED:
-            with self._connection.writing() as db:
+            with self._connection.outside() as db:  # nobody else writes this row
                 self._id = int(
                     db.execute(
                         "INSERT INTO worker (name, host, process, seen_at) VALUES (%s, %s, %s, clock_timestamp())"
@@ -42,8 +43,14 @@ class Workers:
                         self._identity(),
                     ).get
                 )
+                held = db.execute(
+                    f"SELECT 1 FROM worker WHERE {_EXPIRED} AND EXISTS"
+                    " (SELECT 1 FROM work WHERE work.worker = worker.id AND claim > 0) LIMIT 1",
+                    (LEASE,),
+                ).get
             self._renewed = time.monotonic()
-            self.release_expired()
+            if held:
+                self.release_expired()
         return self._id
 
     def renew(self) -> None:
@@ -67,7 +74,7 @@ class Workers:
     def all(self) -> list[Host]:
         rows = self._connection.rows(
             "SELECT host, process, version, devices, state, rate,"
-            " (SELECT count(DISTINCT content) FROM work WHERE claim <> 0 AND claim > 0 AND work.worker = worker.id),"
+            " (SELECT count(DISTINCT content) FROM work WHERE claim > 0 AND work.worker = worker.id),"
             " greatest(0, extract(epoch FROM clock_timestamp() - seen_at))::bigint, name = this_worker()"
             f" FROM worker WHERE seen_at > clock_timestamp() - interval '{LISTED}' ORDER BY host, name"
         )
@@ -85,7 +92,7 @@ class Workers:
 
     def release_expired(self) -> None:
         """Free the claims of other workers whose leases are over."""
-        self._release("seen_at < clock_timestamp() - make_interval(secs => %s)", LEASE)
+        self._release(_EXPIRED, LEASE)
 
     def release_own(self) -> None:
         """Free the claims of earlier processes of this worker."""
@@ -96,13 +103,13 @@ class Workers:
         with self._connection.writing() as db:
             db.execute(
                 "UPDATE work SET attempts = CASE WHEN claim > 1 THEN greatest(attempts - 1, 0) ELSE attempts END,"
-                " claim = -1 WHERE claim <> 0 AND claim > 0"
+                " claim = -1 WHERE claim > 0"
                 f" AND worker IN (SELECT id FROM worker WHERE {which})",
                 (value,),
             )
             db.execute(
                 "UPDATE work SET claim = 0, error = %s, request = %s WHERE attempts >= %s AND error IS NULL"
-                " AND claim <> 0 AND claim < 0",
+                " AND claim < 0",
                 (CRASHED, FAILED, MAX_ATTEMPTS),
             )
 

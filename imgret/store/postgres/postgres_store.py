@@ -12,6 +12,7 @@ from imgret.store.postgres.pg_filters import Filters
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_nearest import Nearest
 from imgret.store.postgres.pg_notes import Notes
+from imgret.store.postgres.pg_own_texts import OwnTexts
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_removal import Removal
 from imgret.store.postgres.pg_results import Results
@@ -38,8 +39,9 @@ class PostgresStore(Connection):
         self.roots = Roots(self)
         self.facets = Facets(self)
         self.text_columns = TextColumns(self)
-        substrings = Substrings(self)
-        self.documents = Documents(self, self.text_columns, substrings)
+        substrings = Substrings(self, self.text_columns)
+        own_texts = OwnTexts(self)
+        self.documents = Documents(self, self.text_columns, substrings, own_texts)
         self.text_columns.drop_words = self.documents.drop_columns
         self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
@@ -54,7 +56,7 @@ class PostgresStore(Connection):
         self._models = Models(self)
         self._spaces = Spaces(self, self._models)
         self.vectors = Vectors(self, self._spaces, self.nearest)
-        self.results = Results(self, self._models, self.documents, self.notes, self.vectors)
+        self.results = Results(self, self._models, self.documents, own_texts, self.notes, self.vectors)
         self.contents = Contents(self, self.notes, self.documents)
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
         self.transfer = PgTransfer(self)

@@ -18,6 +18,7 @@ from imgret.store.clauses import (
     DURATION,
     FAMILIES,
     OBJECT,
+    Around,
     Camera,
     Clause,
     Containing,
@@ -35,6 +36,7 @@ from imgret.store.clauses import (
     Taken,
 )
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
+from imgret.store.ratings import RATED
 from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.photos import Photos
@@ -57,6 +59,12 @@ _HAVING = {
     "date": "date IS NOT NULL",
     "text": "id IN (SELECT content FROM letters)",
 }
+
+# As `paths.join`. The folder of the root may be `/`.
+_WHOLE_PATH = (
+    "CAST(CASE root.path WHEN x'2f' THEN x'' ELSE root.path END || x'2f'"
+    " || CASE folder WHEN x'' THEN x'' ELSE folder || x'2f' END || name AS BLOB)"
+)
 
 
 class Filters:
@@ -124,6 +132,18 @@ class Filters:
                 found += [row[0] for row in db.execute(sql, (*values, count - len(found)))]
         return np.array(found, np.int64)
 
+    def first_by_path(self, clauses: Sequence[Clause], count: int) -> Ids:
+        among = self.matching(clauses)
+        where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
+        with self._connection.reading() as db:
+            rows = db.execute(
+                "SELECT content FROM photo JOIN root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND content IN (SELECT value FROM carray(?)) AND {where}"
+                f" GROUP BY content ORDER BY min({_WHOLE_PATH}), content LIMIT ?",
+                (words.carray(among), *values, count),
+            )
+            return np.fromiter((row[0] for row in rows), np.int64)
+
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
         with self._connection.reading() as db:
             where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
@@ -172,10 +192,9 @@ class Filters:
                 ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
-                rated = "SELECT content FROM tag WHERE kind = 'rating'"
-                condition = f"id IN ({rated} AND label IN ({', '.join('?' * len(stars))}))"
+                condition = f"id IN ({RATED} AND label IN ({', '.join('?' * len(stars))}))"
                 # Photos without a rating have no stars; neither have rejected ones.
-                none = f"id NOT IN ({rated} AND label IN ('1', '2', '3', '4', '5'))"
+                none = f"id NOT IN ({RATED} AND label IN ('1', '2', '3', '4', '5'))"
                 return f"({condition} OR {none})" if least <= 0 <= most else condition, list(stars)
             case Camera(name):
                 return f"instr({_folded('camera')}, ?) > 0", [fold(name)]
@@ -198,7 +217,9 @@ class Filters:
                 sql = f"id IN (SELECT rowid FROM letters_index WHERE {substrings.CONTAINS})"
                 return sql, [substrings.pattern(text)]
             case Near(latitude, longitude, km):
-                return f"({positions.CONDITION})", [*positions.condition(latitude, longitude, km)]
+                return positions.within([(latitude, longitude, km)])
+            case Around(_, circles):
+                return positions.within([(each.latitude, each.longitude, each.km) for each in circles])
             case Online(online):
                 return f"{roots.ONLINE} = ?", [int(online)]
             case Named(pattern):

@@ -40,12 +40,12 @@ class Photos:
             return {name: (size, mtime, ctime, inode) for name, size, mtime, ctime, inode in rows}  # type: ignore[misc]  # equal to a FileStat, at a third of the time
 
     def any_known(self, root: int, under: bytes = b"") -> bool:
-        condition, values = below(under)
+        condition, values = roots.below(under)
         sql = f"SELECT 1 FROM photo WHERE root = ? AND gone_at IS NULL{condition} LIMIT 1"
         return self._connection.row(sql, (root, *values)) is not None
 
     def known_folders(self, root: int, under: bytes = b"") -> set[bytes]:
-        condition, values = below(under)
+        condition, values = roots.below(under)
         sql = f"SELECT DISTINCT folder FROM photo WHERE root = ? AND gone_at IS NULL{condition}"
         return {folder for (folder,) in self._connection.rows(sql, (root, *values))}
 
@@ -184,17 +184,6 @@ class Photos:
             values,
         )
         return map(row_values.photo, rows)
-
-
-def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
-    """Return an SQL condition, beginning with AND, for rows at or below a folder of a root, and its values.
-
-    Empty for the root itself.
-    """
-    if not folder:
-        return "", ()
-    # "0" is the character after "/", so this is the range of all strings that start with `folder/`.
-    return " AND (folder = ? OR (folder > ? AND folder < ?))", (folder, folder + b"/", folder + b"0")
 
 
 def _put(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from imgret import mounts
 from imgret.store import paths
 from imgret.store.records import Root
-from imgret.store.sqlite import photos
+from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.notes import Notes
 from imgret.store.sqlite.results import Results
@@ -48,7 +48,7 @@ class Removal:
 
     def _mark_deleted(self, root: Root, part: bytes, kept: Collection[bytes], now: int) -> int:
         """Mark the photos at or below `part` of a root as deleted, except those in `kept`. Returns how many."""
-        scopes = [photos.below(part), *(photos.below(folder) for folder in kept)]
+        scopes = [roots.below(part), *(roots.below(folder) for folder in kept)]
         where = "root = ? AND gone_at IS NULL" + scopes[0][0]
         where += "".join(f" AND NOT (1{condition})" for condition, _ in scopes[1:])
         values = (root.id, *(value for _, given in scopes for value in given))
@@ -68,7 +68,7 @@ class Removal:
 
     def _split_off(self, root: Root, folder: bytes) -> None:
         """Make a folder of a root a watched root of its own, tombstones and mounts included."""
-        condition, values = photos.below(folder)
+        condition, values = roots.below(folder)
         filesystem = self._identity(root, folder)
         with self._connection.writing() as db:
             db.execute(

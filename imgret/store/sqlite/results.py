@@ -139,7 +139,12 @@ class Results:
         with self._connection.writing() as db:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
-                old, new = row_values.tag_changes(self.imported_tags(each), add, drop)
+                before = self.imported_tags(each)
+                if (
+                    not before and self.note(each) is None
+                ):  # a note that is to follow an edit must still do so
+                    self._notes.noted(each)
+                old, new = row_values.tag_changes(before, add, drop)
                 for tag in old:
                     db.execute(
                         "DELETE FROM tag WHERE kind = ? AND label = ? AND content = ? AND stage = ?",

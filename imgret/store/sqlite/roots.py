@@ -159,3 +159,14 @@ def _root(row: tuple[object, ...] | None) -> Root:
     assert row is not None
     id_, path, filesystem, watched, online, reason, scanned_at = row
     return Root(id_, path, filesystem, bool(watched), bool(online), reason, scanned_at)  # type: ignore[arg-type]
+
+
+def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """Return an SQL condition, beginning with AND, for rows at or below a folder of a root, and its values.
+
+    Empty for the root itself.
+    """
+    if not folder:
+        return "", ()
+    # "0" is the character after "/", so this is the range of all strings that start with `folder/`.
+    return " AND (folder = ? OR (folder > ? AND folder < ?))", (folder, folder + b"/", folder + b"0")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from imgret.store.sqlite.connection import Connection
+from imgret.store.sqlite.locks import preparation_lock
+from imgret.store.sqlite.sqlite_errors import translated_errors
 from imgret.store.table_rows import Row, Table
 
 STEP = 2000  # rows
@@ -43,3 +46,11 @@ class RowTransfer:
 
     def finish(self) -> None:
         """SQLite counts on from the largest id by itself."""
+
+
+def remove(path: str) -> None:
+    """Remove the index file at `path`, and the files beside it except those of the locks, which others may hold."""
+    with preparation_lock(path), translated_errors(path):
+        for each in (path, f"{path}-wal", f"{path}-shm"):
+            if os.path.exists(each):
+                os.unlink(each)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from imgret.store import paths
 from imgret.store.records import Progress, Totals
+from imgret.store.sqlite import roots
 from imgret.store.sqlite.connection import Connection
 from imgret.store.sqlite.roots import AWAY, Roots
 
@@ -52,14 +53,14 @@ class Summary:
                     inside, outside = paths.relative(root.path, path), paths.relative(path, root.path)
                     if not root.online or (inside is None and outside is None):
                         continue
-                    below = inside or b""  # a root inside the folder is counted completely
+                    # A root inside the folder is counted completely.
+                    condition, values = roots.below(inside or b"")
                     rows = self._connection.rows(
-                        "SELECT content FROM photo WHERE gone_at IS NULL AND root = ?1"
-                        " AND (?2 = x'' OR folder = ?2 OR (folder > ?2 || x'2f' AND folder < ?2 || x'30'))"
+                        f"SELECT content FROM photo WHERE gone_at IS NULL AND root = ?{condition}"
                         f" AND content IN (SELECT content FROM work WHERE stage NOT IN ({aside}))"
                         " AND NOT EXISTS (SELECT 1 FROM work WHERE work.content = photo.content AND error IS NOT NULL)"
                         f" AND NOT {AWAY}",
-                        (root.id, below),
+                        (root.id, *values),
                     )
                     found.update(content for (content,) in rows)
         return found

@@ -1,6 +1,7 @@
-"""The thread that wakes the describing thread when another host commits to the index on a server.
+"""A thread that notices when another process commits to the index on a server.
 
-Without it, work of others is noticed at the next look at the index. Its failure therefore costs seconds, not work.
+It wakes the describing thread of a daemon, and the status of a picker. Without it, work of others is noticed at the next look
+at the index. Its failure therefore costs seconds, not work.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ AGAIN_SECONDS = 5.0  # after the connection was lost
 class ChangeListener(threading.Thread):
     """Calls `wake` after commits of other processes. Ends by itself for an index that cannot be listened to."""
 
-    def __init__(self, index: str, wake: Callable[[], None]) -> None:
+    def __init__(self, index: str, wake: Callable[[], object]) -> None:
         super().__init__(name="listen", daemon=True)
         self._index = index
         self._wake = wake
@@ -41,7 +42,7 @@ class ChangeListener(threading.Thread):
                     return
                 self._wake()  # what was committed before
                 self._listen(listening)
-            except ImgretError:  # the describing thread reports that the server is away
+            except ImgretError:  # others report that the server is away
                 self._stopping.wait(AGAIN_SECONDS)
             finally:
                 if listening is not None:

@@ -1,0 +1,47 @@
+"""Read the rows of many contents together, where a caller reads them one by one within a snapshot.
+
+A search reads some seven things of each hit. Each statement takes a round trip, so the same statement is executed for all
+contents that are expected, when the first of them is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+TOGETHER = 200  # contents
+
+Rows = list[tuple[Any, ...]]
+Read = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
+
+
+class ReadAhead:
+    """The contents that are expected in the snapshot that is open, and what was read of them."""
+
+    def __init__(self, read: Read) -> None:
+        """`read` executes a statement."""
+        self._read = read
+        self._contents: list[int] = []
+        self._places: dict[int, int] = {}
+        self._found: dict[tuple[str, str, int], dict[int, Rows]] = {}
+
+    def expect(self, contents: Collection[int]) -> None:
+        """These contents will be read, in about this order; none: the snapshot is over."""
+        self._contents = list(dict.fromkeys(contents))
+        self._places = {content: place for place, content in enumerate(self._contents)}
+        self._found.clear()
+
+    def rows(self, sql: str, content: int, values: Sequence[Any] = ()) -> Rows:
+        """Return the rows of a content. `sql` takes a list of contents, then `values`; its first column is the content."""
+        place = self._places.get(content)
+        if place is None:
+            return [row[1:] for row in self._read(sql, ([content], *values))]
+        step = place // TOGETHER
+        key = sql, repr(values), step
+        if key not in self._found:
+            contents = self._contents[step * TOGETHER : (step + 1) * TOGETHER]
+            found: dict[int, Rows] = {}
+            for row in self._read(sql, (contents, *values)):
+                found.setdefault(row[0], []).append(row[1:])
+            self._found[key] = found
+        return self._found[key].get(content, [])
