@@ -48,6 +48,9 @@ _ANGLE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+OFF_THE_EARTH = "has coordinates that are incomplete or not on the earth, so they are not used"
+_NONZERO = re.compile(r"[1-9]|nan|inf", re.IGNORECASE)
+
 
 def facts(kind: str, upright: tuple[int, int], image: Tags, photo: Tags, gps: Tags) -> Facts:
     """Return the Facts of a file.
@@ -193,11 +196,34 @@ def degrees(gps: Tags) -> tuple[float, float] | None:
 
     Exactly (0, 0) counts as missing: receivers without a fix write it.
     """
-    latitude = _angle(gps.get(LATITUDE), gps.get(LATITUDE_REF), "NS", 90.0)
-    longitude = _angle(gps.get(LONGITUDE), gps.get(LONGITUDE_REF), "EW", 180.0)
+    latitude, longitude = _angles(gps)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         return None
     return latitude, longitude
+
+
+def _angles(gps: Tags) -> tuple[float | None, float | None]:
+    return (
+        _angle(gps.get(LATITUDE), gps.get(LATITUDE_REF), "NS", 90.0),
+        _angle(gps.get(LONGITUDE), gps.get(LONGITUDE_REF), "EW", 180.0),
+    )
+
+
+def position_problems(gps: Tags) -> tuple[str, ...]:
+    """Return a sentence if there are coordinates that `degrees` refuses.
+
+    Zeros, 0/0 and empty texts are none: receivers without a fix write them.
+    """
+    unset = _is_unset(gps.get(LATITUDE)) and _is_unset(gps.get(LONGITUDE))
+    return () if unset or _angles(gps) == (0, 0) or degrees(gps) else (OFF_THE_EARTH,)
+
+
+def _is_unset(value: object) -> bool:
+    if isinstance(value, str | bytes):
+        return not _NONZERO.search(text(value) or "")
+    if isinstance(value, tuple | list):
+        return all(map(_is_unset, value))
+    return value is None or getattr(value, "numerator", value) == 0
 
 
 def _angle(value: object, ref: object, directions: str, most: float) -> float | None:

@@ -33,6 +33,7 @@ def metadata(image: Tags, photo: Tags, gps: Tags) -> Metadata:
         copyright=text(image_text(image.get(_COPYRIGHT))),
         taken=exif_date(image, photo),
         position=exif.degrees(gps),
+        problems=exif.position_problems(gps),
     )
 
 

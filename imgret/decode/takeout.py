@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from imgret.decode.exif import OFF_THE_EARTH
 from imgret.decode.metadata_texts import NAME, description, names, number, text
 from imgret.photo import Metadata, PhotoDate
 from imgret.sidecar_names import EDITED
@@ -82,9 +83,7 @@ def metadata(data: bytes, photo: bytes, *, album: bool = False) -> Metadata | No
         taken=_taken(found.photoTakenTime),
         position=_position(found.geoData) or _position(found.geoDataExif),
         problems=tuple(
-            "has coordinates that are not on the earth, so they are not used"
-            for each in (found.geoData, found.geoDataExif)
-            if each and not _is_on_earth(each)
+            OFF_THE_EARTH for each in (found.geoData, found.geoDataExif) if each and not _is_on_earth(each)
         )[:1],
     )
 

@@ -86,9 +86,9 @@ def metadata(found: Struct, source: str, modified: int = 0) -> Metadata:
         copyright=first(_all(found, DC + "rights"), text),
         location=_location(found),
         taken=_taken(found, source),
-        position=_position(found),
+        position=exif.degrees(_gps(found)),
         note=note,
-        problems=losses(flat, "keyword"),
+        problems=(*losses(flat, "keyword"), *exif.position_problems(_gps(found))),
     )
 
 
@@ -227,10 +227,12 @@ def _taken(found: Struct, source: str) -> PhotoDate | None:
     return next((date for value in written if (date := written_date(value, source)) is not None), None)
 
 
-def _position(found: Struct) -> tuple[float, float] | None:
-    """Return (latitude, longitude) of texts such as `43,45.5N`: degrees, minutes, and perhaps seconds."""
-    latitude, longitude = _one(found, EXIF + "GPSLatitude"), _one(found, EXIF + "GPSLongitude")
-    return exif.degrees({exif.LATITUDE: latitude, exif.LONGITUDE: longitude})
+def _gps(found: Struct) -> exif.Tags:
+    """Return texts such as `43,45.5N`: degrees, minutes, and perhaps seconds; under the numbers that EXIF has for them."""
+    return {
+        exif.LATITUDE: _one(found, EXIF + "GPSLatitude"),
+        exif.LONGITUDE: _one(found, EXIF + "GPSLongitude"),
+    }
 
 
 def _faces(found: Struct) -> Iterator[Face]:

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import io
-import math
 from datetime import UTC, datetime
 
 import pytest
+from exif_values import tags
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
-from PIL.TiffImagePlugin import IFDRational
 
 from imgret.decode.exif import (
     camera,
-    degrees,
     facts,
     printable,
     taken_at,
     text,
     upright_size,
     valid_orientation,
-)
-
-anything: st.SearchStrategy[object] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.binary()
-    | st.builds(IFDRational, st.integers(0, 2**32 - 1), st.integers(0, 5)),
-    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.tuples(inner, inner, inner),
-    max_leaves=8,
-)
-tags = st.dictionaries(
-    st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x9003, 0x9004, 1, 2, 3, 4]), anything, max_size=10
 )
 
 
@@ -118,49 +101,6 @@ def test_the_first_plausible_date_is_used() -> None:
     assert facts_read.taken_at == later
 
 
-@pytest.mark.parametrize(
-    ("gps", "position"),
-    [
-        ({1: "N", 2: (52.0, 30.0, 36.0), 3: "E", 4: (13.0, 24.0, 0.0)}, (52.51, 13.4)),
-        ({1: "S", 2: (33.0, 51.4, 0.0), 3: "W", 4: (70.5, 0.0, 0.0)}, (-33.8566667, -70.5)),
-        ({1: b"N\0", 2: ((52, 1), (3060, 100)), 3: b"E\0", 4: ((13, 1),)}, (52.51, 13.0)),
-        ({1: "N", 2: (IFDRational(52, 0), 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: ((52, 0), (0, 1), (0, 1)), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (90.1, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (52.0, 0.0, 0.0), 3: "E", 4: (181.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (52.0, -1.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (math.nan, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({2: (52.0, 0.0, 0.0), 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (52.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)}, None),
-        ({1: "X", 2: (52.0, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({}, None),
-        # decimal degrees; a signed number needs no direction
-        ({1: "N", 2: 52.51, 3: "E", 4: IFDRational(134, 10)}, (52.51, 13.4)),
-        ({2: 52.51, 4: -0.25}, (52.51, -0.25)),
-        ({1: "N", 2: (-33.5,), 3: "E", 4: (-70.5,)}, (-33.5, -70.5)),
-        ({2: (-33.0, 30.0, 0.0), 4: (-70.0, 30.0, 0.0)}, (-33.5, -70.5)),
-        ({1: "S", 2: (-33.0, 30.0, 0.0), 3: "W", 4: (-0.0, 30.0, 0.0)}, (-33.5, -0.5)),
-        # strings, with and without a direction in them
-        ({1: "S", 2: "33.5", 3: "West", 4: b"70.5\0"}, (-33.5, -70.5)),
-        ({2: "52,30.36N", 4: "13,24.0E"}, (52.506, 13.4)),
-        ({2: "52 deg 30' 36.00\" N", 4: "13°24′0″W"}, (52.51, -13.4)),
-        ({1: "n", 2: "52/1,30/1,3600/100", 3: "e", 4: "13/1,24/1,0/1"}, (52.51, 13.4)),
-        ({1: "N", 2: ("52", "30/1", "36"), 3: "E", 4: ["13", "24", "0"]}, (52.51, 13.4)),
-        ({2: "-33.5", 4: "S 70"}, None),
-        ({2: "52 30 36", 4: "13 24 0"}, None),  # no direction
-        ({1: "N", 2: "52/0,30/1,0/1", 3: "E", 4: "13"}, None),
-        ({1: "N", 2: (52.0, 30.0, IFDRational(0, 0)), 3: "E", 4: 13.0}, None),
-        ({1: "N", 2: (52.0, 75.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0)}, None),
-        ({1: "N", 2: "somewhere", 3: "E", 4: 13.0}, None),
-        ({1: "N", 2: True, 3: "E", 4: 13.0}, None),
-        ({1: "E", 2: 52.0, 3: "N", 4: 13.0}, None),
-    ],
-)
-def test_degrees(gps: dict[int, object], position: tuple[float, float] | None) -> None:
-    assert degrees(gps) == (None if position is None else pytest.approx(position))
-
-
 @given(tags, tags, tags)
 @example({0x010F: "\0", 0x0110: "\x7f"}, {}, {})
 def test_no_exif_value_raises_and_results_are_within_bounds(
@@ -218,52 +158,6 @@ def test_every_date_is_read_back_from_all_notations(
 def test_every_parsed_date_is_valid(written: str) -> None:
     moment = taken_at([written])
     assert moment is None or -62135596800 <= moment < 253402300800
-
-
-@given(st.floats(-90, 90), st.floats(-180, 180))
-def test_every_position_is_read_back_from_degrees_minutes_seconds(latitude: float, longitude: float) -> None:
-    def split(angle: float) -> tuple[float, float, float]:
-        whole = abs(angle)
-        return float(int(whole)), float(int(whole % 1 * 60)), whole % 1 * 60 % 1 * 60
-
-    gps = {
-        1: "S" if latitude < 0 else "N",
-        2: split(latitude),
-        3: "W" if longitude < 0 else "E",
-        4: split(longitude),
-    }
-    found = degrees(gps)
-    if max(abs(latitude), abs(longitude)) < 1e-7:
-        assert found is None or max(map(abs, found)) <= 1e-7
-    else:
-        assert found == pytest.approx((latitude, longitude), abs=1e-6)
-
-
-@given(
-    st.integers(0, 89),
-    st.integers(0, 59),
-    st.integers(1, 599),
-    st.sampled_from("NS"),
-    st.sampled_from(
-        ["{d}°{m}'{s}\"{n}", "{n} {d} {m} {s}", "{d} deg {m}' {s}\" {n}", "{d},{m},{s}{n}", "{d}:{m}:{s} {n}"]
-    ),
-)
-def test_every_position_is_read_back_from_all_string_notations(
-    whole: int, minutes: int, tenths: int, direction: str, form: str
-) -> None:
-    written = form.format(d=whole, m=minutes, s=tenths / 10, n=direction)
-    angle = whole + minutes / 60 + tenths / 36000
-    expected = -angle if direction == "S" else angle
-    assert degrees({2: written, 4: 1.0}) == pytest.approx((expected, 1.0), abs=1e-6)
-
-
-@given(
-    st.text(st.sampled_from("0123456789.,:/-+ °'\"NSEWdeg"), max_size=30),
-    st.sampled_from(["", "N", "S", "x"]),
-)
-def test_every_parsed_position_is_valid(written: str, direction: str) -> None:
-    found = degrees({1: direction, 2: written, 3: "E", 4: 1.0})
-    assert found is None or -90 <= found[0] <= 90
 
 
 @given(st.text() | st.binary())
