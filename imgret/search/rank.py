@@ -175,8 +175,9 @@ def _search(request: _Request, notes: list[str]) -> list[Found]:
     store, query = request.store, request.query
     terms, queries = terms_and_queries(store, store.words, query, request.spaces, request.warm, request.rank)
     copies = _passing(request, list(request.copies))
-    out = np.array([*request.excluded, *copies], np.int64)
-    candidates = np.setdiff1d(_candidates(request, terms, queries, len(out), notes), out)
+    out = {*request.excluded, *copies}
+    found = set(_candidates(request, terms, queries, len(out), notes).tolist())
+    candidates = np.array(sorted(found - out), np.int64)
     rest = _scored(request, candidates, terms, queries)
     best = max([1.0, *(one.score for one in rest)])  # copies come first, whatever the score of others
     first = [Found(content, best, None, 1.0, "strong", (request.copies[content],)) for content in copies]

@@ -90,8 +90,10 @@ class Filters:
             if of_paths or passing is None:
                 where, values = self._all(of_paths)
                 living = "photo JOIN root ON root.id = root WHERE gone_at IS NULL AND content > 0"
-                with_photo = np.unique(_ids(db, "content", f"{living} AND {where}", values))
-                return with_photo if passing is None else np.intersect1d(with_photo, passing)
+                with_photo = _distinct(_ids(db, "content", f"{living} AND {where}", values))
+                if passing is None:
+                    return with_photo
+                return np.intersect1d(with_photo, passing, assume_unique=True)
             deleted = int(db.execute("SELECT count(*) FROM photo WHERE gone_at IS NOT NULL").get)
             if len(passing) <= max(deleted, FEW):
                 return passing[self.living(passing)]
@@ -269,6 +271,11 @@ def _ids(db: apsw.Connection, column: str, source: str, values: Sequence[Any]) -
     """The ids in a column, ascending: as one text, because half a million rows cost three times as much."""
     joined = db.execute(f"SELECT group_concat({column}, ' ') FROM {source}", values).get
     return np.sort(np.fromstring(str(joined or ""), np.int64, sep=" "))
+
+
+def _distinct(ids: Ids) -> Ids:
+    """Ascending ids, each once. The first call of `np.unique` takes 20 ms, a tenth of a whole query."""
+    return ids[np.diff(ids, prepend=ids[:1] - 1) > 0]
 
 
 def _folded(blob: str) -> str:

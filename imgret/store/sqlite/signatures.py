@@ -30,8 +30,8 @@ class Signatures:
                 yield found
 
     def of(self, contents: Ids) -> Looks:
-        # Not as a list of ids in one text: SQLite looks each up by its key, in ascending order.
-        return self._looks("id IN (SELECT value FROM carray(?))", (words.carray(np.unique(contents)),))
+        # Not as a list of ids in one text: SQLite looks each up by its key, once and in ascending order.
+        return self._looks("id IN (SELECT value FROM carray(?))", (words.carray(contents),))
 
     def traits(self) -> Iterator[Traits]:
         for start, end in self._steps():
