@@ -167,7 +167,11 @@ def test_files_that_were_not_decoded_come_last(store: Store, put: Put) -> None:
     put("c.jpg", look(2), data="c")
     put("copied.jpg", look(2), data="c")
     found = list(Library(store).groups())
-    assert [os.path.basename(group.copies[0].path) for group in found] == [b"a.jpg", b"c.jpg", b"broken 1.jpg"]
+    assert [os.path.basename(group.copies[0].path) for group in found] == [
+        b"a.jpg",
+        b"c.jpg",
+        b"broken 1.jpg",
+    ]
     assert [group.kind for group in found] == ["exact"] * 3
     assert [group.is_one_content for group in found] == [False, True, True]  # not only equal pixels
 
