@@ -28,7 +28,7 @@ from imgret.requeue import read_notes
 from imgret.stages import registry
 from imgret.stages.interface import DECODE, POSITION
 from imgret.stages.metadata import NAME as METADATA
-from imgret.store import records
+from imgret.store import records, row_values
 from imgret.store.interface import Store
 from imgret.store.policy import BACKLOG
 from imgret.work_order import WorkOrder
@@ -186,7 +186,7 @@ class Ingest:
         """Record an unexpected error as a failure of this photo; it is retried later like any other."""
         name = os.fsdecode(self._path(content))
         log.error("%s failed", name, exc_info=error)
-        reason = f"{name}: {as_sentence(error)}"
+        reason = row_values.unnamed(f"{name}: {as_sentence(error)}", self._path(content))
         self._store.work.failed(content, self._store.work.of(content), reason, int(time.time()))
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
@@ -270,7 +270,7 @@ class Ingest:
             # A file that cannot be decoded has failed for every stage.
             of_these = left if DECODE in outcome.failures else left & claim.stages
             reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
-            store.work.failed(content, of_these, reason, int(time.time()))
+            store.work.failed(content, of_these, row_values.unnamed(reason, claim.path), int(time.time()))
         elif left.isdisjoint(claim.stages):
             pass
         elif twin is not None and not left.isdisjoint(self._own_stages):

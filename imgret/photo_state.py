@@ -19,7 +19,7 @@ from imgret.errors import PhotoError, UsageError
 from imgret.exclude import Exclude
 from imgret.photo import Facts, ModelIdentity, Photo, PhotoDate
 from imgret.skipped import why_not_entered
-from imgret.store import paths, policy
+from imgret.store import paths, policy, row_values
 from imgret.store.interface import Store
 
 DESCRIBED, PENDING, FAILED, EXCLUDED, OFFLINE, UNKNOWN = (
@@ -125,7 +125,8 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         state, reason = FAILED, unread
     elif errors:
         attempts, not_before, error = next(iter(errors.values()))
-        state, reason = FAILED, f"{error} ({_retry_text(attempts, not_before)})"
+        state = FAILED
+        reason = f"{row_values.named(error or '', path)} ({_retry_text(attempts, not_before)})"
     elif set(todo) - set(waiting):
         state = PENDING
         what = ", ".join(sorted(set(todo) - set(waiting)))

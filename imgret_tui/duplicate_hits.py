@@ -10,12 +10,13 @@ from imgret_tui.search_backend import DuplicateGroup
 
 def group_hits(group: Group) -> DuplicateGroup:
     """The copies as hits without captions: the list shows their names, sizes and folders."""
-    return DuplicateGroup(group.kind, tuple(_hit(rank, copy) for rank, copy in enumerate(group.copies, 1)))
+    hits = tuple(_hit(rank, copy) for rank, copy in enumerate(group.copies, 1))
+    return DuplicateGroup(group.kind, hits, group.is_one_content)
 
 
 def _hit(rank: int, copy: Copy) -> Hit:
     facts = copy.facts
-    size = f"{facts.width} x {facts.height}, " if facts else ""
+    size = f"{facts.width} x {facts.height}" if facts else "not decoded"
     return Hit(
         rank=rank,
         content=0,
@@ -30,8 +31,8 @@ def _hit(rank: int, copy: Copy) -> Hit:
         height=facts.height if facts else None,
         online=copy.online,
         why=(
-            *(("best",) if rank == 1 else ()),
-            f"{size}{bytes_text(copy.size)}",
+            *(("best",) if rank == 1 and facts else ()),
+            f"{size}, {bytes_text(copy.size)}",
             *(("has a note",) if copy.has_note else ()),
         ),
     )

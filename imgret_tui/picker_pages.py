@@ -33,7 +33,8 @@ class PickerPages(PhotoActions):
 
     def on_retry_queued(self, message: messages.RetryQueued) -> None:
         """Show how many photos are tried again."""
-        self.notify(f"{message.count} will be tried again", markup=False)
+        photos = "photo" if message.count == 1 else "photos"
+        self.notify(f"{message.count} {photos} will be tried again", markup=False)
         self._refresh_status()
 
     def action_narrow(self) -> None:

@@ -61,6 +61,7 @@ class DuplicateGroup(Struct, frozen=True):
 
     kind: str  # one of `imgret.search.duplicates`
     hits: tuple[Hit, ...]
+    is_one_content: bool = False  # the files are equal byte for byte
 
 
 class DuplicateGroups(Struct, frozen=True):

@@ -46,7 +46,7 @@ def dupes(
 
     Finds equal files, and re-encoded, resized, turned or slightly cropped copies. The best copy is a raw file, or has most
     pixels, metadata and notes. On a terminal, a line has dimensions, size, date, name and folder; into a pipe, paths are
-    printed. An empty line ends each group. Exits with 1 if there are no copies.
+    printed. An empty line ends each group. Files that cannot be decoded come last. Exits with 1 if there are no copies.
     """
     if as_json and nul:
         raise UsageError("give --json or --print0, not both")
@@ -96,7 +96,7 @@ def _indexed_folder(store: Store, given: str) -> bytes:
 def _announce(library: Library, *, exact: bool) -> None:
     if library.undecoded:
         console.message(
-            f"{console.counted(library.undecoded, 'photo')} not decoded yet: only equal files are found among them"
+            f"{console.counted(library.undecoded, 'photo')} not decoded: only equal files are found among them"
         )
     if library.coarse and not exact:
         console.message(

@@ -33,7 +33,7 @@ def retry(
     if known or not files:
         then = ": run `imgret index`" if not daemon_notified else ""
         console.message(
-            f"{count} to be tried again{then if count else ': `imgret status` lists what failed'}"
+            f"{console.counted(count, 'photo')} to be tried again{then if count else ': `imgret status` lists what failed'}"
         )
     unknown = [file for file in found if file not in known]
     for file in unknown[1:]:

@@ -44,6 +44,7 @@ class Group(Struct, frozen=True):
 
     kind: str  # EXACT, SIMILAR or BURST
     copies: tuple[Copy, ...]  # the best first
+    is_one_content: bool = False  # the files are equal byte for byte
 
 
 class Library:
@@ -66,7 +67,7 @@ class Library:
 
     @property
     def undecoded(self) -> int:
-        """How many of them are still to be decoded, so that only equal bytes are found."""
+        """How many of them are not decoded, yet or because they are damaged, so that only equal bytes are found."""
         return int((~self._traits.pixels.any(axis=1)).sum())
 
     @property
@@ -77,7 +78,7 @@ class Library:
     def groups(
         self, *, exact: bool = False, bursts: bool = False, least: float = looks.COPY
     ) -> Iterator[Group]:
-        """The groups, those with the oldest photos in the index first.
+        """The groups, those with the oldest photos in the index first; photos that were not decoded come last.
 
         `exact`: only equal pixels. `bursts`: also shots of one scene by one camera within seconds. `least`: the lowest
         similarity of near-duplicates.
@@ -96,7 +97,8 @@ class Library:
         starts = np.cumsum(sizes) - sizes
         several = (sizes > 1) | ((sizes == 1) & (self._traits.paths > 1))
         leaders = np.flatnonzero(several)
-        for first in leaders[np.argsort(self._traits.contents[leaders])].tolist():
+        undecoded = ~self._traits.pixels[leaders].any(axis=1)
+        for first in leaders[np.lexsort((self._traits.contents[leaders], undecoded))].tolist():
             rows = order[starts[first] : starts[first] + sizes[first]]
             kind = (EXACT, SIMILAR, BURST)[int(kinds[rows].max())]
             if group := self._group(kind, rows, similarity):
@@ -145,7 +147,7 @@ class Library:
                 if self._folder is None or paths.relative(self._folder, photo.path) is not None:
                     size = photo.file_stat.size
                     copies.append(Copy(photo.path, photo.online, size, facts, note, float(similarity[row])))
-        return Group(kind, tuple(copies)) if len(copies) > 1 else None
+        return Group(kind, tuple(copies), len(rows) == 1) if len(copies) > 1 else None
 
 
 def _spread(before: Rows, leader: Rows, similarity: Scores, kinds: NDArray[np.int8]) -> None:

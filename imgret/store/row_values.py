@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ from imgret.photo import FileStat, Photo, Tag
 from imgret.stages import registry
 from imgret.stages.interface import POSITION
 from imgret.store import path_words, paths
-from imgret.store.policy import MAX_ATTEMPTS
+from imgret.store.policy import MAX_ATTEMPTS, THIS_PATH
 from imgret.store.records import Failure
 
 
@@ -22,7 +23,17 @@ def photo(row: Iterable[Any]) -> Photo:
 
 def failure(path: bytes, stage: str, error: str, attempts: int, not_before: int) -> Failure:
     """Return a failure; after `policy.MAX_ATTEMPTS` it is set aside."""
-    return Failure(path, stage, error, attempts, not_before, attempts >= MAX_ATTEMPTS)
+    return Failure(path, stage, named(error, path), attempts, not_before, attempts >= MAX_ATTEMPTS)
+
+
+def unnamed(error: str, path: bytes) -> str:
+    """Return the error of the photo at a path as it is saved for the content: it is about each copy."""
+    return error.replace(os.fsdecode(path), THIS_PATH) if path else error
+
+
+def named(error: str, path: bytes) -> str:
+    """Return the saved error of a content for the photo at a path."""
+    return error.replace(THIS_PATH, path.decode(errors="replace"))
 
 
 def name_words(rows: Iterable[tuple[Any, ...]]) -> str:

@@ -68,7 +68,8 @@ class DuplicatesScreen(Screen[None]):
             return
         group = groups[self._number]
         of = f"{len(groups)}{', and more: `imgret dupes` prints all' if self._found.has_more else ''}"
-        parts = [f"group {self._number + 1} of {of}", _KINDS[group.kind], f"{len(group.hits)} copies"]
+        kind = "equal files" if group.is_one_content else _KINDS[group.kind]
+        parts = [f"group {self._number + 1} of {of}", kind, f"{len(group.hits)} copies"]
         if marked := len(self.hit_list.marked):
             parts.append(f"{marked} marked")
         self._title.update(" \u00b7 ".join(parts))

@@ -159,6 +159,23 @@ def test_flat_and_undecoded_photos_and_old_hashes(store: Store, put: Put) -> Non
     assert groups(store, exact=True) == [("exact", ["new 5.jpg", "new 6.jpg"])]
 
 
+def test_files_that_were_not_decoded_come_last(store: Store, put: Put) -> None:
+    put("broken 1.jpg", data="broken")
+    put("broken 2.jpg", data="broken")
+    put("a.jpg", look(1), data="a", pixels="same")
+    put("edited tags.jpg", look(1), data="b", pixels="same")
+    put("c.jpg", look(2), data="c")
+    put("copied.jpg", look(2), data="c")
+    found = list(Library(store).groups())
+    assert [os.path.basename(group.copies[0].path) for group in found] == [
+        b"a.jpg",
+        b"c.jpg",
+        b"broken 1.jpg",
+    ]
+    assert [group.kind for group in found] == ["exact"] * 3
+    assert [group.is_one_content for group in found] == [False, True, True]  # not only equal pixels
+
+
 def test_a_folder_deleted_photos_and_offline_disks(store: Store, put: Put) -> None:
     for name in ("in/a.jpg", "in/deep/b.jpg", "out/c.jpg", "inside/d.jpg"):
         put(name, look(1))

@@ -203,7 +203,7 @@ def test_a_photo_that_was_moved_is_known_before_the_next_scan(cafe: Library, tmp
 def test_retry_and_like_name_the_missing_file(cafe: Library) -> None:
     done = imgret("retry", "nope.jpg", "nor this.jpg", cafe.photos / "good.png")
     assert done.code == 2
-    assert "0 to be tried again" in done.err
+    assert "0 photos to be tried again" in done.err
     assert "nope.jpg is not in the index" in done.err
     assert "nor this.jpg is not in the index" in done.err
     for picture in ("/nope.png", cafe.photos, cafe.config):
@@ -219,7 +219,7 @@ def test_a_file_that_could_not_be_read_is_tried_again_by_its_name(cafe: Library)
     else:
         (cafe.photos / "good.png").chmod(0)
         assert cafe.index().code == 1
-    assert "1 to be tried again" in imgret("retry", cafe.photos / "good.png").err
+    assert "1 photo to be tried again" in imgret("retry", cafe.photos / "good.png").err
     assert cafe.rows("SELECT attempts, not_before FROM unreadable") == [(0, 0)]
 
 

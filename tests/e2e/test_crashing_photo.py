@@ -60,5 +60,5 @@ def test_its_neighbours_are_described_and_it_is_reported_and_can_be_retried(empt
     (failure,) = status["failures"]
     assert failure["path"].endswith("4-deadly.png")
     assert failure["reason"] == policy.CRASHED
-    assert "1 to be tried again" in imgret("retry").err
+    assert "1 photo to be tried again" in imgret("retry").err
     assert empty.status()["pending"] == 1

@@ -6,7 +6,7 @@ import pytest
 from store_library import CAPTION, DECODE, DETECT, NOW, STAGES, delete, put, stat
 
 from imgret.photo import Photo
-from imgret.store import policy, records
+from imgret.store import policy, records, row_values
 from imgret.store.interface import Store
 
 
@@ -79,6 +79,21 @@ def test_every_copy_of_a_photo_that_failed_is_reported(store: Store) -> None:
     delete(store, b"/photos/c.jpg")
     fail(store, content, "truncated")
     assert [failure.path for failure in store.failures.all()] == [b"/photos/a.jpg", b"/photos/b.jpg"]
+
+
+def test_the_reason_names_the_path_of_each_copy_and_each_is_counted(store: Store) -> None:
+    paths = [b"/photos/a.jpg", b"/photos/\xff.jpg"]
+    content, _ = (put(store, path, "same") for path in paths)
+    fail(store, content, row_values.unnamed("/photos/a.jpg is damaged: /photos/a.jpg", paths[0]))
+    assert [failure.error for failure in store.failures.all()] == [
+        "/photos/a.jpg is damaged: /photos/a.jpg",
+        "/photos/\ufffd.jpg is damaged: /photos/\ufffd.jpg",
+    ]
+    assert store.failures.retry([photo(store, path) for path in paths]) == 2
+    fail(store, content, "damaged")
+    assert store.failures.retry([photo(store, paths[1])]) == 1
+    fail(store, content, "damaged")
+    assert store.failures.retry() == 2
 
 
 def test_the_stage_and_the_error_of_a_failure_belong_together(store: Store) -> None:

@@ -155,7 +155,7 @@ class Failures(Protocol):
         ...
 
     def retry(self, only: Collection[Photo] | None = None) -> int:
-        """Let failed photos be tried again at once, those set aside too; None: all of them. -> how many contents and files
+        """Let failed photos be tried again at once, those set aside too; None: all of them. -> how many photos, copies included
 
         Their work becomes that of ARRIVED.
         """

@@ -10,6 +10,11 @@ from imgret.store.policy import ARRIVED
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.records import READ, Failure
 
+_FAILED = (
+    "gone_at IS NULL AND (content IN (SELECT content FROM work WHERE error IS NOT NULL)"
+    " OR id IN (SELECT photo FROM unreadable))"
+)
+
 
 class Failures:
     """Implements `imgret.store.interface.work_queue.Failures`."""
@@ -47,15 +52,16 @@ class Failures:
                 " WHERE error IS NOT NULL"
             )
             if only is None:
-                count = int(
-                    db.execute("SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL").get
-                )
+                count = int(db.execute(f"SELECT count(*) FROM photo WHERE {_FAILED}").get)
                 db.execute(reset)
-                return count + db.execute("UPDATE unreadable SET attempts = 0, not_before = 0").rowcount
-            count = 0
-            for photo in only:
-                files = db.execute(
-                    "UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = %s", (photo.id,)
-                ).rowcount
-                count += bool(files + db.execute(f"{reset} AND content = %s", (photo.content,)).rowcount)
-            return count
+                db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
+                return count
+            failed = [
+                photo
+                for photo in only
+                if db.execute(f"SELECT 1 FROM photo WHERE id = %s AND {_FAILED}", (photo.id,)).get
+            ]
+            for photo in failed:
+                db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = %s", (photo.id,))
+                db.execute(f"{reset} AND content = %s", (photo.content,))
+            return len(failed)

@@ -10,6 +10,11 @@ from imgret.store.policy import ARRIVED
 from imgret.store.records import READ, Failure
 from imgret.store.sqlite.connection import Connection
 
+_FAILED = (
+    "gone_at IS NULL AND (content IN (SELECT content FROM work WHERE error IS NOT NULL)"
+    " OR id IN (SELECT photo FROM unreadable))"
+)
+
 
 class Failures:
     """Implements `imgret.store.interface.work_queue.Failures`."""
@@ -47,17 +52,16 @@ class Failures:
                 " WHERE error IS NOT NULL"
             )
             if only is None:
-                tried = db.execute(
-                    "SELECT count(DISTINCT content) FROM work WHERE error IS NOT NULL"
-                ).fetchone()
-                count = int(tried[0]) if tried else 0
+                count = int(db.execute(f"SELECT count(*) FROM photo WHERE {_FAILED}").get)
                 db.execute(reset)
                 db.execute("UPDATE unreadable SET attempts = 0, not_before = 0")
-                return count + db.changes()
-            count = 0
-            for photo in only:
+                return count
+            failed = [
+                photo
+                for photo in only
+                if db.execute(f"SELECT 1 FROM photo WHERE id = ? AND {_FAILED}", (photo.id,)).get
+            ]
+            for photo in failed:
                 db.execute("UPDATE unreadable SET attempts = 0, not_before = 0 WHERE photo = ?", (photo.id,))
-                unread = db.changes() > 0
                 db.execute(f"{reset} AND content = ?", (photo.content,))
-                count += unread or db.changes() > 0
-            return count
+            return len(failed)
