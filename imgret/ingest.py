@@ -16,17 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgret import disks, photo_metadata, stage_results
+from imgret.batch_saving import BatchSaver, InFlight
 from imgret.config import Settings
-from imgret.decode.edit_detection import Traits, is_edit
 from imgret.decode.pool import DecodePool, decode_pool, default_workers
 from imgret.errors import FileChanged, ImgretError
 from imgret.limits import as_sentence, shortage
 from imgret.pipeline.models import Models
 from imgret.pipeline.passes import Costs
 from imgret.pipeline.pipeline import Job, Outcome, Pipeline, Progress
-from imgret.requeue import read_notes
 from imgret.stages import registry
-from imgret.stages.interface import DECODE, POSITION
 from imgret.stages.metadata import NAME as METADATA
 from imgret.store import records, row_values
 from imgret.store.interface import Store
@@ -70,17 +68,13 @@ class Ingest:
         self._settings = settings
         self._models = models
         self._identities = models.identities()
-        self._note_stages = read_notes(settings)
-        self._own_stages = self._note_stages | registry.installed().all_followers([POSITION])  # not of a twin
         self._stages = models.stages() & settings.stages() - store.summary.waiting_stages()
         self._pipeline: Pipeline | None = None
         self._stopped = False
-        self._claims: dict[int, records.Claim] = {}  # of the contents in flight
-        self._had: dict[int, frozenset[str]] = {}  # content in flight -> stages that had results before
-        self._notes: dict[int, str | None] = {}  # content -> the note that it is described with
-        self._requeued: set[int] = set()  # contents queued a second time in this run because of a new note
+        self._in_flight: dict[int, InFlight] = {}
         self._changed: set[bytes] = set()  # see `Described.changed`
         self._order: WorkOrder | None = None
+        self._saver = BatchSaver(store, settings, self._identities, self._stages, self._order_again)
 
     def run(
         self, on_progress: Callable[[Progress], None] = lambda _: None, decoder: DecodePool | None = None
@@ -99,7 +93,7 @@ class Ingest:
                 self._models,
                 decoder or own,  # type: ignore[arg-type]
                 batch=self._settings.batch,
-                known_pixels=lambda job, pixels: self._twin(job.key, pixels, job.stages) is not None,
+                known_pixels=lambda job, pixels: self._saver.twin(job.key, pixels, job.stages) is not None,
                 costs=self._costs,
             )
             self._order = order = WorkOrder(
@@ -138,7 +132,7 @@ class Ingest:
 
     def _jobs(self, claims: Iterable[records.Claim]) -> Iterator[Job]:
         for claim in claims:
-            self._claims[claim.content] = claim
+            self._in_flight[claim.content] = InFlight(claim)
             try:
                 job = self._job(claim)
             except ImgretError:
@@ -150,9 +144,9 @@ class Ingest:
 
     def _job(self, claim: records.Claim) -> Job:
         store, content = self._store, claim.content
-        note = self._notes[content] = store.results.note(content)
+        note = store.results.note(content)
         results = stage_results.payloads(store, content)
-        self._had[content] = frozenset(results)
+        self._in_flight[content] = InFlight(claim, frozenset(results), note)
         return Job(
             key=content,
             path=claim.path,
@@ -190,9 +184,10 @@ class Ingest:
         self._store.work.failed(content, self._store.work.of(content), reason, int(time.time()))
 
     def _save_together(self, batch: list[Outcome]) -> tuple[int, int]:
-        done = failed = 0
-        offline = disks.offline_folders(self._store) if any(outcome.failures for outcome in batch) else []
+        failing = any(outcome.failures for outcome in batch)
+        offline = disks.offline_folders(self._store) if failing else []
         with self._store.writing():
+            saved = []
             for outcome in batch:
                 path = self._path(outcome.key)
                 if outcome.failures and disks.is_inside(path, offline):
@@ -200,17 +195,17 @@ class Ingest:
                 if any(isinstance(error, FileChanged) for error in outcome.failures.values()):
                     self._try_other_path(outcome.key, path)
                     continue
-                complete = self._save_one(outcome)
-                failed += bool(outcome.failures)
-                done += complete and not outcome.failures
+                saved.append(outcome)
+            complete = self._saver.save([(outcome, self._in_flight[outcome.key]) for outcome in saved])
         for outcome in batch:  # only after the commit, because a failed batch is saved one by one
-            for kept in (self._claims, self._had, self._notes):
-                kept.pop(outcome.key, None)
+            self._in_flight.pop(outcome.key, None)
+        failed = sum(bool(outcome.failures) for outcome in saved)
+        done = sum(whole and not outcome.failures for whole, outcome in zip(complete, saved, strict=True))
         return done, failed
 
     def _path(self, content: int) -> bytes:
-        claim = self._claims.get(content)
-        return claim.path if claim is not None else b""
+        known = self._in_flight.get(content)
+        return known.claim.path if known is not None else b""
 
     def _try_other_path(self, content: int, path: bytes) -> None:
         """Try another path of a content whose file at `path` has changed, in this run; if it has none, in the next one."""
@@ -222,79 +217,3 @@ class Ingest:
     def _order_again(self) -> None:
         if self._order is not None:
             self._order.another_pass = True
-
-    def _save_one(self, outcome: Outcome) -> bool:
-        """Save the results of a photo. Return whether nothing of it is left to do in this run."""
-        store, content = self._store, outcome.key
-        claim = self._claims[content]
-        finished: set[str] = set()
-        before = store.contents.facts(content)
-        if outcome.facts is not None and outcome.pixel_hash is not None:
-            store.contents.save_facts(content, outcome.facts, outcome.pixel_hash, outcome.signature)
-            finished.add(DECODE)
-            self._match_edit(content)
-        twin = None
-        if outcome.twin and outcome.pixel_hash:
-            twin = self._twin(content, outcome.pixel_hash, claim.stages)
-        if twin is not None:
-            finished |= store.results.copy(twin, content) - self._had.get(content, frozenset())
-        read_before = stage_results.payloads(store, content).get(METADATA)
-        for stage, result in outcome.results.items():
-            stage_results.save(store, content, stage, self._identities[stage], result)
-            finished.add(stage)
-        if outcome.facts is not None or METADATA in outcome.results:
-            read = stage_results.payloads(store, content).get(METADATA)
-            photo_metadata.save_date(store, self._settings, content, read)
-            if photo_metadata.save_note(store, content, read_before, read, self._note_stages):
-                self._order_again()
-        moved = photo_metadata.elsewhere(store, content, before, outcome.facts)
-        if finished or outcome.failures:  # a photo that cannot be decoded is still found by its name
-            store.results.refresh_words(content)
-        store.work.done(content, finished)
-        outdated = {*registry.installed().all_followers(outcome.results), *moved}
-        followers = outdated & self._settings.stages()
-        # Those that run now are done; one whose weights are missing now waits with an old result.
-        store.work.queue(content, followers - (finished - moved), max(claim.position.request, BACKLOG))
-        if not self._stages.isdisjoint(moved):
-            self._order_again()
-        todo = store.work.of(content)
-        stale = self._note_stages.difference(todo)
-        if stale and store.results.note(content) != self._notes.get(content):
-            # The note was changed meanwhile, so these results are based on the old one.
-            store.work.queue(content, stale)
-            if content not in self._requeued:  # once per run, so that constant changes cannot keep it running
-                self._order_again()
-            self._requeued.add(content)
-        left = self._stages.intersection(store.work.of(content))
-        if outcome.failures:
-            # A file that cannot be decoded has failed for every stage.
-            of_these = left if DECODE in outcome.failures else left & claim.stages
-            reason = "; ".join(dict.fromkeys(error.advice for error in outcome.failures.values()))
-            store.work.failed(content, of_these, row_values.unnamed(reason, claim.path), int(time.time()))
-        elif left.isdisjoint(claim.stages):
-            pass
-        elif twin is not None and not left.isdisjoint(self._own_stages):
-            store.work.release([content])  # the twin may have another note and another position
-            self._order_again()
-        return not left
-
-    def _match_edit(self, content: int) -> None:
-        """If a content that was just decoded is an edit of an earlier one, give it the note of that one."""
-        found = self._traits(content)
-        for before in self._store.notes.candidates(content):
-            if is_edit(self._traits(before.content), found, same_file=before.same_file):
-                self._store.notes.settle(content, before.content)
-                return
-        self._store.notes.settle(content, None)
-
-    def _traits(self, content: int) -> Traits:
-        store = self._store
-        return Traits(
-            store.contents.facts(content),
-            store.results.pixels(content),
-            store.contents.look(content),
-        )
-
-    def _twin(self, content: int, pixels: bytes, stages: frozenset[str]) -> int | None:
-        # Metadata is not copied from a twin, so it does not have to be complete.
-        return self._store.results.twin(content, pixels, stages - {METADATA})

@@ -72,13 +72,13 @@ def save_date(store: Store, settings: Settings, content: int, read: Metadata | N
     written = store.contents.date(content)
     if read is not None:
         written = read.taken
-        store.contents.save_position(content, read.position)
     elif written is not None and written.source in OF_PATHS:
         written = None
     mtime = settings.of(NAME).mtime_dates
-    store.contents.save_date(
-        content, photo_dates.choose(written, _places(store, content), datetime.now(), mtime=mtime)
-    )
+    chosen = photo_dates.choose(written, _places(store, content), datetime.now(), mtime=mtime)
+    if read is not None:
+        store.contents.save_position(content, read.position)
+    store.contents.save_date(content, chosen)
 
 
 def save_note(

@@ -83,6 +83,12 @@ def payloads(store: Store, content: int) -> dict[str, Any]:
     return found
 
 
+def payload(store: Store, content: int, name: str) -> Any:
+    """Return the payload of one stage of imgret's own; None if there is none."""
+    found = store.results.payloads(content).get(name)
+    return None if found is None else _stage(name).decode(found)
+
+
 def described(store: Store, content: int) -> dict[str, Any]:
     """Return the payloads of a content, with the tags that the user imported among its metadata."""
     found = payloads(store, content)

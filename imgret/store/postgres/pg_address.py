@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg.types.string import StrBinaryDumper
+from psycopg.types.string import StrBinaryDumper, StrDumper
 
 from imgret.errors import IndexProblem, ReadOnly
 from imgret.store.fold import encodable
@@ -51,21 +51,48 @@ class Cursor(psycopg.Cursor[Any]):
 class Database(psycopg.Connection[Any]):
     """A connection whose cursors are of the class above."""
 
+    before_statement: Callable[[], None] = staticmethod(lambda: None)
+
     def execute(self, query: Any, params: Any = (), **named: Any) -> Cursor:
         """Execute one statement; `%s` are places of values. A list of integers is sent as bigint[]."""
+        self.before_statement()
+        return self.query(query, params, **named)
+
+    def query(self, query: Any, params: Any = (), **named: Any) -> Cursor:
+        """Do the same without calling `before_statement`."""
         if not isinstance(params, Mapping):
             params = [
-                np.array(each, np.int64) if isinstance(each, list) and each and type(each[0]) is int else each
+                np.array(each, np.int64) if isinstance(each, list) and each and _are_integers(each) else each
                 for each in params
             ]
-        return super().execute(query, params, **named)  # type: ignore[return-value]
+        return Cursor(self).execute(query, params, **named)
+
+    def cursor(self, *arguments: Any, **named: Any) -> Any:
+        """Return a cursor, for statements other than those of `execute`."""
+        self.before_statement()
+        return super().cursor(*arguments, **named)
+
+
+def _are_integers(values: list[Any]) -> bool:
+    return all(type(value) is int for value in values)
 
 
 class _Text(StrBinaryDumper):
     """Text as PostgreSQL can store it: NUL and what UTF-8 cannot encode become U+FFFD."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(encodable(obj).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+        return super().dump(_storable(obj))
+
+
+class _TextInList(StrDumper):
+    """The same for the elements of lists, which psycopg sends in text form."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(_storable(obj))
+
+
+def _storable(text: str) -> str:
+    return encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def checked(place: str) -> dict[str, Any]:
@@ -92,6 +119,7 @@ def connect(place: str) -> Database:
         parameters["options"] += f" -c imgret.worker={worker_name(place)} -c imgret.process={os.getpid()}"
     db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
     try:
+        db.adapters.register_dumper(str, _TextInList)
         db.adapters.register_dumper(str, _Text)
         db.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so that a statement is prepared once
         load_vectors(db)
@@ -103,5 +131,7 @@ def connect(place: str) -> Database:
 
 def load_vectors(db: Database) -> None:
     """Let the connection return vectors as the server sends them. Without effect until pgvector is installed."""
-    halfvec = db.execute("SELECT to_regtype('halfvec')::oid::int8").fetchone()
-    pg_arrays.register(db.adapters, halfvec[0] if halfvec else None)
+    oids = db.execute(
+        "SELECT to_regtype('halfvec')::oid::int8, to_regtype('halfvec[]')::oid::int8"
+    ).fetchone()
+    pg_arrays.register(db.adapters, *(oids or (None, None)))

@@ -28,6 +28,30 @@ class Half:
         self.data = struct.pack(">HH", len(vector), 0) + vector.astype(">f2").tobytes()
 
 
+class Halves:
+    """Vectors as a value of the type halfvec[]."""
+
+    __slots__ = ("vectors",)
+
+    def __init__(self, vectors: Sequence[NDArray[Any]]) -> None:
+        """`vectors`: at least one, each (its dimension,)."""
+        self.vectors = vectors
+
+
+class HalvesDumper(adapt.Dumper):
+    """Sends `Halves`; a subclass has the oids of halfvec[] and halfvec in this database."""
+
+    format = pq.Format.BINARY
+    element = 0
+
+    def dump(self, obj: Halves) -> bytes:
+        parts = [_HEADER.pack(1, 0, self.element, len(obj.vectors), 1)]
+        for vector in obj.vectors:
+            data = Half(vector).data
+            parts += [struct.pack(">i", len(data)), data]
+        return b"".join(parts)
+
+
 class HalfDumper(adapt.Dumper):
     """Sends a `Half`; a subclass has the oid of halfvec in this database."""
 
@@ -60,14 +84,19 @@ class Raw(adapt.Loader):
         return bytes(data)
 
 
-def register(adapters: adapt.AdaptersMap, halfvec: int | None) -> None:
-    """Let a connection send ids and vectors, and return integer arrays and vectors as they were sent."""
+def register(adapters: adapt.AdaptersMap, halfvec: int | None, halfvecs: int | None) -> None:
+    """Let a connection send ids and vectors, and return integer arrays and vectors as they were sent.
+
+    `halfvec` and `halfvecs` are the oids of halfvec and halfvec[] in this database.
+    """
     adapters.register_dumper(np.ndarray, IdsDumper)
     adapters.register_loader(INT4_ARRAY, Raw)
     adapters.register_loader(INT8_ARRAY, Raw)
     if halfvec:
         adapters.register_loader(halfvec, Raw)
         adapters.register_dumper(Half, type("HalfDumper", (HalfDumper,), {"oid": halfvec}))
+        array = {"oid": halfvecs, "element": halfvec}
+        adapters.register_dumper(Halves, type("HalvesDumper", (HalvesDumper,), array))
 
 
 def int4s(array: bytes) -> NDArray[np.int32]:

@@ -16,14 +16,12 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from imgret.errors import ImgretError, IndexProblem
-from imgret.store.postgres import pg_address, pg_migrate
+from imgret.store.postgres import pg_address, pg_migrate, pg_settings
 from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
 from imgret.store.postgres.pg_errors import translated_errors
+from imgret.store.postgres.pg_pending import Pending
 from imgret.store.postgres.pg_read_ahead import ReadAhead
-
-# Settings that each worker has for itself. A library that was copied has one for all; empty means that there is none.
-OF_WORKER = frozenset({"models", "waiting", "paused"})
 
 
 class Connection:
@@ -36,11 +34,11 @@ class Connection:
         self._commits = 0  # of this connection
         self._closed = False
         self._begun = 0  # transactions
-        self._in_snapshot = False
+        self.pending = Pending()
         self._ahead = ReadAhead(self.rows)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
-            self.db = pg_address.connect(place)
+            self.db = self._connected()
             try:
                 self.refusal = pg_migrate.prepare(self.db, place, create=create)
                 self._lock = begin_sql(self.db)
@@ -65,11 +63,9 @@ class Connection:
                 yield self.db
                 return
             self._first(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            self._in_snapshot = True
             try:
                 yield self.db
             finally:
-                self._in_snapshot = False
                 self._ahead.expect(())
                 self._end(b"COMMIT")
 
@@ -86,13 +82,17 @@ class Connection:
             try:
                 check_version(begun, self.path)
                 yield self.db
+                self.pending.write(self.db)
                 for flush, _ in self._flushes:
                     flush()
             except BaseException:
+                self.pending.forget()
                 for _, forget in self._flushes:
                     forget()
                 self._end(b"ROLLBACK")
                 raise
+            finally:
+                self._ahead.expect(())
             self._commit()
 
     @contextlib.contextmanager
@@ -146,12 +146,24 @@ class Connection:
 
     def expect(self, contents: Collection[int]) -> None:
         """These contents are read next, one by one; see `interface.store.Store`."""
-        if self._in_snapshot:  # in a transaction that writes, what was read may change
+        if self.in_transaction:
             self._ahead.expect(contents)
 
     def rows_of(self, sql: str, content: int, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a content; see `ReadAhead.rows`."""
-        return self._ahead.rows(sql, content, values)
+        if content in self.pending.contents:
+            self.pending.write(self.db)
+        with translated_errors(self.path):
+            return self._ahead.rows(sql, content, values)
+
+    def rows_once(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; see `ReadAhead.once`."""
+        return self._ahead.once(sql)
+
+    def fixed_rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that what the transaction has still to write does not concern."""
+        with translated_errors(self.path):
+            return self.db.query(sql).fetchall() if self.in_transaction else list(self.rows(sql))
 
     def number(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Return the first number of the first row; 0 if there is none."""
@@ -160,27 +172,13 @@ class Connection:
 
     def setting(self, key: str) -> str | None:
         """Return the value of a setting stored in the library; None if it is not set."""
-        if key in OF_WORKER:
-            row = self.row(
-                "SELECT value FROM setting WHERE key IN (%s, %s || ' ' || this_worker()) ORDER BY length(key) DESC",
-                (key, key),
-            )
-            return str(row[0]) if row and row[0] else None
-        row = self.row("SELECT value FROM setting WHERE key = %s", (key,))
-        return str(row[0]) if row else None
+        row = self.row(*pg_settings.read_sql(key))
+        return str(row[0]) if row and (row[0] or key not in pg_settings.OF_WORKER) else None
 
     def remember(self, key: str, value: str | None) -> None:
         """Store a setting in the library; `None` deletes it."""
         with self.writing() as db:
-            if key in OF_WORKER:
-                key, value = f"{key} {db.execute('SELECT this_worker()').get}", value or ""
-            if value is None:
-                db.execute("DELETE FROM setting WHERE key = %s", (key,))
-            else:
-                db.execute(
-                    "INSERT INTO setting VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    (key, value),
-                )
+            pg_settings.remember(db, key, value)
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection commits; takes one round trip."""
@@ -224,13 +222,15 @@ class Connection:
         outside = not self.in_transaction
         if outside:
             self._connect_again_if_lost()
+        else:
+            self.pending.write(self.db)
         try:
-            return self.db.execute(sql, values)
+            return self.db.query(sql, values)
         except psycopg.OperationalError:
             if not outside or not self.db.closed:
                 raise
         self._connect_again_if_lost()
-        return self.db.execute(sql, values)
+        return self.db.query(sql, values)
 
     def _first(self, sql: bytes) -> psycopg.Cursor[Any]:
         """Begin a transaction, and return the results; once more if the connection turns out to be lost."""
@@ -252,8 +252,19 @@ class Connection:
         if self._closed:
             raise IndexProblem(f"{self.path} was closed")
         if self.db.closed:
-            self.db = pg_address.connect(self.path)
+            self.db = self._connected()
             self.refusal = pg_migrate.prepare(self.db, self.path, create=False)
+
+    def _connected(self) -> Database:
+        db = pg_address.connect(self.path)
+        db.before_statement = self._before_statement
+        return db
+
+    def _before_statement(self) -> None:
+        """Let a statement read what was saved before it. It may itself change what was read ahead."""
+        if self.pending.contents:
+            self.pending.write(self.db)
+        self._ahead.forget()
 
     def _commit(self) -> None:
         """Count the transaction if it wrote something, and commit it."""

@@ -6,26 +6,41 @@ The paths of contents are in `photos`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from imgret.photo import Facts, PhotoDate
 from imgret.store.policy import KEEP_TOMBSTONES
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_notes import Notes
-from imgret.store.postgres.pg_work import update_date
+from imgret.store.postgres.pg_pending_work import PendingWork
 from imgret.store.records import IMPORTED
 from imgret.store.trait_rows import SIGNATURE
+
+_DATE = ("date", "date_source", "date_precision", "date_zone", "date_fraction")
+_TYPES = {  # of the columns of `content` that are saved after decoding
+    **dict.fromkeys(("pixels", "look", "detail"), "bytea"),
+    **dict.fromkeys(
+        ("format", "camera", "subsecond", "date_source", "date_precision", "date_fraction"), "text"
+    ),
+    **dict.fromkeys(("width", "height", "taken_at", "date", "date_zone"), "bigint"),
+    **dict.fromkeys(("latitude", "longitude"), "double precision"),
+    "truncated": "boolean",
+}
 
 
 class Contents:
     """Implements `imgret.store.interface.files.Contents`."""
 
-    def __init__(self, connection: Connection, notes: Notes, documents: Documents) -> None:
+    def __init__(self, connection: Connection, notes: Notes, documents: Documents, work: PendingWork) -> None:
         self._connection = connection
         self._notes = notes
         self._documents = documents
+        self._work = work
+        self._changed: dict[int, dict[str, Any]] = {}  # content -> columns; see `pg_pending.Writer`
 
     def hash_of(self, content: int) -> bytes | None:
         row = self._connection.row("SELECT hash FROM content WHERE id = %s", (content,))
@@ -51,29 +66,21 @@ class Contents:
         return [int(id_) for (id_,) in rows]
 
     def save_facts(self, content: int, facts: Facts, pixels: bytes, look: bytes | None = None) -> None:
-        with self._connection.writing() as db:
-            db.execute(
-                "UPDATE content SET pixels = %s, look = %s, detail = %s, format = %s, width = %s, height = %s, taken_at = %s,"
-                " camera = %s, latitude = %s, longitude = %s, truncated = %s, subsecond = %s WHERE id = %s",
-                (
-                    pixels,
-                    look and look[:SIGNATURE],
-                    look and (look[SIGNATURE:] or None),
-                    *msgspec.structs.astuple(facts),
-                    content,
-                ),
+        with self._connection.writing():
+            self._set(
+                content,
+                pixels=pixels,
+                look=look and look[:SIGNATURE],
+                detail=look and (look[SIGNATURE:] or None),
+                **msgspec.structs.asdict(facts),
             )
             self.save_date(content, _of_camera(facts))
 
     def save_date(self, content: int, date: PhotoDate | None) -> None:
         values = (date.at, date.source, date.precision, date.zone, date.subsecond) if date else (None,) * 5
-        with self._connection.writing() as db:
-            db.execute(
-                "UPDATE content SET date = %s, date_source = %s, date_precision = %s, date_zone = %s, date_fraction = %s"
-                " WHERE id = %s",
-                (*values, content),
-            )
-            update_date(db, content)
+        with self._connection.writing():
+            self._set(content, **dict(zip(_DATE, values, strict=True)))
+            self._work.update_date(content)
 
     def date(self, content: int) -> PhotoDate | None:
         rows = self._connection.rows_of(
@@ -84,11 +91,9 @@ class Contents:
         return PhotoDate(*rows[0]) if rows else None
 
     def save_position(self, content: int, position: tuple[float, float] | None) -> None:
-        with self._connection.writing() as db:
-            db.execute(
-                "UPDATE content SET latitude = %s, longitude = %s WHERE id = %s",
-                (*(position or (None, None)), content),
-            )
+        latitude, longitude = position or (None, None)
+        with self._connection.writing():
+            self._set(content, latitude=latitude, longitude=longitude)
 
     def look(self, content: int) -> bytes | None:
         row = self._connection.row("SELECT look, detail FROM content WHERE id = %s", (content,))
@@ -126,6 +131,30 @@ class Contents:
             for content in contents:
                 self._documents.remove(content)
                 db.execute("DELETE FROM content WHERE id = %s", (content,))
+
+    def write_pending(self, db: Database) -> None:
+        """See `pg_pending.Writer`."""
+        pending, self._changed = self._changed, {}
+        alike: dict[tuple[str, ...], list[int]] = {}  # the columns that change -> contents
+        for content, values in pending.items():
+            alike.setdefault(tuple(sorted(values)), []).append(content)
+        for columns, contents in alike.items():
+            arrays = ", ".join(f"%s::{_TYPES[column]}[]" for column in columns)
+            names = ", ".join(columns)
+            db.execute(
+                f"UPDATE content SET ({names}) = ROW ({', '.join(f'new.{column}' for column in columns)})"
+                f" FROM unnest(%s::bigint[], {arrays}) AS new (id, {names}) WHERE content.id = new.id",
+                (contents, *([pending[content][column] for content in contents] for column in columns)),
+            )
+
+    def forget_pending(self) -> None:
+        """See `pg_pending.Writer`."""
+        self._changed.clear()
+
+    def _set(self, content: int, **columns: Any) -> None:
+        """Change columns of a content. Within `writing()`."""
+        self._changed.setdefault(content, {}).update(columns)
+        self._connection.pending.contents.add(content)
 
 
 def _of_camera(facts: Facts) -> PhotoDate | None:

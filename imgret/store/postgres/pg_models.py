@@ -18,7 +18,9 @@ class Models:
         """The row of a model; made on first use."""
         key = (stage, identity.name, identity.revision, identity.settings)
         if self._known_in is None or self._known_in != self._connection.transaction:
-            self._known, self._known_in = {}, self._connection.transaction
+            rows = self._connection.fixed_rows("SELECT stage, name, revision, settings, id FROM model")
+            self._known = {(stage, *of): id_ for stage, *of, id_ in rows}
+            self._known_in = self._connection.transaction
         if key not in self._known:
             self._known[key] = self._made(key)
         return self._known[key]
@@ -30,10 +32,6 @@ class Models:
         self._known_in = None
 
     def _made(self, key: tuple[str, str, str, str]) -> int:
-        where = "(stage, name, revision, settings) = (%s, %s, %s, %s)"
-        row = self._connection.row(f"SELECT id FROM model WHERE {where}", key)
-        if row is not None:
-            return int(row[0])
         with self._connection.writing() as db:
             made = "INSERT INTO model (stage, name, revision, settings) VALUES (%s, %s, %s, %s) RETURNING id"
             return int(db.execute(made, key).get)

@@ -15,9 +15,10 @@ from typing import Any
 from imgret.stages.interface import DECODE
 from imgret.store import paths
 from imgret.store.policy import ARRIVED
+from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_pending_work import PendingWork
 from imgret.store.postgres.pg_roots import AT, Roots
-from imgret.store.postgres.pg_work import queued
 from imgret.store.records import IMPORTED, LostNote, PreviousContent
 
 _SET_REPLACED = (
@@ -34,8 +35,10 @@ _OWNED = (  # somebody wrote something about the content {0}
 class Notes:
     """Implements `imgret.store.interface.descriptions.Notes`."""
 
-    def __init__(self, connection: Connection, roots: Roots) -> None:
+    def __init__(self, connection: Connection, roots: Roots, work: PendingWork) -> None:
         self._connection = connection
+        self._work = work
+        self._settled: set[int] = set()  # contents that are edits of nothing; see `pg_pending.Writer`
         self._roots = roots
 
     def replaced(self, photo: int, before: int, born: int | None, after: int) -> None:
@@ -72,7 +75,7 @@ class Notes:
                 f" AND photo.content <> replaced.content AND NOT {_ALIVE.format('replaced.content')}"
             ).fetchall()
             for (edit,) in rows:
-                queued(db, edit, [DECODE], ARRIVED)
+                self._work.queue(edit, [DECODE], ARRIVED)
 
     def noted(self, content: int) -> None:
         """Record that a note or tags were written for a content, so that they are not copied to an edit that existed before."""
@@ -84,23 +87,20 @@ class Notes:
             )
 
     def candidates(self, content: int) -> list[PreviousContent]:
-        rows = self._connection.rows(
-            "SELECT replaced.content, bool_or(replaced.born IS NOT NULL AND replaced.born IS NOT DISTINCT FROM photo.born)"
+        rows = self._connection.rows_of(
+            "SELECT photo.content, replaced.content, bool_or(replaced.born IS NOT NULL AND replaced.born IS NOT DISTINCT FROM photo.born)"
             " FROM photo JOIN replaced ON replaced.photo = photo.id"
-            f" WHERE photo.content = %s AND replaced.content <> %s AND NOT {_ALIVE.format('replaced.content')}"
-            " GROUP BY replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note),"
+            f" WHERE photo.content = ANY (%s::bigint[]) AND replaced.content <> photo.content AND NOT {_ALIVE.format('replaced.content')}"
+            " GROUP BY photo.content, replaced.content ORDER BY replaced.content NOT IN (SELECT content FROM note),"
             f" NOT {_OWNED.format('replaced.content')}, replaced.content",
-            (content, content),
+            content,
         )
         return [PreviousContent(before, bool(same_file)) for before, same_file in rows]
 
     def settle(self, content: int, before: int | None) -> bool:
         with self._connection.writing() as db:
-            db.execute(
-                "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = %s)"
-                f" AND NOT ({_ALIVE.format('replaced.content')} AND {_OWNED.format('replaced.content')})",
-                (content,),
-            )
+            self._settled.add(content)
+            self._connection.pending.contents.add(content)
             if before is None:
                 return False
             db.execute("UPDATE content SET edit_of = %s WHERE id = %s", (before, content))
@@ -115,6 +115,20 @@ class Notes:
                 (content, before, IMPORTED),
             )
             return copied.rowcount > 0
+
+    def write_pending(self, db: Database) -> None:
+        """See `pg_pending.Writer`."""
+        settled, self._settled = self._settled, set()
+        if settled:
+            db.execute(
+                "DELETE FROM replaced WHERE photo IN (SELECT id FROM photo WHERE content = ANY (%s::bigint[]))"
+                f" AND NOT ({_ALIVE.format('replaced.content')} AND {_OWNED.format('replaced.content')})",
+                (sorted(settled),),
+            )
+
+    def forget_pending(self) -> None:
+        """See `pg_pending.Writer`."""
+        self._settled.clear()
 
     def later_edits(self, content: int) -> list[int]:
         rows = self._connection.rows(

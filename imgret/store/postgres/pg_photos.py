@@ -21,6 +21,12 @@ from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_roots import AT, IN_FOLDER, Roots, below
 
+# The columns of `row_values.photo`, and where they come from.
+_PHOTO = (
+    "photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content,"
+    f" {roots.ONLINE}, gone_at FROM photo JOIN root_here AS root ON root.id = photo.root"
+)
+
 
 class Photos:
     """Implements `imgret.store.interface.files.Photos`."""
@@ -162,15 +168,13 @@ class Photos:
                 yield paths.join(root, folder, name)
 
     def paths(self, content: int) -> list[Photo]:
-        found = self._photos("content = %s AND gone_at IS NULL", (content,))
-        return sorted(found, key=lambda photo: (not photo.online, photo.path))
+        rows = self._connection.rows_of(
+            f"SELECT content, {_PHOTO} WHERE content = ANY (%s::bigint[]) AND gone_at IS NULL", content
+        )
+        return sorted(map(row_values.photo, rows), key=lambda photo: (not photo.online, photo.path))
 
     def _photos(self, where: str, values: tuple[object, ...]) -> Iterator[Photo]:
-        rows = self._connection.rows(
-            "SELECT photo.id, root.path, folder, name, size, mtime_ns, ctime_ns, inode, content,"
-            f" {roots.ONLINE}, gone_at FROM photo JOIN root_here AS root ON root.id = photo.root WHERE {where}",
-            values,
-        )
+        rows = self._connection.rows(f"SELECT {_PHOTO} WHERE {where}", values)
         return map(row_values.photo, rows)
 
 

@@ -1,4 +1,4 @@
-"""Read the rows of many contents together, where a caller reads them one by one within a snapshot.
+"""Read the rows of many contents together, where a caller reads them one by one within a snapshot or a transaction.
 
 A search reads some seven things of each hit. Each statement takes a round trip, so the same statement is executed for all
 contents that are expected, when the first of them is read.
@@ -16,7 +16,7 @@ Read = Callable[[str, Sequence[Any]], Iterable[tuple[Any, ...]]]
 
 
 class ReadAhead:
-    """The contents that are expected in the snapshot that is open, and what was read of them."""
+    """The contents that are expected in the transaction that is open, and what was read of them."""
 
     def __init__(self, read: Read) -> None:
         """`read` executes a statement."""
@@ -26,10 +26,23 @@ class ReadAhead:
         self._found: dict[tuple[str, str, int], dict[int, Rows]] = {}
 
     def expect(self, contents: Collection[int]) -> None:
-        """These contents will be read, in about this order; none: the snapshot is over."""
+        """These contents will be read, in about this order; none: the transaction is over."""
         self._contents = list(dict.fromkeys(contents))
         self._places = {content: place for place, content in enumerate(self._contents)}
         self._found.clear()
+
+    def forget(self) -> None:
+        """What was read may have changed."""
+        self._found.clear()
+
+    def once(self, sql: str) -> Rows:
+        """Return the rows of a query that concerns no single content: read once for all contents that are expected."""
+        if not self._contents:
+            return list(self._read(sql, ()))
+        key = sql, "", -1
+        if key not in self._found:
+            self._found[key] = {-1: list(self._read(sql, ()))}
+        return self._found[key][-1]
 
     def rows(self, sql: str, content: int, values: Sequence[Any] = ()) -> Rows:
         """Return the rows of a content. `sql` takes a list of contents, then `values`; its first column is the content."""

@@ -23,8 +23,9 @@ from imgret.store.postgres.pg_documents import Documents
 from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_own_texts import OwnTexts
+from imgret.store.postgres.pg_pending_results import PendingResult, PendingResults
+from imgret.store.postgres.pg_pending_work import PendingWork
 from imgret.store.postgres.pg_vectors import Vectors
-from imgret.store.postgres.pg_work import queued
 from imgret.store.records import IMPORTED, LABELS, SpaceTraits
 
 AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are made anew together
@@ -41,6 +42,8 @@ class Results:
         own_texts: OwnTexts,
         notes: Notes,
         vectors: Vectors,
+        pending: PendingResults,
+        work: PendingWork,
     ) -> None:
         self._connection = connection
         self._models = models
@@ -48,6 +51,8 @@ class Results:
         self._own_texts = own_texts
         self._notes = notes
         self._vectors = vectors
+        self._pending = pending
+        self._work = work
 
     def save(
         self,
@@ -61,32 +66,13 @@ class Results:
         vectors: Mapping[str, NDArray[np.float32]] | None = None,
         space: SpaceTraits | None = None,
     ) -> None:
-        with self._connection.writing() as db:
+        with self._connection.writing():
             if vectors is not None:
                 assert space is not None
                 self._vectors.save(content, identity, vectors, stage, space)
             made = msgspec.json.encode(payload).decode()
-            before = db.execute(
-                "WITH gone AS (DELETE FROM tag WHERE content = %s AND stage = %s RETURNING 1)"
-                " INSERT INTO stage_result (content, stage, model, payload, made_at) VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT (content, stage) DO UPDATE SET model = excluded.model, payload = excluded.payload,"
-                " made_at = excluded.made_at RETURNING (SELECT count(*) FROM gone)",
-                (content, stage, content, stage, self._models.id(stage, identity), made, int(time.time())),
-            ).get
-            if before or tags:
-                db.execute(
-                    "INSERT INTO tag (kind, label, content, stage, count)"
-                    " SELECT kind, label, %s, %s, count FROM unnest(%s::text[], %s::text[], %s::bigint[])"
-                    " AS new (kind, label, count)",
-                    (
-                        content,
-                        stage,
-                        [t.kind for t in tags],
-                        [t.label for t in tags],
-                        [t.count for t in tags],
-                    ),
-                )
-                self._documents.refresh(content, (LABELS,))
+            model = self._models.id(stage, identity)
+            self._pending.add(content, stage, PendingResult(model, made, int(time.time()), tags))
             self._documents.update(content, texts or {})
 
     def copy(self, source: int, target: int) -> set[str]:
@@ -196,7 +182,7 @@ class Results:
                     if db.execute(
                         "SELECT 1 FROM content WHERE id = %s AND format IS NOT NULL AND look IS NULL", (each,)
                     ).fetchone():
-                        queued(db, each, [DECODE], ARRIVED)
+                        self._work.queue(each, [DECODE], ARRIVED)
                 else:
                     db.execute("DELETE FROM note WHERE content = %s", (each,))
                 self.refresh_words(each)

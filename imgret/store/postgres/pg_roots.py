@@ -187,8 +187,8 @@ class Roots:
             return _root(db.execute(f"SELECT {_COLUMNS} FROM root_here WHERE id = %s", (root,)).fetchone())
 
     def _every(self) -> list[Root]:
-        with self._connection.reading() as db:
-            return [_root(row) for row in db.execute(f"SELECT {_COLUMNS} FROM root_here ORDER BY path")]
+        rows = self._connection.rows_once(f"SELECT {_COLUMNS} FROM root_here ORDER BY path")
+        return [_root(row) for row in rows]
 
 
 def below(folder: bytes) -> tuple[str, tuple[bytes, ...]]:

@@ -26,7 +26,7 @@ class Spaces:
     def __init__(self, connection: Connection, models: Models) -> None:
         self._connection = connection
         self._models = models
-        self._known: dict[tuple[str, ModelIdentity], Space | None] = {}
+        self._known: dict[tuple[str, ModelIdentity], Space] = {}
         self._known_in: int | None = None  # the transaction that writes: nobody else changes them during it
 
     def active(self) -> list[Space]:
@@ -46,17 +46,10 @@ class Spaces:
     def find(self, stage: str, identity: ModelIdentity) -> Space | None:
         """The space of an encoder; None while it has no vectors."""
         if self._known_in is None or self._known_in != self._connection.transaction:
-            self._known, self._known_in = {}, self._connection.transaction
-        if (stage, identity) not in self._known:
-            self._known[stage, identity] = self._found(stage, identity)
-        return self._known[stage, identity]
-
-    def _found(self, stage: str, identity: ModelIdentity) -> Space | None:
-        row = self._connection.row(
-            f"{_SPACE} WHERE space.stage = %s AND (name, revision, settings) = (%s, %s, %s)",
-            (stage, identity.name, identity.revision, identity.settings),
-        )
-        return _space(row) if row else None
+            spaces = map(_space, self._connection.fixed_rows(_SPACE))
+            self._known = {(space.stage, space.identity): space for space in spaces}
+            self._known_in = self._connection.transaction
+        return self._known.get((stage, identity))
 
     def made(self, stage: str, identity: ModelIdentity, dimension: int, traits: SpaceTraits) -> Space:
         """The space of an encoder, made on first use: active where its stage has no active one."""

@@ -31,7 +31,7 @@ class TextColumns:
     def numbered(self) -> dict[int, TextColumn]:
         """Number of the column in the documents -> column."""
         if self._read_in is None or self._read_in != self._connection.transaction:
-            rows = self._connection.rows(
+            rows = self._connection.fixed_rows(
                 "SELECT position, name, stage, weight, substrings FROM text_column ORDER BY position"
             )
             self._columns = {number: TextColumn(*row) for number, *row in rows}

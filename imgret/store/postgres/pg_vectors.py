@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from imgret.photo import ModelIdentity
 from imgret.store.postgres import pg_nearest_rows
-from imgret.store.postgres.pg_arrays import Half, vectors
+from imgret.store.postgres.pg_arrays import vectors
 from imgret.store.postgres.pg_connection import Connection
 from imgret.store.postgres.pg_nearest import Nearest
+from imgret.store.postgres.pg_pending_results import PendingVectors
 from imgret.store.postgres.pg_spaces import Spaces
 from imgret.store.records import TEXT, TEXT_SPACE, Space, SpaceTraits
 from imgret.store.unit_vector import units
@@ -32,10 +33,13 @@ Matrix = NDArray[np.float32]  # (rows, dimension)
 class Vectors:
     """Implements `imgret.store.interface.retrieval.Vectors`."""
 
-    def __init__(self, connection: Connection, spaces: Spaces, nearest: Nearest) -> None:
+    def __init__(
+        self, connection: Connection, spaces: Spaces, nearest: Nearest, pending: PendingVectors
+    ) -> None:
         self._connection = connection
         self._spaces = spaces
         self._nearest = nearest
+        self._pending = pending
 
     def save(
         self,
@@ -45,19 +49,14 @@ class Vectors:
         stage: str = TEXT,
         space: SpaceTraits = TEXT_SPACE,
     ) -> None:
-        with self._connection.writing() as db:
+        with self._connection.writing():
             known = self._spaces.find(stage, model)
             if known is None and not vectors:
                 return
             checked = units(vectors, content, model.name, known.dimension if known else None)
             dimension = known.dimension if known else len(next(iter(checked.values())))
             made = self._spaces.made(stage, model, dimension, space)
-            db.execute("DELETE FROM vector WHERE content = %s AND space = %s", (content, made.id))
-            for view, vector in checked.items():
-                db.execute(
-                    "INSERT INTO vector (content, view, space, data) VALUES (%s, %s, %s, %s)",
-                    (content, str(view), made.id, Half(vector)),
-                )
+            self._pending.add(content, made.id, checked)
 
     def copy(self, source: int, target: int) -> None:
         """Give content `target` the vectors of `source`, whose pixels are the same."""

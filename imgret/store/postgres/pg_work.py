@@ -14,8 +14,8 @@ from imgret.stages import registry
 from imgret.stages.interface import DECODE
 from imgret.store.policy import ARRIVED, BACKLOG, FAILED, MAX_ATTEMPTS, PAUSES
 from imgret.store.postgres import pg_claims as claims
-from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_connection import Connection
+from imgret.store.postgres.pg_pending_work import DATE, PendingWork
 from imgret.store.postgres.pg_summary import Summary
 from imgret.store.postgres.pg_workers import Workers
 from imgret.store.records import Claim, Position
@@ -24,25 +24,20 @@ AT_ONCE = 1000  # contents that are moved to a request in one transaction
 
 _LIVING = "EXISTS (SELECT 1 FROM photo WHERE photo.content = work.content AND gone_at IS NULL)"
 
-# The date of the content with the id `{0}`. A time in the future comes from a wrong clock, and counts as now.
-_DATE = (
-    "greatest(0, least(extract(epoch FROM clock_timestamp())::bigint, coalesce("
-    "(SELECT date FROM content AS dated WHERE dated.id = {0}), (SELECT"
-    " max(mtime_ns) / 1000000000 FROM photo WHERE photo.content = {0} AND gone_at IS NULL), 0)))"
-)
-
 
 class Work:
     """Implements `imgret.store.interface.work_queue.Work`."""
 
-    def __init__(self, connection: Connection, summary: Summary, workers: Workers) -> None:
+    def __init__(
+        self, connection: Connection, summary: Summary, workers: Workers, pending: PendingWork
+    ) -> None:
         self._connection = connection
         self._workers = workers
         self._summary = summary
+        self._pending = pending
 
     def queue(self, content: int, stages: Collection[str], request: int = BACKLOG) -> None:
-        with self._connection.writing() as db:
-            queued(db, content, stages, request)
+        self._pending.queue(content, stages, request)
 
     def queue_outdated(self, identities: Mapping[str, ModelIdentity], off: Collection[str]) -> int:
         queued = 0
@@ -50,7 +45,7 @@ class Work:
             for stage, identity in identities.items():
                 queued += db.execute(
                     "INSERT INTO work (content, stage, date)"
-                    f" SELECT content.id, %s, {_DATE.format('content.id')} FROM content"
+                    f" SELECT content.id, %s, {DATE.format('content.id')} FROM content"
                     " LEFT JOIN stage_result r ON r.content = content.id AND r.stage = %s"
                     " LEFT JOIN model ON model.id = r.model"
                     " WHERE EXISTS (SELECT 1 FROM photo WHERE photo.content = content.id AND gone_at IS NULL)"
@@ -86,6 +81,7 @@ class Work:
 
     def requests(self, stages: Collection[str], at_most: int, *, last: int | None = None) -> dict[int, int]:
         found: dict[int, int] = {}
+        self._pending.write_dates()
         with self._connection.reading() as db:
             for request, count in claims.waiting_requests(db, stages, at_most, last):
                 found[request] = max(count, found.get(request, 0))
@@ -105,6 +101,7 @@ class Work:
         last: int | None = None,
     ) -> list[Claim]:
         worker = self._workers.own()
+        self._pending.write_dates()
         alone = self._connection.in_transaction  # it has the lock of `writing()` already
         while True:
             with self._connection.writing() if alone else self._connection.claiming() as db:
@@ -116,17 +113,16 @@ class Work:
 
     def claim_suspect(self, stages: Collection[str], now: int, tried: Iterable[int] = ()) -> Claim | None:
         worker = self._workers.own()
+        self._pending.write_dates()
         with self._connection.writing() as db:
             found = claims.suspect(db, stages, now, tried)
             claimed = claims.claimed(db, found, stages, worker, alone=True) if found else None
             return claimed[0] if claimed else None
 
     def done(self, content: int, stages: Iterable[str]) -> None:
-        with self._connection.writing() as db:
+        with self._connection.writing():
             self._workers.renew()
-            db.execute(
-                "DELETE FROM work WHERE content = %s AND stage = ANY (%s::text[])", (content, list(stages))
-            )
+            self._pending.done(content, stages)
 
     def failed(self, content: int, stages: Iterable[str], error: str, now: int) -> None:
         with self._connection.writing() as db:
@@ -170,23 +166,8 @@ class Work:
         return dict(rows)
 
     def of(self, content: int) -> dict[str, tuple[int, int, str | None]]:
-        rows = self._connection.rows(
-            "SELECT stage, attempts, not_before, error FROM work WHERE content = %s", (content,)
+        rows = self._connection.rows_of(
+            "SELECT content, stage, attempts, not_before, error FROM work WHERE content = ANY (%s::bigint[])",
+            content,
         )
         return {stage: (attempts, not_before, error) for stage, attempts, not_before, error in rows}
-
-
-def update_date(db: Database, content: int) -> None:
-    """Order the work of a content by the date of the photo, which has just become known."""
-    db.execute(f"UPDATE work SET date = {_DATE.format('work.content')} WHERE content = %s", (content,))
-
-
-def queued(db: Database, content: int, stages: Collection[str], request: int) -> None:
-    """Queue stages of a content. What waits already keeps its attempts, but may move ahead."""
-    db.execute(
-        f"INSERT INTO work (content, stage, request, date) SELECT id, stage, %s, {_DATE.format('content.id')}"
-        " FROM content, unnest(%s::text[]) AS stage WHERE id = %s"
-        " ON CONFLICT (content, stage) DO UPDATE SET request = excluded.request"
-        f" WHERE work.request = {BACKLOG} AND excluded.request > {BACKLOG}",
-        (request, list(stages), content),
-    )

@@ -13,6 +13,8 @@ from imgret.store.postgres.pg_models import Models
 from imgret.store.postgres.pg_nearest import Nearest
 from imgret.store.postgres.pg_notes import Notes
 from imgret.store.postgres.pg_own_texts import OwnTexts
+from imgret.store.postgres.pg_pending_results import PendingResults, PendingVectors
+from imgret.store.postgres.pg_pending_work import PendingWork
 from imgret.store.postgres.pg_photos import Photos
 from imgret.store.postgres.pg_removal import Removal
 from imgret.store.postgres.pg_results import Results
@@ -46,18 +48,32 @@ class PostgresStore(Connection):
         self.sidecars = Sidecars(self)
         self.signatures = Signatures(self)
         self.failures = Failures(self)
-        self.notes = Notes(self, self.roots)
+        pending_work = PendingWork(self)
+        self.notes = Notes(self, self.roots, pending_work)
         self.summary = Summary(self, self.roots)
         self.workers = Workers(self)
-        self.work = Work(self, self.summary, self.workers)
+        self.work = Work(self, self.summary, self.workers, pending_work)
         self.words = Words(self, self.text_columns, self.documents, self.facets, substrings)
         self.photos = Photos(self, self.notes, self.roots)
         self.nearest = Nearest(self)
         self._models = Models(self)
         self._spaces = Spaces(self, self._models)
-        self.vectors = Vectors(self, self._spaces, self.nearest)
-        self.results = Results(self, self._models, self.documents, own_texts, self.notes, self.vectors)
-        self.contents = Contents(self, self.notes, self.documents)
+        pending_vectors = PendingVectors(self)
+        self.vectors = Vectors(self, self._spaces, self.nearest, pending_vectors)
+        pending_results = PendingResults(self, self.documents.refresh)
+        self.results = Results(
+            self,
+            self._models,
+            self.documents,
+            own_texts,
+            self.notes,
+            self.vectors,
+            pending_results,
+            pending_work,
+        )
+        self.contents = Contents(self, self.notes, self.documents, pending_work)
+        # Work is last, because its order depends on the dates of contents.
+        self.pending.written_by(pending_results, pending_vectors, self.notes, self.contents, pending_work)
         self.filters = Filters(self, self.documents, self.facets, self.photos, self.roots, self.words)
         self.transfer = PgTransfer(self)
         self.removal = Removal(self, self.notes, self.results, self.roots)

@@ -1,0 +1,53 @@
+"""What a transaction has still to write: rows of many photos, collected so that one statement writes those of a table.
+
+They are written at the end of the transaction, and before each other statement, so that it reads what was saved before
+it. What is read ahead of a batch of contents (`pg_read_ahead`) is the exception: it only has to be read again for contents
+with pending rows.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imgret.store.postgres.pg_address import Database
+
+
+class Writer(Protocol):
+    """Collects rows of some tables."""
+
+    def write_pending(self, db: Database) -> None:
+        """Write all rows that were collected."""
+
+    def forget_pending(self) -> None:
+        """Drop them: the transaction is undone."""
+
+
+class Pending:
+    """The rows of all writers."""
+
+    def __init__(self) -> None:
+        self.contents: set[int] = set()  # that have pending rows
+        self._writers: tuple[Writer, ...] = ()
+        self._writing = False
+
+    def written_by(self, *writers: Writer) -> None:
+        """Set the writers, in the order in which they write."""
+        self._writers = writers
+
+    def write(self, db: Database) -> None:
+        """Write all pending rows. Without effect while they are being written."""
+        if not self.contents or self._writing:
+            return
+        self._writing = True
+        try:
+            self.contents.clear()
+            for writer in self._writers:
+                writer.write_pending(db)
+        finally:
+            self._writing = False
+
+    def forget(self) -> None:
+        """Drop all pending rows: the transaction is undone."""
+        self.contents.clear()
+        for writer in self._writers:
+            writer.forget_pending()
