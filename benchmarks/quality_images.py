@@ -109,16 +109,27 @@ def photos(folder: str, model: StageModel) -> Iterator[Library]:
         rows = file.images + noise
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
+    def noise() -> Matrix:
+        rows = numbers.standard_normal(file.images.shape)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
     few = [" ".join(caption.split()[:7]) for caption in given]  # "a picture of" and four words
+    one = [" ".join(caption.split()[:4]) for caption in given]
     wrong = [given[(at + 7) % len(given)] if at % 10 < 3 else caption for at, caption in enumerate(given)]
     lacking = np.where(half[:, None], file.images, np.nan)
+    six = [given[at] for at in np.random.default_rng(8).integers(6, size=len(given))]
     some = [caption if there else None for caption, there in zip(given, half, strict=True)]
     for number, (kind, texts, images) in enumerate(
         (
             ("as they are", given, file.images),
             ("noise as long as the vectors", given, noisy(1)),
             ("noise half as long again", given, noisy(1.5)),
+            ("noise of twice their length", given, noisy(2)),
+            ("noise of four times their length", given, noisy(4)),
+            ("noise alone", given, noise()),
             ("four words of the captions", few, file.images),
+            ("one word of the captions", one, file.images),
+            ("six captions for all", six, file.images),
             ("3 in 10 captions are wrong", wrong, file.images),
             ("no captions", [None] * len(given), file.images),
             ("half lack the image vector", given, lacking),

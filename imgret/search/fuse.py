@@ -7,8 +7,7 @@ instead, (..., sample). Leading axes, such as one for queries, broadcast. NaN st
    differ in where their cosines are (0.83 +- 0.03 for one, 0.05 +- 0.07 for another).
 2. `evidence`: a standard score becomes a log-likelihood ratio with a floor, which is 0 where the space has no
    information. Chance differences of a weak encoder, or of poor captions, stay below the floor.
-3. `doubt`: where images and texts disagree about the query all over the library, images must stand out to count.
-4. `joined`: the evidence of the spaces is added.
+3. `joined`: the evidence of the spaces is added. Images that may be noise are doubted (`imgret.search.image_doubt`).
 """
 
 from __future__ import annotations
@@ -59,6 +58,10 @@ class Weights(Struct, frozen=True):
     agreeing: float = 0.5  # correlation of image and text scores from which on images are not doubted
     doubt: float = 2.0  # added to the floor for each spread that the best image is below ...
     stands_out: float = 1.0  # ... this many spreads above what chance gives
+    # ... as far as captions differ: 0 up to the first share of what is possible, all of it from the second on
+    distinct: tuple[float, float] = (0.4, 0.8)
+    structured: float = 0.4  # `structure` of image vectors from which on they are certainly not noise
+    shapeless: float = 4.0  # added to the floor of the images where there is no structure at all
     # What a photo has evidence of stands for what it lacks as well, or photos that wait for a stage would sink:
     without_image: float = 1.6  # a photo without an image vector has its text evidence this many times
     without_text: float = 1.25  # ... and one that no text describes its image evidence
@@ -71,7 +74,6 @@ WEIGHTS = Weights()
 LEAST_SPREAD = 0.01  # of cosines: where all photos are alike, words must still count
 OUTLIER = 3.0  # standard scores above it are not of the baseline: the photos that match
 LARGEST = 12.0  # standard scores count up to here in the normaliser
-LEAST_COMMON = 4  # photos with scores in two spaces from which on their correlation is used
 
 
 class Baseline(Struct, frozen=True):
@@ -210,41 +212,6 @@ def evidence(
     total = np.logaddexp(0, slope * (np.nan_to_num(z, nan=0.0) + words) - normaliser - curve.floor - doubt)
     has_score = ~np.isnan(z) | (np.asarray(words) > 0)
     return np.asarray(np.where(has_score, total, 0.0), np.float32)
-
-
-def agreement(first: Scores, second: Scores) -> Scores:
-    """Return the correlation of the standard scores of the same photos in two spaces, over the last axis, (..., 1).
-
-    NaN if fewer than LEAST_COMMON photos have both.
-    """
-    both = ~(np.isnan(first) | np.isnan(second))
-    count = both.sum(axis=-1, keepdims=True)
-
-    def centred(scores: Scores) -> NDArray[np.float64]:
-        kept = np.where(both, np.minimum(scores, OUTLIER), 0.0).astype(np.float64)
-        return np.where(both, kept - kept.sum(axis=-1, keepdims=True) / np.maximum(count, 1), 0.0)
-
-    one, other = centred(first), centred(second)
-    spreads = np.sqrt((one**2).sum(axis=-1, keepdims=True) * (other**2).sum(axis=-1, keepdims=True))
-    found = (one * other).sum(axis=-1, keepdims=True) / np.maximum(spreads, 1e-9)
-    return np.asarray(np.where(count >= LEAST_COMMON, found, np.nan), np.float32)
-
-
-def doubt(scores: Scores, sample: Scores, size: int, agreeing: Scores, weights: Weights = WEIGHTS) -> Scores:
-    """Return what is added to the floor of the images, (..., 1), by their `agreement` with the texts; NaN is none.
-
-    Noise agrees with nothing, and its greatest standard score is what chance gives among so many photos,
-    `sqrt(2 log(size))`. Informative images beside uninformative captions exceed that.
-    """
-    with np.errstate(invalid="ignore"):
-        best = np.fmax(
-            np.fmax.reduce(scores, axis=-1, keepdims=True, initial=0.0),
-            np.fmax.reduce(sample, axis=-1, keepdims=True, initial=0.0),
-        )
-    chance = np.sqrt(2 * np.log(max(size, 1)))
-    short = np.maximum(chance + weights.stands_out - best, 0.0)
-    apart = np.clip(1 - np.nan_to_num(agreeing, nan=weights.agreeing) / weights.agreeing, 0.0, 1.0)
-    return np.asarray(weights.doubt * short * apart, np.float32)
 
 
 def joined(

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.search import fuse
+from imgret.search import fuse, image_doubt
 from imgret.stages import registry
 from imgret.store.interface import Store
 from imgret.store.records import TEXT, Space
@@ -59,6 +59,19 @@ class Sample:
     def least(self) -> float:
         """The spread of a query that means something in this library, at least."""
         return self.spread if self.space.stage == TEXT else self.spread * ACROSS_MODALITIES
+
+    @cached_property
+    def structure(self) -> float:
+        """How far the leading vectors are from noise (see `image_doubt.structure`)."""
+        return image_doubt.structure(self._views[self.space.lead])
+
+    @cached_property
+    def distinctness(self) -> float:
+        """How much the captions differ, or the leading texts where there are none (see `image_doubt.distinctness`)."""
+        lead = self._views[self.space.lead]
+        captions = self._views.get(fuse.CAPTIONS, lead)
+        few = np.count_nonzero(~np.isnan(captions[:, 0])) < LEAST if len(captions) else True
+        return image_doubt.distinctness(lead if few else captions)
 
     @cached_property
     def _banks(self) -> dict[str, Matrix]:

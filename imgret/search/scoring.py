@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgret.search import confidence, fuse, score_baseline
+from imgret.search import confidence, fuse, image_doubt, score_baseline
 from imgret.search.adjectives import ADJECTIVES
 from imgret.search.score_baseline import Sample
 from imgret.store import records
@@ -134,14 +134,20 @@ def scored(
 
 
 def doubt(text: SpaceScores | None, image: SpaceScores | None) -> Scores | float:
-    """Return what is added to the floor of the images, by how well they agree with the texts over the sample."""
+    """Return what is added to the floor of the images, by their structure and their agreement with the texts."""
     if text is None or image is None:
         return 0.0
     _, of_text, of_image = np.intersect1d(
         text.sample.contents, image.sample.contents, assume_unique=True, return_indices=True
     )
-    agreeing = fuse.agreement(text.compared[of_text], image.compared[of_image])
-    return fuse.doubt(image.standard, image.sampled, image.sample.size, agreeing)
+    return image_doubt.doubt(
+        image.standard,
+        image.sampled,
+        image.sample.size,
+        image_doubt.agreement(text.compared[of_text], image.compared[of_image]),
+        structure=image.sample.structure,
+        distinctness=text.sample.distinctness,
+    )
 
 
 def hybrid(

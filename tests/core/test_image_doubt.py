@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgret.photo import RANKS, ModelIdentity
-from imgret.search import fuse, parse, rank
+from imgret.search import fuse, image_doubt, parse, rank
 from imgret.search.query_encoder import QueryEncoder
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
@@ -187,16 +187,16 @@ def test_agreement_is_a_correlation(values: list[float], seed: int, scale: float
     one = np.array(values, np.float32)
     other = np.random.default_rng(seed).standard_normal(len(one)).astype(np.float32)
     there = ~np.isnan(one)
-    agreeing = float(fuse.agreement(one, other)[0])
-    assert np.isnan(agreeing) == (there.sum() < fuse.LEAST_COMMON)
+    agreeing = float(image_doubt.agreement(one, other)[0])
+    assert np.isnan(agreeing) == (there.sum() < image_doubt.LEAST_COMMON)
     if np.isnan(agreeing):
         return
     assert -1.001 <= agreeing <= 1.001
-    assert float(fuse.agreement(other, one)[0]) == pytest.approx(agreeing, abs=1e-5)
+    assert float(image_doubt.agreement(other, one)[0]) == pytest.approx(agreeing, abs=1e-5)
     low = np.minimum(one, 1)  # nothing is cut off there
     if np.nanstd(low) > 0.01:
         moved = low * np.float32(scale) / 3 + np.float32(shift)
-        assert float(fuse.agreement(low, moved)[0]) == pytest.approx(1, abs=1e-3)
+        assert float(image_doubt.agreement(low, moved)[0]) == pytest.approx(1, abs=1e-3)
     cut = np.minimum(one, fuse.OUTLIER)[there].astype(np.float64), np.minimum(other, fuse.OUTLIER)[there]
     if min(map(np.std, cut)) > 0.01:
         assert agreeing == pytest.approx(np.corrcoef(*cut)[0, 1], abs=1e-3)
@@ -207,17 +207,57 @@ def test_doubt_is_none_for_what_agrees_or_stands_out(
     scores: list[float], sample: list[float], size: int, agreeing: float
 ) -> None:
     rows, library = np.array(scores, np.float32), np.array(sample, np.float32)
-    doubted = fuse.doubt(rows, library, size, np.float32([agreeing]))
+    doubted = image_doubt.doubt(rows, library, size, np.float32([agreeing]))
     assert doubted.shape == (1,)
     assert 0 <= doubted[0] < 20
     if np.isnan(agreeing) or agreeing >= fuse.WEIGHTS.agreeing:
         assert doubted[0] == 0
-    more = fuse.doubt(rows, library, size, np.float32([np.nan_to_num(agreeing) - 0.2]))
+    more = image_doubt.doubt(rows, library, size, np.float32([np.nan_to_num(agreeing) - 0.2]))
     assert more[0] >= doubted[0] - 1e-6
     outstanding = np.append(rows, np.float32(7))
-    assert fuse.doubt(outstanding, library, size, np.float32([agreeing]))[0] == 0
+    assert image_doubt.doubt(outstanding, library, size, np.float32([agreeing]))[0] == 0
     plain = fuse.evidence(rows, library, size, fuse.WEIGHTS.image)
     assert (fuse.evidence(rows, library, size, fuse.WEIGHTS.image, doubt=doubted) <= plain + 1e-6).all()
+
+
+@given(st.integers(0, 99), st.integers(30, 80), st.integers(64, 512))
+def test_noise_has_no_structure_and_few_directions_have_much(seed: int, count: int, dimension: int) -> None:
+    numbers = np.random.default_rng(seed)
+    noise = numbers.standard_normal((count, dimension)).astype(np.float32)
+    assert image_doubt.structure(noise) < 0.3
+    few = noise[:, :4] @ numbers.standard_normal((4, dimension)).astype(np.float32)
+    assert image_doubt.structure(few) > 0.6
+    lacking = np.vstack([few, np.full((9, dimension), np.nan, np.float32)])
+    assert image_doubt.structure(lacking) == pytest.approx(image_doubt.structure(few))
+    for rows in (noise[:7], np.ones_like(noise), noise[:0]):  # too few, all the same, none
+        assert image_doubt.structure(rows) == 1
+
+
+@given(st.lists(st.integers(0, 9), min_size=image_doubt.LEAST, max_size=60))
+def test_captions_of_few_kinds_are_less_distinct(kinds: list[int]) -> None:
+    rows = np.eye(70, dtype=np.float32)
+    found = image_doubt.distinctness(rows[kinds])
+    assert -1e-6 <= found <= 1
+    assert found <= np.log(len(set(kinds))) / np.log(len(kinds)) + 1e-6
+    assert image_doubt.distinctness(rows[: len(kinds)]) == pytest.approx(1)
+    assert image_doubt.distinctness(rows[[0] * len(kinds)]) == pytest.approx(0)
+
+
+@given(SCORES, st.floats(0, 1), st.floats(0, 1), st.floats(-1, 1, width=32))
+def test_noise_is_doubted_more_and_doubt_needs_captions_that_differ(
+    scores: list[float], structure: float, distinctness: float, agreeing: float
+) -> None:
+    rows, weights = np.array(scores, np.float32), fuse.WEIGHTS
+
+    def found(structure: float, distinctness: float) -> float:
+        least = {"structure": structure, "distinctness": distinctness}
+        return float(image_doubt.doubt(rows, rows, 100, np.float32([agreeing]), **least)[0])
+
+    assert found(0, distinctness) == pytest.approx(weights.shapeless + found(1, distinctness), abs=1e-4)
+    assert found(1, distinctness) <= found(structure, distinctness) <= found(0, distinctness) + 1e-6
+    assert found(weights.structured, distinctness) == pytest.approx(found(1, distinctness), abs=1e-4)
+    assert found(structure, distinctness) <= found(structure, 1) + 1e-6
+    assert found(1, weights.distinct[0]) == 0
 
 
 @given(st.lists(st.floats(-4, fuse.LARGEST, width=32), min_size=1, max_size=60))

@@ -78,7 +78,7 @@ def is_ours(name: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["search.rank.search", "store.work.claim", "imgretd.emitter", "fuse.doubt", "cli.console"]
+    "name", ["search.rank.search", "store.work.claim", "imgretd.emitter", "fuse.joined", "cli.console"]
 )
 def test_names_of_modules_and_of_what_they_define_are_found(name: str) -> None:
     assert is_ours(name)
