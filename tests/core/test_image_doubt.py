@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from text_spaces import text_space
 
 from imgret.photo import RANKS, ModelIdentity
-from imgret.search import fuse, image_doubt, parse, rank
+from imgret.search import fuse, image_doubt, parse, rank, score_baseline
 from imgret.search.query_encoder import QueryEncoder
 from imgret.store.interface import Store
 from imgret.store.records import SpaceTraits
@@ -99,6 +100,37 @@ def test_images_of_noise_do_not_replace_captions(
     for number in range(0, min(count, 12), 2):
         text = f"{THINGS[number]} {PLACES[number % len(PLACES)].split()[-1]}"
         assert found(store, encoder, seer, text)[0].content == contents[number], text
+
+
+def firsts(
+    store: Store, encoder: QueryEncoder, seer: Seer, contents: list[int], texts: list[str], ranking: str
+) -> int:
+    """Return how many of these texts find their photo first."""
+    return sum(
+        found(store, encoder, seer, text, ranking)[0].content == content
+        for content, text in zip(contents, texts, strict=True)
+    )
+
+
+def test_images_of_noise_cost_no_right_hits(
+    store: Store, encoder: QueryEncoder, library: Callable[..., list[int]]
+) -> None:
+    seer = Seer(encoder, 100.0)
+    contents = library(seer, 84)
+    texts = [text.replace("a ", "the ").replace("in the snow", "in winter") for text in scenes(84)]
+    by_text = firsts(store, encoder, seer, contents, texts, "vector")
+    assert firsts(store, encoder, seer, contents, texts, "hybrid") >= by_text > 20
+
+
+@pytest.mark.parametrize("captions", [["a picture"], ["a dog", "a cat"], scenes(84)])
+def test_captions_count_as_distinct_as_they_differ(
+    store: Store, add: Callable[..., int], captions: list[str]
+) -> None:
+    with store.writing():
+        for number in range(84):
+            add(f"{number}.jpg", caption=captions[number % len(captions)], note=f"number {number}")
+    sample = score_baseline.sample(store, text_space(store))
+    assert sample.distinctness == pytest.approx(np.log(len(captions)) / np.log(84), abs=0.02)
 
 
 @pytest.mark.parametrize("count", [3, 10, 60])
