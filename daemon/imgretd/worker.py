@@ -172,7 +172,7 @@ class Worker(threading.Thread):
         """Describe everything that is due, unless there is a reason to wait."""
         self._last_check = time.monotonic()
         available = self._workable.identities(self._settings)
-        prepare(store, self._settings, available)
+        prepare(store, self._settings, available, self.broken)
         stages = workable(self._settings, available)
         due = store.work.due(stages, int(time.time()), at_most=1)
         self.waits_for = self._reason_to_wait() if due else None
