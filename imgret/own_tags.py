@@ -43,6 +43,17 @@ def own_tags(store: Store, content: int) -> OwnTags:
     )
 
 
+def in_common(tags: Sequence[OwnTags]) -> OwnTags:
+    """Return what the tags of one or more photos have in common; those of the file and the hash for one photo only."""
+    first, *others = tags
+    if not others:
+        return first
+    labels = [{label.casefold() for label in other.keywords} for other in others]
+    keywords = tuple(label for label in first.keywords if all(label.casefold() in each for each in labels))
+    same_stars = all(other.stars == first.stars for other in others)
+    return OwnTags(None, keywords, first.stars if same_stars else None, (), None)
+
+
 def own_keywords(store: Store, content: int) -> list[str]:
     """Return the user's own keywords of a content, in alphabetical order."""
     return [tag.label for tag in store.results.imported_tags(content) if tag.kind == KEYWORD]

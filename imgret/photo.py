@@ -186,7 +186,7 @@ class Hit(Struct, frozen=True):
     path: bytes
     score: float  # the sum computed by the ranking; comparable only within one result list
     cosine: float | None  # of the first view; None without a vector
-    strength: str  # one of STRENGTHS: the confidence in words
+    strength: str | None  # one of STRENGTHS: the confidence in words; None if nothing was sought
     shown: dict[str, Any]  # the keys that the results of stages give to its JSON: `caption`, `objects`, ...
     note: str | None
     taken_at: int | None
@@ -196,7 +196,7 @@ class Hit(Struct, frozen=True):
     why: tuple[str, ...]  # the words, counts and parts of the note that matched
     other_paths: tuple[bytes, ...] = ()  # copies of the same content
     taken_precision: str | None = None  # of `taken_at`: one of PRECISIONS
-    confidence: float = 0.0  # 0..1, the estimated probability that a person agrees
+    confidence: float | None = None  # 0..1, the estimated probability that a person agrees
 
     @property
     def caption(self) -> str | None:

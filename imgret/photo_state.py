@@ -132,7 +132,7 @@ def _known(store: Store, path: bytes, photo: Photo | None, content: int) -> Phot
         what = ", ".join(sorted(set(todo) - set(waiting)))
         reason = f"waiting for {what}: run `imgret index`, or wait for the daemon"
     elif waiting:
-        reason = f"without {', '.join(waiting)}: weights or packages are missing, see `imgret doctor`"
+        reason = f"without {', '.join(waiting)}: `imgret status` gives the reason"
     others = tuple(p.path for p in store.photos.paths(content) if p.path != path)
     return PhotoState(
         path,

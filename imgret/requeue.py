@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from imgret import stage_results
 from imgret.config import Settings
@@ -31,16 +33,22 @@ def workable(settings: Settings, have: Collection[str]) -> frozenset[str]:
     return frozenset(stages)
 
 
-def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIdentity]) -> int:
+def prepare(
+    store: Store,
+    settings: Settings,
+    identities: Mapping[str, ModelIdentity],
+    broken: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Queue the results that were computed by other models than `identities`. Return how many.
 
-    `identities` maps each stage that can run now to its model; the other stages keep waiting. Results of stages that
+    `identities` maps each stage that can run now to its model; the other stages keep waiting, those in `broken` for the
+    reason that is given: their weights are there and cannot be loaded. Results of stages that
     are no longer installed are deleted; results of broken stages are kept. Fast if nothing changed.
     """
     wanted = settings.stages()
     columns = _columns(store)
     made = [f"{stage}={identities.get(stage, 'waits')}" for stage in sorted(wanted)]
-    current = ";".join([*made, *map(str, columns)])
+    current = ";".join([*made, *map(str, columns), *map(": ".join, sorted(broken.items()))])
     if store.setting("models") == current:
         return 0
     stages, elsewhere = registry.installed(), store.workers.stages_elsewhere()
@@ -56,8 +64,15 @@ def prepare(store: Store, settings: Settings, identities: Mapping[str, ModelIden
         off = set(stages.names) - wanted
         queued = store.work.queue_outdated({s: i for s, i in identities.items() if s in wanted}, off)
         store.remember("models", current)
+        store.remember("broken", json.dumps(dict(broken)))
         store.remember("waiting", ",".join(sorted(wanted - workable(settings, identities))))
     return queued
+
+
+def broken_stages(store: Store) -> dict[str, str]:
+    """Return the stages whose weights could not be loaded by the last run, each with the reason."""
+    found: dict[str, str] = json.loads(store.setting("broken") or "{}")
+    return found
 
 
 def _columns(store: Store) -> list[TextColumn]:

@@ -23,8 +23,8 @@ class _Line(_Path):
     rank: int = 0
     score: float = 0.0
     cosine: float | None = None
-    confidence: float = 0.0
-    strength: str = "weak"
+    confidence: float | None = None
+    strength: str | None = None
     v: int = 1
     note: str | None = None
     taken_at: str | None = None

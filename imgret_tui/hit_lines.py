@@ -117,7 +117,7 @@ def grid_line(entry: ListedHit, row: int, rows: int, width: int, styles: LineSty
     if row < rows - 1:
         image = _image_line(entry.image, row, width - 1, styles.space, centred=True)
         return [gutter, *fit_segments(image, width - 1, styles.space)]
-    sign = STRENGTHS.get(entry.hit.strength, "")
+    sign = STRENGTHS.get(entry.hit.strength or "", "")
     prefix = [Segment(f"{MARK} ", styles.mark)] if entry.is_marked else []
     left = width - 3 - sum(cell_len(segment.text) for segment in prefix) - len(sign)
     style = styles.base if entry.hit.online else styles.warning
@@ -156,13 +156,16 @@ def _with_strength(line: list[Segment], hit: Hit, width: int, styles: LineStyles
     """The line with the strength of the match at its end, if there is room for it."""
     if width <= _STRENGTH_WIDTH:
         return line
-    sign = [Segment(" ", styles.base), Segment(STRENGTHS.get(hit.strength, ""), _strength_style(hit, styles))]
+    sign = [
+        Segment(" ", styles.base),
+        Segment(STRENGTHS.get(hit.strength or "", ""), _strength_style(hit, styles)),
+    ]
     taken = sum(cell_len(text) for text, *_ in sign)
     return [*fit_segments(line, width - taken, styles.base), *fit_segments(sign, taken, styles.base)]
 
 
 def _strength_style(hit: Hit, styles: LineStyles) -> Style:
-    return {"strong": styles.strong, "fair": styles.fair}.get(hit.strength, styles.dim)
+    return {"strong": styles.strong, "fair": styles.fair}.get(hit.strength or "", styles.dim)
 
 
 def _reasons(hit: Hit, styles: LineStyles, width: int) -> list[Segment]:

@@ -1,10 +1,10 @@
-"""What the app's keys do with the current photo: open, copy, write a note, run a command of the user."""
+"""What the app's keys do with the current or the marked photos: open, copy, write a note, run a command of the user."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from textual.app import App
@@ -22,6 +22,8 @@ from imgret_tui.search_backend import SearchBackend
 
 if TYPE_CHECKING:
     from imgret.own_tags import OwnTags
+
+    ChangeTags = Callable[[SearchBackend, bytes, OwnTags], dict[str, Any] | None]  # -> the metadata
 
 
 class Outcome(Struct, frozen=True):
@@ -91,56 +93,76 @@ class PhotoActions(App[Outcome]):
         self.backend.run(f"note {path!r}", save)
 
     def action_edit_keywords(self) -> None:
-        """Edit the user's own keywords of the photo."""
+        """Edit the user's own keywords of the marked photos, or of the current one."""
         self._request_own_tags(rating=False)
 
     def action_rate(self) -> None:
-        """Choose the user's own rating of the photo."""
+        """Choose the user's own rating of the marked photos, or of the current one."""
         self._request_own_tags(rating=True)
 
     def _request_own_tags(self, *, rating: bool) -> None:
-        hit = self.search.hit_list.current
-        if hit is not None:
+        current = self.search.hit_list.current
+        marked = (
+            self.search.hit_list.marked if self.screen is self.search else []
+        )  # a full-screen photo is meant alone
+        paths = [hit.path for hit in marked or ([current] if current else [])]
+        if paths:
             self.backend.run(
                 "own tags",
-                lambda backend: messages.OwnTagsReady(hit.path, backend.own_tags(hit.path), rating=rating),
+                lambda backend: messages.OwnTagsReady(
+                    {path: backend.own_tags(path) for path in paths}, rating=rating
+                ),
             )
 
     def on_own_tags_ready(self, message: messages.OwnTagsReady) -> None:
-        """Open the dialog, unless another screen was opened meanwhile."""
+        """Open the dialog, which says how many photos it is about, unless another screen was opened meanwhile."""
+        from imgret.own_tags import in_common
         from imgret_tui.screens.tag_dialogs import KeywordsDialog, RatingDialog
 
-        path, tags = message.path, message.tags
+        photos = message.photos
         if isinstance(self.screen, ModalScreen):
             return
+        shared = in_common([*photos.values()])
+        whose = (
+            f"{len(photos)} marked photos" if len(photos) > 1 else clean(os.path.basename(next(iter(photos))))
+        )
         if message.rating:
-            self.push_screen(RatingDialog(path, tags), lambda stars: self._save_rating(path, tags, stars))
+            self.push_screen(RatingDialog(whose, shared), lambda stars: self._save_rating(photos, stars))
         else:
             self.push_screen(
-                KeywordsDialog(path, tags), lambda labels: self._save_keywords(path, tags, labels)
+                KeywordsDialog(whose, shared), lambda labels: self._save_keywords(photos, shared, labels)
             )
 
-    def _save_keywords(self, path: bytes, tags: OwnTags, labels: list[str] | None) -> None:
+    def _save_keywords(
+        self, photos: Mapping[bytes, OwnTags], shared: OwnTags, labels: list[str] | None
+    ) -> None:
+        """Save the edited keywords that the photos had in common; each keeps its others."""
         if labels is None:
             return
         kept = {label.casefold() for label in labels}
-        drop = [label for label in tags.keywords if label.casefold() not in kept]
+        drop = [label for label in shared.keywords if label.casefold() not in kept]
+        self._save_tags(
+            photos,
+            lambda backend, path, tags: backend.change_keywords(path, labels, drop, tags.content_hash),
+            f"keywords: {', '.join(labels) or 'none'}",
+        )
 
-        def save(backend: SearchBackend) -> messages.TagsSaved:
-            metadata = backend.change_keywords(path, labels, drop, tags.content_hash)
-            return messages.TagsSaved(path, metadata, f"keywords: {', '.join(labels) or 'none'}")
+    def _save_rating(self, photos: Mapping[bytes, OwnTags], stars: int | None) -> None:
+        if stars is not None:
+            self._save_tags(
+                photos,
+                lambda backend, path, tags: backend.rate(path, stars, tags.content_hash),
+                f"rating: {'★' * stars or 'none of yours'}",
+            )
 
-        self.backend.run(f"keywords {path!r}", save)
-
-    def _save_rating(self, path: bytes, tags: OwnTags, stars: int | None) -> None:
-        if stars is None:
-            return
-
-        def save(backend: SearchBackend) -> messages.TagsSaved:
-            metadata = backend.rate(path, stars, tags.content_hash)
-            return messages.TagsSaved(path, metadata, f"rating: {'★' * stars or 'none of yours'}")
-
-        self.backend.run(f"rating {path!r}", save)
+    def _save_tags(self, photos: Mapping[bytes, OwnTags], change: ChangeTags, text: str) -> None:
+        of = f"{len(photos)} photos, " if len(photos) > 1 else ""
+        self.backend.run(
+            f"tags {[*photos]!r}",
+            lambda backend: messages.TagsSaved(
+                {path: change(backend, path, tags) for path, tags in photos.items()}, of + text
+            ),
+        )
 
     def _with_current(self, act: Callable[[Hit], None]) -> None:
         hit = self.search.hit_list.current

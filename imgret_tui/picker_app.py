@@ -188,7 +188,8 @@ class PickerApp(PickerPages):
 
     def on_tags_saved(self, message: messages.TagsSaved) -> None:
         """Show the keywords and the rating."""
-        self.search.show_metadata(message.path, message.metadata)
+        for path, metadata in message.metadata.items():
+            self.search.show_metadata(path, metadata)
         self.notify(clean(message.text), markup=False)
         self._show_changed_photo()
 

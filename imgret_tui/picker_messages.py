@@ -122,22 +122,20 @@ class NoteSaved(Message):
 
 
 class OwnTagsReady(Message):
-    """The keywords and the rating of the photo at a path, for the dialog that was requested."""
+    """The keywords and the ratings of photos by path, for the dialog that was requested."""
 
-    def __init__(self, path: bytes, tags: OwnTags, *, rating: bool) -> None:
+    def __init__(self, photos: dict[bytes, OwnTags], *, rating: bool) -> None:
         super().__init__()
-        self.path = path
-        self.tags = tags
+        self.photos = photos
         self.rating = rating  # that of the rating, not that of the keywords
 
 
 class TagsSaved(Message):
-    """The keywords or the rating of the photo at a path were saved."""
+    """The keywords or the ratings of photos were saved."""
 
-    def __init__(self, path: bytes, metadata: dict[str, Any] | None, text: str) -> None:
+    def __init__(self, metadata: dict[bytes, dict[str, Any] | None], text: str) -> None:
         super().__init__()
-        self.path = path
-        self.metadata = metadata  # as in the photo's hit
+        self.metadata = metadata  # by path, as in the photo's hit
         self.text = text  # what was saved
 
 

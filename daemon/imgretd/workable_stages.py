@@ -58,7 +58,7 @@ class WorkableStages:
             for stage in broken & models.loaded.keys():  # a stand-in is loaded
                 self._instead[stage] = models[stage].identity
             rest = {stage: identity for stage, identity in available.items() if stage not in broken}
-            prepare(store, settings, {**rest, **self._instead})
+            prepare(store, settings, {**rest, **self._instead}, self.broken)
         return models
 
     def forget(self) -> None:

@@ -27,6 +27,7 @@ from imgret.store.interface import Store
 from imgretd.codes_saver import CodesSaver
 from imgretd.loaded_models import LoadedModels
 from imgretd.scheduling import GPU_SHORT, lower_thread_priority, reason_to_wait
+from imgretd.stuck_work import StuckWork
 from imgretd.workable_stages import WorkableStages
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Worker(threading.Thread):
         self._reloaded: tuple[Settings, LoadedModels] | None = None
         self._ingest: Ingest | None = None
         self._workable = WorkableStages(places, on_problem)
+        self._stuck = StuckWork()
         self._decoder: DecodePool | None = None
         self._costs: tuple[dict[str, ModelIdentity], Costs] | None = None  # of these models
         self._last_worked = self._last_check = time.monotonic()
@@ -151,9 +153,9 @@ class Worker(threading.Thread):
             self._take_reload()
             now_version = store.data_version()
             with self._changed:
-                check = self._awake or now_version != version or self._check_is_due()
+                is_late = time.monotonic() - self._last_check >= CHECK_SECONDS
+                check, version = self._awake or now_version != version or is_late, now_version
                 self._busy, self._awake = check, False
-            version = now_version
             if check:
                 try:
                     self._work(store)
@@ -170,12 +172,12 @@ class Worker(threading.Thread):
         """Describe everything that is due, unless there is a reason to wait."""
         self._last_check = time.monotonic()
         available = self._workable.identities(self._settings)
-        prepare(store, self._settings, available)
+        prepare(store, self._settings, available, self.broken)
         stages = workable(self._settings, available)
-        if not store.work.due(stages, int(time.time()), at_most=1):
-            self.waits_for = None
+        due = store.work.due(stages, int(time.time()), at_most=1)
+        self.waits_for = self._reason_to_wait() if due else None
+        if not due or self._stuck.is_all(store, stages):
             return
-        self.waits_for = self._reason_to_wait()
         if self.waits_for is not None:
             if self.waits_for == GPU_SHORT:
                 self._warm.unload_heavy()
@@ -197,13 +199,14 @@ class Worker(threading.Thread):
             )
             for folder in {os.path.dirname(path) for path in described.changed}:
                 self._on_file_changed(folder)
+            self._stuck.remember(described, store, stages)
         finally:
-            self._last_worked = time.monotonic()
             with self._changed:
                 self._ingest = None
 
     def _advance(self, store: Store, ingest: Ingest, progress: Progress, total: int) -> None:
         self.heartbeat = time.monotonic()
+        self._last_worked = time.monotonic() if progress.done else self._last_worked
         rate = progress.done / progress.seconds if progress.seconds else 0.0
         self._on_progress(progress.done, max(total, progress.done), rate, progress.stages)
         self._report_to_others(store, rate)
@@ -268,14 +271,11 @@ class Worker(threading.Thread):
                 return
             self._awake = True
         self._close_decoder()
-        old = self._warm
-        self._settings, self._warm = reloaded
+        old, (self._settings, self._warm) = self._warm, reloaded
         self._workable.forget()
+        self._stuck = StuckWork()
         if old is not self._warm:
             old.close()
-
-    def _check_is_due(self) -> bool:
-        return time.monotonic() - self._last_check >= CHECK_SECONDS
 
     def _interrupt(self) -> None:
         if self._ingest is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
@@ -81,10 +82,13 @@ def _weights(here: Session) -> Iterator[Check]:
     from imgret.stages import registry
     from imgret.weights.sources import Kind
 
+    broken = _broken(here)
     for stage in registry.installed().stages:
         found = locate(stage, here.settings, here.places)
         if found.kind is Kind.NONE:
             yield True, f"{stage.name}: off"
+        elif found.present and stage.name in broken:
+            yield False, f"{stage.name}: when it was last used: {broken[stage.name]}"
         elif found.present:
             yield True, f"{stage.name}: {found.name} {(found.revision or '')[:19]}"
         else:  # what can be pulled or installed is not a fault: photos are indexed without it
@@ -93,6 +97,17 @@ def _weights(here: Session) -> Iterator[Check]:
             yield None if to_get else False, f"{stage.name}: {missing.advice}"
     for name, problem in registry.installed().problems.items():
         yield False, f"{name}: {problem}"
+
+
+def _broken(here: Session) -> dict[str, str]:
+    """Return the stages whose weights could not be loaded by the last run; none if the index cannot be read."""
+    from imgret.requeue import broken_stages
+
+    with contextlib.suppress(ImgretError):
+        if exists(here.places.index):
+            with here.index() as store:
+                return broken_stages(store)
+    return {}
 
 
 def _decoders() -> Check:

@@ -55,7 +55,7 @@ class HitOutput:
     def request_format(self) -> str:
         """The format to request of the search."""
         if self.form == "count":
-            return "null"  # the shortest
+            return "count"
         return self.form if self.form in ("plain", "null") and self._format is None else "json"
 
     @property
@@ -70,8 +70,6 @@ class HitOutput:
 
     def printed(self, output: bytes, query: str, folder: str) -> bytes:
         """Return what is printed of the output of a search. Raises UsageError for an unknown field of `--format`."""
-        if self.form == "count":
-            return b"%d\n" % output.count(b"\0")
         if self.request_format != "json" or self.form in ("json", "preview"):
             return output
         printed = self._hit_printer(query, folder)
@@ -79,7 +77,7 @@ class HitOutput:
 
     def remarks(self, output: bytes) -> list[str]:
         """Return sentences about the output of a search, for stderr: that a count may be too small."""
-        if self.form == "count" and self.limit == MOST and output.count(b"\0") >= MOST:
+        if self.form == "count" and self.limit == MOST and int(output) == MOST:
             return [f"there may be more: only the best {MOST:,} are counted"]
         return []
 

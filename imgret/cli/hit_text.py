@@ -53,9 +53,10 @@ def style_of(environ: Mapping[str, str], folder: str, query: str) -> TextStyle:
 
 def hit_lines(hit: Mapping[str, Any], path: bytes, style: TextStyle) -> str:
     """Return one to four lines, each with its newline. `hit` is the JSON of a hit, `path` its path on disk."""
-    strength = str(hit.get("strength", ""))
+    strength = str(hit.get("strength") or "")
+    level = style.paint(f"{strength:<6}", _COLOURS.get(strength, "")) + " " if strength else ""
     shown = _linked(style.paint(clean(shortened(path, style)), _PATH), path, style)
-    lines = [f"{hit.get('rank', 0):>2}. {style.paint(f'{strength:<6}', _COLOURS.get(strength, ''))} {shown}"]
+    lines = [f"{hit.get('rank', 0):>2}. {level}{shown}"]
     note = hit.get("note")
     title = hit.get("caption") or note or " ".join(lines_read(hit))
     if title:

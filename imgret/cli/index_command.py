@@ -199,7 +199,7 @@ def _loaded(here: Session, store: Store, available: dict[str, ModelIdentity]) ->
         loaded = {stage: identity for stage, identity in available.items() if stage not in broken}
         for stage in broken & models.loaded.keys():  # another model is used instead
             loaded[stage] = models[stage].identity
-        prepare(store, here.settings, loaded)
+        prepare(store, here.settings, loaded, {stage: models.missing[stage] for stage in broken})
     return models, len(broken)
 
 

@@ -31,7 +31,11 @@ def query(
     ] = None,
     first: Annotated[bool, typer.Option("--first", help="The best hit only.")] = False,
     count: Annotated[
-        bool, typer.Option("--count", help="The number of hits that are fair or strong.")
+        bool,
+        typer.Option(
+            "--count",
+            help="The number of hits that are fair or strong; without words, of all different files that pass the filters.",
+        ),
     ] = False,
     sort: Annotated[
         str,

@@ -66,8 +66,9 @@ def _card(hit: Mapping[str, Any], image: bytes | None, name: bytes, words: froze
         if image
         else '<div class="none">no picture</div>'
     )
-    strength = str(hit.get("strength", ""))
-    parts = [f'<p><b class="{_text(strength)}">{_text(strength)}</b> {shown}</p>']
+    strength = _text(str(hit.get("strength") or ""))
+    level = f'<b class="{strength}">{strength}</b> ' if strength else ""
+    parts = [f"<p>{level}{shown}</p>"]
     if title:
         parts.append(f"<p>{_marked(str(title), words)}</p>")
     if hit.get("note") and hit["note"] != title:

@@ -30,7 +30,13 @@ def status_fields(here: Session) -> dict[str, Any]:
         return (
             fields
             | empty
-            | {"waiting": {}, "stages": {}, "progress": [], "daemon": daemon_state(here)}
+            | {
+                "waiting": {},
+                "waiting_reasons": {},
+                "stages": {},
+                "progress": [],
+                "daemon": daemon_state(here),
+            }
             | lists
         )
     with here.index() as store:
@@ -38,6 +44,7 @@ def status_fields(here: Session) -> dict[str, Any]:
         fields |= msgspec.structs.asdict(store.summary.totals(waiting))
         waits = store.work.waiting()
         fields["waiting"] = {stage: waits[stage] for stage in sorted(waiting) if stage in waits}
+        fields["waiting_reasons"] = _waiting_reasons(here, store, fields["waiting"])
         wanted = here.settings.stages()
         daemon = daemon_state(here)
         fields["progress"] = _progress(store, wanted, waiting, daemon or {})
@@ -51,6 +58,17 @@ def status_fields(here: Session) -> dict[str, Any]:
         fields["unread_metadata"] = unread_metadata(store)
         fields["hosts"] = [msgspec.structs.asdict(host) for host in store.workers.all()]
     return fields
+
+
+def _waiting_reasons(here: Session, store: Store, waiting: Collection[str]) -> dict[str, str]:
+    """Return why stages wait, in the words of `imgret index`; those that wait for another stage have no reason."""
+    from imgret.pipeline.loading import missing
+    from imgret.requeue import broken_stages
+
+    if not waiting:
+        return {}
+    reasons = broken_stages(store) | missing(here.settings, here.places)
+    return {stage: reasons[stage] for stage in waiting if stage in reasons}
 
 
 def _progress(

@@ -17,7 +17,8 @@ def status_text(fields: dict[str, Any]) -> list[str]:
         f" {fields['failed']} failed, {fields['offline']} offline"
     ]
     for stage, count in fields["waiting"].items():
-        lines.append(f"{count} without {stage}: its weights or packages are missing, see `imgret doctor`")
+        reason = fields["waiting_reasons"].get(stage, "a stage that it needs has no results")
+        lines.append(f"{count} without {stage}: {reason}")
     lines += [f"  {line}" for line in stage_lines(fields["progress"])]
     for folder in fields["folders"]:
         words = ["watched"] if folder["watched"] else []

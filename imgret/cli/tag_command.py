@@ -8,7 +8,7 @@ import typer
 
 from imgret.cli import console
 from imgret.cli.session import absolute, session
-from imgret.errors import Exit
+from imgret.errors import Exit, UsageError
 from imgret.terminal.clean import clean
 
 
@@ -26,6 +26,8 @@ def tag(
     from imgret.cli.note_command import photo_content
     from imgret.own_tags import change_keywords, own_keywords
 
+    if remove and not keywords:
+        raise UsageError("name the keywords to remove", f"`imgret tag {file}` shows them.")
     here = session()
     with here.index() as store:
         content = photo_content(store, here.settings, absolute(file))

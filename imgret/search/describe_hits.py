@@ -25,8 +25,8 @@ class Found(Struct, frozen=True):
     content: int
     score: float
     cosine: float | None
-    confidence: float
-    strength: str
+    confidence: float | None  # None, as the strength, if nothing was sought that it could match
+    strength: str | None
     matched: tuple[str, ...] = ()  # the query's words that occur in its texts
     image_matches: bool = False  # the image itself matches
 

@@ -28,7 +28,7 @@ def fields(hit: Hit) -> dict[str, Any]:
         "rank": hit.rank,
         "score": round(hit.score, 4),
         "cosine": None if hit.cosine is None else round(hit.cosine, 4),
-        "confidence": round(hit.confidence, 3),
+        "confidence": None if hit.confidence is None else round(hit.confidence, 3),
         "strength": hit.strength,
         **path(hit.path),
         **hit.shown,

@@ -2,7 +2,7 @@
 
 An encoder of texts hardly sees a negation: `no people` is near to photos of people. So what is negated is taken out of
 the query, and photos that match it are ranked lower, as with `--not`. In doubt a query stays as it is: `no parking sign`
-names a thing, so `no` counts only before what many photos show, and only at the end of a phrase.
+names a thing, so `no` counts only before what many photos show or a colour, and only at the end of a phrase.
 """
 
 from __future__ import annotations
@@ -20,6 +20,18 @@ _ENDS = frozenset(
     between among against by from into onto through during as so then because where when
     """.split()  # noqa: SIM905 - a list of 40 strings would be a page
 )
+_NEGATES = {"no": "no", "neither": "no", "nor": "no", "without": "without"} | dict.fromkeys(
+    ("not", "isn't", "aren't", "isn’t", "aren’t"), "not"
+)
+_JOINS = frozenset({"but", "and", "with"})  # before a negation, which takes them along
+# What names nothing that a photo shows: a query of these and negations has negations alone.
+_FILLERS = frozenset(
+    "photo photos picture pictures image images there is are all anything everything show me of".split()  # noqa: SIM905
+)
+_RELATIVES = ("that", "which", "who")
+_COLOURS = frozenset(
+    "red orange yellow green blue purple violet pink brown black white grey gray golden dark bright".split()  # noqa: SIM905
+)
 _PLACES = frozenset({"in", "on", "at", "of", "near", "under", "inside", "outside", "with", "by"})
 _STOPS = ".,;:!?()"
 # What many photos show, beside the labels of detectors.
@@ -36,8 +48,7 @@ _COMMON = frozenset(
 def split(words: Sequence[str], is_label: Callable[[str], bool]) -> tuple[list[bool], list[str]]:
     """Return which of the plain words of a query stay, and the texts that are negated.
 
-    `is_label` is whether a text is the label of a detector. If nothing else would be left, all words
-    stay, although there are negated texts: the caller reports how to write them.
+    `is_label` is whether a text is the label of a detector.
     """
     stays, negatives = [True] * len(words), []
     at = 0
@@ -45,14 +56,23 @@ def split(words: Sequence[str], is_label: Callable[[str], bool]) -> tuple[list[b
         end, text = _negated(words, at, is_label)
         if text:
             negatives.append(text)
-            before = at - 1
-            if before >= 0 and _plain(words[before]) in ("but", "and", "with"):
-                stays[before] = False
-            stays[at:end] = [False] * (end - at)
+            begin = _beginning(words, at)
+            stays[begin:end] = [False] * (end - begin)
         at = max(end, at + 1)
-    if negatives and not any(stay and _plain(word) for stay, word in zip(stays, words, strict=True)):
-        return [True] * len(words), negatives
+    left = {_plain(word) for stay, word in zip(stays, words, strict=True) if stay}
+    if negatives and left & _FILLERS and left <= _FILLERS | _ARTICLES:
+        return [False] * len(words), negatives
     return stays, negatives
+
+
+def _beginning(words: Sequence[str], at: int) -> int:
+    """Return where the words begin that belong to the negation at a word: `but not`, `that is not`."""
+    before = [_plain(word) for word in words[max(0, at - 2) : at]]
+    if before[-1:] and before[-1] in _JOINS:
+        return at - 1
+    if len(before) == 2 and before[1] in ("is", "are") and before[0] in _RELATIVES:
+        return at - 2
+    return at - 1 if before[-1:] and before[-1] in _RELATIVES else at
 
 
 def _negated(words: Sequence[str], at: int, is_label: Callable[[str], bool]) -> tuple[int, str]:
@@ -61,7 +81,8 @@ def _negated(words: Sequence[str], at: int, is_label: Callable[[str], bool]) -> 
     following = [_plain(other) for other in words[at + 1 : at + 3]]
     if word in _PEOPLE or (word == "no" and following[:1] == ["one"]):
         return at + 1 + (word == "no"), "people"
-    if word not in ("no", "not", "without") or words[at][-1] in _STOPS:  # the end of a sentence
+    word = _NEGATES.get(word, "")
+    if not word or words[at][-1] in _STOPS:  # the end of a sentence
         return at, ""
     begin = at + 1
     end, found = _phrase(words, begin, places=word == "not", one_thing=word == "without")
@@ -69,6 +90,8 @@ def _negated(words: Sequence[str], at: int, is_label: Callable[[str], bool]) -> 
         return at, ""
     named = [each for each in found if each not in _PLACES]
     known = " ".join(named) in _COMMON or is_label(" ".join(named)) or (named[-1:] and named[-1] in _COMMON)
+    if not known and _COLOURS.issuperset(named[:-1]):  # red, red square
+        known = named[-1:] and (named[-1] in _COLOURS or is_label(named[-1]))
     if word == "no" and not known:
         return at, ""  # no parking, no entry, no left turn: the names of signs
     if word == "not" and not (known or found[0] in _PLACES):
@@ -85,7 +108,7 @@ def _phrase(words: Sequence[str], begin: int, *, places: bool, one_thing: bool) 
     found: list[str] = []
     for at in range(begin, len(words)):
         word = _plain(words[at])
-        if not word or (word in _ENDS and not (places and not found and word in _PLACES)):
+        if word in _NEGATES or not word or (word in _ENDS and not (places and not found and word in _PLACES)):
             return at, found
         if word in _PLACES and not (places and not found):
             return at, found

@@ -152,11 +152,10 @@ class _Reader:
         if meant := seasons.mentioned(" ".join(prose)):
             self._remarks.append(f'{meant} was read as words; on:"{meant}" finds photos by their date')
         stays, negatives = negation.split(prose, self._is_label)
-        if all(stays) or len(negatives) > MOST_NEGATED:
-            if negatives:
-                self._remarks.append(
-                    f'to rank photos lower that match a text, write --not "{short(negatives[0])}"'
-                )
+        if len(negatives) > MOST_NEGATED:
+            self._remarks.append(
+                f'to rank photos lower that match a text, write --not "{short(negatives[0])}"'
+            )
             stays, negatives = [True] * len(words), []
         elif negatives:
             listed = " ".join(f'--not "{short(text)}"' for text in negatives)

@@ -66,9 +66,9 @@ class _Request:
     copies: Mapping[int, str]  # contents that come first -> why
     excluded: tuple[int, ...]  # contents that are no hits
     warm: WarmIndex | None
-    has_query: (
-        bool  # there are words, negatives or a picture; otherwise all that passes the filters is listed
-    )
+    # There are words, negatives or a picture; otherwise all that passes the filters is listed.
+    has_query: bool
+    only_negatives: bool  # all that passes the filters is a hit, the least similar first
 
     @property
     def pool(self) -> int:
@@ -134,12 +134,14 @@ def search(
         excluded=() if without is None else (without,),
         warm=warm if warm is not None and warm.refresh(store) else None,
         has_query=has_words or has_picture,
+        only_negatives=has_words and not query.words.strip() and not has_picture,
     )
     notes += empty_reasons.unknown_labels(store, query.clauses, off)
     found = _search(request, notes) if request.has_query else _listed(request)
     if not found:
         notes += empty_reasons.reasons(store, query.clauses, off)
-    kept = [one for one in found if STRENGTHS.index(one.strength) >= STRENGTHS.index(min_strength)]
+    least = STRENGTHS.index(min_strength)
+    kept = [one for one in found if one.strength is None or STRENGTHS.index(one.strength) >= least]
     if found and not kept:
         notes.append(
             f"nothing matches well enough: the best hit is {found[0].strength}; `--min-strength weak` shows it"
@@ -158,7 +160,7 @@ def _listed(request: _Request) -> list[Found]:
         ids = filters.first_by_path(clauses, request.pool)
     else:
         ids = filters.newest(filters.matching(clauses), request.pool)
-    return [Found(content, 0.0, None, 1.0, "strong") for content in ids.tolist()]
+    return [Found(content, 0.0, None, None, None) for content in ids.tolist()]
 
 
 def _sorted(hits: list[Hit], sort: str) -> list[Hit]:
@@ -177,6 +179,8 @@ def _search(request: _Request, notes: list[str]) -> list[Found]:
     copies = _passing(request, list(request.copies))
     out = {*request.excluded, *copies}
     found = set(_candidates(request, terms, queries, len(out), notes).tolist())
+    if request.only_negatives:  # also photos without vectors
+        found |= set(store.filters.newest(store.filters.matching(query.clauses), request.pool).tolist())
     candidates = np.array(sorted(found - out), np.int64)
     rest = _scored(request, candidates, terms, queries)
     best = max([1.0, *(one.score for one in rest)])  # copies come first, whatever the score of others
@@ -262,8 +266,11 @@ def score(
 ) -> tuple[Scored, NDArray[np.bool_]]:
     """Score candidates, negatives included. Return the scores, and which candidates are hits: (candidates,)."""
     main = scoring.scored(store, ids, terms, queries, rank)
-    matches = np.ones(len(ids), np.bool_) if queries else main.score > 0
-    if terms or rank not in ("vector", "image"):  # there, the query vector itself points away from them
+    only_negatives = bool(query.negatives) and not query.words.strip()
+    matches = np.ones(len(ids), np.bool_) if queries or only_negatives else main.score > 0
+    if (
+        terms or not queries or rank not in ("vector", "image")
+    ):  # there, the query vector itself points away from them
         for text in query.negatives:
             negative = negative_queries(text, spaces, queries)
             found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)
@@ -276,13 +283,14 @@ def _scored(
 ) -> list[Found]:
     main, matches = score(request.store, request.query, request.spaces, ids, terms, queries, request.rank)
     level = confidence.levels(main.confidence)
+    rated = not request.only_negatives  # being unlike something is no match
     return [
         Found(
             content=int(ids[at]),
             score=float(main.score[at]),
             cosine=None if np.isnan(main.cosine[at]) else float(main.cosine[at]),
-            confidence=float(main.confidence[at]),
-            strength=STRENGTHS[level[at]],
+            confidence=float(main.confidence[at]) if rated else None,
+            strength=STRENGTHS[level[at]] if rated else None,
             image_matches=bool(main.image_matches[at]),
             matched=tuple(term.text for term, held in zip(terms, main.held[at], strict=True) if held),
         )

@@ -8,7 +8,8 @@ from msgspec import Struct
 from imgret.errors import UsageError
 from imgret.photo import RANKS, SORTS, STRENGTHS
 
-FORMATS = ("plain", "json", "null")
+MOST_HITS = 100_000  # of one search
+FORMATS = ("plain", "json", "null", "count")
 
 # The names of these fields in the socket protocol, which other programs use as well.
 _WIRE = {"limit": "k", "min_strength": "minimum", "all_copies": "apart", "negatives": "away"}
@@ -21,7 +22,7 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     limit: int = 20
     rank: str = "hybrid"
     sort: str = "score"  # one of SORTS; without words all matches are equal, and `score` is `date`
-    format: str = "plain"  # paths, each with a newline; `null`: with a NUL; `json`: one object a line
+    format: str = "plain"  # paths, each with a newline; `null`: with a NUL; `json`: one object a line; `count`: how many
     min_strength: str = "weak"  # weaker hits are left out
     all_copies: bool = False  # copies and near-duplicates are hits of their own
     negatives: tuple[str, ...] = ()  # texts to push away
@@ -51,5 +52,5 @@ def check(request: SearchRequest) -> None:
         raise UsageError(f"--sort {request.sort}: must be one of {', '.join(SORTS)}")
     if request.format not in FORMATS:
         raise UsageError(f"format {request.format}: must be one of {', '.join(FORMATS)}")
-    if not 1 <= request.limit <= 100_000:
+    if not 1 <= request.limit <= MOST_HITS:
         raise UsageError(f"-k {request.limit}: must be between 1 and 100000")

@@ -178,7 +178,7 @@ def pushed(main: Scored, away: Scored, weight: float, *, words_only: bool) -> Sc
     """Lower the scores in `main` of contents that match the text of `away`, by how well they match; they become weak."""
     if words_only:  # all that holds all words of the text comes behind all that does not
         much = away.held.all(axis=1) if away.held.shape[1] else np.zeros(len(away.score), np.bool_)
-        score = np.where(much, main.score - main.score.max(initial=0.0), main.score)
+        score = np.where(much, main.score - main.score.max(initial=0.0) - 1, main.score)
     else:
         much = away.confidence >= confidence.FAIR
         score = main.score - np.float32(weight) * away.score

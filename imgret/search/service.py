@@ -17,20 +17,17 @@ import msgspec
 from imgret import inputs
 from imgret.config import Places, Settings
 from imgret.errors import Exit, PhotoError, QueryError, UsageError, WeightsError
-from imgret.limits import as_sentence
 from imgret.photo import Hit, ModelIdentity
+from imgret.search.checked_encoder import CheckedEncoder
 from imgret.search.coverage import coverage_note
-from imgret.search.request import SearchRequest, check
+from imgret.search.request import MOST_HITS, SearchRequest, check
 from imgret.stages import registry
 from imgret.stages.metadata import NAME as METADATA
 from imgret.stages.place import STAGE as PLACE
 from imgret.store.interface import Store
-from imgret.store.records import IMAGE, TEXT, Space
+from imgret.store.records import IMAGE, TEXT
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from imgret.pipeline.models import Models
     from imgret.search.parse import ParsedQuery
     from imgret.search.rank import SearchResult
@@ -100,40 +97,6 @@ class LocalEncoders:
         return QueryEncoder(model, inputs)
 
 
-class _Checked:
-    """The encoder of a space. If it fails, the search continues without it, and a note reports it."""
-
-    def __init__(self, space: Space, encoder: SpaceEncoder, notes: list[str]) -> None:
-        self._space = space
-        self._encoder = encoder
-        self._notes = notes
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Whose vectors they are."""
-        return self._space.identity
-
-    def vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        """(texts, dimension), unit norm, or zeros."""
-        import numpy as np
-
-        try:
-            found = self._encoder.vectors(texts)
-            if found.shape != (len(texts), self._space.dimension):
-                raise ValueError(
-                    f"its vectors of texts have the shape {found.shape}, not (n, {self._space.dimension})"
-                )
-            if not np.isfinite(found).all():
-                raise ValueError("its vectors of texts are not finite numbers")
-            return found
-        except Exception as error:  # the code of another package, or damaged weights
-            reason = as_sentence(error)
-            note = f"the vectors of {self._space.stage} were not searched: {reason}"
-            if note not in self._notes:
-                self._notes.append(note)
-            return np.zeros((len(texts), self._space.dimension), np.float32)
-
-
 class SearchService:
     """Searches one index. Belongs to the thread that created it."""
 
@@ -157,9 +120,27 @@ class SearchService:
 
     def search(self, request: SearchRequest) -> SearchOutput:
         """Search and render. Raises QueryError for a query that cannot be read."""
+        if request.format == "count":
+            return self._counted(request)
         found = self.find(request)
         output = b"".join(_rendered(hit, request) for hit in found.hits)
         return SearchOutput(output, found.notes, Exit.OK if found.hits else Exit.NO_HITS)
+
+    def _counted(self, request: SearchRequest) -> SearchOutput:
+        """Count the hits. Without words, the contents that pass the filters: none is described, no near-duplicates are folded."""
+        from imgret.search import empty_reasons
+
+        check(request)
+        query = self._query(request)
+        count, notes = 0, list(query.remarks)
+        if not (query.words.strip() or query.negatives or request.like or request.all_copies):
+            count = len(self._store.filters.matching(query.clauses))
+            count = count if request.limit == MOST_HITS else min(count, request.limit)
+            notes += empty_reasons.unknown_labels(self._store, query.clauses, self._settings.switched_off())
+        if not count:  # the search says why there is nothing
+            found = self.find(request)
+            count, notes = len(found.hits), found.notes
+        return SearchOutput(b"%d\n" % count, notes, Exit.OK if count else Exit.NO_HITS)
 
     def find(self, request: SearchRequest) -> SearchResult:
         """Return the hits themselves. Raises as `search`."""
@@ -245,7 +226,7 @@ class SearchService:
         if space is None:
             return None
         try:
-            return _Checked(space, self._encoders.encoder(TEXT, space.identity), notes)
+            return CheckedEncoder(space, self._encoders.encoder(TEXT, space.identity), notes)
         except WeightsError as error:
             notes.append(f"only words were searched: {error}")
             return None
@@ -279,7 +260,7 @@ class SearchService:
             if space.stage == TEXT or not space.weight or (rank == "image" and space.stage != IMAGE):
                 continue
             try:
-                found[space.stage] = _Checked(
+                found[space.stage] = CheckedEncoder(
                     space, self._encoders.encoder(space.stage, space.identity), notes
                 )
             except WeightsError as error:

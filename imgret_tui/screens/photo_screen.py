@@ -86,7 +86,7 @@ class PhotoScreen(Screen[bool]):
             return
         marked = f"{MARK} " if hit in self._hits.marked else ""
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
-        facts = [number, STRENGTHS.get(hit.strength, ""), date_text(hit.taken_at, hit.taken_precision)]
+        facts = [number, STRENGTHS.get(hit.strength or "", ""), date_text(hit.taken_at, hit.taken_precision)]
         facts += [stars_text(hit)]
         facts += [home_text(hit.path, HOME)] if has_sentence(hit) else []
         facts += [f"{self._zoom:g}x"] if self._zoom > 1 else []

@@ -1,8 +1,7 @@
-"""Dialogs for the user's own keywords and rating of one photo. The photo's file stays as it is."""
+"""Dialogs for the user's own keywords and rating of one or several photos. Their files stay as they are."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -28,9 +27,10 @@ class KeywordsDialog(ModalScreen[list[str] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "Cancel", priority=True)]
 
-    def __init__(self, path: bytes, tags: OwnTags) -> None:
+    def __init__(self, whose: str, tags: OwnTags) -> None:
+        """`whose`: the name of the photo, or how many; `tags`: what they have in common."""
         super().__init__()
-        self._path = path
+        self._whose = whose
         self._tags = tags
         self._hint = Static(
             "enter saves, commas separate keywords, esc cancels", classes="hint", markup=False
@@ -39,7 +39,7 @@ class KeywordsDialog(ModalScreen[list[str] | None]):
     def compose(self) -> ComposeResult:
         """The name of the photo, the input, the keywords of the file, and what the keys do."""
         with Vertical(classes="dialog edit"):
-            yield Static(f"Keywords of {clean(os.path.basename(self._path))}", classes="title", markup=False)
+            yield Static(f"Keywords of {self._whose}", classes="title", markup=False)
             yield OrderedInput(
                 value=clean(written(self._tags.keywords)), placeholder="family, summer", select_on_focus=False
             )
@@ -73,9 +73,10 @@ class RatingDialog(ModalScreen[int | None]):
         *(Binding(str(stars), f"choose({stars})", "Save", priority=True) for stars in range(MOST_STARS + 1)),
     ]
 
-    def __init__(self, path: bytes, tags: OwnTags) -> None:
+    def __init__(self, whose: str, tags: OwnTags) -> None:
+        """`whose`: the name of the photo, or how many; `tags`: what they have in common."""
         super().__init__()
-        self._path = path
+        self._whose = whose
         self._tags = tags
         self._stars = tags.stars or 0
         self._shown = Static("", classes="body stars", markup=False)
@@ -83,7 +84,7 @@ class RatingDialog(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         """The name of the photo, the stars, the rating of the file, and what the keys do."""
         with Vertical(classes="dialog edit"):
-            yield Static(f"Rating of {clean(os.path.basename(self._path))}", classes="title", markup=False)
+            yield Static(f"Rating of {self._whose}", classes="title", markup=False)
             yield self._shown
             stars = self._tags.file_stars
             if stars:

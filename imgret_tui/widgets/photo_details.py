@@ -43,7 +43,7 @@ def details_lines(hit: Hit, details: PhotoDetails | None, query: str) -> list[Co
     photo = " · ".join(part for part in (date, camera, _size_text(hit, details)) if part)
     rows = [
         ("why", ", ".join(hit.why)),
-        ("match", hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")),
+        ("match", _match_text(hit)),
         *((label, text) for label, text in stage_results.rows(hit.shown) if label != "caption"),
         ("photo", photo),
         ("gps", _position_text(details)),
@@ -68,6 +68,13 @@ def _row(label: str, text: Content) -> Content:
 def _highlighted(text: str, words: frozenset[str]) -> Content:
     parts = highlight(clean(text), words)
     return Content.assemble(*((part, HIGHLIGHT_STYLE if found else "") for part, found in parts))
+
+
+def _match_text(hit: Hit) -> str:
+    """The strength and the cosine; empty if nothing was sought."""
+    if not hit.strength:
+        return ""
+    return hit.strength + (f" ({hit.cosine:.3f})" if hit.cosine is not None else "")
 
 
 def _size_text(hit: Hit, details: PhotoDetails | None) -> str:

@@ -27,6 +27,13 @@ NOW = datetime(2026, 3, 18)
         ("a park but no dog", "a park", ("dog",)),
         ("a street with no cars or people", "a street", ("cars or people",)),
         ("kitchen without people and with plants", "kitchen and with plants", ("people",)),
+        ("red and not blue", "red", ("blue",)),
+        ("a circle, not red", "a circle,", ("red",)),
+        ("a chair that is not red", "a chair", ("red",)),
+        ("cars which aren't black", "cars", ("black",)),
+        ("a beach with neither people nor dogs", "a beach", ("people", "dogs")),
+        ("a beach, no people no dogs", "a beach,", ("people", "dogs")),
+        ("a street, not a blue car", "a street,", ("blue car",)),
     ],
 )
 def test_what_is_negated_is_pushed_away(text: str, words: str, negatives: tuple[str, ...]) -> None:
@@ -55,11 +62,26 @@ def test_what_may_be_a_name_stays(text: str) -> None:
     assert (found.words, found.negatives, found.remarks) == (text.replace('"', ""), (), ())
 
 
-@pytest.mark.parametrize("text", ["no people", "without a hat", "not in water"])
-def test_a_query_of_negations_alone_is_searched_as_it_stands_with_a_hint(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "negative"),
+    [
+        ("no people", "people"),
+        ("No people!", "people"),
+        ("nobody", "people"),
+        ("without a hat", "hat"),
+        ("without a dog", "dog"),
+        ("not in water", "in water"),
+        ("not red", "red"),
+        ("no red", "red"),
+        ("there is no dog", "dog"),
+        ("photos without people", "people"),
+        ("pictures that are not blue", "blue"),
+    ],
+)
+def test_negations_alone_leave_no_words(text: str, negative: str) -> None:
     found = parse.parse(text, NOW)
-    assert (found.words, found.negatives) == (text, ())
-    assert "--not" in found.remarks[0]
+    assert (found.words, found.terms, found.negatives) == ("", (), (negative,))
+    assert found.remarks == (f'read as --not "{negative}"; quote the words to search for them as they are',)
 
 
 WORDS = st.lists(
@@ -99,7 +121,7 @@ def test_words_are_kept_in_order_or_negated(words: list[str]) -> None:
     if not negatives:
         assert all(stays)
     gone = " ".join(word for word, stay in zip(words, stays, strict=True) if not stay).lower()
-    for text in negatives if not all(stays) else ():
+    for text in negatives:
         assert text == "people" or all(part in gone for part in text.split())
 
 

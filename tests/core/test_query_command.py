@@ -170,9 +170,15 @@ def test_invalid_queries(query: Query, arguments: list[str], expected: str) -> N
     assert expected in err
 
 
-def test_a_count_is_of_what_matches(query: Query) -> None:
-    assert query("--count", "has:date")[:2] == (0, "2\n")
-    assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
+def test_a_count_is_of_what_matches(query: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = query("-0", "giraffes", "--min-strength", "fair")[1].count("\0")
+    assert query("--count", "giraffes")[:2] == (0, f"{found}\n")
+    with monkeypatch.context() as patched:
+        patched.delattr(
+            "imgret.search.describe_hits.describe"
+        )  # nothing is read of photos that are only counted
+        assert query("--count", "has:date")[:2] == (0, "2\n")
+        assert query("--count", "has:date", "-k", "1")[:2] == (0, "1\n")
     code, out, _ = query("--count", "name:nowhere")
     assert (code, out) == (1, "0\n")
 

@@ -113,13 +113,31 @@ def test_filters_alone_list_what_passes(
 ) -> None:
     answer = search("giraffe>=2")
     assert [hit.content for hit in answer.hits] == [library["giraffes"]]
-    assert answer.hits[0].strength == "strong"
+    assert (answer.hits[0].strength, answer.hits[0].confidence) == (None, None)  # nothing was sought
+    assert search("giraffe>=2", min_strength="strong").hits == answer.hits
     assert {hit.content for hit in search("-rosa").hits} == set(library.values()) - {
         library["plane"],
         library["bus"],
     }
     assert search("giraffe>=3").hits == []
     assert search("").hits != []
+
+
+@pytest.mark.parametrize("rank_", RANKS)
+@pytest.mark.parametrize("form", ["option", "prose", "filter"])
+def test_negatives_alone_show_all_photos_the_least_similar_first(
+    store: Store, encoder: QueryEncoder, library: dict[str, int], add: Add, rank_: str, form: str
+) -> None:
+    add("e.jpg")  # without vectors and words
+    text = "no zebra" if form == "prose" else "is:online" if form == "filter" else ""
+    query = parse.parse(text, NOW)
+    if form != "prose":
+        query = msgspec.structs.replace(query, negatives=("zebra",))
+    found = rank.search(store, query, encoder, rank=rank_, min_strength="strong")
+    assert len(found.hits) == len(library) + 1
+    assert found.hits[-1].content == library["zebra"]
+    assert {hit.strength for hit in found.hits} == {None}
+    assert not any("nothing matches" in note for note in found.notes)
 
 
 def test_pushing_away(

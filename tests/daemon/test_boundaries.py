@@ -234,3 +234,38 @@ def test_a_full_gpu_makes_photos_wait_and_counts_no_attempt(start, monkeypatch):
     until(lambda: thread.problem is None and thread.idle)
     assert max(attempts) <= 1
     assert problems
+
+
+def test_work_that_cannot_be_done_is_not_tried_at_each_check_and_lets_models_go(
+    start, library, tmp_path, monkeypatch
+):
+    runs = []
+
+    class Counted(worker.Ingest):
+        def run(self, *arguments):
+            runs.append(1)
+            return super().run(*arguments)
+
+    monkeypatch.setattr(worker, "Ingest", Counted)
+    monkeypatch.setattr(worker, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "NOTES_SECONDS", 0.05)
+    away = tmp_path / "away"
+    away.mkdir()
+    for number in range(3):
+        (tmp_path / f"{number}.png").rename(away / f"{number}.png")  # as if its disk went a moment ago
+    thread, problems = start(load_models)
+    until(lambda: len(runs) == 1 and thread.idle)
+    before, worked = len(runs), thread._last_worked
+    for _ in range(10):
+        last = thread._last_check
+        until(lambda last=last: thread._last_check > last)
+    assert (len(runs), thread._last_worked) == (before, worked)
+    for number in range(3):
+        (away / f"{number}.png").rename(tmp_path / f"{number}.png")
+    with open_store(places().index) as store:
+        root, _ = add_root(store, os.fsencode(tmp_path))
+        sync(store, library, root)
+    until(lambda: vectors() == 3)
+    until(lambda: thread.idle)
+    assert thread._last_worked > worked
+    assert problems == []

@@ -22,7 +22,7 @@ SHOWN = (HIT - {"rank", "score", "cosine", "confidence", "strength", "why", "cop
     "similar_paths", "taken", "taken_source",
 }  # fmt: skip
 STATUS = {
-    "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "daemon", "folders",
+    "v", "index", "photos", "described", "pending", "failed", "offline", "waiting", "waiting_reasons", "daemon", "folders",
     "failures", "lost_notes", "unread_metadata", "progress", "stages", "hosts",
 }  # fmt: skip
 

@@ -75,6 +75,27 @@ def test_missing_weights_are_reported_once_and_nothing_waits_for_them(library: L
     assert "image: google/siglip2-base-patch32-256" in imgret("doctor").out.decode()
 
 
+def test_weights_that_cannot_be_loaded_have_the_same_reason_everywhere(library: Library, tmp_path: Path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "half"
+    shutil.copytree(f"{MODELS}/image", folder)
+    tensors = load_file(folder / "model.safetensors")
+    half = {name: tensor for name, tensor in tensors.items() if not name.startswith("text")}
+    save_file(half, folder / "model.safetensors", {"format": "pt"})
+    switch_on(library, folder)
+    done = library.index()
+    (reason,) = [line for line in done.err.splitlines() if "no weights of the text tower" in line]
+    assert library.status()["waiting_reasons"] == {"image": reason}
+    assert f"5 without image: {reason}" in imgret("status").out.decode()
+    doctor = imgret("doctor")
+    assert (doctor.code, reason in doctor.out.decode()) == (3, True)
+    switch_on(library)
+    assert library.index().code == 0
+    assert library.status()["waiting_reasons"] == {}
+    assert imgret("doctor").code == 0
+
+
 @pytest.mark.must_run
 def test_weights_of_another_dimension_in_the_same_folder(library: Library, tmp_path: Path):
     import image_text_checkpoints

@@ -128,3 +128,38 @@ async def test_own_commands_work_in_the_full_screen_photo(run: Run, demo: Any, t
         await here.press("ctrl+o", "ctrl+o", "alt+x")
         path = here.app.search.hit_list.current.path
         await here.until(lambda: made.exists() and made.read_bytes() == path)
+
+
+async def test_marked_photos_are_changed_together_and_keep_what_they_do_not_share(
+    run: Run, demo: Any
+) -> None:
+    async with run("circle", multi=True) as here:
+        hits = here.app.search.hit_list.hits
+        paths = [hit.path for hit in hits[:3]]
+        await here.press("alt+k")
+        await here.until(lambda: isinstance(here.app.screen, KeywordsDialog))
+        await here.press(*"first", "enter")
+        await here.until(lambda: "keywords: first" in here.notices)
+        await here.press("tab", "tab")
+        await here.until(lambda: len(here.app.search.hit_list.marked) == 2)
+        await here.press("alt+k")
+        await here.until(lambda: isinstance(here.app.screen, KeywordsDialog))
+        assert "Keywords of 2 marked photos" in [str(each.content) for each in here.app.screen.query(Static)]
+        assert here.app.screen.query_one(Input).value == ""  # they share none
+        await here.press(*"sea", "enter")
+        await here.until(lambda: "2 photos, keywords: sea" in here.notices)
+        await here.press("alt+r")
+        await here.until(lambda: isinstance(here.app.screen, RatingDialog))
+        await here.press("4")
+        await here.until(lambda: "2 photos, rating: ★★★★" in here.notices)
+        both = [Tag("keyword", "sea"), Tag("rating", "4")]
+        assert own_tags(demo.index, paths[0]) == [Tag("keyword", "first"), *both]
+        assert own_tags(demo.index, paths[1]) == both
+        assert own_tags(demo.index, paths[2]) == []
+        await here.press("alt+k")
+        await here.until(lambda: isinstance(here.app.screen, KeywordsDialog))
+        assert here.app.screen.query_one(Input).value == "sea"
+        await here.press("ctrl+u", "enter")
+        await here.until(lambda: "2 photos, keywords: none" in here.notices)
+        assert own_tags(demo.index, paths[0]) == [Tag("keyword", "first"), Tag("rating", "4")]
+        assert own_tags(demo.index, paths[1]) == [Tag("rating", "4")]
