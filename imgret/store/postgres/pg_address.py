@@ -54,17 +54,14 @@ class Database(psycopg.Connection[Any]):
     before_statement: Callable[[], None] = staticmethod(lambda: None)
 
     def execute(self, query: Any, params: Any = (), **named: Any) -> Cursor:
-        """Execute one statement; `%s` are places of values. A list of integers is sent as bigint[]."""
+        """Execute one statement; `%s` are places of values. Lists of integers and texts are sent as bigint[] and text[]."""
         self.before_statement()
         return self.query(query, params, **named)
 
     def query(self, query: Any, params: Any = (), **named: Any) -> Cursor:
         """Do the same without calling `before_statement`."""
         if not isinstance(params, Mapping):
-            params = [
-                np.array(each, np.int64) if isinstance(each, list) and each and _are_integers(each) else each
-                for each in params
-            ]
+            params = [_array(each) if isinstance(each, list) and each else each for each in params]
         return Cursor(self).execute(query, params, **named)
 
     def cursor(self, *arguments: Any, **named: Any) -> Any:
@@ -73,8 +70,12 @@ class Database(psycopg.Connection[Any]):
         return super().cursor(*arguments, **named)
 
 
-def _are_integers(values: list[Any]) -> bool:
-    return all(type(value) is int for value in values)
+def _array(values: list[Any]) -> Any:
+    """A list as a value that is sent in binary form, if it has integers or texts only: psycopg takes longer."""
+    types = set(map(type, values))
+    if types == {int}:
+        return np.array(values, np.int64)
+    return pg_arrays.Texts([_storable(text) for text in values]) if types == {str} else values
 
 
 class _Text(StrBinaryDumper):

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import adapt, pq
 
-INT4, INT8, INT4_ARRAY, INT8_ARRAY = 23, 20, 1007, 1016  # oids
+INT4, INT8, TEXT, INT4_ARRAY, INT8_ARRAY, TEXT_ARRAY = 23, 20, 25, 1007, 1016, 1009  # oids
+_SIZE = struct.Struct(">i")  # of an element
 _HEADER = struct.Struct(">iiiii")  # dimensions, has NULLs, type of the elements, length, first index
 _ELEMENT = np.dtype([("size", ">i4"), ("value", ">i8")])
 
@@ -48,7 +49,7 @@ class HalvesDumper(adapt.Dumper):
         parts = [_HEADER.pack(1, 0, self.element, len(obj.vectors), 1)]
         for vector in obj.vectors:
             data = Half(vector).data
-            parts += [struct.pack(">i", len(data)), data]
+            parts += [_SIZE.pack(len(data)), data]
         return b"".join(parts)
 
 
@@ -75,6 +76,30 @@ class IdsDumper(adapt.Dumper):
         return _HEADER.pack(1, 0, INT8, len(obj), 1) + elements.tobytes()
 
 
+class Texts:
+    """Texts as a value of the type text[]."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        """`texts`: at least one, without NUL and surrogates."""
+        parts = [_HEADER.pack(1, 0, TEXT, len(texts), 1)]
+        for text in texts:
+            data = text.encode()
+            parts += [_SIZE.pack(len(data)), data]
+        self.data = b"".join(parts)
+
+
+class TextsDumper(adapt.Dumper):
+    """Sends `Texts`."""
+
+    format = pq.Format.BINARY
+    oid = TEXT_ARRAY
+
+    def dump(self, obj: Texts) -> bytes:
+        return obj.data
+
+
 class Raw(adapt.Loader):
     """Returns the bytes that the server sent, copied."""
 
@@ -90,6 +115,7 @@ def register(adapters: adapt.AdaptersMap, halfvec: int | None, halfvecs: int | N
     `halfvec` and `halfvecs` are the oids of halfvec and halfvec[] in this database.
     """
     adapters.register_dumper(np.ndarray, IdsDumper)
+    adapters.register_dumper(Texts, TextsDumper)
     adapters.register_loader(INT4_ARRAY, Raw)
     adapters.register_loader(INT8_ARRAY, Raw)
     if halfvec:
