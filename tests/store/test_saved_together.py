@@ -33,9 +33,9 @@ STAGES = (DECODE, CAPTION, DETECT, TOPICS, EMBED)
 WORDS = ["dog", "red dog", "", "beach; café", "a\0b"]
 Step = Callable[[Store, int], object]
 
-photos = st.integers(0, 4)
+photos = st.integers(0, 1)  # few, so that steps meet
 models = st.sampled_from([MODEL, OTHER_MODEL])
-stages = st.lists(st.sampled_from(STAGES), max_size=3)
+stages = st.lists(st.sampled_from([CAPTION, TOPICS, EMBED]), min_size=1, max_size=3)
 # What is done with a photo; a step may read what an earlier one has written.
 steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(
@@ -113,14 +113,14 @@ def _whole(store: Store, contents: list[int]) -> object:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(photos, steps), max_size=25), st.booleans())
+@given(st.lists(st.tuples(photos, steps), min_size=20, max_size=60), st.booleans())
 def test_a_batch_equals_its_photos_one_by_one(
     engine: Engine, done: list[tuple[int, Step]], expected: bool
 ) -> None:
     found = []
     for together in (True, False):
         with engine.empty() as store:
-            contents = [put(store, b"/photos/%d.jpg" % number, str(number)) for number in range(5)]
+            contents = [put(store, b"/photos/%d.jpg" % number, str(number)) for number in range(3)]
             for content in contents:
                 store.work.queue(content, STAGES)
             if together:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg.types.string import StrBinaryDumper, StrDumper
+from psycopg.types.string import StrBinaryDumper
 
 from imgret.errors import IndexProblem, ReadOnly
 from imgret.store.fold import encodable
@@ -71,22 +72,19 @@ class Database(psycopg.Connection[Any]):
 
 
 def _array(values: list[Any]) -> Any:
-    """A list as a value that is sent in binary form, if it has integers or texts only: psycopg takes longer."""
+    """A list of integers or texts as a value that is sent in binary form. psycopg would choose the type by the values."""
     types = set(map(type, values))
     if types == {int}:
         return np.array(values, np.int64)
-    return pg_arrays.Texts([_storable(text) for text in values]) if types == {str} else values
+    if types == {int, NoneType}:
+        return pg_arrays.Integers(values)
+    if types in ({str}, {str, NoneType}):
+        return pg_arrays.Texts([None if text is None else _storable(text) for text in values])
+    return values
 
 
 class _Text(StrBinaryDumper):
     """Text as PostgreSQL can store it: NUL and what UTF-8 cannot encode become U+FFFD."""
-
-    def dump(self, obj: str) -> Any:
-        return super().dump(_storable(obj))
-
-
-class _TextInList(StrDumper):
-    """The same for the elements of lists, which psycopg sends in text form."""
 
     def dump(self, obj: str) -> Any:
         return super().dump(_storable(obj))
@@ -120,7 +118,6 @@ def connect(place: str) -> Database:
         parameters["options"] += f" -c imgret.worker={worker_name(place)} -c imgret.process={os.getpid()}"
     db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
     try:
-        db.adapters.register_dumper(str, _TextInList)
         db.adapters.register_dumper(str, _Text)
         db.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so that a statement is prepared once
         load_vectors(db)
