@@ -157,8 +157,8 @@ def insert_photos(
     """Insert photos with contents, dates, captions and words; vectors are up to the caller."""
     days = random.integers(FIRST_DAY, LAST_DAY, len(ids)).tolist()
     db.executemany(
-        "INSERT INTO content (id, hash, pixels, format, width, height, taken_at)"
-        " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3)",
+        "INSERT INTO content (id, hash, pixels, format, width, height, taken_at, date, date_source, date_precision)"
+        " VALUES (?1, ?2, ?2, 'JPEG', 4000, 3000, ?3, ?3, 'exif', 'second')",
         ((i, b"%032d" % i, day) for i, day in zip(ids, days, strict=True)),
     )
     db.executemany(

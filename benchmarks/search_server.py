@@ -112,13 +112,13 @@ def through_daemons(file: str, place: str, targets: Sequence[int]) -> None:
             times: dict[str, list[float]] = {name: [] for name, _ in both}
             for target in targets:
                 for name, daemon in both:
-                    times[name].append(_seconds(partial(_ask, daemon, target, text, rank)) * 1e3)
+                    times[name].append(_seconds(partial(_search, daemon, target, text, rank)) * 1e3)
             for name, _ in both:
                 p50, p95 = np.percentile(times[name], [50, 95])
                 print(f"  daemon, {rank}, {name:6s} p50 {p50:6.1f} ms  p95 {p95:6.1f} ms", flush=True)
 
 
-def _ask(daemon: Served, target: int, text: str, rank: str) -> object:
+def _search(daemon: Served, target: int, text: str, rank: str) -> object:
     return daemon.like(target, text=text, rank=rank, k=K)
 
 

@@ -130,7 +130,7 @@ class Measurement:
             found = self.run(query, kind, warm())
             times.append((time.perf_counter() - started) * 1e3)
             used.append((time.process_time() - before) * 1e3)
-            shares.append(len(found & expected) / max(len(expected), 1))
+            shares.append(len(found & expected) / len(expected))
         p50, p99 = np.percentile(times, [50, 99])
         print(
             f"  {label:28s} p50 {p50:7.1f} ms  p99 {p99:7.1f} ms  processor {np.median(used):7.1f} ms"

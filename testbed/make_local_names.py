@@ -18,6 +18,7 @@ from imgret.geography import gazetteer
 from imgret.geography.local_names import folded
 
 OUT = Path(__file__).parents[1] / "imgret" / "geography" / "local_names.tsv"
+_FURTHER = {"IT": {"Florence": "Firenze"}}  # what none of the sources has
 MOST = 4  # languages of a country
 HEADER = """\
 # Country code, English name, local names. The first line of a code is the country.
@@ -59,11 +60,11 @@ def main() -> None:
                         local.setdefault(name, []).extend(
                             _translated(each, name, context) for each in catalogues
                         )
-            if locales and _is_latin(
-                locales[0].territories.get(code, "")
-            ):  # the others are transcribed there
-                for name, other in regions.get(code, {}).items():
-                    local.setdefault(name, []).append(other)
+            further = dict(_FURTHER.get(code, {}))
+            if locales and _is_latin(locales[0].territories.get(code, "")):  # the others are transcribed
+                further |= regions.get(code, {})
+            for name, other in further.items():
+                local.setdefault(name, []).append(other)
             country = english.territories[code]
             _write(file, code, country, [locale.territories.get(code) for locale in locales], always=True)
             for name, others in sorted(local.items()):

@@ -1,45 +1,121 @@
-"""The `imgret` command line: all commands, registered with Typer."""
+"""The `imgret` command line: its commands by name, each imported when it is run.
+
+Importing all of them and inspecting their parameters takes longer than a short command itself. So `imgret --help` shows
+their first sentences from the table that `make reference` writes, and nothing else needs more than one command.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from imgret import __version__
-from imgret.cli import (
-    backup_commands,
-    console,
-    copy_command,
-    demo_command,
-    dupes_command,
-    folder_commands,
-    import_tags_command,
-    index_command,
-    maintenance_commands,
-    pause_commands,
-    places_command,
-    query_command,
-    report_command,
-    shell_command,
-    show_command,
-    stats_command,
-    status_command,
-    tag_command,
-)
+from imgret.cli import console
 from imgret.cli.boundary import bypass_typer, exit_code
-from imgret.cli.eval_command import eval_app
-from imgret.cli.models_command import models_app
-from imgret.cli.service_command import service_app
-from imgret.cli.sidecars_command import sidecars_app
 from imgret.errors import EXIT_MEANING
 
 _EPILOG = (
     "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in EXIT_MEANING.items()) + "."
 )
 
+# name -> module of imgret.cli, and the function or the Typer group in it; in the order of `imgret --help`
+_COMMANDS = {
+    "query": "query_command.query",
+    "index": "index_command.index",
+    "add": "folder_commands.add",
+    "remove": "folder_commands.remove",
+    "show": "show_command.show",
+    "note": "show_command.note",
+    "tag": "tag_command.tag",
+    "rate": "tag_command.rate",
+    "import-tags": "import_tags_command.import_tags",
+    "dupes": "dupes_command.dupes",
+    "places": "places_command.places",
+    "status": "status_command.status",
+    "retry": "maintenance_commands.retry",
+    "demo": "demo_command.demo",
+    "doctor": "maintenance_commands.doctor",
+    "pause": "pause_commands.pause",
+    "resume": "pause_commands.resume",
+    "backup": "backup_commands.backup",
+    "restore": "backup_commands.restore",
+    "copy-index": "copy_command.copy_index",
+    "export": "maintenance_commands.export",
+    "report": "report_command.report",
+    "stats": "stats_command.stats",
+    "shell": "shell_command.shell",
+    "folders": "folder_commands.list_folders",
+    "models": "models_command.models_app",
+    "eval": "eval_command.eval_app",
+    "service": "service_command.service_app",
+    "sidecars": "sidecars_command.sidecars_app",
+}
+# `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "query": {"ignore_unknown_options": True},
+    "report": {"ignore_unknown_options": True},
+    "note": {"allow_extra_args": True},
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported at its first use."""
+
+    def __init__(self) -> None:
+        self._imported: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._imported:
+            self._imported[name] = _imported(name)
+        return self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+def _imported(name: str) -> Any:
+    module, attribute = _COMMANDS[name].split(".")
+    found = getattr(import_module(f"imgret.cli.{module}"), attribute)
+    alone = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        for member in found.registered_commands:
+            member.epilog = _EPILOG
+            assert member.callback is not None
+            member.callback = bypass_typer(member.callback)
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name, epilog=_EPILOG, context_settings=_SETTINGS.get(name, {}))(bypass_typer(found))
+    return typer.main.get_group(alone).commands[name]
+
+
+class _Group(TyperGroup):
+    """`imgret` itself."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**{**attributes, "commands": _Commands()})
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands and the first sentence of each, without importing them."""
+        from imgret.cli.complete_shell import load_tables
+
+        known = load_tables()["imgret"]["commands"]
+        listed = {
+            name: TyperCommand(name, help=known[name]["help"]) if name in known else self.commands[name]
+            for name in self.commands
+        }
+        TyperGroup(name=self.name, commands=listed, rich_markup_mode=None).format_commands(ctx, formatter)
+
+
 app = typer.Typer(
     name="imgret",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -62,53 +138,6 @@ def root(
     ] = False,
 ) -> None:
     """Search your photos in plain words from the terminal."""
-
-
-for command in (
-    query_command.query,
-    index_command.index,
-    folder_commands.add,
-    folder_commands.remove,
-    show_command.show,
-    show_command.note,
-    tag_command.tag,
-    tag_command.rate,
-    import_tags_command.import_tags,
-    dupes_command.dupes,
-    places_command.places,
-    status_command.status,
-    maintenance_commands.retry,
-    demo_command.demo,
-    maintenance_commands.doctor,
-    pause_commands.pause,
-    pause_commands.resume,
-    backup_commands.backup,
-    backup_commands.restore,
-    copy_command.copy_index,
-    maintenance_commands.export,
-    report_command.report,
-    stats_command.stats,
-    shell_command.shell,
-):
-    # `-word` in a query excludes a word; it is not an option. `note` itself reports a note without quotes.
-    settings = {
-        query_command.query: {"ignore_unknown_options": True},
-        report_command.report: {"ignore_unknown_options": True},
-        show_command.note: {"allow_extra_args": True},
-    }
-    app.command(epilog=_EPILOG, context_settings=settings.get(command, {}))(bypass_typer(command))
-app.command("folders", epilog=_EPILOG)(bypass_typer(folder_commands.list_folders))
-for name, group in (
-    ("models", models_app),
-    ("eval", eval_app),
-    ("service", service_app),
-    ("sidecars", sidecars_app),
-):
-    for member in group.registered_commands:
-        member.epilog = _EPILOG
-        assert member.callback is not None
-        member.callback = bypass_typer(member.callback)
-    app.add_typer(group, name=name)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -197,4 +197,11 @@ def _attached(store: Store) -> WarmIndex | None:
         found = WarmIndex(store, attached)
     except _NoFile:
         return None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except (
+        BaseException
+    ) as error:  # such as too little memory: the tables are searched, which report what is wrong
+        log.error("The codes could not be read from their files: %s", as_sentence(error))
+        return None
     return found if found.memories else None

@@ -23,7 +23,7 @@ MODULES = {
     if not path.stem.startswith("__")
 }
 PACKAGES = {path.parent.name for path in TOP.glob("*/**/__init__.py")} | {"imgret", "imgretd", "imgret_tui"}
-FILES = (".toml", ".md", ".json", ".txt", ".db")  # endings of files in the user's folders
+FILES = (".toml", ".md", ".json", ".txt", ".db", ".STAGE")  # endings of files in the user's folders
 TAGS = {"imgret/dog"}
 _CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
 _DOTTED = re.compile(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)+")

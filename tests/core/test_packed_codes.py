@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -13,6 +14,17 @@ from hypothesis import strategies as st
 
 from imgret.store import codes, packed_codes
 from imgret.store.packed_codes import PackedCodes, exact_product
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_numkong_is_imported_in_one_place() -> None:
+    importing = [
+        path.name for path in (ROOT / "imgret").rglob("*.py") if "import numkong" in path.read_text()
+    ]
+    assert importing == ["packed_codes.py"], (
+        "it is an extra: use packed_codes.int8_kernels, which may be None"
+    )
 
 
 @contextmanager

@@ -149,7 +149,7 @@ def test_a_stored_result_that_cannot_be_read_fails_that_photo(start, monkeypatch
 def test_without_memory_for_the_vectors_the_tables_are_searched(library, monkeypatch, error):
     from imgret.search import warm_index
 
-    def fails(_index):
+    def fails(*_):
         raise error
 
     loading = warm_index.WarmIndex
