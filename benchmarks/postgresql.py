@@ -3,7 +3,7 @@
 python -m benchmarks.postgresql --server postgresql://USER@HOST/DATABASE --photos 10000
 
 The library is made in the schema `benchmark` of the database and removed at the end. With --daemons, only the describing
-of photos by several daemons is measured (`postgresql_hosts`).
+of photos by several daemons is measured (`postgresql_hosts`), with --saving, only the saving of results (`postgresql_saving`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from urllib.parse import quote
 import numpy as np
 import psycopg
 
-from benchmarks import postgresql_hosts
-from benchmarks.postgresql_saving import saving
+from benchmarks import postgresql_hosts, postgresql_saving
 from benchmarks.search_library import Generator, fill
 from imgret import stage_results
 from imgret.store import copying
@@ -45,6 +44,7 @@ def main() -> int:
     parser.add_argument(
         "--daemons", type=int, metavar="PHOTOS", help="describe this many with 1, 2, 4 daemons"
     )
+    parser.add_argument("--saving", action="store_true", help="measure only how fast results are saved")
     options = parser.parse_args()
     if not options.server:
         print("postgresql: not measured; --server names a database")
@@ -57,12 +57,19 @@ def main() -> int:
         return 0
     with psycopg.connect(options.server, autocommit=True) as admin:
         admin.execute("DROP SCHEMA IF EXISTS benchmark CASCADE")
+        if options.saving:
+            with open_store(place) as server:
+                postgresql_saving.saving("server", server)
+            postgresql_saving.savers(place)
+            admin.execute("DROP SCHEMA benchmark CASCADE")
+            return 0
         with tempfile.TemporaryDirectory() as folder, SqliteStore(f"{folder}/index.db") as sqlite:
             generator = Generator()
             vectors = np.concatenate([each for each, _ in fill(sqlite, generator, options.photos)])
             sqlite.vectors.rebuild()
             with open_store(place) as server:
                 _compare(sqlite, server, generator.queries(vectors[: options.queries], 5), options.photos)
+            postgresql_saving.savers(place)
             postgresql_hosts.claims(place, options.photos)
             admin.execute("VACUUM ANALYZE")
             size = admin.execute(
@@ -102,7 +109,7 @@ def _compare(sqlite: Store, server: Store, queries: np.ndarray, photos: int) -> 
         claimed = sum(len(store.work.claim(STAGES, 64, NOW)) for _ in range(30))
         print(f"{name}: {claimed / (time.perf_counter() - began):.0f} photos claimed a second, 64 at a time")
         store.work.release()
-        saving(name, store)
+        postgresql_saving.saving(name, store)
 
 
 def _nearest(name: str, store: Store, queries: np.ndarray, photos: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -59,6 +60,20 @@ class SearchClient:
         if self._store is None:
             self._store = open_store(self._places.index, create=False)
         return self._store
+
+    @property
+    def found_store(self) -> Store | None:
+        """The index, opened; None if there is none. A connection to a server stays open from one call to the next."""
+        from imgret.errors import IndexMissing
+        from imgret.store.factory import exists
+
+        place = self._places.index
+        if os.path.isabs(place) and not exists(place):  # a file may be removed while it is open
+            return None
+        try:
+            return self.store
+        except IndexMissing:
+            return None
 
     @property
     def is_local(self) -> bool:

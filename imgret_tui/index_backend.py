@@ -20,7 +20,6 @@ from imgret.config import Places, Settings
 from imgret.errors import DaemonError
 from imgret.search_client import SearchClient
 from imgret.stage_progress import stage_text
-from imgret.store.factory import exists
 from imgret_tui.hit_decoder import decode_hits
 from imgret_tui.search_backend import (
     DuplicateGroups,
@@ -128,9 +127,10 @@ class IndexBackend:
     def status(self) -> IndexStatus:
         """See `SearchBackend`."""
         daemon = daemon_status(self._places.socket, self._places.index, STATUS_SECONDS)
-        if not exists(self._places.index):
+        store = self._client.found_store
+        if store is None:
             return IndexStatus(daemon=_daemon_text(daemon))
-        summary = self._client.store.summary
+        summary = store.summary
         counts = summary.totals(summary.waiting_stages())
         return IndexStatus(
             photos=counts.photos,
@@ -138,7 +138,7 @@ class IndexBackend:
             failed=counts.failed,
             offline=counts.offline,
             daemon=_daemon_text(daemon),
-            roots=tuple(root.path for root in self._client.store.roots.all()),
+            roots=tuple(root.path for root in store.roots.all()),
         )
 
     def folders(self) -> tuple[WatchedFolder, ...]:
@@ -174,9 +174,10 @@ class IndexBackend:
         from imgret.search.duplicates import Library
         from imgret_tui.duplicate_hits import group_hits
 
-        if not exists(self._places.index):
+        store = self._client.found_store
+        if store is None:
             return DuplicateGroups(())
-        found = tuple(map(group_hits, islice(Library(self._client.store).groups(), limit + 1)))
+        found = tuple(map(group_hits, islice(Library(store).groups(), limit + 1)))
         return DuplicateGroups(found[:limit], len(found) > limit)
 
     def facets(self, query: str) -> tuple[Facet, ...]:

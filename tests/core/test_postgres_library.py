@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
 from postgres_server import PostgresServer
 
+from imgret.config import Settings
 from imgret.errors import ImgretError, IndexProblem, IndexTooNew, ReadOnly
 from imgret.photo import FileStat, ModelIdentity
+from imgret.places import places
+from imgret.search_client import SearchClient
 from imgret.store.factory import exists, open_store, restore
 from imgret.store.in_memory import InMemoryIndex
 from imgret.store.interface import Store
@@ -86,6 +90,16 @@ def test_a_library_exists_once_it_was_made(place: str) -> None:
     assert not exists(place)
     open_store(place).close()
     assert exists(place)
+
+
+def test_a_client_keeps_the_connection_by_which_it_found_a_library(place: str) -> None:
+    here = msgspec.structs.replace(places(), index=place)
+    with SearchClient(Settings(), here, warn=print) as client:
+        assert client.found_store is None
+        open_store(place).close()
+        found = client.found_store
+        assert found is not None
+        assert client.found_store is found
 
 
 def test_a_library_of_a_newer_program_is_refused(postgres_server: PostgresServer, place: str) -> None:

@@ -129,9 +129,9 @@ class Store(Protocol):
         ...
 
     def expect(self, contents: Collection[int]) -> None:
-        """These contents are read next, one by one, within the same `reading()`: a server can read them together.
+        """These contents are read next, one by one, within the same transaction: a server can read them together.
 
-        Changes nothing else, and is without effect outside `reading()`.
+        Changes nothing else, and is without effect outside `reading()` and `writing()`.
         """
         ...
 
@@ -140,6 +140,7 @@ class Store(Protocol):
 
         Others see the changes once it ends. Transactions have the same result as one after the other: what one
         has read, no other changes before it ends. Waits for others, and raises IndexBusy if that takes too long.
+        What is saved inside may be sent to a server later, at the end at the latest, and an error with it.
 
         Inside another `writing()` it joins that transaction: an exception that is caught there undoes nothing.
         `durable`: the changes survive a power failure right after the end. For what a user wrote; has an effect

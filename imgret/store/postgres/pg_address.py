@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
 import psycopg
 from psycopg import conninfo, pq
 from psycopg.types.numeric import Int8BinaryDumper
-from psycopg.types.string import StrBinaryDumper, StrDumper
+from psycopg.types.string import StrBinaryDumper
 
 from imgret.errors import IndexProblem, ReadOnly
 from imgret.store.fold import encodable
@@ -54,17 +55,14 @@ class Database(psycopg.Connection[Any]):
     before_statement: Callable[[], None] = staticmethod(lambda: None)
 
     def execute(self, query: Any, params: Any = (), **named: Any) -> Cursor:
-        """Execute one statement; `%s` are places of values. A list of integers is sent as bigint[]."""
+        """Execute one statement; `%s` are places of values. Lists of integers and texts are sent as bigint[] and text[]."""
         self.before_statement()
         return self.query(query, params, **named)
 
     def query(self, query: Any, params: Any = (), **named: Any) -> Cursor:
         """Do the same without calling `before_statement`."""
         if not isinstance(params, Mapping):
-            params = [
-                np.array(each, np.int64) if isinstance(each, list) and each and _are_integers(each) else each
-                for each in params
-            ]
+            params = [_array(each) if isinstance(each, list) and each else each for each in params]
         return Cursor(self).execute(query, params, **named)
 
     def cursor(self, *arguments: Any, **named: Any) -> Any:
@@ -73,19 +71,20 @@ class Database(psycopg.Connection[Any]):
         return super().cursor(*arguments, **named)
 
 
-def _are_integers(values: list[Any]) -> bool:
-    return all(type(value) is int for value in values)
+def _array(values: list[Any]) -> Any:
+    """A list of integers or texts as a value that is sent in binary form. psycopg would choose the type by the values."""
+    types = set(map(type, values))
+    if types == {int}:
+        return np.array(values, np.int64)
+    if types == {int, NoneType}:
+        return pg_arrays.Integers(values)
+    if types in ({str}, {str, NoneType}):
+        return pg_arrays.Texts([None if text is None else _storable(text) for text in values])
+    return values
 
 
 class _Text(StrBinaryDumper):
     """Text as PostgreSQL can store it: NUL and what UTF-8 cannot encode become U+FFFD."""
-
-    def dump(self, obj: str) -> Any:
-        return super().dump(_storable(obj))
-
-
-class _TextInList(StrDumper):
-    """The same for the elements of lists, which psycopg sends in text form."""
 
     def dump(self, obj: str) -> Any:
         return super().dump(_storable(obj))
@@ -119,7 +118,6 @@ def connect(place: str) -> Database:
         parameters["options"] += f" -c imgret.worker={worker_name(place)} -c imgret.process={os.getpid()}"
     db = Database.connect(**parameters, autocommit=True, cursor_factory=Cursor)
     try:
-        db.adapters.register_dumper(str, _TextInList)
         db.adapters.register_dumper(str, _Text)
         db.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so that a statement is prepared once
         load_vectors(db)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import adapt, pq
 
-INT4, INT8, INT4_ARRAY, INT8_ARRAY = 23, 20, 1007, 1016  # oids
+INT4, INT8, TEXT, INT4_ARRAY, INT8_ARRAY, TEXT_ARRAY = 23, 20, 25, 1007, 1016, 1009  # oids
+_SIZE, _INTEGER = struct.Struct(">i"), struct.Struct(">q")
 _HEADER = struct.Struct(">iiiii")  # dimensions, has NULLs, type of the elements, length, first index
 _ELEMENT = np.dtype([("size", ">i4"), ("value", ">i8")])
 
@@ -45,11 +46,7 @@ class HalvesDumper(adapt.Dumper):
     element = 0
 
     def dump(self, obj: Halves) -> bytes:
-        parts = [_HEADER.pack(1, 0, self.element, len(obj.vectors), 1)]
-        for vector in obj.vectors:
-            data = Half(vector).data
-            parts += [struct.pack(">i", len(data)), data]
-        return b"".join(parts)
+        return _elements(self.element, [Half(vector).data for vector in obj.vectors])
 
 
 class HalfDumper(adapt.Dumper):
@@ -75,6 +72,47 @@ class IdsDumper(adapt.Dumper):
         return _HEADER.pack(1, 0, INT8, len(obj), 1) + elements.tobytes()
 
 
+class Texts:
+    """Texts and NULLs as a value of the type text[]."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, texts: Sequence[str | None]) -> None:
+        """`texts`: at least one, without NUL and surrogates."""
+        self.data = _elements(TEXT, [None if text is None else text.encode() for text in texts])
+
+
+class Integers:
+    """Integers and NULLs as a value of the type bigint[]."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, numbers: Sequence[int | None]) -> None:
+        """`numbers`: at least one, of 64 bits."""
+        self.data = _elements(INT8, [None if number is None else _INTEGER.pack(number) for number in numbers])
+
+
+class ElementsDumper(adapt.Dumper):
+    """Sends what is in its binary form already; the subclasses have the types."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Texts | Integers) -> bytes:
+        return obj.data
+
+
+class TextsDumper(ElementsDumper):
+    """Sends `Texts`."""
+
+    oid = TEXT_ARRAY
+
+
+class IntegersDumper(ElementsDumper):
+    """Sends `Integers`."""
+
+    oid = INT8_ARRAY
+
+
 class Raw(adapt.Loader):
     """Returns the bytes that the server sent, copied."""
 
@@ -90,6 +128,8 @@ def register(adapters: adapt.AdaptersMap, halfvec: int | None, halfvecs: int | N
     `halfvec` and `halfvecs` are the oids of halfvec and halfvec[] in this database.
     """
     adapters.register_dumper(np.ndarray, IdsDumper)
+    adapters.register_dumper(Texts, TextsDumper)
+    adapters.register_dumper(Integers, IntegersDumper)
     adapters.register_loader(INT4_ARRAY, Raw)
     adapters.register_loader(INT8_ARRAY, Raw)
     if halfvec:
@@ -97,6 +137,14 @@ def register(adapters: adapt.AdaptersMap, halfvec: int | None, halfvecs: int | N
         adapters.register_dumper(Half, type("HalfDumper", (HalfDumper,), {"oid": halfvec}))
         array = {"oid": halfvecs, "element": halfvec}
         adapters.register_dumper(Halves, type("HalvesDumper", (HalvesDumper,), array))
+
+
+def _elements(kind: int, values: Sequence[bytes | None]) -> bytes:
+    """An array in binary form; the length -1 stands for NULL."""
+    parts = [_HEADER.pack(1, None in values, kind, len(values), 1)]
+    for data in values:
+        parts += [_SIZE.pack(-1)] if data is None else [_SIZE.pack(len(data)), data]
+    return b"".join(parts)
 
 
 def int4s(array: bytes) -> NDArray[np.int32]:
