@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import signal
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.driver import Driver
+from textual.message import Message
 from textual.screen import Screen
 
 from imgret.errors import Exit
@@ -38,6 +40,21 @@ from imgret_tui.terminal_session import TerminalSession
 
 SERVER_REFRESH_SECONDS = 20.0  # between two reads of the status of an index on a server, if nobody commits
 REFRESH_SECONDS = 2.0  # between two checks of the status and of the files on the screen
+
+Handled = TypeVar("Handled", bound=Message)
+
+
+def _unless_ending(
+    handler: Callable[[PickerApp, Handled], None],
+) -> Callable[[PickerApp, Handled], None]:
+    """Drop what background threads send after the screens were taken down."""
+
+    @functools.wraps(handler)
+    def handle(app: PickerApp, message: Handled) -> None:
+        if app.search.is_attached:
+            handler(app, message)
+
+    return handle
 
 
 class PickerApp(PickerPages):
@@ -139,6 +156,7 @@ class PickerApp(PickerPages):
         """Read the status."""
         self._refresh_status()
 
+    @_unless_ending
     def on_results_ready(self, message: messages.ResultsReady) -> None:
         """Show the results."""
         self.search.show_results(message)
@@ -146,6 +164,7 @@ class PickerApp(PickerPages):
             self._preview_only = False
             self._open_photo(alone=True)
 
+    @_unless_ending
     def on_query_failed(self, message: messages.QueryFailed) -> None:
         """Show the error below the query."""
         self.search.show_query_error(message)
@@ -158,14 +177,17 @@ class PickerApp(PickerPages):
         """End as if the error had occurred here."""
         raise message.error
 
+    @_unless_ending
     def on_status_ready(self, message: messages.StatusReady) -> None:
         """Show the status."""
         self.search.show_status(message.status)
 
+    @_unless_ending
     def on_details_ready(self, message: messages.DetailsReady) -> None:
         """Show the details, if their photo is still on the screen."""
         self.search.photo_pane.add_details(message.path, message.details)
 
+    @_unless_ending
     def on_image_loaded(self, message: messages.ImageLoaded) -> None:
         """Send the image to the terminal and draw it."""
         self.images.send_loaded()
@@ -176,6 +198,7 @@ class PickerApp(PickerPages):
         if self.photo is not None and self.screen is self.photo:
             self.photo.preview.image_loaded(message.path)
 
+    @_unless_ending
     def on_file_changed(self, message: messages.FileChanged) -> None:
         """Load the image and the details again."""
         self.images.discard(message.path)

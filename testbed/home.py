@@ -148,7 +148,7 @@ class Daemon:
         """Send one request over its socket and return the result."""
         return socket_client.request(self.home.places.socket, method, params, timeout)
 
-    def wait_until_idle(self, timeout: float = 120.0) -> float:
+    def wait_until_idle(self, timeout: float = 300.0) -> float:
         """Wait until two consecutive checks find it idle. Return the seconds waited."""
         begin, idle = time.monotonic(), 0
         while idle < 2:

@@ -20,7 +20,9 @@ from imgret.store.records import TextColumn
 
 Command = Callable[..., tuple[int, str, str]]
 LABELS = st.text(
-    st.characters(exclude_categories=["C", "Z"]) | st.just(" ") | st.sampled_from(',"'), min_size=1
+    st.characters(exclude_categories=["C", "Z"]) | st.just(" ") | st.sampled_from(',"'),
+    min_size=1,
+    max_size=LONGEST_TAG,
 )
 
 

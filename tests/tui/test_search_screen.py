@@ -11,7 +11,7 @@ import pytest
 from imgret.cli.index_command import scan_folders
 from imgret.cli.session import session
 from imgret.store.factory import open_store
-from imgret_tui.picker_messages import ResultsReady
+from imgret_tui.picker_messages import ImageLoaded, ResultsReady
 from imgret_tui.search_backend import SearchResults
 
 Run = Callable[..., Any]
@@ -148,6 +148,16 @@ async def test_more_like_this(run: Run) -> None:
         assert "like IMG_" in here.text("#status")
         await here.type("s")  # a new query is a query again
         assert "like IMG_" not in here.text("#status")
+
+
+async def test_results_that_arrive_while_the_picker_ends_are_dropped(run: Run) -> None:
+    async with run() as here:
+        await here.type("blue")
+        app, hits = here.app, tuple(here.app.search.hit_list.hits)
+        query = app.search._tracker.start("blue", None, 20)  # whose results are still to come
+    assert not app.search.is_attached
+    app.on_results_ready(ResultsReady(query.number, SearchResults(hits), final=True))
+    app.on_image_loaded(ImageLoaded(hits[0].path))
 
 
 async def test_an_empty_index_shows_what_to_do(
