@@ -61,7 +61,8 @@ def line_of(text: str, keys: list[str]) -> int:
             here = [part.strip().strip("\"'") for part in stripped.strip("[]").split("]")[0].split(".")]
             if here == keys:
                 return number
-            if here == table or (keys and best == 1 and here[: len(keys)] == keys):  # `[place.names]` alone makes `place`
+            inside = bool(keys) and here[: len(keys)] == keys  # `[place.names]` alone makes `place`
+            if here == table or (inside and best == 1):
                 best = number
         elif "=" in stripped and not stripped.startswith("#"):
             name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]
