@@ -52,7 +52,7 @@ def _unknown_key(raw: Any, kind: type[Struct], above: list[str]) -> tuple[list[s
 
 
 def line_of(text: str, keys: list[str]) -> int:
-    """The line of a key, from 1; of its table when the key cannot be found, else 1."""
+    """The line of a key, from 1; of its table or of one inside it when the key cannot be found, else 1."""
     table, key, best = keys[:-1], keys[-1] if keys else "", 1
     here: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -61,7 +61,8 @@ def line_of(text: str, keys: list[str]) -> int:
             here = [part.strip().strip("\"'") for part in stripped.strip("[]").split("]")[0].split(".")]
             if here == keys:
                 return number
-            if here == table:
+            inside = bool(keys) and here[: len(keys)] == keys  # `[place.names]` alone makes `place`
+            if here == table or (inside and best == 1):
                 best = number
         elif "=" in stripped and not stripped.startswith("#"):
             name = [part.strip().strip("\"'") for part in stripped.split("=", 1)[0].split(".")]

@@ -124,7 +124,7 @@ def query(
     text = " ".join(words or ())
     if batch is not None and (text.strip() or preview):
         raise UsageError("--batch reads the queries from a file: leave out the query and --preview")
-    listed = sort != "score" and not words  # an empty word is a variable that is not set
+    listed = (sort != "score" or count) and not words  # an empty word is a variable that is not set
     if batch is None and not (text.strip() or filters or like or negatives or listed):
         raise UsageError("what are you looking for?", 'imgret query "two giraffes"')
     params: dict[str, object] = {

@@ -64,6 +64,7 @@ def test_the_designs_example_is_read() -> None:
         ("[embed]\nrevision = '/etc'", 2, ["embed.revision"]),
         ("[embed]\nrevision = ''", 2, ["embed.revision"]),
         ("[embed]\nrevision = 'a//b'", 2, ["embed.revision"]),
+        ('\n[embed]\n[place.names]\nhut = "4,5,6,7km"', 3, ["place", "'hut'", "is no point"]),
         ("device = []", 1, ["device"]),
         ("device = ''", 1, ["device"]),
         ("device = ['cpu', 'the big one']", 1, ["device"]),
