@@ -76,7 +76,7 @@ class Running(NamedTuple):
         await self.until(lambda: not self.app.search.is_searching, seconds)
         await self.pilot.pause()
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    async def until(self, holds: Callable[[], bool], seconds: float = 100.0) -> None:
         """Wait until a condition is true."""
         end = time.monotonic() + seconds
         while not holds():

@@ -267,7 +267,7 @@ async def test_folders_and_failed_photos_and_retry(run: Run, demo: Any, tmp_path
         assert str(demo.pictures) in text
         await here.press("r")
         assert here.app.screen is here.app.search
-        await here.until(lambda: any("1 will be tried" in notice for notice in here.notices))
+        await here.until(lambda: any("1 photo will be tried" in notice for notice in here.notices))
 
 
 async def test_the_mouse_moves_scrolls_and_chooses(run: Run) -> None:
