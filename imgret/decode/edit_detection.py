@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from imgret.decode.perceptual import RESEMBLING, SAME_IMAGE, similarity
+from imgret.decode.perceptual import SAME_IMAGE, similarity
 from imgret.photo import Facts
 
 DAY = 86400  # seconds
@@ -21,20 +21,19 @@ class Traits(Struct, frozen=True):
 def is_edit(before: Traits, after: Traits, *, same_file: bool) -> bool:
     """Return whether `after`, found at the path where `before` was, is an edit of it. In doubt, return False.
 
-    `same_file`: the file was overwritten in place, not replaced by another one. Then less likeness is enough, but not
-    none: `cp other.jpg noted.jpg` overwrites a file in place, too.
+    `same_file`: the file was overwritten in place, not replaced by another one. It decides only where the other
+    properties are not conclusive.
     """
     if before.pixels is not None and before.pixels == after.pixels:
         return True
     same = same_shot(before.facts or Facts("", 0, 0), after.facts or Facts("", 0, 0))
     if same is not None:
         return same
-    alike = similarity(before.signature, after.signature) if before.signature and after.signature else None
-    if alike is not None and alike >= SAME_IMAGE:
+    if before.signature and after.signature and similarity(before.signature, after.signature) >= SAME_IMAGE:
         return True
-    if not same_file or (after.facts is not None and after.facts.taken_at is not None):
-        return False  # editors may drop the capture time; none adds one
-    return alike is None or alike >= RESEMBLING
+    return same_file and (
+        after.facts is None or after.facts.taken_at is None
+    )  # editors may drop the capture time; none adds one
 
 
 def same_shot(one: Facts, other: Facts) -> bool | None:

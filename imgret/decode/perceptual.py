@@ -19,9 +19,6 @@ SIGNATURE_BYTES = _KEPT * _KEPT
 # and grey versions, and rotations by right angles, were above 0.92; crops by 5 % and rotations by 3 degrees were
 # mostly above 0.83.
 SAME_IMAGE = 0.8
-# Of 1,770 pairs of unrelated photos, 1.2 % were above this; of photos with a quarter painted over, 95 %, and of crops to
-# 80 and 60 % of the area, 98 and 77 %.
-RESEMBLING = 0.5
 FLAT = 1500  # a smaller sum of squares means an image of one tone with noise; photos have 10,000 and more
 
 FINE_GRID = 32  # pixels: each side of the grey image that a detail is computed from
