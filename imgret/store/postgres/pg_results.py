@@ -28,7 +28,7 @@ from imgret.store.postgres.pg_pending_work import PendingWork
 from imgret.store.postgres.pg_vectors import Vectors
 from imgret.store.records import IMPORTED, LABELS, SpaceTraits
 
-AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are made anew together
+AT_ONCE = 500  # contents whose tags are dropped in one transaction, or whose words are rebuilt together
 
 
 class Results:
