@@ -16,13 +16,11 @@ DOCUMENTS = [
     TOP / "benchmarks/NOTES.md",
     *(TOP / "docs").glob("*.md"),
 ]
+OURS = [TOP / name for name in ("imgret", "daemon/imgretd", "imgret_tui", "benchmarks", "testbed", "tests")]
 MODULES = {
-    path.stem: path
-    for folder in ("imgret", "daemon/imgretd", "imgret_tui", "benchmarks", "testbed")
-    for path in (TOP / folder).rglob("*.py")
-    if not path.stem.startswith("__")
+    path.stem: path for folder in OURS[:-1] for path in folder.rglob("*.py") if not path.stem.startswith("__")
 }
-PACKAGES = {path.parent.name for path in TOP.glob("*/**/__init__.py")} | {"imgret", "imgretd", "imgret_tui"}
+PACKAGES = {path.parent.name for folder in OURS for path in folder.rglob("__init__.py")}
 FILES = (".toml", ".md", ".json", ".txt", ".db", ".STAGE")  # endings of files in the user's folders
 TAGS = {"imgret/dog"}
 _CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
