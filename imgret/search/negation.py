@@ -50,7 +50,8 @@ def split(words: Sequence[str], is_label: Callable[[str], bool]) -> tuple[list[b
 
     `is_label` is whether a text is the label of a detector.
     """
-    stays, negatives = [True] * len(words), []
+    stays = [True] * len(words)
+    negatives: list[str] = []
     colours: list[int] = []  # the negatives directly before that are colours alone: `no red no blue circle`
     at, last_end = 0, 0
     while at < len(words):

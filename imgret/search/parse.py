@@ -211,7 +211,7 @@ class _Reader:
         number = (match["count"] or match["number"]).rstrip(".,;:!?)")
         name = inputs.clean_text(_bare(match["label"]))
         loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
-        if loose and not self._is_label(name):
+        if loose and name.lower() != RATING and not self._is_label(name):
             self._add_words(
                 match[0].replace('"', " "), match
             )  # `E=mc2`, `width > 3` and `a->b` are no counts

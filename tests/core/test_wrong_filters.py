@@ -95,14 +95,17 @@ def test_a_value_that_no_photo_can_have_is_refused(text: str, position: int, mes
     assert refused.value.exit_code == 2
 
 
-@given(st.integers(0, 5), st.sampled_from(["=", ">=", "<=", "!=", ":"]))
+@given(st.integers(0, 5), st.sampled_from(["=", ">=", "<=", "!=", ":", " >= "]))
 def test_each_number_of_stars_is_a_filter(stars: int, sign: str) -> None:
     (clause,) = read(f"rating{sign}{stars}").clauses
     assert isinstance(clause.filter, Rated)
     assert clause.filter.least <= stars <= clause.filter.most
-    assert (clause.filter.least, clause.filter.most) == {">=": (stars, 5), "<=": (0, stars)}.get(
-        sign, (stars, stars)
-    )
+    right = {">=": (stars, 5), "<=": (0, stars)}.get(sign.strip(), (stars, stars))
+    assert (clause.filter.least, clause.filter.most) == right
+
+
+def test_spaces_beside_the_sign_make_no_difference() -> None:
+    assert read("rating > 3").clauses == read("rating>3").clauses == (Clause(Rated(4, 5)),)
 
 
 def test_rejected_photos_have_a_rating_of_their_own() -> None:
