@@ -147,13 +147,14 @@ class Filters:
             return np.fromiter((row[0] for row in rows), np.int64)
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
-        with self._connection.reading() as db:
+        with self._connection.reading():
             where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
-            rows = db.execute(
-                f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
-                " FROM photo JOIN root ON root.id = photo.root"
-                f" WHERE gone_at IS NULL AND content = ? AND {where} ORDER BY there DESC, photo.id",
-                (content, *values),
+            rows = self._connection.rows_of(
+                f"SELECT content, root.path, folder, name, {roots.ONLINE} AS there"
+                " FROM carray(?) CROSS JOIN photo ON content = value CROSS JOIN root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND {where} ORDER BY there DESC, photo.id",
+                content,
+                values,
             )
             return [(paths.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
 
