@@ -38,7 +38,9 @@ def split(text: str) -> tuple[str, float | None]:
         return text.strip(), None
     km = float(radius[1]) * _KM[radius[2].lower()]
     if not 0 < km <= _MOST_KM:
-        raise CircleError(f"a radius of {km:g} km", f"It is above 0, and at most {_MOST_KM:g} km.")
+        raise CircleError(
+            f"a radius of {km:g} km is not possible", f"It is above 0, and at most {_MOST_KM:g} km."
+        )
     return before, km
 
 
