@@ -90,7 +90,7 @@ class Folders:
         """
         rules = Exclude(settings.exclude, hidden=settings.hidden)
         wanted = self._resolved([inputs.path_bytes(folder) for folder in settings.folders], store.roots.all())
-        watched = {path: _watched(store, path, watch=True) for path in _outermost(wanted)}
+        watched = {path: _watched(store, path, watch=True) for path in paths.outermost(wanted)}
         for root in store.roots.all():
             if root.watched and not any(is_in(path, root.path) for path in watched):
                 store.roots.add(root.path, watched=False)
@@ -200,12 +200,3 @@ def _watched(store: Store, path: bytes, *, watch: bool) -> WatchedFolder:
     if watch and not inside and not root.watched:
         root = store.roots.add(root.path, watched=True)
     return WatchedFolder(path, root, inside)
-
-
-def _outermost(paths: Iterable[bytes]) -> list[bytes]:
-    """Return the paths that are not inside another one."""
-    found: list[bytes] = []
-    for path in sorted(set(paths)):
-        if not any(is_in(path, other) for other in found):
-            found.append(path)
-    return found
