@@ -20,7 +20,7 @@ class Reads:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def __call__(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:  # noqa: ARG002
+    def __call__(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         self.sizes.append(len(values[0]))
         return [(content, *row) for content in values[0] for row in ROWS.get(content, [])]
 

@@ -35,7 +35,7 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
-from imgret.store.conditions import DURATION, RATED
+from imgret.store.conditions import DURATION, LONGEST, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
 from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
@@ -170,8 +170,10 @@ class Filters:
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
-                # All of a day, a month or a year of which no more is known must be within the span.
-                return f"(date >= ? AND date < ? AND date + {DURATION} <= ?)", [first, last, last]
+                # All of a day, a month or a year of which no more is known must be within the span. Its length is read only near
+                # the end: all else is in the index of dates, which is ten times as fast.
+                all_of_it = f"(date + {LONGEST} <= ? OR date + {DURATION} <= ?)"
+                return f"(date >= ? AND date < ? AND {all_of_it})", [first, last, last, last]
             case Objects(label, least, most):
                 meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum
