@@ -11,6 +11,7 @@ FAMILIES = {"JPEG": ("JPEG", "MPO")}
 DURATION = (
     "CASE date_precision WHEN 'day' THEN 86400 WHEN 'month' THEN 2419200 WHEN 'year' THEN 31536000 ELSE 1 END"
 )
+LONGEST = 31_536_000  # of these
 HAS = ("note", "caption", "gps", "objects", "topics", "date", "text")
 
 

@@ -21,7 +21,9 @@ from imgret.store.postgres.pg_address import Database
 from imgret.store.postgres.pg_begin import CLAIMING, begin_sql, check_version
 from imgret.store.postgres.pg_errors import translated_errors
 from imgret.store.postgres.pg_pending import Pending
-from imgret.store.postgres.pg_read_ahead import ReadAhead
+from imgret.store.read_ahead import ReadAhead
+
+TOGETHER = 200  # contents that are read at once: a round trip costs more than rows that are not needed
 
 
 class Connection:
@@ -35,7 +37,7 @@ class Connection:
         self._closed = False
         self._begun = 0  # transactions
         self.pending = Pending()
-        self._ahead = ReadAhead(self.rows)
+        self._ahead = ReadAhead(self.rows, TOGETHER)
         self._flushes: list[tuple[Callable[[], None], Callable[[], None]]] = []
         with translated_errors(place):
             self.db = self._connected()

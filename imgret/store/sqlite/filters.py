@@ -17,6 +17,7 @@ from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
     DURATION,
     FAMILIES,
+    LONGEST,
     OBJECT,
     Around,
     Camera,
@@ -147,13 +148,14 @@ class Filters:
             return np.fromiter((row[0] for row in rows), np.int64)
 
     def showing(self, clauses: Iterable[Clause], content: int) -> list[tuple[bytes, bool]]:
-        with self._connection.reading() as db:
+        with self._connection.reading():
             where, values = self._all([c for c in clauses if isinstance(c.filter, Inside | Named | Online)])
-            rows = db.execute(
-                f"SELECT root.path, folder, name, {roots.ONLINE} AS there"
-                " FROM photo JOIN root ON root.id = photo.root"
-                f" WHERE gone_at IS NULL AND content = ? AND {where} ORDER BY there DESC, photo.id",
-                (content, *values),
+            rows = self._connection.rows_of(
+                f"SELECT content, root.path, folder, name, {roots.ONLINE} AS there"
+                " FROM carray(?) CROSS JOIN photo ON content = value CROSS JOIN root ON root.id = photo.root"
+                f" WHERE gone_at IS NULL AND {where} ORDER BY there DESC, photo.id",
+                content,
+                values,
             )
             return [(paths.join(root, folder, name), bool(online)) for root, folder, name, online in rows]
 
@@ -171,8 +173,10 @@ class Filters:
         match filter_:
             case Taken(start, end):
                 first, last = -(1 << 62) if start is None else start, (1 << 62) if end is None else end
-                # All of a day, a month or a year of which no more is known must be within the span.
-                return f"(date >= ? AND date < ? AND date + {DURATION} <= ?)", [first, last, last]
+                # All of a day, a month or a year of which no more is known must be within the span. Its length is read only near
+                # the end: all else is in the index of dates, which is ten times as fast.
+                all_of_it = f"(date + {LONGEST} <= ? OR date + {DURATION} <= ?)"
+                return f"(date >= ? AND date < ? AND {all_of_it})", [first, last, last, last]
             case Objects(label, least, most):
                 meant = labels.matching_labels(label, self._facets.labels())
                 if len(meant) == 1:  # in the order of the primary key, without a sum

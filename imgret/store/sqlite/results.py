@@ -95,7 +95,8 @@ class Results:
             return {stage for stage in self.identities(target) if same_note or stage not in of_notes}
 
     def payloads(self, content: int) -> dict[str, str]:
-        rows = self._connection.rows("SELECT stage, payload FROM stage_result WHERE content = ?", (content,))
+        sql = "SELECT content, stage, payload FROM carray(?) CROSS JOIN stage_result ON content = value"
+        rows = self._connection.rows_of(sql, content)
         return {str(stage): str(payload) for stage, payload in rows}
 
     def twin(self, content: int, pixels: bytes, stages: Collection[str]) -> int | None:
@@ -109,8 +110,10 @@ class Results:
         return int(row[0]) if row else None
 
     def pixels(self, content: int) -> bytes | None:
-        row = self._connection.row("SELECT pixels FROM content WHERE id = ?", (content,))
-        return row[0] if row else None
+        rows = self._connection.rows_of(
+            "SELECT id, pixels FROM carray(?) CROSS JOIN content ON id = value", content
+        )
+        return rows[0][0] if rows else None
 
     def identities(self, content: int) -> dict[str, ModelIdentity]:
         rows = self._connection.rows(
@@ -121,17 +124,20 @@ class Results:
         return {stage: ModelIdentity(*rest) for stage, *rest in rows}
 
     def note(self, content: int) -> str | None:
-        row = self._connection.row("SELECT text FROM note WHERE content = ?", (content,))
-        return str(row[0]) if row else None
+        sql = "SELECT content, text FROM carray(?) CROSS JOIN note ON content = value"
+        rows = self._connection.rows_of(sql, content)
+        return str(rows[0][0]) if rows else None
 
     def noted_at(self, content: int) -> int | None:
         row = self._connection.row("SELECT written_at FROM note WHERE content = ?", (content,))
         return int(row[0]) if row else None
 
     def imported_tags(self, content: int) -> list[Tag]:
-        rows = self._connection.rows(
-            "SELECT kind, label FROM tag WHERE content = ? AND stage = ? ORDER BY kind, label",
-            (content, IMPORTED),
+        rows = self._connection.rows_of(
+            "SELECT content, kind, label FROM carray(?) CROSS JOIN tag ON content = value WHERE stage = ?"
+            " ORDER BY kind, label",
+            content,
+            (IMPORTED,),
         )
         return [Tag(str(kind), str(label)) for kind, label in rows]
 
