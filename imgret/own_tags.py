@@ -64,14 +64,18 @@ def own_stars(store: Store, content: int) -> int | None:
     return stars_of(store.results.imported_tags(content))
 
 
-def change_keywords(store: Store, content: int, add: Collection[str], drop: Collection[str] = ()) -> None:
+def change_keywords(
+    store: Store, content: int, add: Collection[str], drop: Collection[str] = ()
+) -> list[str]:
     """Add and drop the user's own keywords of a content, in one durable transaction.
 
-    Raises UsageError for a keyword that is empty or too long.
+    Returns those of `drop` that the user had not given it. Raises UsageError for a keyword that is empty or too long.
     """
     added, dropped = ([Tag(KEYWORD, label) for label in checked(labels)] for labels in (add, drop))
     with store.writing(durable=True):
+        there = {label.casefold() for label in own_keywords(store, content)}
         store.results.import_tags(content, added, dropped)
+    return [tag.label for tag in dropped if tag.label.casefold() not in there]
 
 
 def rate(store: Store, content: int, stars: int) -> None:

@@ -103,7 +103,7 @@ def note(
                 console.message("no note")
                 for lost in store.notes.lost_notes(absolute(file)):
                     console.message(
-                        f'an earlier photo at this path had the note "{shortened(lost.text)}":'
+                        f'a photo that was replaced or deleted had the note "{shortened(lost.text)}":'
                         " `imgret note --forget FILE` discards it"
                     )
                 raise typer.Exit(Exit.NO_HITS)

@@ -152,7 +152,7 @@ def taken_at(candidates: Iterable[object]) -> int | None:
     at which it was taken, in whatever zone it is viewed. For the same reason a zone in the text is ignored.
     """
     for value in candidates:
-        moment = _moment(text(value) or "")
+        moment = moment_of(text(value) or "")
         if moment is not None and moment not in UNSET_CLOCK:
             return timegm(moment.timetuple())
     return None
@@ -164,7 +164,7 @@ def subsecond(value: object) -> str | None:
     return digits.rstrip("0") or "0" if digits.isascii() and digits.isdigit() else None
 
 
-def _moment(written: str) -> datetime | None:
+def moment_of(written: str) -> datetime | None:
     """Parse a date and time. An unreadable time becomes midnight; return None for an unreadable date."""
     if packed := _PACKED_DATE.match(written):
         year, month, day = map(int, packed.groups()[:3])

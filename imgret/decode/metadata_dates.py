@@ -63,6 +63,24 @@ def exif_date(image: Tags, photo: Tags) -> PhotoDate | None:
     )
 
 
+def exif_date_problems(image: Tags, photo: Tags) -> tuple[str, ...]:
+    """Return a sentence if EXIF has dates and none of them can be used.
+
+    A text without a digit is none: EXIF writes unknown dates so.
+    """
+    if exif_date(image, photo) is not None:
+        return ()
+    values = [(image if tag == exif.DATE_TIME else photo).get(tag) for tag in exif.SUBSECONDS]
+    impossible = [
+        written
+        for written in (exif.text(value) or "" for value in values)
+        if any(map(str.isdigit, written)) and exif.moment_of(written) is None
+    ]
+    if not impossible:
+        return ()
+    return (f"has the date {impossible[0][:32]}, which is impossible or ambiguous, so it is not used",)
+
+
 def iptc_date(day: str, clock: str) -> PhotoDate | None:
     """Return the date of the data sets 2:55 (CCYYMMDD; zeros for unknown parts) and 2:60 (HHMMSS±HHMM)."""
     year, month, date = day[:4], day[4:6], day[6:8]
