@@ -1,4 +1,4 @@
-"""The user's own keywords and rating of a photo, which the index keeps beside those of the file: for the commands and the picker."""
+"""The user's own keywords and rating of a photo. The index keeps them beside those of the file."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def written(keywords: Sequence[str]) -> str:
 
 
 def parsed(text: str) -> list[str]:
-    """Return the keywords of a text as `written` makes it, each once. Raises UsageError if there is one that `checked` refuses."""
+    """Return the keywords of a text as `written` makes it, each once. Raises UsageError as `checked`."""
     try:
         parts = next(csv.reader([" ".join(text.split())], skipinitialspace=True), [])
     except csv.Error as error:

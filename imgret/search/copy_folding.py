@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgret.decode.edit_detection import DAY, same_shot
 from imgret.photo import Facts
@@ -21,6 +22,7 @@ SAME_WORDS_GAP = 5  # seconds between two shots with equal captions and counts
 ALL_PAIRS = 1_024  # hits up to which all pairs are compared: 30 ms
 MOST_SHOTS = 8  # hits of one camera and second that a shot is compared with
 
+Ids = NDArray[np.int64]
 Shown = Callable[[], Mapping[str, Any]]  # reads the JSON of a photo; called only where another shot is near
 _Words = tuple[str | None, str | None, tuple[tuple[str, int], ...]]  # camera, caption, objects
 
@@ -129,7 +131,7 @@ def _compared(store: Store, contents: Sequence[int]) -> tuple[dict[int, looks.Fl
     return dict(zip(found.contents.tolist(), looks.unit(found.signatures), strict=True)), alike
 
 
-def _in_order(found: looks.Energies, wanted: looks.Energies) -> looks.Energies:
+def _in_order(found: Ids, wanted: Ids) -> Ids:
     """The places of `wanted` in `found`, which is ascending, without those that are not there."""
     places = np.searchsorted(found, wanted)
     there = places < len(found)

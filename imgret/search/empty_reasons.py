@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from imgret.search.filter_keys import MOST_STARS
 from imgret.search.hit_json import taken
 from imgret.stages import registry
 from imgret.store import labels
@@ -37,12 +38,13 @@ _LACKING = {
     "date": "no photo has a known date",
     "text": "no text was read in any photo",
 }
+# Value of `has:` -> its stage.
 _STAGES = {
     "caption": "caption",
     "objects": "detect",
     "topics": "topics",
     "text": "ocr",
-}  # value of `has:` -> its stage
+}
 
 
 def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
@@ -56,7 +58,7 @@ def unknown_labels(store: Store, clauses: Sequence[Clause], off: Collection[str]
 
 
 def reasons(store: Store, clauses: Sequence[Clause], off: Collection[str] = ()) -> list[str]:
-    """Return why no photo passes these filters; "" if some do. Labels that no photo shows are not included."""
+    """Return why no photo passes these filters, in sentences; none if some do. Labels that no photo shows are left out."""
     if len(store.filters.matching(clauses)):
         return []
     if not len(store.filters.matching(())):
@@ -170,7 +172,9 @@ def _short(clause: Clause) -> str:
         case Containing(text):
             return f"text:{text}"
         case Rated(least, most):
-            return f"rating:{least}" if least == most else f"rating>={least}"
+            if least == most:
+                return f"rating:{least}"
+            return f"rating>={least}" if most == MOST_STARS else f"rating<={most}"
         case Near(latitude, longitude, km):
             return f"near:{latitude:g},{longitude:g},{km:g}km"
         case Around(area, _):

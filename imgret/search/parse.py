@@ -212,9 +212,8 @@ class _Reader:
         name = inputs.clean_text(_bare(match["label"]))
         loose = not number.isdecimal() or (match["apart"] is not None and sign in ("<", ">", "="))
         if loose and name.lower() != RATING and not self._is_label(name):
-            self._add_words(
-                match[0].replace('"', " "), match
-            )  # `E=mc2`, `width > 3` and `a->b` are no counts
+            # `E=mc2`, `width > 3` and `a->b` are no counts
+            self._add_words(match[0].replace('"', " "), match)
             return
         filter_ = counted(name, sign, number, match.start("label"))
         differs = sign in ("!=", "<>", "≠")

@@ -264,9 +264,8 @@ def score(
     main = scoring.scored(store, ids, terms, queries, rank)
     only_negatives = bool(query.negatives) and not query.words.strip()
     matches = np.ones(len(ids), np.bool_) if queries or only_negatives else main.score > 0
-    if (
-        terms or not queries or rank not in ("vector", "image")
-    ):  # there, the query vector itself points away from them
+    # With `vector` and `image`, the query vector itself points away from the negatives.
+    if terms or not queries or rank not in ("vector", "image"):
         for text in query.negatives:
             negative = negative_queries(text, spaces, queries)
             found = scoring.scored(store, ids, store.words.terms([text]), negative, rank)

@@ -47,7 +47,7 @@ class SearchOutput(NamedTuple):
 
 
 class Encoders(Protocol):
-    """Where an `SearchService` gets what encodes its texts, and what describes a picture for it."""
+    """Where a `SearchService` gets what encodes its texts, and what describes a picture for it."""
 
     def encoder(self, stage: str, wanted: ModelIdentity) -> SpaceEncoder:
         """Return the encoder of texts of the model `wanted` of a stage. Raises WeightsError, with the reason, if it cannot be loaded."""

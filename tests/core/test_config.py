@@ -65,6 +65,8 @@ def test_the_designs_example_is_read() -> None:
         ("[embed]\nrevision = ''", 2, ["embed.revision"]),
         ("[embed]\nrevision = 'a//b'", 2, ["embed.revision"]),
         ('\n[embed]\n[place.names]\nhut = "4,5,6,7km"', 3, ["place", "'hut'", "is no point"]),
+        ("\n\ndaemon = {full_scan_hours = -1}", 3, ["daemon.full_scan_hours", "between"]),
+        ("\npicker = {keys = {f2 = 1}}", 2, ["picker.keys", "Expected `str`"]),
         ("device = []", 1, ["device"]),
         ("device = ''", 1, ["device"]),
         ("device = ['cpu', 'the big one']", 1, ["device"]),

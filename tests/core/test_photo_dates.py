@@ -58,6 +58,9 @@ def test_a_date_in_the_future_is_no_date() -> None:
     later = PhotoDate(seconds(2099), "exif")
     assert choose(later, [place("a.jpg")], NOW) is None
     assert choose(later, [place("2020-01-02.jpg")], NOW) == PhotoDate(seconds(2020, 1, 2), "name", "day")
+    for mtime in (seconds(2099), 1 << 50):
+        assert choose(None, [place("a.jpg", mtime)], NOW, mtime=True) is None
+        assert choose(None, [place("a.jpg", mtime), place("b.jpg", 86400)], NOW, mtime=True) is not None
 
 
 @pytest.mark.parametrize(

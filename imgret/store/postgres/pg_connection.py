@@ -54,7 +54,7 @@ class Connection:
         return self.refusal is None
 
     def at_commit(self, flush: Callable[[], None], forget: Callable[[], None]) -> None:
-        """Call `flush` at the end of each transaction that writes, before its commit, and `forget` where it is undone."""
+        """Call `flush` before the commit of each transaction that writes, and `forget` where it is undone, even by the commit."""
         self._flushes.append((flush, forget))
 
     @contextlib.contextmanager
@@ -87,6 +87,7 @@ class Connection:
                 self.pending.write(self.db)
                 for flush, _ in self._flushes:
                     flush()
+                self._commit()
             except BaseException:
                 self.pending.forget()
                 for _, forget in self._flushes:
@@ -95,7 +96,6 @@ class Connection:
                 raise
             finally:
                 self._ahead.expect(())
-            self._commit()
 
     @contextlib.contextmanager
     def claiming(self) -> Iterator[Database]:

@@ -130,11 +130,12 @@ class Connection:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
+            # If this fails, the transaction may still be open. It is undone, or all later ones would join it.
+            self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # false if SQLite has rolled back itself, as on a full disk
                 self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def _check_writable(self) -> None:
         """Raise `refusal` if the file cannot be written, IndexReplaced if its path names another file now."""

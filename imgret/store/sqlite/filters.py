@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import numpy as np
 from numpy.typing import NDArray
 
 from imgret import disk_calls
 from imgret.store import labels, paths, positions
 from imgret.store.clauses import (
-    DURATION,
     FAMILIES,
-    LONGEST,
     OBJECT,
     Around,
     Camera,
@@ -36,8 +35,8 @@ from imgret.store.clauses import (
     Tagged,
     Taken,
 )
+from imgret.store.conditions import DURATION, LONGEST, RATED
 from imgret.store.fold import fold, fold_bytes, has_word, squeezed
-from imgret.store.ratings import RATED
 from imgret.store.sqlite import roots, substrings, words
 from imgret.store.sqlite.facets import Facets
 from imgret.store.sqlite.photos import Photos
@@ -45,8 +44,6 @@ from imgret.store.sqlite.roots import Roots
 from imgret.store.sqlite.words import Words
 
 if TYPE_CHECKING:
-    import apsw
-
     from imgret.store.sqlite.connection import Connection
 
 Ids = NDArray[np.int64]
@@ -191,11 +188,11 @@ class Filters:
                 return f"? AND id NOT IN ({counted} > ?)", [possible, OBJECT, *meant, most]
             case Tagged(kind, name):
                 found = self._tags(kind, name)
-                marks = ", ".join("?" * len(found))
-                return f"id IN (SELECT content FROM tag WHERE kind = ? AND label IN ({marks}))", [
-                    kind,
-                    *found,
-                ]
+                if not found:
+                    return "0", []
+                # As one value: a library may have more labels than a statement may have values.
+                labelled = "SELECT content FROM tag WHERE kind = ? AND label IN (SELECT value FROM carray(?))"
+                return f"id IN ({labelled})", [kind, apsw.carray(tuple(found))]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
                 condition = f"id IN ({RATED} AND label IN ({', '.join('?' * len(stars))}))"

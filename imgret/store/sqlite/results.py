@@ -28,6 +28,7 @@ from imgret.store.sqlite.work import queued
 
 _SILENT = ", ".join(f"'{kind}'" for kind in SILENT_KINDS)
 AT_ONCE = 500  # contents whose tags are dropped in one transaction
+DROPPED = 5_000  # results that are dropped in one transaction
 
 
 class Results:
@@ -88,7 +89,7 @@ class Results:
                     [(target, source, stage) for stage in new],
                 )
             self._documents.copy(source, target, new)
-            self._vectors.copy(source, target)
+            self._vectors.copy(source, target, new)
             self.refresh_words(target)
             same_note = self.note(source) == self.note(target)
             of_notes = registry.installed().followers("note")
@@ -146,9 +147,8 @@ class Results:
             changed = False
             for each in [content, *self._notes.later_edits(content)]:
                 before = self.imported_tags(each)
-                if (
-                    not before and self.note(each) is None
-                ):  # a note that is to follow an edit must still do so
+                # A note that is to follow an edit must still do so.
+                if not before and self.note(each) is None:
                     self._notes.noted(each)
                 old, new = row_values.tag_changes(before, add, drop)
                 for tag in old:
@@ -205,20 +205,25 @@ class Results:
 
     def forget_stage(self, stage: str) -> None:
         """Drop the results and tags of a stage, in short transactions: others write in between."""
-        while True:
+        # Read at once: no index has the stage first, so each such query reads all tags.
+        sql = "SELECT DISTINCT content FROM tag WHERE stage = ?"
+        tagged = [content for (content,) in self._connection.rows(sql, (stage,))]
+        for start in range(0, len(tagged), AT_ONCE):
             with self._connection.writing() as db:
-                sql = "SELECT DISTINCT content FROM tag WHERE stage = ? LIMIT ?"
-                tagged: list[Any] = db.execute(sql, (stage, AT_ONCE)).fetchall()
-                if not tagged:
-                    break
-                for (content,) in tagged:
+                for content in tagged[start : start + AT_ONCE]:
                     db.execute("DELETE FROM tag WHERE content = ? AND stage = ?", (content, stage))
                     self._documents.update(content, {LABELS: self._labels(content)})
-        with self._connection.writing() as db:
-            db.execute(
-                "DELETE FROM stage_result WHERE model IN (SELECT id FROM model WHERE stage = ?)", (stage,)
-            )
-            db.execute("DELETE FROM model WHERE stage = ?", (stage,))
+        dropped = DROPPED
+        while dropped == DROPPED:
+            with self._connection.writing() as db:
+                db.execute(
+                    "DELETE FROM stage_result WHERE (content, stage) IN (SELECT content, stage FROM stage_result"
+                    " WHERE model IN (SELECT id FROM model WHERE stage = ?) LIMIT ?)",
+                    (stage, DROPPED),
+                )
+                dropped = db.changes()
+                if dropped < DROPPED:
+                    db.execute("DELETE FROM model WHERE stage = ?", (stage,))
 
     def names(self, content: int) -> str:
         rows = self._connection.rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import threading
 import time
@@ -15,7 +17,25 @@ from server_library import NOW, STAGES, add, own
 
 from imgret.errors import DiskFull, IndexBusy, IndexProblem, IndexTooNew
 from imgret.store.factory import open_store, server_lacks
-from imgret.store.postgres import pg_migrate
+from imgret.store.postgres import host_lock, pg_migrate
+
+
+def test_processes_that_begin_at_once_are_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    place = "postgresql://server/photos"
+    (tmp_path / "imgret").mkdir()
+    found: list[str] = []
+    # Another process has made the file, and is about to write the name.
+    fd = os.open(host_lock._path(place, "worker"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    reader = threading.Thread(target=lambda: found.append(host_lock.worker_name(place)))
+    reader.start()
+    reader.join(0.2)
+    os.pwrite(fd, b"other\n", 0)
+    os.close(fd)
+    reader.join()
+    assert found == ["other"]
+    assert host_lock.worker_name(place) == "other"
 
 
 def test_doctor_reports_what_the_server_lacks(postgres_server: PostgresServer, place: str) -> None:
