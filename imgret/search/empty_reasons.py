@@ -88,8 +88,8 @@ def _missing(store: Store, clause: Clause, off: Collection[str]) -> str:
             return f"no indexed photo is in a folder {folder.decode('utf-8', 'replace')}"
         case Named(pattern):
             return f"no file name {'fits' if set('*?') & set(pattern) else 'holds'} {pattern!r}"
-        case Objects(label, least, most):
-            return _no_count(store, label, least, most)
+        case Objects(label):
+            return _no_count(store, label)
         case Tagged(kind, name):
             there = store.facets.commonest(kind, NAMED)
             if there:
@@ -132,12 +132,10 @@ def _no_label(label: str, there: Sequence[str], off: Collection[str]) -> str:
     return f"no photo shows {label!r}" + (f"; there is {_listed(near)}" if near else "")
 
 
-def _no_count(store: Store, label: str, least: int, most: int | None) -> str:
+def _no_count(store: Store, label: str) -> str:
     meant = labels.matching_labels(label, store.facets.labels())
     if not meant:
         return ""  # `unknown_labels` has reported it
-    if most is not None and most < least:
-        return f"no number is that small: {label!r}"
     top = store.facets.most_counted(meant)
     return f"no photo shows {label!r} that often; the most in one photo is {top}"
 

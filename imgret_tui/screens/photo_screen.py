@@ -84,7 +84,7 @@ class PhotoScreen(Screen[bool]):
         self.preview.show(hit, part)
         if hit is None:
             return
-        marked = f"{MARK} " if hit in self._hits.marked else ""
+        marked = f"{MARK} " if self._hits.is_marked(hit) else ""
         number = f"{self._hits.cursor + 1} of {len(self._hits.hits)}"
         facts = [number, STRENGTHS.get(hit.strength or "", ""), date_text(hit.taken_at, hit.taken_precision)]
         facts += [stars_text(hit)]

@@ -28,7 +28,7 @@ def test_all_details_of_a_photo() -> None:
         "also    a puppy",
         "objects 2 dogs",
         "topics  diaries & daily life",
-        "photo   1970-01-02 · Pixel · 640 x 480, 1.23 MB",
+        "photo   1970-01-02 · Pixel · 640 x 480, 1.2 MB",
         "gps     33.8568° S, 151.2153° E",
         "note    grandma's dog",
         "path    /photos/a\ufffd.jpg",
@@ -51,3 +51,23 @@ def test_a_photo_is_not_described_yet_only_if_a_caption_will_follow(
     )  # fmt: skip
     known = PhotoDetails(awaits_caption=awaits_caption)
     assert [line.plain for line in details_lines(hit, known, "")][: len(lines)] == lines
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_400, "999 kB"),
+        (999_700, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+    ],
+)
+def test_a_size_has_three_digits_at_most(size: int, text: str) -> None:
+    hit = Hit(
+        rank=1, content=1, path=b"/a.jpg", score=1.0, cosine=None, strength="fair", shown={"caption": None},
+        note=None, taken_at=None, width=None, height=None, online=True, why=(),
+    )  # fmt: skip
+    lines = [line.plain for line in details_lines(hit, PhotoDetails(size=size), "")]
+    assert f"photo   {text}" in lines

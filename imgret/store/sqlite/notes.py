@@ -129,6 +129,24 @@ class Notes:
             for content, *place in list(rows):
                 db.execute("UPDATE note SET path = ? WHERE content = ?", (paths.join(*place), content))
 
+    def vanished(self, since: int, most: int) -> list[int]:
+        rows = self._connection.rows(
+            "SELECT DISTINCT note.content FROM photo JOIN note ON note.content = photo.content"
+            f" WHERE gone_at >= ? AND NOT {HAS_PHOTO.format('note.content')} ORDER BY note.content LIMIT ?",
+            (since, most),
+        )
+        return [content for (content,) in rows]
+
+    def may_belong(self, content: int, other: int) -> None:
+        with self._connection.writing() as db:
+            place = self._connection.row(
+                "SELECT root.path, folder, name FROM photo JOIN root ON root.id = root"
+                " WHERE content = ? AND gone_at IS NULL ORDER BY photo.id LIMIT 1",
+                (other,),
+            )
+            if place is not None:
+                db.execute("UPDATE note SET path = ? WHERE content = ?", (paths.join(*place), content))
+
     def lost_notes(self, at: bytes | None = None) -> list[LostNote]:
         rows = self._connection.rows(
             f"SELECT path, text, content FROM note WHERE path IS NOT NULL AND NOT {HAS_PHOTO.format('note.content')}"
