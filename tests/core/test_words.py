@@ -35,8 +35,8 @@ def test_caption_labels_note_and_names_are_found(store: Store, add: Add) -> None
 
 
 def test_a_document_is_replaced_and_removed(store: Store, add: Add) -> None:
-    content = add("a.jpg", note="zebra", embed=False)
-    store.documents.update(content, {"note": "giraffe"})
+    content = add("a.jpg", caption="zebra", embed=False)
+    store.documents.update(content, {"caption": "giraffe"})
     assert best(store, "zebra") == []
     assert best(store, "giraffe") == [content]
     store.db.execute("DELETE FROM photo WHERE content = ?", (content,))

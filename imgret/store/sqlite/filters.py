@@ -190,9 +190,14 @@ class Filters:
                 found = self._tags(kind, name)
                 if not found:
                     return "0", []
-                # As one value: a library may have more labels than a statement may have values.
-                labelled = "SELECT content FROM tag WHERE kind = ? AND label IN (SELECT value FROM carray(?))"
-                return f"id IN ({labelled})", [kind, apsw.carray(tuple(found))]
+                # As one value, because a library may have more labels than a statement may have values. As blobs, because
+                # a text may have a NUL.
+                named = "SELECT CAST(value AS TEXT) FROM carray(?)"
+                labels_ = apsw.carray(tuple(label.encode() for label in found))
+                return f"id IN (SELECT content FROM tag WHERE kind = ? AND label IN ({named}))", [
+                    kind,
+                    labels_,
+                ]
             case Rated(least, most):
                 stars = [str(number) for number in range(max(least, 1), most + 1)]
                 condition = f"id IN ({RATED} AND label IN ({', '.join('?' * len(stars))}))"
