@@ -9,6 +9,7 @@ from textual.color import Color
 from textual.theme import Theme
 
 from imgret_tui import themes
+from imgret_tui.__main__ import _prepare_textual
 
 LEAST_CONTRAST = 4.5  # WCAG 2.2, level AA
 
@@ -54,3 +55,23 @@ def test_grounds_differ_and_have_no_hue_in_256_colours(theme: Theme) -> None:
     ]
     assert len(set(grounds)) == 3
     assert all(len(set(ground)) == 1 for ground in grounds)
+
+
+@pytest.mark.parametrize(
+    ("environ", "colours"),
+    [
+        ({"TERM": "xterm-256color"}, "truecolor"),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/tmux-0/default,1,0"}, "truecolor"),
+        ({"TERM": "screen.xterm-256color", "COLORTERM": "truecolor"}, "256"),
+        ({"TERM": "screen", "STY": "1.pts-0.host"}, "256"),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/tmux-0/default,1,0", "STY": "1.pts-0.host"}, "truecolor"),
+        ({"TERM": "linux"}, None),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, None),
+    ],
+)
+def test_colours_of_24_bits_are_sent_only_where_they_are_understood(
+    environ: dict[str, str], colours: str | None
+) -> None:
+    environ = dict(environ)
+    _prepare_textual(environ)
+    assert environ.get("TEXTUAL_COLOR_SYSTEM") == colours
